@@ -1,0 +1,186 @@
+"""What the control plane asks of a data plane.
+
+Every call is idempotent and blocks until done, so that the control plane can repeat whatever was
+under way when it died. A plane keeps no truth of its own: it finds what exists by the ids given here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+PowerState = Literal["running", "stopped"]
+
+
+class PlaneError(Exception):
+    """The data plane could not do what was asked; the text says what and why, for the user."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """One IPv4 address of a machine, with the gateway its guests are told."""
+
+    ip: str
+    prefix: int
+    gateway: str
+
+
+@dataclass(frozen=True)
+class DropletSpec:
+    """Everything a plane needs to make one droplet; the same spec makes the same droplet again.
+
+    ``eth0`` is the public interface (absent if ``public`` is None), ``eth1`` the VPC's. ``metadata`` is the
+    document served at ``/metadata/v1.json``; ``user_data`` is a shell script or ``#cloud-config``.
+    """
+
+    id: int
+    name: str
+    image: str
+    vcpus: int
+    memory_mb: int
+    vpc_id: str
+    vpc_range: str
+    public: Address | None
+    private: Address
+    authorized_keys: tuple[str, ...]
+    user_data: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DatabaseSpec:
+    """Everything a plane needs to make one managed database cluster.
+
+    ``certificate`` and ``key`` (PEM) are for the two host names, issued by the cluster's ``ca``.
+    ``engine`` is pg, valkey or mongodb.
+    """
+
+    id: str
+    name: str
+    engine: str
+    version: str
+    memory_mb: int
+    vpc_id: str
+    vpc_range: str
+    public: Address
+    private: Address
+    public_host: str
+    private_host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str = "defaultdb"
+    ca: str = ""
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One allowance of a gate: this protocol, these ports (first, last), with these peers (CIDRs)."""
+
+    protocol: Literal["tcp", "udp", "icmp"]
+    ports: tuple[int, int]
+    peers: tuple[str, ...]
+    firewall: str = ""
+
+
+@dataclass(frozen=True)
+class MemberPolicy:
+    """What one machine may send and receive. ``covered`` False: no firewall names it, all passes.
+
+    ``ref`` is ``droplet:<id>`` or ``database:<uuid>``. For databases ``covered`` is always True: inbound
+    is what trusted sources allow on the service's port, outbound is replies only.
+    """
+
+    ref: str
+    covered: bool
+    inbound: tuple[Gate, ...]
+    outbound: tuple[Gate, ...]
+
+
+@dataclass(frozen=True)
+class NetworkPolicy:
+    """The whole desired filter state. Applied as one atomic step; ``serial`` grows with every change."""
+
+    serial: int
+    members: tuple[MemberPolicy, ...]
+
+
+@dataclass(frozen=True)
+class Existing:
+    """What a plane found: machines by ref, with their power state."""
+
+    machines: Mapping[str, PowerState]
+
+
+@dataclass(frozen=True)
+class PlaneInfo:
+    """What ``GET /_wavetank/info`` tells of the plane.
+
+    ``proxy`` is a SOCKS5 URL through which this machine reaches public addresses, as ``operator_ip``;
+    ``internet_ip`` is a stranger's address beyond the fabric. ``capabilities`` maps a kernel feature
+    (ipvs, esp, netem, cgroup_v2, ...) to whether it is there. Empty strings: the plane has none.
+    """
+
+    plane: str
+    proxy: str
+    operator_ip: str
+    internet_ip: str
+    capabilities: Mapping[str, bool]
+
+
+class Plane(Protocol):
+    """A data plane. Methods raise ``PlaneError``; each is safe to call again."""
+
+    def start(self) -> None:
+        """Attach to what runs, set up the fabric, and fail loudly if rules cannot be enforced."""
+
+    def close(self) -> None:
+        """Let go; machines keep running."""
+
+    def info(self) -> PlaneInfo:
+        """Describe the plane."""
+
+    def existing(self) -> Existing:
+        """Find every machine of this emulator, whatever its state."""
+
+    def create_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
+        """Make and boot a droplet; returns when sshd answers. ``policy`` is in force before its first packet."""
+
+    def power_off(self, droplet_id: int) -> None:
+        """Cut the power."""
+
+    def shutdown(self, droplet_id: int) -> None:
+        """Ask the guest to stop, and cut the power if it does not in time."""
+
+    def power_on(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
+        """Start a stopped droplet with its disk; ``policy`` is in force before its first packet."""
+
+    def rename_droplet(self, spec: DropletSpec) -> None:
+        """Give a droplet its new host name and metadata."""
+
+    def rebuild_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
+        """Replace the disk by a fresh image; id and addresses stay."""
+
+    def destroy_droplet(self, droplet_id: int) -> None:
+        """Remove a droplet and its disk; nothing happens if there is none."""
+
+    def create_database(self, spec: DatabaseSpec, policy: NetworkPolicy) -> None:
+        """Make a cluster; returns when it takes connections with its credentials over TLS."""
+
+    def destroy_database(self, database_id: str) -> None:
+        """Remove a cluster and its data; nothing happens if there is none."""
+
+    def apply(self, policy: NetworkPolicy) -> None:
+        """Enforce ``policy`` on everything that runs, atomically; established connections go on."""
+
+    def console(self, ref: str) -> str:
+        """The last boot and system log of a machine, for error messages and bundles."""
+
+    def counters(self) -> Sequence[Mapping[str, Any]]:
+        """The fabric's own counts: one mapping a gate with ``ref, gate, verdict, firewall, packets, bytes``."""
+
+    def destroy_all(self) -> None:
+        """Remove every machine, the fabric and all that carries this emulator's label."""

@@ -1,0 +1,54 @@
+"""How everything a run makes is named and tagged; the only place that knows.
+
+Droplets and databases carry the run's tag. What DigitalOcean cannot tag (VPCs, firewalls, SSH keys,
+projects) carries the run in its name. Nothing without one of the two is ever touched.
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.errors import UsageError
+
+PREFIX = "wavetank"
+RUN_PATTERN = re.compile(r"(?=.{1,24}$)[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+def check_run(run: str) -> str:
+    """Return ``run`` if it can be part of every kind of name. Raises ``UsageError``."""
+    if not RUN_PATTERN.fullmatch(run):
+        raise UsageError(
+            f"run name {run!r} is not usable: take 1 to 24 lower-case letters, digits and single inner dashes, like 'local-7f3a'"
+        )
+    return run
+
+
+def run_tag(run: str) -> str:
+    """The tag that everything taggable of a run carries."""
+    return f"{PREFIX}:{run}"
+
+
+def node_tag(run: str, node: str) -> str:
+    """The tag that only this droplet of the run carries; firewalls and trusted sources name droplets by it."""
+    return f"{PREFIX}:{run}:{node}"
+
+
+def resource_name(run: str, name: str = "") -> str:
+    """The name of an untaggable resource, or of a database cluster: ``wavetank-RUN[--NAME]``.
+
+    Runs hold no double dash and names are joined by one, so no run's names can be another's.
+    """
+    return f"{PREFIX}-{run}--{name}" if name else f"{PREFIX}-{run}"
+
+
+def run_of_tag(tag: str) -> str | None:
+    """The run a tag belongs to, None if it is not ours."""
+    parts = tag.split(":")
+    return parts[1] if len(parts) in (2, 3) and parts[0] == PREFIX and parts[1] else None
+
+
+def run_of_name(name: str) -> str | None:
+    """The run a resource name belongs to, None if it is not ours."""
+    if not name.startswith(f"{PREFIX}-"):
+        return None
+    return name.removeprefix(f"{PREFIX}-").split("--")[0] or None

@@ -1,0 +1,137 @@
+"""What a topology file says, after validation: plain frozen data, names resolved, roles expanded.
+
+``peers`` of firewall rules and ends of flows are one of: a droplet's name, a database's name (flows only),
+``internet`` (any address), ``operators`` (the management CIDRs), ``vpc`` (the VPC's range), or a CIDR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Protocol = Literal["tcp", "udp", "icmp"]
+Engine = Literal["pg", "valkey", "mongodb"]
+
+INTERNET = "internet"
+OPERATORS = "operators"
+VPC = "vpc"
+
+
+@dataclass(frozen=True)
+class Droplet:
+    """One droplet; ``role`` groups droplets that run the same thing, and may stand for them in rules."""
+
+    name: str
+    size: str
+    image: str
+    role: str
+    public_networking: bool
+    user_data: str
+
+
+@dataclass(frozen=True)
+class Database:
+    """One managed database cluster; ``trusted_sources`` are droplet names."""
+
+    name: str
+    engine: Engine
+    version: str
+    size: str
+    nodes: int
+    trusted_sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One Cloud Firewall rule. ``ports`` as the API takes them: "22", "8000-9000", "0" for all."""
+
+    protocol: Protocol
+    ports: str
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """One Cloud Firewall and the droplets it covers."""
+
+    name: str
+    droplets: tuple[str, ...]
+    inbound: tuple[Rule, ...]
+    outbound: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One line of the intent: ``source`` may talk to ``destination`` on these ports, and nothing else may."""
+
+    source: str
+    destination: str
+    protocol: Protocol
+    ports: str
+
+
+@dataclass(frozen=True)
+class TemplateFile:
+    """A jinja2 template rendered next to the service's compose file on its nodes."""
+
+    template: Path
+    target: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A directory with a compose file, and the droplets it runs on.
+
+    ``environment`` holds jinja2 expressions, rendered into ``.env``; ``health`` is a URL path and port
+    asked on the node itself ("http://127.0.0.1:4000/health"), or empty: then running containers count.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    compose: Path
+    ports: tuple[int, ...]
+    environment: Mapping[str, str]
+    files: tuple[TemplateFile, ...]
+    health: str
+
+
+@dataclass(frozen=True)
+class Management:
+    """Who may log in: operator CIDRs to the bastion, the bastion to the rest. ``self`` means this machine."""
+
+    bastion: str
+    operators: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A whole deployment plan, as data."""
+
+    name: str
+    file: Path
+    region: str
+    ip_range: str | None
+    droplets: Mapping[str, Droplet]
+    databases: Mapping[str, Database]
+    firewalls: tuple[Firewall, ...]
+    intent: tuple[Flow, ...]
+    services: tuple[Service, ...]
+    management: Management
+    app: Path
+
+    def all_firewalls(self) -> tuple[Firewall, ...]:
+        """The declared firewalls and those that ``management`` implies."""
+        bastion = self.management.bastion
+        others = tuple(name for name in self.droplets if name != bastion)
+        return (
+            *self.firewalls,
+            Firewall(
+                "management-bastion",
+                (bastion,),
+                (Rule("tcp", "22", (OPERATORS,)),),
+                (Rule("tcp", "22", others),),
+            ),
+            Firewall("management-nodes", others, (Rule("tcp", "22", (bastion,)),), ()),
+        )

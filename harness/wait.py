@@ -1,0 +1,87 @@
+"""The one way to wait: a deadline, a growing pause, and an error that says what was seen last.
+
+The clock is a parameter so that tests of anything that waits run in no time::
+
+    wait_for("droplet active", probe, deadline=60, clock=FakeClock())
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from harness.errors import WaitTimeoutError
+
+T = TypeVar("T")
+
+
+class NotYet(Exception):  # noqa: N818 (a signal to the waiter, not an error)
+    """Raised by a probe that has not seen what it wants; its text is what was seen."""
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never going back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+
+
+class SystemClock:
+    """The real one."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class FakeClock:
+    """Time passes only when someone sleeps, and then at once."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+SYSTEM_CLOCK = SystemClock()
+
+
+def wait_for(
+    awaited: str,
+    probe: Callable[[], T],
+    *,
+    deadline: float,
+    first_pause: float = 0.05,
+    max_pause: float = 2.0,
+    tolerate: tuple[type[Exception], ...] = (),
+    clock: Clock = SYSTEM_CLOCK,
+) -> T:
+    """Call ``probe`` until it returns, and return that.
+
+    ``probe`` raises :class:`NotYet` (with what it saw) while the wait must go on; exceptions in
+    ``tolerate`` count as the same. Any other exception ends the wait. ``deadline`` and the pauses are
+    seconds; the pause doubles from ``first_pause`` to ``max_pause``. Raises ``WaitTimeoutError``.
+    """
+    start = clock.monotonic()
+    pause = first_pause
+    while True:
+        try:
+            return probe()
+        except (NotYet, *tolerate) as error:
+            last_seen = str(error) or type(error).__name__
+            cause = error
+        left = deadline - (clock.monotonic() - start)
+        if left <= 0:
+            raise WaitTimeoutError(awaited, deadline, last_seen) from cause
+        clock.sleep(min(pause, left))
+        pause = min(pause * 2, max_pause)
