@@ -1,0 +1,44 @@
+"""Progress goes to stderr: a spinner's line on a terminal, plain lines elsewhere. Results never do."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+
+class Progress:
+    """Reports steps as they begin and end, and remembers how long each took (``timings``, seconds).
+
+    Safe to use from several threads. ``quiet`` keeps the timings and prints nothing.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._quiet = quiet
+        self._lock = threading.Lock()
+        self.timings: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step; its name and outcome are printed when it ends."""
+        start = time.monotonic()
+        mark = "failed"
+        try:
+            yield
+            mark = "ok"
+        finally:
+            seconds = time.monotonic() - start
+            with self._lock:
+                self.timings[name] = round(seconds, 3)
+            self.note(f"{name}: {mark} ({seconds:.1f} s)")
+
+    def note(self, text: str) -> None:
+        """Say one thing."""
+        if self._quiet:
+            return
+        with self._lock:
+            print(text, file=self._stream, flush=True)  # noqa: T201 (this is the one place that prints)

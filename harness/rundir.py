@@ -1,0 +1,91 @@
+"""A run's own directory, ``.wavetank/runs/RUN``: its key, ssh configuration, logs and report.
+
+Holds secrets, so it is readable by its owner only. What a deployment *is* comes from the API, never from
+here; without this directory a run can still be found, priced and taken down, only not logged in to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """Paths of one run. ``state_dir`` is ``.wavetank`` of the project."""
+
+    state_dir: Path
+    run: str
+
+    @property
+    def path(self) -> Path:
+        return self.state_dir / "runs" / self.run
+
+    @property
+    def private_key(self) -> Path:
+        return self.path / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.path / "known_hosts"
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.path / "ssh_config"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.json"
+
+    @property
+    def junit(self) -> Path:
+        return self.path / "junit.xml"
+
+    def create(self) -> None:
+        """Make the directory (mode 0700) and point ``latest`` at it."""
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        latest = self.state_dir / "latest"
+        fresh = self.state_dir / f".latest-{os.getpid()}"
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(Path("runs") / self.run)
+        fresh.replace(latest)
+
+    def public_key(self) -> str:
+        """The run's SSH public key in OpenSSH's format, made on first use."""
+        if not self.private_key.exists():
+            key = Ed25519PrivateKey.generate()
+            private = key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.OpenSSH,
+                serialization.NoEncryption(),
+            )
+            descriptor = os.open(self.private_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(private)
+        loaded = serialization.load_ssh_private_key(self.private_key.read_bytes(), password=None)
+        public = loaded.public_key().public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+        return f"{public.decode()} wavetank-{self.run}"
+
+    def remember(self, **facts: Any) -> None:
+        """Merge ``facts`` into ``run.json`` (target, topology file, app directory, ...)."""
+        text = json.dumps({**self.facts(), **facts}, indent=2, sort_keys=True)
+        fresh = self.path / f".run-{os.getpid()}.json"
+        fresh.write_text(text + "\n")
+        fresh.replace(self.path / "run.json")
+
+    def facts(self) -> dict[str, Any]:
+        """What ``remember`` kept; empty for a run this machine did not make."""
+        file = self.path / "run.json"
+        return json.loads(file.read_text()) if file.exists() else {}
