@@ -106,6 +106,40 @@ class Management:
 
 
 @dataclass(frozen=True)
+class FrontDoor:
+    """How the checks hand a program in at the front door, and where the JSON reply says what came of it.
+
+    ``request`` maps each key of the JSON body to one of ``language`` (a name: python, c, cpp, bash,
+    javascript), ``language_id`` (Judge0's number), ``source`` and ``stdin``. ``reply`` maps ``token``,
+    ``status`` and ``stdout`` to dotted paths into the reply. ``history`` is the path that lists earlier
+    submissions, or empty.
+    """
+
+    node: str
+    path: str
+    request: Mapping[str, str]
+    reply: Mapping[str, str]
+    history: str = ""
+
+
+@dataclass(frozen=True)
+class Judge0Endpoint:
+    """Where the checks find Judge0's own API: ``node``:``port``, asked from the node ``source``."""
+
+    node: str
+    port: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What the end-to-end checks need to know of the application; None: those checks are skipped."""
+
+    front_door: FrontDoor | None = None
+    judge0: Judge0Endpoint | None = None
+
+
+@dataclass(frozen=True)
 class Topology:
     """A whole deployment plan, as data."""
 
@@ -120,6 +154,7 @@ class Topology:
     services: tuple[Service, ...]
     management: Management
     app: Path
+    checks: Checks = Checks()
 
     def all_firewalls(self) -> tuple[Firewall, ...]:
         """The declared firewalls and those that ``management`` implies."""
