@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import tarfile
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 IMAGES = Path(__file__).parent
 
@@ -29,9 +30,9 @@ def content_hash(directory: Path, *also: str) -> str:
     return digest.hexdigest()[:12]
 
 
-def context(directory: Path, extra: Mapping[str, Path] | None = None) -> io.BytesIO:
+def context(directory: Path, extra: Mapping[str, Path] | None = None) -> IO[bytes]:
     """Pack a build context: the directory's files and ``extra`` (path inside -> file), owned by root."""
-    packed = io.BytesIO()
+    packed = tempfile.TemporaryFile()  # noqa: SIM115 (the caller reads it; closed when dropped)
     with tarfile.open(fileobj=packed, mode="w") as archive:
         _add(archive, files(directory))
         _add(archive, (extra or {}).items())

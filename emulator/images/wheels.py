@@ -9,6 +9,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from emulator.images.errors import ImageBuildError
@@ -20,7 +21,7 @@ SECONDS = 600
 
 
 def wheels_for(directory: Path, cache: Path, machine: str) -> dict[str, Path]:
-    """Map ``wheels/<file>`` to each wheel pinned in ``directory/wheels.txt``; empty if it pins none.
+    """Map ``site/<path>`` to each file of the wheels that ``directory/wheels.txt`` pins; empty without one.
 
     ``machine`` is the image's architecture (x86_64, aarch64). Raises ``ImageBuildError``.
     """
@@ -31,7 +32,11 @@ def wheels_for(directory: Path, cache: Path, machine: str) -> dict[str, Path]:
     store = cache / f"{directory.name}-{key}"
     if not store.is_dir():
         _download(directory.name, pins, store, machine)
-    return {f"wheels/{wheel.name}": wheel for wheel in sorted(store.glob("*.whl"))}
+    return {
+        f"site/{path.relative_to(store).as_posix()}": path
+        for path in sorted(store.rglob("*"))
+        if path.is_file()
+    }
 
 
 def download_argv(pins: Path, into: Path, machine: str) -> list[str]:
@@ -57,4 +62,7 @@ def _download(image: str, pins: Path, store: Path, machine: str) -> None:
         if done.returncode:
             output = (done.stdout + done.stderr).splitlines()[-15:]
             raise ImageBuildError(image, "pip download", f"exit {done.returncode}", output)
-        into.rename(store)
+        for wheel in into.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(Path(scratch) / "site")
+        (Path(scratch) / "site").rename(store)
