@@ -1,0 +1,28 @@
+"""``python -m emulator.images [--force] [NAME...]``: build the images that are missing, and print them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from emulator.images.build import NAMES, ensure
+from emulator.planes.base import PlaneError
+
+
+def main() -> int:
+    """Return 0, or 3 with the reason on stderr."""
+    parser = argparse.ArgumentParser(prog="python -m emulator.images", description=__doc__)
+    parser.add_argument("--force", action="store_true", help="build even what is there")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
+    options = parser.parse_args()
+    try:
+        references = ensure(options.names or None, force=options.force)
+    except (PlaneError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 3
+    sys.stdout.writelines(f"{reference}\n" for reference in references.values())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
