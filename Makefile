@@ -1,0 +1,39 @@
+# Wavetank's everyday commands. Each sets up what it needs first.
+KEEP ?= on-failure
+TOPOLOGY ?= standard
+PYTEST_ARGS ?=
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup images test lint local bench-up clean
+.NOTPARALLEL:
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  KEEP=on-failure|always|never (now $(KEEP))   TOPOLOGY=$(TOPOLOGY) (of topologies/)"
+
+setup: ## Install what is missing: engine, tools, virtual environment
+	@harness/setup.sh
+
+images: setup ## Build the emulator's images that are missing
+	@$(BIN)/python -m emulator.images > /dev/null
+
+local: images ## Stand the topology up here, deploy, check, report, take it down
+	$(BIN)/wavetank run --target local --topology topologies/$(TOPOLOGY).yaml --keep $(KEEP)
+
+test: images ## Run the project's tests, coverage shown
+	$(BIN)/python -m pytest tests/unit tests/contract tests/emulator \
+	  --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+lint: setup ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench-up: images ## Measure how long standing up and taking down last
+	$(BIN)/python -m harness.bench.up
+
+clean: ## Remove everything that can be made again (not the engine, not the images)
+	rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
