@@ -16,12 +16,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
 import docker
 import docker.errors
+import docker.utils
 
 from emulator.images.errors import ImageBuildError
 from emulator.images.rootfs import make_root
@@ -69,23 +70,26 @@ def ensure(
     if unknown:
         raise ValueError(f"no such image: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     say = progress or _stderr
-    engine = client or connect()
-    ready = None if force else _all_there(engine, wanted)
-    if ready is not None:
-        return ready
-    with _one_builder(say):
-        return _build_missing(engine, wanted, say, force=force)
+    with nullcontext(client) if client else connected() as engine:
+        ready = None if force else _all_there(engine, wanted)
+        if ready is not None:
+            return ready
+        with _one_builder(say):
+            return _build_missing(engine, wanted, say, force=force)
 
 
-def connect() -> docker.DockerClient:
+@contextmanager
+def connected() -> Iterator[docker.DockerClient]:
     """Connect to the engine. Raises ``PlaneError`` with the remedy when none answers."""
-    try:
-        engine = docker.from_env(timeout=BUILD_SECONDS)
-        engine.ping()
-    except docker.errors.DockerException as error:
-        remedy = "start Docker (or run `make setup`), and see that you may use it (group `docker`)"
-        raise PlaneError(f"no Docker engine answers: {error}; {remedy}") from error
-    return engine
+    with ExitStack() as stack:
+        try:
+            engine = docker.DockerClient(timeout=BUILD_SECONDS, **docker.utils.kwargs_from_env())
+            stack.callback(engine.close)
+            engine.ping()
+        except docker.errors.DockerException as error:
+            remedy = "start Docker (or run `make setup`), and see that you may use it (group `docker`)"
+            raise PlaneError(f"no Docker engine answers: {error}; {remedy}") from error
+        yield engine
 
 
 def _stderr(line: str) -> None:
@@ -99,7 +103,7 @@ def base_reference() -> str:
 
 def _image_id(engine: docker.DockerClient, reference: str) -> str | None:
     try:
-        return str(engine.api.inspect_image(reference)["Id"])
+        return engine.images.get(reference).id
     except docker.errors.ImageNotFound:
         return None
 
@@ -176,18 +180,19 @@ def build_image(
     """
     arguments = {"BASE": base} | {key: os.environ[key] for key in PROXIES if key in os.environ}
     try:
-        output = engine.api.build(
-            fileobj=context(directory, extra),
-            custom_context=True,
-            tag=reference,
-            buildargs=arguments,
-            labels={LABEL: name},
-            network_mode="host",
-            rm=True,
-            forcerm=True,
-            decode=True,
-        )
-        _follow(name, output, progress)
+        with context(directory, extra) as packed:
+            output = engine.api.build(
+                fileobj=packed,
+                custom_context=True,
+                tag=reference,
+                buildargs=arguments,
+                labels={LABEL: name},
+                network_mode="host",
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            _follow(name, output, progress)
     except docker.errors.APIError as error:
         raise ImageBuildError(name, "the start of the build", error.explanation or str(error)) from error
 

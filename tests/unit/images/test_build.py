@@ -1,0 +1,127 @@
+"""What is asked of the engine, and what its answers become."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import docker.errors
+import pytest
+
+from emulator.images import build, rootfs
+from emulator.images.build import build_image, ensure
+from emulator.images.errors import ImageBuildError
+from emulator.planes.base import PlaneError
+
+
+class Engine:
+    """An engine that has the images it is told, and plays back a build's output."""
+
+    def __init__(self, images: dict[str, str], output: list[dict[str, Any]] | None = None) -> None:
+        self.ids, self.output = images, output or []
+        self.built: list[str] = []
+        self.images = SimpleNamespace(get=self._get)
+        self.api = SimpleNamespace(build=self._build)
+
+    def _get(self, reference: str) -> SimpleNamespace:
+        if reference not in self.ids:
+            raise docker.errors.ImageNotFound(reference)
+        return SimpleNamespace(id=self.ids[reference])
+
+    def _build(self, *, tag: str, **_: Any) -> list[dict[str, Any]]:
+        self.built.append(tag)
+        return self.output
+
+
+@pytest.fixture
+def dockerfile(tmp_path: Path) -> Path:
+    """A directory with a Dockerfile."""
+    (tmp_path / "Dockerfile").write_text("ARG BASE\nFROM ${BASE}\n")
+    return tmp_path
+
+
+def test_an_unknown_name_is_refused() -> None:
+    """The error says which names there are."""
+    with pytest.raises(ValueError, match=r"no such image: redis; there are base, droplet"):
+        ensure(["redis"])
+
+
+def test_nothing_is_built_when_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second call only looks."""
+    base = build.base_reference()
+    engine = Engine({base: "sha256:1", "wavetank/base:latest": "sha256:1"})
+    reference = f"wavetank/postgres:{build.content_hash(build.IMAGES / 'postgres', 'sha256:1')}"
+    engine.ids[reference] = "sha256:2"
+    assert ensure(["base", "postgres"], client=engine) == {"base": base, "postgres": reference}
+    assert engine.built == []
+
+
+def test_a_failing_step_is_named_with_the_last_lines(dockerfile: Path) -> None:
+    """The error says which image, at which step, and what the command printed."""
+    output = [
+        {"stream": "Step 1/2 : FROM ${BASE}\n"},
+        {"stream": "Step 2/2 : RUN make-it\n"},
+        {"stream": "make-it: cannot find flour\n"},
+        {"error": "The command '/bin/sh -c make-it' returned a non-zero code: 2"},
+    ]
+    with pytest.raises(ImageBuildError) as caught:
+        build_image(Engine({}, output), "cake", dockerfile, "wavetank/cake:1", base="b", progress=print)
+    assert str(caught.value) == (
+        "image 'cake' failed to build at Step 2/2 : RUN make-it: "
+        "The command '/bin/sh -c make-it' returned a non-zero code: 2\n  | make-it: cannot find flour"
+    )
+
+
+def test_progress_tells_each_step(dockerfile: Path) -> None:
+    """A long build shows where it is."""
+    said: list[str] = []
+    output = [{"stream": "Step 1/1 : FROM ${BASE}\n"}, {"stream": " ---> 0123\n"}]
+    build_image(Engine({}, output), "cake", dockerfile, "t:1", base="b", progress=said.append)
+    assert said == ["image cake: Step 1/1 : FROM ${BASE}"]
+
+
+def test_a_second_builder_waits_no_longer_than_its_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the lock that another process holds."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(build, "LOCK_SECONDS", 0.0)
+    lock = tmp_path / "wavetank" / "images.lock"
+    lock.parent.mkdir()
+    with lock.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(PlaneError, match=r"images\.lock is held by another process"):
+            ensure(["base"], print, client=Engine({}))
+
+
+def test_no_engine_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an engine the error carries the remedy."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    with pytest.raises(PlaneError, match=r"no Docker engine answers: .*make setup"):
+        ensure(["base"])
+
+
+def test_without_mmdebstrap_the_official_image_is_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any engine that reaches a registry will do."""
+    monkeypatch.setattr(rootfs.shutil, "which", lambda *_, **__: None)
+    pulled: list[tuple[str, str]] = []
+    engine = SimpleNamespace(images=SimpleNamespace(pull=lambda name, tag: pulled.append((name, tag))))
+    assert rootfs.make_root(engine, "wavetank/base:1", print) == "debian:12-slim"
+    assert pulled == [("debian", "12-slim")]
+
+
+def test_no_way_to_a_base_names_every_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With neither mmdebstrap nor a registry the error says what was tried and what helps."""
+
+    def pull(*_: Any, **__: Any) -> None:
+        raise docker.errors.APIError("lookup registry: no such host")
+
+    monkeypatch.setattr(rootfs.shutil, "which", lambda *_, **__: None)
+    engine = SimpleNamespace(images=SimpleNamespace(pull=pull))
+    expected = (
+        r"(?s)install mmdebstrap.*mmdebstrap is not installed.*docker pull debian:12-slim.*no such host"
+    )
+    with pytest.raises(ImageBuildError, match=expected):
+        rootfs.make_root(engine, "wavetank/base:1", print)
