@@ -5,3 +5,7 @@ is the network, ``images`` holds what they are built from. Imports go that way o
 ``planes`` (the interface) <- ``planes.docker`` -> ``fabric``. From ``harness`` the emulator takes
 ``errors`` and ``wait``, nothing else; ``harness`` never imports ``emulator``.
 """
+
+from emulator.mock import mock
+
+__all__ = ["mock"]

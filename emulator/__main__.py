@@ -1,0 +1,160 @@
+"""The emulator as a program: ``python -m emulator serve|destroy|images|sweep``.
+
+``serve`` writes ``endpoint.json`` into its state directory once it answers. Errors go to stderr as one
+message, with the exit codes of ``harness.errors``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulator.planes.base import Plane, PlaneError
+from harness.errors import EngineError, WavetankError
+
+if TYPE_CHECKING:
+    from emulator.cloud.core import Cloud
+
+FAULTS, DELAY = "WAVETANK_MEMORY_FAULTS", "WAVETANK_MEMORY_DELAY"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        code: int = options.run(options)
+    except WavetankError as error:
+        print(f"emulator: {error}", file=sys.stderr)  # noqa: T201 (a program's message)
+        return error.exit_code
+    except PlaneError as error:
+        print(f"emulator: {error}", file=sys.stderr)  # noqa: T201 (a program's message)
+        return EngineError.exit_code
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m emulator", description="An emulated DigitalOcean.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="answer the API until SIGTERM; machines keep running")
+    _common(serve, _serve)
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    serve.add_argument("--https-port", type=int, default=0, help="0 (default): the last one, or any")
+    serve.add_argument("--http-port", type=int, default=0, help="0 (default): the last one, or any")
+
+    destroy = commands.add_parser("destroy", help="remove every machine and the state directory's records")
+    _common(destroy, _destroy)
+
+    images = commands.add_parser("images", help="build what the Docker plane runs")
+    images.add_argument("--force", action="store_true", help="build again what is there")
+    images.set_defaults(run=_images)
+
+    sweep = commands.add_parser("sweep", help="remove machines of emulators whose state directory is gone")
+    sweep.set_defaults(run=_sweep)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, run: object) -> None:
+    parser.add_argument("--state", type=Path, required=True, help="the emulator's directory")
+    parser.add_argument("--plane", choices=("docker", "memory"), default="docker")
+    parser.set_defaults(run=run)
+
+
+def make_plane(name: str, state: Path) -> Plane:
+    """The plane of that name for a state directory. Docker is imported only if it is wanted."""
+    if name == "memory":
+        import json
+
+        from emulator.planes.memory import MemoryPlane
+
+        faults = json.loads(os.environ.get(FAULTS, "{}"))
+        delay = float(os.environ.get(DELAY, "0"))
+        return MemoryPlane(faults=faults, delay=delay, state=state / "memory-plane.json")
+    from emulator.planes.docker import DockerPlane
+
+    plane: Plane = DockerPlane(instance(state), state)
+    return plane
+
+
+def instance(state: Path) -> str:
+    """The short name of the emulator whose state directory this is; its machines are labelled with it."""
+    import hashlib
+
+    return hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from emulator.api.server import DATABASE, hold, serve
+    from emulator.cloud.core import Cloud
+
+    state: Path = options.state.resolve()
+    with hold(state):
+        _log_to(state / "log")
+        cloud = Cloud(state / DATABASE, make_plane(options.plane, state))
+        try:
+            _start(cloud)
+            serve(
+                cloud, state, options.plane,
+                host=options.host, https_port=options.https_port, http_port=options.http_port,
+            )  # fmt: skip
+        finally:
+            cloud.close()
+    logging.shutdown()
+    os._exit(0)  # work under way is recorded and taken up by the next server; its threads are not waited for
+
+
+def _start(cloud: Cloud) -> None:
+    try:
+        cloud.start()
+    except PlaneError as error:
+        raise EngineError(f"the data plane cannot start: {error}") from error
+
+
+def _destroy(options: argparse.Namespace) -> int:
+    import shutil
+
+    from emulator.api.server import hold
+
+    state: Path = options.state.resolve()
+    if not state.is_dir():
+        raise EngineError(f"{state} is not an emulator's directory")
+    with hold(state):
+        plane = make_plane(options.plane, state)
+        plane.destroy_all()
+        plane.close()
+        shutil.rmtree(state)
+    return 0
+
+
+def _images(options: argparse.Namespace) -> int:
+    from emulator.images import build
+
+    for name, reference in build.ensure(force=options.force).items():
+        print(f"{name}\t{reference}")  # noqa: T201 (the command's result)
+    return 0
+
+
+def _sweep(_options: argparse.Namespace) -> int:
+    from emulator.sweep import sweep
+
+    for line in sweep():
+        print(line)  # noqa: T201 (the command's result)
+    return 0
+
+
+def _log_to(path: Path) -> None:
+    logging.basicConfig(
+        filename=path,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s",
+    )
+    path.chmod(0o600)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""The API on two ports of this machine, https and http, in one process and one event loop.
+
+One server per state directory, held by a file lock. ``endpoint.json`` appears once requests are answered
+and goes when the server ends in good order; after a kill -9 the next server takes the ports and the token
+over, so that clients carry on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response as StarletteResponse
+from starlette.types import Receive, Scope, Send
+
+from emulator.api.app import Api
+from emulator.api.http import Request, make_request
+from emulator.cloud.certificates import issue, make_authority
+from emulator.cloud.core import Cloud
+from harness.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+ENDPOINT, LOCK, DATABASE, CA = "endpoint.json", "lock", "state.db", "ca.pem"
+STOP_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a server is, as written to ``endpoint.json``."""
+
+    pid: int
+    https: str
+    http: str
+    token: str
+    ca_file: str
+    plane: str
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, except that signals are ours: two servers share one process."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+@contextmanager
+def hold(state: Path) -> Iterator[None]:
+    """Be the only server of a state directory. Raises ``EngineError`` that names the one that is."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state / LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise EngineError(f"{state} is served already, by process {holder}") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def listen(host: str, port: int, preferred: int = 0) -> socket.socket:
+    """A listening socket; port 0 takes ``preferred`` if it is free, else any. Raises ``EngineError``."""
+    for candidate in [port] if port else [preferred, 0]:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, candidate))
+        except OSError as error:
+            sock.close()
+            if port or not candidate:
+                raise EngineError(f"cannot listen on {host}:{candidate}: {error.strerror}") from error
+            continue
+        sock.listen(512)
+        return sock
+    raise EngineError(f"no port of {host} is free")
+
+
+def serve(cloud: Cloud, state: Path, plane: str, *, host: str, https_port: int, http_port: int) -> None:
+    """Serve ``cloud``, which is started, until SIGTERM or SIGINT; machines keep running after that."""
+    previous = _previous_ports(state)
+    tls = listen(host, https_port, previous[0])
+    plain = listen(host, http_port, previous[1])
+    certificate, key = _certificates(state, host)
+    endpoint = Endpoint(
+        pid=os.getpid(),
+        https=f"https://{host}:{tls.getsockname()[1]}",
+        http=f"http://{host}:{plain.getsockname()[1]}",
+        token=cloud.account.token,
+        ca_file=str((state / CA).resolve()),
+        plane=plane,
+    )
+    app = _asgi(Api(cloud))
+    servers = [
+        Server(_config(app, ssl_certfile=str(certificate), ssl_keyfile=str(key))),
+        Server(_config(app)),
+    ]
+    try:
+        asyncio.run(_run(servers, [tls, plain], state / ENDPOINT, endpoint))
+    finally:
+        (state / ENDPOINT).unlink(missing_ok=True)
+
+
+def read_endpoint(state: Path) -> Endpoint | None:
+    """What ``endpoint.json`` says, None if there is none."""
+    try:
+        return Endpoint(**json.loads((state / ENDPOINT).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+async def _run(servers: list[Server], sockets: list[socket.socket], path: Path, endpoint: Endpoint) -> None:
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[sock]))
+        for server, sock in zip(servers, sockets, strict=True)
+    ]
+    write_private(path, json.dumps(asdict(endpoint), indent=2) + "\n")  # the sockets queue what comes early
+    await asyncio.gather(*tasks)
+
+
+def _config(app: Any, **tls: str) -> uvicorn.Config:
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=STOP_SECONDS,
+        server_header=False, ws="none", **tls,  # type: ignore[arg-type]  # only the two file names
+    )  # fmt: skip
+
+
+def _asgi(api: Api) -> Any:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        incoming = StarletteRequest(scope, receive)
+        request = _request(incoming, await incoming.body())
+        answer = await run_in_threadpool(api.handle, request)
+        media_type = None if answer.body is None else "application/json"
+        response = StarletteResponse(
+            answer.content(), status_code=answer.status, headers=dict(answer.headers), media_type=media_type
+        )
+        await response(scope, receive, send)
+
+    return app
+
+
+def _request(incoming: StarletteRequest, body: bytes) -> Request:
+    return make_request(incoming.method, str(incoming.url), dict(incoming.headers), body)
+
+
+def _certificates(state: Path, host: str) -> tuple[Path, Path]:
+    """The files of the server's certificate and key, issued by the state's own CA; made where missing."""
+    folder = state / "tls"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    authority_key, certificate, key = folder / "ca-key.pem", folder / "server.pem", folder / "server-key.pem"
+    if not key.exists():
+        authority = make_authority("Wavetank emulator CA")
+        pair = issue(authority, ["localhost"], sorted({"127.0.0.1", host}))
+        write_private(authority_key, authority.key)
+        write_private(state / CA, authority.certificate)
+        write_private(certificate, pair.certificate)
+        write_private(key, pair.key)
+    return certificate, key
+
+
+def _previous_ports(state: Path) -> tuple[int, int]:
+    """The ports of a server that was killed, so that its clients find the next one; zeros if there is none."""
+    try:
+        endpoint = read_endpoint(state)
+    except (ValueError, TypeError):  # half written by hand or by another version: take any port
+        return (0, 0)
+    if endpoint is None:
+        return (0, 0)
+    return int(endpoint.https.rpartition(":")[2]), int(endpoint.http.rpartition(":")[2])
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, all at once."""
+    new = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    new.replace(path)

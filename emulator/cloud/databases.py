@@ -1,0 +1,271 @@
+"""Managed databases: PostgreSQL, Valkey and MongoDB clusters and their trusted sources.
+
+DigitalOcean has no status for a cluster that could not be made: it stays ``creating``, with the plane's
+reason in ``error``.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, get_args
+
+from emulator.cloud import projects, tags, vpcs
+from emulator.cloud.addresses import free_private, free_public
+from emulator.cloud.catalogue import REGIONS
+from emulator.cloud.certificates import Pair, issue
+from emulator.cloud.clock import now
+from emulator.cloud.errors import NotFoundError, NotOfferedError, UnprocessableError
+from emulator.cloud.jobs import job
+from emulator.cloud.machines import database_spec
+from emulator.cloud.models import Assignment, Database, Droplet, Job, TrustedSource
+
+if TYPE_CHECKING:
+    from emulator.cloud.core import Cloud
+
+NAME = re.compile(r"[a-z](?:[a-z0-9-]{1,61})[a-z0-9]")
+ACCOUNT_NUMBER = 1234567
+MOST_RULES = 100
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine on offer: its versions (the first is the default), port, user and database."""
+
+    versions: tuple[str, ...]
+    port: int
+    user: str
+    database: str
+    nodes: tuple[int, ...] = (1, 2, 3)
+
+
+ENGINES: Mapping[str, Engine] = {
+    "pg": Engine(("17", "16", "15", "14"), 25060, "doadmin", "defaultdb"),
+    "valkey": Engine(("8",), 25061, "default", "", (1, 2)),
+    "mongodb": Engine(("8", "7"), 27017, "doadmin", "defaultdb", (1, 3)),
+}
+ELSEWHERE = ("mysql", "kafka", "opensearch", "advanced_pg", "advanced_mysql")
+STORAGE_GIB: Mapping[str, int] = {
+    "db-s-1vcpu-1gb": 10,
+    "db-s-1vcpu-2gb": 25,
+    "db-s-2vcpu-4gb": 38,
+    "db-s-4vcpu-8gb": 115,
+    "db-s-6vcpu-16gb": 270,
+    "db-s-8vcpu-32gb": 580,
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a new cluster. Empty ``version`` and ``vpc_id``: the default; ``rules`` are (type, value)."""
+
+    name: str
+    engine: str
+    size: str
+    region: str
+    num_nodes: int
+    version: str = ""
+    vpc_id: str = ""
+    tags: Sequence[str] = ()
+    rules: Sequence[tuple[str, str]] = ()
+    project_id: str = ""
+    storage_mib: int = 0
+
+
+def create(cloud: Cloud, wish: Wish) -> Database:
+    """Make a cluster, ``creating`` until it takes connections."""
+    engine = _check(wish)
+    with cloud.store.transaction():
+        if any(database.name == wish.name for database in listed(cloud)):
+            raise UnprocessableError("cluster name is not available")
+        if len(listed(cloud)) >= cloud.limits.databases:
+            raise UnprocessableError("creating this database will exceed your limit")
+        vpc = vpcs.in_region(cloud, wish.vpc_id, wish.region)
+        used = vpcs.used_addresses(cloud)
+        public_ip, private_ip = free_public(used), free_private(vpc.ip_range, used)
+        host = f"{wish.name}-do-user-{ACCOUNT_NUMBER}-0.db.ondigitalocean.com"
+        hosts = (host, f"private-{host}")
+        account = cloud.account
+        pair = issue(Pair(account.ca_certificate, account.ca_key), hosts, (public_ip, private_ip))
+        database = cloud.store.put(
+            Database(
+                id=str(uuid.uuid4()),
+                name=wish.name,
+                engine=wish.engine,
+                version=wish.version or engine.versions[0],
+                size=wish.size,
+                region=wish.region,
+                vpc_id=vpc.id,
+                num_nodes=wish.num_nodes,
+                storage_mib=wish.storage_mib or STORAGE_GIB[wish.size] * 1024,
+                tags=tags.ensure(cloud, wish.tags),
+                rules=_sources(cloud, wish.rules),
+                public_ip=public_ip,
+                private_ip=private_ip,
+                public_host=hosts[0],
+                private_host=hosts[1],
+                port=engine.port,
+                user=engine.user,
+                password=f"AVNS_{secrets.token_urlsafe(15).replace('-', 'x').replace('_', 'y')}",
+                database=engine.database,
+                certificate=pair.certificate,
+                private_key=pair.key,
+                created_at=now(),
+            )
+        )
+        if wish.project_id:
+            projects.assign(cloud, wish.project_id, [f"do:dbaas:{database.id}"])
+        cloud.jobs.submit("database.create", database.ref)
+        cloud.network.changed()
+    return database
+
+
+def get(cloud: Cloud, database_id: str) -> Database:
+    """One cluster. Raises ``NotFoundError``."""
+    database = cloud.store.get(Database, database_id)
+    if database is None or database.deleted:
+        raise NotFoundError("cluster not found")
+    return database
+
+
+def listed(cloud: Cloud, *, tag: str = "") -> list[Database]:
+    """All clusters, or those that carry a tag."""
+    return [
+        database
+        for database in cloud.store.all(Database)
+        if not database.deleted and (not tag or tags.carries(database.tags, tag))
+    ]
+
+
+def delete(cloud: Cloud, database_id: str) -> None:
+    """Destroy a cluster and its data."""
+    with cloud.store.transaction():
+        database = get(cloud, database_id)
+        cloud.store.put(database.model_copy(update={"deleted": True}))
+        assignment = cloud.store.get(Assignment, f"do:dbaas:{database.id}")
+        if assignment is not None:
+            cloud.store.delete(assignment)
+        cloud.jobs.submit("database.destroy", database.ref)
+        cloud.network.changed()
+
+
+def trust(cloud: Cloud, database_id: str, rules: Sequence[tuple[str, str]]) -> None:
+    """Replace a cluster's trusted sources, given as (type, value)."""
+    with cloud.store.transaction():
+        database = get(cloud, database_id)
+        kept = {(rule.type, rule.value): rule for rule in database.rules}
+        sources = tuple(kept.get((rule.type, rule.value), rule) for rule in _sources(cloud, rules))
+        cloud.store.put(database.model_copy(update={"rules": sources}))
+        cloud.network.changed()
+
+
+def uri(database: Database, *, private: bool) -> str:
+    """The connection string through the public or the private host.
+
+    MongoDB's is ``mongodb://`` with host and port, where DigitalOcean's is ``mongodb+srv://``: a single node
+    needs no SRV record.
+    """
+    host = database.private_host if private else database.public_host
+    where = f"{database.user}:{database.password}@{host}:{database.port}"
+    if database.engine == "pg":
+        return f"postgresql://{where}/{database.database}?sslmode=require"
+    if database.engine == "valkey":
+        return f"rediss://{where}"
+    return f"mongodb://{where}/{database.database}?tls=true&authSource=admin"
+
+
+def _check(wish: Wish) -> Engine:
+    if wish.engine == "redis":
+        raise UnprocessableError("invalid engine: redis is no longer offered for new clusters; use valkey")
+    if wish.engine in ELSEWHERE:
+        raise NotOfferedError(f"the database engine {wish.engine}")
+    engine = ENGINES.get(wish.engine)
+    if engine is None:
+        raise UnprocessableError(f"invalid engine: {wish.engine!r}")
+    if not NAME.fullmatch(wish.name):
+        raise UnprocessableError(
+            "invalid name: 3 to 63 lower-case letters, numbers and dashes, beginning with a letter"
+        )
+    if wish.version and wish.version not in engine.versions:
+        raise UnprocessableError(f"invalid version for {wish.engine}: {wish.version!r}")
+    if wish.region not in REGIONS or not REGIONS[wish.region].available:
+        raise UnprocessableError("invalid region")
+    if wish.size not in STORAGE_GIB:
+        raise UnprocessableError("invalid size")
+    if wish.num_nodes not in engine.nodes:
+        raise UnprocessableError(f"invalid node count for {wish.engine}: {wish.num_nodes}")
+    if wish.num_nodes != 1:
+        raise NotOfferedError("a database cluster of more than one node")
+    return engine
+
+
+def _sources(cloud: Cloud, rules: Sequence[tuple[str, str]]) -> tuple[TrustedSource, ...]:
+    if len(rules) > MOST_RULES:
+        raise UnprocessableError(f"at most {MOST_RULES} firewall rules are allowed")
+    return tuple(_source(cloud, kind, value) for kind, value in dict.fromkeys(rules))
+
+
+def _source(cloud: Cloud, kind: str, value: str) -> TrustedSource:
+    if kind in ("k8s", "app"):
+        raise NotOfferedError(f"the trusted source type {kind}")
+    if kind == "ip_addr":
+        _check_source_address(value)
+    elif kind == "droplet":
+        droplet = cloud.store.get(Droplet, value)
+        if droplet is None or droplet.deleted:
+            raise UnprocessableError(f"invalid firewall rule: droplet {value!r} not found")
+    elif kind == "tag":
+        value = tags.known(cloud, [value])[0]
+    else:
+        known = ", ".join(get_args(TrustedSource.model_fields["type"].annotation))
+        raise UnprocessableError(f"invalid firewall rule type {kind!r}: one of {known}")
+    return TrustedSource.model_validate(
+        {"uuid": str(uuid.uuid4()), "type": kind, "value": value, "created_at": now()}
+    )
+
+
+def _check_source_address(value: str) -> None:
+    try:
+        IPv4Network(value, strict=False)
+    except ValueError as error:
+        raise UnprocessableError(
+            f"invalid firewall rule: {value!r} is not an IPv4 address or CIDR"
+        ) from error
+
+
+def _made(cloud: Cloud, job_: Job, error: str) -> None:
+    database = cloud.store.get(Database, _id_of(job_))
+    if database is not None and not database.deleted:
+        status = "creating" if error else "online"
+        cloud.store.put(database.model_copy(update={"status": status, "error": error}))
+
+
+@job("database.create", settle=_made)
+def _make(cloud: Cloud, job_: Job) -> None:
+    database = cloud.store.get(Database, _id_of(job_))
+    if database is not None and not database.deleted:
+        cloud.plane.create_database(database_spec(cloud, database), cloud.network.policy())
+
+
+def _removed(cloud: Cloud, job_: Job, error: str) -> None:
+    database = cloud.store.get(Database, _id_of(job_))
+    if database is None:
+        return
+    if error:
+        cloud.store.put(database.model_copy(update={"error": f"not removed yet: {error}"}))
+        cloud.jobs.retry(job_)
+        return
+    cloud.store.delete(database)
+
+
+@job("database.destroy", settle=_removed)
+def _remove(cloud: Cloud, job_: Job) -> None:
+    cloud.plane.destroy_database(_id_of(job_))
+
+
+def _id_of(job_: Job) -> str:
+    return job_.ref.partition(":")[2]

@@ -1,0 +1,145 @@
+"""Work on the plane: recorded first, done outside the request, taken up again after a crash.
+
+Jobs of one machine run one after another, those of different machines side by side. What a job is, is
+registered with :func:`job`: ``work`` calls the plane (and may be repeated), ``settle`` records how it
+ended in the same transaction that forgets the job.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from emulator.cloud.models import Job
+from emulator.planes.base import PlaneError
+
+if TYPE_CHECKING:
+    from emulator.cloud.core import Cloud
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+Transitions = Literal["background", "immediate", "manual"]
+Work = Callable[["Cloud", Job], None]
+Settle = Callable[["Cloud", Job, str], None]
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """What to do for a job, and how to record its end (``error`` is empty if it went well)."""
+
+    work: Work
+    settle: Settle
+
+
+KINDS: dict[str, JobKind] = {}
+
+
+def job(name: str, *, settle: Settle) -> Callable[[Work], Work]:
+    """Register a kind of job under ``name``."""
+
+    def register(work: Work) -> Work:
+        KINDS[name] = JobKind(work, settle)
+        return work
+
+    return register
+
+
+class Jobs:
+    """Runs jobs. ``background``: in threads; ``immediate``: at commit, in the caller's; ``manual``: on :meth:`advance`."""
+
+    def __init__(self, cloud: Cloud, transitions: Transitions = "background", width: int = 16) -> None:
+        self._cloud, self._transitions = cloud, transitions
+        self._slots = threading.BoundedSemaphore(width)
+        self._lock = threading.Lock()
+        self._queues: dict[str, deque[Job]] = {}
+        self._held: deque[Job] = deque()
+
+    def submit(self, work: str, ref: str, action_id: int = 0, **arguments: Any) -> None:
+        """Record a job in the open transaction, to be started once that has committed."""
+        store = self._cloud.store
+        number = store.next_number("job", 1)
+        record = store.put(Job(id=number, work=work, ref=ref, action_id=action_id, arguments=arguments))
+        store.after_commit(lambda: self._start(record))
+
+    def submit_later(self, work: str, ref: str) -> None:
+        """Record a job in the open transaction, to be started by :meth:`resume`."""
+        store = self._cloud.store
+        store.put(Job(id=store.next_number("job", 1), work=work, ref=ref))
+
+    def retry(self, record: Job) -> None:
+        """In a settlement: put the job back, to be tried again up to ``ATTEMPTS`` times and at the next start."""
+        attempt = int(record.arguments.get("attempt", 1)) + 1
+        arguments = {**record.arguments, "attempt": attempt}
+        store = self._cloud.store
+        again = store.put(
+            record.model_copy(update={"id": store.next_number("job", 1), "arguments": arguments})
+        )
+        if attempt <= ATTEMPTS:
+            store.after_commit(lambda: self._start(again))
+
+    def resume(self) -> None:
+        """Take up what was recorded and not settled when the server died."""
+        for record in self._cloud.store.all(Job):
+            log.info("resuming %s of %s", record.work, record.ref)
+            self._start(record)
+
+    def advance(self, count: int | None = None) -> int:
+        """In manual mode: run the next ``count`` jobs (default: all that wait) here; returns how many ran."""
+        ran = 0
+        while self._held and (count is None or ran < count):
+            self.run(self._held.popleft())
+            ran += 1
+        return ran
+
+    def busy(self) -> bool:
+        """Whether any job is not settled."""
+        return bool(self._cloud.store.all(Job))
+
+    def run(self, record: Job) -> None:
+        """Do one job to its end and settle it."""
+        kind = KINDS[record.work]
+        error = ""
+        try:
+            kind.work(self._cloud, record)
+        except PlaneError as failure:
+            error = str(failure) or type(failure).__name__
+            log.warning("%s of %s failed: %s", record.work, record.ref, error)
+        except Exception as failure:  # a fault of ours must end as an errored action, never as an endless one
+            error = f"internal error: {type(failure).__name__}: {failure}"
+            log.exception("%s of %s failed", record.work, record.ref)
+        with self._cloud.store.transaction():
+            kind.settle(self._cloud, record, error)
+            self._cloud.store.delete(record)
+
+    def _start(self, record: Job) -> None:
+        if self._transitions == "immediate":
+            self.run(record)
+        elif self._transitions == "manual":
+            self._held.append(record)
+        else:
+            self._enqueue(record)
+
+    def _enqueue(self, record: Job) -> None:
+        with self._lock:
+            queue = self._queues.get(record.ref)
+            if queue is not None:
+                queue.append(record)
+                return
+            self._queues[record.ref] = deque([record])
+        threading.Thread(target=self._drain, args=(record.ref,), name=record.ref, daemon=True).start()
+
+    def _drain(self, ref: str) -> None:
+        while True:
+            with self._lock:
+                queue = self._queues[ref]
+                if not queue:
+                    del self._queues[ref]
+                    return
+                record = queue.popleft()
+            with self._slots:
+                self.run(record)

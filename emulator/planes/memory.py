@@ -1,0 +1,163 @@
+"""A plane on which nothing runs: machines are entries in a dictionary, and everything is instant.
+
+For unit tests and the ``responses`` mock, and for the server where no engine is at hand. Faults are
+injected by name, so that whoever uses a cloud can be tested against one that fails::
+
+    MemoryPlane(faults={"droplet:web": "never boots", "database:main": "no space left", "apply": "no nft"})
+
+The key is ``droplet:<name>``, ``database:<name>`` or ``apply``; the text is the error's. The text ``hangs``
+blocks until the plane is closed. A fault lifted from ``faults`` no longer happens.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emulator.planes.base import (
+    DatabaseSpec,
+    DropletSpec,
+    Existing,
+    NetworkPolicy,
+    PlaneError,
+    PlaneInfo,
+    PowerState,
+)
+
+HANGS = "hangs"
+
+
+class MemoryPlane:
+    """The plane of tests. ``state`` keeps the machines in a file, so that they outlive the server's process.
+
+    ``delay`` is how many seconds it takes to make a machine. ``policy`` is what was applied last.
+    """
+
+    def __init__(
+        self, *, faults: Mapping[str, str] | None = None, delay: float = 0.0, state: Path | None = None
+    ) -> None:
+        self.faults = dict(faults or {})
+        self.policy = NetworkPolicy(0, ())
+        self._delay, self._state = delay, state
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._machines: dict[str, PowerState] = {}
+        self._consoles: dict[str, str] = {}
+        if state is not None and state.exists():
+            self._machines = json.loads(state.read_text())
+
+    def start(self) -> None:
+        """Fail if the fault ``start`` is set."""
+        self._fault("start")
+
+    def close(self) -> None:
+        """Let calls that hang go on."""
+        self._closed.set()
+
+    def info(self) -> PlaneInfo:
+        """A plane that no packet can reach."""
+        return PlaneInfo("memory", "", "", "", {})
+
+    def existing(self) -> Existing:
+        """The machines made so far."""
+        with self._lock:
+            return Existing(dict(self._machines))
+
+    def create_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
+        """Make a droplet, unless a fault says otherwise; a machine that never boots is there all the same."""
+        self._apply(policy)
+        self._make(f"droplet:{spec.id}", f"droplet:{spec.name}")
+
+    def power_off(self, droplet_id: int) -> None:
+        """Stop a droplet."""
+        self._set(f"droplet:{droplet_id}", "stopped")
+
+    def shutdown(self, droplet_id: int) -> None:
+        """Stop a droplet."""
+        self._set(f"droplet:{droplet_id}", "stopped")
+
+    def power_on(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
+        """Start a droplet."""
+        self._apply(policy)
+        self._fault(f"droplet:{spec.name}")
+        self._set(f"droplet:{spec.id}", "running")
+
+    def rename_droplet(self, spec: DropletSpec) -> None:
+        """Nothing to do."""
+
+    def rebuild_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
+        """Make the droplet anew."""
+        self.create_droplet(spec, policy)
+
+    def destroy_droplet(self, droplet_id: int) -> None:
+        """Forget a droplet; the fault ``destroy`` prevents it."""
+        self._fault("destroy")
+        self._set(f"droplet:{droplet_id}", None)
+
+    def create_database(self, spec: DatabaseSpec, policy: NetworkPolicy) -> None:
+        """Make a cluster, unless a fault says otherwise."""
+        self._apply(policy)
+        self._make(f"database:{spec.id}", f"database:{spec.name}")
+
+    def destroy_database(self, database_id: str) -> None:
+        """Forget a cluster; the fault ``destroy`` prevents it."""
+        self._fault("destroy")
+        self._set(f"database:{database_id}", None)
+
+    def apply(self, policy: NetworkPolicy) -> None:
+        """Remember the policy; the fault ``apply`` prevents it."""
+        self._fault("apply")
+        self._apply(policy)
+
+    def console(self, ref: str) -> str:
+        """What a machine said while it booted."""
+        return self._consoles.get(ref, "")
+
+    def counters(self) -> Sequence[Mapping[str, Any]]:
+        """No packet passes here."""
+        return ()
+
+    def destroy_all(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._machines.clear()
+            self._save()
+
+    def _make(self, ref: str, name: str) -> None:
+        self._closed.wait(self._delay)
+        self._consoles[ref] = f"{name} boots\n"
+        try:
+            self._fault(name)
+        except PlaneError as error:
+            self._consoles[ref] += f"{error}\n"
+            raise
+        self._set(ref, "running")
+
+    def _apply(self, policy: NetworkPolicy) -> None:
+        with self._lock:
+            if policy.serial >= self.policy.serial:
+                self.policy = policy
+
+    def _fault(self, name: str) -> None:
+        text = self.faults.get(name)
+        if text == HANGS:
+            self._closed.wait()
+        if text:
+            raise PlaneError(text)
+
+    def _set(self, ref: str, state: PowerState | None) -> None:
+        with self._lock:
+            if state is None:
+                self._machines.pop(ref, None)
+            elif ref in self._machines or state == "running":
+                self._machines[ref] = state
+            self._save()
+
+    def _save(self) -> None:
+        if self._state is not None:
+            new = self._state.with_suffix(".new")
+            new.write_text(json.dumps(self._machines))
+            new.replace(self._state)
