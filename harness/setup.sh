@@ -19,17 +19,22 @@ is_root() { [ "$(id -u)" = 0 ]; }
 # --- packages -------------------------------------------------------------------------------------------
 
 updated=
+apt() {
+    local status=0
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+        "$@" </dev/null >"$cache/apt.log" 2>&1 9>&- || status=$?
+    [ "$status" -eq 0 ] || tail -n 15 "$cache/apt.log" >&2
+    return "$status"
+}
+
 apt_install() {
-    export DEBIAN_FRONTEND=noninteractive
-    local options=(-qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
     if [ -z "$updated" ]; then
         say "apt-get update"
-        apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update </dev/null >&2 9>&- ||
-            say "apt-get update failed for some sources; going on with what there is"
+        apt update || say "apt-get update failed for some sources; going on with what there is"
         updated=yes
     fi
     say "apt-get install $*"
-    apt-get "${options[@]}" install "$@" </dev/null >&2 9>&-
+    apt install -y --no-install-recommends "$@"
 }
 
 python_works() { has "$1" && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
