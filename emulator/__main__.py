@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _common(parser: argparse.ArgumentParser, run: object) -> None:
     parser.add_argument("--state", type=Path, required=True, help="the emulator's directory")
-    parser.add_argument("--plane", choices=("docker", "memory"), default="docker")
+    parser.add_argument("--plane", choices=("docker", "memory"), help="default: the directory's, or docker")
     parser.set_defaults(run=run)
 
 
@@ -81,6 +81,15 @@ def make_plane(name: str, state: Path) -> Plane:
     return plane
 
 
+def plane_of(state: Path, wanted: str | None) -> str:
+    """The plane of a state directory, settled when it is first served. Raises ``EngineError``."""
+    file = state / "plane"
+    known = file.read_text().strip() if file.exists() else None
+    if wanted and known and wanted != known:
+        raise EngineError(f"{state} is of the {known} plane; destroy it before using {wanted}")
+    return known or wanted or "docker"
+
+
 def instance(state: Path) -> str:
     """The short name of the emulator whose state directory this is; its machines are labelled with it."""
     import hashlib
@@ -95,11 +104,13 @@ def _serve(options: argparse.Namespace) -> int:
     state: Path = options.state.resolve()
     with hold(state):
         _log_to(state / "log")
-        cloud = Cloud(state / DATABASE, make_plane(options.plane, state))
+        plane = plane_of(state, options.plane)
+        (state / "plane").write_text(plane)
+        cloud = Cloud(state / DATABASE, make_plane(plane, state))
         try:
             _start(cloud)
             serve(
-                cloud, state, options.plane,
+                cloud, state, plane,
                 host=options.host, https_port=options.https_port, http_port=options.http_port,
             )  # fmt: skip
         finally:
@@ -124,7 +135,7 @@ def _destroy(options: argparse.Namespace) -> int:
     if not state.is_dir():
         raise EngineError(f"{state} is not an emulator's directory")
     with hold(state):
-        plane = make_plane(options.plane, state)
+        plane = make_plane(plane_of(state, options.plane), state)
         plane.destroy_all()
         plane.close()
         shutil.rmtree(state)

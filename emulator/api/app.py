@@ -91,6 +91,7 @@ class Api:
 
     def __init__(self, cloud: Cloud, *, any_token: bool = False, enforce_limit: bool = False) -> None:
         self._cloud, self._any_token = cloud, any_token
+        self._token = cloud.account.token.encode()
         self._allowance = Allowance(enforce=enforce_limit)
 
     def handle(self, request: Request) -> Response:
@@ -111,7 +112,11 @@ class Api:
     def _answer(self, request: Request, request_id: str) -> Response:
         try:
             route, params = find(request.method, request.path)
-            return route.handler(self._cloud, replace(request, params=params))
+            request = replace(request, params=params)
+            if request.method == "GET":
+                return route.handler(self._cloud, request)
+            with self._cloud.store.transaction():  # what cannot be answered did not happen
+                return route.handler(self._cloud, request)
         except CloudError as error:
             return _error(STATUS[error.id], error.id, error.message, request_id)
         except PlaneError as error:  # only reads of the plane run within a request
@@ -126,8 +131,7 @@ class Api:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return False
-        expected = self._cloud.account.token
-        return self._any_token or secrets.compare_digest(token.strip().encode(), expected.encode())
+        return self._any_token or secrets.compare_digest(token.strip().encode(), self._token)
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:

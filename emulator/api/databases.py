@@ -122,7 +122,7 @@ def _db(cloud: Cloud, request: Request) -> Response:
 def database_view(cloud: Cloud, database: Database) -> dict[str, Any]:
     """A cluster as the API shows it, password included."""
     assignment = cloud.store.get(Assignment, f"do:dbaas:{database.id}")
-    view = {
+    return {
         "id": database.id,
         "name": database.name,
         "engine": database.engine,
@@ -144,7 +144,6 @@ def database_view(cloud: Cloud, database: Database) -> dict[str, Any]:
         "rules": _rule_views(database),
         "storage_size_mib": database.storage_mib,
     }
-    return view
 
 
 def _connection(database: Database, *, private: bool) -> dict[str, Any]:

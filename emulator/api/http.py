@@ -13,7 +13,10 @@ from emulator.cloud.errors import BadRequestError
 
 @dataclass(frozen=True)
 class Request:
-    """A request. ``base_url`` is scheme and host as the client wrote them; header names are lower case."""
+    """A request. ``path`` is quoted as it was sent, header names are lower case.
+
+    ``base_url`` is scheme and host as the client wrote them; ``params`` are what the route found in the path.
+    """
 
     method: str
     path: str

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from emulator.api.http import Request, Response
 
@@ -53,6 +54,6 @@ def pattern(path: str) -> re.Pattern[str]:
 
 
 def match(path: str, template: str) -> Mapping[str, str] | None:
-    """The template's parameters in ``path``, None if it does not fit."""
+    """The template's parameters in ``path`` (as it was sent, quoted), None if it does not fit."""
     found = pattern(template).fullmatch(path)
-    return found.groupdict() if found else None
+    return {name: unquote(value) for name, value in found.groupdict().items()} if found else None

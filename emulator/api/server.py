@@ -164,7 +164,11 @@ def _asgi(api: Api) -> Any:
 
 
 def _request(incoming: StarletteRequest, body: bytes) -> Request:
-    return make_request(incoming.method, str(incoming.url), dict(incoming.headers), body)
+    scope = incoming.scope
+    host = incoming.headers.get("host") or ":".join(str(part) for part in scope["server"])
+    url = f"{scope['scheme']}://{host}{scope['raw_path'].decode('latin-1')}"
+    query = scope["query_string"].decode("latin-1")
+    return make_request(incoming.method, f"{url}?{query}", dict(incoming.headers), body)
 
 
 def _certificates(state: Path, host: str) -> tuple[Path, Path]:
@@ -183,7 +187,7 @@ def _certificates(state: Path, host: str) -> tuple[Path, Path]:
 
 
 def _previous_ports(state: Path) -> tuple[int, int]:
-    """The ports of a server that was killed, so that its clients find the next one; zeros if there is none."""
+    """The ports of a server that was killed, that its clients may find the next one; zeros if none."""
     try:
         endpoint = read_endpoint(state)
     except (ValueError, TypeError):  # half written by hand or by another version: take any port

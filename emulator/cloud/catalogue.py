@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emulator.cloud.errors import NotFoundError
 
@@ -100,9 +100,10 @@ _DEDICATED = (
 
 
 def _sizes() -> list[Size]:
-    sizes = [Size(*row, description="Basic") for row in _BASIC]
+    sizes = [Size(*row, "Basic") for row in _BASIC]
     for suffix, description in (("amd", "Premium AMD"), ("intel", "Premium Intel")):
-        sizes += [Size(f"{slug}-{suffix}", *rest, description=description) for slug, *rest in _PREMIUM]
+        premium = [Size(*row, description) for row in _PREMIUM]
+        sizes += [replace(size, slug=f"{size.slug}-{suffix}") for size in premium]
     return sizes + [Size(*row) for row in _DEDICATED]
 
 

@@ -79,6 +79,7 @@ class Cloud:
 
     def close(self) -> None:
         """Let go of everything; machines keep running and recorded work is taken up by the next start."""
+        self.jobs.close()
         self.network.close()
         self.plane.close()
         self.store.close()

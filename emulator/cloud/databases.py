@@ -61,7 +61,7 @@ STORAGE_GIB: Mapping[str, int] = {
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked of a new cluster. Empty ``version`` and ``vpc_id``: the default; ``rules`` are (type, value)."""
+    """What is asked of a new cluster. Empty ``version``, ``vpc_id``: the default. ``rules``: type, value."""
 
     name: str
     engine: str

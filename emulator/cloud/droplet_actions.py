@@ -19,23 +19,25 @@ from emulator.cloud.models import Action, Droplet, Job
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
 
-ELSEWHERE = frozenset(
-    (
-        "enable_backups",
-        "disable_backups",
-        "change_backup_policy",
-        "restore",
-        "password_reset",
-        "change_kernel",
-    )
-    + ("enable_ipv6", "snapshot")
+ELSEWHERE = (
+    "enable_backups",
+    "disable_backups",
+    "change_backup_policy",
+    "restore",
+    "password_reset",
+    "change_kernel",
+    "enable_ipv6",
+    "snapshot",
 )
 BY_TAG = ("power_cycle", "power_on", "power_off", "shutdown")
 Arguments = Mapping[str, Any]
 
 
 def post(cloud: Cloud, droplet_id: str | int, type_: str, arguments: Arguments) -> Action:
-    """Begin an action. ``arguments``: ``name`` for rename, ``size`` and ``disk`` for resize, ``image`` for rebuild."""
+    """Begin an action.
+
+    ``arguments``: ``name`` for a rename, ``size`` and ``disk`` for a resize, ``image`` for a rebuild.
+    """
     with cloud.store.transaction():
         droplet = get(cloud, droplet_id)
         if type_ in ELSEWHERE:

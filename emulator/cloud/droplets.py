@@ -48,7 +48,7 @@ class Wish:
 
 def create(cloud: Cloud, wish: Wish) -> list[tuple[Droplet, Action]]:
     """Make droplets, ``new`` until they have booted; each with its ``create`` action."""
-    image = _check(cloud, wish)
+    image = _check(wish)
     with cloud.store.transaction():
         keys = _public_keys(cloud, wish.ssh_keys)
         vpc = vpcs.in_region(cloud, wish.vpc_id, wish.region)
@@ -172,7 +172,7 @@ def _remove(cloud: Cloud, job_: Job) -> None:
     cloud.plane.destroy_droplet(droplet_id_of(job_))
 
 
-def _check(cloud: Cloud, wish: Wish) -> Image:
+def _check(wish: Wish) -> Image:
     if not wish.names:
         raise UnprocessableError("Name is required")
     if len(wish.names) > MOST_AT_ONCE:

@@ -50,7 +50,7 @@ def job(name: str, *, settle: Settle) -> Callable[[Work], Work]:
 
 
 class Jobs:
-    """Runs jobs. ``background``: in threads; ``immediate``: at commit, in the caller's; ``manual``: on :meth:`advance`."""
+    """Runs jobs, in threads (``background``), at commit in the caller's (``immediate``), or when told."""
 
     def __init__(self, cloud: Cloud, transitions: Transitions = "background", width: int = 16) -> None:
         self._cloud, self._transitions = cloud, transitions
@@ -58,6 +58,11 @@ class Jobs:
         self._lock = threading.Lock()
         self._queues: dict[str, deque[Job]] = {}
         self._held: deque[Job] = deque()
+        self._closed = False
+
+    def close(self) -> None:
+        """Settle nothing from here on: what is under way is taken up by the next start."""
+        self._closed = True
 
     def submit(self, work: str, ref: str, action_id: int = 0, **arguments: Any) -> None:
         """Record a job in the open transaction, to be started once that has committed."""
@@ -72,7 +77,7 @@ class Jobs:
         store.put(Job(id=store.next_number("job", 1), work=work, ref=ref))
 
     def retry(self, record: Job) -> None:
-        """In a settlement: put the job back, to be tried again up to ``ATTEMPTS`` times and at the next start."""
+        """In a settlement: put the job back, for ``ATTEMPTS`` attempts in all and more at the next start."""
         attempt = int(record.arguments.get("attempt", 1)) + 1
         arguments = {**record.arguments, "attempt": attempt}
         store = self._cloud.store
@@ -112,6 +117,8 @@ class Jobs:
         except Exception as failure:  # a fault of ours must end as an errored action, never as an endless one
             error = f"internal error: {type(failure).__name__}: {failure}"
             log.exception("%s of %s failed", record.work, record.ref)
+        if self._closed:
+            return
         with self._cloud.store.transaction():
             kind.settle(self._cloud, record, error)
             self._cloud.store.delete(record)

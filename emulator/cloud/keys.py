@@ -29,7 +29,7 @@ def fingerprint(public_key: str) -> str:
     name = parts[0].encode()
     if blob[: 4 + len(name)] != len(name).to_bytes(4, "big") + name:
         raise UnprocessableError(INVALID)
-    return hashlib.md5(blob, usedforsecurity=False).hexdigest(":")
+    return hashlib.md5(blob, usedforsecurity=False).digest().hex(":")
 
 
 def create(cloud: Cloud, *, name: str, public_key: str) -> SshKey:

@@ -1,4 +1,4 @@
-"""The records of the control plane. Times are UTC text as the API shows them, sizes MB, ids DigitalOcean's."""
+"""The records of the control plane. Times are UTC text as the API shows them, ids like DigitalOcean's."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ class Database(Record):
     kind: ClassVar[str] = "database"
     id: str
     name: str
-    engine: Literal["pg", "valkey", "mongodb"]
+    engine: str
     version: str
     size: str
     region: str

@@ -23,7 +23,7 @@ ANYWHERE = ("0.0.0.0/0",)
 def network_policy(
     serial: int, droplets: Sequence[Droplet], databases: Sequence[Database], firewalls: Sequence[Firewall]
 ) -> NetworkPolicy:
-    """The filter state these records ask for. Peers are IPv4 CIDRs; gates that would admit nobody are left out."""
+    """The filter state these records ask for. Gates that would admit nobody are left out."""
     members = [_droplet(droplet, droplets, firewalls) for droplet in droplets]
     members += [_database(database, droplets) for database in databases]
     return NetworkPolicy(serial, tuple(members))

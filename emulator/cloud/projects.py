@@ -127,9 +127,14 @@ def _check(name: str, purpose: str, environment: str) -> None:
 def _put(
     cloud: Cloud, name: str, description: str, purpose: str, environment: str, *, is_default: bool = False
 ) -> Project:
-    return cloud.store.put(
-        Project(
-            id=str(uuid.uuid4()), name=name, description=description, purpose=purpose, environment=environment,
-            is_default=is_default, created_at=now(), updated_at=now(),
-        )
-    )  # fmt: skip
+    project = Project(
+        id=str(uuid.uuid4()),
+        name=name,
+        description=description,
+        purpose=purpose,
+        environment=environment,
+        is_default=is_default,
+        created_at=now(),
+        updated_at=now(),
+    )
+    return cloud.store.put(project)

@@ -17,7 +17,8 @@ def recover(cloud: Cloud) -> None:
     """Make records and machines agree.
 
     A machine without a record is removed. A droplet that should run and does not (the engine was restarted)
-    is started again; one whose machine is gone is ``off``, with the reason in ``error``. Machines that
+    is started again; one whose machine is gone is ``off``, with the reason in ``error`` (a cluster, for which
+    there is no such status, ``creating``). Machines that
     recorded work is about are left to that work. Raises ``PlaneError``.
     """
     machines = cloud.plane.existing().machines
@@ -31,9 +32,8 @@ def recover(cloud: Cloud) -> None:
         for database in cloud.store.all(Database):
             known.add(database.ref)
             state = machines.get(database.ref)
-            if database.ref not in pending and database.status == "online" and state != "running":
-                log.warning("%s is %s; starting it", database.ref, state or "gone")
-                cloud.jobs.submit_later("database.create", database.ref)
+            if database.ref not in pending and database.status == "online":
+                _revive_database(cloud, database, state or "")
     for ref in machines.keys() - known:
         _remove_stray(cloud, ref)
 
@@ -49,6 +49,16 @@ def _revive(cloud: Cloud, droplet: Droplet, state: str) -> None:
             "error": "the machine is gone from the engine; rebuild or destroy the droplet",
         }
         cloud.store.put(droplet.model_copy(update=gone))
+
+
+def _revive_database(cloud: Cloud, database: Database, state: str) -> None:
+    if state == "stopped":
+        log.warning("%s is stopped; starting it", database.ref)
+        cloud.jobs.submit_later("database.create", database.ref)
+    elif not state:
+        log.error("%s is gone", database.ref)
+        gone = {"status": "creating", "error": "the cluster is gone from the engine; destroy it"}
+        cloud.store.put(database.model_copy(update=gone))
 
 
 def _remove_stray(cloud: Cloud, ref: str) -> None:

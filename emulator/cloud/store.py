@@ -7,6 +7,7 @@ nothing. Work that must follow a commit is registered with :meth:`Store.after_co
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+log = logging.getLogger(__name__)
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
@@ -87,7 +90,7 @@ class Store:
             self.version += 1
             work, self._after = self._after, []
         for function in work:
-            function()
+            _follow_up(function)
 
     def after_commit(self, function: Callable[[], None]) -> None:
         """Run ``function`` once the open transaction has committed; not at all if it does not."""
@@ -133,3 +136,10 @@ class Store:
                 (name, first),
             ).fetchone()
         return int(row[0])
+
+
+def _follow_up(function: Callable[[], None]) -> None:
+    try:
+        function()
+    except Exception:  # what was committed stands, so its caller must not be told otherwise
+        log.exception("work after a commit failed")

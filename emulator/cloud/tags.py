@@ -85,7 +85,8 @@ def unassign(cloud: Cloud, name: str, resources: Iterable[tuple[str, str]]) -> N
     with cloud.store.transaction():
         tag = get(cloud, name)
         for record in [_resource(cloud, kind, id_) for kind, id_ in resources]:
-            cloud.store.put(_without(record, tag.name))
+            rest = tuple(other for other in record.tags if other.lower() != tag.name.lower())
+            cloud.store.put(record.model_copy(update={"tags": rest}))
         cloud.network.changed()
 
 

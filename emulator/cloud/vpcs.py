@@ -79,7 +79,7 @@ def default(cloud: Cloud, region: str) -> Vpc:
 
 
 def in_region(cloud: Cloud, vpc_id: str, region: str) -> Vpc:
-    """The VPC a new resource goes to: the one given, or the region's default. Raises ``UnprocessableError``."""
+    """The VPC for a new resource: the one given, or the region's default. Raises ``UnprocessableError``."""
     if not vpc_id:
         return default(cloud, region)
     vpc = cloud.store.get(Vpc, vpc_id)
