@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import textwrap
 import threading
 import time
 from collections import deque
@@ -34,12 +35,14 @@ from harness.wait import NotYet, wait_for
 
 __all__ = ["NAMES", "ImageBuildError", "build_image", "ensure"]
 
-NAMES = ("base", "droplet", "fabric", "postgres", "valkey", "mongodb")
+# The base first, then what takes longest.
+NAMES = ("base", "droplet", "postgres", "mongodb", "fabric", "valkey")
 REPOSITORY = "wavetank"
 LABEL = "wavetank.image"
 LOCK_SECONDS = 1800.0
 BUILD_SECONDS = 900
 TAIL = 20
+WIDTH = 110
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 Progress = Callable[[str], object]
@@ -205,7 +208,7 @@ def _follow(name: str, output: Iterator[dict[str, Any]], progress: Progress) -> 
         for line in str(event.get("stream", "")).splitlines():
             if line.startswith("Step "):
                 step = line.strip()
-                progress(f"image {name}: {step}")
+                progress(textwrap.shorten(f"image {name}: {step}", WIDTH, placeholder=" …"))
             elif line.strip():
                 tail.append(line.rstrip())
         if "error" in event:
