@@ -12,7 +12,6 @@ import fcntl
 import os
 import sys
 import textwrap
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -222,25 +221,29 @@ def _timed(name: str, progress: Progress) -> Iterator[None]:
     progress(f"image {name}: built in {time.monotonic() - start:.1f} s")
 
 
-_THREADS = threading.Lock()
-
-
 @contextmanager
 def _one_builder(progress: Progress) -> Iterator[None]:
-    """Hold the machine's builder lock, waiting for whoever has it."""
+    """Hold the machine's builder lock, waiting for whoever has it: another process, or another thread."""
     cache_dir().mkdir(parents=True, exist_ok=True)
     path = cache_dir() / "images.lock"
-    with _THREADS, path.open("a+") as file:
+    with path.open("a+") as file:
         try:
-            wait_for("the image builder's lock", lambda: _lock(file, path), deadline=LOCK_SECONDS)
-        except WaitTimeoutError as error:
-            raise PlaneError(str(error)) from error
-        progress("image builder: looking what is missing")
+            _lock(file, path)
+        except NotYet:
+            progress("image builder: waiting for another one to finish")
+            _wait_for_lock(file, path)
         yield
+
+
+def _wait_for_lock(file: TextIO, path: Path) -> None:
+    try:
+        wait_for("the image builder's lock", lambda: _lock(file, path), deadline=LOCK_SECONDS)
+    except WaitTimeoutError as error:
+        raise PlaneError(str(error)) from error
 
 
 def _lock(file: TextIO, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise NotYet(f"{path} is held by another process that builds images") from error
+        raise NotYet(f"{path} is held by another builder of images") from error

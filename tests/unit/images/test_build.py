@@ -92,7 +92,7 @@ def test_a_second_builder_waits_no_longer_than_its_deadline(
     lock.parent.mkdir()
     with lock.open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(PlaneError, match=r"images\.lock is held by another process"):
+        with pytest.raises(PlaneError, match=r"images\.lock is held by another builder"):
             ensure(["base"], print, client=Engine({}))
 
 
