@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,13 @@ Engine = Literal["pg", "valkey", "mongodb"]
 INTERNET = "internet"
 OPERATORS = "operators"
 VPC = "vpc"
+
+# Where a managed database of each engine listens.
+DATABASE_PORTS: Mapping[str, int] = {"pg": 25060, "valkey": 25061, "mongodb": 27017}
+SSH_PORT = "22"
+
+# A Cloud Firewall takes ten droplets but only five tags, and droplets are covered by their own tags.
+TAGS_PER_FIREWALL = 5
 
 
 @dataclass(frozen=True)
@@ -124,11 +131,15 @@ class FrontDoor:
 
 @dataclass(frozen=True)
 class Judge0Endpoint:
-    """Where the checks find Judge0's own API: ``node``:``port``, asked from the node ``source``."""
+    """Where the checks find Judge0's own API: ``node``:``port``, asked from the node ``source``.
+
+    ``workers`` are the nodes on which programs are run.
+    """
 
     node: str
     port: int
     source: str
+    workers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,16 +168,28 @@ class Topology:
     checks: Checks = Checks()
 
     def all_firewalls(self) -> tuple[Firewall, ...]:
-        """The declared firewalls and those that ``management`` implies."""
+        """The declared firewalls and those that ``management`` implies, none over the limit of droplets."""
         bastion = self.management.bastion
         others = tuple(name for name in self.droplets if name != bastion)
-        return (
+        to_others = (Rule("tcp", SSH_PORT, others),) if others else ()
+        from_operators = (Rule("tcp", SSH_PORT, (OPERATORS,)),)
+        from_bastion = (Rule("tcp", SSH_PORT, (bastion,)),)
+        whole = (
             *self.firewalls,
-            Firewall(
-                "management-bastion",
-                (bastion,),
-                (Rule("tcp", "22", (OPERATORS,)),),
-                (Rule("tcp", "22", others),),
-            ),
-            Firewall("management-nodes", others, (Rule("tcp", "22", (bastion,)),), ()),
+            Firewall("management-bastion", (bastion,), from_operators, to_others),
+            Firewall("management-nodes", others, from_bastion, ()),
         )
+        return tuple(part for firewall in whole for part in split(firewall))
+
+
+def split(firewall: Firewall) -> tuple[Firewall, ...]:
+    """The firewall as several of the same rules, ``NAME``, ``NAME-2``, ..., each within the limit."""
+    starts = range(0, len(firewall.droplets), TAGS_PER_FIREWALL)
+    return tuple(
+        replace(
+            firewall,
+            name=f"{firewall.name}-{number}" if number > 1 else firewall.name,
+            droplets=firewall.droplets[start : start + TAGS_PER_FIREWALL],
+        )
+        for number, start in enumerate(starts, 1)
+    )

@@ -1,0 +1,31 @@
+"""One file per command, or per family of commands. Each imports the rest of the harness only when it runs.
+
+So ``wavetank --help`` answers at once. Options that commands share are in ``options``.
+"""
+
+from __future__ import annotations
+
+import click
+
+from harness.commands.down import down, sweep
+from harness.commands.emulator import emulator
+from harness.commands.nodes import exec_, logs, ssh
+from harness.commands.price import price
+from harness.commands.run import run
+from harness.commands.status import status
+from harness.commands.up import up
+from harness.commands.verify import verify
+
+COMMANDS: tuple[click.Command, ...] = (
+    up,
+    run,
+    status,
+    verify,
+    ssh,
+    exec_,
+    logs,
+    down,
+    sweep,
+    price,
+    emulator,
+)

@@ -1,0 +1,77 @@
+"""``wavetank status``: what stands, as the API tells it now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands import options
+
+if TYPE_CHECKING:
+    from harness.settings import Choice
+    from harness.target import Target
+
+RUNNING = {"active", "online"}
+
+
+@click.command()
+@options.common
+@options.output
+def status(output: str, **common: Any) -> int:
+    """Show the run's droplets and databases; exit 1 if one of them is missing or not running."""
+    from harness import provision, settings
+    from harness.progress import Progress
+
+    given = options.settings(common)
+    choice = None if _never_began(given) else settings.choose_existing(given)
+    if choice is None or settings.is_nowhere(choice):
+        options.show({"run": None, "runs": []}, "nothing is up", output)
+        return 0
+    target = settings.resolve_existing(choice, Progress())
+    runs = sorted(provision.runs(target))
+    if choice.run not in runs:
+        text = f"{choice.run} is not up on {choice.target}; there: {', '.join(runs) or 'nothing'}"
+        options.show({"run": None, "runs": runs}, text, output)
+        return 0
+    document = {**_observe(choice, target), "runs": runs}
+    options.show(document, _text(document), output)
+    return 0 if document["healthy"] else 1
+
+
+def _never_began(given: Any) -> bool:
+    """Whether there cannot be anything, so that no emulator need be started to say so."""
+    from harness.settings import latest_run
+
+    return given.target != "do" and given.run is None and latest_run(given.state_dir) is None
+
+
+def _observe(choice: Choice, target: Target) -> dict[str, Any]:
+    from harness import provision, report, settings
+
+    topology = settings.load_topology(choice)
+    seen = report.parts(provision.observe(target, topology, choice.run))
+    missing = [
+        name
+        for kind, wanted in (("droplets", topology.droplets), ("databases", topology.databases))
+        for name in wanted
+        if name not in {each["name"] for each in seen[kind]}
+    ]
+    running = all(each["status"] in RUNNING for kind in seen.values() for each in kind)
+    return {
+        "run": choice.run,
+        "target": choice.target,
+        "topology": topology.name,
+        "healthy": running and not missing,
+        "missing": missing,
+        **seen,
+    }
+
+
+def _text(document: dict[str, Any]) -> str:
+    lines = [f"{document['run']} ({document['topology']} on {document['target']})"]
+    for each in (*document["droplets"], *document["databases"]):
+        private, public = (each["addresses"][end] or "-" for end in ("private", "public"))
+        lines.append(f"  {each['name']:12} {each['status']:9} {private:15} {public}")
+    lines += [f"  {name:12} missing" for name in document["missing"]]
+    return "\n".join(lines)

@@ -1,0 +1,25 @@
+"""``wavetank verify``: run the checks against a deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from harness.commands import options
+
+
+@click.command()
+@options.common
+@click.option("-k", "keyword", metavar="EXPRESSION", help="Only checks whose name matches, as pytest's -k.")
+@options.output
+def verify(keyword: str | None, output: str, **common: Any) -> int:
+    """Check the deployment; exit 0 pass, 1 a check failed, 2 inconclusive."""
+    from harness import report, settings
+    from harness.verify.runner import run_checks
+
+    choice = settings.choose_existing(options.settings(common))
+    code = run_checks(choice, keyword=keyword)
+    written = report.read(choice.run_dir)
+    options.show(written, report.summary(written), output)
+    return code

@@ -1,0 +1,51 @@
+"""Everything in one go: up, verify, report, and down as ``keep`` says."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from harness import reaper, report
+from harness.deploy import collect_logs
+from harness.errors import WavetankError
+from harness.progress import Progress
+from harness.settings import Settings
+from harness.up import Consent, Standing, down, up
+from harness.verify.runner import run_checks
+
+Keep = Literal["on-failure", "always", "never"]
+
+
+def run(
+    settings: Settings, consent: Consent, progress: Progress, *, keep: Keep
+) -> tuple[dict[str, Any], int]:
+    """Stand a topology up, check it and take it down; returns the report and the exit code.
+
+    Raises ``WavetankError`` where it could not be stood up; the report is written then, too.
+    """
+    started = time.monotonic()
+    standing = up(settings, consent, progress, keep=keep != "never")
+    choice, target = standing.prepared.choice, standing.prepared.target
+    with reaper.guard(target, choice.run_dir, keep=keep == "always"):
+        with progress.step("verify"):
+            code = run_checks(choice)
+        if code != 0:
+            _keep_logs(standing, progress)
+        if keep == "never" or (keep == "on-failure" and code == 0):
+            down(target, choice.run_dir, progress)
+        else:
+            progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+    timings = {**progress.timings, "total": round(time.monotonic() - started, 3)}
+    written = report.update(
+        choice.run_dir, target=target, topology=standing.prepared.topology.name, timings=timings
+    )
+    return written, code
+
+
+def _keep_logs(standing: Standing, progress: Progress) -> None:
+    choice = standing.prepared.choice
+    try:
+        bundle = collect_logs(standing.access, standing.deployment, choice.run_dir.logs)
+        progress.note(f"logs: {bundle}")
+    except WavetankError as error:
+        progress.note(f"logs: not complete: {error}")

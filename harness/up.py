@@ -1,0 +1,171 @@
+"""The whole flow: :func:`up` stands a topology up and leaves it answering, :func:`down` takes it away.
+
+Each step lives in the module of its name; read this file to know the order and what happens on failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import emulation, provision, reaper, report
+from harness.deploy import collect_logs, deploy
+from harness.deployment import Deployment
+from harness.errors import CheckError, ResourceError, WavetankError
+from harness.progress import Progress
+from harness.provision import Plan, Price
+from harness.rundir import RunDir
+from harness.settings import Choice, Settings, choose_new, load_topology, remember, resolve
+from harness.ssh import Access, open_access
+from harness.target import Target
+from harness.topology.model import Topology
+from harness.verify import frontdoor
+from harness.wait import NotYet, wait_for
+
+FIRST_SUBMISSION_DEADLINE = 60.0
+
+Consent = Callable[[Price], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known before anything is changed."""
+
+    choice: Choice
+    target: Target
+    topology: Topology
+    plan: Plan
+    existed: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A deployment that answers. ``changed`` are the ``service@node`` that were deployed anew."""
+
+    prepared: Prepared
+    deployment: Deployment
+    access: Access
+    changed: tuple[str, ...]
+
+
+def prepare(settings: Settings, progress: Progress) -> Prepared:
+    """Validate the topology, reach the target, choose the run and see what would change there."""
+    draft = choose_new(settings)
+    topology = load_topology(draft)
+    target = resolve(settings, draft.target, progress)
+    existing = provision.runs(target)
+    choice = choose_new(settings, existing)
+    plan = provision.plan(target, topology, choice.run)
+    return Prepared(choice, target, topology, plan, choice.run in existing)
+
+
+def up(settings: Settings, consent: Consent, progress: Progress, *, keep: bool = False) -> Standing:
+    """Stand a deployment up, or bring an existing one up to date. Raises ``WavetankError``.
+
+    ``consent`` is asked before anything that costs is made, and raises to refuse. On failure, what this
+    call began is taken down again unless ``keep``; a run that stood before it is left as it is.
+    """
+    with progress.step("prepare"):
+        prepared = prepare(settings, progress)
+    target, topology, run_dir = prepared.target, prepared.topology, prepared.choice.run_dir
+    if prepared.plan.of("create", "droplet", "database"):
+        consent(provision.price(target, topology))
+    run_dir.create()
+    remember(prepared.choice)
+    with guarded(prepared, progress, keep=keep):
+        with progress.step("provision"):
+            deployment = provision.provision(
+                target, topology, run_dir.run, public_key=run_dir.public_key(), progress=progress, keep=True
+            )
+        with progress.step("access"):
+            access = open_access(run_dir, target, topology, deployment)
+        with progress.step("deploy"):
+            deployed = deploy(target, topology, deployment, access, progress=progress)
+        with progress.step("lock_down"):
+            provision.lock_down(target, run_dir.run)
+        with progress.step("first_submission"):
+            first_submission(target, topology, deployment)
+    report.update(
+        run_dir,
+        target=target,
+        topology=topology.name,
+        deployment=deployment,
+        timings=progress.timings,
+        fresh=True,
+    )
+    return Standing(prepared, deployment, access, deployed.changed)
+
+
+def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
+    """Take a run away and prove that nothing of it is left. Raises ``ResourceError`` where something is."""
+    with progress.step("down"):
+        provision.destroy(target, run_dir.run, progress=progress)
+        left = provision.leftovers(target, run_dir.run)
+        if left:
+            raise ResourceError("run", run_dir.run, f"still there after it was taken down: {left}")
+    stop_if_empty(target, run_dir.state_dir, progress)
+
+
+def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
+    """Remove the emulator that a command started for a ``local`` target, once no run is left in it."""
+    if target.name != "local":
+        return
+    emulator = emulation.status(state_dir)
+    if emulator is not None and emulator.auto and not provision.runs(target):
+        with progress.step("emulator_stop"):
+            emulation.stop(state_dir, destroy=True)
+
+
+def first_submission(target: Target, topology: Topology, deployment: Deployment) -> None:
+    """Wait until a program handed in at the front door is Accepted, if the topology says how to."""
+    door = topology.checks.front_door
+    if door is None:
+        return
+    address = deployment.nodes[door.node].public_ip or ""
+    with frontdoor.open_client(target, address) as client:
+
+        def probe() -> None:
+            try:
+                frontdoor.double(client, door, frontdoor.language("python"), 21)
+            except CheckError as error:
+                raise NotYet(str(error)) from error
+
+        wait_for("the first submission to be Accepted", probe, deadline=FIRST_SUBMISSION_DEADLINE)
+
+
+@contextmanager
+def guarded(prepared: Prepared, progress: Progress, *, keep: bool) -> Iterator[None]:
+    """Hold the reaper over a new run; on failure, log, report and take down what was begun."""
+    choice, target = prepared.choice, prepared.target
+    kept = keep or prepared.existed
+    with reaper.guard(target, choice.run_dir, keep=kept):
+        try:
+            yield
+        except BaseException as error:  # ctrl-C too must not leave half a deployment behind
+            bundle_and_report(prepared, error, progress)
+            if not kept:
+                down(target, choice.run_dir, progress)
+            raise
+
+
+def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progress) -> None:
+    """Keep what explains a failure: every node's log and a report that says fail."""
+    choice, target, topology = prepared.choice, prepared.target, prepared.topology
+    deployment = None
+    try:
+        deployment = provision.observe(target, topology, choice.run)
+        access = open_access(choice.run_dir, target, topology, deployment)
+        progress.note(f"logs: {collect_logs(access, deployment, choice.run_dir.logs)}")
+    except WavetankError as second:
+        progress.note(f"logs: not complete: {second}")
+    report.update(
+        choice.run_dir,
+        target=target,
+        topology=topology.name,
+        deployment=deployment,
+        timings=progress.timings,
+        error=str(error) or type(error).__name__,
+        fresh=True,
+    )

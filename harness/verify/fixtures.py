@@ -1,0 +1,79 @@
+"""What checks ask for by name. Loaded by the plugin only where there is a deployment to check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from harness.deployment import Deployment
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology.model import FrontDoor, Topology
+from harness.verify import frontdoor
+from harness.verify.judge0 import Judge0
+from harness.verify.setup import SETUP, Setup
+from harness.verify.tunnel import tunnel
+
+
+@pytest.fixture(scope="session")
+def setup(request: pytest.FixtureRequest) -> Setup:
+    """All of the following in one."""
+    return request.config.stash[SETUP]
+
+
+@pytest.fixture(scope="session")
+def target(setup: Setup) -> Target:
+    """Where the deployment lives."""
+    return setup.target
+
+
+@pytest.fixture(scope="session")
+def topology(setup: Setup) -> Topology:
+    """What the deployment should be."""
+    return setup.topology
+
+
+@pytest.fixture(scope="session")
+def deployment(setup: Setup) -> Deployment:
+    """What the API says that it is."""
+    return setup.deployment
+
+
+@pytest.fixture(scope="session")
+def access(setup: Setup) -> Access:
+    """Runs commands on its nodes."""
+    return setup.access
+
+
+@pytest.fixture(scope="session")
+def door(topology: Topology) -> FrontDoor:
+    """How programs are handed in; skips where the topology does not say."""
+    if topology.checks.front_door is None:
+        pytest.skip(f"topology {topology.name} has no checks.front_door")
+    return topology.checks.front_door
+
+
+@pytest.fixture(scope="session")
+def front_door(target: Target, deployment: Deployment, door: FrontDoor) -> Iterator[httpx.Client]:
+    """An HTTP client outside, pointed at the front door's public address."""
+    with frontdoor.open_client(target, deployment.nodes[door.node].public_ip or "") as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def judge0(topology: Topology, deployment: Deployment, access: Access) -> Iterator[Judge0]:
+    """Judge0's own API, asked from the node that may; skips where the topology does not say."""
+    endpoint = topology.checks.judge0
+    if endpoint is None:
+        pytest.skip(f"topology {topology.name} has no checks.judge0")
+    host = deployment.nodes[endpoint.node].private_ip or ""
+    with tunnel(access, endpoint.source, host, endpoint.port) as socket, over_socket(socket) as client:
+        yield Judge0(client)
+
+
+def over_socket(socket: Path) -> httpx.Client:
+    """An HTTP client that speaks to whatever is behind a unix socket."""
+    return httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://judge0", timeout=30)

@@ -1,0 +1,124 @@
+"""Handing a program in at the front door, as a user's browser would, and reading the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from harness.errors import CheckFailedError, InconclusiveError, UsageError
+from harness.target import Target
+from harness.topology.model import FrontDoor
+
+TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language, as the front door and Judge0 name it, and a program that prints its input doubled."""
+
+    name: str
+    id: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: Judge0's token and status text, the program's output, and the whole reply."""
+
+    token: str
+    status: str
+    stdout: str
+    reply: Mapping[str, Any]
+
+
+LANGUAGES = (
+    Language("python", 71, "print(2 * int(input()))"),
+    Language(
+        "c", 50, '#include <stdio.h>\nint main(void) { int n; scanf("%d", &n); printf("%d\\n", 2 * n); }'
+    ),
+    Language(
+        "cpp",
+        54,
+        "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n << std::endl; }",
+    ),
+    Language("bash", 46, "read n; echo $((2 * n))"),
+    Language(
+        "javascript",
+        63,
+        "process.stdin.on('data', text => console.log(2 * parseInt(text.toString(), 10)))",
+    ),
+)
+
+
+def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.Client:
+    """An HTTP client for a public address, reached as the target says.
+
+    A droplet's certificate names no IP address, so TLS is spoken but not verified.
+    """
+    return httpx.Client(
+        base_url=f"{scheme}://{address}",
+        proxy=target.proxy,
+        verify=False,  # noqa: S501 (see above)
+        trust_env=False,
+        timeout=TIMEOUT,
+    )
+
+
+def submit(
+    client: httpx.Client, door: FrontDoor, language: Language, stdin: str, *, source: str | None = None
+) -> Answer:
+    """Run one program through the front door; ``source`` stands in for the language's own.
+
+    Raises ``CheckFailedError`` when the door refuses or answers in another shape.
+    """
+    words = {
+        "language": language.name,
+        "language_id": language.id,
+        "source": language.source if source is None else source,
+        "stdin": stdin,
+    }
+    body = {key: words[word] for key, word in door.request.items()}
+    try:
+        response = client.post(door.path, json=body)
+    except httpx.HTTPError as error:
+        raise CheckFailedError(f"POST {client.base_url}{door.path}: {error!r}") from error
+    if response.status_code >= 300:
+        raise CheckFailedError(f"POST {response.request.url}: {response.status_code} {response.text[:500]}")
+    return read_answer(door, response.json())
+
+
+def read_answer(door: FrontDoor, reply: Mapping[str, Any]) -> Answer:
+    """Pick the answer out of a reply. Raises ``CheckFailedError`` naming what is missing."""
+    found = {key: str(dig(reply, path) or "") for key, path in door.reply.items()}
+    return Answer(found.get("token", ""), found.get("status", ""), found.get("stdout", ""), reply)
+
+
+def dig(document: Any, path: str) -> Any:
+    """The value at a dotted path of nested JSON. Raises ``CheckFailedError`` where there is none."""
+    value = document
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            raise CheckFailedError(f"no {path!r} in the reply: {document}")
+        value = value[key]
+    return value
+
+
+def language(name: str) -> Language:
+    """The language of that name. Raises ``UsageError``."""
+    for each in LANGUAGES:
+        if each.name == name:
+            return each
+    raise UsageError(f"unknown language {name!r}: take one of {', '.join(each.name for each in LANGUAGES)}")
+
+
+def double(client: httpx.Client, door: FrontDoor, chosen: Language, number: int) -> Answer:
+    """Submit the language's doubling program and insist that it was run: Accepted, and the right output."""
+    answer = submit(client, door, chosen, str(number))
+    if answer.status == "In Queue":
+        raise InconclusiveError(f"{chosen.name}: still in the queue when the front door answered")
+    if answer.status != "Accepted" or answer.stdout.strip() != str(2 * number):
+        raise CheckFailedError(f"{chosen.name}: expected Accepted and {2 * number}, got {answer.reply}")
+    return answer

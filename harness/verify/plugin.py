@@ -1,0 +1,91 @@
+"""The pytest plugin behind ``pytest --target=local`` and ``wavetank verify``.
+
+Without ``--target`` it does nothing but leave ``tests/verify`` alone. With it, the run's deployment is found
+through the API before anything is collected, checks may end *inconclusive*, and the report is written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError, WavetankError
+from harness.settings import PROJECT, STATE_DIR, TARGETS, Settings, choose_existing
+from harness.verify.recorder import Recorder
+from harness.verify.setup import CHOICE, SETUP, find
+
+CHECKS = PROJECT / "tests" / "verify"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The same options as on Wavetank's own command line, with the same defaults."""
+    group = parser.getgroup("wavetank", "checks of a deployment")
+    group.addoption("--target", choices=TARGETS, help="check the deployment on this target")
+    group.addoption(
+        "--topology", metavar="NAME|FILE", help="what it should be (default: what it was made from)"
+    )
+    group.addoption("--run", metavar="NAME", help="which deployment (default: the latest)")
+    group.addoption("--app", type=Path, help="directory of the services' compose files")
+    group.addoption("--state-dir", type=Path, default=STATE_DIR, help="where runs are kept")
+    group.addoption("--endpoint", metavar="URL", help="the API, without /v2")
+    group.addoption("--ca-file", type=Path, help="CA to trust for the API")
+    group.addoption("--proxy", metavar="URL", help="SOCKS5 proxy towards public addresses")
+    group.addoption("--operator-cidr", action="append", default=[], metavar="CIDR", help="seen from there")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """With ``--target``: choose the run, and where the report goes. Without: refuse to check nothing."""
+    if config.option.target is None:
+        _refuse_without_target(config)
+        return
+    try:
+        choice = choose_existing(_settings(config))
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[CHOICE] = choice
+    if config.args_source == pytest.Config.ArgsSource.TESTPATHS:
+        config.args = [str(CHECKS)]
+    if not config.option.xmlpath and choice.run_dir.path.is_dir():
+        config.option.xmlpath = str(choice.run_dir.junit)
+    config.pluginmanager.import_plugin("harness.verify.fixtures")
+    config.pluginmanager.register(Recorder(config), "wavetank-recorder")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Find the deployment; without one there is nothing to check."""
+    choice = session.config.stash.get(CHOICE, None)
+    if choice is None:
+        return
+    try:
+        session.config.stash[SETUP] = find(choice)
+    except WavetankError as error:
+        pytest.exit(str(error), returncode=error.exit_code)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the checks out of an ordinary test run."""
+    return True if config.option.target is None and collection_path == CHECKS else None
+
+
+def _refuse_without_target(config: pytest.Config) -> None:
+    named = [(config.invocation_params.dir / arg.split("::")[0]).resolve() for arg in config.args]
+    if any(path.is_relative_to(CHECKS) for path in named):
+        raise pytest.UsageError(f"checks need a deployment: say --target={'|'.join(TARGETS)}")
+
+
+def _settings(config: pytest.Config) -> Settings:
+    given = config.option
+    return Settings(
+        target=given.target,
+        topology=given.topology,
+        run=given.run,
+        app=given.app,
+        state_dir=given.state_dir,
+        endpoint=given.endpoint,
+        ca_file=given.ca_file,
+        proxy=given.proxy,
+        operators=tuple(given.operator_cidr),
+    )

@@ -1,0 +1,123 @@
+"""Keeps each check's outcome, knows a third one beside pass and fail, and writes the report at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from harness import report
+from harness.errors import InconclusiveError
+from harness.masking import mask, secrets_of
+from harness.report import Check, Outcome
+from harness.verify.setup import SETUP
+
+REASON_LENGTH = 1000
+ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+GRAVITY: tuple[Outcome, ...] = ("passed", "skipped", "inconclusive", "failed")
+
+assert set(GRAVITY) == set(get_args(Outcome))
+
+
+class Recorder:
+    """Registered for a run with ``--target`` only."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.checks: dict[str, Check] = {}
+        self._doubts: dict[str, str] = {}
+        self._started = time.monotonic()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note a doubt where the check raised one, and keep passwords out of what is shown."""
+        made = yield
+        if call.excinfo is not None and isinstance(call.excinfo.value, InconclusiveError):
+            self._doubts[item.nodeid] = str(call.excinfo.value)
+        if made.failed:
+            made.longrepr = self._masked(str(made.longrepr))
+            made.sections = [(title, self._masked(text)) for title, text in made.sections]
+        made.user_properties.append(("reason", self._reason(made, call)))
+        return made
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Merge set-up, call and tear-down into one check; the worst of the three counts."""
+        told = Check(check_id(report.nodeid), self._outcome(report), _property(report), report.duration)
+        before = self.checks.get(report.nodeid)
+        self.checks[report.nodeid] = told if before is None else merged(before, told)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Show a doubt as such."""
+        if report.failed and report.nodeid in self._doubts:
+            return "inconclusive", "?", "INCONCLUSIVE"
+        return None
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """What was not asked for is in the report, too: as skipped."""
+        for item in items:
+            self.checks[item.nodeid] = Check(check_id(item.nodeid), "skipped", "deselected")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+        """Write the report and turn its verdict into the exit code."""
+        setup = self.config.stash.get(SETUP, None)
+        if setup is None:
+            return
+        written = report.update(
+            setup.choice.run_dir,
+            target=setup.target,
+            topology=setup.topology.name,
+            deployment=setup.deployment,
+            timings={"verify": round(time.monotonic() - self._started, 3)},
+            checks=self.checks.values(),
+            error=None if exitstatus in ENDED else f"the checks did not end: pytest's exit code {exitstatus}",
+        )
+        if exitstatus in ENDED:
+            session.exitstatus = report.exit_code(written["verdict"])
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """List the doubts and say where the report is."""
+        for nodeid, reason in self._doubts.items():
+            terminalreporter.write_line(f"INCONCLUSIVE {check_id(nodeid)}: {reason}")
+        setup = self.config.stash.get(SETUP, None)
+        if setup is not None:
+            terminalreporter.write_line(f"report: {setup.choice.run_dir.report}")
+
+    def _outcome(self, told: pytest.TestReport) -> Outcome:
+        if told.failed and told.nodeid in self._doubts:
+            return "inconclusive"
+        return told.outcome
+
+    def _reason(self, made: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
+        if call.excinfo is None or made.passed:
+            return ""
+        text = str(call.excinfo.value) or call.excinfo.typename
+        return self._masked(text.removeprefix("Skipped: "))[:REASON_LENGTH]
+
+    def _masked(self, text: str) -> str:
+        setup = self.config.stash.get(SETUP, None)
+        if setup is None:
+            return text
+        return mask(text, [*secrets_of(setup.deployment), setup.target.token])
+
+
+def check_id(nodeid: str) -> str:
+    """``tests/verify/test_machines.py::test_is_active[client]`` is told as ``machines.is_active[client]``."""
+    file, _, name = nodeid.partition("::")
+    return f"{Path(file).stem.removeprefix('test_')}.{name.removeprefix('test_')}"
+
+
+def merged(before: Check, after: Check) -> Check:
+    """Two phases of one check as one."""
+    worst = max(before, after, key=lambda check: GRAVITY.index(check.outcome))
+    return Check(worst.id, worst.outcome, worst.reason, before.seconds + after.seconds)
+
+
+def _property(told: pytest.TestReport) -> str:
+    return next((str(value) for key, value in reversed(told.user_properties) if key == "reason"), "")

@@ -1,0 +1,38 @@
+"""A way from here to an address that only a node may reach: ssh forwards a local socket through that node."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.errors import CommandError
+from harness.ssh import Access
+
+SECONDS = 20
+
+
+@contextmanager
+def tunnel(access: Access, node: str, host: str, port: int) -> Iterator[Path]:
+    """Yield a unix socket here whose connections ``node`` makes to ``host:port``. Raises ``CommandError``.
+
+    It rides on the standing connection to the node; the socket goes when the block ends.
+    """
+    access.run(node, "true")
+    with tempfile.TemporaryDirectory(prefix="wt-") as directory:
+        socket = Path(directory) / "tunnel"
+        forwarding = ("-L", f"{socket}:{host}:{port}")
+        _tell_master(access, "forward", forwarding, node)
+        try:
+            yield socket
+        finally:
+            _tell_master(access, "cancel", forwarding, node)
+
+
+def _tell_master(access: Access, order: str, forwarding: tuple[str, ...], node: str) -> None:
+    argv = ["ssh", "-F", str(access.run_dir.ssh_config), "-O", order, *forwarding, node]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=False)
+    if done.returncode:
+        raise CommandError(argv, done.returncode, done.stdout + done.stderr)

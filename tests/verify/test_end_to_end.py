@@ -1,0 +1,110 @@
+"""Code typed into the client comes back run: through client, runner, load balancer, server and worker."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from harness.deployment import Deployment
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology.model import FrontDoor, Topology
+from harness.verify import frontdoor
+from harness.verify.frontdoor import Language
+from harness.wait import NotYet, wait_for
+
+BASH = frontdoor.language("bash")
+PYTHON = frontdoor.language("python")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_page_is_served(scheme: str, target: Target, deployment: Deployment, door: FrontDoor) -> None:
+    """The client's page comes on port 80 and on port 443."""
+    with frontdoor.open_client(target, deployment.nodes[door.node].public_ip or "", scheme=scheme) as client:
+        answer = client.get("/")
+    assert answer.status_code == 200
+    assert "text/html" in answer.headers["content-type"]
+
+
+def test_program_is_run(language: Language, front_door: httpx.Client, door: FrontDoor) -> None:
+    """A program in each language is Accepted, and its output is right."""
+    frontdoor.double(front_door, door, language, random.randrange(10**6))
+
+
+def test_program_is_run_over_https(target: Target, deployment: Deployment, door: FrontDoor) -> None:
+    """The same over TLS."""
+    with frontdoor.open_client(target, deployment.nodes[door.node].public_ip or "", scheme="https") as client:
+        frontdoor.double(client, door, PYTHON, 21)
+
+
+def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> None:
+    """The submission is found again in the runner's history: the second hop, and its database."""
+    if not door.history:
+        pytest.skip("the topology's checks.front_door names no history")
+    answer = frontdoor.double(front_door, door, PYTHON, 7)
+    assert answer.token in front_door.get(door.history).text
+
+
+def test_load_balancer_passes_it_to_a_server(
+    front_door: httpx.Client, door: FrontDoor, topology: Topology, deployment: Deployment, access: Access
+) -> None:
+    """The load balancer's log names a server's private address for it: the third and fourth hop."""
+    endpoint = topology.checks.judge0
+    if endpoint is None:
+        pytest.skip(f"topology {topology.name} has no checks.judge0")
+    servers = {
+        deployment.nodes[flow.destination].private_ip
+        for flow in topology.intent
+        if flow.source == endpoint.node and flow.destination in deployment.nodes
+    }
+    before = upstreams(access, endpoint.node)
+    frontdoor.double(front_door, door, PYTHON, 8)
+    after = upstreams(access, endpoint.node)
+    used = {address for address in servers if address and after.count(address) > before.count(address)}
+    assert used
+
+
+def test_worker_runs_it(
+    front_door: httpx.Client, door: FrontDoor, topology: Topology, access: Access
+) -> None:
+    """While it runs, the program is a process on a worker, and on no other machine: the fifth hop."""
+    endpoint = topology.checks.judge0
+    if endpoint is None or not endpoint.workers:
+        pytest.skip(f"topology {topology.name} names no checks.judge0.workers")
+    nap = f"4.0{secrets.randbelow(10**8):08d}"
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(frontdoor.submit, front_door, door, BASH, "", source=f"sleep {nap}; echo slept")
+        try:
+            seen = wait_for("the program to run", lambda: running_on(access, topology, nap), deadline=20)
+        finally:
+            told = answer.result()
+    assert told.status == "Accepted", told.reply
+    assert seen <= set(endpoint.workers)
+
+
+def upstreams(access: Access, node: str) -> str:
+    """The log of the containers on the load balancer's node."""
+    return access.run(node, 'for each in $(docker ps -q); do docker logs "$each" 2>&1; done')
+
+
+def running_on(access: Access, topology: Topology, nap: str) -> set[str]:
+    """The nodes that have a process with ``nap`` on its command line. Raises ``NotYet`` if there is none."""
+    hidden = f"[{nap[0]}]{nap[1:].replace('.', '[.]')}"  # so that the search does not find itself
+    script = f"grep -alE '{hidden}' /proc/[0-9]*/cmdline 2>/dev/null || true"
+    with ThreadPoolExecutor(len(topology.droplets)) as pool:
+        told: dict[str, Any] = dict(
+            zip(
+                topology.droplets,
+                pool.map(lambda node: access.run(node, script), topology.droplets),
+                strict=True,
+            )
+        )
+    found = {node for node, text in told.items() if text.strip()}
+    if not found:
+        raise NotYet("no such process on any node")
+    return found

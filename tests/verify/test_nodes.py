@@ -1,0 +1,139 @@
+"""What runs where, seen from inside each droplet."""
+
+from __future__ import annotations
+
+import json
+import re
+from ipaddress import IPv4Address, ip_address, ip_network
+
+import pytest
+import testinfra
+from ruamel.yaml import YAML
+from testinfra.host import Host
+
+from harness.deployment import Deployment
+from harness.ssh import Access
+from harness.topology.model import Service, Topology
+
+ROOT = "/opt/wavetank"
+SSH = 22
+IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+PUBLISHED = re.compile(r"(?:0\.0\.0\.0|\[?::\]?):(\d+)->")
+UPSTREAM = re.compile(r"^\s*server\s+([\d.]+):(\d+)[^;{]*;", re.MULTILINE)
+
+
+def test_machine_is_up(host: Host) -> None:
+    """Systemd has started everything, and nothing failed."""
+    state = host.run("systemctl is-system-running")
+    assert state.stdout.strip() == "running", host.run("systemctl --failed --no-pager").stdout
+
+
+def test_machine_has_its_name(node: str, host: Host) -> None:
+    """The host name is the droplet's."""
+    assert host.run("hostname").stdout.strip().endswith(node)
+
+
+def test_engine_answers(host: Host) -> None:
+    """Each droplet has a Docker engine of its own."""
+    assert host.run("docker info").rc == 0
+
+
+def test_containers_are_those_of_its_services(node: str, host: Host, topology: Topology) -> None:
+    """The containers of a node belong to its services, and all of them run."""
+    lines = host.check_output("docker ps -a --format '{{json .}}'").splitlines()
+    containers = [json.loads(line) for line in lines]
+    wanted = {service.name for service in topology.services if node in service.nodes}
+    assert {label(each, "com.docker.compose.project") for each in containers} == wanted
+    fine = ("Up", "Exited (0)")
+    assert [each["Names"] for each in containers if not each["Status"].startswith(fine)] == []
+
+
+def test_only_its_ports_are_open(node: str, host: Host, topology: Topology) -> None:
+    """A node listens for ssh and for its services on anything but loopback, and for nothing else."""
+    listening = {
+        int(port)
+        for address, _, port in (line.split()[3].rpartition(":") for line in listeners(host))
+        if not is_loopback(address)
+    }
+    published = host.check_output("docker ps --format '{{.Ports}}'")
+    found = listening | {int(port) for port in PUBLISHED.findall(published)}
+    ports = {port for service in topology.services if node in service.nodes for port in service.ports}
+    assert found == ports | {SSH}
+
+
+def test_compose_file_names_no_network(service: Service, service_host: Host) -> None:
+    """The deployed compose file has no networks section left, as the plan's second step wants it."""
+    text = service_host.check_output("cat %s", f"{ROOT}/{service.name}/docker-compose.yml")
+    document = YAML(typ="safe").load(text)
+    assert "networks" not in document
+    assert [name for name, each in document["services"].items() if "networks" in each] == []
+
+
+def test_environment_holds_private_addresses(
+    service: Service, service_host: Host, deployment: Deployment
+) -> None:
+    """Every address in ``.env`` is in the VPC, and no database is named by its public host."""
+    if not service.environment:
+        pytest.skip(f"service {service.name} has no environment")
+    text = service_host.check_output("cat %s", f"{ROOT}/{service.name}/.env")
+    addresses = {ip_address(each) for each in IPV4.findall(text)}
+    outside = {str(each) for each in addresses if each not in ip_network(deployment.vpc_range)}
+    assert outside == set()
+    public = [each.public.host for each in deployment.databases.values()]
+    private = [each.private.host for each in deployment.databases.values()]
+    for host in private:
+        text = text.replace(host, "")
+    assert [host for host in public if host in text] == []
+
+
+def test_load_balancer_knows_the_servers(deployment: Deployment, topology: Topology, lb: Host) -> None:
+    """``nginx -T`` shows the private addresses of the servers that it may talk to, and nothing else."""
+    endpoint = topology.checks.judge0
+    assert endpoint is not None
+    config = lb.check_output('docker exec "$(docker ps -q | head -n 1)" nginx -T 2>/dev/null')
+    wanted = {
+        (deployment.nodes[flow.destination].private_ip, flow.ports)
+        for flow in topology.intent
+        if flow.source == endpoint.node and flow.destination in deployment.nodes
+    }
+    assert set(UPSTREAM.findall(config)) == wanted
+
+
+def test_database_resolves_into_the_vpc(
+    database: str, deployment: Deployment, topology: Topology, access: Access
+) -> None:
+    """The nodes that use a database find its private host inside the VPC."""
+    private = deployment.databases[database].private.host
+    for node in topology.databases[database].trusted_sources:
+        told = access.run(node, f"getent ahostsv4 {private}")
+        found = {IPv4Address(line.split()[0]) for line in told.splitlines()}
+        assert found, f"{node} does not resolve {private}"
+        assert all(each in ip_network(deployment.vpc_range) for each in found), f"{node}: {found}"
+
+
+@pytest.fixture
+def lb(topology: Topology, access: Access) -> Host:
+    """The node where Judge0 is reached, if the topology says which."""
+    if topology.checks.judge0 is None:
+        pytest.skip(f"topology {topology.name} has no checks.judge0")
+    node = topology.checks.judge0.node
+    access.run(node, "true")
+    return testinfra.get_host(f"ssh://{node}", ssh_config=str(access.run_dir.ssh_config))
+
+
+def listeners(host: Host) -> list[str]:
+    """The lines of ``ss``: one TCP listener each."""
+    lines: list[str] = host.check_output("ss -Hltn").splitlines()
+    return lines
+
+
+def is_loopback(address: str) -> bool:
+    """Whether ``ss``'s address is reached from this machine only."""
+    bare = address.strip("[]").partition("%")[0]
+    return bare != "*" and ip_address(bare).is_loopback
+
+
+def label(container: dict[str, str], key: str) -> str:
+    """A label in the comma-separated list that ``docker ps`` prints."""
+    pairs = dict(each.partition("=")[::2] for each in container["Labels"].split(","))
+    return pairs.get(key, "")
