@@ -1,0 +1,29 @@
+"""Keep passwords out of everything that is printed or kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from harness.deployment import Deployment
+
+STARS = "********"
+SHORTEST = 4  # masking shorter ones would only garble the text
+
+
+def secrets_of(deployment: Deployment) -> tuple[str, ...]:
+    """Every password of the deployment, as it is and as it looks in a URL."""
+    passwords = {
+        connection.password
+        for database in deployment.databases.values()
+        for connection in (database.public, database.private)
+    }
+    found = passwords | {quote(password, safe="") for password in passwords}
+    return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST), key=len, reverse=True))
+
+
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with every secret replaced by stars."""
+    for secret in secrets:
+        text = text.replace(secret, STARS)
+    return text

@@ -1,0 +1,311 @@
+"""Log in to the nodes of a deployment, with the OpenSSH client that is already on this machine.
+
+A configuration file is written into the run's directory, and everything here goes through it, so what works
+here works by hand: ``ssh -F .wavetank/runs/RUN/ssh_config NODE``. The bastion is reached at its public
+address (through the target's proxy where it has one), every other node at its private one via the bastion.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from harness.deployment import Deployment, Node
+from harness.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.masking import mask, secrets_of
+from harness.rundir import RunDir
+from harness.target import Target
+from harness.wait import wait_for
+
+if TYPE_CHECKING:
+    from harness.topology.model import Topology
+
+CONNECT_SECONDS = 15
+REMOTE_FAILURE = 255  # what ssh itself exits with when the connection, not the command, failed
+
+Input = bytes | IO[bytes] | None
+
+COMMON = """\
+Host *
+  User root
+  IdentityFile {key}
+  IdentitiesOnly yes
+  PreferredAuthentications publickey
+  BatchMode yes
+  UserKnownHostsFile {known_hosts}
+  GlobalKnownHostsFile /dev/null
+  StrictHostKeyChecking accept-new
+  UpdateHostKeys no
+  HashKnownHosts no
+  CheckHostIP no
+  ControlMaster auto
+  ControlPath {sockets}/%n
+  ControlPersist 60s
+  ConnectTimeout {timeout}
+  ServerAliveInterval 5
+  ServerAliveCountMax 6
+  Ciphers ^aes128-gcm@openssh.com
+  Compression no
+  ForwardAgent no
+  ForwardX11 no
+  LogLevel ERROR
+"""
+
+
+class Access:
+    """Runs commands on the nodes of one deployment. Safe to use from many threads."""
+
+    def __init__(
+        self, run_dir: RunDir, nodes: Mapping[str, Node], bastion: str, sockets: Path, secrets: Sequence[str]
+    ) -> None:
+        self.run_dir = run_dir
+        self.nodes = tuple(nodes)
+        self.bastion = bastion
+        self._sockets = sockets
+        self._secrets = tuple(secrets)
+        self._aliases = {name: host_key_alias(run_dir.run, node) for name, node in nodes.items()}
+        self._first = threading.Lock()
+        self._met = False
+        self._live: set[subprocess.Popen[bytes]] = set()
+        self._live_lock = threading.Lock()
+        self._interrupted = False
+
+    def run(self, node: str, script: str, *, stdin: Input = None, deadline: float = 60.0) -> str:
+        """Run a shell script on ``node`` and return what it printed to standard output.
+
+        ``script`` is visible in process lists on both sides: secrets go into ``stdin`` (bytes, or an open
+        file that is read to its end). Raises ``CommandError`` when the script fails or ssh cannot connect,
+        ``WaitTimeoutError`` when ``deadline`` seconds have passed.
+        """
+        if node != self.bastion:
+            self._meet_bastion(deadline)
+        return self._run(self.argv(node, script), node, stdin, deadline)
+
+    def argv(self, node: str, command: str | Sequence[str] = (), *, tty: bool = False) -> list[str]:
+        """The local command line for ``command`` on ``node``; a login shell where there is none.
+
+        A string is a script for the remote shell; a sequence is one command, quoted for it.
+        """
+        self._check(node)
+        script = command if isinstance(command, str) else shlex.join(command)
+        options = ["-t"] if tty else ["-T"] if script else []
+        tail = ["--", script] if script else []
+        return ["ssh", "-F", str(self.run_dir.ssh_config), *options, node, *tail]
+
+    def wait_until_reachable(self, node: str, deadline: float = 120.0) -> None:
+        """Wait until ``node`` lets us in. Raises ``WaitTimeoutError`` with what ssh said last."""
+
+        def probe() -> None:
+            try:
+                self.run(node, "true", deadline=CONNECT_SECONDS + 5)
+            except (CommandError, WaitTimeoutError):
+                self.drop(node)
+                raise
+
+        tolerate = (CommandError, WaitTimeoutError)
+        try:
+            wait_for(f"ssh to {node}", probe, deadline=deadline, tolerate=tolerate)
+        except WaitTimeoutError as error:
+            raise WaitTimeoutError(error.awaited, deadline, self._why(node) or error.last_seen) from error
+
+    def drop(self, node: str) -> None:
+        """Forget the standing connection to ``node``, as after its power was cut; the next use makes one."""
+        if node == self.bastion:
+            self._met = False
+        if (self._sockets / node).exists():
+            subprocess.run(
+                ["ssh", "-F", str(self.run_dir.ssh_config), "-O", "exit", node],
+                capture_output=True,
+                timeout=CONNECT_SECONDS,
+                check=False,  # it may have ended by itself
+            )
+
+    def forget(self, node: str) -> None:
+        """Forget ``node``'s host key too: its disk was rebuilt, and it keeps its id but not its key."""
+        self.drop(node)
+        known = self.run_dir.known_hosts
+        if known.exists():
+            alias = self._aliases[node]
+            kept = [line for line in known.read_text().splitlines(True) if line.split(" ", 1)[0] != alias]
+            known.write_text("".join(kept))
+
+    def interrupt(self) -> None:
+        """End every command under way, in any thread; each raises ``CommandError``, and so do later ones."""
+        with self._live_lock:
+            self._interrupted = True
+            for process in self._live:
+                process.terminate()
+
+    def resume(self) -> None:
+        """Take commands again after ``interrupt``."""
+        with self._live_lock:
+            self._interrupted = False
+
+    def close(self) -> None:
+        """End the standing connections. The configuration stays, and works."""
+        for node in sorted(self.nodes, key=lambda name: name == self.bastion):
+            self.drop(node)
+
+    def mask(self, text: str) -> str:
+        """``text`` without the deployment's passwords."""
+        return mask(text, self._secrets)
+
+    def _check(self, node: str) -> None:
+        if node not in self.nodes:
+            raise ResourceError("node", node, f"there is none; there are {', '.join(self.nodes)}")
+
+    def _meet_bastion(self, deadline: float) -> None:
+        """Connect to the bastion before anyone jumps over it: at once, each would make its own connection."""
+        with self._first:
+            if self.bastion and not self._met:
+                self._run(self.argv(self.bastion, "true"), self.bastion, None, deadline)
+                self._met = True
+
+    def _run(self, argv: list[str], node: str, stdin: Input, deadline: float) -> str:
+        # Standard error is a file: a pipe would be held open by the connection that stays in the background.
+        with tempfile.TemporaryFile() as errors:
+            process = self._start(argv, node, stdin, errors)
+            try:
+                output, _ = process.communicate(stdin if isinstance(stdin, bytes) else None, timeout=deadline)
+            except subprocess.TimeoutExpired as error:
+                raise WaitTimeoutError(
+                    f"a command on {node}: {self.mask(argv[-1])[:200]}",
+                    deadline,
+                    self._said(errors) or "nothing",
+                ) from error
+            finally:
+                self._end(process)
+            if process.returncode:
+                text = self.mask(output.decode(errors="replace")) + self._said(errors)
+                raise CommandError([self.mask(word) for word in argv], process.returncode, text, where=node)
+            return output.decode(errors="replace")
+
+    def _start(self, argv: list[str], node: str, stdin: Input, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        source = subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL
+        with self._live_lock:
+            if self._interrupted:
+                raise CommandError(argv, REMOTE_FAILURE, "interrupted", where=node)
+            process = subprocess.Popen(argv, stdin=source, stdout=subprocess.PIPE, stderr=errors)
+            self._live.add(process)
+        return process
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with suppress(BrokenPipeError):
+                if pipe:
+                    pipe.close()
+        with self._live_lock:
+            self._live.discard(process)
+
+    def _said(self, errors: IO[bytes]) -> str:
+        errors.seek(0)
+        return self.mask(errors.read().decode(errors="replace")).strip()
+
+    def _why(self, node: str) -> str:
+        """What ssh and its proxy say without a standing connection, for which they would be silent."""
+        argv = self.argv(node, "true")
+        argv[3:3] = ["-o", "ControlPath=none", "-o", "ControlPersist=no"]
+        try:
+            self._run(argv, node, None, CONNECT_SECONDS + 5)
+        except CommandError as error:
+            return error.output
+        except WaitTimeoutError as error:
+            return str(error)
+        return ""
+
+
+def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment: Deployment) -> Access:
+    """Write the run's ssh configuration and return access to its nodes. Nothing is connected yet.
+
+    Raises ``ResourceError`` when the bastion has no public address.
+    """
+    run_dir.public_key()
+    bastion = topology.management.bastion
+    nodes = {name: node for name, node in deployment.nodes.items() if _address(node, bastion)}
+    if bastion and bastion not in nodes:
+        raise ResourceError("droplet", bastion, "is the bastion, and has no public address to log in to")
+    sockets = socket_directory(run_dir)
+    write_private(run_dir.ssh_config, configuration(run_dir, target, bastion, nodes, sockets))
+    return Access(run_dir, nodes, bastion, sockets, secrets_of(deployment))
+
+
+def configuration(
+    run_dir: RunDir, target: Target, bastion: str, nodes: Mapping[str, Node], sockets: Path
+) -> str:
+    """The text of ``ssh_config``."""
+    common = COMMON.format(
+        key=_quoted(run_dir.private_key),
+        known_hosts=_quoted(run_dir.known_hosts),
+        sockets=sockets,
+        timeout=CONNECT_SECONDS,
+    )
+    hosts = [_host(run_dir.run, name, node, bastion, target.proxy) for name, node in nodes.items()]
+    return "\n".join(["# Written by wavetank; changes are lost.", *hosts, common])
+
+
+def _host(run: str, name: str, node: Node, bastion: str, proxy: str | None) -> str:
+    lines = [f"Host {name}", f"  HostName {_address(node, bastion)}"]
+    lines.append(f"  HostKeyAlias {host_key_alias(run, node)}")
+    if bastion and name != bastion:
+        lines.append(f"  ProxyJump {bastion}")
+    elif proxy:
+        # ssh runs this with a shell and expands %h and %p, so every other % of a path is doubled.
+        python, script = (shlex.quote(word).replace("%", "%%") for word in (sys.executable, _connect_file()))
+        lines.append(f"  ProxyCommand {python} {script} {shlex.quote(proxy).replace('%', '%%')} %h %p")
+        lines.append("  ProxyUseFdpass yes")
+    return "\n".join(lines) + "\n"
+
+
+def _connect_file() -> str:
+    return str(Path(__file__).with_name("connect.py"))
+
+
+def _address(node: Node, bastion: str) -> str | None:
+    return node.private_ip if bastion and node.name != bastion else node.public_ip
+
+
+def host_key_alias(run: str, node: Node) -> str:
+    """The name a node's host key is remembered by.
+
+    Addresses are used again by later droplets, which have other keys; a droplet's id never is.
+    """
+    return f"{run}-{node.name}-{node.id}"
+
+
+def socket_directory(run_dir: RunDir) -> Path:
+    """A directory for this run's control sockets, readable by its owner only.
+
+    The path of a unix socket may be 104 bytes long and ssh adds 17 while it makes one, so the run's own
+    directory will not do. Raises ``ResourceError`` when somebody else has made it.
+    """
+    name = hashlib.sha256(str(run_dir.path.resolve()).encode()).hexdigest()[:12]
+    path = Path("/tmp") / f"wt-{os.getuid()}-{name}"  # noqa: S108 (mode and owner are checked below)
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if found.st_uid != os.getuid() or found.st_mode & 0o077 or path.is_symlink():
+        raise ResourceError("directory", str(path), "is not ours alone; remove it")
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600, whole or not at all."""
+    fresh = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+def _quoted(path: Path) -> str:
+    return '"' + str(path.absolute()).replace("%", "%%") + '"'
