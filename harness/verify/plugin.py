@@ -2,6 +2,7 @@
 
 Without ``--target`` it does nothing but leave ``tests/verify`` alone. With it, the run's deployment is found
 through the API before anything is collected, checks may end *inconclusive*, and the report is written.
+Everything else of the harness is imported only then.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import pytest
 
 from harness.errors import UsageError, WavetankError
 from harness.settings import PROJECT, STATE_DIR, TARGETS, Settings, choose_existing
-from harness.verify.recorder import Recorder
-from harness.verify.setup import CHOICE, SETUP, find
 
 CHECKS = PROJECT / "tests" / "verify"
 
@@ -40,6 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.target is None:
         _refuse_without_target(config)
         return
+    from harness.verify.recorder import Recorder
+    from harness.verify.setup import CHOICE
+
     try:
         choice = choose_existing(_settings(config))
     except UsageError as error:
@@ -56,9 +58,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Find the deployment; without one there is nothing to check."""
-    choice = session.config.stash.get(CHOICE, None)
-    if choice is None:
+    if session.config.option.target is None:
         return
+    from harness.verify.setup import CHOICE, SETUP, find
+
+    choice = session.config.stash[CHOICE]
     try:
         session.config.stash[SETUP] = find(choice)
     except WavetankError as error:
