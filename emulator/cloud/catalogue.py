@@ -66,7 +66,6 @@ REGIONS: Mapping[str, Region] = {
         Region("tor1", "Toronto 1"),
         Region("blr1", "Bangalore 1"),
         Region("syd1", "Sydney 1"),
-        Region("atl1", "Atlanta 1"),
     )
 }
 
