@@ -18,7 +18,8 @@ def check_run(run: str) -> str:
     """Return ``run`` if it can be part of every kind of name. Raises ``UsageError``."""
     if not RUN_PATTERN.fullmatch(run):
         raise UsageError(
-            f"run name {run!r} is not usable: take 1 to 24 lower-case letters, digits and single inner dashes, like 'local-7f3a'"
+            f"run name {run!r} is not usable: take 1 to 24 lower-case letters, digits "
+            "and single inner dashes, like 'local-7f3a'"
         )
     return run
 
@@ -29,7 +30,7 @@ def run_tag(run: str) -> str:
 
 
 def node_tag(run: str, node: str) -> str:
-    """The tag that only this droplet of the run carries; firewalls and trusted sources name droplets by it."""
+    """The tag of one droplet of the run; firewalls and trusted sources name droplets by it."""
     return f"{PREFIX}:{run}:{node}"
 
 
@@ -44,11 +45,23 @@ def resource_name(run: str, name: str = "") -> str:
 def run_of_tag(tag: str) -> str | None:
     """The run a tag belongs to, None if it is not ours."""
     parts = tag.split(":")
-    return parts[1] if len(parts) in (2, 3) and parts[0] == PREFIX and parts[1] else None
+    ours = len(parts) in (2, 3) and parts[0] == PREFIX and all(parts)
+    return parts[1] if ours and RUN_PATTERN.fullmatch(parts[1]) else None
+
+
+def node_of_tag(tag: str) -> str | None:
+    """The droplet's name in the topology that a node tag stands for, None if it is none."""
+    return tag.split(":")[2] if run_of_tag(tag) is not None and tag.count(":") == 2 else None
 
 
 def run_of_name(name: str) -> str | None:
     """The run a resource name belongs to, None if it is not ours."""
     if not name.startswith(f"{PREFIX}-"):
         return None
-    return name.removeprefix(f"{PREFIX}-").split("--")[0] or None
+    run = name.removeprefix(f"{PREFIX}-").split("--")[0]
+    return run if RUN_PATTERN.fullmatch(run) else None
+
+
+def part_of_name(name: str) -> str:
+    """What a resource name of ours says after the run: ``resource_name``'s second argument."""
+    return name.partition("--")[2]

@@ -6,10 +6,22 @@ which one it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import ApiError, CredentialsError, UsageError
+
+if TYPE_CHECKING:
+    from harness.emulation import EmulatorStatus
+    from harness.progress import Progress
+
+CLOUD = "https://api.digitalocean.com"
+INFO_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -28,3 +40,118 @@ class Target:
     proxy: str | None = None
     operators: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+
+
+def resolve_target(
+    name: str,
+    *,
+    state_dir: Path,
+    token: str | None = None,
+    endpoint: str | None = None,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
+    operators: Sequence[str] = (),
+    progress: Progress,
+) -> Target:
+    """The target ``local`` or ``do``, known to answer and to take the token.
+
+    What is not given comes from ``DIGITALOCEAN_TOKEN``, ``DIGITALOCEAN_API_URL``, ``WAVETANK_CA_FILE``,
+    ``WAVETANK_PROXY`` and ``WAVETANK_OPERATORS`` (CIDRs, commas between); for ``local`` everything comes
+    from the emulator, which is started where none runs. Raises ``UsageError``, ``CredentialsError`` (token
+    missing or refused), ``EngineError`` (no emulator) or ``ApiError`` (nothing answers).
+    """
+    if name == "local":
+        from harness import emulation
+
+        return _local(emulation.start(state_dir, progress, auto=True), proxy, operators)
+    if name != "do":
+        raise UsageError(f"unknown target {name!r}: take local or do")
+    target = Target(
+        name,
+        check_endpoint(endpoint or os.environ.get("DIGITALOCEAN_API_URL") or CLOUD),
+        _token(token),
+        _ca_file(ca_file),
+        proxy or os.environ.get("WAVETANK_PROXY") or None,
+        check_operators(operators or os.environ.get("WAVETANK_OPERATORS", "").split(",")),
+    )
+    _check_token(target)
+    return target
+
+
+def check_endpoint(endpoint: str) -> str:
+    """``endpoint`` as a URL without ``/v2`` and slashes at its end. Raises ``UsageError``."""
+    if endpoint.startswith("http://"):
+        raise UsageError(
+            f"endpoint {endpoint}: tokens are sent over https only; take the https:// address "
+            "(the emulator has one; give its CA with --ca-file or WAVETANK_CA_FILE)"
+        )
+    if not endpoint.startswith("https://"):
+        raise UsageError(f"endpoint {endpoint!r} is not a URL: it begins with https://")
+    return endpoint.rstrip("/").removesuffix("/v2").rstrip("/")
+
+
+def check_operators(operators: Sequence[str]) -> tuple[str, ...]:
+    """The CIDRs in their canonical form; a lone address gets its /32 or /128. Raises ``UsageError``."""
+    given = [each.strip() for each in operators if each.strip()]
+    try:
+        return tuple(str(ip_network(each, strict=False)) for each in given)
+    except ValueError as error:
+        raise UsageError(f"--operator-cidr: {error}; take something like 198.51.100.7/32") from error
+
+
+def _token(token: str | None) -> str:
+    found = (token or os.environ.get("DIGITALOCEAN_TOKEN", "")).strip()
+    if not found:
+        raise CredentialsError(
+            "no DigitalOcean token: set DIGITALOCEAN_TOKEN to one with read and write scope "
+            "(made at https://cloud.digitalocean.com/account/api/tokens)"
+        )
+    return found
+
+
+def _ca_file(given: Path | None) -> Path | None:
+    named = str(given or os.environ.get("WAVETANK_CA_FILE", ""))
+    if not named:
+        return None
+    file = Path(named)
+    if not file.is_file():
+        raise UsageError(f"CA file {named}: no such file")
+    try:
+        ssl.create_default_context(cafile=named)
+    except ssl.SSLError as error:
+        raise UsageError(f"CA file {named} is not a PEM certificate: {error}") from error
+    return file.resolve()
+
+
+def _check_token(target: Target) -> None:
+    from harness.api import Api
+
+    with Api(target, read_only=True) as api:
+        api.client.account.get()
+
+
+def _local(emulator: EmulatorStatus, proxy: str | None, operators: Sequence[str]) -> Target:
+    info = _info(emulator)
+    own = [f"{info['operator_ip']}/32"] if info.get("operator_ip") else []
+    return Target(
+        "local",
+        emulator.https,
+        emulator.token,
+        emulator.ca_file,
+        proxy or info.get("proxy") or None,
+        check_operators(operators or own),
+        info,
+    )
+
+
+def _info(emulator: EmulatorStatus) -> dict[str, Any]:
+    import httpx
+
+    url = f"{emulator.http}/_wavetank/info"
+    headers = {"authorization": f"Bearer {emulator.token}"}
+    try:
+        answer = httpx.get(url, headers=headers, timeout=INFO_SECONDS, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise ApiError(f"GET {url}", 0, "unreachable", str(error)) from error
+    document: dict[str, Any] = answer.json()
+    return document

@@ -74,10 +74,11 @@ def wait_for(
     """
     start = clock.monotonic()
     pause = first_pause
+    not_yet: tuple[type[Exception], ...] = (NotYet, *tolerate)
     while True:
         try:
             return probe()
-        except (NotYet, *tolerate) as error:
+        except not_yet as error:
             last_seen = str(error) or type(error).__name__
             cause = error
         left = deadline - (clock.monotonic() - start)

@@ -1,0 +1,224 @@
+"""The emulator as a process of its own: ``python -m emulator serve``, started where none runs.
+
+It is reached like any cloud, through what it writes into ``endpoint.json``; nothing of it is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harness.errors import EngineError, WaitTimeoutError
+from harness.process import is_running, started_at
+from harness.progress import Progress
+from harness.wait import NotYet, wait_for
+
+PLANE_VARIABLE = "WAVETANK_PLANE"
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
+DESTROY_SECONDS = 180
+LOG_TAIL = 2000
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class EmulatorStatus:
+    """A running emulator and where it answers. ``auto``: a command started it, not the user."""
+
+    state: Path
+    pid: int
+    https: str
+    http: str
+    plane: str
+    ca_file: Path
+    token: str = field(repr=False)
+    auto: bool = False
+
+
+def directory(state_dir: Path) -> Path:
+    """Where the emulator of a project keeps its state."""
+    return (state_dir / "emulator").resolve()
+
+
+def start(state_dir: Path, progress: Progress, *, auto: bool = False) -> EmulatorStatus:
+    """Start the emulator unless it runs, and return once it answers. Raises ``EngineError``.
+
+    Two callers at once get the same one. ``WAVETANK_PLANE`` chooses what it runs machines on: ``docker``
+    (the default) or ``memory``. ``auto`` marks a new one as one that may be stopped when it is empty.
+    """
+    state = directory(state_dir)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _only_one(state):
+        found = status(state_dir)
+        if found is not None:
+            return found
+        with progress.step("emulator_start"):
+            return _start(state_dir, state, auto)
+
+
+def stop(state_dir: Path, *, destroy: bool = False) -> None:
+    """Stop the emulator; its machines go on running, unless ``destroy``: then all it made is removed."""
+    state = directory(state_dir)
+    if not state.is_dir():
+        return
+    with _only_one(state):
+        found = _process(state)
+        if found is not None:
+            _terminate(found.pid, state)
+        if destroy:
+            _destroy(state)
+
+
+def status(state_dir: Path) -> EmulatorStatus | None:
+    """The emulator that answers now, None if none does. Says nothing of machines: they outlive it."""
+    found = _process(directory(state_dir))
+    return found if found is not None and _is_healthy(found) else None
+
+
+def _process(state: Path) -> EmulatorStatus | None:
+    """The emulator whose process is there, whether it answers or not; a stale ``endpoint.json`` is none."""
+    told = _endpoint(state)
+    if told is None or not _is_alive(told, state):
+        return None
+    return EmulatorStatus(
+        state=state,
+        pid=told["pid"],
+        https=told["https"],
+        http=told["http"],
+        plane=told["plane"],
+        ca_file=Path(told["ca_file"]),
+        token=told["token"],
+        auto=(state / AUTO).exists(),
+    )
+
+
+def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
+    leftover = _process(state)
+    if leftover is not None:  # it is there and does not answer
+        _terminate(leftover.pid, state)
+    (state / "endpoint.json").unlink(missing_ok=True)
+    (state / AUTO).touch() if auto else (state / AUTO).unlink(missing_ok=True)
+    process = _spawn(state)
+
+    def probe() -> EmulatorStatus:
+        if process.poll() is not None:
+            raise EngineError(f"the emulator did not start (exit {process.returncode}):\n{_tail(state)}")
+        found = status(state_dir)
+        if found is None:
+            raise NotYet(_tail(state) or "nothing in its log yet")
+        return found
+
+    try:
+        return wait_for(f"the emulator in {state}", probe, deadline=START_SECONDS, max_pause=0.2)
+    except WaitTimeoutError as error:
+        process.terminate()
+        raise EngineError(str(error)) from error
+
+
+def _spawn(state: Path) -> subprocess.Popen[bytes]:
+    plane = os.environ.get(PLANE_VARIABLE, "docker")
+    if plane not in ("docker", "memory"):
+        raise EngineError(f"{PLANE_VARIABLE}={plane!r} is not known: take docker or memory")
+    command = [sys.executable, "-m", "emulator", "serve", "--state", str(state), "--plane", plane]
+    with (state / "server.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=_project(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _terminate(pid: int, state: Path) -> None:
+    born = started_at(pid)
+    _signal(pid, signal.SIGTERM)
+
+    def probe() -> None:
+        if is_running(pid, born):
+            raise NotYet(f"process {pid} is there")
+
+    try:
+        wait_for("the emulator to stop", probe, deadline=STOP_SECONDS, max_pause=0.1)
+    except WaitTimeoutError:
+        _signal(pid, signal.SIGKILL)
+        wait_for("the emulator to be killed", probe, deadline=STOP_SECONDS, max_pause=0.1)
+    (state / "endpoint.json").unlink(missing_ok=True)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _destroy(state: Path) -> None:
+    command = [sys.executable, "-m", "emulator", "destroy", "--state", str(state)]
+    try:
+        done = subprocess.run(
+            command, cwd=_project(), capture_output=True, text=True, timeout=DESTROY_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"the emulator in {state} was not removed in {DESTROY_SECONDS} s") from error
+    if done.returncode != 0:
+        raise EngineError(f"the emulator in {state} could not be removed:\n{done.stderr[-LOG_TAIL:]}")
+
+
+def _endpoint(state: Path) -> dict[str, Any] | None:
+    try:
+        told: dict[str, Any] = json.loads((state / "endpoint.json").read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise EngineError(f"{state / 'endpoint.json'} cannot be read: {error}; remove it") from error
+    return told
+
+
+def _is_alive(told: dict[str, Any], state: Path) -> bool:
+    """Whether the process is the one that wrote the file: a number may be somebody else's by now."""
+    born = started_at(told["pid"])
+    return born is not None and born <= (state / "endpoint.json").stat().st_mtime + 1
+
+
+def _is_healthy(emulator: EmulatorStatus) -> bool:
+    try:
+        answer = httpx.get(f"{emulator.http}/_wavetank/health", timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.is_success
+
+
+def _tail(state: Path) -> str:
+    texts = [
+        file.read_text(errors="replace") for file in (state / "server.log", state / "log") if file.is_file()
+    ]
+    return "\n".join(text for text in texts if text)[-LOG_TAIL:].strip()
+
+
+def _project() -> Path:
+    return Path(__file__).resolve().parent.parent
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Let one process at a time start or stop the emulator of ``state``.
+
+    The lock lies beside the directory, which ``destroy`` removes.
+    """
+    import fcntl
+
+    with state.with_name(f".{state.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,28 @@
+"""Do several blocking calls at once with a few threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+T = TypeVar("T")
+
+WORKERS = 8
+
+
+def in_parallel(jobs: Iterable[Callable[[], T]], *, workers: int = WORKERS) -> list[T]:
+    """Call every job and return what they returned, in order.
+
+    The first error ends it: what has not begun is not begun, what has begun is waited for, so that nobody
+    is still changing things when this returns or raises. That holds for ctrl-C too.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="wavetank")
+    try:
+        futures = [pool.submit(job) for job in jobs]
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,85 @@
+"""Make a topology real through DigitalOcean's API, keep it so, and take it away; one file per step.
+
+``desired`` (what should be) and ``observe`` (what is) meet in ``plan`` (what to change, and why), which
+``apply`` carries out and ``destroy`` undoes. Everything of a run is found by its tag or name, and nothing
+else is ever touched.
+"""
+
+from __future__ import annotations
+
+from harness.deployment import Deployment
+from harness.progress import Progress
+from harness.provision.apply import Deadlines, apply
+from harness.provision.destroy import destroy, leftovers
+from harness.provision.observe import deployment, look
+from harness.provision.phases import lock_down
+from harness.provision.plan import Change, Plan, make_plan
+from harness.provision.price import Price, PriceItem, price
+from harness.provision.runs import runs
+from harness.target import Target
+from harness.topology.model import Topology
+
+__all__ = [
+    "Change",
+    "Deadlines",
+    "Plan",
+    "Price",
+    "PriceItem",
+    "destroy",
+    "leftovers",
+    "lock_down",
+    "observe",
+    "plan",
+    "price",
+    "provision",
+    "runs",
+]
+
+
+def plan(target: Target, topology: Topology, run: str) -> Plan:
+    """What ``provision`` would change and why; looks only. Raises ``UsageError`` where it could not."""
+    from harness.api import Api
+
+    with Api(target, read_only=True) as api:
+        return make_plan(target, topology, run, look(api, run))
+
+
+def observe(target: Target, topology: Topology, run: str) -> Deployment:
+    """The run's droplets and databases as the API tells them now, those that are there; looks only."""
+    from harness.api import Api
+
+    with Api(target, read_only=True) as api:
+        return deployment(api, topology, run, look(api, run))
+
+
+def provision(
+    target: Target,
+    topology: Topology,
+    run: str,
+    *,
+    public_key: str,
+    progress: Progress,
+    keep: bool = False,
+    deadlines: Deadlines | None = None,
+) -> Deployment:
+    """Make everything of ``topology`` that is missing, mend what differs, and wait until it all runs.
+
+    ``public_key`` (OpenSSH) may log in as root. Where everything is as it should be nothing is changed.
+    On failure, ctrl-C included, what this call made is removed again unless ``keep``; what was there
+    before stays. Raises ``UsageError`` before anything is made, ``ResourceError`` with the resource and
+    the reason, ``WaitTimeoutError`` or ``ApiError`` later.
+    """
+    from harness.api import Api
+
+    with Api(target) as api:
+        apply(
+            api,
+            target,
+            topology,
+            run,
+            public_key=public_key,
+            progress=progress,
+            keep=keep,
+            deadlines=deadlines or Deadlines(),
+        )
+        return deployment(api, topology, run, look(api, run))

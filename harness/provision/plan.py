@@ -1,0 +1,238 @@
+"""What to change so that a run becomes what its topology says, each change with its reason; pure code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.errors import UsageError
+from harness.names import resource_name
+from harness.provision.compare import (
+    firewall_differences,
+    same_firewall,
+    same_key,
+    same_sources,
+    same_version,
+)
+from harness.provision.desired import BOOTSTRAP, Desired, bootstrap, bootstrap_tags, desired, firewalls
+from harness.provision.observe import Body, Observed, database_of, node_of
+from harness.target import Target
+from harness.topology.model import Topology
+
+Action = Literal["create", "update", "delete", "keep"]
+Kind = Literal["tag", "vpc", "ssh_key", "firewall", "database", "trusted_sources", "droplet"]
+
+AS_IT_SHOULD_BE = "is as the topology says"
+MISSING = "is not there"
+UNKNOWN_RANGE = "the VPC's range"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing to do, or to leave: ``id`` is the API's, None for what is to be made."""
+
+    action: Action
+    kind: Kind
+    name: str
+    reason: str
+    id: Any = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything of a run. ``changes`` also holds what is kept, so that nothing goes unsaid."""
+
+    changes: tuple[Change, ...]
+
+    def of(self, action: Action, *kinds: Kind) -> tuple[Change, ...]:
+        """The changes of one action, on these kinds or on all."""
+        return tuple(
+            each for each in self.changes if each.action == action and (not kinds or each.kind in kinds)
+        )
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return all(change.action == "keep" for change in self.changes)
+
+
+def make_plan(
+    target: Target, topology: Topology, run: str, seen: Observed, public_key: str | None = None
+) -> Plan:
+    """Compare what should be with what is. Without ``public_key`` an SSH key that is there is kept.
+
+    Raises ``UsageError`` naming everything that only taking the run down could change: nothing that holds
+    data is ever replaced.
+    """
+    wanted = desired(topology, run)
+    vpc_range = (seen.vpc or {}).get("ip_range") or topology.ip_range or UNKNOWN_RANGE
+    rules = firewalls(topology, run, vpc_range, target.operators)
+    conflicts = [*_conflicts(wanted, run, seen), *_lost_key(seen, public_key)]
+    if conflicts:
+        raise UsageError(
+            f"run {run!r} cannot become what {topology.file} says without losing data; "
+            "take it down first, or name another with --run:\n  " + "\n  ".join(conflicts)
+        )
+    return Plan(
+        (
+            *_tags(wanted, seen),
+            *_vpc(wanted, seen),
+            *_key(run, seen, public_key),
+            *_bootstrap(topology, run, wanted, seen),
+            *_firewalls(rules, run, seen),
+            *_databases(wanted, seen),
+            *_droplets(wanted, run, seen),
+        )
+    )
+
+
+def droplets_by_node(seen: Observed, run: str) -> dict[str, Body]:
+    """The droplet that stands for each node: the oldest, where there are several."""
+    oldest_first = sorted(
+        seen.droplets, key=lambda droplet: (droplet["created_at"], droplet["id"]), reverse=True
+    )
+    return {name: each for each in oldest_first if (name := node_of(each, run)) is not None}
+
+
+def _tags(wanted: Desired, seen: Observed) -> Iterator[Change]:
+    for tag in wanted.tags:
+        if tag in seen.tags:
+            yield Change("keep", "tag", tag, AS_IT_SHOULD_BE, tag)
+        else:
+            yield Change("create", "tag", tag, MISSING)
+    for tag in seen.tags:
+        if tag not in wanted.tags:
+            yield Change("delete", "tag", tag, "stands for no droplet of the topology", tag)
+
+
+def _vpc(wanted: Desired, seen: Observed) -> Iterator[Change]:
+    name = wanted.vpc["name"]
+    if seen.vpc is None:
+        yield Change("create", "vpc", name, MISSING)
+    else:
+        yield Change("keep", "vpc", name, AS_IT_SHOULD_BE, seen.vpc["id"])
+
+
+def _key(run: str, seen: Observed, public_key: str | None) -> Iterator[Change]:
+    name = resource_name(run)
+    if seen.key is None:
+        yield Change("create", "ssh_key", name, MISSING)
+    elif public_key and not same_key(seen.key["public_key"], public_key):
+        yield Change(
+            "update", "ssh_key", name, "is not this run's key, and no droplet has it", seen.key["id"]
+        )
+    else:
+        yield Change("keep", "ssh_key", name, AS_IT_SHOULD_BE, seen.key["id"])
+
+
+def _bootstrap(topology: Topology, run: str, wanted: Desired, seen: Observed) -> Iterator[Change]:
+    name = resource_name(run, BOOTSTRAP)
+    there = next((each for each in seen.firewalls if each["name"] == name), None)
+    missing = [node for node in wanted.droplets if node not in droplets_by_node(seen, run)]
+    tags = set(bootstrap_tags(topology, run, missing)) if missing else set()
+    if there is None:
+        if missing:
+            yield Change(
+                "create", "firewall", name, f"first boot of {', '.join(missing)} needs to fetch things"
+            )
+        return
+    body = bootstrap(run, tags | set(there["tags"] or ()))
+    if same_firewall(there, body):
+        yield Change("keep", "firewall", name, "the deployment is not finished", there["id"])
+    else:
+        yield Change("update", "firewall", name, "does not let first boot fetch things", there["id"])
+
+
+def _firewalls(rules: dict[str, Body], run: str, seen: Observed) -> Iterator[Change]:
+    there = {each["name"]: each for each in seen.firewalls}
+    for name, body in rules.items():
+        if name not in there:
+            yield Change("create", "firewall", name, MISSING)
+        elif same_firewall(there[name], body):
+            yield Change("keep", "firewall", name, AS_IT_SHOULD_BE, there[name]["id"])
+        else:
+            differs = f"differs from the topology: {firewall_differences(there[name], body)}"
+            yield Change("update", "firewall", name, differs, there[name]["id"])
+    for each in seen.firewalls:
+        if each["name"] not in rules and each["name"] != resource_name(run, BOOTSTRAP):
+            yield Change("delete", "firewall", each["name"], "is not in the topology", each["id"])
+
+
+def _databases(wanted: Desired, seen: Observed) -> Iterator[Change]:
+    there = {database_of(each): each for each in seen.databases}
+    for name, body in wanted.databases.items():
+        if name not in there:
+            yield Change("create", "database", name, MISSING)
+            continue
+        id_ = there[name]["id"]
+        yield Change("keep", "database", name, AS_IT_SHOULD_BE, id_)
+        if same_sources(seen.trusted.get(id_, ()), body["rules"]):
+            yield Change("keep", "trusted_sources", name, AS_IT_SHOULD_BE, id_)
+        else:
+            yield Change("update", "trusted_sources", name, "differ from the topology", id_)
+
+
+def _droplets(wanted: Desired, run: str, seen: Observed) -> Iterator[Change]:
+    there = droplets_by_node(seen, run)
+    for name in wanted.droplets:
+        if name not in there:
+            yield Change("create", "droplet", name, MISSING)
+        elif there[name]["status"] == "off":
+            yield Change("update", "droplet", name, "is powered off", there[name]["id"])
+        else:
+            yield Change("keep", "droplet", name, AS_IT_SHOULD_BE, there[name]["id"])
+    for droplet in seen.droplets:
+        node = node_of(droplet, run)
+        if node not in wanted.droplets:
+            yield Change("delete", "droplet", droplet["name"], "is not in the topology", droplet["id"])
+        elif droplet["id"] != there[str(node)]["id"]:
+            yield Change("delete", "droplet", droplet["name"], f"is a second {node}", droplet["id"])
+
+
+def _conflicts(wanted: Desired, run: str, seen: Observed) -> Iterator[str]:
+    if seen.vpc is not None:
+        for key in ("region", "ip_range"):
+            yield from _differs("vpc", seen.vpc["name"], key, seen.vpc[key], wanted.vpc.get(key))
+    for name, droplet in droplets_by_node(seen, run).items():
+        if name in wanted.droplets:
+            yield from _droplet_conflicts(name, droplet, wanted.droplets[name])
+    for database in seen.databases:
+        name = database_of(database)
+        if name not in wanted.databases:
+            yield f"database {database['name']}: is not in the topology, and may hold data"
+        else:
+            yield from _database_conflicts(name, database, wanted.databases[name])
+
+
+def _droplet_conflicts(name: str, seen: Body, wanted: Body) -> Iterator[str]:
+    image = seen["image"] or {}
+    yield from _differs("droplet", name, "region", seen["region"]["slug"], wanted["region"])
+    yield from _differs("droplet", name, "size", seen["size_slug"], wanted["size"])
+    if wanted["image"] not in (image.get("slug"), str(image.get("id"))):
+        yield from _differs("droplet", name, "image", image.get("slug") or image.get("id"), wanted["image"])
+    public = any(each["type"] == "public" for each in seen["networks"].get("v4") or ())
+    if seen["status"] != "new":
+        yield from _differs("droplet", name, "public_networking", public, wanted["public_networking"])
+    if seen["status"] == "archive":
+        yield f"droplet {name}: is archived"
+
+
+def _database_conflicts(name: str, seen: Body, wanted: Body) -> Iterator[str]:
+    for key in ("engine", "region", "size", "num_nodes"):
+        yield from _differs("database", name, key, seen[key], wanted[key])
+    if not same_version(str(seen["version"]), str(wanted["version"])):
+        yield from _differs("database", name, "version", seen["version"], wanted["version"])
+
+
+def _differs(kind: str, name: str, field: str, seen: Any, wanted: Any) -> Iterator[str]:
+    if wanted is not None and seen != wanted:
+        yield f"{kind} {name}: {field} is {seen!r}, the topology says {wanted!r}"
+
+
+def _lost_key(seen: Observed, public_key: str | None) -> Iterator[str]:
+    if seen.key and public_key and seen.droplets and not same_key(seen.key["public_key"], public_key):
+        yield (
+            "ssh key: the droplets take another key than the one in this run's directory, so nobody here "
+            "can log in (the run was made elsewhere, or its directory was removed)"
+        )

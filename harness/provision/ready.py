@@ -1,0 +1,119 @@
+"""Wait until everything of a run works, and say what went wrong where it never will."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from harness.api import Api, every
+from harness.errors import ResourceError
+from harness.names import run_of_name
+from harness.parallel import in_parallel
+from harness.provision.console import Console, console
+from harness.provision.observe import Body, database_of, databases_of, droplets_of, node_of
+from harness.target import Target
+from harness.topology.model import Topology
+from harness.wait import NotYet, wait_for
+
+ACTIONS_EVERY = 4
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """How long each kind of thing may take, seconds. A cloud's databases take minutes."""
+
+    droplets: float = 300.0
+    databases: float = 1200.0
+    firewalls: float = 120.0
+    removal: float = 300.0
+
+
+def longest_pause(target: Target) -> float:
+    """The longest pause between two looks, seconds: an emulator is near, a cloud limits requests."""
+    return 0.3 if target.info else 5.0
+
+
+def wait_until_ready(
+    api: Api, target: Target, topology: Topology, run: str, deadlines: Deadlines, *, changed: bool
+) -> None:
+    """Return once all droplets are active, all databases online and, where things changed, firewalls applied.
+
+    Raises ``ResourceError`` as soon as one of them has failed, with what its console says.
+    """
+    pause = longest_pause(target)
+    droplets = _Droplets(api, target, topology, run)
+    databases = partial(_databases, api, target, topology, run)
+    firewalls = partial(_firewalls, api, run)
+    wait_for("droplets to be active", droplets, deadline=deadlines.droplets, max_pause=pause)
+    wait_for("databases to be online", databases, deadline=deadlines.databases, max_pause=pause)
+    if changed:
+        wait_for("firewalls to be applied", firewalls, deadline=deadlines.firewalls, max_pause=pause)
+
+
+class _Droplets:
+    """A probe that looks at the list each time, and for failed actions every few times."""
+
+    def __init__(self, api: Api, target: Target, topology: Topology, run: str) -> None:
+        self._api, self._target, self._topology, self._run = api, target, topology, run
+        self._looks = 0
+
+    def __call__(self) -> None:
+        droplets = droplets_of(self._api, self._run)
+        waiting = [each for each in droplets if each["status"] != "active"]
+        missing = set(self._topology.droplets) - {node_of(each, self._run) for each in droplets}
+        if not waiting and not missing:
+            return
+        if self._looks % ACTIONS_EVERY == 0:
+            in_parallel([partial(self._check, each) for each in waiting])
+        self._looks += 1
+        seen = [f"{each['name']} {each['status']}" for each in waiting]
+        raise NotYet(", ".join((*seen, *(f"{name} missing" for name in sorted(missing)))))
+
+    def _check(self, droplet: Body) -> None:
+        answer = self._api.client.droplet_actions.list(droplet["id"])
+        newest = max(answer.get("actions") or (), key=lambda action: action["id"], default=None)
+        if newest is not None and newest["status"] == "errored":
+            told = console(self._target, "droplet", droplet["id"])
+            raise ResourceError(
+                "droplet", droplet["name"], f"action {newest['type']} ({newest['id']}) errored{_told(told)}"
+            )
+
+
+def _databases(api: Api, target: Target, topology: Topology, run: str) -> None:
+    databases = databases_of(api, run)
+    waiting = [each for each in databases if each["status"] != "online"]
+    missing = set(topology.databases) - {database_of(each) for each in databases}
+    for database in waiting:
+        _check_database(target, database)
+    if waiting or missing:
+        seen = [f"{each['name']} {each['status']}" for each in waiting]
+        raise NotYet(", ".join((*seen, *(f"{name} missing" for name in sorted(missing)))))
+
+
+def _check_database(target: Target, database: Body) -> None:
+    """The API has no status for a cluster that failed; an emulator tells by its own path."""
+    told = console(target, "database", database["id"])
+    if told.error:
+        raise ResourceError("database", database_of(database), f"was not made{_told(told)}")
+
+
+def _firewalls(api: Api, run: str) -> None:
+    ours = [
+        each for each in every(api.client.firewalls.list, "firewalls") if run_of_name(each["name"]) == run
+    ]
+    failed = [each["name"] for each in ours if each["status"] == "failed"]
+    if failed:
+        raise ResourceError("firewall", failed[0], "could not be applied, says the API")
+    waiting = [each["name"] for each in ours if _is_pending(each)]
+    if waiting:
+        raise NotYet(", ".join(waiting) + " pending")
+
+
+def _is_pending(firewall: dict[str, Any]) -> bool:
+    return firewall["status"] != "succeeded" or bool(firewall.get("pending_changes"))
+
+
+def _told(told: Console) -> str:
+    reason = f": {told.error}" if told.error else ""
+    return f"{reason}\n{told.text.strip()[-2000:]}" if told.text.strip() else reason

@@ -1,0 +1,101 @@
+"""Take resources away in the reverse of the order in which they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from harness.api import Api, optional
+from harness.errors import ApiError, ResourceError
+from harness.parallel import in_parallel
+from harness.provision.observe import Observed, look
+from harness.provision.ready import Deadlines
+from harness.wait import NotYet, wait_for
+
+BUSY = (403, 409, 412, 422)
+LONGEST_PAUSE = 1.0
+
+
+def remove(api: Api, seen: Observed, deadlines: Deadlines) -> None:
+    """Remove exactly what is in ``seen``, and wait until each is gone.
+
+    Droplets and databases go first, and firewalls only after them, so that nothing is ever uncovered.
+    Raises ``WaitTimeoutError`` or ``ResourceError`` for what would not go.
+    """
+    client = api.client
+    in_parallel(
+        [
+            *(partial(_machine, "droplet", each, client.droplets, deadlines) for each in seen.droplets),
+            *(partial(_machine, "database", each, _Clusters(api), deadlines) for each in seen.databases),
+            *(partial(_settled, "ssh key", each, client.ssh_keys.delete, deadlines) for each in seen.keys),
+        ],
+        workers=12,
+    )
+    in_parallel(
+        [
+            *(
+                partial(_settled, "firewall", each, client.firewalls.delete, deadlines)
+                for each in seen.firewalls
+            ),
+            *(partial(_settled, "vpc", each, client.vpcs.delete, deadlines) for each in seen.vpcs),
+        ]
+    )
+    in_parallel([partial(optional, client.tags.delete, tag) for tag in seen.tags])
+
+
+def remove_new(api: Api, run: str, before: Observed, deadlines: Deadlines) -> None:
+    """Remove everything of ``run`` that was not there ``before``."""
+    remove(api, difference(look(api, run), before), deadlines)
+
+
+def difference(now: Observed, before: Observed) -> Observed:
+    """What is ``now`` and was not ``before``."""
+    return Observed(
+        tags=tuple(tag for tag in now.tags if tag not in before.tags),
+        vpcs=_without(now.vpcs, before.vpcs),
+        keys=_without(now.keys, before.keys),
+        firewalls=_without(now.firewalls, before.firewalls),
+        droplets=_without(now.droplets, before.droplets),
+        databases=_without(now.databases, before.databases),
+    )
+
+
+class _Clusters:
+    """pydo's database operations by the names that droplets have."""
+
+    def __init__(self, api: Api) -> None:
+        self.destroy = api.client.databases.destroy_cluster
+        self.get = api.client.databases.get_cluster
+
+
+def _machine(kind: str, body: dict[str, Any], operations: Any, deadlines: Deadlines) -> None:
+    _settled(kind, body, operations.destroy, deadlines)
+
+    def probe() -> None:
+        seen = optional(operations.get, body["id"])
+        if seen is not None:
+            raise NotYet(str(seen.get(kind, {}).get("status", "there")))
+
+    wait_for(f"{kind} {body['name']} to be gone", probe, deadline=deadlines.removal, max_pause=LONGEST_PAUSE)
+
+
+def _settled(kind: str, body: dict[str, Any], delete: Callable[..., Any], deadlines: Deadlines) -> None:
+    """Delete, again and again while the API says that it is in use; gone already is fine."""
+
+    def probe() -> None:
+        try:
+            optional(delete, body["id"])
+        except ApiError as error:
+            if error.status in BUSY:
+                raise NotYet(str(error)) from error
+            raise ResourceError(kind, body["name"], f"delete: {error}") from error
+
+    wait_for(
+        f"{kind} {body['name']} to be deletable", probe, deadline=deadlines.removal, max_pause=LONGEST_PAUSE
+    )
+
+
+def _without(now: Iterable[dict[str, Any]], before: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    known = {each["id"] for each in before}
+    return tuple(each for each in now if each["id"] not in known)
