@@ -3,6 +3,7 @@
 * WavetankError               exit code 3: could not provision or reach
   * UsageError                exit code 4: wrong usage or input
     * TopologyError           a topology (or compose) file is wrong: file, line, field, remedy
+      * TopologyErrors        several things are wrong with it: all of them in one report
     * CredentialsError        a token or key is missing or refused
   * ApiError                  the DigitalOcean API answered with an error, or not at all
   * ResourceError             one named resource could not be made, changed or removed
@@ -43,6 +44,20 @@ class TopologyError(UsageError):
         where = f"{file}:{line}" if line is not None else str(file)
         text = f"{where}: {field + ': ' if field else ''}{problem}"
         super().__init__(f"{text}\n  remedy: {remedy}" if remedy else text)
+
+
+class TopologyErrors(TopologyError):  # noqa: N818 (it is several)
+    """Several things are wrong with a file. ``errors`` holds all; the rest is the first one's."""
+
+    def __init__(self, errors: Sequence[TopologyError]) -> None:
+        first = errors[0]
+        super().__init__(
+            first.problem, file=first.file, line=first.line, field=first.field, remedy=first.remedy
+        )
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.errors))
 
 
 class CredentialsError(UsageError):

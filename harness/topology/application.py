@@ -1,0 +1,83 @@
+"""Checks of the application a topology deploys: every compose file and template is there and can be used."""
+
+from __future__ import annotations
+
+from harness.deployment import Connection, DatabaseNode, Deployment, Node
+from harness.errors import TopologyError
+from harness.topology import dotenv, render
+from harness.topology.build import compose_candidates
+from harness.topology.model import DATABASE_PORTS, Service, Topology
+from harness.topology.schema import RawTopology
+from harness.topology.source import Problems
+
+
+def check(raw: RawTopology, topology: Topology, problems: Problems) -> None:
+    """Note every compose file, template and expression that cannot be used."""
+    if not topology.app.is_dir():
+        remedy = "correct 'app' (relative to this file), or give --app DIR"
+        problems.add(("app",), f"there is no directory {topology.app}", remedy)
+        return
+    stand_in = imagined(topology)
+    for service in topology.services:
+        _check_compose(raw, topology, service, problems)
+        for node in service.nodes:
+            _check_expressions(topology, stand_in, service, node, problems)
+
+
+def imagined(topology: Topology) -> Deployment:
+    """A deployment with made-up addresses and credentials, to try expressions on."""
+    nodes = {
+        name: Node(name, number, "active", "203.0.113.1" if each.public_networking else None, "10.0.0.1")
+        for number, (name, each) in enumerate(topology.droplets.items(), 1)
+    }
+    databases = {
+        name: DatabaseNode(
+            name, name, each.engine, "online", _connection(each.engine), _connection(each.engine), "pem"
+        )
+        for name, each in topology.databases.items()
+    }
+    return Deployment("check", "check", topology.ip_range or "10.0.0.0/20", nodes, databases)
+
+
+def _connection(engine: str) -> Connection:
+    port = DATABASE_PORTS[engine]
+    uri = f"{engine}://doadmin:secret@db.example:{port}/defaultdb"
+    return Connection("db.example", port, "doadmin", "secret", "defaultdb", uri)
+
+
+def _check_compose(raw: RawTopology, topology: Topology, service: Service, problems: Problems) -> None:
+    if service.compose.is_file():
+        try:
+            render.render_compose(service)
+        except TopologyError as error:
+            problems.errors.append(error)
+        return
+    looked = ", ".join(str(path) for path in compose_candidates(raw, service.name, topology.app))
+    remedy = f"put it there, or name it as 'services.{service.name}.compose', relative to {topology.app}"
+    path = ("services", service.name, "compose")
+    problems.add(path, f"no compose file; looked for {looked}", remedy)
+
+
+def _check_expressions(
+    topology: Topology, stand_in: Deployment, service: Service, node: str, problems: Problems
+) -> None:
+    """Problems of one node; what was found on another node of the service already is not repeated."""
+    context = render.make_context(topology, stand_in, node)
+    path = ("services", service.name)
+    found = Problems(problems.source)
+    for key, expression in service.environment.items():
+        try:
+            dotenv.quote(render.evaluate(expression, context))
+        except ValueError as error:
+            found.add((*path, "environment", key), str(error), render.LOCATIONS)
+    for each in service.files:
+        if not each.template.is_file():
+            remedy = f"put it there, or correct the path, which is relative to {topology.app}"
+            found.add((*path, "files", each.target), f"there is no template {each.template}", remedy)
+            continue
+        try:
+            render.render_template(each, context)
+        except TopologyError as error:
+            found.errors.append(error)
+    known = {str(error) for error in problems.errors}
+    problems.errors += [error for error in found.errors if str(error) not in known]

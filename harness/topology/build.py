@@ -1,0 +1,115 @@
+"""From checked sections to the model: defaults applied, roles expanded, paths made absolute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from harness.topology import model
+from harness.topology.names import Names
+from harness.topology.schema import RawDroplet, RawFirewall, RawFlow, RawInbound, RawOutbound, RawTopology
+
+COMPOSE_NAMES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
+
+
+def build(raw: RawTopology, names: Names, file: Path, app: Path | None) -> model.Topology:
+    """The model of a topology whose names and values were checked."""
+    root = app or file.parent / raw.app
+    root = root.resolve()
+    return model.Topology(
+        name=raw.name,
+        file=file,
+        region=raw.region,
+        ip_range=raw.vpc.ip_range,
+        droplets={name: _droplet(raw, name, droplet) for name, droplet in raw.droplets.items()},
+        databases=_databases(raw, names),
+        firewalls=tuple(_firewall(name, each, names) for name, each in raw.firewalls.items()),
+        intent=tuple(flow for each in raw.intent for flow in flows(each, names)),
+        services=tuple(_service(raw, names, name, root) for name in raw.services),
+        management=model.Management(raw.management.bastion, tuple(raw.management.operators)),
+        app=root,
+        checks=_checks(raw),
+    )
+
+
+def flows(raw: RawFlow, names: Names) -> tuple[model.Flow, ...]:
+    """One line of the intent as flows between single droplets, databases and places."""
+    listed = [("tcp", text) for text in raw.tcp] + [("udp", text) for text in raw.udp]
+    if raw.icmp:
+        listed.append(("icmp", "0"))
+    return tuple(
+        model.Flow(source, destination, cast("model.Protocol", protocol), text)
+        for source in names.ends(raw.source)
+        for destination in names.ends(raw.destination)
+        for protocol, text in listed
+        if source != destination
+    )
+
+
+def compose_candidates(raw: RawTopology, name: str, root: Path) -> list[Path]:
+    """Where a service's compose file may be: where the topology says, or in a directory of its name."""
+    given = raw.services[name].compose
+    return [root / given] if given else [root / name / each for each in COMPOSE_NAMES]
+
+
+def _droplet(raw: RawTopology, name: str, droplet: RawDroplet) -> model.Droplet:
+    defaults, public = raw.defaults, droplet.public_networking
+    return model.Droplet(
+        name=name,
+        size=droplet.size or defaults.size or "",
+        image=droplet.image or defaults.image or "",
+        role=droplet.role or name,
+        public_networking=defaults.public_networking if public is None else public,
+        user_data=defaults.user_data if droplet.user_data is None else droplet.user_data,
+    )
+
+
+def _databases(raw: RawTopology, names: Names) -> dict[str, model.Database]:
+    return {
+        name: model.Database(
+            name=name,
+            engine=cast("model.Engine", each.engine),
+            version=each.version,
+            size=each.size,
+            nodes=each.nodes,
+            trusted_sources=names.droplets(each.trusted_sources),
+        )
+        for name, each in raw.databases.items()
+    }
+
+
+def _firewall(name: str, raw: RawFirewall, names: Names) -> model.Firewall:
+    return model.Firewall(
+        name,
+        names.droplets(raw.droplets),
+        tuple(_rule(each, names) for each in raw.inbound),
+        tuple(_rule(each, names) for each in raw.outbound),
+    )
+
+
+def _rule(raw: RawInbound | RawOutbound, names: Names) -> model.Rule:
+    peers = dict.fromkeys(each for peer in raw.peers for each in names.ends(peer))
+    ports = "0" if raw.ports == "all" or raw.protocol == "icmp" else raw.ports
+    return model.Rule(cast("model.Protocol", raw.protocol), ports, tuple(peers))
+
+
+def _service(raw: RawTopology, names: Names, name: str, root: Path) -> model.Service:
+    service = raw.services[name]
+    candidates = compose_candidates(raw, name, root)
+    return model.Service(
+        name=name,
+        nodes=names.droplets(service.droplets),
+        compose=next((path for path in candidates if path.is_file()), candidates[0]),
+        ports=tuple(service.ports),
+        environment=dict(service.environment),
+        files=tuple(model.TemplateFile(root / source, target) for target, source in service.files.items()),
+        health=service.health,
+    )
+
+
+def _checks(raw: RawTopology) -> model.Checks:
+    door, judge0 = raw.checks.front_door, raw.checks.judge0
+    return model.Checks(
+        model.FrontDoor(**door.model_dump()) if door else None,
+        model.Judge0Endpoint(**judge0.model_dump()) if judge0 else None,
+    )

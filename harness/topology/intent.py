@@ -1,0 +1,276 @@
+"""Holding the intent against the gates: all that is meant can pass, and nothing passes that is not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Literal
+
+from harness.topology import gates, ports
+from harness.topology.build import flows
+from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Protocol, Rule, Topology
+from harness.topology.names import Names
+from harness.topology.ports import Ports
+from harness.topology.schema import RawTopology
+from harness.topology.source import Problems, Step
+
+Way = Literal["inbound", "outbound"]
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """One rule of one declared firewall, as seen from one droplet that it covers."""
+
+    firewall: str
+    way: Way
+    index: int
+    rule: Rule
+    droplet: str
+
+    @property
+    def path(self) -> tuple[Step, ...]:
+        return ("firewalls", self.firewall, self.way, self.index)
+
+
+def check(raw: RawTopology, names: Names, topology: Topology, problems: Problems) -> None:
+    """Note every difference between the intent and what firewalls and trusted sources do."""
+    for index, each in enumerate(raw.intent):
+        _check_passes(topology, flows(each, names), ("intent", index), problems)
+    explained = _check_rules(topology, problems)
+    _check_wide_peers(topology, explained, problems)
+    _check_trusted_sources(raw, names, topology, problems)
+    _check_service_ports(topology, problems)
+    _check_checks(topology, problems)
+
+
+def _check_passes(
+    topology: Topology, meant: Sequence[Flow], path: tuple[Step, ...], problems: Problems
+) -> None:
+    closed = list(dict.fromkeys(gate for flow in meant for gate in _closed_gates(topology, flow)))
+    if closed:
+        problem = "; ".join(problem for problem, _ in closed[:SHOWN])
+        remedy = "; ".join(dict.fromkeys(remedy for _, remedy in closed[:SHOWN]))
+        problems.add(path, problem, f"{remedy}; or take the line out of the intent")
+
+
+def _closed_gates(topology: Topology, flow: Flow) -> Iterator[tuple[str, str]]:
+    """Problem and remedy for each gate that a flow cannot pass."""
+    wanted = ports.parse(flow.ports)
+    source, destination = flow.source, flow.destination
+    shown = describe(flow)
+    for name, other in ((source, destination), (destination, source)):
+        droplet = topology.droplets.get(name)
+        if droplet and not droplet.public_networking and _outside(topology, other):
+            yield f"{shown}: {name!r} has no public interface", f"set public_networking of {name} to true"
+    if left := ports.subtract(wanted, gates.egress(topology, source, flow.protocol, destination)):
+        peer = VPC if destination in topology.databases else destination
+        yield (
+            f"{shown}: no outbound rule of {_covering(topology, source)} admits it at the sender",
+            f"add {_rule_text(flow.protocol, left, 'to', peer)} to outbound there",
+        )
+    if left := ports.subtract(wanted, gates.ingress(topology, destination, flow.protocol, source)):
+        if destination in topology.databases:
+            yield f"{shown}: {destination!r} does not trust {source!r}", _trust(source, destination)
+        else:
+            yield (
+                f"{shown}: no inbound rule of {_covering(topology, destination)} admits it at the receiver",
+                f"add {_rule_text(flow.protocol, left, 'from', source)} to inbound there",
+            )
+
+
+def _check_rules(topology: Topology, problems: Problems) -> set[tuple[str, str, Protocol]]:
+    """Each rule admits only what is meant. Returns the pairs that were complained of."""
+    meant, explained = gates.intended(topology), set()
+    for firewall in topology.firewalls:
+        for way, rules in (("inbound", firewall.inbound), ("outbound", firewall.outbound)):
+            for index, rule in enumerate(rules):
+                excess = [
+                    flow
+                    for droplet in firewall.droplets
+                    for flow in _excess(topology, meant, droplet, rule, outbound=way == "outbound")
+                ]
+                if excess:
+                    _report_excess(problems, ("firewalls", firewall.name, way, index), excess)
+                    explained |= {(flow.source, flow.destination, flow.protocol) for flow in excess}
+    return explained
+
+
+def _excess(
+    topology: Topology, meant: Sequence[Flow], droplet: str, rule: Rule, *, outbound: bool
+) -> Iterator[Flow]:
+    """What one rule admits for one droplet though nobody meant it to."""
+    for peer in rule.peers:
+        if peer == droplet:
+            continue
+        allowed = ports.union(
+            *(
+                ports.parse(flow.ports)
+                for flow in meant
+                if flow.protocol == rule.protocol
+                and (flow.source if outbound else flow.destination) == droplet
+                and _justifies(
+                    topology, flow.destination if outbound else flow.source, peer, outbound=outbound
+                )
+            )
+        )
+        if left := ports.subtract(ports.parse(rule.ports), allowed):
+            text = "0" if left == ports.ALL else ports.render(left)
+            ends = (droplet, peer) if outbound else (peer, droplet)
+            yield Flow(*ends, rule.protocol, text)
+
+
+def _justifies(topology: Topology, end: str, peer: str, *, outbound: bool) -> bool:
+    """Whether a flow with this end is a reason for a rule with this peer.
+
+    Outbound rules may name the whole VPC for the sake of one member, for databases can't be named.
+    """
+    if end == peer or (end == VPC and peer in topology.droplets):
+        return True
+    member = end == VPC or end in topology.droplets or end in topology.databases
+    if peer == VPC:
+        return outbound and member
+    if peer in topology.droplets or peer in (INTERNET, OPERATORS):
+        return peer == INTERNET and end == "0.0.0.0/0"
+    if member:
+        within = topology.ip_range is not None and IPv4Network(peer).overlaps(IPv4Network(topology.ip_range))
+        return outbound and within
+    return end == INTERNET or (end != OPERATORS and IPv4Network(peer).subnet_of(IPv4Network(end)))
+
+
+def _check_wide_peers(
+    topology: Topology, explained: set[tuple[str, str, Protocol]], problems: Problems
+) -> None:
+    """``internet`` and ``vpc`` take in the droplets' own addresses: two such rules may meet unmeant."""
+    meant = gates.intended(topology)
+    for source in topology.droplets:
+        for destination in topology.droplets:
+            for protocol in gates.PROTOCOLS:
+                if source == destination or (source, destination, protocol) in explained:
+                    continue
+                passing = gates.admitted(topology, source, destination, protocol)
+                left = ports.subtract(passing, _meant_ports(meant, source, destination, protocol))
+                if left:
+                    flow = Flow(source, destination, protocol, ports.render(left))
+                    _report_excess(problems, _wide_rule(topology, flow), [flow])
+
+
+def _meant_ports(meant: Sequence[Flow], source: str, destination: str, protocol: Protocol) -> Ports:
+    return ports.union(
+        *(
+            gates.intended_ports(meant, one, other, protocol)
+            for one in (source, VPC)
+            for other in (destination, VPC)
+        )
+    )
+
+
+def _wide_rule(topology: Topology, flow: Flow) -> tuple[Step, ...]:
+    """The receiver's rule that admits a flow without naming its sender."""
+    for firewall in topology.firewalls:
+        if flow.destination in firewall.droplets:
+            for index, rule in enumerate(firewall.inbound):
+                admits = any(gates.matches(topology, peer, flow.source) for peer in rule.peers)
+                if rule.protocol == flow.protocol and flow.source not in rule.peers and admits:
+                    return ("firewalls", firewall.name, "inbound", index)
+    return ("intent",)
+
+
+def _report_excess(problems: Problems, path: tuple[Step, ...], excess: Sequence[Flow]) -> None:
+    shown = ", ".join(describe(flow) for flow in excess[:SHOWN])
+    more = f" and {len(excess) - SHOWN} more" if len(excess) > SHOWN else ""
+    first = excess[0]
+    what = "icmp: true" if first.protocol == "icmp" else f"{first.protocol}: [{first.ports}]"
+    line = f"'{{from: {first.source}, to: {first.destination}, {what}}}'"
+    problems.add(
+        path,
+        f"it admits {shown}{more}, which the intent does not mention",
+        f"narrow the rule, or add {line} to the intent",
+    )
+
+
+def _check_trusted_sources(raw: RawTopology, names: Names, topology: Topology, problems: Problems) -> None:
+    users = {(flow.source, flow.destination) for flow in topology.intent}
+    for name, database in raw.databases.items():
+        for index, given in enumerate(database.trusted_sources):
+            unused = [each for each in names.ends(given) if not users & {(each, name), (VPC, name)}]
+            if unused:
+                problem = f"the intent has nothing from {', '.join(unused)} to {name!r}"
+                remedy = "take it out of trusted_sources, or add the flow to the intent"
+                problems.add(("databases", name, "trusted_sources", index), problem, remedy)
+
+
+def _check_service_ports(topology: Topology, problems: Problems) -> None:
+    for service in topology.services:
+        for index, port in enumerate(service.ports):
+            for node in service.nodes:
+                if not _is_reachable(topology, node, port):
+                    problems.add(
+                        ("services", service.name, "ports", index),
+                        f"no firewall rule admits port {port} at {node!r}, and nobody is meant to ask for it",
+                        "add an inbound rule and a line of intent for it, or take the port out",
+                    )
+                    break
+
+
+def _is_reachable(topology: Topology, node: str, port: int) -> bool:
+    this = ((port, port),)
+    by_rule = any(
+        ports.intersect(this, ports.parse(rule.ports))
+        for firewall in topology.firewalls
+        if node in firewall.droplets
+        for rule in firewall.inbound
+        if rule.protocol != "icmp"
+    )
+    return by_rule or any(
+        ports.intersect(this, ports.parse(flow.ports))
+        for flow in topology.intent
+        if flow.destination == node and flow.protocol != "icmp"
+    )
+
+
+def _check_checks(topology: Topology, problems: Problems) -> None:
+    door, judge0 = topology.checks.front_door, topology.checks.judge0
+    if door and not topology.droplets[door.node].public_networking:
+        remedy = f"set public_networking of {door.node} to true, or name the droplet that users reach"
+        problems.add(("checks", "front_door", "node"), f"{door.node!r} has no public address", remedy)
+    if judge0 and judge0.source != judge0.node:
+        this = ((judge0.port, judge0.port),)
+        meant = gates.intended_ports(topology.intent, judge0.source, judge0.node, "tcp")
+        if not ports.intersect(this, meant):
+            problem = (
+                f"the intent does not let {judge0.source!r} talk to {judge0.node!r} on {judge0.port}/tcp"
+            )
+            problems.add(("checks", "judge0"), problem, "name a source and port that the intent has")
+
+
+def describe(flow: Flow) -> str:
+    """``runner -> judge0-lb 2358/tcp``"""
+    what = "icmp" if flow.protocol == "icmp" else f"{_shown(flow.ports)}/{flow.protocol}"
+    return f"{flow.source} -> {flow.destination} {what}"
+
+
+def _shown(text: str) -> str:
+    return "all ports" if text == "0" else text
+
+
+def _outside(topology: Topology, end: str) -> bool:
+    """Whether an end of a flow is reached over public addresses only."""
+    if end in (INTERNET, OPERATORS):
+        return True
+    known = end == VPC or end in topology.droplets or end in topology.databases
+    return not known and not IPv4Network(end).is_private
+
+
+def _covering(topology: Topology, name: str) -> str:
+    return " or ".join(each.name for each in topology.firewalls if name in each.droplets)
+
+
+def _rule_text(protocol: Protocol, left: Ports, key: str, peer: str) -> str:
+    listed = "" if protocol == "icmp" else f' ports: "{"0" if left == ports.ALL else ports.render(left)}",'
+    return f"'{{protocol: {protocol},{listed} {key}: [{peer}]}}'"
+
+
+def _trust(source: str, database: str) -> str:
+    return f"add {source} to trusted_sources of {database}"

@@ -1,0 +1,27 @@
+"""Reading a topology file: the flow, one step a module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.topology import application, intent, references, schema
+from harness.topology.build import build
+from harness.topology.model import Topology
+from harness.topology.source import Problems, read
+
+
+def load(file: Path, *, app: Path | None = None) -> Topology:
+    """The topology a file declares; ``app`` takes the place of its application directory.
+
+    Raises ``TopologyError`` (``TopologyErrors`` for several at once) naming file, line, field and remedy.
+    Each step checks all it can before it raises, and needs the steps before it to have passed.
+    """
+    source = read(file)
+    problems = Problems(source)
+    raw = schema.check(problems)
+    names = references.check(raw, problems)
+    topology = build(raw, names, file, app)
+    intent.check(raw, names, topology, problems)
+    application.check(raw, topology, problems)
+    problems.raise_any()
+    return topology

@@ -1,0 +1,150 @@
+"""What one node gets of a service: compose file without networks, ``.env``, templates, CA certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jinja2
+
+from harness.compose import strip_networks
+from harness.deployment import Deployment, Node
+from harness.errors import TopologyError
+from harness.topology import dotenv
+from harness.topology.model import Service, TemplateFile, Topology
+
+COMPOSE = "docker-compose.yml"
+ENV = ".env"
+USERS_ENV = (".env", ".env.example")
+LOCATIONS = "nodes.NAME, role('ROLE'), databases.NAME and node are known; docs/topology.md has the list"
+
+Context = Mapping[str, Any]
+
+
+class ExpressionError(ValueError):
+    """A jinja2 expression cannot be rendered. ``line`` is the line within the template, if known."""
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(problem)
+
+
+def render_service(
+    topology: Topology, deployment: Deployment, service: Service, node_name: str
+) -> dict[str, str]:
+    """File name (relative to the service's directory on the node) to content.
+
+    Raises ``TopologyError`` for a compose file, template or expression that cannot be used.
+    """
+    context = make_context(topology, deployment, node_name)
+    return {
+        COMPOSE: render_compose(service),
+        ENV: render_env(topology, service, context),
+        **{each.target: render_template(each, context) for each in service.files},
+        **certificates(topology, deployment, node_name),
+    }
+
+
+def make_context(topology: Topology, deployment: Deployment, node_name: str) -> Context:
+    """The names an expression may use."""
+
+    def role(name: str) -> list[Node]:
+        members = [each.name for each in topology.droplets.values() if name in (each.role, each.name)]
+        if not members:
+            raise jinja2.UndefinedError(f"no droplet has the role {name!r}")
+        return [deployment.nodes[each] for each in members]
+
+    return {
+        "nodes": deployment.nodes,
+        "databases": deployment.databases,
+        "role": role,
+        "node": deployment.nodes[node_name],
+    }
+
+
+def render_compose(service: Service) -> str:
+    """The service's compose file without networks."""
+    return strip_networks(_read(service.compose), file=service.compose)
+
+
+def render_env(topology: Topology, service: Service, context: Context) -> str:
+    """The application's own ``.env`` (or ``.env.example``) with the topology's values in place."""
+    values = {}
+    for key, expression in service.environment.items():
+        try:
+            values[key] = evaluate(expression, context)
+            dotenv.quote(values[key])
+        except ValueError as error:
+            field = f"services.{service.name}.environment.{key}"
+            raise TopologyError(str(error), file=topology.file, field=field, remedy=LOCATIONS) from error
+    candidates = (service.compose.parent / name for name in USERS_ENV)
+    existing = next((path for path in candidates if path.is_file()), None)
+    return dotenv.merge(_read(existing) if existing else "", values)
+
+
+def render_template(file: TemplateFile, context: Context) -> str:
+    """A template's text, rendered."""
+    try:
+        return evaluate(_read(file.template), context, name=str(file.template))
+    except ExpressionError as error:
+        raise TopologyError(str(error), file=file.template, line=error.line, remedy=LOCATIONS) from error
+
+
+def certificates(topology: Topology, deployment: Deployment, node_name: str) -> dict[str, str]:
+    """``NAME-ca.pem`` for each database that trusts the node."""
+    return {
+        f"{name}-ca.pem": deployment.databases[name].ca_pem
+        for name, each in topology.databases.items()
+        if node_name in each.trusted_sources
+    }
+
+
+def evaluate(text: str, context: Context, *, name: str = "expression") -> str:
+    """Render a template's text. Raises ``ExpressionError`` for bad syntax, unknown names and empty values."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 (these are configuration files, not pages)
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_refuse_none,
+        loader=jinja2.FunctionLoader(_only(name, text)),
+    )
+    try:
+        return environment.get_template(name).render(context)
+    except jinja2.TemplateSyntaxError as error:
+        raise ExpressionError(f"not a jinja2 template: {error.message}", error.lineno) from error
+    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        raise ExpressionError(str(error), _line_in(name, error.__traceback__)) from error
+
+
+def _only(name: str, text: str) -> Callable[[str], tuple[str, str, Callable[[], bool]] | None]:
+    return lambda wanted: (text, name, lambda: True) if wanted == name else None
+
+
+def _refuse_none(value: Any) -> Any:
+    if value is None:
+        raise jinja2.UndefinedError("this value is empty: the droplet has no such address")
+    return value
+
+
+def _line_in(name: str, traceback: TracebackType | None) -> int | None:
+    """The last line of the template that an error passed through."""
+    line = None
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == name:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        remedy = "correct the path in the topology, or the application directory (--app)"
+        raise TopologyError(f"cannot be read: {error.strerror}", file=path, remedy=remedy) from error
+    except UnicodeDecodeError as error:
+        raise TopologyError(f"not UTF-8 text: {error}", file=path, remedy="save it as UTF-8") from error

@@ -1,0 +1,194 @@
+"""The keys of a topology file and the type of each; what they mean is said in docs/topology.md.
+
+Only shapes are checked here. Whether names, ports and addresses make sense is for the modules after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from harness.topology.source import Problems, Step, did_you_mean
+
+VERSION = "wavetank/topology/v1"
+
+
+def _none_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+def _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_number_as_text)]
+
+
+class Raw(BaseModel):
+    """Base of all sections: no key that is not known, no type that is not meant."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+
+
+class RawVpc(Raw):
+    ip_range: str | None = None
+
+
+class RawDroplet(Raw):
+    size: str | None = None
+    image: str | None = None
+    role: str | None = None
+    public_networking: bool | None = None
+    user_data: str | None = None
+
+
+class RawDefaults(Raw):
+    size: str | None = None
+    image: str | None = None
+    public_networking: bool = True
+    user_data: str = ""
+
+
+class RawDatabase(Raw):
+    engine: str
+    version: Text
+    size: str
+    nodes: int = 1
+    trusted_sources: list[str] = Field(default_factory=list)
+
+
+class RawInbound(Raw):
+    protocol: str
+    ports: Text = "0"
+    peers: list[str] = Field(alias="from")
+
+
+class RawOutbound(Raw):
+    protocol: str
+    ports: Text = "0"
+    peers: list[str] = Field(alias="to")
+
+
+class RawFirewall(Raw):
+    droplets: list[str]
+    inbound: list[RawInbound]
+    outbound: list[RawOutbound]
+
+
+class RawFlow(Raw):
+    source: str = Field(alias="from")
+    destination: str = Field(alias="to")
+    tcp: list[Text] = Field(default_factory=list)
+    udp: list[Text] = Field(default_factory=list)
+    icmp: bool = False
+
+
+class RawManagement(Raw):
+    bastion: str
+    operators: list[str]
+
+
+class RawService(Raw):
+    droplets: list[str]
+    compose: str | None = None
+    ports: list[int] = Field(default_factory=list)
+    health: str = ""
+    environment: dict[str, Text] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
+
+
+class RawFrontDoor(Raw):
+    node: str
+    path: str
+    request: dict[str, str]
+    reply: dict[str, str]
+    history: str = ""
+
+
+class RawJudge0(Raw):
+    node: str
+    port: int
+    source: str
+
+
+class RawChecks(Raw):
+    front_door: RawFrontDoor | None = None
+    judge0: RawJudge0 | None = None
+
+
+class RawTopology(Raw):
+    version: str = Field(alias="schema")
+    name: str
+    region: str
+    vpc: Annotated[RawVpc, BeforeValidator(_none_is_empty)] = RawVpc()
+    defaults: Annotated[RawDefaults, BeforeValidator(_none_is_empty)] = RawDefaults()
+    droplets: dict[str, Annotated[RawDroplet, BeforeValidator(_none_is_empty)]]
+    databases: dict[str, RawDatabase] = Field(default_factory=dict)
+    management: RawManagement
+    firewalls: dict[str, RawFirewall]
+    intent: list[RawFlow]
+    app: str
+    services: dict[str, RawService]
+    checks: Annotated[RawChecks, BeforeValidator(_none_is_empty)] = RawChecks()
+
+
+def check(problems: Problems) -> RawTopology:
+    """The file's data as typed sections. Raises ``TopologyError`` with all that has the wrong shape."""
+    data = problems.source.data
+    version = data.get("schema") if isinstance(data, Mapping) else None
+    if version != VERSION:
+        problem = f"{version!r} is not a version this Wavetank reads" if version else "is missing"
+        if not isinstance(data, Mapping):
+            problem = "the file is not a mapping of keys"
+        problems.add(("schema",), problem, f"begin the file with 'schema: {VERSION}'")
+        problems.raise_any()
+    try:
+        return RawTopology.model_validate(data)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            path = tuple(step for step in each["loc"] if step != "[key]")
+            problems.add(path, *_explain(each["type"], path, each["msg"], each.get("input")))
+        problems.raise_any()
+        raise
+
+
+def keys(model: type[BaseModel] = RawTopology) -> dict[str, Any]:
+    """The keys of a section, as written in the file, and the type of each."""
+    return {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+
+
+def section_at(path: Sequence[Step]) -> type[BaseModel] | None:
+    """The section that ``path`` leads to; names and numbers in it stand for any."""
+    current: Any = RawTopology
+    for step in path:
+        current = _unwrap(current)
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            current = keys(current).get(str(step))
+        else:
+            current = get_args(current)[-1] if get_args(current) else None
+    current = _unwrap(current)
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
+
+
+def _unwrap(annotation: Any) -> Any:
+    """``Annotated[X, ...]`` and ``X | None`` are ``X``."""
+    if get_origin(annotation) is Annotated:
+        return _unwrap(get_args(annotation)[0])
+    if type(None) in get_args(annotation):
+        return _unwrap(next(arg for arg in get_args(annotation) if arg is not type(None)))
+    return annotation
+
+
+def _explain(kind: str, path: tuple[Step, ...], message: str, value: Any) -> tuple[str, str]:
+    """Problem and remedy for one of pydantic's errors."""
+    if kind == "extra_forbidden":
+        section = section_at(path[:-1])
+        return f"unknown key {path[-1]!r}", did_you_mean(str(path[-1]), keys(section) if section else [])
+    if kind == "missing":
+        return "is missing", "add it; docs/topology.md says what it holds"
+    shown = {dict: "a mapping", list: "a list", str: "a string", bool: "a boolean", type(None): "nothing"}
+    got = shown.get(type(value), f"a {type(value).__name__}")
+    wanted = message.removeprefix("Input should be ")
+    return f"is {got}, but should be {wanted}", f"write {wanted} here; docs/topology.md shows the form"
