@@ -1,7 +1,7 @@
 """The API on two ports of this machine, https and http, in one process and one event loop.
 
 One server per state directory, held by a file lock. ``endpoint.json`` appears once requests are answered
-and goes when the server ends in good order; after a kill -9 the next server takes the ports and the token
+and goes when the server ends in good order. Each server takes the ports and the token of the one before it
 over, so that clients carry on.
 """
 
@@ -34,7 +34,7 @@ from harness.errors import EngineError
 
 log = logging.getLogger(__name__)
 
-ENDPOINT, LOCK, DATABASE, CA = "endpoint.json", "lock", "state.db", "ca.pem"
+ENDPOINT, PORTS, LOCK, DATABASE, CA = "endpoint.json", "ports.json", "lock", "state.db", "ca.pem"
 STOP_SECONDS = 2
 
 
@@ -98,11 +98,13 @@ def serve(cloud: Cloud, state: Path, plane: str, *, host: str, https_port: int, 
     previous = _previous_ports(state)
     tls = listen(host, https_port, previous[0])
     plain = listen(host, http_port, previous[1])
+    ports = (tls.getsockname()[1], plain.getsockname()[1])
+    write_private(state / PORTS, json.dumps(ports))
     certificate, key = _certificates(state, host)
     endpoint = Endpoint(
         pid=os.getpid(),
-        https=f"https://{host}:{tls.getsockname()[1]}",
-        http=f"http://{host}:{plain.getsockname()[1]}",
+        https=f"https://{host}:{ports[0]}",
+        http=f"http://{host}:{ports[1]}",
         token=cloud.account.token,
         ca_file=str((state / CA).resolve()),
         plane=plane,
@@ -116,14 +118,6 @@ def serve(cloud: Cloud, state: Path, plane: str, *, host: str, https_port: int, 
         asyncio.run(_run(servers, [tls, plain], state / ENDPOINT, endpoint))
     finally:
         (state / ENDPOINT).unlink(missing_ok=True)
-
-
-def read_endpoint(state: Path) -> Endpoint | None:
-    """What ``endpoint.json`` says, None if there is none."""
-    try:
-        return Endpoint(**json.loads((state / ENDPOINT).read_text()))
-    except FileNotFoundError:
-        return None
 
 
 async def _run(servers: list[Server], sockets: list[socket.socket], path: Path, endpoint: Endpoint) -> None:
@@ -187,14 +181,12 @@ def _certificates(state: Path, host: str) -> tuple[Path, Path]:
 
 
 def _previous_ports(state: Path) -> tuple[int, int]:
-    """The ports of a server that was killed, that its clients may find the next one; zeros if none."""
+    """The ports of the server before, so that its clients find this one; zeros if there was none."""
     try:
-        endpoint = read_endpoint(state)
-    except (ValueError, TypeError):  # half written by hand or by another version: take any port
+        https, http = json.loads((state / PORTS).read_text())
+    except (FileNotFoundError, ValueError):
         return (0, 0)
-    if endpoint is None:
-        return (0, 0)
-    return int(endpoint.https.rpartition(":")[2]), int(endpoint.http.rpartition(":")[2])
+    return int(https), int(http)
 
 
 def write_private(path: Path, text: str) -> None:

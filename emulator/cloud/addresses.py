@@ -15,6 +15,7 @@ from emulator.planes.base import Address
 
 PUBLIC = IPv4Network("203.0.113.0/24")
 PUBLIC_GATEWAY = IPv4Address("203.0.113.1")
+RESOLVER = IPv4Address("203.0.113.2")
 PUBLIC_RESERVED = 9
 PRIVATE_RESERVED = 4
 PRIVATE_SPACES = tuple(IPv4Network(space) for space in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))

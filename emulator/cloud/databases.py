@@ -34,9 +34,13 @@ MOST_RULES = 100
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine on offer: its versions (the first is the default), port, user and database."""
+    """An engine on offer: its versions (the first is the default), port, user and database.
+
+    ``elsewhere`` are versions that DigitalOcean has and this emulator cannot run.
+    """
 
     versions: tuple[str, ...]
+    elsewhere: tuple[str, ...]
     port: int
     user: str
     database: str
@@ -44,9 +48,9 @@ class Engine:
 
 
 ENGINES: Mapping[str, Engine] = {
-    "pg": Engine(("17", "16", "15", "14"), 25060, "doadmin", "defaultdb"),
-    "valkey": Engine(("8",), 25061, "default", "", (1, 2)),
-    "mongodb": Engine(("8", "7"), 27017, "doadmin", "defaultdb", (1, 3)),
+    "pg": Engine(("15",), ("13", "14", "16", "17", "18"), 25060, "doadmin", "defaultdb"),
+    "valkey": Engine(("8",), (), 25061, "default", "", (1, 2)),
+    "mongodb": Engine(("7",), ("6", "8"), 27017, "doadmin", "defaultdb", (1, 3)),
 }
 ELSEWHERE = ("mysql", "kafka", "opensearch", "advanced_pg", "advanced_mysql")
 STORAGE_GIB: Mapping[str, int] = {
@@ -190,6 +194,8 @@ def _check(wish: Wish) -> Engine:
         raise UnprocessableError(
             "invalid name: 3 to 63 lower-case letters, numbers and dashes, beginning with a letter"
         )
+    if wish.version in engine.elsewhere:
+        raise NotOfferedError(f"{wish.engine} version {wish.version}")
     if wish.version and wish.version not in engine.versions:
         raise UnprocessableError(f"invalid version for {wish.engine}: {wish.version!r}")
     if wish.region not in REGIONS or not REGIONS[wish.region].available:
@@ -262,7 +268,7 @@ def _removed(cloud: Cloud, job_: Job, error: str) -> None:
     cloud.store.delete(database)
 
 
-@job("database.destroy", settle=_removed)
+@job("database.destroy", settle=_removed, interrupts=True)
 def _remove(cloud: Cloud, job_: Job) -> None:
     cloud.plane.destroy_database(_id_of(job_))
 

@@ -167,7 +167,7 @@ def _removed(cloud: Cloud, job_: Job, error: str) -> None:
     cloud.store.delete(droplet)
 
 
-@job("droplet.destroy", settle=_removed)
+@job("droplet.destroy", settle=_removed, interrupts=True)
 def _remove(cloud: Cloud, job_: Job) -> None:
     cloud.plane.destroy_droplet(droplet_id_of(job_))
 

@@ -30,20 +30,25 @@ Settle = Callable[["Cloud", Job, str], None]
 
 @dataclass(frozen=True)
 class JobKind:
-    """What to do for a job, and how to record its end (``error`` is empty if it went well)."""
+    """What to do for a job, and how to record its end (``error`` is empty if it went well).
+
+    One that ``interrupts`` is also tried at once, beside what is under way for the same machine, to make
+    that end soon; it runs again, and counts, when its turn comes.
+    """
 
     work: Work
     settle: Settle
+    interrupts: bool = False
 
 
 KINDS: dict[str, JobKind] = {}
 
 
-def job(name: str, *, settle: Settle) -> Callable[[Work], Work]:
+def job(name: str, *, settle: Settle, interrupts: bool = False) -> Callable[[Work], Work]:
     """Register a kind of job under ``name``."""
 
     def register(work: Work) -> Work:
-        KINDS[name] = JobKind(work, settle)
+        KINDS[name] = JobKind(work, settle, interrupts)
         return work
 
     return register
@@ -136,9 +141,17 @@ class Jobs:
             queue = self._queues.get(record.ref)
             if queue is not None:
                 queue.append(record)
+                if KINDS[record.work].interrupts:
+                    threading.Thread(target=self._interrupt, args=(record,), daemon=True).start()
                 return
             self._queues[record.ref] = deque([record])
         threading.Thread(target=self._drain, args=(record.ref,), name=record.ref, daemon=True).start()
+
+    def _interrupt(self, record: Job) -> None:
+        try:
+            KINDS[record.work].work(self._cloud, record)
+        except PlaneError as error:  # its turn comes, and then an error counts
+            log.info("%s of %s, tried early: %s", record.work, record.ref, error)
 
     def _drain(self, ref: str) -> None:
         while True:

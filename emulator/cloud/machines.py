@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from emulator.cloud import vpcs
-from emulator.cloud.addresses import private_address, public_address
+from emulator.cloud.addresses import RESOLVER, private_address, public_address
 from emulator.cloud.catalogue import SIZES
 from emulator.cloud.models import Database, Droplet
 from emulator.planes.base import Address, DatabaseSpec, DropletSpec
@@ -14,7 +14,6 @@ from emulator.planes.base import Address, DatabaseSpec, DropletSpec
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
 
-NAMESERVERS = ("67.207.67.2", "67.207.67.3")
 DATABASE_MEMORY_MB = 1024
 
 
@@ -79,7 +78,7 @@ def metadata(droplet: Droplet, public: Address | None, private: Address) -> dict
         "interfaces": interfaces,
         "floating_ip": {"ipv4": {"active": False}},
         "reserved_ip": {"ipv4": {"active": False}},
-        "dns": {"nameservers": list(NAMESERVERS)},
+        "dns": {"nameservers": [str(RESOLVER)]},
         "tags": list(droplet.tags),
         "features": {"dhcp_enabled": False},
     }

@@ -121,7 +121,8 @@ class PlaneInfo:
 
     ``proxy`` is a SOCKS5 URL through which this machine reaches public addresses, as ``operator_ip``;
     ``internet_ip`` is a stranger's address beyond the fabric. ``capabilities`` maps a kernel feature
-    (ipvs, esp, netem, cgroup_v2, ...) to whether it is there. Empty strings: the plane has none.
+    (ipvs, esp, netem, cgroup_v2, ...) to whether it is there. ``internet_proxy`` is like ``proxy`` but
+    comes from ``internet_ip``. Empty strings: the plane has none.
     """
 
     plane: str
@@ -129,6 +130,7 @@ class PlaneInfo:
     operator_ip: str
     internet_ip: str
     capabilities: Mapping[str, bool]
+    internet_proxy: str = ""
 
 
 class Plane(Protocol):
@@ -165,13 +167,19 @@ class Plane(Protocol):
         """Replace the disk by a fresh image; id and addresses stay."""
 
     def destroy_droplet(self, droplet_id: int) -> None:
-        """Remove a droplet and its disk; nothing happens if there is none."""
+        """Remove a droplet and its disk; nothing happens if there is none.
+
+        It may be called while ``create_droplet`` of the same is under way, which should then fail soon.
+        """
 
     def create_database(self, spec: DatabaseSpec, policy: NetworkPolicy) -> None:
         """Make a cluster; returns when it takes connections with its credentials over TLS."""
 
     def destroy_database(self, database_id: str) -> None:
-        """Remove a cluster and its data; nothing happens if there is none."""
+        """Remove a cluster and its data; nothing happens if there is none.
+
+        It may be called while ``create_database`` of the same is under way, which should then fail soon.
+        """
 
     def apply(self, policy: NetworkPolicy) -> None:
         """Enforce ``policy`` on everything that runs, atomically; established connections go on."""

@@ -6,7 +6,7 @@ injected by name, so that whoever uses a cloud can be tested against one that fa
     MemoryPlane(faults={"droplet:web": "never boots", "database:main": "no space left", "apply": "no nft"})
 
 The key is ``droplet:<name>``, ``database:<name>`` or ``apply``; the text is the error's. The text ``hangs``
-blocks until the plane is closed. A fault lifted from ``faults`` no longer happens.
+blocks until the machine is destroyed or the plane closed. A fault lifted from ``faults`` no longer happens.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ class MemoryPlane:
         self.faults = dict(faults or {})
         self.policy = NetworkPolicy(0, ())
         self._delay, self._state = delay, state
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._lock = threading.Condition()
+        self._closed = False
+        self._removed: set[str] = set()
         self._machines: dict[str, PowerState] = {}
         self._consoles: dict[str, str] = {}
         if state is not None and state.exists():
@@ -54,8 +55,10 @@ class MemoryPlane:
         self._fault("start")
 
     def close(self) -> None:
-        """Let calls that hang go on."""
-        self._closed.set()
+        """Let calls that hang end."""
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
 
     def info(self) -> PlaneInfo:
         """A plane that no packet can reach."""
@@ -82,7 +85,7 @@ class MemoryPlane:
     def power_on(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
         """Start a droplet."""
         self._apply(policy)
-        self._fault(f"droplet:{spec.name}")
+        self._fault(f"droplet:{spec.name}", f"droplet:{spec.id}")
         self._set(f"droplet:{spec.id}", "running")
 
     def rename_droplet(self, spec: DropletSpec) -> None:
@@ -127,10 +130,12 @@ class MemoryPlane:
             self._save()
 
     def _make(self, ref: str, name: str) -> None:
-        self._closed.wait(self._delay)
+        with self._lock:
+            self._removed.discard(ref)
+        self._wait(ref, self._delay)
         self._consoles[ref] = f"{name} boots\n"
         try:
-            self._fault(name)
+            self._fault(name, ref)
         except PlaneError as error:
             self._consoles[ref] += f"{error}\n"
             raise
@@ -141,17 +146,25 @@ class MemoryPlane:
             if policy.serial >= self.policy.serial:
                 self.policy = policy
 
-    def _fault(self, name: str) -> None:
+    def _fault(self, name: str, ref: str = "") -> None:
         text = self.faults.get(name)
         if text == HANGS:
-            self._closed.wait()
+            self._wait(ref, None)
         if text:
             raise PlaneError(text)
+
+    def _wait(self, ref: str, seconds: float | None) -> None:
+        with self._lock:
+            self._lock.wait_for(lambda: self._closed or ref in self._removed, seconds)
+            if ref in self._removed:
+                raise PlaneError(f"{ref} was removed while it booted")
 
     def _set(self, ref: str, state: PowerState | None) -> None:
         with self._lock:
             if state is None:
                 self._machines.pop(ref, None)
+                self._removed.add(ref)
+                self._lock.notify_all()
             elif ref in self._machines or state == "running":
                 self._machines[ref] = state
             self._save()

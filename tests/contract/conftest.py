@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from drivers import ApiDriver
+from openapi import DOCUMENT, OpenApi
+from tour import tour
+
 from emulator.api.app import Api
 from emulator.cloud.core import Cloud
 from emulator.planes.memory import MemoryPlane
-from openapi import DOCUMENT, OpenApi
-from tour import tour
 
 
 @pytest.fixture(scope="session")

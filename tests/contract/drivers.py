@@ -1,4 +1,4 @@
-"""Ways to make a call by its operation id: on the API as a function, and through an unmodified pydo client."""
+"""Ways to make a call by its operation id: the API as a function, and an unmodified pydo client."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ import re
 from importlib.resources import files
 
 import pytest
-
 from drivers import ApiDriver
-from emulator.api.app import all_routes
 from openapi import OpenApi
+
+from emulator.api.app import all_routes
 
 IMPLEMENTED = sorted(route.operation for route in all_routes() if route.operation)
 

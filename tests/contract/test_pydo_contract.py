@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pydo
 import pytest
-
-import emulator
 from drivers import PydoDriver
-from emulator.api.app import all_routes
 from serving import Served, served
 from tour import tour
+
+import emulator
+from emulator.api.app import all_routes
 
 IMPLEMENTED = {route.operation for route in all_routes() if route.operation}
 
