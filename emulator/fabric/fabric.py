@@ -1,0 +1,194 @@
+"""The fabric as the plane uses it: machines and a policy in, packets let through or not.
+
+All state is in the kernel and in the machines' records; a lost container is made again and everything that
+runs is wired anew, shut until a policy opens it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import docker
+from emulator.fabric import layout
+from emulator.fabric.container import ensure_container, proxies
+from emulator.fabric.links import Machine, key
+from emulator.fabric.nft import Present, counter_labels, firewalls_by_hash, ruleset
+from emulator.fabric.session import Session, SessionLostError
+from emulator.planes.base import NetworkPolicy, PlaneError, PlaneInfo
+from emulator.planes.docker.engine import Owner
+
+log = logging.getLogger(__name__)
+
+NOTHING = NetworkPolicy(0, ())
+Running = Callable[[], Iterable[tuple[Machine, int, str]]]
+
+
+class Fabric:
+    """One emulator's network. ``running`` lists what runs: machine, first process's id, container's id."""
+
+    def __init__(self, engine: docker.DockerClient, owner: Owner, image: str, running: Running) -> None:
+        self._engine, self._owner, self._image, self._running = engine, owner, image, running
+        self._attaching, self._loading = threading.RLock(), threading.Lock()
+        self._session: Session | None = None
+        self._present = Present()
+        self._policy: NetworkPolicy | None = None
+        self._machines: dict[str, Machine] = {}
+        self._facts: dict[str, Any] | None = None
+
+    def attach(self, machines: Iterable[Machine]) -> None:
+        """Find or make the fabric, and wire what runs and is not wired. Raises ``PlaneError``."""
+        self._machines = {machine.ref: machine for machine in machines}
+        self._attach()
+
+    def close(self) -> None:
+        """Hang up; everything stays as it is."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def apply(self, policy: NetworkPolicy) -> None:
+        """Enforce ``policy``, unless a newer one is in force already."""
+        with self._loading:
+            self._take(policy)
+            self._load()
+
+    def admit(self, machine: Machine, policy: NetworkPolicy) -> None:
+        """Make a machine known, with ``policy`` in force, before it is wired."""
+        with self._loading:
+            self._machines[machine.ref] = machine
+            self._take(policy)
+            self._load()
+        self.publish(machine)
+
+    def publish(self, machine: Machine) -> None:
+        """Serve a machine's metadata and host names."""
+        self._machines[machine.ref] = machine
+        self.call(
+            "publish",
+            ref=machine.ref,
+            ips=machine.ips,
+            metadata=None if machine.metadata is None else dict(machine.metadata),
+            hosts=dict(machine.hosts),
+        )
+
+    def wire(self, machine: Machine, pid: int, container: str) -> None:
+        """Plug a running machine in."""
+        links = [asdict(link) for link in machine.links]
+        self.call("wire", pid=pid, container=container, links=links)
+
+    def unplug(self, machine: Machine) -> None:
+        """Take a machine off the network, and forget its connections."""
+        self.call("unwire", names=[link.name for link in machine.links], ips=machine.ips)
+
+    def dismiss(self, machine: Machine) -> None:
+        """Take a machine off the network for good."""
+        self.unplug(machine)
+        self.call("retract", ref=machine.ref, ips=machine.ips)
+        with self._loading:
+            self._machines.pop(machine.ref, None)
+            if self._policy is not None:
+                self._load()
+
+    def banner(self, ip: str, port: int, seconds: float) -> str:
+        """What a server says first. Raises ``PlaneError``."""
+        return str(self.call("banner", ip=ip, port=port, seconds=seconds))
+
+    def free_bytes(self) -> int:
+        """What is free where the engine keeps containers."""
+        return int(self.call("free_bytes"))
+
+    def facts(self) -> Mapping[str, Any]:
+        """``bounding_set`` (bits) and ``features`` (name -> whether it is there) of the engine's machine."""
+        if self._facts is None:
+            self._facts = self.call("facts")
+        return self._facts
+
+    def info(self) -> PlaneInfo:
+        """What the API tells of this plane."""
+        operator, internet = proxies(self._engine, self._owner)
+        features: dict[str, bool] = self.facts()["features"]
+        return PlaneInfo("docker", operator, layout.OPERATOR, layout.INTERNET, features, internet)
+
+    def counters(self) -> Sequence[Mapping[str, Any]]:
+        """Counts of every machine's gates and of the fabric's own rules."""
+        names = firewalls_by_hash(self._policy or NOTHING)
+        refs = {key(ref): ref for ref in self._machines}
+        counted = []
+        for counter in self.call("objects")["counters"]:
+            machine, gate, verdict, digest = counter_labels(counter["name"])
+            counted.append(
+                {
+                    "ref": refs.get(machine, machine),
+                    "gate": gate,
+                    "verdict": verdict,
+                    "firewall": names.get((machine, gate, digest), digest),
+                    "packets": counter["packets"],
+                    "bytes": counter["bytes"],
+                }
+            )
+        return counted
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """Ask the agent; if it is gone, attach anew and ask once more."""
+        session = self._session or self._attach()
+        try:
+            return session.call(operation, **arguments)
+        except SessionLostError as error:
+            log.warning("%s; attaching anew", error)
+        return self._attach().call(operation, **arguments)
+
+    def _attach(self) -> Session:
+        with self._attaching:
+            if self._session is not None and not self._session.over:
+                return self._session
+            self.close()
+            fresh = ensure_container(self._engine, self._owner, self._image)
+            session = self._session = Session(self._engine, self._owner.name("fabric"))
+            self._take_stock(session, fresh=fresh)
+            return session
+
+    def _take_stock(self, session: Session, *, fresh: bool) -> None:
+        """Learn what the kernel holds; what it lacks, give it: rules first, then links."""
+        objects = session.call("objects")
+        names = frozenset(counter["name"] for counter in objects["counters"])
+        self._present = Present(frozenset(objects["chains"]), names)
+        if fresh:
+            self._load_by(session)
+        wired = set(session.call("links"))
+        for machine, pid, container in self._running():
+            if fresh:
+                self._publish_by(session, machine)
+            if not wired.issuperset(link.name for link in machine.links):
+                session.call("wire", pid=pid, container=container, links=[asdict(link) for link in machine.links])
+
+    @staticmethod
+    def _publish_by(session: Session, machine: Machine) -> None:
+        metadata = None if machine.metadata is None else dict(machine.metadata)
+        session.call("publish", ref=machine.ref, ips=machine.ips, metadata=metadata, hosts=dict(machine.hosts))
+
+    def _take(self, policy: NetworkPolicy) -> None:
+        if self._policy is None or policy.serial >= self._policy.serial:
+            self._policy = policy
+
+    def _load(self) -> None:
+        session = self._session or self._attach()
+        try:
+            self._load_by(session)
+        except SessionLostError as error:
+            log.warning("%s; attaching anew", error)
+            self._load_by(self._attach())
+
+    def _load_by(self, session: Session) -> None:
+        policy = self._policy or NOTHING
+        text, after = ruleset(policy, list(self._machines.values()), self._present)
+        try:
+            session.call("load", ruleset=text)
+        except SessionLostError:
+            raise
+        except PlaneError as error:
+            raise PlaneError(f"the network policy {policy.serial} could not be loaded: {error}") from error
+        self._present = after

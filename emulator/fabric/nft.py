@@ -1,0 +1,200 @@
+"""From a policy and the machines to one nftables ruleset, as text. Pure.
+
+A packet between two machines passes, in this order: the *guard* (its source must be the interface's own
+address), the connection table (what goes on goes on), *routes* (public with public, a VPC with itself), the
+sender's egress gate and the receiver's ingress gate. The gates are two chains, and both must let it pass.
+A machine of which the policy says nothing gets nothing through.
+
+The ruleset replaces what is there in one transaction but keeps counters, so that these only ever grow.
+Counters are named ``<machine>.<out|in|spoof>.<pass|drop>[.<firewall's hash>]``; gates count the first packet
+of a connection, ``all.established.pass`` the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, collapse_addresses
+
+from emulator.fabric import layout
+from emulator.fabric.links import Link, Machine, key
+from emulator.planes.base import Gate, MemberPolicy, NetworkPolicy
+
+TABLE = "inet wavetank"
+FIXED_CHAINS = ("guard", "forward", "input", "routes", "egress", "ingress")
+FIXED_COUNTERS = ("all.established.pass", "all.invalid.drop", "all.route.drop", "all.spoof.drop", "all.input.drop")
+
+
+@dataclass(frozen=True)
+class Present:
+    """What the kernel's table holds already, by name."""
+
+    chains: frozenset[str] = frozenset()
+    counters: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Text:
+    """Chains as they are written, and the counters they use."""
+
+    chains: dict[str, list[str]] = field(default_factory=dict)
+    counters: dict[str, None] = field(default_factory=dict)
+
+    def count(self, name: str) -> str:
+        self.counters.setdefault(name)
+        return f'counter name "{name}"'
+
+
+def ruleset(policy: NetworkPolicy, machines: Sequence[Machine], present: Present) -> tuple[str, Present]:
+    """The text for ``nft -f`` and what the table will hold once it is loaded."""
+    text = _Text(counters=dict.fromkeys(FIXED_COUNTERS))
+    members = {member.ref: member for member in policy.members}
+    for machine in machines:
+        _gates(text, machine, members.get(machine.ref))
+    text.chains |= {
+        "guard": _guard(text, machines),
+        "forward": _forward(text),
+        "input": _input(text),
+        "routes": _routes(text, machines),
+        "egress": _dispatch("iifname", "out", machines),
+        "ingress": _dispatch("oifname", "in", machines),
+    }
+    after = Present(frozenset(text.chains), frozenset(text.counters))
+    return "\n".join(_transaction(text, present, after)) + "\n", after
+
+
+def counter_labels(name: str) -> tuple[str, str, str, str]:
+    """Machine key, gate, verdict and firewall's hash of a counter's name."""
+    machine, gate, verdict, *firewall = name.split(".")
+    return machine, gate, verdict, firewall[0] if firewall else ""
+
+
+def firewall_hash(firewall: str) -> str:
+    """How a firewall is called in counters' names."""
+    return hashlib.sha256(firewall.encode()).hexdigest()[:8]
+
+
+def _transaction(text: _Text, present: Present, after: Present) -> Iterable[str]:
+    yield f"add table {TABLE}"
+    for name in text.counters:
+        if name not in present.counters:
+            yield f"add counter {TABLE} {name}"
+    yield f"flush table {TABLE}"
+    for name in sorted(present.chains - after.chains):
+        yield f"delete chain {TABLE} {name}"
+    for name in sorted(present.counters - after.counters):
+        yield f"delete counter {TABLE} {name}"
+    yield f"table {TABLE} {{"
+    for name, rules in text.chains.items():
+        yield f"  chain {name} {{"
+        yield from (f"    {rule}" for rule in rules)
+        yield "  }"
+    yield "}"
+
+
+def _guard(text: _Text, machines: Sequence[Machine]) -> list[str]:
+    rules = [
+        "type filter hook prerouting priority raw; policy drop;",
+        'iifname "lo" accept',
+        f'iifname "edge0" ip saddr {_set(layout.OUTSIDE)} accept',
+    ]
+    links = [link for machine in machines for link in machine.links]
+    if links:
+        rules.append(f"iifname . ip saddr {_set(f'{_quoted(link)} . {link.ip}' for link in links)} accept")
+    for machine in machines:
+        rules.append(f"iifname {_names(machine.links)} {text.count(f'{machine.key}.spoof.drop')} drop")
+    return [*rules, f"{text.count('all.spoof.drop')} drop"]
+
+
+def _forward(text: _Text) -> list[str]:
+    return [
+        "type filter hook forward priority filter; policy drop;",
+        f"ct state invalid {text.count('all.invalid.drop')} drop",
+        # Only what a firewall can allow goes on by itself: an ESP flow must not outlive a change of rules.
+        f"meta l4proto {{ tcp, udp, icmp }} ct state established,related {text.count('all.established.pass')} accept",
+        "jump routes",
+        "jump egress",
+        "jump ingress",
+        "accept",
+    ]
+
+
+def _input(text: _Text) -> list[str]:
+    """What machines may ask of the fabric itself: metadata always, names and echo through their egress gate."""
+    return [
+        "type filter hook input priority filter; policy drop;",
+        'iifname "lo" accept',
+        "ct state established,related accept",
+        f'iifname != "edge0" ip daddr {layout.METADATA} tcp dport 80 accept',
+        "jump egress",
+        f"ip daddr {layout.RESOLVER} meta l4proto {{ tcp, udp }} th dport 53 accept",
+        f"ip daddr != {layout.METADATA} icmp type echo-request accept",
+        f"{text.count('all.input.drop')} drop",
+    ]
+
+
+def _routes(text: _Text, machines: Sequence[Machine]) -> list[str]:
+    """Public interfaces reach each other and the edge; those of a VPC reach their own VPC."""
+    networks: dict[str, list[str]] = {"": ['"edge0"']}
+    for machine in machines:
+        for link in machine.links:
+            networks.setdefault(link.network, []).append(_quoted(link))
+    rules = [f"iifname {_set(names)} oifname {_set(names)} return" for names in networks.values()]
+    return [*rules, f"{text.count('all.route.drop')} drop"]
+
+
+def _dispatch(side: str, gate: str, machines: Sequence[Machine]) -> list[str]:
+    links = [(link, machine) for machine in machines for link in machine.links]
+    if not links:
+        return []
+    jumps = (f"{_quoted(link)} : jump {gate}.{machine.key}" for link, machine in links)
+    return [f"{side} vmap {_set(jumps)}"]
+
+
+def _gates(text: _Text, machine: Machine, member: MemberPolicy | None) -> None:
+    """Write both gates of one machine."""
+    for gate, address in (("out", "daddr"), ("in", "saddr")):
+        prefix = f"{machine.key}.{gate}"
+        if member is not None and not member.covered:
+            rules = [f"{text.count(f'{prefix}.pass')} return"]
+        else:
+            allowed = () if member is None else member.outbound if gate == "out" else member.inbound
+            rules = [_allow(text, prefix, address, rule) for rule in allowed]
+            rules.append(f"{text.count(f'{prefix}.drop')} drop")
+        text.chains[f"{gate}.{machine.key}"] = rules
+
+
+def _allow(text: _Text, prefix: str, address: str, gate: Gate) -> str:
+    parts = [f"meta l4proto {gate.protocol}"]
+    first, last = gate.ports
+    if gate.protocol != "icmp" and (first > 1 or last < 65535):
+        parts.append(f"th dport {first}" if first == last else f"th dport {first}-{last}")
+    peers = list(collapse_addresses(IPv4Network(peer, strict=False) for peer in gate.peers))
+    if not peers:
+        parts.append("ip saddr 0.0.0.0 ip daddr 0.0.0.0")
+    elif peers != [IPv4Network("0.0.0.0/0")]:
+        parts.append(f"ip {address} {_set(map(str, peers))}")
+    return " ".join([*parts, text.count(f"{prefix}.pass.{firewall_hash(gate.firewall)}"), "return"])
+
+
+def _set(elements: Iterable[str]) -> str:
+    return f"{{ {', '.join(elements)} }}"
+
+
+def _names(links: Sequence[Link]) -> str:
+    return _set(_quoted(link) for link in links)
+
+
+def _quoted(link: Link) -> str:
+    return f'"{link.name}"'
+
+
+def firewalls_by_hash(policy: NetworkPolicy) -> dict[tuple[str, str, str], str]:
+    """Firewall names by machine key, gate and hash, to read counters with."""
+    return {
+        (key(member.ref), gate, firewall_hash(rule.firewall)): rule.firewall
+        for member in policy.members
+        for gate, rules in (("out", member.outbound), ("in", member.inbound))
+        for rule in rules
+    }

@@ -1,0 +1,104 @@
+"""A conversation with the agent in the fabric container: requests from many threads, one connection."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+import docker
+from docker.utils.socket import frames_iter
+from emulator.planes.base import PlaneError
+
+COMMAND = ["nsenter", "--net=/run/netns/fabric", "python3", "-m", "wt_fabric.agent"]
+ANSWER_SECONDS = 30.0
+STDOUT = 1
+
+
+class SessionLostError(PlaneError):
+    """The agent, or the container it runs in, is gone."""
+
+
+class Session:
+    """One agent. ``call`` may be used from any thread; after ``SessionLostError`` open another."""
+
+    def __init__(self, engine: docker.DockerClient, container: str) -> None:
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._said = b""
+        self._over = False
+        created = engine.api.exec_create(container, COMMAND, stdin=True)
+        self._stream = engine.api.exec_start(created["Id"], socket=True)
+        self._socket: socket.socket = getattr(self._stream, "_sock", self._stream)
+        self._socket.settimeout(None)
+        threading.Thread(target=self._read, name="fabric agent", daemon=True).start()
+
+    @property
+    def over(self) -> bool:
+        """Whether the agent is known to be gone."""
+        return self._over
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """Have the agent do one thing. Raises ``PlaneError`` with its words, or ``SessionLostError``."""
+        number, answer = next(self._numbers), Future[Any]()
+        line = json.dumps({"id": number, "op": operation, **arguments}).encode() + b"\n"
+        with self._lock:
+            if self._over:
+                raise self._lost()
+            self._waiting[number] = answer
+            try:
+                self._socket.sendall(line)
+            except OSError as error:
+                raise self._lost() from error
+        try:
+            return answer.result(ANSWER_SECONDS)
+        except FutureTimeoutError as error:
+            raise PlaneError(f"the fabric's agent gave no answer to {operation!r} in {ANSWER_SECONDS:.0f} s") from error
+
+    def close(self) -> None:
+        """Hang up; the agent ends with its input."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._stream.close()
+
+    def _read(self) -> None:
+        pending = b""
+        try:
+            for stream, data in frames_iter(self._stream, tty=False):
+                if stream != STDOUT:
+                    self._said = (self._said + data)[-2000:]
+                    continue
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    self._deliver(json.loads(line))
+        except (OSError, ValueError):
+            pass  # hanging up while a read is under way looks like this; what matters is that it is over
+        self._end()
+
+    def _deliver(self, reply: dict[str, Any]) -> None:
+        with self._lock:
+            answer = self._waiting.pop(reply["id"], None)
+        if answer is None:
+            return
+        if "error" in reply:
+            answer.set_exception(PlaneError(reply["error"]))
+        else:
+            answer.set_result(reply["ok"])
+
+    def _end(self) -> None:
+        with self._lock:
+            self._over = True
+            waiting, self._waiting = list(self._waiting.values()), {}
+        for answer in waiting:
+            answer.set_exception(self._lost())
+
+    def _lost(self) -> SessionLostError:
+        said = self._said.decode(errors="replace").strip()
+        return SessionLostError(f"the fabric's agent is gone{f': {said}' if said else ''}")

@@ -1,0 +1,131 @@
+"""Do what the emulator asks for: one JSON object a line in, one a line out, several at once.
+
+In: ``{"id": 1, "op": "load", ...}``; out: ``{"id": 1, "ok": ...}`` or ``{"id": 1, "error": "..."}``.
+The agent keeps nothing: the kernel and files below /run/wavetank hold all state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from wt_fabric import wiring
+from wt_fabric.command import FabricError, run
+from wt_fabric.facts import facts, free_bytes
+
+RUN = Path("/run/wavetank")
+TABLE = ("inet", "wavetank")
+
+loading = threading.Lock()
+wiring_lock = threading.Lock()
+speaking = threading.Lock()
+
+
+def load(ruleset: str) -> None:
+    """Make a ruleset the one in force, whole or not at all."""
+    with loading:
+        run("nft", "-f", "-", stdin=ruleset)
+
+
+def objects() -> dict[str, Any]:
+    """Chains by name, and counters with their packets and bytes."""
+    chains, counters = [], []
+    for entry in json.loads(run("nft", "-j", "list", "table", *TABLE))["nftables"]:
+        if "chain" in entry:
+            chains.append(entry["chain"]["name"])
+        if "counter" in entry:
+            counters.append({key: entry["counter"][key] for key in ("name", "packets", "bytes")})
+    return {"chains": chains, "counters": counters}
+
+
+def wire(pid: int, container: str, links: list[dict[str, Any]]) -> None:
+    """Connect a machine."""
+    with wiring_lock:
+        wiring.wire(pid, container, links)
+
+
+def unwire(names: list[str], ips: list[str]) -> None:
+    """Disconnect a machine."""
+    with wiring_lock:
+        wiring.unwire(names, ips)
+
+
+def publish(ref: str, ips: list[str], metadata: dict[str, Any] | None, hosts: dict[str, str]) -> None:
+    """Tell a machine about itself, and everybody its names (host name -> address)."""
+    for ip in ips if metadata is not None else ():
+        _write(RUN / "metadata" / f"{ip}.json", json.dumps(metadata))
+    if hosts:
+        _write(RUN / "hosts" / ref.replace(":", "-"), "".join(f"{ip} {name}\n" for name, ip in hosts.items()))
+        _reread_hosts()
+
+
+def retract(ref: str, ips: list[str]) -> None:
+    """Forget a machine."""
+    for ip in ips:
+        (RUN / "metadata" / f"{ip}.json").unlink(missing_ok=True)
+    hosts = RUN / "hosts" / ref.replace(":", "-")
+    if hosts.exists():
+        hosts.unlink()
+        _reread_hosts()
+
+
+def _write(path: Path, text: str) -> None:
+    # dnsmasq reads every file of its directory, so what is half written must not be there.
+    temporary = RUN / f"{path.name}.{threading.get_ident()}"
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _reread_hosts() -> None:
+    os.kill(int((RUN / "dnsmasq.pid").read_text()), signal.SIGHUP)
+
+
+def banner(ip: str, port: int, seconds: float) -> str:
+    """The first line that a server says."""
+    try:
+        with socket.create_connection((ip, port), timeout=seconds) as connection:
+            return connection.recv(256).decode(errors="replace").strip()
+    except OSError as error:
+        raise FabricError(f"{ip}:{port}: {error}") from error
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "load": load,
+    "objects": objects,
+    "wire": wire,
+    "unwire": unwire,
+    "links": wiring.links,
+    "publish": publish,
+    "retract": retract,
+    "banner": banner,
+    "facts": facts,
+    "free_bytes": free_bytes,
+}
+
+
+def answer(line: str) -> None:
+    """Do one thing and say how it went."""
+    request = json.loads(line)
+    number, operation = request.pop("id"), request.pop("op")
+    try:
+        reply = {"id": number, "ok": OPERATIONS[operation](**request)}
+    except Exception as error:  # whatever went wrong, the emulator must hear of it
+        known = isinstance(error, FabricError)
+        reply = {"id": number, "error": str(error) if known else f"{operation}: {type(error).__name__}: {error}"}
+    with speaking:
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(max_workers=24) as pool:
+        for line in sys.stdin:
+            pool.submit(answer, line)

@@ -1,0 +1,102 @@
+"""The metadata service: to each machine its own document, told apart by source address.
+
+The fabric's spoof guard makes the source address trustworthy. `/metadata/v1.json` is the document;
+`/metadata/v1/...` is the same as a tree of plain text, directories as listings.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+ROOT = "/metadata/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers GET; ``directory`` holds one JSON document for each address."""
+
+    protocol_version = "HTTP/1.1"
+    directory = Path()
+
+    def do_GET(self) -> None:
+        """Answer with the document, a leaf or a listing."""
+        file = self.directory / f"{self.client_address[0]}.json"
+        if not file.exists():
+            self._answer(404, "no droplet has this address\n")
+            return
+        document = json.loads(file.read_text())
+        path = self.path.partition("?")[0]
+        if path in (f"{ROOT}.json", f"{ROOT}.json/"):
+            self._answer(200, json.dumps(document), "application/json")
+        elif path == ROOT or path.startswith(f"{ROOT}/"):
+            self._tree(document, [part for part in path[len(ROOT) :].split("/") if part])
+        else:
+            self._answer(404, "not found\n")
+
+    def _tree(self, document: Any, parts: list[str]) -> None:
+        try:
+            text = render(descend(document, parts))
+        except KeyError:
+            self._answer(404, "not found\n")
+        else:
+            self._answer(200, text)
+
+    def _answer(self, status: int, text: str, kind: str = "text/plain; charset=utf-8") -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: droplets poll."""
+
+
+def descend(document: Any, parts: list[str]) -> Any:
+    """The value at a path such as ``interfaces/public/0/ipv4/address``. Raises ``KeyError``."""
+    value = document
+    for part in parts:
+        name = part.replace("-", "_") if isinstance(value, dict) and part not in value else part
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            raise KeyError(part)
+    return value
+
+
+def render(value: Any) -> str:
+    """A directory as its names, a list of texts as lines, anything else as text."""
+    if isinstance(value, dict):
+        return "\n".join(f"{key}/" if is_directory(child) else key for key, child in value.items())
+    if isinstance(value, list):
+        if any(isinstance(child, (dict, list)) for child in value):
+            return "\n".join(f"{index}/" for index in range(len(value)))
+        return "\n".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def is_directory(value: Any) -> bool:
+    """Whether a value is listed with a slash."""
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(child, (dict, list)) for child in value)
+    )
+
+
+class Server(ThreadingHTTPServer):
+    """Seven droplets may boot at once."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+
+if __name__ == "__main__":
+    Handler.directory = Path(sys.argv[2])
+    Server((sys.argv[1], 80), Handler).serve_forever()
