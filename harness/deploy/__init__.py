@@ -1,0 +1,18 @@
+"""Puts the application on a deployment's nodes, over ssh: the plan's "No-Change Deployment".
+
+Compose files come from ``harness.topology.render``, already without their networks.
+
+* ``appfiles``   what a compose file needs: images to build, files it mounts
+* ``images``     builds and saves images with this machine's Docker command line
+* ``bundle``     everything one service needs on one node, and a hash of it
+* ``remote``     what is run on a node: survey, ship, start, look
+* ``deploy``     the flow
+* ``logs``       what the nodes have to say afterwards
+"""
+
+from __future__ import annotations
+
+from harness.deploy.deploy import DeployResult, deploy, prepare_images
+from harness.deploy.logs import collect_logs
+
+__all__ = ["DeployResult", "collect_logs", "deploy", "prepare_images"]

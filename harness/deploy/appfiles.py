@@ -1,0 +1,181 @@
+"""What a compose file needs besides itself: images, and the files it mounts or reads."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from harness.errors import TopologyError
+
+VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)(?:(:?[-?+])([^}]*))?\})")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A ``build:`` section. ``context`` is absolute; ``dockerfile`` relative to it."""
+
+    context: Path
+    dockerfile: str = "Dockerfile"
+    target: str = ""
+    network: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """One service of a compose file: its image's name as written ("" for none), and how it is built."""
+
+    name: str
+    image: str
+    build: Build | None
+
+
+@dataclass(frozen=True)
+class AppFiles:
+    """What one compose file says. ``paths`` are relative to its directory, as the file writes them."""
+
+    version: str | None
+    containers: tuple[Container, ...]
+    paths: tuple[str, ...]
+    contexts: tuple[str, ...]
+
+
+def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
+    """Read the compose file ``text``, which lies at ``file``. Raises ``TopologyError``.
+
+    ``environment`` is what ``.env`` will hold: compose replaces ``${NAME}`` from it.
+    """
+    document = _parse(text, file)
+    services = document.get("services")
+    if not isinstance(services, dict) or not services:
+        raise TopologyError(
+            "no services", file=file, field="services", remedy="a compose file names at least one service"
+        )
+    reader = _Reader(file, environment)
+    containers = tuple(reader.container(str(name), body or {}) for name, body in services.items())
+    version = document.get("version")
+    return AppFiles(
+        version=None if version is None else str(version),
+        containers=containers,
+        paths=tuple(dict.fromkeys(reader.paths(document))),
+        contexts=tuple(dict.fromkeys(reader.contexts)),
+    )
+
+
+def _parse(text: str, file: Path) -> dict[str, Any]:
+    try:
+        document = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file") from error
+    if not isinstance(document, dict):
+        raise TopologyError("not a compose file", file=file, remedy="it must be a mapping with `services:`")
+    return document
+
+
+class _Reader:
+    """Reads one file's values with its variables replaced, and collects build contexts on the way."""
+
+    def __init__(self, file: Path, environment: Mapping[str, str]) -> None:
+        self._file = file
+        self._environment = environment
+        self.contexts: list[str] = []
+
+    def container(self, name: str, body: Any) -> Container:
+        if not isinstance(body, dict):
+            raise TopologyError(
+                "not a mapping", file=self._file, field=f"services.{name}", remedy="give it an image"
+            )
+        image = self._value(body.get("image", ""))
+        build = body.get("build")
+        if not image and build is None:
+            raise TopologyError(
+                "neither image nor build",
+                file=self._file,
+                field=f"services.{name}",
+                remedy="say `build: .` or name an image",
+            )
+        return Container(name, image, None if build is None else self._build(name, build))
+
+    def _build(self, name: str, build: Any) -> Build:
+        section = {"context": build} if isinstance(build, str) else build
+        context = self._value(section.get("context", "."))
+        directory = Path(posixpath.normpath((self._file.parent / context).as_posix()))
+        dockerfile = self._value(section.get("dockerfile", "Dockerfile"))
+        if not (directory / dockerfile).is_file():
+            raise TopologyError(
+                f"there is no {directory / dockerfile}",
+                file=self._file,
+                field=f"services.{name}.build",
+                remedy="correct the path, or name an image instead",
+            )
+        self.contexts.append(context)
+        return Build(
+            context=directory,
+            dockerfile=dockerfile,
+            target=self._value(section.get("target", "")),
+            network=self._value(section.get("network", "")),
+            arguments=self._arguments(section.get("args") or {}),
+        )
+
+    def _arguments(self, given: Any) -> dict[str, str]:
+        pairs = (
+            given.items() if isinstance(given, dict) else (str(item).partition("=")[::2] for item in given)
+        )
+        return {str(key): self._value("" if value is None else value) for key, value in pairs}
+
+    def paths(self, document: dict[str, Any]) -> Iterator[str]:
+        """Relative paths the file refers to, build contexts apart."""
+        for body in document["services"].values():
+            yield from self._env_files((body or {}).get("env_file"))
+            yield from self._mounts((body or {}).get("volumes") or [])
+            yield from self._extended((body or {}).get("extends"))
+        for kind in ("configs", "secrets"):
+            for body in (document.get(kind) or {}).values():
+                if isinstance(body, dict) and "file" in body:
+                    yield self._value(body["file"])
+
+    def _env_files(self, given: Any) -> Iterator[str]:
+        for item in [given] if isinstance(given, str | dict) else given or []:
+            yield self._value(item["path"] if isinstance(item, dict) else item)
+
+    def _mounts(self, volumes: list[Any]) -> Iterator[str]:
+        for volume in volumes:
+            if isinstance(volume, dict):
+                source = self._value(volume.get("source", "")) if volume.get("type") == "bind" else ""
+            else:
+                source = self._value(volume).split(":")[0] if ":" in str(volume) else ""
+            if source.startswith("."):
+                yield source
+
+    def _extended(self, given: Any) -> Iterator[str]:
+        if isinstance(given, dict) and "file" in given:
+            yield self._value(given["file"])
+
+    def _value(self, raw: Any) -> str:
+        return VARIABLE.sub(self._replace, str(raw))
+
+    def _replace(self, match: re.Match[str]) -> str:
+        escaped, plain, braced, operator, word = match.groups()
+        if escaped:
+            return "$"
+        value = self._environment.get(plain or braced, "")
+        if operator in ("-", ":-"):
+            return value or word
+        if operator in ("?", ":?") and not value:
+            raise TopologyError(
+                f"{braced} is not set: {word}", file=self._file, remedy="add it to the service's environment"
+            )
+        return (word if value else "") if operator in ("+", ":+") else value
+
+
+def inside(path: str) -> str | None:
+    """``path`` normalised, or None when it leaves the directory it is relative to."""
+    normal = posixpath.normpath(path)
+    return None if PurePosixPath(normal).is_absolute() or normal.split("/")[0] == ".." else normal

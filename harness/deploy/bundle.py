@@ -1,0 +1,138 @@
+"""Everything that one service needs on one node: files, the names of its images, and a hash over both."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import stat
+import tarfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.deploy.appfiles import AppFiles, inside
+from harness.deploy.images import Image
+from harness.errors import TopologyError
+from harness.topology.model import Service
+
+COMPOSE = "docker-compose.yml"
+OVERRIDE = "docker-compose.wavetank.yml"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file, directory or symbolic link of a bundle. ``mtime`` is left out of the hash."""
+
+    name: str
+    mode: int
+    data: bytes = b""
+    kind: bytes = tarfile.REGTYPE
+    link: str = ""
+    mtime: float = 0.0
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What goes to ``/opt/wavetank/SERVICE`` of ``node``; ``images`` by the compose file's services."""
+
+    service: Service
+    node: str
+    entries: tuple[Entry, ...]
+    images: Mapping[str, Image]
+    containers: int
+    digest: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.service.name}@{self.node}"
+
+    def tar(self) -> bytes:
+        """The files as an uncompressed tar."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for entry in self.entries:
+                info = tarfile.TarInfo(entry.name)
+                info.mode, info.type = entry.mode, entry.kind
+                info.linkname = entry.link
+                info.size, info.mtime = len(entry.data), entry.mtime
+                archive.addfile(info, io.BytesIO(entry.data))
+        return buffer.getvalue()
+
+
+def make_bundle(
+    service: Service, node: str, rendered: Mapping[str, str], app: AppFiles, images: Mapping[str, Image]
+) -> Bundle:
+    """Gather a bundle. ``rendered`` is what the topology rendered for this node, by file name.
+
+    Raises ``TopologyError`` for a mount that lies outside of the compose file's directory.
+    """
+    texts = {**rendered, OVERRIDE: override(app, images)}
+    found = {entry.name: entry for entry in _own_files(service.compose, app.paths, set(texts))}
+    now = time.time()
+    for name, text in texts.items():
+        found[name] = Entry(name, 0o600 if name == ".env" else 0o644, text.encode(), mtime=now)
+    for context in app.contexts:  # compose 1.29 wants the directory to be there, even to build nothing
+        folder = inside(context)
+        if folder and folder != ".":
+            found.setdefault(folder, Entry(folder, 0o755, kind=tarfile.DIRTYPE, mtime=now))
+    entries = tuple(found[name] for name in sorted(found))
+    return Bundle(service, node, entries, images, len(app.containers), _digest(entries, images))
+
+
+def override(app: AppFiles, images: Mapping[str, Image]) -> str:
+    """A second compose file that names the shipped images; JSON, which is YAML too.
+
+    The user's own file stays as it is. Compose 1.29 merges only files of one version.
+    """
+    built = [container.name for container in app.containers if container.build]
+    services = {name: {"image": images[name].reference} for name in built}
+    version: dict[str, object] = {} if app.version is None else {"version": app.version}
+    return json.dumps(version | {"services": services}, indent=2) + "\n"
+
+
+def _digest(entries: Sequence[Entry], images: Mapping[str, Image]) -> str:
+    digest = hashlib.sha256()
+    for entry in entries:
+        head = json.dumps([entry.name, entry.mode, entry.kind.decode(), entry.link, len(entry.data)])
+        digest.update(head.encode() + entry.data)
+    digest.update(
+        json.dumps(sorted((name, image.reference, image.id) for name, image in images.items())).encode()
+    )
+    return digest.hexdigest()
+
+
+def _own_files(compose: Path, paths: Sequence[str], rendered: set[str]) -> Iterator[Entry]:
+    """The user's files that the compose file names, found beside it."""
+    for path in paths:
+        name = inside(path)
+        if name is None:
+            raise TopologyError(
+                f"{path} lies outside of {compose.parent}",
+                file=compose,
+                remedy="put what a service mounts into the directory of its compose file",
+            )
+        if name in rendered:
+            continue
+        yield from _entries(compose.parent, name)
+
+
+def _entries(root: Path, name: str) -> Iterator[Entry]:
+    path = root / name
+    if path.is_dir() and not path.is_symlink():
+        if name != ".":
+            yield Entry(name, 0o755, kind=tarfile.DIRTYPE, mtime=path.stat().st_mtime)
+        for child in sorted(path.iterdir()):
+            if child.name != ".git":
+                yield from _entries(root, child.name if name == "." else f"{name}/{child.name}")
+    elif path.is_symlink() or path.is_file():
+        yield _file(path, name)
+    # What is not there, a container makes: compose creates a mount's missing directory on the node.
+
+
+def _file(path: Path, name: str) -> Entry:
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        return Entry(name, 0o777, kind=tarfile.SYMTYPE, link=str(path.readlink()), mtime=found.st_mtime)
+    return Entry(name, stat.S_IMODE(found.st_mode), path.read_bytes(), mtime=found.st_mtime)

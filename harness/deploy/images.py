@@ -1,0 +1,162 @@
+"""Builds and saves the application's images on this machine.
+
+A built image is named by a hash of everything it is built from, so that a second run builds nothing, and
+two runs of different code do not take each other's image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.deploy.appfiles import Build
+from harness.deploy.engine import PROXY_VARIABLES, builder_environment, docker, image_size
+from harness.errors import CommandError, ResourceError
+
+REPOSITORY = "wavetank-app"
+BUILD_SECONDS = 1800.0
+SAVE_SECONDS = 600.0
+KEEP_SECONDS = 3 * 24 * 3600
+FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
+STEP = re.compile(r"^(?:Step \d+/\d+ :.*|#\d+ \[.*\] .*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as nodes will know it. ``id`` is "" for one that this machine does not have."""
+
+    reference: str
+    id: str
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the name alone says what is in it."""
+        return self.reference.startswith(f"{REPOSITORY}/")
+
+
+def reference_of(name: str, build: Build, bases: Mapping[str, str]) -> str:
+    """The name of what ``build`` makes. ``bases`` maps the names after FROM to the ids there are."""
+    digest = hashlib.sha256()
+    arguments = sorted(build.arguments.items())
+    digest.update(json.dumps([build.dockerfile, build.target, arguments, sorted(bases.items())]).encode())
+    for path in _files(build.context):
+        relative = path.relative_to(build.context).as_posix()
+        content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+        digest.update(f"\0{relative}\0{path.lstat().st_mode:o}\0{len(content)}\0".encode())
+        digest.update(content)
+    return f"{REPOSITORY}/{_repository(name)}:{digest.hexdigest()[:16]}"
+
+
+def _repository(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "image"
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(directory):
+        folders[:] = sorted(folder for folder in folders if folder != ".git")
+        links = [folder for folder in folders if (Path(parent) / folder).is_symlink()]
+        for name in sorted([*files, *links]):
+            path = Path(parent) / name
+            if path.is_file() or path.is_symlink():
+                yield path
+
+
+def bases_of(build: Build) -> tuple[str, ...]:
+    """The image names after FROM, build arguments replaced."""
+    text = (build.context / build.dockerfile).read_text(errors="replace")
+    names = FROM.findall(text)
+    for key, value in build.arguments.items():
+        names = [name.replace(f"${{{key}}}", value).replace(f"${key}", value) for name in names]
+    return tuple(dict.fromkeys(name for name in names if "$" not in name and name != "scratch"))
+
+
+def build_image(name: str, build: Build, reference: str) -> None:
+    """Run ``docker build``. Raises ``ResourceError`` with the failing step and the last lines printed."""
+    # The host's network: some engines have no bridge, and a build needs its package mirrors only.
+    arguments = ["build", "--network", build.network or "host", "--tag", reference]
+    arguments += ["--file", str(build.context / build.dockerfile), "--label", "wavetank.app=image"]
+    if build.target:
+        arguments += ["--target", build.target]
+    for key in PROXY_VARIABLES:
+        if key in os.environ:
+            arguments += ["--build-arg", key]
+    for key, value in build.arguments.items():
+        arguments += ["--build-arg", f"{key}={value}"]
+    environment = {**builder_environment(), "BUILDKIT_PROGRESS": "plain"}
+    try:
+        docker([*arguments, str(build.context)], deadline=BUILD_SECONDS, environment=environment)
+    except CommandError as error:
+        raise ResourceError("image", name, _what_failed(build, error)) from error
+
+
+def _what_failed(build: Build, error: CommandError) -> str:
+    steps = STEP.findall(error.output)
+    at = f" at `{steps[-1]}`" if steps else ""
+    lines = [line for line in error.output.splitlines() if line.strip() and "DEPRECATED" not in line]
+    tail = "\n  ".join(lines[-15:])
+    return f"docker build of {build.context} failed{at}:\n  {tail}{disk_hint(error.output, build.context)}"
+
+
+def disk_hint(output: str, path: Path) -> str:
+    """A remark on free space, where ``output`` says that there is none."""
+    if "no space left on device" not in output.lower():
+        return ""
+    free = shutil.disk_usage(path).free >> 20
+    return f"\n  the disk is full ({free} MiB free at {path}); `docker image prune` frees what no image needs"
+
+
+class Archive:
+    """``docker save`` of images, each at most once, kept in a directory for the next run.
+
+    A file is named by the image's id and never changes, so runs can share the directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+
+    def path(self, image: Image) -> Path:
+        """The image's tar file, written now if it is not there. Raises ``ResourceError``, ``EngineError``."""
+        with self._guard:
+            lock = self._locks.setdefault(image.id, threading.Lock())
+        file = self._directory / f"{image.id.removeprefix('sha256:')}.tar"
+        with lock:
+            if not file.exists():
+                self._save(image, file)
+            os.utime(file)
+        return file
+
+    def prune(self, *, now: float | None = None) -> None:
+        """Delete what nobody has used for three days."""
+        limit = (time.time() if now is None else now) - KEEP_SECONDS
+        for file in self._directory.glob("*.tar*"):
+            with suppress(FileNotFoundError):  # another run was quicker
+                if file.stat().st_mtime < limit:
+                    file.unlink()
+
+    def _save(self, image: Image, file: Path) -> None:
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        needed, free = image_size(image.reference), shutil.disk_usage(self._directory).free
+        if free < needed:
+            problem = f"saving it takes {needed >> 20} MiB and {self._directory} has {free >> 20} MiB free"
+            raise ResourceError("image", image.reference, problem)
+        fresh = file.with_suffix(f".tar-{os.getpid()}")
+        try:
+            with fresh.open("wb") as sink:
+                docker(["save", image.reference], deadline=SAVE_SECONDS, sink=sink)
+            fresh.replace(file)
+        except CommandError as error:
+            problem = f"docker save failed: {error.output.strip()}{disk_hint(error.output, self._directory)}"
+            raise ResourceError("image", image.reference, problem) from error
+        finally:
+            fresh.unlink(missing_ok=True)

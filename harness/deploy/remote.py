@@ -1,0 +1,284 @@
+"""What the deployer runs on a node. Shell only: a fresh Droplet has a shell, tar, curl and Docker.
+
+Scripts hold names and paths, never secrets; those travel on standard input.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.deploy.bundle import COMPOSE, OVERRIDE, Bundle
+from harness.deploy.images import Archive, Image
+from harness.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.ssh import Access
+from harness.wait import NotYet, wait_for
+
+ROOT = "/opt/wavetank"
+BOOTED = "/var/lib/wavetank/booted"
+BOOT_SECONDS = 300.0
+LOAD_SECONDS = 600.0
+UP_SECONDS = 300.0
+HEALTHY_SECONDS = 180.0
+TAIL = 20
+
+# One line a container: state, health in words, name. Docker needs no compose to tell, and is quicker.
+CONTAINERS = (
+    "docker ps -a --filter label=com.docker.compose.project={project}"
+    " --format '{{{{.State}}}}|{{{{.Status}}}}|{{{{.Names}}}}'"
+)
+
+READY = f"""\
+if [ ! -e {BOOTED} ]; then
+  echo "first boot is not done"; tail -n 3 /var/log/cloud-init-output.log 2>/dev/null; exit 75
+fi
+docker version --format '{{{{.Server.Version}}}}' 2>&1 || exit 75
+"""
+
+SURVEY = """\
+cat {directory}/.deployed 2>/dev/null || true
+echo ---
+{containers} 2>/dev/null || true
+"""
+
+IMAGES = """\
+docker images --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}'
+echo ---
+df -Pk "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1
+"""
+
+# File by file, so that data which containers keep beside the compose file stays where it is, and each file
+# is either the old or the new one. Files of the last bundle that this one lacks are removed.
+INSTALL = """\
+set -e
+umask 022
+mkdir -p {root}; cd {root}
+rm -rf {fresh}; mkdir -m 700 {fresh}; tar -xpf - --no-same-owner -C {fresh}
+mkdir -p {name}; chmod 700 {name}; rm -f {name}/.deployed
+(cd {fresh}; find . ! -type d | sort) > {fresh}.files
+if [ -e {name}/.files ]; then
+  comm -23 {name}/.files {fresh}.files | while IFS= read -r file; do rm -f "{name}/$file"; done
+fi
+cd {fresh}
+find . -type d | while IFS= read -r folder; do mkdir -p "../{name}/$folder"; done
+find . ! -type d | while IFS= read -r file; do mv -f "$file" "../{name}/$file"; done
+cd ..; rm -rf {fresh}; mv -f {fresh}.files {name}/.files
+"""
+
+COMPOSE_COMMAND = """\
+if docker compose version >/dev/null 2>&1; then compose="docker compose"
+elif command -v docker-compose >/dev/null; then compose=docker-compose
+else echo "neither docker compose nor docker-compose is installed" >&2; exit 127; fi
+"""
+
+UP = """\
+{find}cd {directory} || exit 1
+$compose -p {project} -f {compose_file} -f {override} up -d --no-build --force-recreate --remove-orphans
+"""
+
+HEALTH = """\
+echo ---
+if command -v curl >/dev/null; then curl -fsS -m 5 -o /dev/null {url} 2>&1 && echo answered
+elif command -v wget >/dev/null; then wget -q -T 5 -O /dev/null {url} 2>&1 && echo answered
+else echo "neither curl nor wget is installed"; fi
+true
+"""
+
+TELL = """\
+{containers}
+for name in $(docker ps -aq --filter label=com.docker.compose.project={project}); do
+  docker logs --tail {tail} "$name" 2>&1
+done
+"""
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container as ``docker ps`` shows it; ``status`` like ``Up 3 seconds (healthy)``."""
+
+    state: str
+    status: str
+    name: str
+
+    @property
+    def fine(self) -> bool:
+        """Running and not waiting for its health check, or ended as it should."""
+        if self.state == "exited":
+            return "(0)" in self.status
+        return self.state == "running" and "(unhealthy)" not in self.status and "starting)" not in self.status
+
+    @property
+    def dead(self) -> bool:
+        """Failed, and nothing starts it again: Docker calls one that it will restart ``restarting``."""
+        return self.state == "dead" or (self.state == "exited" and "(0)" not in self.status)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.status or self.state}"
+
+
+def directory(bundle: Bundle) -> str:
+    """Where a bundle lies on its node."""
+    return f"{ROOT}/{bundle.service.name}"
+
+
+def _quote(bundle: Bundle) -> str:
+    return shlex.quote(bundle.service.name)
+
+
+def wait_until_ready(access: Access, node: str, *, deadline: float = BOOT_SECONDS) -> None:
+    """Wait for ssh, for the end of the first boot, and for the node's Docker engine."""
+    access.wait_until_reachable(node, deadline)
+
+    def probe() -> None:
+        try:
+            access.run(node, READY, deadline=30)
+        except CommandError as error:
+            raise NotYet(error.output.strip()[-500:]) from error
+
+    wait_for(f"first boot and Docker on {node}", probe, deadline=deadline, first_pause=0.2)
+
+
+def is_deployed(access: Access, bundle: Bundle) -> bool:
+    """Whether this very bundle is on the node and its containers are up."""
+    script = SURVEY.format(directory=shlex.quote(directory(bundle)), containers=_containers(bundle))
+    digest, _, listing = access.run(bundle.node, script).partition("---\n")
+    if digest.strip() != bundle.digest:
+        return False
+    containers = parse_containers(listing)
+    return len(containers) >= bundle.containers and all(container.fine for container in containers)
+
+
+def ship_images(access: Access, bundle: Bundle, archive: Archive) -> None:
+    """See that the node has every image of the bundle: loaded from here, or pulled there."""
+    listing, _, disk = access.run(bundle.node, IMAGES).partition("---\n")
+    rows = (line.split(" ", 1) for line in listing.splitlines())
+    present = {reference: found for found, reference in rows}
+    for image in {image.reference: image for image in bundle.images.values()}.values():
+        if _has(present, image):
+            continue
+        if image.id:
+            _load(access, bundle.node, image, archive.path(image), disk)
+        elif image.reference not in present:
+            _pull(access, bundle.node, image)
+
+
+def _has(present: dict[str, str], image: Image) -> bool:
+    found = present.get(image.reference)
+    return found is not None and (image.pinned or found == image.id)
+
+
+def check_room(node: str, image: Image, size: int, disk: str) -> None:
+    """Raise ``ResourceError`` when ``size`` bytes of archive do not fit; ``disk`` is a line of ``df -Pk``."""
+    fields = disk.split()
+    free = int(fields[3]) * 1024 if len(fields) > 3 and fields[3].isdigit() else None
+    needed = 2 * size  # loading unpacks the archive first, and its layers then
+    if free is not None and free < needed:
+        problem = f"has {free >> 20} MiB free; loading {image.reference} takes {needed >> 20} MiB"
+        raise ResourceError("droplet", node, problem)
+
+
+def _load(access: Access, node: str, image: Image, file: Path, disk: str) -> None:
+    check_room(node, image, file.stat().st_size, disk)
+    name = shlex.quote(image.reference)
+    tag = f"docker image inspect {name} >/dev/null 2>&1 || docker tag {shlex.quote(image.id)} {name}"
+    script = f"docker load -q >/dev/null && {{ {tag}; }}"
+    try:
+        with file.open("rb") as source:
+            access.run(node, script, stdin=source, deadline=LOAD_SECONDS)
+    except CommandError as error:
+        problem = f"could not be loaded on {node}: {error.output.strip()[-1000:]}"
+        raise ResourceError("image", image.reference, problem) from error
+
+
+def _pull(access: Access, node: str, image: Image) -> None:
+    try:
+        access.run(node, f"docker pull -q {shlex.quote(image.reference)}", deadline=LOAD_SECONDS)
+    except CommandError as error:
+        problem = (
+            f"is not on this machine, and {node} cannot pull it: {error.output.strip()[-1000:]}\n"
+            f"  pull or build it here first: `docker pull {image.reference}`"
+        )
+        raise ResourceError("image", image.reference, problem) from error
+
+
+def install(access: Access, bundle: Bundle) -> None:
+    """Put the bundle's files in place, each whole."""
+    fresh = shlex.quote(f".new-{bundle.service.name}")
+    script = INSTALL.format(root=ROOT, fresh=fresh, name=_quote(bundle))
+    access.run(bundle.node, script, stdin=bundle.tar(), deadline=120)
+
+
+def start(access: Access, bundle: Bundle) -> None:
+    """Run compose. Raises ``ResourceError`` with what it said."""
+    script = UP.format(
+        find=COMPOSE_COMMAND,
+        directory=shlex.quote(directory(bundle)),
+        project=_quote(bundle),
+        compose_file=COMPOSE,
+        override=OVERRIDE,
+    )
+    try:
+        access.run(bundle.node, script, deadline=UP_SECONDS)
+    except CommandError as error:
+        problem = f"compose did not start it: {error.output.strip()[-2000:]}"
+        raise ResourceError("service", bundle.label, problem) from error
+
+
+def wait_until_healthy(access: Access, bundle: Bundle, *, deadline: float = HEALTHY_SECONDS) -> None:
+    """Wait for every container, and for the service's health URL where it has one.
+
+    Raises ``ResourceError`` with the containers' states and last log lines.
+    """
+    script = _containers(bundle)
+    if bundle.service.health:
+        script += "\n" + HEALTH.format(url=shlex.quote(bundle.service.health))
+
+    def probe() -> None:
+        _judge(access.run(bundle.node, script, deadline=30), bundle)
+
+    try:
+        wait_for(f"{bundle.label} to be healthy", probe, deadline=deadline, first_pause=0.2, max_pause=1.0)
+    except (WaitTimeoutError, DeadContainerError) as error:
+        problem = f"is not healthy: {error}\n{_tell(access, bundle)}"
+        raise ResourceError("service", bundle.label, problem) from error
+
+
+class DeadContainerError(Exception):
+    """A container failed for good."""
+
+
+def _judge(output: str, bundle: Bundle) -> None:
+    """Raise ``NotYet`` or ``DeadContainerError`` unless the containers, and the URL if any, are fine."""
+    listing, _, answer = output.partition("---\n")
+    containers = parse_containers(listing)
+    states = "; ".join(str(container) for container in containers) or "no containers"
+    if any(container.dead for container in containers):
+        raise DeadContainerError(states)
+    if len(containers) < bundle.containers or not all(container.fine for container in containers):
+        raise NotYet(states)
+    if bundle.service.health and "answered" not in answer:
+        raise NotYet(f"{states}; {bundle.service.health}: {answer.strip() or 'no answer'}")
+
+
+def _tell(access: Access, bundle: Bundle) -> str:
+    script = TELL.format(containers=_containers(bundle), project=_quote(bundle), tail=TAIL)
+    try:
+        return access.run(bundle.node, script, deadline=30)
+    except (CommandError, WaitTimeoutError) as error:
+        return f"(and its logs cannot be read: {error})"
+
+
+def mark_deployed(access: Access, bundle: Bundle) -> None:
+    """Remember on the node that this bundle runs."""
+    access.run(bundle.node, f"echo {bundle.digest} > {shlex.quote(directory(bundle))}/.deployed")
+
+
+def _containers(bundle: Bundle) -> str:
+    return CONTAINERS.format(project=_quote(bundle))
+
+
+def parse_containers(listing: str) -> tuple[Container, ...]:
+    """Read the lines of ``CONTAINERS``."""
+    rows = (line.split("|", 2) for line in listing.splitlines() if line.count("|") >= 2)
+    return tuple(Container(*row) for row in rows)
