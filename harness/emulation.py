@@ -119,10 +119,15 @@ def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
         return found
 
     try:
-        return wait_for(f"the emulator in {state}", probe, deadline=START_SECONDS, max_pause=0.2)
-    except WaitTimeoutError as error:
+        found = wait_for(f"the emulator in {state}", probe, deadline=START_SECONDS, max_pause=0.2)
+    except BaseException as error:  # ctrl-C too must not leave one behind that nobody knows of
         process.terminate()
-        raise EngineError(str(error)) from error
+        process.wait()
+        if isinstance(error, WaitTimeoutError):
+            raise EngineError(str(error)) from error
+        raise
+    process.returncode = 0  # it outlives us; without a return code Popen would warn that it still runs
+    return found
 
 
 def _spawn(state: Path) -> subprocess.Popen[bytes]:

@@ -45,17 +45,13 @@ def desired(topology: Topology, run: str) -> Desired:
 
 
 def firewalls(topology: Topology, run: str, vpc_range: str, operators: Sequence[str]) -> dict[str, Body]:
-    """The run's Cloud Firewalls by name, the bootstrap one not among them. Raises ``UsageError``.
-
-    A firewall takes five tags at most, so one over more droplets becomes several with the same rules,
-    unless it covers all of the run, which the run's own tag does.
-    """
+    """The run's Cloud Firewalls by name, the bootstrap one not among them. Raises ``UsageError``."""
     groups = {INTERNET: ANYWHERE, OPERATORS: operator_cidrs(topology, operators), VPC: (vpc_range,)}
     made: dict[str, Body] = {}
     for firewall in topology.all_firewalls():
-        for number, tags in enumerate(_covers(topology, run, firewall.droplets), start=1):
-            name = resource_name(run, f"{firewall.name}--{number}" if number > 1 else firewall.name)
-            made[name] = {"name": name, **_rules(topology, run, firewall, groups), "tags": tags}
+        name = resource_name(run, firewall.name)
+        tags = [node_tag(run, droplet) for droplet in firewall.droplets]
+        made[name] = {"name": name, **_rules(topology, run, firewall, groups), "tags": tags}
     return made
 
 
@@ -130,13 +126,6 @@ def _database(topology: Topology, run: str, name: str) -> Body:
         "tags": [run_tag(run)],
         "rules": [{"type": "tag", "value": node_tag(run, node)} for node in database.trusted_sources],
     }
-
-
-def _covers(topology: Topology, run: str, droplets: Sequence[str]) -> list[list[str]]:
-    if set(droplets) == set(topology.droplets):
-        return [[run_tag(run)]]
-    tags = [node_tag(run, droplet) for droplet in droplets]
-    return [tags[start : start + TAGS_PER_FIREWALL] for start in range(0, len(tags), TAGS_PER_FIREWALL)]
 
 
 def _rules(topology: Topology, run: str, firewall: Firewall, groups: Groups) -> Body:
