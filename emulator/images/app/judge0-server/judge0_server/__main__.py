@@ -1,0 +1,87 @@
+"""Start the server: answer at once, connect to PostgreSQL and Valkey as soon as they are there."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+import asyncpg
+import uvloop
+
+from judge0_server import store
+from judge0_server.app import App, Backend
+from judge0_server.connect import DATABASE_ERRORS, Keys, SettingError, open_database, open_queue, tls
+from judge0_server.information import Statistics
+from judge0_server.jobs import Jobs
+from judge0_server.settings import Settings, load
+from judge0_server.submissions import Submissions
+from judge0_server.web import Connection
+
+log = logging.getLogger("judge0")
+
+CONNECTIONS = 8
+RETRY_SECONDS = 0.5
+
+
+async def connect(settings: Settings) -> Backend:
+    """The backend, once PostgreSQL has answered; keeps trying, saying what it waits for."""
+    while True:
+        try:
+            pool = await open_database(os.environ, size=CONNECTIONS)
+            await store.migrate(pool)
+        except (*DATABASE_ERRORS, asyncpg.InternalClientError) as error:
+            log.warning("waiting for PostgreSQL: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            break
+    client = open_queue(os.environ, size=CONNECTIONS)
+    listener = open_queue(os.environ, size=1, read_timeout=None)
+    jobs = Jobs(client, listener, Keys(settings.version))
+    return Backend(Submissions(settings, pool, jobs), Statistics(pool), jobs)
+
+
+async def serve(settings: Settings) -> None:
+    """Answer until SIGTERM or SIGINT; then finish what is under way."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    app, connections = App(settings), set[Connection]()
+    server = await loop.create_server(
+        lambda: Connection(app, connections), "0.0.0.0", settings.port, reuse_port=True, backlog=1024
+    )
+    log.info("listening on port %d", settings.port)
+    work = loop.create_task(_backend(app, settings))
+    await stop.wait()
+    server.close()
+    for connection in list(connections):
+        connection.finish()
+    deadline = loop.time() + 5
+    while connections and loop.time() < deadline:
+        await asyncio.sleep(0.05)
+    work.cancel()
+
+
+async def _backend(app: App, settings: Settings) -> None:
+    app.backend = await connect(settings)
+    log.info("connected")
+    await app.backend.jobs.listen()
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = load()
+        tls(os.environ, "POSTGRES_CA_FILE")
+        tls(os.environ, "REDIS_CA_FILE")
+    except SettingError as error:
+        sys.exit(f"judge0-server: {error}")
+    for _ in range(settings.processes - 1):
+        if os.fork() == 0:
+            break
+    uvloop.install()
+    asyncio.run(serve(settings))
+
+
+if __name__ == "__main__":
+    main()

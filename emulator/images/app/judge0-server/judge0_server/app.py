@@ -1,0 +1,154 @@
+"""Routes: from a request to the function that answers it, with authentication and CORS around."""
+
+import logging
+
+from judge0_server import answers, information, params, render
+from judge0_server.connect import DATABASE_ERRORS, QUEUE_ERRORS
+from judge0_server.information import Statistics
+from judge0_server.jobs import Jobs
+from judge0_server.settings import Settings
+from judge0_server.submissions import Submissions
+from judge0_server.web import Request, Response
+
+log = logging.getLogger("judge0")
+
+
+class Backend:
+    """What answers need PostgreSQL and Valkey for; made once both are there."""
+
+    def __init__(self, submissions: Submissions, statistics: Statistics, jobs: Jobs) -> None:
+        self.submissions, self.statistics, self.jobs = submissions, statistics, jobs
+
+
+class App:
+    """`backend` is None until the databases have answered for the first time; most endpoints need none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.backend: Backend | None = None
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            response = await self._checked(request)
+        except params.Malformed:
+            response = answers.bare(400)
+        except render.InvalidFields as error:
+            response = answers.error(str(error), 400)
+        except (*QUEUE_ERRORS, *DATABASE_ERRORS) as error:
+            log.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+            response = answers.error(f"database or queue unavailable: {type(error).__name__}", 503)
+        except Exception:
+            log.exception("%s %s", request.method, request.path)
+            response = answers.bare(500)
+        if response.status == 200 and "if-none-match" in request.headers:
+            response = _not_modified(request, response)
+        return self._cors(request, response)
+
+    def _cors(self, request: Request, response: Response) -> Response:
+        if "origin" not in request.headers:
+            return response
+        return response._replace(
+            headers=(*response.headers, ("access-control-allow-origin", self._settings.allow_origin))
+        )
+
+    async def _checked(self, request: Request) -> Response:
+        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
+            return _preflight(request)
+        if not self._holds(request, self._settings.authn_header, self._settings.authn_tokens):
+            return answers.empty(401)
+        return await self._route(request)
+
+    @staticmethod
+    def _holds(request: Request, header: str, tokens: frozenset[str]) -> bool:
+        """Whether the request has one of the tokens, in the header or under the header's name in the query."""
+        if not tokens:
+            return True
+        return (request.headers.get(header.lower()) or request.query.get(header, "")) in tokens
+
+    def _authorized(self, request: Request) -> bool:
+        tokens = self._settings.authz_tokens
+        return bool(tokens) and self._holds(request, self._settings.authz_header, tokens)
+
+    async def _route(self, request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        first, _, rest = request.path.strip("/").partition("/")
+        if first == "submissions":
+            return await self._submissions(request, method, rest)
+        if method == "POST" and request.path == "/authenticate":
+            return answers.empty(200)
+        if method == "POST" and request.path == "/authorize":
+            return answers.empty(200 if self._authorized(request) else 403)
+        if method != "GET":
+            return answers.bare(404)
+        if first == "languages" and rest:
+            return information.languages(everything=True) if rest == "all" else information.language(rest)
+        return answers.bare(404) if rest else await self._information(request, first)
+
+    def _ready(self) -> Backend:
+        if self.backend is None:
+            raise ConnectionError("the databases have not answered yet")
+        return self.backend
+
+    async def _submissions(self, request: Request, method: str, token: str) -> Response:
+        if not token and method == "GET" or method == "DELETE":
+            if not self._authorized(request):
+                return answers.empty(403)
+        backend = self._ready().submissions
+        match method, token:
+            case "POST", "":
+                return await backend.create(request)
+            case "GET", "":
+                return await backend.index(request)
+            case "POST", "batch":
+                return await backend.create_batch(request)
+            case "GET", "batch":
+                return await backend.show_batch(request)
+            case "GET", _:
+                return await backend.show(request, token)
+            case "DELETE", _ if token:
+                return await backend.delete(request, token)
+        return answers.bare(404)
+
+    async def _information(self, request: Request, name: str) -> Response:
+        settings = self._settings
+        match name:
+            case "version":
+                return answers.plain(settings.version)
+            case "languages":
+                return information.languages(everything=False)
+            case "statuses":
+                return information.statuses()
+            case "workers":
+                return await information.workers(settings, self._ready().jobs)
+            case "about":
+                return information.about(settings)
+            case "config_info":
+                return information.config_info(settings)
+            case "system_info":
+                return information.system_info()
+            case "statistics":
+                return await self._ready().statistics.show(request)
+            case "isolate":
+                return answers.plain(information.ISOLATE)
+            case "license":
+                return answers.plain(information.LICENSE)
+        return answers.bare(404)
+
+
+def _not_modified(request: Request, response: Response) -> Response:
+    etag = dict(response.headers).get("etag")
+    if etag is None or etag not in request.headers["if-none-match"]:
+        return response
+    return Response(304, b"", response.headers)
+
+
+def _preflight(request: Request) -> Response:
+    return Response(
+        200,
+        b"",
+        (
+            ("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS, HEAD"),
+            ("access-control-allow-headers", request.headers.get("access-control-request-headers", "")),
+            ("access-control-max-age", "7200"),
+        ),
+    )

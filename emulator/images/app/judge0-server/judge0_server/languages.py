@@ -1,0 +1,55 @@
+"""The languages that judge0-worker can run, under the ids and names they have in Judge0 1.13.1.
+
+A client looks languages up by these, so they are kept as they are; what really runs is Debian 12's compiler or
+interpreter (GCC 12.2, Python 3.11, Node.js 18, Bash 5.2), as `compile_cmd` and `run_cmd` say.
+"""
+
+from typing import NamedTuple
+
+
+class Language(NamedTuple):
+    id: int
+    name: str
+    source_file: str
+    compile_cmd: str | None
+    run_cmd: str
+    is_archived: bool = False
+
+
+_C, _CPP = "/usr/bin/gcc %s main.c", "/usr/bin/g++ %s main.cpp"
+
+# In the order of /languages: by name.
+LANGUAGES = (
+    Language(46, "Bash (5.0.0)", "script.sh", None, "/usr/bin/bash script.sh"),
+    Language(48, "C (GCC 7.4.0)", "main.c", _C, "./a.out"),
+    Language(49, "C (GCC 8.3.0)", "main.c", _C, "./a.out"),
+    Language(50, "C (GCC 9.2.0)", "main.c", _C, "./a.out"),
+    Language(52, "C++ (GCC 7.4.0)", "main.cpp", _CPP, "./a.out"),
+    Language(53, "C++ (GCC 8.3.0)", "main.cpp", _CPP, "./a.out"),
+    Language(54, "C++ (GCC 9.2.0)", "main.cpp", _CPP, "./a.out"),
+    Language(44, "Executable", "a.out", None, "/usr/bin/chmod +x a.out && ./a.out"),
+    Language(63, "JavaScript (Node.js 12.14.0)", "script.js", None, "/usr/bin/node script.js"),
+    Language(89, "Multi-file program", "", None, ""),
+    Language(43, "Plain Text", "text.txt", None, "/usr/bin/cat text.txt"),
+    Language(71, "Python (3.8.1)", "script.py", None, "/usr/bin/python3 script.py"),
+)
+
+BY_ID = {language.id: language for language in LANGUAGES}
+MULTI_FILE = 89
+
+STATUSES = {
+    1: "In Queue",
+    2: "Processing",
+    3: "Accepted",
+    4: "Wrong Answer",
+    5: "Time Limit Exceeded",
+    6: "Compilation Error",
+    7: "Runtime Error (SIGSEGV)",
+    8: "Runtime Error (SIGXFSZ)",
+    9: "Runtime Error (SIGFPE)",
+    10: "Runtime Error (SIGABRT)",
+    11: "Runtime Error (NZEC)",
+    12: "Runtime Error (Other)",
+    13: "Internal Error",
+    14: "Exec Format Error",
+}

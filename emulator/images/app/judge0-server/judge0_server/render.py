@@ -1,0 +1,96 @@
+"""From a row to JSON, with Judge0's field names, formats and order."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from judge0_server.languages import BY_ID, STATUSES
+
+FIELDS = (
+    "source_code", "language_id", "stdin", "expected_output", "stdout", "status_id", "created_at", "finished_at",
+    "time", "memory", "stderr", "token", "number_of_runs", "cpu_time_limit", "cpu_extra_time", "wall_time_limit",
+    "memory_limit", "stack_limit", "max_processes_and_or_threads", "enable_per_process_and_thread_time_limit",
+    "enable_per_process_and_thread_memory_limit", "max_file_size", "compile_output", "exit_code", "exit_signal",
+    "message", "wall_time", "compiler_options", "command_line_arguments", "redirect_stderr_to_stdout",
+    "callback_url", "additional_files", "enable_network", "status", "language",
+)  # fmt: skip
+DEFAULT = ("stdout", "time", "memory", "stderr", "token", "compile_output", "message", "status")
+
+_ENCODED = frozenset(("source_code", "stdin", "expected_output", "stdout", "stderr", "compile_output", "message"))
+_TIMES = frozenset(("created_at", "finished_at"))
+_DECIMALS = frozenset(("time", "wall_time", "cpu_time_limit", "cpu_extra_time", "wall_time_limit"))
+
+UNREADABLE = (
+    "some attributes for this submission cannot be converted to UTF-8, use base64_encoded=true query parameter"
+)
+
+
+class InvalidFields(Exception):
+    """`names` are no fields of a submission."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"invalid fields: [{', '.join(names)}]")
+
+
+class Unreadable(Exception):
+    """A text that is not plain ASCII was to be shown without Base64; Judge0 shows none such."""
+
+
+def parse_fields(text: str | None) -> tuple[str, ...]:
+    """The `fields` parameter: names, or * for all. Raises InvalidFields."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if not names:
+        return DEFAULT
+    if names == ["*"]:
+        return FIELDS
+    invalid = [name for name in names if name not in FIELDS]
+    if "*" in names or invalid:
+        raise InvalidFields([name for name in invalid if name != "*"] or ["*"])
+    return tuple(name for name in FIELDS if name in names)
+
+
+def encode64(raw: bytes) -> str:
+    """Base64 as Ruby's encode64 writes it: a newline after every 60 characters and at the end."""
+    lines = (base64.b64encode(raw[i : i + 45]).decode() for i in range(0, len(raw), 45))
+    return "".join(line + "\n" for line in lines)
+
+
+def decimal(value: float) -> str:
+    """Three decimals at most, one at least: "0.01", "5.0"."""
+    text = f"{Decimal(repr(value)):.3f}".rstrip("0")
+    return text + "0" if text.endswith(".") else text
+
+
+def instant(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _value(row: Mapping[str, object], name: str, *, encoded: bool) -> object:
+    if name == "status":
+        status = row["status_id"]
+        return {"id": status, "description": STATUSES[status]}
+    if name == "language":
+        language = BY_ID[row["language_id"]]
+        return {"id": language.id, "name": language.name}
+    value = row[name]
+    if value is None:
+        return None
+    if name in _ENCODED:
+        if encoded:
+            return encode64(value)
+        if not value.isascii():
+            raise Unreadable
+        return value.decode("ascii")
+    if name == "additional_files":
+        return encode64(value)
+    if name in _DECIMALS:
+        return decimal(value)
+    if name in _TIMES:
+        return instant(value)
+    return str(value) if name == "token" else value
+
+
+def submission(row: Mapping[str, object], fields: Sequence[str], *, encoded: bool) -> dict[str, object]:
+    """The fields of a submission as JSON shows them. Raises Unreadable."""
+    return {name: _value(row, name, encoded=encoded) for name in fields}

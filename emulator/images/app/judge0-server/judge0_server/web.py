@@ -1,0 +1,161 @@
+"""HTTP/1.1 on httptools: one object per connection, requests answered in order, keep-alive and pipelining."""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, cast
+from urllib.parse import parse_qsl
+
+import httptools
+
+MAX_BODY = 32 * 1024 * 1024
+MAX_WAITING = 64
+
+_REASONS = {
+    200: "OK", 201: "Created", 304: "Not Modified", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
+    404: "Not Found", 413: "Payload Too Large", 422: "Unprocessable Entity", 500: "Internal Server Error",
+    503: "Service Unavailable",
+}  # fmt: skip
+
+
+class Request(NamedTuple):
+    """`headers` has lower-case names; `query` keeps a name's last value, as Rails does."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+
+
+class Response(NamedTuple):
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def encode(response: Response, *, head: bool, close: bool) -> bytes:
+    """The response's bytes; `head` leaves the body out but states its length."""
+    lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    if response.status != 304:
+        lines.append(f"content-length: {len(response.body)}")
+    if close:
+        lines.append("connection: close")
+    text = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return text if head or response.status == 304 else text + response.body
+
+
+class Connection(asyncio.Protocol):
+    """Parses requests, hands them to `handler` one at a time and writes the answers in order."""
+
+    def __init__(self, handler: Handler, connections: set["Connection"]) -> None:
+        self._handler, self._connections = handler, connections
+        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._parser = httptools.HttpRequestParser(self)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        self._closing = True
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade, UnicodeDecodeError, ValueError):
+            self._refuse(400)
+
+    def on_message_begin(self) -> None:
+        self._url, self._headers, self._body, self._size = b"", {}, [], 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._size > MAX_BODY:
+            self._refuse(413)
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._closing:
+            return
+        path, _, query = self._url.decode("latin-1").partition("?")
+        request = Request(
+            self._parser.get_method().decode(),
+            path,
+            dict(parse_qsl(query, keep_blank_values=True)) if query else {},
+            self._headers,
+            b"".join(self._body),
+        )
+        self._waiting.append((request, self._parser.should_keep_alive()))
+        if len(self._waiting) >= MAX_WAITING:
+            self._transport.pause_reading()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._answer())
+
+    async def _answer(self) -> None:
+        while self._waiting and not self._closing:
+            request, keep_alive = self._waiting.popleft()
+            response = await self._handler(request)
+            if self._transport.is_closing():
+                break
+            self._transport.write(encode(response, head=request.method == "HEAD", close=not keep_alive))
+            if not keep_alive:
+                self._transport.close()
+                break
+            self._transport.resume_reading()
+        self._task = None
+
+    def _refuse(self, status: int) -> None:
+        if not self._closing:
+            self._closing = True
+            self._transport.write(encode(Response(status), head=False, close=True))
+            self._transport.close()
+
+    def finish(self) -> None:
+        """Close after the answer under way, or at once where there is none."""
+        if self._task is None:
+            self._transport.close()
+        else:
+            self._task.add_done_callback(lambda _: self._transport.close())
+
+
+_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.I)
+_NAME = re.compile(rb'\bname="([^"]*)"', re.I)
+
+
+def form(body: bytes) -> dict[str, str]:
+    """A urlencoded form's fields."""
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def multipart(body: bytes, content_type: str) -> dict[str, str]:
+    """A multipart form's fields; raises ValueError where there is no boundary."""
+    found = _BOUNDARY.search(content_type)
+    if not found:
+        raise ValueError("multipart body without a boundary")
+    fields = {}
+    for part in body.split(b"--" + found[1].encode("latin-1"))[1:]:
+        head, separator, value = part.partition(b"\r\n\r\n")
+        name = _NAME.search(head)
+        if separator and name:
+            fields[name[1].decode("utf-8", "replace")] = value.removesuffix(b"\r\n").decode("utf-8", "replace")
+    return fields

@@ -1,0 +1,474 @@
+// box: runs one command of an untrusted program inside namespaces and limits, and says what it cost.
+//
+//   box setup ROOT
+//       build the read-only tree that every run sees: /usr, a minimal /etc and /dev, empty /box, /tmp, /proc
+//   box run OPTIONS -- COMMAND ARGS...
+//       --root ROOT --dir DIR (becomes /box) --uid N --stdin F --stdout F --stderr F (or "-": to stdout)
+//       --cpu S --wall S --memory KB --stack KB --processes N --file KB --tmp KB
+//       --memory-cgroup DIR --cpu-cgroup DIR (v1) or --cgroup2 DIR: a fresh group is made inside, --name N
+//       --address-space: the memory limit holds for each process instead; --cpu-each: likewise the time limit
+//       --network: keep the container's network
+//   Writes "key:value" lines to file descriptor 3: time, time-wall, max-rss, cg-mem, exitcode | exitsig,
+//   status (RE, SG, TO, XX) and message. Exits 0 unless the sandbox itself failed (then status is XX).
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { META = 3, STACK_BYTES = 64 * 1024 };
+
+static struct {
+    const char *root, *dir, *in, *out, *err, *memory_cgroup, *cpu_cgroup, *cgroup2, *name;
+    double cpu, wall;
+    long memory, stack, processes, file, tmp, uid;
+    int address_space, cpu_each, network;
+    char **command;
+} o = {.in = "/dev/null", .out = "/dev/null", .err = "/dev/null", .cpu = 5, .wall = 10, .memory = 128000,
+       .stack = 64000, .processes = 60, .file = 1024, .tmp = 65536, .uid = 100000, .name = "box"};
+
+static int error_pipe = -1;  // in the sandbox: where a failure to set it up is reported
+
+static void die(const char *format, ...) {
+    char text[512];
+    int saved = errno;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof text - 80, format, args);
+    va_end(args);
+    n += snprintf(text + n, 79, ": %s", strerror(saved));
+    if (error_pipe >= 0) {
+        if (write(error_pipe, text, n) < 0) _exit(2);
+        _exit(1);
+    }
+    if (dprintf(META, "status:XX\nmessage:%s\n", text) < 0) dprintf(2, "box: %s\n", text);
+    _exit(1);
+}
+
+static char *path(const char *format, ...) {
+    char *text;
+    va_list args;
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0) abort();
+    va_end(args);
+    return text;
+}
+
+static int put(const char *file, const char *format, ...) {
+    char text[128];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    int fd = open(file, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    int ok = write(fd, text, n) == n;
+    close(fd);
+    return ok ? 0 : -1;
+}
+
+static int get(const char *file, char *text, size_t size) {
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return -1;
+    ssize_t n = read(fd, text, size - 1);
+    close(fd);
+    if (n < 0) return -1;
+    text[n] = 0;
+    return 0;
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+// ---- setup ----------------------------------------------------------------------------------------------
+
+static void bind(const char *from, const char *to, unsigned long flags) {
+    if (mount(from, to, NULL, MS_BIND | MS_REC, NULL)) die("bind %s on %s", from, to);
+    if (mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | flags, NULL)) die("remount %s", to);
+}
+
+static void write_file(const char *file, const char *text) {
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0) die("write %s", file);
+    close(fd);
+}
+
+static void copy_file(const char *from, const char *to) {
+    char buffer[65536];
+    int in = open(from, O_RDONLY | O_CLOEXEC), out;
+    if (in < 0) return;
+    if ((out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) < 0) die("write %s", to);
+    for (ssize_t n; (n = read(in, buffer, sizeof buffer)) > 0;)
+        if (write(out, buffer, n) != n) die("write %s", to);
+    close(in);
+    close(out);
+}
+
+static int setup(const char *root) {
+    static const char *dirs[] = {"usr", "etc", "dev", "proc", "tmp", "box"};
+    static const char *links[] = {"bin", "lib", "lib64", "sbin"};
+    static const char *nodes[] = {"null", "zero", "full", "random", "urandom"};
+    if (mount("tmpfs", root, "tmpfs", MS_NOSUID, "mode=755,size=1m")) die("mount %s", root);
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++)
+        if (mkdir(path("%s/%s", root, dirs[i]), 0755)) die("mkdir %s/%s", root, dirs[i]);
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        if (symlink(path("usr/%s", links[i]), path("%s/%s", root, links[i]))) die("symlink %s", links[i]);
+    bind("/usr", path("%s/usr", root), MS_RDONLY | MS_NODEV);
+    write_file(path("%s/etc/passwd", root), "root:x:0:0:root:/:/bin/sh\nbox:x:60000:60000::/tmp:/bin/bash\n");
+    write_file(path("%s/etc/group", root), "root:x:0:\nbox:x:60000:\n");
+    copy_file("/etc/ld.so.cache", path("%s/etc/ld.so.cache", root));
+    if (!access("/etc/alternatives", F_OK)) {
+        char *target = path("%s/etc/alternatives", root);
+        if (mkdir(target, 0755)) die("mkdir %s", target);
+        bind("/etc/alternatives", target, MS_RDONLY | MS_NODEV);
+    }
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+        char *target = path("%s/dev/%s", root, nodes[i]);
+        write_file(target, "");
+        bind(path("/dev/%s", nodes[i]), target, MS_NOEXEC);
+    }
+    if (symlink("/proc/self/fd", path("%s/dev/fd", root)) || symlink("fd/0", path("%s/dev/stdin", root)) ||
+        symlink("fd/1", path("%s/dev/stdout", root)) || symlink("fd/2", path("%s/dev/stderr", root)))
+        die("symlink in %s/dev", root);
+    if (mount(NULL, root, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID, "mode=755,size=1m")) die("remount %s", root);
+    return 0;
+}
+
+// ---- inside ---------------------------------------------------------------------------------------------
+
+static void limit(int what, rlim_t value, const char *name) {
+    struct rlimit l = {value, value};
+    if (!setrlimit(what, &l)) return;
+    // Without CAP_SYS_RESOURCE a hard limit cannot be raised: what is there is then the stricter one.
+    if (getrlimit(what, &l) || (l.rlim_max != RLIM_INFINITY && l.rlim_max > value)) die("limit %s", name);
+    l.rlim_cur = l.rlim_max;
+    if (setrlimit(what, &l)) die("limit %s", name);
+}
+
+static void set_limits(void) {
+    limit(RLIMIT_CORE, 0, "core");
+    limit(RLIMIT_NOFILE, 64, "nofile");
+    limit(RLIMIT_STACK, o.stack ? (rlim_t)o.stack * 1024 : RLIM_INFINITY, "stack");
+    limit(RLIMIT_FSIZE, (rlim_t)o.file * 1024, "fsize");
+    limit(RLIMIT_MEMLOCK, 65536, "memlock");
+    limit(RLIMIT_MSGQUEUE, 0, "msgqueue");
+    limit(RLIMIT_NPROC, o.processes, "nproc");
+    if (o.address_space) limit(RLIMIT_AS, (rlim_t)o.memory * 1024, "as");
+    else if (!o.memory_cgroup && !o.cgroup2) limit(RLIMIT_DATA, (rlim_t)o.memory * 1024, "data");
+    if (o.cpu_each || (!o.cpu_cgroup && !o.cgroup2)) limit(RLIMIT_CPU, (rlim_t)o.cpu + 1, "cpu");
+}
+
+// What no program under test needs and what has let programs out of sandboxes before.
+static void filter_syscalls(void) {
+#if defined(__x86_64__)
+    const unsigned arch = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+    const unsigned arch = AUDIT_ARCH_AARCH64;
+#else
+#error "this architecture has no system call filter"
+#endif
+#define DENY(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+#if defined(__x86_64__)
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1),  // the x32 numbers
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+#endif
+        DENY(SYS_unshare), DENY(SYS_setns), DENY(SYS_mount), DENY(SYS_umount2), DENY(SYS_pivot_root),
+        DENY(SYS_ptrace), DENY(SYS_process_vm_readv), DENY(SYS_process_vm_writev), DENY(SYS_bpf),
+        DENY(SYS_perf_event_open), DENY(SYS_userfaultfd), DENY(SYS_keyctl), DENY(SYS_add_key),
+        DENY(SYS_request_key), DENY(SYS_kexec_load), DENY(SYS_init_module), DENY(SYS_finit_module),
+        DENY(SYS_open_by_handle_at), DENY(SYS_io_uring_setup), DENY(SYS_fsopen), DENY(SYS_open_tree),
+        DENY(SYS_move_mount), DENY(SYS_mount_setattr),
+        // Its flags are behind a pointer; a C library told that there is no clone3 takes clone.
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) die("seccomp");
+}
+
+static void set_files(void) {
+    int in = open(o.in, O_RDONLY), out = open(o.out, O_WRONLY | O_CREAT | O_TRUNC, 0600), err;
+    if (in < 0) die("open %s", o.in);
+    if (out < 0) die("open %s", o.out);
+    err = strcmp(o.err, "-") ? open(o.err, O_WRONLY | O_CREAT | O_TRUNC, 0600) : out;
+    if (err < 0) die("open %s", o.err);
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) die("dup2");
+}
+
+static void set_tree(void) {
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("make / private");
+    if (mount("proc", path("%s/proc", o.root), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2"))
+        die("mount proc");
+    char *options = path("mode=1777,nr_inodes=8192,size=%ldk", o.tmp);
+    if (mount("tmpfs", path("%s/tmp", o.root), "tmpfs", MS_NOSUID | MS_NODEV, options)) die("mount /tmp");
+    if (mount(o.dir, path("%s/box", o.root), NULL, MS_BIND, NULL)) die("bind %s", o.dir);
+    if (chdir(o.root)) die("enter %s", o.root);
+    // Docker's seccomp profile knows no pivot_root. Moved over the old root and entered, the tree covers it;
+    // without capabilities and mount(2) the program cannot lift it.
+    if (!syscall(SYS_pivot_root, ".", ".")) {
+        if (umount2(".", MNT_DETACH)) die("leave the old root");
+    } else if (mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".")) {
+        die("move %s to /", o.root);
+    }
+    if (chdir("/box")) die("enter /box");
+}
+
+static void drop_privileges(void) {
+    if (setgroups(0, NULL) || setresgid(o.uid, o.uid, o.uid) || setresuid(o.uid, o.uid, o.uid)) die("setuid");
+}
+
+static void exec_command(void) {
+    static char *environment[] = {"HOME=/tmp", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                  "LANG=C.UTF-8", "LC_ALL=C.UTF-8", NULL};
+    set_limits();
+    drop_privileges();
+    filter_syscalls();
+    signal(SIGPIPE, SIG_DFL);
+    syscall(SYS_close_range, 4, ~0U, 0);
+    execve(o.command[0], o.command, environment);
+    die("execve(\"%s\")", o.command[0]);
+}
+
+struct inside {
+    int go, result, error;
+};
+
+// PID 1 of the box: reaps whatever the program leaves behind, and ends (and all with it) when the program does.
+static int inside(void *argument) {
+    struct inside *pipes = argument;
+    char c;
+    int status;
+    error_pipe = pipes->error;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (read(pipes->go, &c, 1) != 1) _exit(1);
+    set_files();
+    set_tree();
+    if (sethostname("box", 3)) die("sethostname");
+    int result = pipes->result;
+    pid_t child = fork();
+    if (child < 0) die("fork");
+    if (!child) exec_command();
+    close(pipes->error);
+    for (;;) {
+        pid_t pid = wait(&status);
+        if (pid < 0 && errno != EINTR) _exit(1);
+        if (pid == child) break;
+    }
+    if (write(result, &status, sizeof status) != sizeof status) _exit(1);
+    _exit(0);
+}
+
+// ---- outside --------------------------------------------------------------------------------------------
+
+static char *memory_group, *cpu_group;
+
+static char *make_group(const char *base) {
+    char *group = path("%s/%s", base, o.name);
+    if (mkdir(group, 0755) && errno != EEXIST) die("make control group %s", group);
+    return group;
+}
+
+static void join(const char *group, pid_t pid) {
+    if (put(path("%s/cgroup.procs", group), "%d", (int)pid)) die("enter control group %s", group);
+}
+
+static void make_groups(pid_t pid) {
+    if (o.cgroup2) {
+        memory_group = cpu_group = make_group(o.cgroup2);
+        if (!o.address_space && put(path("%s/memory.max", memory_group), "%ld", o.memory * 1024)) die("memory.max");
+        put(path("%s/memory.swap.max", memory_group), "0");  // absent where swap accounting is off
+        put(path("%s/memory.oom.group", memory_group), "0");
+        join(memory_group, pid);
+        return;
+    }
+    if (o.memory_cgroup) {
+        memory_group = make_group(o.memory_cgroup);
+        if (!o.address_space) {
+            if (put(path("%s/memory.limit_in_bytes", memory_group), "%ld", o.memory * 1024)) die("memory limit");
+            put(path("%s/memory.memsw.limit_in_bytes", memory_group), "%ld", o.memory * 1024);
+        }
+        join(memory_group, pid);
+    }
+    if (o.cpu_cgroup) join(cpu_group = make_group(o.cpu_cgroup), pid);
+}
+
+static void remove_group(const char *group) {
+    for (int i = 0; group && i < 200 && rmdir(group) && errno == EBUSY; i++) {
+        struct timespec t = {0, 1000000};
+        nanosleep(&t, NULL);  // the kernel is still taking the last process apart
+    }
+}
+
+static double group_cpu(void) {
+    char text[256];
+    if (!cpu_group) return -1;
+    if (o.cgroup2) {
+        if (get(path("%s/cpu.stat", cpu_group), text, sizeof text)) return -1;
+        char *usage = strstr(text, "usage_usec ");
+        return usage ? atof(usage + 11) / 1e6 : -1;
+    }
+    if (get(path("%s/cpuacct.usage", cpu_group), text, sizeof text)) return -1;
+    return atof(text) / 1e9;
+}
+
+static long group_memory(void) {
+    char text[64];
+    if (!memory_group) return -1;
+    const char *file = o.cgroup2 ? "memory.peak" : "memory.max_usage_in_bytes";
+    return get(path("%s/%s", memory_group, file), text, sizeof text) ? -1 : atol(text) / 1024;
+}
+
+// Waits for the box's end; kills it when its time is over. Returns why it was killed, or NULL.
+static const char *watch(pid_t pid, double start, int *status, struct rusage *usage) {
+    const char *killed = NULL;
+    int fd = syscall(SYS_pidfd_open, pid, 0), cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (fd < 0) die("pidfd_open");
+    struct pollfd p = {fd, POLLIN, 0};
+    for (;;) {
+        double spent = group_cpu(), wall = now() - start, next = o.wall - wall;
+        if (spent >= 0 && (o.cpu - spent) / cores < next) next = (o.cpu - spent) / cores;
+        int ready = poll(&p, 1, next < 0.01 ? 10 : (int)(next * 1000) + 1);
+        if (ready > 0) break;
+        spent = group_cpu();
+        if (now() - start > o.wall) killed = "Time limit exceeded (wall clock)";
+        else if (spent >= 0 && spent > o.cpu && !o.cpu_each) killed = "Time limit exceeded";
+        if (killed) {
+            kill(pid, SIGKILL);
+            break;
+        }
+    }
+    while (wait4(pid, status, 0, usage) < 0)
+        if (errno != EINTR) die("wait4");
+    return killed;
+}
+
+static double seconds(struct timeval t) { return t.tv_sec + t.tv_usec / 1e6; }
+
+static void report(const char *killed, int have_status, int status, double wall, double base, struct rusage *u) {
+    double grouped = group_cpu(), used = seconds(u->ru_utime) + seconds(u->ru_stime);
+    double spent = (grouped >= 0 ? grouped : used) - base;
+    long memory = group_memory();
+    if (spent < 0) spent = 0;
+    dprintf(META, "time:%.3f\ntime-wall:%.3f\nmax-rss:%ld\n", spent, wall, u->ru_maxrss);
+    if (memory >= 0) dprintf(META, "cg-mem:%ld\n", memory);
+    int overtime = have_status && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
+    if (!killed && (spent > o.cpu || overtime)) killed = "Time limit exceeded";
+    if (killed) {
+        dprintf(META, "status:TO\nmessage:%s\n", killed);
+    } else if (!have_status) {
+        dprintf(META, "exitsig:9\nstatus:SG\nmessage:Caught fatal signal 9\n");
+    } else if (WIFSIGNALED(status)) {
+        dprintf(META, "exitsig:%d\nstatus:SG\nmessage:Caught fatal signal %d\n", WTERMSIG(status), WTERMSIG(status));
+    } else {
+        dprintf(META, "exitcode:%d\n", WEXITSTATUS(status));
+        if (WEXITSTATUS(status))
+            dprintf(META, "status:RE\nmessage:Exited with error status %d\n", WEXITSTATUS(status));
+    }
+}
+
+static int run(void) {
+    static char stack[STACK_BYTES] __attribute__((aligned(16)));
+    int go[2], result[2], error[2], status = 0, program = 0;
+    struct rusage usage;
+    char text[512];
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (pipe2(go, O_CLOEXEC) || pipe2(result, O_CLOEXEC) || pipe2(error, O_CLOEXEC)) die("pipe");
+    struct inside pipes = {go[0], result[1], error[1]};
+    int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (o.network ? 0 : CLONE_NEWNET);
+    pid_t pid = clone(inside, stack + STACK_BYTES, flags | SIGCHLD, &pipes);
+    if (pid < 0) die("clone");
+    close(result[1]);
+    close(error[1]);
+    make_groups(pid);
+    double base = 0, start = now();
+    if (write(go[1], "x", 1) != 1) die("start");
+    const char *killed = watch(pid, start, &status, &usage);
+    double wall = now() - start;
+    ssize_t failed = read(error[0], text, sizeof text - 1);
+    int have_status = read(result[0], &program, sizeof program) == sizeof program;
+    if (failed > 0) dprintf(META, "status:XX\nmessage:%.*s\n", (int)failed, text);
+    else report(killed, have_status, program, wall, base, &usage);
+    remove_group(memory_group);
+    if (cpu_group != memory_group) remove_group(cpu_group);
+    return failed > 0;
+}
+
+static void parse(int argc, char **argv) {
+    enum { ROOT = 1, DIR_, UID, IN, OUT, ERR, CPU, WALL, MEM, STK, PROCS, FSIZE, TMP, MCG, CCG, CG2, NAME, AS, EACH, NET };
+    static const struct option options[] = {
+        {"root", 1, 0, ROOT}, {"dir", 1, 0, DIR_}, {"uid", 1, 0, UID}, {"stdin", 1, 0, IN}, {"stdout", 1, 0, OUT},
+        {"stderr", 1, 0, ERR}, {"cpu", 1, 0, CPU}, {"wall", 1, 0, WALL}, {"memory", 1, 0, MEM}, {"stack", 1, 0, STK},
+        {"processes", 1, 0, PROCS}, {"file", 1, 0, FSIZE}, {"tmp", 1, 0, TMP}, {"memory-cgroup", 1, 0, MCG},
+        {"cpu-cgroup", 1, 0, CCG}, {"cgroup2", 1, 0, CG2}, {"name", 1, 0, NAME}, {"address-space", 0, 0, AS},
+        {"cpu-each", 0, 0, EACH}, {"network", 0, 0, NET}, {0, 0, 0, 0}};
+    for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) switch (c) {
+        case ROOT: o.root = optarg; break;
+        case DIR_: o.dir = optarg; break;
+        case UID: o.uid = atol(optarg); break;
+        case IN: o.in = optarg; break;
+        case OUT: o.out = optarg; break;
+        case ERR: o.err = optarg; break;
+        case CPU: o.cpu = atof(optarg); break;
+        case WALL: o.wall = atof(optarg); break;
+        case MEM: o.memory = atol(optarg); break;
+        case STK: o.stack = atol(optarg); break;
+        case PROCS: o.processes = atol(optarg); break;
+        case FSIZE: o.file = atol(optarg); break;
+        case TMP: o.tmp = atol(optarg); break;
+        case MCG: o.memory_cgroup = optarg; break;
+        case CCG: o.cpu_cgroup = optarg; break;
+        case CG2: o.cgroup2 = optarg; break;
+        case NAME: o.name = optarg; break;
+        case AS: o.address_space = 1; break;
+        case EACH: o.cpu_each = 1; break;
+        case NET: o.network = 1; break;
+        default: errno = EINVAL; die("box run: unknown option");
+    }
+    o.command = argv + optind;
+    errno = EINVAL;
+    if (!o.root || !o.dir || !*o.command) die("box run needs --root, --dir and a command");
+    if (o.uid < 1000) die("box run needs an unprivileged --uid");
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3 && !strcmp(argv[1], "setup")) return setup(argv[2]);
+    if (argc > 2 && !strcmp(argv[1], "run")) {
+        parse(argc - 1, argv + 1);
+        return run();
+    }
+    dprintf(2, "usage: box setup ROOT | box run OPTIONS -- COMMAND ARGS...\n");
+    return 2;
+}

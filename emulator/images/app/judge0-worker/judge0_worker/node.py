@@ -1,0 +1,134 @@
+"""The worker process: slots that take, run and finish submissions, and the heartbeat that says it lives."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+import redis.asyncio
+
+from judge0_worker import callback, store
+from judge0_worker.connect import DATABASE_ERRORS, QUEUE_ERRORS, Keys
+from judge0_worker.execute import execute
+from judge0_worker.sandbox import Slot
+from judge0_worker.settings import Settings
+from judge0_worker.verdict import INTERNAL_ERROR, Result
+
+log = logging.getLogger("judge0.worker")
+
+TAKE_SECONDS = 5
+RETRY_SECONDS = 0.2
+
+T = TypeVar("T")
+
+
+class Node:
+    """One worker process with `settings.count` slots."""
+
+    def __init__(self, settings: Settings, pool: asyncpg.Pool, queue: redis.asyncio.Redis) -> None:
+        self.settings, self.pool, self.queue = settings, pool, queue
+        self.keys = Keys(settings.version)
+        self.running: set[str] = set()
+        self._callbacks: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
+
+    async def slot(self, slot: Slot) -> None:
+        """Take submissions one after the other until told to stop."""
+        while not self._stopping.is_set():
+            token = await self._take()
+            if token is None:
+                continue
+            self.running.add(token)
+            try:
+                await self._work(token, slot)
+            finally:
+                self.running.discard(token)
+
+    async def _take(self) -> str | None:
+        try:
+            taken = await self.queue.blmove(
+                self.keys.queue, self.keys.taken(self.settings.name), TAKE_SECONDS, "LEFT", "RIGHT"
+            )
+        except QUEUE_ERRORS as error:
+            log.warning("queue: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(RETRY_SECONDS)
+            return None
+        return taken.decode() if taken else None
+
+    async def _work(self, token: str, slot: Slot) -> None:
+        name = self.settings.name
+        row = await self._insist("claim", lambda: store.claim(self.pool, token, name), DATABASE_ERRORS)
+        if row is None:
+            await self._let_go(token, news=False)
+            return
+        try:
+            result = await execute(row, slot, self.settings)
+        except Exception as error:
+            # A slot must outlive whatever one submission does to it; the submission says what happened.
+            log.exception("running %s", token)
+            result = Result(INTERNAL_ERROR, message=f"{type(error).__name__}: {error}".encode())
+        written = await self._insist(
+            "finish", lambda: store.finish(self.pool, token, name, row["attempt"], result), DATABASE_ERRORS
+        )
+        await self._let_go(token, news=written, failed=result.status_id == INTERNAL_ERROR)
+        if written and row["callback_url"]:
+            self._call_back(row["callback_url"], token, result)
+
+    def _call_back(self, url: str, token: str, result: Result) -> None:
+        tries, timeout = self.settings.callbacks_max_tries, self.settings.callbacks_timeout
+        task = asyncio.create_task(callback.call(url, token, result, tries=tries, timeout=timeout))
+        self._callbacks.add(task)
+        task.add_done_callback(self._callbacks.discard)
+
+    async def _let_go(self, token: str, *, news: bool, failed: bool = False) -> None:
+        pipe = self.queue.pipeline(transaction=False)
+        if news:
+            pipe.publish(self.keys.finished, token)
+        if failed:
+            pipe.incr(self.keys.failed)
+        pipe.lrem(self.keys.taken(self.settings.name), 1, token)
+        try:
+            await pipe.execute()
+        except QUEUE_ERRORS as error:
+            # The sweep clears this worker's list of what it does not run.
+            log.warning("queue: %s: %s", type(error).__name__, error)
+
+    async def _insist(
+        self, what: str, action: Callable[[], Awaitable[T]], errors: tuple[type[BaseException], ...]
+    ) -> T:
+        """Until it works: a database that restarts must cost no submission."""
+        while True:
+            try:
+                return await action()
+            except errors as error:
+                log.warning("%s: %s: %s", what, type(error).__name__, error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def heartbeat(self) -> None:
+        """Say every second that this worker is there and how many slots it has."""
+        lifetime = max(1000, int(self.settings.lease * 1000))
+        while not self._stopping.is_set():
+            pipe = self.queue.pipeline(transaction=False)
+            pipe.set(self.keys.worker(self.settings.name), self.settings.count, px=lifetime)
+            pipe.sadd(self.keys.workers, self.settings.name)
+            try:
+                await pipe.execute()
+            except QUEUE_ERRORS as error:
+                log.warning("heartbeat: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(min(1.0, self.settings.lease / 4))
+
+    def stop(self) -> None:
+        """Take nothing more; what runs is finished."""
+        self._stopping.set()
+
+    async def leave(self) -> None:
+        """After the last run: nothing is held, so nobody need wait for the heartbeat to end."""
+        name = self.settings.name
+        await asyncio.gather(*self._callbacks)
+        pipe = self.queue.pipeline(transaction=False)
+        pipe.delete(self.keys.worker(name)).srem(self.keys.workers, name)
+        try:
+            await pipe.execute()
+        except QUEUE_ERRORS as error:
+            log.warning("leaving: %s", error)

@@ -1,0 +1,47 @@
+"""The runner's configuration, from the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+FILES = Path(os.environ.get("FILES_DIR", "/run/app"))
+
+
+class SettingError(Exception):
+    """An environment variable that cannot be used; says which and why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`mongo_ca` is the CA's file, None for a connection as the URL says; times in seconds."""
+
+    judge0_url: str
+    judge0_token: str
+    mongo_url: str
+    mongo_ca: Path | None
+    run_timeout: float
+    port: int
+
+
+def load(env: Mapping[str, str] = os.environ) -> Settings:
+    """Raises SettingError."""
+    judge0 = env.get("JUDGE0_URL", "").strip().rstrip("/")
+    if urlsplit(judge0).scheme not in ("http", "https"):
+        raise SettingError(f"JUDGE0_URL={judge0!r} must be an http address, such as http://judge0-lb:2358")
+    mongo = env.get("MONGO_URL", "").strip()
+    if urlsplit(mongo).scheme not in ("mongodb", "mongodb+srv"):
+        raise SettingError("MONGO_URL must begin with mongodb:// or mongodb+srv://")
+    ca = env.get("MONGO_CA_FILE", "").strip()
+    path = None if not ca else Path(ca) if Path(ca).is_absolute() else FILES / ca
+    if path and not path.is_file():
+        raise SettingError(f"MONGO_CA_FILE: there is no file {path}")
+    return Settings(
+        judge0_url=judge0,
+        judge0_token=env.get("JUDGE0_TOKEN", ""),
+        mongo_url=mongo,
+        mongo_ca=path,
+        run_timeout=float(env.get("RUN_TIMEOUT") or 60),
+        port=int(env.get("PORT") or 4000),
+    )
