@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any
 
-from harness import reaper, report
+from harness import report
 from harness.deploy import collect_logs
 from harness.errors import WavetankError
 from harness.progress import Progress
 from harness.settings import Settings
-from harness.up import Consent, Standing, down, up
+from harness.up import Consent, Keep, Standing, down, up
 from harness.verify.runner import run_checks
-
-Keep = Literal["on-failure", "always", "never"]
 
 
 def run(
@@ -24,17 +22,17 @@ def run(
     Raises ``WavetankError`` where it could not be stood up; the report is written then, too.
     """
     started = time.monotonic()
-    standing = up(settings, consent, progress, keep=keep != "never")
+    standing = up(settings, consent, progress, keep=keep)
     choice, target = standing.prepared.choice, standing.prepared.target
-    with reaper.guard(target, choice.run_dir, keep=keep == "always"):
-        with progress.step("verify"):
-            code = run_checks(choice)
-        if code != 0:
-            _keep_logs(standing, progress)
-        if keep == "never" or (keep == "on-failure" and code == 0):
-            down(target, choice.run_dir, progress)
-        else:
-            progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+    with progress.step("verify"):
+        code = run_checks(choice)
+    if code != 0:
+        _keep_logs(standing, progress)
+    if keep == "never" or (keep == "on-failure" and code == 0):
+        down(target, choice.run_dir, progress)
+    else:
+        progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+    standing.guard.release()
     timings = {**progress.timings, "total": round(time.monotonic() - started, 3)}
     written = report.update(
         choice.run_dir, target=target, topology=standing.prepared.topology.name, timings=timings

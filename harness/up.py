@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from harness import emulation, provision, reaper, report
-from harness.deploy import collect_logs, deploy
+from harness import background, emulation, provision, reaper, report
+from harness.deploy import collect_logs, deploy, prepare_images
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
 from harness.progress import Progress
@@ -27,6 +28,7 @@ from harness.wait import NotYet, wait_for
 FIRST_SUBMISSION_DEADLINE = 60.0
 
 Consent = Callable[[Price], None]
+Keep = Literal["on-failure", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Standing:
-    """A deployment that answers. ``changed`` are the ``service@node`` that were deployed anew."""
+    """A deployment that answers. ``changed`` are the ``service@node`` that were deployed anew.
+
+    ``guard`` still holds the reaper over it: release it once the run is to outlive this process.
+    """
 
     prepared: Prepared
     deployment: Deployment
     access: Access
     changed: tuple[str, ...]
+    guard: reaper.Guard
 
 
 def prepare(settings: Settings, progress: Progress) -> Prepared:
@@ -61,11 +67,12 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     return Prepared(choice, target, topology, plan, choice.run in existing)
 
 
-def up(settings: Settings, consent: Consent, progress: Progress, *, keep: bool = False) -> Standing:
+def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep = "never") -> Standing:
     """Stand a deployment up, or bring an existing one up to date. Raises ``WavetankError``.
 
     ``consent`` is asked before anything that costs is made, and raises to refuse. On failure, what this
-    call began is taken down again unless ``keep``; a run that stood before it is left as it is.
+    call began is taken down again unless ``keep`` says otherwise; a run that stood before is left as it is.
+    ``on-failure`` keeps it when a step failed, but not when somebody interrupted or killed us.
     """
     with progress.step("prepare"):
         prepared = prepare(settings, progress)
@@ -74,7 +81,8 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: bool =
         consent(provision.price(target, topology))
     run_dir.create()
     remember(prepared.choice)
-    with guarded(prepared, progress, keep=keep):
+    with guarded(prepared, progress, keep=keep) as guard:
+        images = background.start(lambda: prepare_images(topology, run_dir.state_dir, progress=progress))
         with progress.step("provision"):
             deployment = provision.provision(
                 target, topology, run_dir.run, public_key=run_dir.public_key(), progress=progress, keep=True
@@ -82,6 +90,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: bool =
         with progress.step("access"):
             access = open_access(run_dir, target, topology, deployment)
         with progress.step("deploy"):
+            images.finish()
             deployed = deploy(target, topology, deployment, access, progress=progress)
         with progress.step("lock_down"):
             provision.lock_down(target, run_dir.run)
@@ -95,7 +104,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: bool =
         timings=progress.timings,
         fresh=True,
     )
-    return Standing(prepared, deployment, access, deployed.changed)
+    return Standing(prepared, deployment, access, deployed.changed, guard)
 
 
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
@@ -136,18 +145,24 @@ def first_submission(target: Target, topology: Topology, deployment: Deployment)
 
 
 @contextmanager
-def guarded(prepared: Prepared, progress: Progress, *, keep: bool) -> Iterator[None]:
-    """Hold the reaper over a new run; on failure, log, report and take down what was begun."""
+def guarded(prepared: Prepared, progress: Progress, *, keep: Keep) -> Iterator[reaper.Guard]:
+    """Hold the reaper over a new run; on failure, log, report and take down what was begun.
+
+    The reaper is let go only after that: should the cleaning up fail, it cleans up when we end.
+    """
     choice, target = prepared.choice, prepared.target
-    kept = keep or prepared.existed
-    with reaper.guard(target, choice.run_dir, keep=kept):
-        try:
-            yield
-        except BaseException as error:  # ctrl-C too must not leave half a deployment behind
-            bundle_and_report(prepared, error, progress)
-            if not kept:
-                down(target, choice.run_dir, progress)
-            raise
+    always = keep == "always" or prepared.existed
+    guard = reaper.guard(target, choice.run_dir, keep=always)
+    try:
+        yield guard
+    except BaseException as error:  # ctrl-C too must not leave half a deployment behind
+        bundle_and_report(prepared, error, progress)
+        if always or (keep == "on-failure" and isinstance(error, Exception)):
+            progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+        else:
+            down(target, choice.run_dir, progress)
+        guard.release()
+        raise
 
 
 def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progress) -> None:

@@ -39,10 +39,12 @@ def sweep(older_than: timedelta, dry_run: bool, output: str, **common: Any) -> i
     from harness import settings
     from harness import sweep as flow
     from harness.progress import Progress
+    from harness.up import stop_if_empty
 
     given, progress = options.settings(common), Progress()
     target = settings.resolve(given, given.target or "local", progress)
     swept = flow.sweep(target, older_than=older_than, dry_run=dry_run, progress=progress)
+    stop_if_empty(target, given.state_dir, progress)
     document = {"target": target.name, "dry_run": dry_run, "runs": list(swept)}
     options.show(document, "\n".join(swept) or "nothing to sweep", output)
     return 0

@@ -10,7 +10,7 @@ from harness.commands import options
 from harness.commands.consent import asker
 
 if TYPE_CHECKING:
-    from harness.run import Keep
+    from harness.up import Keep
 
 
 @click.command()

@@ -1,0 +1,130 @@
+"""The third outcome, the exit code and the report of a run of checks, seen from outside."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.report import Check
+from harness.verify.recorder import check_id, merged
+
+pytest_plugins = ["pytester"]
+
+PASSES = "def test_fine(): pass\n"
+FAILS = "def test_wrong(): assert 'AVNS_secret' == 'other'\n"
+DOUBTS = """
+from harness.errors import InconclusiveError
+def test_doubtful(): raise InconclusiveError("two clocks disagree")
+"""
+SKIPS = "import pytest\ndef test_left_out(): pytest.skip('no such thing here')\n"
+
+# A deployment that needs no API: what the plugin would find is put in its place.
+CONFTEST = """
+import pytest
+from pathlib import Path
+from harness.deployment import Connection, DatabaseNode, Deployment, Node
+from harness.rundir import RunDir
+from harness.settings import Choice, Settings
+from harness.target import Target
+from harness.verify.recorder import Recorder
+from harness.verify.setup import SETUP, Setup
+
+def end(host):
+    return Connection(host, 1, "doadmin", "AVNS_secret", "defaultdb", "uri")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    run_dir = RunDir(Path("state"), "unit-1")
+    run_dir.create()
+    node = Node("client", 1, "active", None, "10.0.0.2")
+    database = DatabaseNode("pg", "u", "pg", "online", end("a"), end("b"), "PEM")
+    deployment = Deployment("unit-1", "v", "10.0.0.0/20", {"client": node}, {"pg": database})
+    class Named: name = "standard"
+    choice = Choice("local", "standard", None, run_dir, Settings())
+    config.stash[SETUP] = Setup(choice, Target("local", "https://x", "token"), Named(), deployment, None)
+    config.option.xmlpath = str(run_dir.junit)
+    config.pluginmanager.register(Recorder(config), "wavetank-recorder")
+"""
+
+
+def run(pytester: pytest.Pytester, *sources: str, arguments: tuple[str, ...] = ()) -> pytest.RunResult:
+    """Run these checks as a session of their own."""
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_sample="\n".join(sources))
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
+
+
+def report_of(pytester: pytest.Pytester) -> dict[str, Any]:
+    """What the session wrote."""
+    document: dict[str, Any] = json.loads((pytester.path / "state/runs/unit-1/report.json").read_text())
+    return document
+
+
+def outcomes(pytester: pytest.Pytester) -> dict[str, str]:
+    """What the report says of each check."""
+    return {check["id"]: check["outcome"] for check in report_of(pytester)["checks"]}
+
+
+@pytest.mark.parametrize(
+    ("sources", "code", "verdict"),
+    [
+        ((PASSES,), 0, "pass"),
+        ((PASSES, SKIPS), 0, "pass"),
+        ((PASSES, DOUBTS), 2, "inconclusive"),
+        ((PASSES, DOUBTS, FAILS), 1, "fail"),
+        ((SKIPS,), 2, "inconclusive"),
+        (("",), 2, "inconclusive"),
+    ],
+    ids=["passes", "skip", "doubt", "failure", "only-skips", "nothing"],
+)
+def test_exit_code_is_the_verdict(
+    sources: tuple[str, ...], code: int, verdict: str, pytester: pytest.Pytester
+) -> None:
+    """A failure is 1, a doubt 2, and a run in which nothing was checked does not pass."""
+    done = run(pytester, *sources)
+    assert done.ret == code
+    assert report_of(pytester)["verdict"] == verdict
+
+
+def test_every_outcome_is_reported(pytester: pytest.Pytester) -> None:
+    """All four outcomes are in the report with their reasons, and a doubt is shown as such."""
+    done = run(pytester, PASSES, FAILS, DOUBTS, SKIPS)
+    assert outcomes(pytester) == {
+        "sample.fine": "passed",
+        "sample.wrong": "failed",
+        "sample.doubtful": "inconclusive",
+        "sample.left_out": "skipped",
+    }
+    reasons = {check["id"]: check["reason"] for check in report_of(pytester)["checks"]}
+    assert reasons["sample.doubtful"] == "two clocks disagree"
+    assert reasons["sample.left_out"] == "no such thing here"
+    assert "INCONCLUSIVE sample.doubtful: two clocks disagree" in done.stdout.str()
+
+
+def test_passwords_are_nowhere(pytester: pytest.Pytester) -> None:
+    """A password that a failed check quotes is in no output: terminal, report or junit.xml."""
+    done = run(pytester, FAILS)
+    texts = [file.read_text() for file in (pytester.path / "state/runs/unit-1").iterdir()]
+    assert len(texts) == 2
+    assert [text for text in (done.stdout.str(), *texts) if "AVNS_secret" in text] == []
+
+
+def test_what_was_left_out_is_in_the_report(pytester: pytest.Pytester) -> None:
+    """Checks that -k left out are skipped, not forgotten."""
+    run(pytester, PASSES, FAILS, arguments=("-k", "fine"))
+    assert outcomes(pytester) == {"sample.fine": "passed", "sample.wrong": "skipped"}
+
+
+def test_ids_are_readable() -> None:
+    """A check is called by its file, its name and its parameter."""
+    nodeid = "tests/verify/test_machines.py::test_is_active[server-1]"
+    assert check_id(nodeid) == "machines.is_active[server-1]"
+
+
+def test_the_worst_phase_counts() -> None:
+    """A check that passed and whose tear-down failed has failed."""
+    both = merged(Check("a", "passed", "", 1.0), Check("a", "failed", "left a file", 0.5))
+    assert both == Check("a", "failed", "left a file", 1.5)
+    assert merged(Check("a", "skipped", "why", 0.0), Check("a", "passed", "", 0.0)).outcome == "skipped"
