@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import docker
+
 from emulator.fabric import layout
 from emulator.planes.base import PlaneError
 from emulator.planes.docker.engine import Owner, asking, create, find, remove

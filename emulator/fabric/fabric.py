@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 import docker
+
 from emulator.fabric import layout
 from emulator.fabric.container import ensure_container, proxies
 from emulator.fabric.links import Machine, key
@@ -67,18 +68,11 @@ class Fabric:
     def publish(self, machine: Machine) -> None:
         """Serve a machine's metadata and host names."""
         self._machines[machine.ref] = machine
-        self.call(
-            "publish",
-            ref=machine.ref,
-            ips=machine.ips,
-            metadata=None if machine.metadata is None else dict(machine.metadata),
-            hosts=dict(machine.hosts),
-        )
+        self.call("publish", **_notice(machine))
 
     def wire(self, machine: Machine, pid: int, container: str) -> None:
         """Plug a running machine in."""
-        links = [asdict(link) for link in machine.links]
-        self.call("wire", pid=pid, container=container, links=links)
+        self.call("wire", pid=pid, container=container, links=_links(machine))
 
     def unplug(self, machine: Machine) -> None:
         """Take a machine off the network, and forget its connections."""
@@ -161,14 +155,9 @@ class Fabric:
         wired = set(session.call("links"))
         for machine, pid, container in self._running():
             if fresh:
-                self._publish_by(session, machine)
+                session.call("publish", **_notice(machine))
             if not wired.issuperset(link.name for link in machine.links):
-                session.call("wire", pid=pid, container=container, links=[asdict(link) for link in machine.links])
-
-    @staticmethod
-    def _publish_by(session: Session, machine: Machine) -> None:
-        metadata = None if machine.metadata is None else dict(machine.metadata)
-        session.call("publish", ref=machine.ref, ips=machine.ips, metadata=metadata, hosts=dict(machine.hosts))
+                session.call("wire", pid=pid, container=container, links=_links(machine))
 
     def _take(self, policy: NetworkPolicy) -> None:
         if self._policy is None or policy.serial >= self._policy.serial:
@@ -192,3 +181,12 @@ class Fabric:
         except PlaneError as error:
             raise PlaneError(f"the network policy {policy.serial} could not be loaded: {error}") from error
         self._present = after
+
+
+def _links(machine: Machine) -> list[dict[str, Any]]:
+    return [asdict(link) for link in machine.links]
+
+
+def _notice(machine: Machine) -> dict[str, Any]:
+    metadata = None if machine.metadata is None else dict(machine.metadata)
+    return {"ref": machine.ref, "ips": machine.ips, "metadata": metadata, "hosts": dict(machine.hosts)}

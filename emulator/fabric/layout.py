@@ -1,4 +1,4 @@
-"""Addresses and ports of the tank that never change. All from ranges that documentation may use (RFC 5737)."""
+"""Addresses and ports of the tank that never change, from ranges that are nobody's (RFC 5737)."""
 
 from __future__ import annotations
 

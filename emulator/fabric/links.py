@@ -26,7 +26,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine: its ``ref``, its interfaces, host names it answers to, and its metadata document, if any."""
+    """One machine: its interfaces, host names (to addresses) and its metadata document, if any."""
 
     ref: str
     links: tuple[Link, ...]
@@ -83,5 +83,5 @@ def _links(ref: str, public: Address | None, private: Address, vpc_range: str) -
 def _link(ref: str, device: str, address: Address, network: str, *, default: bool) -> Link:
     digest = hashlib.sha256(f"{ref}/{device}".encode()).hexdigest()
     mac = ":".join(["02", *(digest[index : index + 2] for index in range(0, 10, 2))])
-    name = f"{key(ref)}{device[-2:]}"
+    name = f"{key(ref)}e{device[-1]}"
     return Link(name, device, mac, address.ip, address.prefix, address.gateway, network, default)

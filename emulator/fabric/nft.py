@@ -22,8 +22,9 @@ from emulator.fabric.links import Link, Machine, key
 from emulator.planes.base import Gate, MemberPolicy, NetworkPolicy
 
 TABLE = "inet wavetank"
-FIXED_CHAINS = ("guard", "forward", "input", "routes", "egress", "ingress")
-FIXED_COUNTERS = ("all.established.pass", "all.invalid.drop", "all.route.drop", "all.spoof.drop", "all.input.drop")
+FIXED_COUNTERS = tuple(
+    f"all.{name}" for name in ("established.pass", "invalid.drop", "route.drop", "spoof.drop", "input.drop")
+)
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,11 @@ def _guard(text: _Text, machines: Sequence[Machine]) -> list[str]:
     links = [link for machine in machines for link in machine.links]
     if links:
         rules.append(f"iifname . ip saddr {_set(f'{_quoted(link)} . {link.ip}' for link in links)} accept")
-    for machine in machines:
-        rules.append(f"iifname {_names(machine.links)} {text.count(f'{machine.key}.spoof.drop')} drop")
-    return [*rules, f"{text.count('all.spoof.drop')} drop"]
+    named = (
+        f"iifname {_names(machine.links)} {text.count(f'{machine.key}.spoof.drop')} drop"
+        for machine in machines
+    )
+    return [*rules, *named, f"{text.count('all.spoof.drop')} drop"]
 
 
 def _forward(text: _Text) -> list[str]:
@@ -112,7 +115,8 @@ def _forward(text: _Text) -> list[str]:
         "type filter hook forward priority filter; policy drop;",
         f"ct state invalid {text.count('all.invalid.drop')} drop",
         # Only what a firewall can allow goes on by itself: an ESP flow must not outlive a change of rules.
-        f"meta l4proto {{ tcp, udp, icmp }} ct state established,related {text.count('all.established.pass')} accept",
+        "meta l4proto { tcp, udp, icmp } ct state established,related "
+        f"{text.count('all.established.pass')} accept",
         "jump routes",
         "jump egress",
         "jump ingress",
@@ -121,7 +125,7 @@ def _forward(text: _Text) -> list[str]:
 
 
 def _input(text: _Text) -> list[str]:
-    """What machines may ask of the fabric itself: metadata always, names and echo through their egress gate."""
+    """What machines may ask of the fabric itself: metadata always, the rest through their egress gate."""
     return [
         "type filter hook input priority filter; policy drop;",
         'iifname "lo" accept',

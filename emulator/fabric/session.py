@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import socket
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any
+from typing import Any, cast
 
 import docker
 from docker.utils.socket import frames_iter
+
 from emulator.planes.base import PlaneError
 
 COMMAND = ["nsenter", "--net=/run/netns/fabric", "python3", "-m", "wt_fabric.agent"]
@@ -34,7 +37,8 @@ class Session:
         self._over = False
         created = engine.api.exec_create(container, COMMAND, stdin=True)
         self._stream = engine.api.exec_start(created["Id"], socket=True)
-        self._socket: socket.socket = getattr(self._stream, "_sock", self._stream)
+        # The SDK wraps the socket in a reader that cannot be written to.
+        self._socket = cast(socket.socket, getattr(self._stream, "_sock", self._stream))
         self._socket.settimeout(None)
         threading.Thread(target=self._read, name="fabric agent", daemon=True).start()
 
@@ -58,20 +62,20 @@ class Session:
         try:
             return answer.result(ANSWER_SECONDS)
         except FutureTimeoutError as error:
-            raise PlaneError(f"the fabric's agent gave no answer to {operation!r} in {ANSWER_SECONDS:.0f} s") from error
+            raise PlaneError(
+                f"no answer from the fabric's agent to {operation!r} in {ANSWER_SECONDS:.0f} s"
+            ) from error
 
     def close(self) -> None:
         """Hang up; the agent ends with its input."""
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._stream.close()
 
     def _read(self) -> None:
         pending = b""
         try:
-            for stream, data in frames_iter(self._stream, tty=False):
+            for stream, data in self._frames():
                 if stream != STDOUT:
                     self._said = (self._said + data)[-2000:]
                     continue
@@ -81,6 +85,10 @@ class Session:
         except (OSError, ValueError):
             pass  # hanging up while a read is under way looks like this; what matters is that it is over
         self._end()
+
+    def _frames(self) -> Iterator[tuple[int, bytes]]:
+        frames: Iterator[tuple[int, bytes]] = cast(Any, frames_iter)(self._stream, tty=False)
+        return frames
 
     def _deliver(self, reply: dict[str, Any]) -> None:
         with self._lock:

@@ -25,7 +25,7 @@ def container_name(owner: Owner, database_id: str) -> str:
 
 
 def image_name(spec: DatabaseSpec) -> str:
-    """Which of the emulator's images runs a cluster. Raises ``PlaneError`` for an engine there is none for."""
+    """Which of the emulator's images runs a cluster. Raises ``PlaneError`` if none does."""
     if spec.engine not in IMAGES:
         raise PlaneError(f"database engine {spec.engine!r} is not implemented; there are {', '.join(IMAGES)}")
     return IMAGES[spec.engine]

@@ -37,6 +37,7 @@ def host_config(owner: Owner, spec: DropletSpec, bounding_set: int) -> dict[str,
         "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
         "MaskedPaths": [],
         "ReadonlyPaths": [],
+        "ExtraHosts": [f"{spec.name}:127.0.1.1"],
         "Dns": [layout.RESOLVER],
         "DnsSearch": ["."],
         "DnsOptions": ["timeout:1", "attempts:2"],
@@ -70,7 +71,7 @@ def seed(spec: DropletSpec) -> bytes:
 
 
 def engine_settings(vpc_range: str) -> dict[str, Any]:
-    """``daemon.json``: bridges away from the VPC, and ``privileged`` that works on machines that lack capabilities."""
+    """``daemon.json``: bridges away from the VPC, and ``privileged`` that works wherever a droplet runs."""
     vpc = IPv4Network(vpc_range)
     space = next(pool for pool in _pools() if not any(net.overlaps(vpc) for net in pool))
     return {
@@ -91,7 +92,7 @@ def _pools() -> list[list[IPv4Network]]:
 
 
 def archive(files: dict[str, str]) -> bytes:
-    """Pack texts by path for the engine's ``put_archive``, each readable by root only, directories included."""
+    """Pack texts by path, with their directories, for ``put_archive``; only root may read them."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for directory in sorted({parent for path in files for parent in _parents(path)}):

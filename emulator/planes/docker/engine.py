@@ -11,6 +11,7 @@ from typing import Any
 import docker
 import docker.errors
 import requests
+
 from emulator.planes.base import PlaneError
 
 API_SECONDS = 120
@@ -64,7 +65,9 @@ def asking(what: str) -> Iterator[None]:
         raise PlaneError(f"{what}: the engine does not answer: {error}; {REMEDY}") from error
 
 
-def create(engine: docker.DockerClient, image: str, name: str, *, host: Mapping[str, Any], **config: Any) -> str:
+def create(
+    engine: docker.DockerClient, image: str, name: str, *, host: Mapping[str, Any], **config: Any
+) -> str:
     """Create a container from a raw host configuration (the SDK's own knows less) and return its id."""
     with asking(f"creating the container {name}"):
         base = engine.api.create_host_config()

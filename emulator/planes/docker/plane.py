@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+
 from emulator.fabric.fabric import Fabric
 from emulator.fabric.links import Machine, database_machine, droplet_machine
 from emulator.images import build
@@ -157,7 +158,7 @@ class DockerPlane:
         self.fabric.apply(policy)
 
     def counters(self) -> Sequence[Mapping[str, Any]]:
-        """The fabric's own counts: one mapping a gate with ``ref, gate, verdict, firewall, packets, bytes``."""
+        """The fabric's counts: ``ref, gate, verdict, firewall, packets, bytes`` of each gate."""
         return self.fabric.counters()
 
     # -- all of it
@@ -219,8 +220,8 @@ class DockerPlane:
         free = self.fabric.free_bytes()
         if free < MIN_FREE_BYTES:
             raise PlaneError(
-                f"the disk is nearly full: {free / 2**30:.1f} GiB are free where the engine keeps containers, "
-                f"{MIN_FREE_BYTES / 2**30:.0f} GiB are needed; free some (docker system df shows what uses it)"
+                f"the disk is nearly full: {free / 2**30:.1f} GiB are free where the engine has its data, "
+                f"{MIN_FREE_BYTES / 2**30:.0f} GiB are needed; `docker system df` shows what uses them"
             )
 
     def _make_droplet(self, name: str, spec: DropletSpec) -> None:
@@ -253,7 +254,9 @@ class DockerPlane:
     def _wire(self, name: str, machine: Machine) -> None:
         found = find(self.engine, name)
         if found is None or not found["State"]["Running"]:
-            raise PlaneError(f"{machine.ref} stopped as soon as it was started:\n{self.console(machine.ref)[-2000:]}")
+            raise PlaneError(
+                f"{machine.ref} stopped as soon as it was started:\n{self.console(machine.ref)[-2000:]}"
+            )
         self.fabric.wire(machine, found["State"]["Pid"], found["Id"])
 
     def _await_ssh(self, name: str, machine: Machine) -> None:

@@ -117,9 +117,9 @@ def answer(line: str) -> None:
     number, operation = request.pop("id"), request.pop("op")
     try:
         reply = {"id": number, "ok": OPERATIONS[operation](**request)}
-    except Exception as error:  # whatever went wrong, the emulator must hear of it
-        known = isinstance(error, FabricError)
-        reply = {"id": number, "error": str(error) if known else f"{operation}: {type(error).__name__}: {error}"}
+    except Exception as error:  # noqa: BLE001 (whatever went wrong, the emulator must hear of it)
+        kind = "" if isinstance(error, FabricError) else f"{operation}: {type(error).__name__}: "
+        reply = {"id": number, "error": f"{kind}{error}"}
     with speaking:
         sys.stdout.write(json.dumps(reply) + "\n")
         sys.stdout.flush()

@@ -21,12 +21,10 @@ class FabricError(Exception):
 def run(*argv: str, stdin: str = "", seconds: float = 20) -> str:
     """Return what a program printed. Raises ``FabricError`` with the command and its output."""
     try:
-        done = subprocess.run(
-            argv, input=stdin, capture_output=True, text=True, check=False, timeout=seconds
-        )
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
     except FileNotFoundError as error:
         raise FabricError(
-            f"the program {argv[0]} is missing from the fabric's image; run `python -m emulator images --force`"
+            f"{argv[0]} is missing from the fabric's image; run `python -m emulator images --force`"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise FabricError(f"{shlex.join(argv)}: no end after {seconds:.0f} s") from error

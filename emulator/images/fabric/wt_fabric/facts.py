@@ -11,6 +11,7 @@ from wt_fabric.command import FabricError, run
 
 SCRATCH = "facts"
 INSIDE = ("ip", "netns", "exec", SCRATCH)
+NUMGEN = "numgen random mod 2 0 drop"
 STATE = (
     "ip xfrm state add src 198.18.0.1 dst 198.18.0.2 proto esp spi 0x1 mode transport "
     "aead rfc4106(gcm(aes)) 0x0102030405060708090a0b0c0d0e0f1011121314 128"
@@ -26,7 +27,9 @@ def facts() -> dict[str, Any]:
             "esp": _works(STATE),
             "netem": _works("tc qdisc add dev lo root netem delay 1ms"),
             "vxlan": _works("ip link add vx0 type vxlan id 1 dstport 4789"),
-            "nft_numgen": _works("nft add table inet t; nft add chain inet t c; nft add rule inet t c numgen random mod 2 0 drop"),
+            "nft_numgen": _works(
+                f"nft add table inet t; nft add chain inet t c; nft add rule inet t c {NUMGEN}"
+            ),
             "cgroup_v2": Path("/sys/fs/cgroup/cgroup.controllers").exists(),
             "sys_resource": bool(bounding_set() >> 24 & 1),
         }

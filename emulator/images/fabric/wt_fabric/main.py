@@ -61,9 +61,10 @@ def build(layout: dict[str, Any]) -> None:
     ip_batch(
         [
             f"link add fabric0 type veth peer name edge0 netns {FABRIC}",
-            *(f"address add {address}/32 dev fabric0" for address in (layout["operator"], layout["internet"])),
+            *(f"address add {layout[who]}/32 dev fabric0" for who in ("operator", "internet")),
             "link set fabric0 up",
-            f"route add {layout['public']} via {layout['gateway']} dev fabric0 onlink src {layout['operator']}",
+            f"route add {layout['public']} via {layout['gateway']} dev fabric0 onlink"
+            f" src {layout['operator']}",
         ]
     )
     local = (layout["gateway"], layout["resolver"], layout["metadata"])
@@ -77,6 +78,7 @@ def build(layout: dict[str, Any]) -> None:
         ],
         inside=INSIDE,
     )
+    run(*INSIDE, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/neigh/edge0/proxy_delay")
 
 
 def leave_default_route() -> tuple[str, str]:
@@ -121,11 +123,9 @@ def fabric_settings() -> str:
         "ipv4/conf/all/send_redirects": 0,
         "ipv4/conf/default/send_redirects": 0,
         "ipv4/conf/default/proxy_arp": 1,
-        # The kernel holds answers back for up to 0.8 s otherwise.
-        "ipv4/neigh/default/proxy_delay": 0,
     }
-    write = (f"[ ! -e /proc/sys/net/{key} ] || echo {value} > /proc/sys/net/{key}" for key, value in settings.items())
-    return "\n".join(write)
+    files = {f"/proc/sys/net/{key}": value for key, value in settings.items()}
+    return "\n".join(f"[ ! -e {file} ] || echo {value} > {file}" for file, value in files.items())
 
 
 def sysctl(key: str, value: str) -> None:
@@ -142,12 +142,15 @@ def services(layout: dict[str, Any]) -> dict[str, subprocess.Popen[bytes]]:
 
     commands = {
         "dnsmasq": [
-            *INSIDE, "dnsmasq", "--keep-in-foreground", "--user=root", "--no-resolv", "--no-hosts", "--no-poll",
+            *INSIDE, "dnsmasq", "--keep-in-foreground", "--user=root", "--no-resolv",
+            "--no-hosts", "--no-poll",
             "--bind-interfaces", f"--listen-address={layout['resolver']}", f"--addn-hosts={RUN / 'hosts'}",
             *(f"--local=/{domain}/" for domain in layout["domains"]), "--local-ttl=5", "--log-facility=-",
             f"--pid-file={RUN / 'dnsmasq.pid'}",
         ],
-        "metadata": [*INSIDE, sys.executable, "-m", "wt_fabric.metadata", layout["metadata"], str(RUN / "metadata")],
+        "metadata": [
+            *INSIDE, sys.executable, "-m", "wt_fabric.metadata", layout["metadata"], str(RUN / "metadata"),
+        ],
         "the operator's SOCKS server": socks(layout["operator_port"], layout["operator"]),
         "the internet's SOCKS server": socks(layout["internet_port"], layout["internet"]),
     }  # fmt: skip

@@ -23,7 +23,15 @@ def wire(pid: int, container: str, links: Sequence[Link]) -> None:
     _check_identity(pid, container)
     unwire([link["name"] for link in links], ())
     ip_batch([line for link in links for line in _outside(pid, link)])
-    ip_batch([line for link in links for line in _inside(link)], inside=("nsenter", f"--net=/proc/{pid}/ns/net"))
+    for link in links:
+        answer_at_once(link["name"])
+    inside = ("nsenter", f"--net=/proc/{pid}/ns/net")
+    ip_batch([line for link in links for line in _inside(link)], inside=inside)
+
+
+def answer_at_once(name: str) -> None:
+    """Answer ARP for others without the pause of up to 0.8 s that is each new interface's default."""
+    Path(f"/proc/sys/net/ipv4/neigh/{name}/proxy_delay").write_text("0")
 
 
 def _check_identity(pid: int, container: str) -> None:
@@ -31,14 +39,18 @@ def _check_identity(pid: int, container: str) -> None:
     try:
         groups = Path(f"/proc/{pid}/cgroup").read_text()
     except OSError as error:
-        raise FabricError(f"the machine's first process {pid} is gone: it stopped while being wired") from error
+        raise FabricError(f"process {pid} is gone: the machine stopped while being wired") from error
     if container not in groups and "0::/" not in groups:
-        raise FabricError(f"process {pid} does not belong to container {container[:12]}: it stopped while being wired")
+        raise FabricError(f"process {pid} is not of container {container[:12]}: it stopped while being wired")
 
 
 def _outside(pid: int, link: Link) -> list[str]:
     name, ip, network = link["name"], link["ip"], link["network"]
-    vpc = [f"route replace blackhole {network}", f"address replace {link['gateway']}/32 dev lo"] if network else []
+    vpc = (
+        [f"route replace blackhole {network}", f"address replace {link['gateway']}/32 dev lo"]
+        if network
+        else []
+    )
     return [
         *vpc,
         f"link add {name} type veth peer name {link['device']} address {link['mac']} netns {pid}",
