@@ -28,7 +28,7 @@ def build(raw: RawTopology, names: Names, file: Path, app: Path | None) -> model
         services=tuple(_service(raw, names, name, root) for name in raw.services),
         management=model.Management(raw.management.bastion, tuple(raw.management.operators)),
         app=root,
-        checks=_checks(raw),
+        checks=_checks(raw, names),
     )
 
 
@@ -107,9 +107,11 @@ def _service(raw: RawTopology, names: Names, name: str, root: Path) -> model.Ser
     )
 
 
-def _checks(raw: RawTopology) -> model.Checks:
+def _checks(raw: RawTopology, names: Names) -> model.Checks:
     door, judge0 = raw.checks.front_door, raw.checks.judge0
     return model.Checks(
         model.FrontDoor(**door.model_dump()) if door else None,
-        model.Judge0Endpoint(**judge0.model_dump()) if judge0 else None,
+        model.Judge0Endpoint(judge0.node, judge0.port, judge0.source, names.droplets(judge0.workers))
+        if judge0
+        else None,
     )

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from harness.topology import names as naming
 from harness.topology import values
-from harness.topology.model import DATABASE_PORTS
+from harness.topology.model import DATABASE_PORTS, TAGS_PER_FIREWALL
 from harness.topology.names import Names
 from harness.topology.schema import RawFirewall, RawService, RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
@@ -33,12 +33,13 @@ def check(raw: RawTopology, problems: Problems) -> Names:
     _check_bastion(raw, problems)
     for name, firewall in raw.firewalls.items():
         _check_firewall(name, firewall, names, problems)
+    _check_firewall_names(raw, names, problems)
     _check_coverage(raw, names, problems)
     _check_intent(raw, names, problems)
     for name, service in raw.services.items():
         _check_service(name, service, names, problems)
     _check_ports_once(raw, names, problems)
-    _check_checks(raw, problems)
+    _check_checks(raw, names, problems)
     problems.raise_any()
     return names
 
@@ -62,10 +63,16 @@ def _check_droplets(raw: RawTopology, problems: Problems) -> None:
                     f"give it one, or give 'defaults' one; 'wavetank' takes any slug the API knows as {key}"
                 )
                 problems.add(("droplets", name), f"it has no {key}", remedy)
-        user_data = droplet.user_data or raw.defaults.user_data
-        if len(user_data.encode()) > USER_DATA_LIMIT:
-            path = ("droplets", name, "user_data")
-            problems.add(path, "it is longer than 64 KiB", "shorten it, or fetch the rest from a script")
+        _check_user_data(droplet.user_data or "", ("droplets", name, "user_data"), problems)
+    _check_user_data(raw.defaults.user_data, ("defaults", "user_data"), problems)
+
+
+def _check_user_data(text: str, path: tuple[Step, ...], problems: Problems) -> None:
+    if len(text.encode()) > USER_DATA_LIMIT:
+        problems.add(path, "it is longer than 64 KiB", "shorten it, or fetch the rest from a script")
+    if text and not text.startswith("#!"):
+        remedy = "begin it with #! and an interpreter; it runs after Wavetank's own first-boot script"
+        problems.add(path, "it is not a script", remedy)
 
 
 def _check_databases(raw: RawTopology, names: Names, problems: Problems) -> None:
@@ -111,6 +118,18 @@ def _check_firewall(name: str, firewall: RawFirewall, names: Names, problems: Pr
                 naming.check_peer(problems, names, (*here, peer_key, at), peer)
 
 
+def _check_firewall_names(raw: RawTopology, names: Names, problems: Problems) -> None:
+    """Names that Wavetank gives itself, to the firewalls for management and to parts of large ones."""
+    for name, firewall in raw.firewalls.items():
+        if name.startswith("management-") or name == "bootstrap":
+            problems.add(("firewalls", name), f"{name!r} is a name Wavetank gives itself", "take another name")
+        droplets = [each for given in firewall.droplets for each in names.ends(given)]
+        for number in range(2, len(droplets) // TAGS_PER_FIREWALL + 2):
+            if f"{name}-{number}" in raw.firewalls:
+                problem = f"{name!r} covers more than {TAGS_PER_FIREWALL} droplets, so this is its second part"
+                problems.add(("firewalls", f"{name}-{number}"), problem, "take another name")
+
+
 def _check_coverage(raw: RawTopology, names: Names, problems: Problems) -> None:
     covered = {
         each for firewall in raw.firewalls.values() for name in firewall.droplets for each in names.ends(name)
@@ -151,7 +170,7 @@ def _check_service(name: str, service: RawService, names: Names, problems: Probl
     if not service.droplets:
         problems.add((*path, "droplets"), "it runs nowhere", "name a droplet or a role")
     for index, port in enumerate(service.ports):
-        values.check_ports(problems, (*path, "ports", index), str(port))
+        values.check_port(problems, (*path, "ports", index), port)
     if service.health and not re.match(r"https?://", service.health):
         remedy = "write a URL as asked on the node itself, like http://127.0.0.1:80/healthz"
         problems.add((*path, "health"), f"{service.health!r} is no URL", remedy)
@@ -187,7 +206,7 @@ def _check_ports_once(raw: RawTopology, names: Names, problems: Problems) -> Non
                     break
 
 
-def _check_checks(raw: RawTopology, problems: Problems) -> None:
+def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
     if door := raw.checks.front_door:
         path = ("checks", "front_door")
         naming.check_droplet(problems, raw, (*path, "node"), door.node)
@@ -197,7 +216,8 @@ def _check_checks(raw: RawTopology, problems: Problems) -> None:
         path = ("checks", "judge0")
         naming.check_droplet(problems, raw, (*path, "node"), judge0.node)
         naming.check_droplet(problems, raw, (*path, "source"), judge0.source)
-        values.check_ports(problems, (*path, "port"), str(judge0.port))
+        values.check_port(problems, (*path, "port"), judge0.port)
+        naming.check_droplets(problems, names, (*path, "workers"), judge0.workers)
 
 
 def _check_words(

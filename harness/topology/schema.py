@@ -14,6 +14,17 @@ from harness.topology.source import Problems, Step, did_you_mean
 
 VERSION = "wavetank/topology/v1"
 
+# Types of YAML values, in words.
+SHOWN: Mapping[type, str] = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a fraction",
+    type(None): "nothing",
+}
+
 
 def _none_is_empty(value: Any) -> Any:
     return {} if value is None else value
@@ -111,6 +122,7 @@ class RawJudge0(Raw):
     node: str
     port: int
     source: str
+    workers: list[str] = Field(default_factory=list)
 
 
 class RawChecks(Raw):
@@ -188,7 +200,7 @@ def _explain(kind: str, path: tuple[Step, ...], message: str, value: Any) -> tup
         return f"unknown key {path[-1]!r}", did_you_mean(str(path[-1]), keys(section) if section else [])
     if kind == "missing":
         return "is missing", "add it; docs/topology.md says what it holds"
-    shown = {dict: "a mapping", list: "a list", str: "a string", bool: "a boolean", type(None): "nothing"}
-    got = shown.get(type(value), f"a {type(value).__name__}")
-    wanted = message.removeprefix("Input should be ")
-    return f"is {got}, but should be {wanted}", f"write {wanted} here; docs/topology.md shows the form"
+    got = SHOWN.get(type(value), repr(value))
+    wanted = message.removeprefix("Input should be ").replace("valid ", "").replace("dictionary", "mapping")
+    quotes = ", in quotes" if wanted == "a string" else ""
+    return f"is {got}, but should be {wanted}", f"write {wanted}{quotes}; docs/topology.md shows the form"

@@ -86,6 +86,12 @@ def check_ports(problems: Problems, path: Sequence[Step], text: str) -> None:
         problems.add(path, str(error), 'write a port ("22"), a range ("8000-9000"), or "0" for all')
 
 
+def check_port(problems: Problems, path: Sequence[Step], port: int) -> None:
+    """A single port."""
+    if not 1 <= port <= 65535:
+        problems.add(path, f"{port} is out of range", "ports go from 1 to 65535")
+
+
 def check_protocol(problems: Problems, path: Sequence[Step], protocol: str) -> None:
     """Cloud Firewalls pass TCP, UDP and ICMP, nothing else."""
     if protocol not in PROTOCOLS:
