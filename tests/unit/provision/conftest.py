@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_topology import OPERATORS, QUIET, make_topology
+from small_topology import OPERATORS, QUIET, Serve, make_topology
 
 import emulator
 from emulator.cloud.core import Cloud
 from harness import emulation
 from harness.target import Target, resolve_target
 from harness.topology.model import Topology
-
-Serve = Callable[..., Target]
 
 
 @pytest.fixture

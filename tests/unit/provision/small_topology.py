@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harness.progress import Progress
+from harness.target import Target
 from harness.topology.model import Database, Droplet, Firewall, Management, Rule, Topology
+
+Serve = Callable[..., Target]
 
 QUIET = Progress(quiet=True)
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQpUDzq3G8P1Yt2h1Ff5iXz8Mfnr5DHyVFTc8HWGFpk wavetank-a"
