@@ -33,7 +33,7 @@ class Fabric:
 
     def __init__(self, engine: docker.DockerClient, owner: Owner, image: str, running: Running) -> None:
         self._engine, self._owner, self._image, self._running = engine, owner, image, running
-        self._attaching, self._loading = threading.RLock(), threading.Lock()
+        self._attaching, self._loading, self._asking = threading.RLock(), threading.Lock(), threading.Lock()
         self._session: Session | None = None
         self._present = Present()
         self._policy: NetworkPolicy | None = None
@@ -97,9 +97,10 @@ class Fabric:
 
     def facts(self) -> Mapping[str, Any]:
         """``bounding_set`` (bits) and ``features`` (name -> whether it is there) of the engine's machine."""
-        if self._facts is None:
-            self._facts = self.call("facts")
-        return self._facts
+        with self._asking:
+            if self._facts is None:
+                self._facts = self.call("facts")
+            return self._facts
 
     def info(self) -> PlaneInfo:
         """What the API tells of this plane."""

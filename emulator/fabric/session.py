@@ -71,6 +71,7 @@ class Session:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._stream.close()
+        self._socket.close()
 
     def _read(self) -> None:
         pending = b""
