@@ -102,6 +102,7 @@ def _serve(options: argparse.Namespace) -> int:
     from emulator.cloud.core import Cloud
 
     state: Path = options.state.resolve()
+    os.umask(0o077)
     with hold(state):
         _log_to(state / "log")
         plane = plane_of(state, options.plane)

@@ -24,7 +24,7 @@ from emulator.api import (
     vpcs,
 )
 from emulator.api.http import Request, Response
-from emulator.api.operations import offered_elsewhere
+from emulator.api.operations import is_literal, offered_elsewhere
 from emulator.api.routing import Route, Routes, match
 from emulator.cloud.core import Cloud
 from emulator.cloud.errors import CloudError, NotFoundError, NotOfferedError
@@ -139,7 +139,7 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     for route in all_routes():
         if route.method == method:
             params = match(path, route.path)
-            if params is not None:
+            if params is not None and not (params and is_literal(method, path)):
                 return route, dict(params)
     if offered_elsewhere(method, path):
         raise NotOfferedError(f"{method} {path}")

@@ -27,6 +27,11 @@ def operations() -> Sequence[Operation]:
     return tuple(Operation(*row) for row in rows)
 
 
+def is_literal(method: str, path: str) -> bool:
+    """Whether the document has this very path: ``/v2/droplets/autoscale`` is no droplet."""
+    return any(item.method == method and item.path == path for item in operations())
+
+
 def offered_elsewhere(method: str, path: str) -> bool:
     """Whether DigitalOcean answers this request."""
     return any(item.method == method and match(path, item.path) is not None for item in operations())

@@ -35,7 +35,7 @@ from harness.errors import EngineError
 log = logging.getLogger(__name__)
 
 ENDPOINT, PORTS, LOCK, DATABASE, CA = "endpoint.json", "ports.json", "lock", "state.db", "ca.pem"
-STOP_SECONDS = 2
+STOP_SECONDS = 1
 
 
 @dataclass(frozen=True)

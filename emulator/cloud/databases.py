@@ -183,21 +183,11 @@ def uri(database: Database, *, private: bool) -> str:
 
 
 def _check(wish: Wish) -> Engine:
-    if wish.engine == "redis":
-        raise UnprocessableError("invalid engine: redis is no longer offered for new clusters; use valkey")
-    if wish.engine in ELSEWHERE:
-        raise NotOfferedError(f"the database engine {wish.engine}")
-    engine = ENGINES.get(wish.engine)
-    if engine is None:
-        raise UnprocessableError(f"invalid engine: {wish.engine!r}")
+    engine = _engine(wish)
     if not NAME.fullmatch(wish.name):
         raise UnprocessableError(
             "invalid name: 3 to 63 lower-case letters, numbers and dashes, beginning with a letter"
         )
-    if wish.version in engine.elsewhere:
-        raise NotOfferedError(f"{wish.engine} version {wish.version}")
-    if wish.version and wish.version not in engine.versions:
-        raise UnprocessableError(f"invalid version for {wish.engine}: {wish.version!r}")
     if wish.region not in REGIONS or not REGIONS[wish.region].available:
         raise UnprocessableError("invalid region")
     if wish.size not in STORAGE_GIB:
@@ -206,6 +196,21 @@ def _check(wish: Wish) -> Engine:
         raise UnprocessableError(f"invalid node count for {wish.engine}: {wish.num_nodes}")
     if wish.num_nodes != 1:
         raise NotOfferedError("a database cluster of more than one node")
+    return engine
+
+
+def _engine(wish: Wish) -> Engine:
+    if wish.engine == "redis":
+        raise UnprocessableError("invalid engine: redis is no longer offered for new clusters; use valkey")
+    if wish.engine in ELSEWHERE:
+        raise NotOfferedError(f"the database engine {wish.engine}")
+    engine = ENGINES.get(wish.engine)
+    if engine is None:
+        raise UnprocessableError(f"invalid engine: {wish.engine!r}")
+    if wish.version in engine.elsewhere:
+        raise NotOfferedError(f"{wish.engine} version {wish.version}")
+    if wish.version and wish.version not in engine.versions:
+        raise UnprocessableError(f"invalid version for {wish.engine}: {wish.version!r}")
     return engine
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from emulator.cloud.models import Job
 from emulator.planes.base import PlaneError
+from harness.errors import WaitTimeoutError
+from harness.wait import NotYet, wait_for
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
+INTERRUPT_SECONDS = 300.0
 Transitions = Literal["background", "immediate", "manual"]
 Work = Callable[["Cloud", Job], None]
 Settle = Callable[["Cloud", Job, str], None]
@@ -148,10 +151,19 @@ class Jobs:
         threading.Thread(target=self._drain, args=(record.ref,), name=record.ref, daemon=True).start()
 
     def _interrupt(self, record: Job) -> None:
+        """Do the work early, and again until its turn comes: the first try may come too soon."""
+
+        def probe() -> None:
+            with self._lock:
+                waits = record in self._queues.get(record.ref, ())
+            if waits and not self._closed:
+                KINDS[record.work].work(self._cloud, record)
+                raise NotYet(f"{record.ref} is still busy")
+
         try:
-            KINDS[record.work].work(self._cloud, record)
-        except PlaneError as error:  # its turn comes, and then an error counts
-            log.info("%s of %s, tried early: %s", record.work, record.ref, error)
+            wait_for(f"the turn of {record.work}", probe, deadline=INTERRUPT_SECONDS, tolerate=(PlaneError,))
+        except WaitTimeoutError as error:
+            log.warning("%s", error)
 
     def _drain(self, ref: str) -> None:
         while True:

@@ -130,8 +130,6 @@ class MemoryPlane:
             self._save()
 
     def _make(self, ref: str, name: str) -> None:
-        with self._lock:
-            self._removed.discard(ref)
         self._wait(ref, self._delay)
         self._consoles[ref] = f"{name} boots\n"
         try:
@@ -154,6 +152,7 @@ class MemoryPlane:
             raise PlaneError(text)
 
     def _wait(self, ref: str, seconds: float | None) -> None:
+        """Let time pass; an error if the machine is removed meanwhile. Ids are never used again."""
         with self._lock:
             self._lock.wait_for(lambda: self._closed or ref in self._removed, seconds)
             if ref in self._removed:

@@ -1,0 +1,158 @@
+"""Managed databases: made, connected to, trusted."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store
+from rig import call, make_database, make_droplet
+
+from emulator.cloud import databases
+from emulator.cloud.core import Cloud
+from emulator.cloud.models import Database
+from emulator.planes.memory import MemoryPlane
+
+BODY = {"name": "main", "engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1}
+
+
+def test_a_cluster_is_creating_until_it_takes_connections(slow_cloud: Cloud) -> None:
+    """creating, then online."""
+    made = make_database(slow_cloud)
+    path = f"/v2/databases/{made.id}"
+    assert call(slow_cloud, "GET", path).body["database"]["status"] == "creating"
+    slow_cloud.advance()
+    assert call(slow_cloud, "GET", path).body["database"]["status"] == "online"
+
+
+def test_a_cluster_that_cannot_be_made_says_why(cloud: Cloud, plane: MemoryPlane) -> None:
+    """It stays creating, as there is no other status; the console has the reason."""
+    plane.faults["database:main"] = "no space left"
+    made = make_database(cloud)
+    assert databases.get(cloud, made.id).status == "creating"
+    assert call(cloud, "GET", f"/_wavetank/console/database/{made.id}").body["error"] == "no space left"
+
+
+@pytest.mark.parametrize(
+    ("engine", "scheme", "port", "user", "database"),
+    [
+        ("pg", "postgresql", 25060, "doadmin", "defaultdb"),
+        ("valkey", "rediss", 25061, "default", ""),
+        ("mongodb", "mongodb", 27017, "doadmin", "defaultdb"),
+    ],
+)
+def test_connections_agree_with_themselves(
+    cloud: Cloud, engine: str, scheme: str, port: int, user: str, database: str
+) -> None:
+    """Each string holds what its fields say, through the public and the private host."""
+    shown = call(cloud, "POST", "/v2/databases", {**BODY, "engine": engine}).body["database"]
+    for name, prefix in (("connection", "main-do-user-"), ("private_connection", "private-main-do-user-")):
+        connection = shown[name]
+        parts = urlsplit(connection["uri"])
+        assert (parts.scheme, parts.hostname, parts.port) == (scheme, connection["host"], port)
+        assert (parts.username, parts.password) == (user, connection["password"])
+        assert (connection["user"], connection["database"], connection["ssl"]) == (user, database, True)
+        assert connection["host"].startswith(prefix)
+        assert connection["host"].endswith("-0.db.ondigitalocean.com")
+        assert parts.path.strip("/") == database
+
+
+def test_every_cluster_has_a_password_of_its_own(cloud: Cloud) -> None:
+    """Generated, and safe in a URL."""
+    passwords = {make_database(cloud, f"db-{number}").password for number in range(5)}
+    assert len(passwords) == 5
+    assert all(password.isascii() and password.replace("_", "").isalnum() for password in passwords)
+
+
+def test_the_certificate_is_the_authoritys_and_for_both_hosts(cloud: Cloud) -> None:
+    """A client that trusts the given CA may connect by either name or address."""
+    import ipaddress
+
+    made = make_database(cloud)
+    encoded = call(cloud, "GET", f"/v2/databases/{made.id}/ca").body["ca"]["certificate"]
+    authority = x509.load_pem_x509_certificate(base64.b64decode(encoded))
+    certificate = x509.load_pem_x509_certificate(made.certificate.encode())
+    builder = PolicyBuilder().store(Store([authority]))
+    subjects: list[x509.GeneralName] = [x509.DNSName(made.public_host), x509.DNSName(made.private_host)]
+    subjects += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in (made.public_ip, made.private_ip)]
+    for subject in subjects:
+        builder.build_server_verifier(subject).verify(certificate, [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "message"),
+    [
+        ({"engine": "redis"}, 422, "no longer offered"),
+        ({"engine": "oracle"}, 422, "invalid engine"),
+        ({"engine": "mysql"}, 501, "mysql"),
+        ({"version": "9.6"}, 422, "invalid version"),
+        ({"version": "17"}, 501, "pg version 17"),
+        ({"size": "tiny"}, 422, "invalid size"),
+        ({"region": "mars1"}, 422, "invalid region"),
+        ({"num_nodes": 9}, 422, "invalid node count"),
+        ({"num_nodes": 2}, 501, "more than one node"),
+        ({"num_nodes": "1"}, 422, "num_nodes must be an integer"),
+        ({"num_nodes": None}, 422, "num_nodes is required"),
+        ({"name": "Main"}, 422, "invalid name"),
+        ({"name": None}, 422, "name is required"),
+        ({"private_network_uuid": "nope"}, 422, "Failed to resolve VPC"),
+        ({"rules": [{"type": "ip_addr", "value": "::/0"}]}, 422, "not an IPv4"),
+        ({"rules": [{"type": "droplet", "value": "1"}]}, 422, "not found"),
+        ({"rules": [{"type": "tag", "value": "t"}]}, 422, "does not exist"),
+        ({"rules": [{"type": "vpc", "value": "t"}]}, 422, "invalid firewall rule type"),
+        ({"rules": [{"type": "k8s", "value": "t"}]}, 501, "k8s"),
+        ({"rules": [{"type": "ip_addr", "value": f"10.0.0.{n}"} for n in range(101)]}, 422, "at most 100"),
+        ({"project_id": "nope"}, 404, "not be found"),
+        ({"backup_restore": {"database_name": "x"}}, 501, "backup"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_bad_wishes_for_clusters_are_refused(
+    cloud: Cloud, changes: dict[str, Any], status: int, message: str
+) -> None:
+    """With a message that names what is wrong, and without a trace."""
+    response = call(cloud, "POST", "/v2/databases", {**BODY, **changes})
+    assert (response.status, message in response.body["message"]) == (status, True), response.body
+    assert not cloud.store.all(Database)
+
+
+def test_names_of_clusters_are_unique(cloud: Cloud) -> None:
+    """Host names are made of them."""
+    make_database(cloud)
+    assert call(cloud, "POST", "/v2/databases", BODY).status == 422
+
+
+def test_trusted_sources_are_replaced_as_a_whole(cloud: Cloud, plane: MemoryPlane) -> None:
+    """Ids are the server's; a source that stays keeps its own; an empty list opens the cluster."""
+    droplet, database = make_droplet(cloud), make_database(cloud)
+    path = f"/v2/databases/{database.id}/firewall"
+    first = {"type": "droplet", "value": str(droplet.id), "uuid": "", "cluster_uuid": ""}
+    assert call(cloud, "PUT", path, {"rules": [first]}).status == 204
+    before = call(cloud, "GET", path).body["rules"]
+    assert (len(before), before[0]["cluster_uuid"], len(before[0]["uuid"])) == (1, database.id, 36)
+    call(cloud, "PUT", path, {"rules": [{"type": "ip_addr", "value": "192.0.2.1"}, first]})
+    after = call(cloud, "GET", path).body["rules"]
+    assert [rule["type"] for rule in after] == ["ip_addr", "droplet"]
+    assert after[1]["uuid"] == before[0]["uuid"]
+    assert _peers(plane, database) == {"192.0.2.1/32", f"{droplet.private_ip}/32", f"{droplet.public_ip}/32"}
+    call(cloud, "PUT", path, {"rules": []})
+    assert _peers(plane, database) == {"0.0.0.0/0"}
+
+
+def test_clusters_are_listed_by_tag(cloud: Cloud) -> None:
+    """And forgotten when they are destroyed."""
+    made = make_database(cloud, "one", tags=["run:a"])
+    make_database(cloud, "two")
+    listed = call(cloud, "GET", "/v2/databases?tag_name=run:a").body["databases"]
+    assert [database["name"] for database in listed] == ["one"]
+    assert call(cloud, "DELETE", f"/v2/databases/{made.id}").status == 204
+    assert call(cloud, "GET", f"/v2/databases/{made.id}").status == 404
+    assert cloud.store.get(Database, made.id) is None
+
+
+def _peers(plane: MemoryPlane, database: Database) -> set[str]:
+    member = next(member for member in plane.policy.members if member.ref == database.ref)
+    return set(member.inbound[0].peers)
