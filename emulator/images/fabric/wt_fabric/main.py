@@ -20,6 +20,8 @@ from wt_fabric.command import FABRIC, FabricError, ip_batch, run
 from wt_fabric.selftest import prove_enforcement
 
 RUN = Path("/run/wavetank")
+INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_INSTANCES = 2048
 INSIDE = ("nsenter", f"--net=/run/netns/{FABRIC}")
 CLOSED = """
 table inet wavetank {
@@ -49,6 +51,7 @@ def build(layout: dict[str, Any]) -> None:
     for directory in ("hosts", "metadata"):
         (RUN / directory).mkdir(parents=True, exist_ok=True)
     prove_enforcement()
+    make_room()
     edge_address, edge_gateway = leave_default_route()
     (RUN / "edge").write_text(edge_address)
     run("ip", "netns", "add", FABRIC)
@@ -79,6 +82,18 @@ def build(layout: dict[str, Any]) -> None:
         inside=INSIDE,
     )
     run(*INSIDE, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/neigh/edge0/proxy_delay")
+
+
+def make_room() -> None:
+    """Let the machine run many systemds: each takes 6 inotify instances, and the usual limit is 128 for all.
+
+    The one setting of the machine itself that is changed, and only ever upwards; it lasts until reboot.
+    """
+    try:
+        if int(INOTIFY.read_text()) < INOTIFY_INSTANCES:
+            INOTIFY.write_text(f"{INOTIFY_INSTANCES}\n")
+    except OSError as error:
+        print(f"wavetank fabric: {INOTIFY} stays as it is ({error}); 20 droplets at most", flush=True)
 
 
 def leave_default_route() -> tuple[str, str]:
