@@ -1,0 +1,110 @@
+"""The emulator as a process: one a directory, found again, and gone when told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from harness import emulation
+from harness.errors import EngineError
+from harness.parallel import in_parallel
+from harness.process import started_at
+from harness.progress import Progress
+from harness.target import resolve_target
+
+QUIET = Progress(quiet=True)
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory whose emulator runs nothing, and is stopped at the end."""
+    monkeypatch.setenv("WAVETANK_PLANE", "memory")
+    monkeypatch.delenv("WAVETANK_MEMORY_FAULTS", raising=False)
+    directory = tmp_path / "state"
+    yield directory
+    emulation.stop(directory, destroy=True)
+
+
+def test_two_starters_at_once_get_the_same_one(state_dir: Path) -> None:
+    """And a third, later."""
+    one, two = in_parallel([partial(emulation.start, state_dir, QUIET)] * 2)
+    assert one == two == emulation.start(state_dir, QUIET)
+    assert one.plane == "memory"
+
+
+def test_stopping_it_leaves_its_state_and_destroying_it_does_not(state_dir: Path) -> None:
+    """It answers with the same token afterwards."""
+    first = emulation.start(state_dir, QUIET)
+    emulation.stop(state_dir)
+    assert started_at(first.pid) is None
+    assert emulation.status(state_dir) is None
+    second = emulation.start(state_dir, QUIET)
+    assert second.token == first.token
+    emulation.stop(state_dir, destroy=True)
+    assert not emulation.directory(state_dir).exists()
+
+
+def test_nothing_to_stop_is_no_error(tmp_path: Path) -> None:
+    """Twice down is down."""
+    emulation.stop(tmp_path / "never", destroy=True)
+    assert emulation.status(tmp_path / "never") is None
+
+
+def test_a_killed_ones_endpoint_is_not_believed(state_dir: Path) -> None:
+    """kill -9 leaves endpoint.json behind."""
+    first = emulation.start(state_dir, QUIET)
+    os.kill(first.pid, signal.SIGKILL)
+    os.waitpid(first.pid, 0)
+    assert (first.state / "endpoint.json").exists()
+    assert emulation.status(state_dir) is None
+    assert emulation.start(state_dir, QUIET).pid != first.pid
+
+
+def test_another_process_with_its_number_is_not_taken_for_it(state_dir: Path) -> None:
+    """The number in endpoint.json is somebody else's, who began after it was written."""
+    first = emulation.start(state_dir, QUIET)
+    emulation.stop(state_dir)
+    file = first.state / "endpoint.json"
+    told = {"pid": os.getpid(), "https": first.https, "http": first.http, "token": "t", "plane": "memory"}
+    file.write_text(json.dumps({**told, "ca_file": str(first.ca_file)}))
+    os.utime(file, (1, 1))
+    assert emulation.status(state_dir) is None
+    assert emulation.start(state_dir, QUIET).pid != os.getpid()
+
+
+def test_one_that_does_not_start_shows_why(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tail of its log."""
+    monkeypatch.setenv("WAVETANK_MEMORY_FAULTS", '{"start": "no nft here"}')
+    with pytest.raises(EngineError, match=r"(?s)did not start.*no nft here"):
+        emulation.start(state_dir, QUIET)
+    assert emulation.status(state_dir) is None
+
+
+def test_an_unknown_plane_is_refused(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is started."""
+    monkeypatch.setenv("WAVETANK_PLANE", "cloud9")
+    with pytest.raises(EngineError, match="take docker or memory"):
+        emulation.start(state_dir, QUIET)
+
+
+def test_the_local_target_is_what_the_emulator_says(state_dir: Path) -> None:
+    """Its endpoint, token and CA; and it knows that nobody asked for it by hand."""
+    target = resolve_target("local", state_dir=state_dir, progress=QUIET)
+    running = emulation.status(state_dir)
+    assert running is not None
+    assert (target.endpoint, target.token, target.ca_file) == (running.https, running.token, running.ca_file)
+    assert target.info["plane"] == "memory"
+    assert running.auto
+
+
+def test_secrets_are_not_shown(state_dir: Path) -> None:
+    """Nor readable by others."""
+    running = emulation.start(state_dir, QUIET)
+    assert running.token not in repr(running)
+    assert (running.state / "endpoint.json").stat().st_mode & 0o77 == 0
