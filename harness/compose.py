@@ -29,6 +29,7 @@ from harness.errors import TopologyError
 
 KEY = "networks"
 MERGE = "<<"
+BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True)
@@ -150,12 +151,12 @@ def _with_merged(
 def _edit(text: str, events: list[Event], doomed: _Doomed, file: Path | str) -> _Edit:
     """How one pair goes: as whole lines, or as a part of a ``{...}``."""
     key = doomed.key
-    at = next(i for i, event in enumerate(events) if _starts(event) == key.start_mark.index)
+    at = next(i for i, event in enumerate(events) if _is_at(event, key.start_mark.index))
     last = _value_end(text, events, at)
     if doomed.mapping.flow_style:
         return _flow_edit(text, events, at, last)
     start = _line_start(text, key.start_mark.index)
-    if text[start : key.start_mark.index].strip(" \ufeff"):
+    if text[start : key.start_mark.index].strip(" "):
         problem = "it does not begin its line, so it cannot be taken out without changing the rest"
         remedy = "put 'networks:' on a line of its own"
         raise TopologyError(problem, file=file, line=doomed.line, field=doomed.path, remedy=remedy)
@@ -163,8 +164,10 @@ def _edit(text: str, events: list[Event], doomed: _Doomed, file: Path | str) -> 
     return _Edit(start, end, _placeholder_mapping(text, start, end, doomed))
 
 
-def _starts(event: Event) -> int | None:
-    return int(event.start_mark.index) if isinstance(event, ScalarEvent) else None
+def _is_at(event: Event, index: int) -> bool:
+    """Whether this is the text at ``index``; an empty value before it would have the same position."""
+    start, end = event.start_mark.index, event.end_mark.index
+    return isinstance(event, ScalarEvent) and start == index and end > start
 
 
 def _value_events(events: list[Event], at: int) -> list[Event]:
@@ -181,13 +184,13 @@ def _value_events(events: list[Event], at: int) -> list[Event]:
 def _value_end(text: str, events: list[Event], at: int) -> int:
     """Where the value of the key ``events[at]`` ends, in the text.
 
-    A block's end mark is where the next thing begins, so its last item's end counts instead.
+    A block's end mark, and an empty value's, is where the next thing begins, so they don't count.
     """
     ends = [int(events[at].end_mark.index)]
     for event in _value_events(events, at):
         if isinstance(event, ScalarEvent) and event.style in ("|", ">"):
             ends.append(int(event.start_mark.index) + len(_span(text, event).rstrip()))
-        elif isinstance(event, NodeEvent) or _span(text, event) in ("]", "}"):
+        elif _span(text, event) and (isinstance(event, NodeEvent) or _span(text, event) in ("]", "}")):
             ends.append(int(event.end_mark.index))
     return max(ends)
 
@@ -233,7 +236,8 @@ def _flow_edit(text: str, events: list[Event], at: int, last: int) -> _Edit:
 
 
 def _line_start(text: str, index: int) -> int:
-    return max(text.rfind("\n", 0, index), text.rfind("\r", 0, index)) + 1
+    start = max(text.rfind("\n", 0, index), text.rfind("\r", 0, index)) + 1
+    return start + text.startswith(BYTE_ORDER_MARK, start)
 
 
 def _line_end(text: str, index: int) -> int:

@@ -122,11 +122,15 @@ def _check_firewall_names(raw: RawTopology, names: Names, problems: Problems) ->
     """Names that Wavetank gives itself, to the firewalls for management and to parts of large ones."""
     for name, firewall in raw.firewalls.items():
         if name.startswith("management-") or name == "bootstrap":
-            problems.add(("firewalls", name), f"{name!r} is a name Wavetank gives itself", "take another name")
+            problems.add(
+                ("firewalls", name), f"{name!r} is a name Wavetank gives itself", "take another name"
+            )
         droplets = [each for given in firewall.droplets for each in names.ends(given)]
         for number in range(2, len(droplets) // TAGS_PER_FIREWALL + 2):
             if f"{name}-{number}" in raw.firewalls:
-                problem = f"{name!r} covers more than {TAGS_PER_FIREWALL} droplets, so this is its second part"
+                problem = (
+                    f"{name!r} covers more than {TAGS_PER_FIREWALL} droplets, so this is its second part"
+                )
                 problems.add(("firewalls", f"{name}-{number}"), problem, "take another name")
 
 

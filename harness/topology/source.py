@@ -44,13 +44,13 @@ class Problems:
     source: Source
     errors: list[TopologyError] = field(default_factory=list)
 
-    def add(self, path: Sequence[Step], problem: str, remedy: str) -> None:
-        """Note a problem with the key at ``path``."""
+    def add(self, path: Sequence[Step], problem: str, remedy: str, *, line: int | None = None) -> None:
+        """Note a problem with the key at ``path``; ``line`` is looked up unless given."""
         self.errors.append(
             TopologyError(
                 problem,
                 file=self.source.file,
-                line=self.source.line(path),
+                line=self.source.line(path) if line is None else line,
                 field=field_name(path),
                 remedy=remedy,
             )
@@ -88,8 +88,8 @@ def read(file: Path) -> Source:
         )
     source = Source(file, root, data)
     problems = Problems(source)
-    for path in _duplicates(root, ()):
-        problems.add(path, "this key is given twice", "remove one of the two")
+    for path, line in _duplicates(root, ()):
+        problems.add(path, "this key is given twice", "remove one of the two", line=line)
     problems.raise_any()
     return source
 
@@ -143,7 +143,8 @@ def _pairs(node: MappingNode) -> Iterator[tuple[Node, Node]]:
                     yield from _pairs(merged)
 
 
-def _duplicates(node: Node, path: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+def _duplicates(node: Node, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], int]]:
+    """Path and line of every key that its mapping already has."""
     if isinstance(node, SequenceNode):
         for index, item in enumerate(node.value):
             yield from _duplicates(item, (*path, index))
@@ -152,6 +153,6 @@ def _duplicates(node: Node, path: tuple[Step, ...]) -> Iterator[tuple[Step, ...]
         for key, value in node.value:
             here = (*path, str(key.value) if isinstance(key, ScalarNode) else "?")
             if here[-1] in seen:
-                yield here
+                yield here, key.start_mark.line + 1
             seen.add(str(here[-1]))
             yield from _duplicates(value, here)

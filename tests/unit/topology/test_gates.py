@@ -1,0 +1,138 @@
+"""What firewalls and trusted sources admit, held against a slow and obvious model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.topology import Topology, gates, intended, ports
+from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Rule
+from harness.topology.ports import Ports
+
+Loader = Callable[..., Topology]
+
+INTERVALS = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda pair: (min(pair), max(pair)))
+SETS = st.lists(INTERVALS, max_size=5).map(lambda found: ports.union(tuple(found)))
+
+
+def members(intervals: Ports) -> set[int]:
+    """Every port, one by one."""
+    return {port for first, last in intervals for port in range(first, last + 1)}
+
+
+@settings(deadline=None)
+@given(SETS, SETS)
+def test_port_arithmetic_is_set_arithmetic(one: Ports, other: Ports) -> None:
+    """Union, intersection and difference of intervals are those of the ports in them."""
+    assert members(ports.union(one, other)) == members(one) | members(other)
+    assert members(ports.intersect(one, other)) == members(one) & members(other)
+    assert members(ports.subtract(one, other)) == members(one) - members(other)
+
+
+@settings(deadline=None)
+@given(SETS)
+def test_ports_have_one_form_and_survive_writing(one: Ports) -> None:
+    """Sorted, apart by at least one port, and read back from text."""
+    assert all(one[i][1] + 1 < one[i + 1][0] for i in range(len(one) - 1))
+    if one:
+        assert ports.parse(ports.render(one)) == one
+
+
+def test_all_ports_have_several_spellings() -> None:
+    """As the API takes them."""
+    assert ports.parse("0") == ports.parse("all") == ports.parse("1-65535") == ports.ALL
+    assert (ports.render(ports.ALL), ports.render(ports.NONE)) == ("all", "none")
+
+
+def test_both_gates_must_open(load_small: Loader) -> None:
+    """The sender may send two ports, the receiver takes two: what passes is what both say."""
+    topology = load_small()
+    assert gates.admitted(topology, "web", "api-2", "tcp") == ((22, 22), (8000, 8001))
+    assert gates.admitted(topology, "api-2", "web", "tcp") == ports.NONE
+    assert gates.admitted(topology, "web", "api-1", "udp") == ports.NONE
+    assert gates.ingress(topology, "web", "tcp", "api-1") == ((80, 80),)
+
+
+def test_databases_admit_their_trusted_sources_on_one_port(load_small: Loader) -> None:
+    """And send nothing of their own."""
+    topology = load_small()
+    assert gates.admitted(topology, "api-1", "store", "tcp") == ((25060, 25060),)
+    assert gates.admitted(topology, "web", "store", "tcp") == ports.NONE
+    assert gates.admitted(topology, "store", "api-1", "tcp") == ports.NONE
+
+
+def test_the_world_has_no_gate_of_its_own(load_small: Loader) -> None:
+    """From outside only the receiver's rules count, to the outside only the sender's."""
+    topology = load_small()
+    assert gates.admitted(topology, INTERNET, "web", "tcp") == ((80, 80),)
+    assert gates.admitted(topology, INTERNET, "api-1", "tcp") == ports.NONE
+    assert gates.admitted(topology, "web", INTERNET, "tcp") == ports.NONE
+    assert gates.admitted(topology, OPERATORS, "web", "tcp") == ((22, 22), (80, 80))
+    assert gates.admitted(topology, VPC, "api-1", "tcp") == ports.NONE
+
+
+def test_management_is_intended_and_admitted(load_small: Loader) -> None:
+    """Operators reach the bastion, the bastion every other droplet."""
+    topology = load_small()
+    assert Flow(OPERATORS, "web", "tcp", "22") in intended(topology)
+    assert Flow("web", "api-2", "tcp", "22") in intended(topology)
+    for flow in intended(topology):
+        wanted = ports.parse(flow.ports)
+        passing = gates.admitted(topology, flow.source, flow.destination, flow.protocol)
+        assert ports.subtract(wanted, passing) == ports.NONE or (flow.source, flow.ports) == ("web", "22")
+
+
+def test_an_uncovered_droplet_is_open(load_small: Loader) -> None:
+    """As in the cloud: no firewall, no gate."""
+    from dataclasses import replace
+
+    topology = load_small()
+    lone = replace(topology.droplets["web"], name="lone")
+    bare = replace(topology, droplets={"lone": lone, "web": topology.droplets["web"]}, firewalls=())
+    bare = replace(bare, management=replace(bare.management, bastion="web"))
+    assert gates.covers(bare, "stranger") == ()
+    assert (
+        gates.ingress(replace(bare, droplets={**bare.droplets, "stranger": lone}), "lone", "udp", "web")
+        == ports.NONE
+    )
+
+
+@pytest.mark.parametrize(
+    ("peer", "end", "expected"),
+    [
+        ("0.0.0.0/0", INTERNET, True),
+        ("198.51.100.0/24", INTERNET, False),
+        ("198.51.100.0/24", "198.51.100.7/32", True),
+        ("198.51.100.7/32", "198.51.100.0/24", False),
+        ("10.0.0.0/8", "api-1", True),
+        ("10.20.0.0/28", "api-1", False),
+        (VPC, "store", True),
+        (VPC, INTERNET, False),
+        (INTERNET, "api-1", True),
+        ("web", "api-1", False),
+    ],
+)
+def test_a_peer_takes_in_what_is_inside_it(load_small: Loader, peer: str, end: str, expected: bool) -> None:
+    """Networks by containment, the VPC by membership, names by themselves."""
+    assert gates.matches(load_small(), peer, end) is expected
+
+
+def test_a_firewall_over_many_droplets_is_split(load_small: Loader) -> None:
+    """A Cloud Firewall takes five tags, and droplets are covered by their own."""
+    more = "".join(f"  n-{number}: {{role: api}}\n" for number in range(9))
+    topology = load_small(("  api-2: {role: api}\n", f"  api-2: {{role: api}}\n{more}"))
+    covering = {each.name: len(each.droplets) for each in topology.all_firewalls()}
+    assert covering == {
+        "front": 1,
+        "back": 5,
+        "back-2": 5,
+        "back-3": 1,
+        "management-bastion": 1,
+        "management-nodes": 5,
+        "management-nodes-2": 5,
+        "management-nodes-3": 1,
+    }
+    assert Rule("tcp", "22", ("web",)) in topology.all_firewalls()[-1].inbound
