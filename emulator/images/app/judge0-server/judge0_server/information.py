@@ -118,7 +118,8 @@ class Statistics:
                 "total": sum(n for _, n in found["statuses"]),
                 "today": days.get(str(today), 0),
                 "last_30_days": {
-                    str(day): days.get(str(day), 0) for day in (today - timedelta(days=i) for i in range(1, 31))
+                    str(day): days.get(str(day), 0)
+                    for day in (today - timedelta(days=i) for i in range(1, 31))
                 },
             },
             "languages": [

@@ -17,13 +17,13 @@ FIELDS = (
 )  # fmt: skip
 DEFAULT = ("stdout", "time", "memory", "stderr", "token", "compile_output", "message", "status")
 
-_ENCODED = frozenset(("source_code", "stdin", "expected_output", "stdout", "stderr", "compile_output", "message"))
+_ENCODED = frozenset(
+    ("source_code", "stdin", "expected_output", "stdout", "stderr", "compile_output", "message")
+)
 _TIMES = frozenset(("created_at", "finished_at"))
 _DECIMALS = frozenset(("time", "wall_time", "cpu_time_limit", "cpu_extra_time", "wall_time_limit"))
 
-UNREADABLE = (
-    "some attributes for this submission cannot be converted to UTF-8, use base64_encoded=true query parameter"
-)
+UNREADABLE = "some attributes for this submission cannot be converted to UTF-8, use base64_encoded=true query parameter"
 
 
 class InvalidFields(Exception):

@@ -105,7 +105,9 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         allow_enable_per_process_and_thread_time_limit=flag(
             env, "ALLOW_ENABLE_PER_PROCESS_AND_THREAD_TIME_LIMIT", True
         ),
-        enable_per_process_and_thread_memory_limit=flag(env, "ENABLE_PER_PROCESS_AND_THREAD_MEMORY_LIMIT", False),
+        enable_per_process_and_thread_memory_limit=flag(
+            env, "ENABLE_PER_PROCESS_AND_THREAD_MEMORY_LIMIT", False
+        ),
         allow_enable_per_process_and_thread_memory_limit=flag(
             env, "ALLOW_ENABLE_PER_PROCESS_AND_THREAD_MEMORY_LIMIT", True
         ),

@@ -80,7 +80,9 @@ class Submissions:
             return answers.ok({"token": token}, 201)
         return await self._create_and_wait(row, fields, encoded=encoded)
 
-    async def _create_and_wait(self, row: dict[str, object], fields: Sequence[str], *, encoded: bool) -> Response:
+    async def _create_and_wait(
+        self, row: dict[str, object], fields: Sequence[str], *, encoded: bool
+    ) -> Response:
         [token] = await self._accept([row], wait=True)
         try:
             done = await self._result(token)
@@ -231,4 +233,3 @@ def _ruby_int(text: str | None, default: int) -> int:
         return default
     found = re.match(r"\s*-?\d+", text)
     return min(int(found[0]), 2**31) if found else 0
-

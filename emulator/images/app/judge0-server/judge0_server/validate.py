@@ -109,7 +109,9 @@ def _check_language(language_id: int | None, errors: Errors) -> None:
         errors["language_id"] = [f"language with id {language_id} doesn't exist"]
 
 
-def _check_options(row: Mapping[str, object], language_id: int | None, settings: Settings, errors: Errors) -> None:
+def _check_options(
+    row: Mapping[str, object], language_id: int | None, settings: Settings, errors: Errors
+) -> None:
     language = BY_ID.get(language_id or 0)
     if row["compiler_options"]:
         allowed = settings.allowed_languages_for_compile_options
@@ -118,7 +120,9 @@ def _check_options(row: Mapping[str, object], language_id: int | None, settings:
         elif language and language.compile_cmd is None:
             errors["compiler_options"] = ["setting compiler options is only allowed for compiled languages"]
         elif language and allowed and language.name.split(" ")[0] not in allowed:
-            errors["compiler_options"] = [f"setting compiler options is only allowed for {_sentence(allowed)}"]
+            errors["compiler_options"] = [
+                f"setting compiler options is only allowed for {_sentence(allowed)}"
+            ]
     if row["command_line_arguments"] and not settings.enable_command_line_arguments:
         errors["command_line_arguments"] = ["setting command line arguments is not allowed"]
     if row["callback_url"] and not settings.enable_callbacks:

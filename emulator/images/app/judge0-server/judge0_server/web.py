@@ -157,5 +157,7 @@ def multipart(body: bytes, content_type: str) -> dict[str, str]:
         head, separator, value = part.partition(b"\r\n\r\n")
         name = _NAME.search(head)
         if separator and name:
-            fields[name[1].decode("utf-8", "replace")] = value.removesuffix(b"\r\n").decode("utf-8", "replace")
+            fields[name[1].decode("utf-8", "replace")] = value.removesuffix(b"\r\n").decode(
+                "utf-8", "replace"
+            )
     return fields

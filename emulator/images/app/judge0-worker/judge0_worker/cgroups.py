@@ -48,7 +48,9 @@ def find(directory: Path) -> Groups:
             return Groups(unified=_unified(directory / "cgroup2"))
         return Groups(memory=_first(text, "memory", directory), cpu=_first(text, "cpuacct", directory))
     except OSError as error:
-        log.warning("no control groups (%s): memory and time are limited for each process, not for all", error)
+        log.warning(
+            "no control groups (%s): memory and time are limited for each process, not for all", error
+        )
         return Groups()
 
 

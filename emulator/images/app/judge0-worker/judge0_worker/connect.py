@@ -24,7 +24,7 @@ class SettingError(Exception):
 def number(env: Mapping[str, str], name: str, default: float) -> float:
     text = env.get(name, "").strip()
     try:
-        return float(text) if text else default
+        return float(text or default)
     except ValueError as error:
         raise SettingError(f"{name}={text!r} is not a number") from error
 

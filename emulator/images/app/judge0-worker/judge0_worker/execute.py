@@ -67,7 +67,15 @@ def extract(archive: bytes, box: Path, uid: int, *, largest: int) -> None:
                     return
                 _make_parents(target.parent, box, uid)
                 _write(target, content, uid, 0o600 | (member.external_attr >> 16) & 0o100)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, ValueError, OSError, EOFError, NotImplementedError):
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        RuntimeError,
+        ValueError,
+        OSError,
+        EOFError,
+        NotImplementedError,
+    ):
         return
 
 

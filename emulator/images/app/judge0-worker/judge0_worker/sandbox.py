@@ -46,7 +46,11 @@ class Limits:
             f"--file={self.file}",
             f"--tmp={self.tmp}",
         ]
-        switches = (self.each_memory, "--address-space"), (self.each_time, "--cpu-each"), (self.network, "--network")
+        switches = (
+            (self.each_memory, "--address-space"),
+            (self.each_time, "--cpu-each"),
+            (self.network, "--network"),
+        )
         return words + [word for on, word in switches if on]
 
 

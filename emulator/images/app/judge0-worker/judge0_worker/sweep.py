@@ -67,7 +67,9 @@ class Sweep:
         self._silent.pop(worker, None)
 
     async def _release(self, tokens: list[str], worker: str) -> None:
-        ended = await store.release(self._node.pool, tokens, worker, attempts=self._node.settings.max_attempts)
+        ended = await store.release(
+            self._node.pool, tokens, worker, attempts=self._node.settings.max_attempts
+        )
         for token in ended:
             await self._node.queue.publish(self._keys.finished, token)
 

@@ -78,7 +78,9 @@ class Api:
         return web.json_response({"runs": await self._history.newest(int(text))})
 
     async def languages(self, _request: web.Request) -> web.Response:
-        shown = [{"name": name, "label": LABELS[name], "judge0_id": number} for name, number in LANGUAGES.items()]
+        shown = [
+            {"name": name, "label": LABELS[name], "judge0_id": number} for name, number in LANGUAGES.items()
+        ]
         return web.json_response({"languages": shown})
 
     async def live(self, _request: web.Request) -> web.Response:
@@ -96,7 +98,9 @@ class Api:
             else:
                 checks[name] = "ok"
         ready = set(checks.values()) == {"ok"}
-        return web.json_response({"status": "ok" if ready else "unready", **checks}, status=200 if ready else 503)
+        return web.json_response(
+            {"status": "ok" if ready else "unready", **checks}, status=200 if ready else 503
+        )
 
 
 def _read(text: str) -> tuple[str, str, str]:

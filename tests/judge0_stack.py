@@ -1,0 +1,245 @@
+"""The reference Judge0 in containers: PostgreSQL, Valkey, servers and workers on a network of their own."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import tarfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import docker
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from docker.models.containers import Container
+
+from emulator.images.build import connected, ensure
+from harness.wait import NotYet, wait_for
+
+APP = Path(__file__).parents[1] / "emulator/images/app"
+LABEL = "wavetank.test"
+READY = 60.0
+
+ENVIRONMENT = {
+    "REDIS_HOST": "valkey",
+    "REDIS_PORT": "25061",
+    "REDIS_USERNAME": "default",
+    "REDIS_PASSWORD": "secret",
+    "REDIS_CA_FILE": "/ca.pem",
+    "POSTGRES_HOST": "postgres",
+    "POSTGRES_PORT": "25060",
+    "POSTGRES_DB": "defaultdb",
+    "POSTGRES_USER": "doadmin",
+    "POSTGRES_PASSWORD": "secret",
+    "POSTGRES_CA_FILE": "/ca.pem",
+}
+
+
+def certificates(*names: str) -> dict[str, bytes]:
+    """A CA, and a certificate for `names` with its key, as PEM by file name."""
+    now = datetime.datetime.now(datetime.UTC)
+    authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+
+    def issue(name: str, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
+        builder = x509.CertificateBuilder(
+            subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+            issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")]),
+            public_key=key.public_key(),
+            serial_number=x509.random_serial_number(),
+            not_valid_before=now - datetime.timedelta(hours=1),
+            not_valid_after=now + datetime.timedelta(hours=1),
+        )
+        builder = builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
+        certificate = builder.add_extension(alternatives, critical=False).sign(authority, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return {
+        "ca.pem": issue("ca", authority, ca=True),
+        "cert.pem": issue("server", server, ca=False),
+        "key.pem": server.private_bytes(pem, pkcs8, serialization.NoEncryption()),
+    }
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """A tar file of `files`, for put_archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+class Stack:
+    """Starts with both databases; servers and workers are started by the test. All of it goes at the end."""
+
+    def __enter__(self) -> Stack:
+        self._context = connected()
+        self.engine: docker.DockerClient = self._context.__enter__()
+        self._name = f"wt-judge0-{uuid.uuid4().hex[:8]}"
+        self._tls = certificates("postgres", "valkey", "mongo")
+        self._network: Any = None
+        try:
+            images = ensure(["base", "postgres", "valkey"])
+            self.images = {name: self._build(name) for name in ("judge0-server", "judge0-worker")}
+            self._network = self.engine.networks.create(self._name, labels={LABEL: self._name})
+            self.postgres = self._database("postgres", images["postgres"], "25060", "doadmin")
+            self.valkey = self._database("valkey", images["valkey"], "25061", "default")
+            for database in (self.postgres, self.valkey):
+                self.wait_until_ready(database)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for container in self.engine.containers.list(all=True, filters={"label": f"{LABEL}={self._name}"}):
+            container.remove(force=True, v=True)
+        if self._network is not None:
+            self._network.remove()
+        self._context.__exit__(kind, error, trace)
+
+    def _build(self, name: str) -> str:
+        image, _ = self.engine.images.build(path=str(APP / name), tag=f"wavetank-test/{name}", rm=True)
+        return str(image.id)
+
+    def _database(self, name: str, image: str, port: str, user: str) -> Container:
+        environment = {"WT_USER": user, "WT_PASSWORD": "secret", "WT_DATABASE": "defaultdb", "WT_PORT": port}
+        container = self._create(image, name, environment)
+        tls = {f"wavetank/tls/{file}": content for file, content in self._tls.items()}
+        container.put_archive("/etc", archive(tls))
+        container.start()
+        return container
+
+    def _create(self, image: str, alias: str, environment: Mapping[str, str], **options: Any) -> Container:
+        container = self.engine.containers.create(
+            image, environment=dict(environment), labels={LABEL: self._name}, network=self._name, **options
+        )
+        self._network.disconnect(container)
+        self._network.connect(container, aliases=[alias])
+        return container
+
+    @staticmethod
+    def wait_until_ready(database: Container) -> None:
+        def probe() -> None:
+            if database.exec_run("wt-ready").exit_code:
+                raise NotYet("wt-ready failed")
+
+        wait_for("the database to answer", probe, deadline=READY)
+
+    def _start(self, name: str, environment: Mapping[str, str], **options: Any) -> Container:
+        container = self._create(self.images[name], name, {**ENVIRONMENT, **environment}, **options)
+        container.put_archive("/", archive({"ca.pem": self._tls["ca.pem"]}))
+        container.start()
+        return container
+
+    def address(self, container: Container) -> str:
+        container.reload()
+        return str(container.attrs["NetworkSettings"]["Networks"][self._name]["IPAddress"])
+
+    def forget_queue(self, key: str) -> None:
+        """Delete a key in Valkey, as if it had lost it."""
+        code = (
+            "import asyncio, os; from judge0_server.connect import open_queue; "
+            f"asyncio.run(open_queue(os.environ, size=1).delete({key!r}))"
+        )
+        container = self._create(
+            self.images["judge0-server"], "once", ENVIRONMENT, command=["python3", "-c", code]
+        )
+        try:
+            container.put_archive("/", archive({"ca.pem": self._tls["ca.pem"]}))
+            container.start()
+            status = container.wait(timeout=READY)["StatusCode"]
+            assert status == 0, container.logs().decode()
+        finally:
+            container.remove(force=True, v=True)
+
+    @contextmanager
+    def server(self, environment: Mapping[str, str] | None = None) -> Iterator[httpx.Client]:
+        """A server for the length of a block, as a client of it."""
+        container = self._start("judge0-server", environment or {})
+        try:
+            with httpx.Client(base_url=f"http://{self.address(container)}:2358", timeout=30) as client:
+                self._answers(client, environment or {})
+                yield client
+        finally:
+            container.remove(force=True, v=True)
+
+    @staticmethod
+    def _answers(client: httpx.Client, environment: Mapping[str, str]) -> None:
+        def probe() -> None:
+            try:
+                answer = client.get("/workers", headers={"X-Auth-Token": environment.get("AUTHN_TOKEN", "")})
+            except httpx.TransportError as error:
+                raise NotYet(str(error)) from error
+            if answer.status_code != 200:
+                raise NotYet(answer.text)
+
+        wait_for("judge0-server to answer", probe, deadline=READY)
+
+    def start_worker(self, **environment: str) -> Container:
+        """A worker, as the compose file starts it."""
+        return self._start(
+            "judge0-worker", environment, cap_add=["SYS_ADMIN"], security_opt=["apparmor=unconfined"]
+        )
+
+    @contextmanager
+    def worker(self, **environment: str) -> Iterator[Container]:
+        """A worker for the length of a block."""
+        container = self.start_worker(**environment)
+        try:
+            yield container
+        finally:
+            container.remove(force=True, v=True)
+
+
+def run(client: httpx.Client, language: int, source: str, **more: object) -> dict[str, Any]:
+    """Run a program and return what became of it."""
+    body = {"language_id": language, "source_code": source, **more}
+    answer = client.post("/submissions?wait=true", json=body)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def create(client: httpx.Client, language: int, source: str, **more: object) -> str:
+    """Queue a program and return its token."""
+    answer = client.post("/submissions", json={"language_id": language, "source_code": source, **more})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["token"])
+
+
+def show(client: httpx.Client, *tokens: str) -> list[dict[str, Any]]:
+    """The submissions, not from the server's cache."""
+    found: list[dict[str, Any]] = []
+    for i in range(0, len(tokens), 20):
+        answer = client.get("/submissions/batch", params={"tokens": ",".join(tokens[i : i + 20]), "fields": "*"})
+        found += answer.raise_for_status().json()["submissions"]
+    return found
+
+
+def wait_for_all(client: httpx.Client, *tokens: str, deadline: float = 60) -> list[dict[str, Any]]:
+    """The submissions once all of them have a final status."""
+
+    def probe() -> list[dict[str, Any]]:
+        try:
+            found = show(client, *tokens)
+        except httpx.HTTPError as error:
+            raise NotYet(str(error)) from error
+        waiting = [item["status"]["description"] for item in found if item["status"]["id"] in (1, 2)]
+        if waiting:
+            raise NotYet(f"{len(waiting)} of {len(found)} are {set(waiting)}")
+        return found
+
+    return wait_for("the submissions to be finished", probe, deadline=deadline)
