@@ -13,12 +13,13 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, cast
 
 import docker
+import docker.errors
 from docker.utils.socket import frames_iter
 
 from emulator.planes.base import PlaneError
 
 COMMAND = ["nsenter", "--net=/run/netns/fabric", "python3", "-m", "wt_fabric.agent"]
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 30
 STDOUT = 1
 
 
@@ -35,8 +36,9 @@ class Session:
         self._lock = threading.Lock()
         self._said = b""
         self._over = False
-        created = engine.api.exec_create(container, COMMAND, stdin=True)
-        self._stream = engine.api.exec_start(created["Id"], socket=True)
+        self._engine = engine
+        self._exec: str = engine.api.exec_create(container, COMMAND, stdin=True)["Id"]
+        self._stream = engine.api.exec_start(self._exec, socket=True)
         # The SDK wraps the socket in a reader that cannot be written to.
         self._socket = cast(socket.socket, getattr(self._stream, "_sock", self._stream))
         self._socket.settimeout(None)
@@ -59,12 +61,23 @@ class Session:
                 self._socket.sendall(line)
             except OSError as error:
                 raise self._lost() from error
+        return self._await(operation, answer)
+
+    def _await(self, operation: str, answer: Future[Any]) -> Any:
+        for _ in range(ANSWER_SECONDS):
+            try:
+                return answer.result(1.0)
+            except FutureTimeoutError:
+                # The engine does not hang up on us when it ends the container that the agent ran in.
+                if not self._runs():
+                    self._end()
+        raise PlaneError(f"the fabric's agent gave no answer to {operation!r} in {ANSWER_SECONDS} s")
+
+    def _runs(self) -> bool:
         try:
-            return answer.result(ANSWER_SECONDS)
-        except FutureTimeoutError as error:
-            raise PlaneError(
-                f"no answer from the fabric's agent to {operation!r} in {ANSWER_SECONDS:.0f} s"
-            ) from error
+            return bool(self._engine.api.exec_inspect(self._exec)["Running"])
+        except docker.errors.APIError:
+            return False
 
     def close(self) -> None:
         """Hang up; the agent ends with its input."""

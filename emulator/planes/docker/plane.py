@@ -57,8 +57,15 @@ class DockerPlane:
     def start(self) -> None:
         """Connect, build missing images, find or make the fabric, and wire what runs."""
         self._engine = connect()
-        self._images = build.ensure(["droplet", "fabric"], log.info, client=self._engine)
-        self._fabric = Fabric(self._engine, self._owner, self._images["fabric"], self._running)
+        try:
+            self._attach(self._engine)
+        except PlaneError:
+            self.close()
+            raise
+
+    def _attach(self, engine: docker.DockerClient) -> None:
+        self._images = build.ensure(["droplet", "fabric"], log.info, client=engine)
+        self._fabric = Fabric(engine, self._owner, self._images["fabric"], self._running)
         self._fabric.attach(self._records.all())
 
     def close(self) -> None:

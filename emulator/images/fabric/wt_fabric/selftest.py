@@ -36,12 +36,16 @@ def prove_enforcement() -> None:
 
 def _scratch() -> None:
     try:
-        ip_batch([f"netns add {namespace}" for namespace in (SENDER, ROUTER, RECEIVER)])
+        _make_scratch()
     except FabricError as error:
         raise FabricError(
-            f"network namespaces cannot be made ({error}); the fabric container needs the capabilities "
-            "SYS_ADMIN and NET_ADMIN and an unconfined seccomp and AppArmor profile"
+            f"network namespaces cannot be made and linked ({error}); the fabric's container needs the "
+            "capabilities SYS_ADMIN and NET_ADMIN and no seccomp or AppArmor profile in its way"
         ) from error
+
+
+def _make_scratch() -> None:
+    ip_batch([f"netns add {namespace}" for namespace in (SENDER, ROUTER, RECEIVER)])
     for index, namespace in enumerate((SENDER, RECEIVER), 1):
         net = f"198.18.{index}"
         ip_batch(
