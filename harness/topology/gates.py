@@ -10,7 +10,8 @@ address outside the deployment. ``vpc`` as an end is an address of the VPC that 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from harness.topology import ports
@@ -20,6 +21,7 @@ from harness.topology.model import (
     OPERATORS,
     SSH_PORT,
     VPC,
+    Database,
     Firewall,
     Flow,
     Protocol,
@@ -29,6 +31,24 @@ from harness.topology.model import (
 from harness.topology.ports import Ports
 
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "icmp")
+
+
+@dataclass(frozen=True)
+class Network:
+    """All that gates depend on: as a topology declares it, or as an API reports it.
+
+    ``ip_range`` is the VPC's, None as long as it is not known.
+    """
+
+    droplets: Collection[str]
+    databases: Mapping[str, Database]
+    firewalls: tuple[Firewall, ...]
+    ip_range: str | None
+
+
+def declared(topology: Topology) -> Network:
+    """The network a topology declares, with the firewalls that ``management`` implies."""
+    return Network(tuple(topology.droplets), topology.databases, topology.all_firewalls(), topology.ip_range)
 
 
 def intended(topology: Topology) -> tuple[Flow, ...]:
@@ -51,67 +71,67 @@ def intended_ports(flows: Sequence[Flow], source: str, destination: str, protoco
     )
 
 
-def admitted(topology: Topology, source: str, destination: str, protocol: Protocol) -> Ports:
+def admitted(network: Network, source: str, destination: str, protocol: Protocol) -> Ports:
     """The ports on which packets from ``source`` reach ``destination``: what both gates let pass."""
     return ports.intersect(
-        egress(topology, source, protocol, destination), ingress(topology, destination, protocol, source)
+        egress(network, source, protocol, destination), ingress(network, destination, protocol, source)
     )
 
 
-def egress(topology: Topology, source: str, protocol: Protocol, destination: str) -> Ports:
+def egress(network: Network, source: str, protocol: Protocol, destination: str) -> Ports:
     """The sender's gate: the ports on which ``source`` may send to ``destination``."""
-    if source in topology.databases:
+    if source in network.databases:
         return ports.NONE
-    if source not in topology.droplets:
+    if source not in network.droplets:
         return ports.ALL
-    covering = covers(topology, source)
+    covering = covers(network, source)
     if not covering:
         return ports.ALL
-    return _union(topology, [rule for each in covering for rule in each.outbound], protocol, destination)
+    return _union(network, [rule for each in covering for rule in each.outbound], protocol, destination)
 
 
-def ingress(topology: Topology, destination: str, protocol: Protocol, source: str) -> Ports:
+def ingress(network: Network, destination: str, protocol: Protocol, source: str) -> Ports:
     """The receiver's gate: the ports on which ``destination`` takes packets from ``source``."""
-    database = topology.databases.get(destination)
+    database = network.databases.get(destination)
     if database is not None:
         port = DATABASE_PORTS[database.engine]
         trusted = protocol == "tcp" and source in database.trusted_sources
         return ((port, port),) if trusted else ports.NONE
-    if destination not in topology.droplets:
+    if destination not in network.droplets:
         return ports.ALL
-    covering = covers(topology, destination)
+    covering = covers(network, destination)
     if not covering:
         return ports.ALL
-    return _union(topology, [rule for each in covering for rule in each.inbound], protocol, source)
+    return _union(network, [rule for each in covering for rule in each.inbound], protocol, source)
 
 
-def covers(topology: Topology, droplet: str) -> tuple[Firewall, ...]:
-    """The firewalls that cover a droplet, the ones for management included."""
-    return tuple(each for each in topology.all_firewalls() if droplet in each.droplets)
+def covers(network: Network, droplet: str) -> tuple[Firewall, ...]:
+    """The firewalls that cover a droplet."""
+    return tuple(each for each in network.firewalls if droplet in each.droplets)
 
 
-def matches(topology: Topology, peer: str, end: str) -> bool:
+def matches(network: Network, peer: str, end: str) -> bool:
     """Whether a rule's peer takes in an end of a flow. In doubt (addresses not yet given) it does not."""
     if peer in (end, INTERNET, "0.0.0.0/0"):
         return True
-    inside = end == VPC or end in topology.droplets or end in topology.databases
+    inside = end == VPC or end in network.droplets or end in network.databases
     if peer == VPC:
         return inside
-    if peer in topology.droplets or peer == OPERATORS:
+    if peer in network.droplets or peer == OPERATORS:
         return False
     wider = IPv4Network(peer)
     if inside:
-        return topology.ip_range is not None and IPv4Network(topology.ip_range).subnet_of(wider)
+        return network.ip_range is not None and IPv4Network(network.ip_range).subnet_of(wider)
     if end in (INTERNET, OPERATORS):
         return False
     return IPv4Network(end).subnet_of(wider)
 
 
-def _union(topology: Topology, rules: Sequence[Rule], protocol: Protocol, end: str) -> Ports:
+def _union(network: Network, rules: Sequence[Rule], protocol: Protocol, end: str) -> Ports:
     return ports.union(
         *(
             ports.parse(rule.ports)
             for rule in rules
-            if rule.protocol == protocol and any(matches(topology, peer, end) for peer in rule.peers)
+            if rule.protocol == protocol and any(matches(network, peer, end) for peer in rule.peers)
         )
     )

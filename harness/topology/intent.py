@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Literal
 
 from harness.topology import gates, ports
 from harness.topology.build import flows
@@ -15,23 +13,7 @@ from harness.topology.ports import Ports
 from harness.topology.schema import RawTopology
 from harness.topology.source import Problems, Step
 
-Way = Literal["inbound", "outbound"]
 SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Place:
-    """One rule of one declared firewall, as seen from one droplet that it covers."""
-
-    firewall: str
-    way: Way
-    index: int
-    rule: Rule
-    droplet: str
-
-    @property
-    def path(self) -> tuple[Step, ...]:
-        return ("firewalls", self.firewall, self.way, self.index)
 
 
 def check(raw: RawTopology, names: Names, topology: Topology, problems: Problems) -> None:
@@ -57,20 +39,20 @@ def _check_passes(
 
 def _closed_gates(topology: Topology, flow: Flow) -> Iterator[tuple[str, str]]:
     """Problem and remedy for each gate that a flow cannot pass."""
-    wanted = ports.parse(flow.ports)
+    network, wanted = gates.declared(topology), ports.parse(flow.ports)
     source, destination = flow.source, flow.destination
     shown = describe(flow)
     for name, other in ((source, destination), (destination, source)):
         droplet = topology.droplets.get(name)
         if droplet and not droplet.public_networking and _outside(topology, other):
             yield f"{shown}: {name!r} has no public interface", f"set public_networking of {name} to true"
-    if left := ports.subtract(wanted, gates.egress(topology, source, flow.protocol, destination)):
+    if left := ports.subtract(wanted, gates.egress(network, source, flow.protocol, destination)):
         peer = VPC if destination in topology.databases else destination
         yield (
             f"{shown}: no outbound rule of {_covering(topology, source)} admits it at the sender",
             f"add {_rule_text(flow.protocol, left, 'to', peer)} to outbound there",
         )
-    if left := ports.subtract(wanted, gates.ingress(topology, destination, flow.protocol, source)):
+    if left := ports.subtract(wanted, gates.ingress(network, destination, flow.protocol, source)):
         if destination in topology.databases:
             yield f"{shown}: {destination!r} does not trust {source!r}", _trust(source, destination)
         else:
@@ -143,13 +125,13 @@ def _check_wide_peers(
     topology: Topology, explained: set[tuple[str, str, Protocol]], problems: Problems
 ) -> None:
     """``internet`` and ``vpc`` take in the droplets' own addresses: two such rules may meet unmeant."""
-    meant = gates.intended(topology)
+    meant, network = gates.intended(topology), gates.declared(topology)
     for source in topology.droplets:
         for destination in topology.droplets:
             for protocol in gates.PROTOCOLS:
                 if source == destination or (source, destination, protocol) in explained:
                     continue
-                passing = gates.admitted(topology, source, destination, protocol)
+                passing = gates.admitted(network, source, destination, protocol)
                 left = ports.subtract(passing, _meant_ports(meant, source, destination, protocol))
                 if left:
                     flow = Flow(source, destination, protocol, ports.render(left))
@@ -168,10 +150,11 @@ def _meant_ports(meant: Sequence[Flow], source: str, destination: str, protocol:
 
 def _wide_rule(topology: Topology, flow: Flow) -> tuple[Step, ...]:
     """The receiver's rule that admits a flow without naming its sender."""
+    network = gates.declared(topology)
     for firewall in topology.firewalls:
         if flow.destination in firewall.droplets:
             for index, rule in enumerate(firewall.inbound):
-                admits = any(gates.matches(topology, peer, flow.source) for peer in rule.peers)
+                admits = any(gates.matches(network, peer, flow.source) for peer in rule.peers)
                 if rule.protocol == flow.protocol and flow.source not in rule.peers and admits:
                     return ("firewalls", firewall.name, "inbound", index)
     return ("intent",)
