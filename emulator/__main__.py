@@ -7,14 +7,17 @@ message, with the exit codes of ``harness.errors``.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.planes.base import Plane, PlaneError
+from emulator.statedir import DATABASE, LOG, PLANE, hold, instance, plane_of
 from harness.errors import EngineError, WavetankError
 
 if TYPE_CHECKING:
@@ -68,69 +71,60 @@ def _common(parser: argparse.ArgumentParser, run: object) -> None:
 def make_plane(name: str, state: Path) -> Plane:
     """The plane of that name for a state directory. Docker is imported only if it is wanted."""
     if name == "memory":
-        import json
-
-        from emulator.planes.memory import MemoryPlane
-
-        faults = json.loads(os.environ.get(FAULTS, "{}"))
-        delay = float(os.environ.get(DELAY, "0"))
-        return MemoryPlane(faults=faults, delay=delay, state=state / "memory-plane.json")
+        return _memory_plane(state)
     from emulator.planes.docker import DockerPlane
 
     plane: Plane = DockerPlane(instance(state), state)
     return plane
 
 
-def plane_of(state: Path, wanted: str | None) -> str:
-    """The plane of a state directory, settled when it is first served. Raises ``EngineError``."""
-    file = state / "plane"
-    known = file.read_text().strip() if file.exists() else None
-    if wanted and known and wanted != known:
-        raise EngineError(f"{state} is of the {known} plane; destroy it before using {wanted}")
-    return known or wanted or "docker"
+def _memory_plane(state: Path) -> Plane:
+    """Faults (a JSON object, see ``MemoryPlane``) and delay (seconds) come from the environment."""
+    from emulator.planes.memory import MemoryPlane
 
-
-def instance(state: Path) -> str:
-    """The short name of the emulator whose state directory this is; its machines are labelled with it."""
-    import hashlib
-
-    return hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]
+    try:
+        faults = json.loads(os.environ.get(FAULTS, "{}"))
+        delay = float(os.environ.get(DELAY, "0"))
+    except ValueError as error:
+        raise EngineError(
+            f"{FAULTS} must be a JSON object and {DELAY} a number of seconds: {error}"
+        ) from error
+    return MemoryPlane(faults=faults, delay=delay, state=state / "memory-plane.json")
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from emulator.api.server import DATABASE, hold, serve
-    from emulator.cloud.core import Cloud
-
     state: Path = options.state.resolve()
     os.umask(0o077)
     with hold(state):
-        _log_to(state / "log")
-        plane = plane_of(state, options.plane)
-        (state / "plane").write_text(plane)
-        cloud = Cloud(state / DATABASE, make_plane(plane, state))
-        try:
-            _start(cloud)
-            serve(
-                cloud, state, plane,
-                host=options.host, https_port=options.https_port, http_port=options.http_port,
-            )  # fmt: skip
-        finally:
-            cloud.close()
+        _log_to(state / LOG)
+        name = plane_of(state, options.plane)
+        (state / PLANE).write_text(name)
+        plane = make_plane(name, state)
+        with ThreadPoolExecutor(1) as pool:  # the plane mostly waits for the engine: load the rest meanwhile
+            starting = pool.submit(plane.start)
+            from emulator.api.server import serve
+            from emulator.cloud.core import Cloud
+
+            cloud = Cloud(state / DATABASE, plane)
+            try:
+                _start(cloud, starting)
+                ports = {"https_port": options.https_port, "http_port": options.http_port}
+                serve(cloud, state, name, host=options.host, **ports)
+            finally:
+                cloud.close()
     logging.shutdown()
     os._exit(0)  # work under way is recorded and taken up by the next server; its threads are not waited for
 
 
-def _start(cloud: Cloud) -> None:
+def _start(cloud: Cloud, starting: Future[None]) -> None:
     try:
-        cloud.start()
+        cloud.start(starting.result)
     except PlaneError as error:
         raise EngineError(f"the data plane cannot start: {error}") from error
 
 
 def _destroy(options: argparse.Namespace) -> int:
     import shutil
-
-    from emulator.api.server import hold
 
     state: Path = options.state.resolve()
     if not state.is_dir():

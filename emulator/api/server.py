@@ -1,6 +1,6 @@
 """The API on two ports of this machine, https and http, in one process and one event loop.
 
-One server per state directory, held by a file lock. ``endpoint.json`` appears once requests are answered
+``endpoint.json`` appears once requests are answered
 and goes when the server ends in good order. Each server takes the ports and the token of the one before it
 over, so that clients carry on.
 """
@@ -8,7 +8,6 @@ over, so that clients carry on.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import os
@@ -30,11 +29,12 @@ from emulator.api.app import Api
 from emulator.api.http import Request, make_request
 from emulator.cloud.certificates import issue, make_authority
 from emulator.cloud.core import Cloud
+from emulator.statedir import write_private
 from harness.errors import EngineError
 
 log = logging.getLogger(__name__)
 
-ENDPOINT, PORTS, LOCK, DATABASE, CA = "endpoint.json", "ports.json", "lock", "state.db", "ca.pem"
+ENDPOINT, PORTS, CA = "endpoint.json", "ports.json", "ca.pem"
 STOP_SECONDS = 1
 
 
@@ -56,23 +56,6 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
-        yield
-
-
-@contextmanager
-def hold(state: Path) -> Iterator[None]:
-    """Be the only server of a state directory. Raises ``EngineError`` that names the one that is."""
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / LOCK).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise EngineError(f"{state} is served already, by process {holder}") from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
         yield
 
 
@@ -187,11 +170,3 @@ def _previous_ports(state: Path) -> tuple[int, int]:
     except (FileNotFoundError, ValueError):
         return (0, 0)
     return int(https), int(http)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, all at once."""
-    new = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)

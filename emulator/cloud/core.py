@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,14 @@ class Cloud:
             raise LookupError("the cloud was not started")
         return account
 
-    def start(self) -> None:
+    def start(self, start_plane: Callable[[], object] | None = None) -> None:
         """Make the account where there is none, attach to the plane, take up what was under way.
 
+        ``start_plane`` takes the place of the plane's ``start``, for a caller that has begun it already.
         Raises ``PlaneError`` if the plane cannot do its work, first of all enforce rules.
         """
         self.seed()
-        self.plane.start()
+        (start_plane or self.plane.start)()
         recovery.recover(self)
         self.network.start()
         self.jobs.resume()
