@@ -62,12 +62,12 @@ def test_a_database_that_cannot_be_made_is_named(serve: Serve) -> None:
     assert provision.leftovers(target, "a") == ()
 
 
-def test_what_failed_can_be_kept_for_a_look(serve: Serve) -> None:
+def test_what_failed_can_be_kept_for_a_look(target: Target) -> None:
     """``keep`` leaves everything."""
-    target = serve(droplet_api="the kernel panicked")
-    with pytest.raises(ResourceError):
-        up(target, keep=True)
-    assert any("droplet web" in each for each in provision.leftovers(target, "a"))
+    with emulator.mock(plane=MemoryPlane(faults={"droplet:api": "the kernel panicked"})):
+        with pytest.raises(ResourceError, match="droplet 'api'"):
+            up(target, keep=True)
+        assert any("droplet web" in each for each in provision.leftovers(target, "a"))
 
 
 def test_a_refused_droplet_takes_the_rest_with_it(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:

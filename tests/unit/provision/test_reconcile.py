@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from emulator.cloud.core import Cloud
 from harness import provision
 from harness.api import Api, every
 from harness.deployment import Deployment
-from harness.errors import ApiError, UsageError
+from harness.errors import ApiError, ResourceError, UsageError, WaitTimeoutError
+from harness.provision import Deadlines
 from harness.provision.observe import look
 from harness.target import Target
 from harness.topology.model import Topology
@@ -231,6 +233,28 @@ def test_taking_a_run_down_leaves_nothing_of_it(target: Target, topology: Topolo
     provision.destroy(target, "a", progress=QUIET)
     assert provision.leftovers(target, "a") == ()
     assert provision.runs(target) == ()
+
+
+def test_what_cannot_be_taken_away_is_named_with_the_reason(target: Target, topology: Topology) -> None:
+    """Somebody else's droplet lives in the run's VPC: it stays, and so does the VPC."""
+    vpc_id = up(target, topology).vpc_id
+    body = {"name": "x", "region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}
+    with Api(target) as api:
+        api.client.droplets.create(body={**body, "vpc_uuid": vpc_id})
+    with pytest.raises(WaitTimeoutError, match=r"(?i)vpc wavetank-a.*members"):
+        provision.destroy(target, "a", progress=QUIET, deadlines=Deadlines(removal=0.1))
+    assert [each.split()[0] for each in provision.leftovers(target, "a")] == ["vpc", "tag", "tag", "tag"]
+
+
+def test_down_does_not_believe_that_it_worked(
+    target: Target, topology: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks again, and what is left is an error."""
+    step = import_module("harness.provision.destroy")  # the package has a function of that name
+    up(target, topology)
+    monkeypatch.setattr(step, "remove", lambda *_: None)
+    with pytest.raises(ResourceError, match="still there: droplet web"):
+        provision.destroy(target, "a", progress=QUIET)
 
 
 def test_taking_down_what_is_not_there_changes_nothing(target: Target, calls: list[str]) -> None:
