@@ -1,4 +1,4 @@
-"""A server process of the memory plane, for tests."""
+"""A server process, for tests."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Served:
         self.process.wait(ENDED)
 
 
-def start(state: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Served:
+def start(state: Path, *, plane: str = "memory", environment: Mapping[str, str] | None = None) -> Served:
     """Start a server and wait until its endpoint file tells of it."""
-    argv = [sys.executable, "-m", "emulator", "serve", "--plane", "memory", "--state", str(state), *arguments]
+    argv = [sys.executable, "-m", "emulator", "serve", "--plane", plane, "--state", str(state)]
     process = subprocess.Popen(argv, env={**os.environ, **(environment or {})})
     file = state / "endpoint.json"
 

@@ -1,0 +1,116 @@
+"""The emulator's process and real machines: neither takes the other down, and nothing is left behind."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import pytest
+from serving import Served, start
+
+from harness.wait import NotYet, wait_for
+
+pytestmark = pytest.mark.docker
+
+DROPLET = {
+    "name": "web",
+    "region": "fra1",
+    "size": "s-1vcpu-1gb",
+    "image": "ubuntu-24-04-x64",
+    "tags": ["web"],
+}
+SSH = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
+BOOT = 120.0
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """A state directory whose machines are removed afterwards."""
+    state = tmp_path / "tank"
+    yield state
+    if state.exists():
+        _emulator("destroy", "--state", str(state))
+
+
+def test_a_killed_server_leaves_its_machines_to_the_next(state: Path) -> None:
+    """A kill -9 in the middle of a boot: the next server has the same droplet, up, with its firewall."""
+    first = start(state, plane="docker")
+    with _client(first) as https:
+        _made(https.post("/v2/tags", json={"name": "web"}))
+        wall = {"name": "web", "tags": ["web"], "inbound_rules": [SSH]}
+        firewall = _made(https.post("/v2/firewalls", json=wall))["firewall"]["id"]
+        droplet = _made(https.post("/v2/droplets", json=DROPLET))["droplet"]
+    first.kill()
+    second = start(state, plane="docker")
+    try:
+        with _client(second) as https:
+            after = _await_active(https, droplet["id"])
+            assert after["networks"] == droplet["networks"]
+            shown = https.get(f"/v2/firewalls/{firewall}").json()["firewall"]
+            assert (shown["status"], shown["pending_changes"]) == ("succeeded", [])
+        before = _machines(state)
+        assert len(before) == 1
+        second.kill()
+        third = start(state, plane="docker")
+        third.process.terminate()
+        third.process.wait(30)
+        assert _machines(state) == before, "a restart touches no machine"
+    finally:
+        second.kill()
+
+
+def test_sweep_removes_what_lost_its_directory(state: Path) -> None:
+    """A tank whose directory was deleted is found by its labels."""
+    server = start(state, plane="docker")
+    with _client(server) as https:
+        _await_active(https, _made(https.post("/v2/droplets", json=DROPLET))["droplet"]["id"])
+    server.kill()
+    shutil.rmtree(state)
+    assert _machines(state)
+    done = _emulator("sweep")
+    assert str(state) in done.stdout
+    assert not _machines(state, fabric=True)
+
+
+def _emulator(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "emulator", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True)
+
+
+def _client(server: Served) -> httpx.Client:
+    context = ssl.create_default_context(cafile=server.ca_file)
+    headers = {"Authorization": f"Bearer {server.token}"}
+    return httpx.Client(base_url=server.https, verify=context, headers=headers, trust_env=False)
+
+
+def _made(answer: httpx.Response) -> Any:
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def _await_active(https: httpx.Client, droplet_id: int) -> Any:
+    def probe() -> Any:
+        shown = https.get(f"/v2/droplets/{droplet_id}").json()["droplet"]
+        if shown["status"] != "active":
+            raise NotYet(shown["status"])
+        return shown
+
+    return wait_for("the droplet to be active", probe, deadline=BOOT)
+
+
+def _machines(state: Path, *, fabric: bool = False) -> set[tuple[str, str]]:
+    """Id and start of this tank's running machines."""
+    labels = [f"wavetank.state={state}"] + ([] if fabric else ["wavetank.ref"])
+    engine = docker.from_env()
+    try:
+        found = engine.containers.list(all=True, filters={"label": labels})
+        return {(str(machine.id), machine.attrs["State"]["StartedAt"]) for machine in found}
+    finally:
+        engine.close()
