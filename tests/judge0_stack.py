@@ -220,26 +220,31 @@ def create(client: httpx.Client, language: int, source: str, **more: object) -> 
     return str(answer.json()["token"])
 
 
-def show(client: httpx.Client, *tokens: str) -> list[dict[str, Any]]:
+def show(client: httpx.Client, *tokens: str, fields: str = "*") -> list[dict[str, Any]]:
     """The submissions, not from the server's cache."""
     found: list[dict[str, Any]] = []
     for i in range(0, len(tokens), 20):
-        answer = client.get("/submissions/batch", params={"tokens": ",".join(tokens[i : i + 20]), "fields": "*"})
-        found += answer.raise_for_status().json()["submissions"]
+        asked = {"tokens": ",".join(tokens[i : i + 20]), "fields": fields}
+        found += client.get("/submissions/batch", params=asked).raise_for_status().json()["submissions"]
     return found
 
 
-def wait_for_all(client: httpx.Client, *tokens: str, deadline: float = 60) -> list[dict[str, Any]]:
-    """The submissions once all of them have a final status."""
+def wait_until_finished(client: httpx.Client, *tokens: str, deadline: float = 60) -> None:
+    """Until all the submissions have a final status."""
 
-    def probe() -> list[dict[str, Any]]:
+    def probe() -> None:
         try:
-            found = show(client, *tokens)
+            found = show(client, *tokens, fields="status")
         except httpx.HTTPError as error:
             raise NotYet(str(error)) from error
         waiting = [item["status"]["description"] for item in found if item["status"]["id"] in (1, 2)]
         if waiting:
             raise NotYet(f"{len(waiting)} of {len(found)} are {set(waiting)}")
-        return found
 
-    return wait_for("the submissions to be finished", probe, deadline=deadline)
+    wait_for("the submissions to be finished", probe, deadline=deadline)
+
+
+def wait_for_all(client: httpx.Client, *tokens: str) -> list[dict[str, Any]]:
+    """The submissions once all of them have a final status."""
+    wait_until_finished(client, *tokens)
+    return show(client, *tokens)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-
 from judge0_stack import Stack, run
 
 pytestmark = pytest.mark.docker
@@ -54,7 +53,12 @@ def test_each_language_reads_and_writes(judge0: httpx.Client, language: int, sou
     ids=["cpu", "wall", "exit", "segv", "abort", "memory", "shell-killed", "compile"],
 )
 def test_how_a_program_ends_is_told(
-    judge0: httpx.Client, language: int, source: str, limits: dict[str, object], status: int, message: str | None
+    judge0: httpx.Client,
+    language: int,
+    source: str,
+    limits: dict[str, object],
+    status: int,
+    message: str | None,
 ) -> None:
     """Each way to end has Judge0's status and message."""
     answer = judge0.post(
@@ -66,7 +70,7 @@ def test_how_a_program_ends_is_told(
 
 def test_several_runs_stop_at_the_first_that_fails(judge0: httpx.Client) -> None:
     """number_of_runs repeats a program; options and arguments reach it."""
-    source = "#include <stdio.h>\nint main(int n,char**v){printf(\"%d %s\\n\",N,v[1]);}"
+    source = '#include <stdio.h>\nint main(int n,char**v){printf("%d %s\\n",N,v[1]);}'
     more = {"number_of_runs": 3, "compiler_options": "-DN=7", "command_line_arguments": "a; b"}
     assert run(judge0, C, source, **more)["stdout"] == "7 a\n"
 
@@ -91,7 +95,8 @@ def test_the_workers_secrets_and_files_are_out_of_sight(judge0: httpx.Client) ->
     """No variable, process or file of the worker is visible; the tree is read-only but for /box and /tmp."""
     source = (
         "env; cat /proc/*/environ 2>/dev/null; ls /opt /run /root /ca.pem /sys 2>&1; "
-        "for d in / /usr /etc /dev; do touch $d/x 2>/dev/null && echo wrote $d; done; ls /proc | grep -c '^[0-9]'"
+        "for d in / /usr /etc /dev; do touch $d/x 2>/dev/null && echo wrote $d; done; "
+        "ls /proc | grep -c '^[0-9]'"
     )
     shown = run(judge0, BASH, source, redirect_stderr_to_stdout=True)["stdout"]
     assert "secret" not in shown
@@ -112,7 +117,8 @@ def test_a_program_gains_no_privileges(judge0: httpx.Client) -> None:
     """New namespaces, mounts and tracing are refused."""
     source = (
         "import ctypes\nc=ctypes.CDLL(None,use_errno=True)\n"
-        "for f in (lambda:c.unshare(0x10000000),lambda:c.mount(b'x',b'/tmp',b'tmpfs',0,0),lambda:c.ptrace(0,0,0,0)):\n"
+        "calls=(lambda:c.unshare(0x10000000),lambda:c.mount(b'x',b'/tmp',b'tmpfs',0,0),lambda:c.ptrace(0,0,0,0))\n"
+        "for f in calls:\n"
         "    print(f(),ctypes.get_errno())"
     )
     assert run(judge0, PYTHON, source)["stdout"] == "-1 1\n" * 3

@@ -256,7 +256,11 @@ static void exec_command(void) {
     set_limits();
     drop_privileges();
     filter_syscalls();
-    signal(SIGPIPE, SIG_DFL);
+    // Python, which starts the box, ignores some; that would be inherited.
+    sigset_t none;
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     syscall(SYS_close_range, 4, ~0U, 0);
     execve(o.command[0], o.command, environment);
     die("execve(\"%s\")", o.command[0]);

@@ -48,7 +48,11 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(name, stop.set)
     app, connections = App(settings), set[Connection]()
     server = await loop.create_server(
-        lambda: Connection(app, connections), "0.0.0.0", settings.port, reuse_port=True, backlog=1024
+        lambda: Connection(app, connections),
+        "0.0.0.0",  # noqa: S104 - a server in a container
+        settings.port,
+        reuse_port=True,
+        backlog=1024,
     )
     log.info("listening on port %d", settings.port)
     work = loop.create_task(_backend(app, settings))

@@ -30,9 +30,9 @@ class App:
     async def __call__(self, request: Request) -> Response:
         try:
             response = await self._checked(request)
-        except params.Malformed:
+        except params.MalformedError:
             response = answers.bare(400)
-        except render.InvalidFields as error:
+        except render.InvalidFieldsError as error:
             response = answers.error(str(error), 400)
         except (*QUEUE_ERRORS, *DATABASE_ERRORS) as error:
             log.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
@@ -60,7 +60,7 @@ class App:
 
     @staticmethod
     def _holds(request: Request, header: str, tokens: frozenset[str]) -> bool:
-        """Whether the request has one of the tokens, in the header or under the header's name in the query."""
+        """Whether the request has one of the tokens: in the header, or in the query under its name."""
         if not tokens:
             return True
         return (request.headers.get(header.lower()) or request.query.get(header, "")) in tokens
@@ -89,10 +89,12 @@ class App:
             raise ConnectionError("the databases have not answered yet")
         return self.backend
 
-    async def _submissions(self, request: Request, method: str, token: str) -> Response:
-        if not token and method == "GET" or method == "DELETE":
-            if not self._authorized(request):
-                return answers.empty(403)
+    async def _submissions(  # noqa: PLR0911 - one return for each route
+        self, request: Request, method: str, token: str
+    ) -> Response:
+        privileged = method == "DELETE" or (method == "GET" and not token)
+        if privileged and not self._authorized(request):
+            return answers.empty(403)
         backend = self._ready().submissions
         match method, token:
             case "POST", "":
@@ -109,7 +111,9 @@ class App:
                 return await backend.delete(request, token)
         return answers.bare(404)
 
-    async def _information(self, request: Request, name: str) -> Response:
+    async def _information(  # noqa: C901, PLR0911 - one case for each route
+        self, request: Request, name: str
+    ) -> Response:
         settings = self._settings
         match name:
             case "version":

@@ -1,4 +1,7 @@
-"""Connections to PostgreSQL and Valkey, from the environment. The same file serves judge0-server and judge0-worker."""
+"""Connections to PostgreSQL and Valkey, from the environment.
+
+The same file serves judge0-server and judge0-worker.
+"""
 
 import os
 import ssl
@@ -34,7 +37,7 @@ def integer(env: Mapping[str, str], name: str, default: int) -> int:
 
 
 def flag(env: Mapping[str, str], name: str, default: bool) -> bool:
-    """Judge0's reading: for a default of true only "false" turns it off, for one of false only "true" turns it on."""
+    """Judge0's reading: only "false" turns off what is on by default, only "true" turns on what is off."""
     text = env.get(name, "").strip().lower()
     return text != "false" if default else text == "true"
 

@@ -1,4 +1,4 @@
-"""Everything that is not a submission: languages, statuses, workers, configuration, the machine, statistics."""
+"""Everything that is not a submission: languages, statuses, workers, configuration, statistics."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ from judge0_server.web import Request, Response
 ABOUT = {
     "homepage": "https://judge0.com",
     "source_code": "https://github.com/judge0/judge0",
-    "maintainer": "Wavetank's reference implementation of Judge0's API; the maintainers of Judge0 have no part in it",
+    "maintainer": "Wavetank: a reference implementation of Judge0's API, by others than Judge0's maintainers",
 }
 LICENSE = "Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0\n"
 ISOLATE = "box, the sandbox of Wavetank's reference judge0-worker: namespaces, control groups, seccomp\n"

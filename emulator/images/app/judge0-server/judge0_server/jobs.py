@@ -49,7 +49,7 @@ class Jobs:
         return {"size": size, "available": sum(slots), "working": working, "failed": int(failed or 0)}
 
     async def finished(self, token: str, *, within: float) -> bool:
-        """Wait for the news that this submission is finished; False where none came (it may be all the same)."""
+        """Wait for news that this submission is finished; False where none came (it may be all the same)."""
         news = self._waiting.setdefault(token, asyncio.get_running_loop().create_future())
         try:
             await asyncio.wait_for(asyncio.shield(news), within)

@@ -1,7 +1,7 @@
 """The languages that judge0-worker can run, under the ids and names they have in Judge0 1.13.1.
 
-A client looks languages up by these, so they are kept as they are; what really runs is Debian 12's compiler or
-interpreter (GCC 12.2, Python 3.11, Node.js 18, Bash 5.2), as `compile_cmd` and `run_cmd` say.
+A client looks languages up by these, so they are kept as they are; what really runs is Debian 12's compiler
+or interpreter (GCC 12.2, Python 3.11, Node.js 18, Bash 5.2), as `compile_cmd` and `run_cmd` say.
 """
 
 from typing import NamedTuple

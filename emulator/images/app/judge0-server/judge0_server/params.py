@@ -33,7 +33,7 @@ PERMITTED = (
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """The body is not what its content type says."""
 
 
@@ -51,7 +51,7 @@ def parse_body(request: Request) -> dict[str, object]:
         if kind.startswith("multipart/form-data"):
             return dict(multipart(request.body, request.headers["content-type"]))
     except (ValueError, RecursionError) as error:
-        raise Malformed(str(error)) from error
+        raise MalformedError(str(error)) from error
     return {}
 
 

@@ -8,13 +8,42 @@ from decimal import Decimal
 from judge0_server.languages import BY_ID, STATUSES
 
 FIELDS = (
-    "source_code", "language_id", "stdin", "expected_output", "stdout", "status_id", "created_at", "finished_at",
-    "time", "memory", "stderr", "token", "number_of_runs", "cpu_time_limit", "cpu_extra_time", "wall_time_limit",
-    "memory_limit", "stack_limit", "max_processes_and_or_threads", "enable_per_process_and_thread_time_limit",
-    "enable_per_process_and_thread_memory_limit", "max_file_size", "compile_output", "exit_code", "exit_signal",
-    "message", "wall_time", "compiler_options", "command_line_arguments", "redirect_stderr_to_stdout",
-    "callback_url", "additional_files", "enable_network", "status", "language",
-)  # fmt: skip
+    "source_code",
+    "language_id",
+    "stdin",
+    "expected_output",
+    "stdout",
+    "status_id",
+    "created_at",
+    "finished_at",
+    "time",
+    "memory",
+    "stderr",
+    "token",
+    "number_of_runs",
+    "cpu_time_limit",
+    "cpu_extra_time",
+    "wall_time_limit",
+    "memory_limit",
+    "stack_limit",
+    "max_processes_and_or_threads",
+    "enable_per_process_and_thread_time_limit",
+    "enable_per_process_and_thread_memory_limit",
+    "max_file_size",
+    "compile_output",
+    "exit_code",
+    "exit_signal",
+    "message",
+    "wall_time",
+    "compiler_options",
+    "command_line_arguments",
+    "redirect_stderr_to_stdout",
+    "callback_url",
+    "additional_files",
+    "enable_network",
+    "status",
+    "language",
+)
 DEFAULT = ("stdout", "time", "memory", "stderr", "token", "compile_output", "message", "status")
 
 _ENCODED = frozenset(
@@ -23,22 +52,25 @@ _ENCODED = frozenset(
 _TIMES = frozenset(("created_at", "finished_at"))
 _DECIMALS = frozenset(("time", "wall_time", "cpu_time_limit", "cpu_extra_time", "wall_time_limit"))
 
-UNREADABLE = "some attributes for this submission cannot be converted to UTF-8, use base64_encoded=true query parameter"
+UNREADABLE = (
+    "some attributes for this submission cannot be converted to UTF-8,"
+    " use base64_encoded=true query parameter"
+)
 
 
-class InvalidFields(Exception):
+class InvalidFieldsError(Exception):
     """`names` are no fields of a submission."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(f"invalid fields: [{', '.join(names)}]")
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A text that is not plain ASCII was to be shown without Base64; Judge0 shows none such."""
 
 
 def parse_fields(text: str | None) -> tuple[str, ...]:
-    """The `fields` parameter: names, or * for all. Raises InvalidFields."""
+    """The `fields` parameter: names, or * for all. Raises InvalidFieldsError."""
     names = [name.strip() for name in (text or "").split(",") if name.strip()]
     if not names:
         return DEFAULT
@@ -46,7 +78,7 @@ def parse_fields(text: str | None) -> tuple[str, ...]:
         return FIELDS
     invalid = [name for name in names if name not in FIELDS]
     if "*" in names or invalid:
-        raise InvalidFields([name for name in invalid if name != "*"] or ["*"])
+        raise InvalidFieldsError([name for name in invalid if name != "*"] or ["*"])
     return tuple(name for name in FIELDS if name in names)
 
 
@@ -66,7 +98,9 @@ def instant(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _value(row: Mapping[str, object], name: str, *, encoded: bool) -> object:
+def _value(  # noqa: PLR0911 - one return for each kind of field
+    row: Mapping[str, object], name: str, *, encoded: bool
+) -> object:
     if name == "status":
         status = row["status_id"]
         return {"id": status, "description": STATUSES[status]}
@@ -80,7 +114,7 @@ def _value(row: Mapping[str, object], name: str, *, encoded: bool) -> object:
         if encoded:
             return encode64(value)
         if not value.isascii():
-            raise Unreadable
+            raise UnreadableError
         return value.decode("ascii")
     if name == "additional_files":
         return encode64(value)
@@ -92,5 +126,5 @@ def _value(row: Mapping[str, object], name: str, *, encoded: bool) -> object:
 
 
 def submission(row: Mapping[str, object], fields: Sequence[str], *, encoded: bool) -> dict[str, object]:
-    """The fields of a submission as JSON shows them. Raises Unreadable."""
+    """The fields of a submission as JSON shows them. Raises UnreadableError."""
     return {name: _value(row, name, encoded=encoded) for name in fields}

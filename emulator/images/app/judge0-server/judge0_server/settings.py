@@ -63,7 +63,17 @@ class Settings:
 
 # What /config_info does not tell.
 PRIVATE = frozenset(
-    "version port processes maintenance_message authn_header authn_tokens authz_header authz_tokens allow_origin".split()
+    [
+        "version",
+        "port",
+        "processes",
+        "maintenance_message",
+        "authn_header",
+        "authn_tokens",
+        "authz_header",
+        "authz_tokens",
+        "allow_origin",
+    ]
 )
 
 

@@ -1,6 +1,5 @@
 """Creating, reading, listing and deleting submissions."""
 
-import asyncio
 import logging
 import re
 import time
@@ -73,7 +72,7 @@ class Submissions:
         fields = render.parse_fields(_text(asked.get("fields")))
         try:
             row = validate.submission(params.attributes(body, encoded=encoded), self._settings)
-        except validate.Refused as error:
+        except validate.RefusedError as error:
             return answers.refused(error.errors, 422)
         if not wait:
             [token] = await self._accept([row])
@@ -90,7 +89,7 @@ class Submissions:
             self._jobs.forget(token)
         try:
             return answers.ok(render.submission(done, fields, encoded=encoded), 201)
-        except render.Unreadable:
+        except render.UnreadableError:
             return answers.ok({"error": render.UNREADABLE, "token": token}, 201)
 
     async def _result(self, token: str) -> asyncpg.Record:
@@ -122,7 +121,7 @@ class Submissions:
         for item in given:
             try:
                 row = validate.submission(params.attributes(item, encoded=encoded), self._settings)
-            except validate.Refused as error:
+            except validate.RefusedError as error:
                 outcomes.append(dict(error.errors))
             else:
                 rows.append(row)
@@ -152,7 +151,7 @@ class Submissions:
             self._cache.put(token, row)
         try:
             return answers.ok(render.submission(row, fields, encoded=_encoded(request)))
-        except render.Unreadable:
+        except render.UnreadableError:
             return answers.error(render.UNREADABLE, 400)
 
     async def _find(self, token: str) -> asyncpg.Record | None:
@@ -174,7 +173,7 @@ class Submissions:
                 render.submission(rows[token], fields, encoded=_encoded(request)) if token in rows else None
                 for token in tokens
             ]
-        except render.Unreadable:
+        except render.UnreadableError:
             return answers.error(render.UNREADABLE, 400)
         return answers.ok({"submissions": shown})
 
@@ -191,7 +190,7 @@ class Submissions:
         pages = -(-total // size)
         try:
             shown = [render.submission(row, fields, encoded=_encoded(request)) for row in rows]
-        except render.Unreadable:
+        except render.UnreadableError:
             return answers.error(render.UNREADABLE, 400)
         meta = {
             "current_page": page,
@@ -216,7 +215,7 @@ class Submissions:
         self._cache.drop(token)
         try:
             return answers.ok(render.submission(gone, fields, encoded=_encoded(request)))
-        except render.Unreadable:
+        except render.UnreadableError:
             return answers.error(render.UNREADABLE, 400)
 
 

@@ -14,7 +14,7 @@ Errors = dict[str, list[str]]
 
 
 class Limit(NamedTuple):
-    """What a numeric attribute may be: `maximum` names a setting; `exclusive` means greater than `minimum`."""
+    """What a number may be: `maximum` names a setting; `exclusive` means greater than `minimum`."""
 
     minimum: int
     maximum: str
@@ -43,12 +43,14 @@ SWITCHES = {
 
 _REFUSED = {
     "enable_per_process_and_thread_time_limit": "enabling per process and thread time limit is not allowed",
-    "enable_per_process_and_thread_memory_limit": "enabling per process and thread memory limit is not allowed",
+    "enable_per_process_and_thread_memory_limit": (
+        "enabling per process and thread memory limit is not allowed"
+    ),
     "enable_network": "enabling network is not allowed",
 }
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A submission that is not valid; `errors` maps attributes to messages."""
 
     def __init__(self, errors: Errors) -> None:
@@ -136,7 +138,7 @@ def _sentence(words: list[str]) -> str:
 
 
 def submission(taken: Mapping[str, object], settings: Settings) -> dict[str, object]:
-    """A submission's columns from its attributes, defaults filled in. Raises Refused."""
+    """A submission's columns from its attributes, defaults filled in. Raises RefusedError."""
     errors: Errors = {}
     row: dict[str, object] = {name: taken.get(name) for name in params.TEXTS}
     language_id = _language_id(taken.get("language_id"))
@@ -157,6 +159,6 @@ def submission(taken: Mapping[str, object], settings: Settings) -> dict[str, obj
     _check_options(row, language_id, settings, errors)
     _check_language(language_id, errors)
     if errors:
-        raise Refused(errors)
+        raise RefusedError(errors)
     row["language_id"] = language_id
     return row

@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         self._connections.discard(self)
         self._closing = True
 
@@ -138,8 +138,8 @@ class Connection(asyncio.Protocol):
             self._task.add_done_callback(lambda _: self._transport.close())
 
 
-_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.I)
-_NAME = re.compile(rb'\bname="([^"]*)"', re.I)
+_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
+_NAME = re.compile(rb'\bname="([^"]*)"', re.IGNORECASE)
 
 
 def form(body: bytes) -> dict[str, str]:

@@ -14,8 +14,8 @@ from judge0_worker.verdict import Meta, Result
 
 Row = Mapping[str, object]
 
-# A user id of its own for each submission, so that limits on a user's processes never add up over submissions,
-# not even over workers that share a kernel.
+# A user id of its own for each submission, so that limits on a user's processes never add up over
+# submissions, not even over workers that share a kernel.
 FIRST_UID, UIDS = 1_000_000, 1_000_000
 MULTI_FILE = 89
 
@@ -74,7 +74,6 @@ def extract(archive: bytes, box: Path, uid: int, *, largest: int) -> None:
         ValueError,
         OSError,
         EOFError,
-        NotImplementedError,
     ):
         return
 

@@ -1,4 +1,4 @@
-"""Calls `box` (box.c) and hears what it says, without a thread: the child's end is a readable file descriptor."""
+"""Calls `box` (box.c) and hears what it says, without a thread: a child's end makes its pidfd readable."""
 
 import asyncio
 import contextlib

@@ -34,7 +34,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         raise SettingError(f"COUNT={count}: a worker runs 1 to 256 submissions at a time")
     return Settings(
         version=version(env),
-        # A new name each time: what an earlier process of this host had taken is another worker's to give back.
+        # A new name each time: what an earlier process here had taken is given back as a dead worker's.
         name=f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
         count=count,
         compile=Limits(

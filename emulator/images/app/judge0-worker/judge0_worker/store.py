@@ -1,5 +1,8 @@
-"""Submissions in PostgreSQL, as a worker sees them. Every change is guarded by status, worker and attempt, so a
-submission gets one final status whatever dies or comes back late."""
+"""Submissions in PostgreSQL, as a worker sees them.
+
+Every change is guarded by status, worker and attempt, so a submission gets one final status whatever dies or
+comes back late.
+"""
 
 from collections.abc import Sequence
 from dataclasses import astuple

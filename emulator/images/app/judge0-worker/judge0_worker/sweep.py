@@ -1,6 +1,7 @@
-"""Finds what got lost: work of dead workers, and submissions that the queue has forgotten. PostgreSQL is the truth.
+"""Finds what got lost: work of dead workers, and submissions that the queue has forgotten.
 
-Every worker sweeps; that two do it at once does no harm, for each change is guarded by the row's status.
+PostgreSQL is the truth. Every worker sweeps; that two do it at once does no harm, for each change is guarded
+by the row's status.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ class Sweep:
         await self._forgotten()
 
     async def _dead(self, workers: Iterable[str]) -> list[str]:
-        """Those without a heartbeat for a whole lease (a queue that lost its data has none of anyone's at first)."""
+        """Those without a heartbeat for a whole lease; a queue that lost its data has nobody's at first."""
         now, dead = time.monotonic(), []
         for worker in workers:
             if await self._node.queue.exists(self._keys.worker(worker)):

@@ -1,4 +1,4 @@
-"""The runner: POST /api/run takes code, has Judge0 run it and answers with the result; runs are kept in MongoDB.
+"""The runner: POST /api/run takes code, has Judge0 run it and answers with the result.
 
-`app` is the HTTP API, `judge0` and `history` are the two services behind it, `errors` what goes wrong with them.
+`app` is the HTTP API, `judge0` and `history` (MongoDB) are the services behind it, `errors` what goes wrong.
 """

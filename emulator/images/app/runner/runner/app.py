@@ -2,11 +2,12 @@
 
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
 from aiohttp import web
 
-from runner.errors import BadRequest, RunnerError
+from runner.errors import BadRequestError, RunnerError
 from runner.history import LARGEST_PAGE, History
 from runner.judge0 import LABELS, LANGUAGES, Judge0
 
@@ -16,7 +17,9 @@ LARGEST_BODY = 1024 * 1024
 
 
 @web.middleware
-async def errors_as_json(request: web.Request, handler):  # noqa: ANN001, ANN201 - aiohttp's own types
+async def errors_as_json(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
     """Every error is {"error": {"service", "message"}}."""
     try:
         return await handler(request)
@@ -74,7 +77,7 @@ class Api:
     async def history(self, request: web.Request) -> web.Response:
         text = request.query.get("limit", "20")
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= LARGEST_PAGE:
-            raise BadRequest(f"limit must be a number from 1 to {LARGEST_PAGE}")
+            raise BadRequestError(f"limit must be a number from 1 to {LARGEST_PAGE}")
         return web.json_response({"runs": await self._history.newest(int(text))})
 
     async def languages(self, _request: web.Request) -> web.Response:
@@ -107,14 +110,14 @@ def _read(text: str) -> tuple[str, str, str]:
     try:
         body = json.loads(text)
     except ValueError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
+        raise BadRequestError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
-        raise BadRequest("the body must be an object with language, source and stdin")
+        raise BadRequestError("the body must be an object with language, source and stdin")
     language, source, stdin = body.get("language"), body.get("source"), body.get("stdin") or ""
     if language not in LANGUAGES:
-        raise BadRequest(f"language must be one of {', '.join(LANGUAGES)}")
+        raise BadRequestError(f"language must be one of {', '.join(LANGUAGES)}")
     if not isinstance(source, str) or not source.strip():
-        raise BadRequest("source must be a text that is not empty")
+        raise BadRequestError("source must be a text that is not empty")
     if not isinstance(stdin, str):
-        raise BadRequest("stdin must be a text")
+        raise BadRequestError("stdin must be a text")
     return language, source, stdin

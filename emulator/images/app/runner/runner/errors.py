@@ -1,10 +1,10 @@
 """What goes wrong, with the HTTP status it becomes and the service it was.
 
 RunnerError
-  BadRequest      400  the request itself
-  Refused         503  the service said that it takes no more now
-  Unavailable     502  the service cannot be reached or answers nonsense
-  TimedOut        504  the service did not answer in time
+  BadRequestError      400  the request itself
+  RefusedError         503  the service said that it takes no more now
+  UnavailableError     502  the service cannot be reached or answers nonsense
+  TimedOutError        504  the service did not answer in time
 """
 
 
@@ -21,20 +21,20 @@ class RunnerError(Exception):
         return {"error": {"service": self.service, "message": self.message}}
 
 
-class BadRequest(RunnerError):
+class BadRequestError(RunnerError):
     status = 400
 
     def __init__(self, message: str) -> None:
         super().__init__("runner", message)
 
 
-class Unavailable(RunnerError):
+class UnavailableError(RunnerError):
     status = 502
 
 
-class Refused(RunnerError):
+class RefusedError(RunnerError):
     status = 503
 
 
-class TimedOut(RunnerError):
+class TimedOutError(RunnerError):
     status = 504

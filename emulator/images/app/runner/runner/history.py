@@ -1,23 +1,27 @@
-"""The history of runs, in MongoDB. pymongo blocks, so it works in threads; it keeps connections and reconnects."""
+"""The history of runs, in MongoDB. pymongo blocks, so it works in threads; it reconnects by itself."""
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import pymongo
 from pymongo.errors import ConfigurationError, PyMongoError, ServerSelectionTimeoutError
 
-from runner.errors import TimedOut, Unavailable
+from runner.errors import TimedOutError, UnavailableError
 from runner.settings import Settings
 
 LARGEST_PAGE = 100
+
+T = TypeVar("T")
 
 
 class History:
     """A collection `runs`; the newest are shown first."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connects when first used. Raises Unavailable for a URL that cannot be used."""
+        """Connects when first used. Raises UnavailableError for a URL that cannot be used."""
         options: dict[str, object] = {"tlsCAFile": str(settings.mongo_ca)} if settings.mongo_ca else {}
         try:
             self._client: pymongo.MongoClient = pymongo.MongoClient(
@@ -30,18 +34,18 @@ class History:
             )
             database = self._client.get_default_database("editor")
         except (ConfigurationError, PyMongoError) as error:
-            raise Unavailable("mongo", f"MONGO_URL cannot be used: {error}") from error
+            raise UnavailableError("mongo", f"MONGO_URL cannot be used: {error}") from error
         # The administrator's database is no place for an application's data.
         name = "editor" if database.name in ("admin", "defaultdb") else database.name
         self._runs = self._client[name]["runs"]
 
-    async def _call(self, function, *arguments, **options):  # noqa: ANN001, ANN002, ANN003, ANN202 - hands on
+    async def _call(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
         try:
             return await asyncio.to_thread(function, *arguments, **options)
         except ServerSelectionTimeoutError as error:
-            raise TimedOut("mongo", f"no MongoDB server answered: {_first(error)}") from error
+            raise TimedOutError("mongo", f"no MongoDB server answered: {_first(error)}") from error
         except PyMongoError as error:
-            raise Unavailable("mongo", _first(error)) from error
+            raise UnavailableError("mongo", _first(error)) from error
 
     async def add(self, run: dict[str, object]) -> str:
         """Keep a run; returns its id."""

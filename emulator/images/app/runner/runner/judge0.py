@@ -1,4 +1,4 @@
-"""Judge0's API as the runner uses it: create, then look by batch (which Judge0 does not cache) until finished."""
+"""Judge0's API as the runner uses it: create, then look by batch (which is not cached) until finished."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from runner.errors import BadRequest, Refused, TimedOut, Unavailable
+from runner.errors import BadRequestError, RefusedError, TimedOutError, UnavailableError
 
 # The languages offered, by the names the API takes, with their ids in Judge0 1.13.1.
 LANGUAGES = {"python": 71, "javascript": 63, "bash": 46, "c": 50, "cpp": 54}
@@ -48,30 +48,30 @@ class Judge0:
                 self._check(answer.status, body)
                 return body
         except TimeoutError as error:
-            raise TimedOut("judge0", f"no answer from {self._url} in time") from error
+            raise TimedOutError("judge0", f"no answer from {self._url} in time") from error
         except aiohttp.ClientError as error:
-            raise Unavailable("judge0", f"{self._url} cannot be reached: {error}") from error
+            raise UnavailableError("judge0", f"{self._url} cannot be reached: {error}") from error
         except ValueError as error:
-            raise Unavailable("judge0", f"{self._url} answered what is not JSON") from error
+            raise UnavailableError("judge0", f"{self._url} answered what is not JSON") from error
 
     def _check(self, status: int, body: object) -> None:
         if status < 300:
             return
         if status == 503:
             reason = body.get("error") if isinstance(body, dict) else None
-            raise Refused("judge0", str(reason or "Judge0 takes no submissions now"))
+            raise RefusedError("judge0", str(reason or "Judge0 takes no submissions now"))
         if status == 422:
-            raise BadRequest(f"Judge0 refused the submission: {body}")
-        raise Unavailable("judge0", f"{self._url} answered {status}")
+            raise BadRequestError(f"Judge0 refused the submission: {body}")
+        raise UnavailableError("judge0", f"{self._url} answered {status}")
 
     async def version(self) -> None:
         """Succeeds where Judge0 answers."""
         try:
             async with self._session.get(self._url + "/version", headers=self._headers) as answer:
                 if answer.status != 200:
-                    raise Unavailable("judge0", f"{self._url}/version answered {answer.status}")
+                    raise UnavailableError("judge0", f"{self._url}/version answered {answer.status}")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable("judge0", f"{self._url} cannot be reached: {error}") from error
+            raise UnavailableError("judge0", f"{self._url} cannot be reached: {error}") from error
 
     async def create(self, language: str, source: str, stdin: str) -> str:
         """Returns the submission's token. Not tried again: it may have been created."""
@@ -82,24 +82,24 @@ class Judge0:
         }
         answer = await self._ask("POST", "/submissions?base64_encoded=true&wait=false", json=body)
         if not isinstance(answer, dict) or not isinstance(answer.get("token"), str):
-            raise Unavailable("judge0", f"{self._url} created a submission without a token")
+            raise UnavailableError("judge0", f"{self._url} created a submission without a token")
         return str(answer["token"])
 
     async def wait(self, token: str, *, within: float) -> Outcome:
-        """Look until the submission has a final status; a look that fails is tried again while there is time."""
+        """Look until the submission has a final status; a look that fails is repeated while there is time."""
         deadline, pause = time.monotonic() + within, FIRST_LOOK
         problem: Exception | None = None
         while time.monotonic() < deadline:
             try:
                 found = await self._look(token)
-            except (Unavailable, TimedOut, Refused) as error:
+            except (UnavailableError, TimedOutError, RefusedError) as error:
                 problem, found = error, None
             if found:
                 return found
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LONGEST_LOOK)
         text = f"submission {token} was not finished after {within:g} s"
-        raise TimedOut("judge0", f"{text}; last: {problem}" if problem else text)
+        raise TimedOutError("judge0", f"{text}; last: {problem}" if problem else text)
 
     async def _look(self, token: str) -> Outcome | None:
         path = f"/submissions/batch?tokens={token}&base64_encoded=true&fields={FIELDS}"
@@ -119,7 +119,7 @@ class Judge0:
                 memory=found["memory"],
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise Unavailable("judge0", f"{self._url} answered in an unknown form: {error}") from error
+            raise UnavailableError("judge0", f"{self._url} answered in an unknown form: {error}") from error
 
 
 def _decode(text: str | None) -> str | None:

@@ -1,0 +1,124 @@
+"""The reference Judge0 when something breaks: nothing is lost, nothing is finished twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from judge0_stack import Stack, create, run, show, wait_for_all
+
+from harness.wait import NotYet, wait_for
+
+pytestmark = pytest.mark.docker
+
+BASH, PYTHON = 46, 71
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """Databases; each test starts its own servers and workers."""
+    with Stack() as stack:
+        yield stack
+
+
+def workers(client: httpx.Client) -> dict[str, int]:
+    found = client.get("/workers").raise_for_status().json()
+    return dict(found[0]) if found else {}
+
+
+def wait_for_workers(client: httpx.Client, **wanted: int) -> None:
+    def probe() -> None:
+        found = workers(client)
+        if {name: found.get(name) for name in wanted} != wanted:
+            raise NotYet(str(found))
+
+    wait_for(f"/workers to say {wanted}", probe, deadline=30)
+
+
+def test_what_a_killed_worker_ran_is_run_by_another(stack: Stack) -> None:
+    """kill -9 in the middle of a run: another worker runs it, and it is finished once."""
+    version = {"JUDGE0_VERSION": "killed"}
+    with stack.server(version) as client, stack.worker(COUNT="1", **version) as first:
+        token = create(client, BASH, "sleep 3; echo done")
+        wait_for_workers(client, working=1)
+        with stack.worker(COUNT="1", **version):
+            first.kill()
+            [found] = wait_for_all(client, token)
+            assert (found["status"]["id"], found["stdout"]) == (3, "done\n")
+            wait_for_workers(client, available=1, working=0, size=0)
+            assert show(client, token)[0]["finished_at"] == found["finished_at"]
+
+
+def test_a_submission_that_kills_its_workers_ends_in_internal_error(stack: Stack) -> None:
+    """After so many tries nobody tries again."""
+    version = {"JUDGE0_VERSION": "attempts"}
+    with stack.server(version) as client, stack.worker(COUNT="1", MAX_ATTEMPTS="1", **version) as first:
+        token = create(client, BASH, "sleep 9")
+        wait_for_workers(client, working=1)
+        with stack.worker(COUNT="1", MAX_ATTEMPTS="1", **version):
+            first.kill()
+            [found] = wait_for_all(client, token)
+    assert found["status"]["description"] == "Internal Error"
+    assert "worker died" in found["message"]
+
+
+def test_databases_that_restart_cost_no_submission(stack: Stack) -> None:
+    """Valkey and PostgreSQL are killed while submissions wait and run; all of them end Accepted."""
+    version = {"JUDGE0_VERSION": "restarted"}
+    with stack.server(version) as client, stack.worker(COUNT="2", **version):
+        tokens = [create(client, BASH, f"sleep 0.5; echo {i}") for i in range(8)]
+        for database in (stack.valkey, stack.postgres):
+            database.kill()
+            database.start()
+        for database in (stack.valkey, stack.postgres):
+            stack.wait_until_ready(database)
+        found = wait_for_all(client, *tokens)
+        assert [item["stdout"] for item in found] == [f"{i}\n" for i in range(8)]
+        assert run(client, PYTHON, "print('after')")["stdout"] == "after\n"
+
+
+def test_a_queue_that_lost_everything_is_filled_again(stack: Stack) -> None:
+    """With an empty Valkey, PostgreSQL still knows what has to run."""
+    version = {"JUDGE0_VERSION": "emptied"}
+    with stack.server(version) as client:
+        tokens = [create(client, BASH, f"echo {i}") for i in range(3)]
+        stack.forget_queue("queue:emptied")
+        with stack.worker(COUNT="1", **version):
+            found = wait_for_all(client, *tokens)
+    assert [item["stdout"] for item in found] == ["0\n", "1\n", "2\n"]
+
+
+def test_a_full_queue_says_so_and_takes_more_when_it_has_room(stack: Stack) -> None:
+    """503 beyond MAX_QUEUE_SIZE, for an invalid body too; 201 again once a worker has taken from it."""
+    version = {"JUDGE0_VERSION": "full"}
+    with stack.server({"MAX_QUEUE_SIZE": "2", **version}) as client:
+        tokens = [create(client, BASH, "true") for _ in range(2)]
+        for body in ({"language_id": BASH, "source_code": "true"}, {}):
+            answer = client.post("/submissions", json=body)
+            assert (answer.status_code, answer.json()) == (503, {"error": "queue is full"})
+        with stack.worker(COUNT="1", **version):
+            wait_for_all(client, *tokens)
+            assert run(client, BASH, "echo again")["stdout"] == "again\n"
+
+
+def test_count_is_the_number_of_programs_at_a_time(stack: Stack) -> None:
+    """COUNT=3: three run, the rest waits; a worker that is told to stop finishes what it runs and leaves."""
+    version = {"JUDGE0_VERSION": "counted"}
+    with stack.server(version) as client, stack.worker(COUNT="3", **version) as worker:
+        tokens = [create(client, BASH, "sleep 2") for _ in range(4)]
+        wait_for_workers(client, available=3, working=3, idle=0, size=1)
+        worker.stop(timeout=20)
+        ended = [item["status"]["description"] for item in show(client, *tokens)]
+        assert set(ended) <= {"Accepted", "In Queue"}, ended
+        assert ended.count("Accepted") >= 3
+
+
+def test_a_worker_of_another_version_leaves_the_queue_alone(stack: Stack) -> None:
+    """The queue is named after JUDGE0_VERSION, as in Judge0."""
+    with stack.server({"JUDGE0_VERSION": "a"}) as client, stack.worker(COUNT="1", JUDGE0_VERSION="b"):
+        token = create(client, BASH, "true")
+        assert workers(client) == {
+            "queue": "a", "size": 1, "available": 0, "idle": 0, "working": 0, "paused": 0, "failed": 0
+        }  # fmt: skip
+        assert show(client, token)[0]["status"]["description"] == "In Queue"
