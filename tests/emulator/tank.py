@@ -58,8 +58,8 @@ def droplet(
         "interfaces": {"private": [{"ipv4": {"ip_address": private.ip}}]},
     }
     return DropletSpec(
-        number, f"node-{number}", "ubuntu-24-04-x64", 1, 1024, f"vpc-{vpc}", f"10.{vpc}.0.0/20", address, private,
-        tuple(keys), user_data, metadata,
+        number, f"node-{number}", "ubuntu-24-04-x64", 1, 1024, f"vpc-{vpc}", f"10.{vpc}.0.0/20", address,
+        private, tuple(keys), user_data, metadata,
     )  # fmt: skip
 
 
@@ -71,6 +71,7 @@ class Tank:
     instance: str
     engine: docker.DockerClient
     nodes: dict[int, DropletSpec] = field(default_factory=dict)
+    databases: list[MemberPolicy] = field(default_factory=list)
     serial: int = 0
 
     @classmethod
@@ -84,7 +85,7 @@ class Tank:
     def policy(self, **covered: tuple[Iterable[Gate], Iterable[Gate]]) -> NetworkPolicy:
         """Droplets named ``n1``, ``n2``, ... are covered by (inbound, outbound); all others are open."""
         self.serial += 1
-        members = []
+        members = list(self.databases)
         for number in self.nodes:
             gates = covered.get(f"n{number}")
             inbound, outbound = gates or ((), ())

@@ -146,11 +146,12 @@ class DockerPlane:
         """Make a cluster, or start the one that is there with its data; returns when it takes connections."""
         name = database.container_name(self._owner, spec.id)
         machine = database_machine(spec)
+        image = self._image(database.image_name(spec))
         found = find(self.engine, name)
         if found is None:
             self._check_disk()
             self._records.put(machine)
-            self._make_database(name, spec)
+            self._make_database(name, image, spec)
         self._boot(name, machine, policy)
         self._await_ready(name, spec)
 
@@ -237,10 +238,10 @@ class DockerPlane:
         create(self.engine, self._image("droplet"), name, host=host, **config)
         self._put(name, droplet.seed(spec))
 
-    def _make_database(self, name: str, spec: DatabaseSpec) -> None:
+    def _make_database(self, name: str, image: str, spec: DatabaseSpec) -> None:
         host = database.host_config(self._owner, spec)
         config = database.container_config(self._owner, spec)
-        create(self.engine, self._image(database.image_name(spec)), name, host=host, **config)
+        create(self.engine, image, name, host=host, **config)
         self._put(name, database.seed(spec))
 
     def _put(self, name: str, archive: bytes) -> None:

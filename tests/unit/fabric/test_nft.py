@@ -1,0 +1,143 @@
+"""The ruleset as text: what it lets pass, what it keeps, what it removes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from emulator.fabric.links import Link, Machine, key
+from emulator.fabric.nft import Present, counter_labels, firewall_hash, ruleset
+from emulator.planes.base import Gate, MemberPolicy, NetworkPolicy
+
+ANYWHERE = ("0.0.0.0/0",)
+
+
+def machine(number: int, network: str = "10.1.0.0/20") -> Machine:
+    """A droplet with both interfaces."""
+    links = (
+        Link(f"d{number}e0", "eth0", "02:00:00:00:00:01", f"203.0.113.{number}", 24, "203.0.113.1", "", True),
+        Link(f"d{number}e1", "eth1", "02:00:00:00:00:02", f"10.1.0.{number}", 20, "10.1.0.1", network, False),
+    )
+    return Machine(f"droplet:{number}", links)
+
+
+def member(
+    number: int, *inbound: Gate, covered: bool = True, outbound: tuple[Gate, ...] = ()
+) -> MemberPolicy:
+    """A droplet's policy."""
+    return MemberPolicy(f"droplet:{number}", covered, inbound, outbound)
+
+
+def chain(text: str, name: str) -> list[str]:
+    """The rules of one chain."""
+    found = re.search(rf"  chain {re.escape(name)} {{\n(.*?)  }}\n", text, re.DOTALL)
+    assert found, f"no chain {name} in\n{text}"
+    return [line.strip() for line in found[1].splitlines()]
+
+
+def compiled(*members: MemberPolicy, machines: tuple[Machine, ...] = (machine(11),)) -> str:
+    """The text of a first load."""
+    return ruleset(NetworkPolicy(1, members), machines, Present())[0]
+
+
+def test_uncovered_machine_passes_both_gates() -> None:
+    """Without a firewall each gate is one counted return."""
+    text = compiled(member(11, covered=False))
+    assert chain(text, "in.d11") == ['counter name "d11.in.pass" return']
+    assert chain(text, "out.d11") == ['counter name "d11.out.pass" return']
+
+
+@pytest.mark.parametrize("members", [(), (member(11),)])
+def test_unknown_and_unallowed_machines_are_shut(members: tuple[MemberPolicy, ...]) -> None:
+    """A machine without a policy is treated like one that is covered and allowed nothing."""
+    text = compiled(*members)
+    assert chain(text, "in.d11") == ['counter name "d11.in.drop" drop']
+    assert chain(text, "out.d11") == ['counter name "d11.out.drop" drop']
+
+
+@pytest.mark.parametrize(
+    ("gate", "match"),
+    [
+        (Gate("tcp", (22, 22), ANYWHERE), "meta l4proto tcp th dport 22 "),
+        (Gate("udp", (8000, 9000), ANYWHERE), "meta l4proto udp th dport 8000-9000 "),
+        (Gate("tcp", (0, 65535), ANYWHERE), "meta l4proto tcp counter"),
+        (Gate("tcp", (1, 65535), ANYWHERE), "meta l4proto tcp counter"),
+        (Gate("icmp", (0, 65535), ANYWHERE), "meta l4proto icmp counter"),
+        (Gate("tcp", (80, 80), ("10.0.0.1/32", "10.0.0.0/31")), "th dport 80 ip saddr { 10.0.0.0/31 } "),
+        (Gate("tcp", (80, 80), ("10.0.0.1/32", "0.0.0.0/0")), "th dport 80 counter"),
+    ],
+)
+def test_allowance_becomes_one_rule(gate: Gate, match: str) -> None:
+    """Protocol, ports and peers; overlapping peers are merged, for nft refuses them."""
+    assert match in chain(compiled(member(11, gate)), "in.d11")[0]
+
+
+def test_gates_match_the_other_side() -> None:
+    """The ingress gate looks at the source, the egress gate at the destination."""
+    gate = Gate("tcp", (80, 80), ("10.9.0.1/32",))
+    text = compiled(member(11, gate, outbound=(gate,)))
+    assert "ip saddr { 10.9.0.1/32 }" in chain(text, "in.d11")[0]
+    assert "ip daddr { 10.9.0.1/32 }" in chain(text, "out.d11")[0]
+
+
+def test_allowance_without_peers_admits_nobody() -> None:
+    """No peer is not the same as every peer."""
+    rule = chain(compiled(member(11, Gate("tcp", (80, 80), ()))), "in.d11")[0]
+    assert "ip saddr 0.0.0.0 ip daddr 0.0.0.0" in rule
+
+
+def test_guard_knows_every_interface_and_its_address() -> None:
+    """Each interface may send from its own address, and the policy is to drop."""
+    rules = chain(compiled(), "guard")
+    assert "policy drop" in rules[0]
+    assert any('"d11e0" . 203.0.113.11, "d11e1" . 10.1.0.11' in rule for rule in rules)
+
+
+def test_networks_are_apart() -> None:
+    """Public interfaces share one route rule with the edge; each VPC has one of its own."""
+    text = compiled(machines=(machine(11), machine(12, "10.2.0.0/20")))
+    assert chain(text, "routes")[:3] == [
+        'iifname { "edge0", "d11e0", "d12e0" } oifname { "edge0", "d11e0", "d12e0" } return',
+        'iifname { "d11e1" } oifname { "d11e1" } return',
+        'iifname { "d12e1" } oifname { "d12e1" } return',
+    ]
+
+
+def test_both_gates_are_asked() -> None:
+    """The forward chain jumps to egress and ingress before it accepts."""
+    rules = chain(compiled(), "forward")
+    assert rules[-4:] == ["jump routes", "jump egress", "jump ingress", "accept"]
+    assert "policy drop" in rules[0]
+
+
+def test_only_what_a_firewall_can_allow_goes_on_by_itself() -> None:
+    """The shortcut of established connections is for TCP, UDP and ICMP."""
+    shortcut = next(rule for rule in chain(compiled(), "forward") if "established" in rule)
+    assert shortcut.startswith("meta l4proto { tcp, udp, icmp } ct state established,related")
+
+
+def test_second_load_keeps_counters_and_removes_what_is_stale() -> None:
+    """Counters in use are not made again; those of a machine that is gone are deleted after the flush."""
+    policy = NetworkPolicy(1, (member(11, covered=False), member(12, covered=False)))
+    _, present = ruleset(policy, (machine(11), machine(12)), Present())
+    text, after = ruleset(policy, (machine(11),), present)
+    lines = text.splitlines()
+    assert not [line for line in lines if line.startswith("add counter")]
+    flush = lines.index("flush table inet wavetank")
+    assert lines.index("delete chain inet wavetank in.d12") > flush
+    assert lines.index("delete counter inet wavetank d12.in.pass") > flush
+    assert not [name for name in after.chains | after.counters if "d12" in name]
+
+
+def test_counters_name_machine_gate_verdict_and_firewall() -> None:
+    """What is counted can be read back from the counter's name."""
+    text = compiled(member(11, Gate("tcp", (80, 80), ANYWHERE, "web")))
+    name = re.findall(r'counter name "(d11\.in\.pass[^"]*)"', text)[0]
+    assert counter_labels(name) == ("d11", "in", "pass", firewall_hash("web"))
+
+
+def test_interface_names_fit() -> None:
+    """The kernel takes 15 characters; ids have up to ten digits, and uuids are long."""
+    assert len(key("droplet:4294967295")) <= 13
+    assert key("database:c6a1e347-b386-4efb-9553-3532801a82ab") == "bc6a1e347b386"
