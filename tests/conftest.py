@@ -1,1 +1,1 @@
-"""Lets every test import the helpers that lie beside this file."""
+"""Lets every test import the modules that lie beside this file."""
