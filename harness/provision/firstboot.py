@@ -8,7 +8,7 @@ _HEAD = """\
 #!/bin/sh
 # Wavetank: an engine with compose, and a marker once everything here is done.
 set -eu
-if ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then
+if ! command -v docker-compose >/dev/null && ! timeout 60 docker compose version >/dev/null 2>&1; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get -o DPkg::Lock::Timeout=300 update -q
   apt-get -o DPkg::Lock::Timeout=300 install -q -y --no-install-recommends docker.io docker-compose-v2
