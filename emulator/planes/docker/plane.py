@@ -285,9 +285,9 @@ class DockerPlane:
         ref = database.reference(spec.id)
 
         def ready() -> None:
+            self._check_running(name, ref)
             code, output = self._try(name, database.READY)
             if code:
-                self._check_running(name, ref)
                 raise NotYet(output.strip()[-300:] or f"wt-ready: exit {code}")
 
         self._await(f"database {spec.name} to take connections", ref, ready, READY_SECONDS)
