@@ -149,6 +149,30 @@ class Stack:
         container.reload()
         return str(container.attrs["NetworkSettings"]["Networks"][self._name]["IPAddress"])
 
+    def mongo(self) -> Container:
+        """A MongoDB server under the name mongo."""
+        image = ensure(["mongodb"])["mongodb"]
+        container = self._database("mongo", image, "27017", "doadmin")
+        self.wait_until_ready(container)
+        return container
+
+    @contextmanager
+    def service(
+        self, name: str, environment: Mapping[str, str], files: Mapping[str, bytes] | None = None
+    ) -> Iterator[Container]:
+        """One of the application's services, built and started, with `files` beside its compose file."""
+        self.images[name] = self._build(name)
+        container = self._create(self.images[name], name, environment)
+        try:
+            given = {"ca.pem": self._tls["ca.pem"], **(files or {})}
+            container.put_archive(
+                "/run", archive({f"app/{file}": content for file, content in given.items()})
+            )
+            container.start()
+            yield container
+        finally:
+            container.remove(force=True, v=True)
+
     def forget_queue(self, key: str) -> None:
         """Delete a key in Valkey, as if it had lost it."""
         code = (

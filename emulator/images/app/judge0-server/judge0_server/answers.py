@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from judge0_server.web import Response
+from judge0_server.messages import Response
 
 _JSON = ("content-type", "application/json; charset=utf-8")
 _VARY = ("vary", "Origin")

@@ -6,9 +6,9 @@ from judge0_server import answers, information, params, render
 from judge0_server.connect import DATABASE_ERRORS, QUEUE_ERRORS
 from judge0_server.information import Statistics
 from judge0_server.jobs import Jobs
+from judge0_server.messages import Request, Response
 from judge0_server.settings import Settings
 from judge0_server.submissions import Submissions
-from judge0_server.web import Request, Response
 
 log = logging.getLogger("judge0")
 

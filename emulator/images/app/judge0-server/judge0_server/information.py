@@ -12,8 +12,8 @@ import asyncpg
 from judge0_server import answers, store
 from judge0_server.jobs import Jobs
 from judge0_server.languages import BY_ID, LANGUAGES, STATUSES
+from judge0_server.messages import Request, Response
 from judge0_server.settings import PRIVATE, Settings
-from judge0_server.web import Request, Response
 
 ABOUT = {
     "homepage": "https://judge0.com",

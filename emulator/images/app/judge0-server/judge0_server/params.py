@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from judge0_server.web import Request, form, multipart
+from judge0_server.messages import Request, form, multipart
 
 # A body's attributes: Judge0 takes these and drops all others.
 TEXTS = ("source_code", "stdin", "expected_output")

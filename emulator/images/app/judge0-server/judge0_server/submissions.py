@@ -11,8 +11,8 @@ import asyncpg
 from judge0_server import answers, params, render, store, validate
 from judge0_server.connect import QUEUE_ERRORS
 from judge0_server.jobs import Cache, Jobs
+from judge0_server.messages import Request, Response
 from judge0_server.settings import Settings
-from judge0_server.web import Request, Response
 
 log = logging.getLogger("judge0.submissions")
 

@@ -1,12 +1,16 @@
 """Judge0's rules for a submission, its messages and their order."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from judge0_server import params
 from judge0_server.languages import BY_ID, MULTI_FILE
-from judge0_server.settings import Settings
+
+if TYPE_CHECKING:
+    from judge0_server.settings import Settings
 
 BLANK = "can't be blank"
 

@@ -1,13 +1,14 @@
 """HTTP/1.1 on httptools: one object per connection, requests answered in order, keep-alive and pipelining."""
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, cast
+from typing import cast
 from urllib.parse import parse_qsl
 
 import httptools
+
+from judge0_server.messages import Request, Response
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_WAITING = 64
@@ -17,22 +18,6 @@ _REASONS = {
     404: "Not Found", 413: "Payload Too Large", 422: "Unprocessable Entity", 500: "Internal Server Error",
     503: "Service Unavailable",
 }  # fmt: skip
-
-
-class Request(NamedTuple):
-    """`headers` has lower-case names; `query` keeps a name's last value, as Rails does."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-
-
-class Response(NamedTuple):
-    status: int
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -136,28 +121,3 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         else:
             self._task.add_done_callback(lambda _: self._transport.close())
-
-
-_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
-_NAME = re.compile(rb'\bname="([^"]*)"', re.IGNORECASE)
-
-
-def form(body: bytes) -> dict[str, str]:
-    """A urlencoded form's fields."""
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-
-
-def multipart(body: bytes, content_type: str) -> dict[str, str]:
-    """A multipart form's fields; raises ValueError where there is no boundary."""
-    found = _BOUNDARY.search(content_type)
-    if not found:
-        raise ValueError("multipart body without a boundary")
-    fields = {}
-    for part in body.split(b"--" + found[1].encode("latin-1"))[1:]:
-        head, separator, value = part.partition(b"\r\n\r\n")
-        name = _NAME.search(head)
-        if separator and name:
-            fields[name[1].decode("utf-8", "replace")] = value.removesuffix(b"\r\n").decode(
-                "utf-8", "replace"
-            )
-    return fields

@@ -21,7 +21,7 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    timeout = aiohttp.ClientTimeout(total=15, connect=3)
+    timeout = aiohttp.ClientTimeout(total=settings.judge0_timeout, connect=3)
     connector = aiohttp.TCPConnector(limit=256, keepalive_timeout=30)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         judge0 = Judge0(session, settings.judge0_url, settings.judge0_token)

@@ -14,6 +14,8 @@ from runner.errors import BadRequestError, RefusedError, TimedOutError, Unavaila
 LANGUAGES = {"python": 71, "javascript": 63, "bash": 46, "c": 50, "cpp": 54}
 LABELS = {"python": "Python", "javascript": "JavaScript", "bash": "Bash", "c": "C", "cpp": "C++"}
 
+# Being ready is asked often and answered soon.
+QUICK = aiohttp.ClientTimeout(total=3)
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.5
 FIELDS = "token,status,stdout,stderr,compile_output,message,time,memory"
 
@@ -67,7 +69,9 @@ class Judge0:
     async def version(self) -> None:
         """Succeeds where Judge0 answers."""
         try:
-            async with self._session.get(self._url + "/version", headers=self._headers) as answer:
+            async with self._session.get(
+                self._url + "/version", headers=self._headers, timeout=QUICK
+            ) as answer:
                 if answer.status != 200:
                     raise UnavailableError("judge0", f"{self._url}/version answered {answer.status}")
         except (aiohttp.ClientError, TimeoutError) as error:

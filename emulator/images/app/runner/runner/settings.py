@@ -15,14 +15,27 @@ class SettingError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """`mongo_ca` is the CA's file, None for a connection as the URL says; times in seconds."""
+    """`mongo_ca` is the CA's file, None for a connection as the URL says; times in seconds,
+    `judge0_timeout` for one answer of Judge0, `run_timeout` until a submission is finished."""
 
     judge0_url: str
     judge0_token: str
     mongo_url: str
     mongo_ca: Path | None
+    judge0_timeout: float
     run_timeout: float
     port: int
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name, "").strip()
+    try:
+        value = float(text) if text else default
+    except ValueError as error:
+        raise SettingError(f"{name}={text!r} is not a number of seconds") from error
+    if not 0 < value < 3600:
+        raise SettingError(f"{name}={text!r} must be more than 0 and less than 3600 seconds")
+    return value
 
 
 def load(env: Mapping[str, str] = os.environ) -> Settings:
@@ -42,6 +55,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         judge0_token=env.get("JUDGE0_TOKEN", ""),
         mongo_url=mongo,
         mongo_ca=path,
-        run_timeout=float(env.get("RUN_TIMEOUT") or 60),
+        judge0_timeout=_seconds(env, "JUDGE0_TIMEOUT", 15),
+        run_timeout=_seconds(env, "RUN_TIMEOUT", 60),
         port=int(env.get("PORT") or 4000),
     )

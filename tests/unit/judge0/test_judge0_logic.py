@@ -1,0 +1,175 @@
+"""The reference Judge0's rules where nothing has to run: bodies, limits, formats, verdicts."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from judge0_server import params, render, validate
+from judge0_server.messages import Request, multipart
+from judge0_worker import callback, verdict
+
+APP = Path(__file__).parents[3] / "emulator/images/app"
+
+SETTINGS = SimpleNamespace(
+    number_of_runs=1, max_number_of_runs=20, cpu_time_limit=5.0, max_cpu_time_limit=15.0, cpu_extra_time=1.0,
+    max_cpu_extra_time=5.0, wall_time_limit=10.0, max_wall_time_limit=20.0, memory_limit=128000,
+    max_memory_limit=512000, stack_limit=64000, max_stack_limit=128000, max_processes_and_or_threads=60,
+    max_max_processes_and_or_threads=120, max_file_size=1024, max_max_file_size=4096, enable_network=False,
+    allow_enable_network=False, redirect_stderr_to_stdout=False, enable_compiler_options=True,
+    enable_per_process_and_thread_time_limit=False, allow_enable_per_process_and_thread_time_limit=True,
+    enable_per_process_and_thread_memory_limit=False, allow_enable_per_process_and_thread_memory_limit=True,
+    allowed_languages_for_compile_options=[], enable_command_line_arguments=True, enable_callbacks=True,
+    enable_additional_files=True,
+)  # fmt: skip
+
+
+def errors(**body: object) -> dict[str, list[str]]:
+    taken = params.attributes({"source_code": "x", "language_id": 71, **body}, encoded=False)
+    with pytest.raises(validate.RefusedError) as raised:
+        validate.submission(taken, SETTINGS)
+    return dict(raised.value.errors)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("cpu_time_limit", 15.5, "must be less than or equal to 15.0"),
+        ("cpu_time_limit", "abc", "is not a number"),
+        ("cpu_time_limit", "nan", "is not a number"),
+        ("memory_limit", 2047, "must be greater than or equal to 2048"),
+        ("number_of_runs", 0, "must be greater than 0"),
+        ("language_id", 9999, "language with id 9999 doesn't exist"),
+        ("language_id", "python", "language with id 0 doesn't exist"),
+        ("source_code", " \n", "can't be blank"),
+        ("source_code", {"a": 1}, "can't be blank"),
+        ("compiler_options", "-O2", "setting compiler options is only allowed for compiled languages"),
+        ("enable_network", True, "enabling network is not allowed"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_in_judge0s_words(name: str, value: object, message: str) -> None:
+    """One message for the attribute, and no other attribute has one."""
+    assert errors(**{name: value}) == {name: [message]}
+
+
+def test_defaults_fill_in_what_a_body_leaves_out() -> None:
+    """A source and a language are enough; a language may be given as text."""
+    row = validate.submission(
+        params.attributes({"source_code": 12, "language_id": "71"}, encoded=False), SETTINGS
+    )
+    assert (row["source_code"], row["language_id"], row["wall_time_limit"]) == (b"12", 71, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "raw"),
+    [
+        (b"cHJpbnQoMSk=", b"print(1)"),
+        (b"cHJp\nbnQ", b"print"),
+        (b"####", b""),
+        (b"YQ", b"a"),
+        (b"YWJjZ", b"abc"),
+    ],
+)
+def test_base64_is_read_leniently(text: bytes, raw: bytes) -> None:
+    """Letters that are none of Base64's are skipped, the end need not be padded."""
+    assert params.decode64(text) == raw
+
+
+def test_a_body_that_is_no_json_is_malformed() -> None:
+    """Malformed JSON is an error; another content type has no attributes."""
+
+    def request(kind: str) -> Request:
+        return Request("POST", "/", {}, {"content-type": kind}, b"{")
+
+    with pytest.raises(params.MalformedError):
+        params.parse_body(request("application/json"))
+    assert params.parse_body(request("text/plain")) == {}
+
+
+def test_a_multipart_form_without_a_boundary_is_malformed() -> None:
+    """It says what is missing."""
+    with pytest.raises(ValueError, match="boundary"):
+        multipart(b"", "multipart/form-data")
+
+
+def test_base64_is_written_in_lines_of_60() -> None:
+    """As Ruby writes it: 60 characters a line, the last with its newline too."""
+    assert [len(line) for line in render.encode64(b"x" * 100).split("\n")] == [60, 60, 16, 0]
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.01, "0.01"), (5, "5.0"), (1.0884, "1.088"), (0.0, "0.0")])
+def test_seconds_are_text(value: float, text: str) -> None:
+    """At least one decimal, at most three."""
+    assert render.decimal(value) == text
+
+
+def test_text_that_is_not_ascii_needs_base64() -> None:
+    """Shown in Base64 or not at all; times in UTC with milliseconds."""
+    row = {"stdout": "é".encode(), "created_at": datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)}
+    assert render.submission(row, ("stdout",), encoded=True) == {"stdout": "w6k=\n"}
+    assert render.submission(row, ("created_at",), encoded=False) == {
+        "created_at": "2026-01-02T03:04:05.678Z"
+    }
+    with pytest.raises(render.UnreadableError):
+        render.submission(row, ("stdout",), encoded=False)
+
+
+def test_unknown_fields_are_named() -> None:
+    """All of those that are unknown, and no others."""
+    with pytest.raises(render.InvalidFieldsError, match=r"^invalid fields: \[foo, bar\]$"):
+        render.parse_fields("token,foo,bar")
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("time:0.1\nexitcode:0\n", verdict.ACCEPTED),
+        ("exitcode:3\nstatus:RE\nmessage:Exited with error status 3\n", verdict.NZEC),
+        ("exitsig:11\nstatus:SG\nmessage:Caught fatal signal 11\n", verdict.SIGSEGV),
+        ("exitsig:9\nstatus:SG\n", verdict.OTHER),
+        ("status:TO\nmessage:Time limit exceeded\n", verdict.TIME_LIMIT_EXCEEDED),
+        ('status:XX\nmessage:execve("x"): Exec format error\n', verdict.EXEC_FORMAT_ERROR),
+        ("status:XX\nmessage:mount proc: no\n", verdict.INTERNAL_ERROR),
+        ("", verdict.INTERNAL_ERROR),
+        ("time:0.1\n", verdict.INTERNAL_ERROR),
+    ],
+)
+def test_how_a_run_ended_decides_its_status(text: str, status: int) -> None:
+    """What the sandbox writes becomes a status; where it writes no end, that is an internal error."""
+    assert verdict.status(verdict.parse_meta(text), None, None) == status
+
+
+@pytest.mark.parametrize(
+    ("stdout", "expected", "accepted"),
+    [
+        (b"a  \nb\n\n", b"a\nb", True),
+        (b"a", b"a\n \n", True),
+        (b" a", b"a", False),
+        (None, b"", False),
+        (b"x", None, True),
+    ],
+)
+def test_output_is_compared_without_what_trails(
+    stdout: bytes | None, expected: bytes | None, accepted: bool
+) -> None:
+    """Each line's end and the whole's; nothing printed is not the same as an empty expectation."""
+    ended = verdict.parse_meta("exitcode:0\n")
+    assert (verdict.status(ended, stdout, expected) == verdict.ACCEPTED) is accepted
+
+
+def test_a_callback_tells_what_base64_encoded_answers_tell() -> None:
+    """The default fields, texts in Base64."""
+    told = json.loads(callback.body("t", verdict.Result(3, stdout=b"hi\n", time=0.01, memory=7)))
+    assert told["stdout"] == "aGkK\n"
+    assert set(told) == set(render.DEFAULT)
+    assert told["status"] == {"id": 3, "description": "Accepted"}
+    assert (told["time"], told["memory"]) == ("0.01", 7)
+
+
+def test_server_and_worker_have_the_same_connect_py() -> None:
+    """Each directory is built by itself, so the file is there twice: it must not drift apart."""
+    first, second = (APP / f"judge0-{name}/judge0_{name}/connect.py" for name in ("server", "worker"))
+    assert first.read_text() == second.read_text()
