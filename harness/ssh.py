@@ -65,14 +65,14 @@ class Access:
     """Runs commands on the nodes of one deployment. Safe to use from many threads."""
 
     def __init__(
-        self, run_dir: RunDir, nodes: Mapping[str, Node], bastion: str, sockets: Path, secrets: Sequence[str]
+        self, run_dir: RunDir, aliases: Mapping[str, str], bastion: str, sockets: Path, secrets: Sequence[str]
     ) -> None:
         self.run_dir = run_dir
-        self.nodes = tuple(nodes)
+        self.nodes = tuple(aliases)
         self.bastion = bastion
         self._sockets = sockets
         self._secrets = tuple(secrets)
-        self._aliases = {name: host_key_alias(run_dir.run, node) for name, node in nodes.items()}
+        self._aliases = dict(aliases)
         self._first = threading.Lock()
         self._met = False
         self._live: set[subprocess.Popen[bytes]] = set()
@@ -102,13 +102,18 @@ class Access:
         return ["ssh", "-F", str(self.run_dir.ssh_config), *options, node, *tail]
 
     def wait_until_reachable(self, node: str, deadline: float = 120.0) -> None:
-        """Wait until ``node`` lets us in. Raises ``WaitTimeoutError`` with what ssh said last."""
+        """Wait until ``node`` lets us in. Raises ``WaitTimeoutError`` with what ssh said last.
+
+        Raises ``ResourceError`` at once where its host key is not the one it had before.
+        """
 
         def probe() -> None:
             try:
                 self.run(node, "true", deadline=CONNECT_SECONDS + 5)
-            except (CommandError, WaitTimeoutError):
+            except (CommandError, WaitTimeoutError) as error:
                 self.drop(node)
+                if isinstance(error, CommandError) and "Host key verification failed" in error.output:
+                    raise self._another_key(node) from error
                 raise
 
         tolerate = (CommandError, WaitTimeoutError)
@@ -158,6 +163,10 @@ class Access:
     def mask(self, text: str) -> str:
         """``text`` without the deployment's passwords."""
         return mask(text, self._secrets)
+
+    def _another_key(self, node: str) -> ResourceError:
+        problem = "shows another host key than before; if its disk was rebuilt, remove"
+        return ResourceError("droplet", node, f"{problem} {self.run_dir.known_hosts}")
 
     def _check(self, node: str) -> None:
         if node not in self.nodes:
@@ -236,13 +245,13 @@ def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment:
     if bastion and bastion not in nodes:
         raise ResourceError("droplet", bastion, "is the bastion, and has no public address to log in to")
     sockets = socket_directory(run_dir)
-    write_private(run_dir.ssh_config, configuration(run_dir, target, bastion, nodes, sockets))
-    return Access(run_dir, nodes, bastion, sockets, secrets_of(deployment))
+    aliases = {name: host_key_alias(node, deployment.vpc_id) for name, node in nodes.items()}
+    hosts = [_host(node, aliases[name], bastion, target.proxy) for name, node in nodes.items()]
+    write_private(run_dir.ssh_config, configuration(run_dir, hosts, sockets))
+    return Access(run_dir, aliases, bastion, sockets, secrets_of(deployment))
 
 
-def configuration(
-    run_dir: RunDir, target: Target, bastion: str, nodes: Mapping[str, Node], sockets: Path
-) -> str:
+def configuration(run_dir: RunDir, hosts: Sequence[str], sockets: Path) -> str:
     """The text of ``ssh_config``."""
     common = COMMON.format(
         key=_quoted(run_dir.private_key),
@@ -250,14 +259,12 @@ def configuration(
         sockets=sockets,
         timeout=CONNECT_SECONDS,
     )
-    hosts = [_host(run_dir.run, name, node, bastion, target.proxy) for name, node in nodes.items()]
     return "\n".join(["# Written by wavetank; changes are lost.", *hosts, common])
 
 
-def _host(run: str, name: str, node: Node, bastion: str, proxy: str | None) -> str:
-    lines = [f"Host {name}", f"  HostName {_address(node, bastion)}"]
-    lines.append(f"  HostKeyAlias {host_key_alias(run, node)}")
-    if bastion and name != bastion:
+def _host(node: Node, alias: str, bastion: str, proxy: str | None) -> str:
+    lines = [f"Host {node.name}", f"  HostName {_address(node, bastion)}", f"  HostKeyAlias {alias}"]
+    if bastion and node.name != bastion:
         lines.append(f"  ProxyJump {bastion}")
     elif proxy:
         # ssh runs this with a shell and expands %h and %p, so every other % of a path is doubled.
@@ -275,12 +282,13 @@ def _address(node: Node, bastion: str) -> str | None:
     return node.private_ip if bastion and node.name != bastion else node.public_ip
 
 
-def host_key_alias(run: str, node: Node) -> str:
+def host_key_alias(node: Node, vpc_id: str) -> str:
     """The name a node's host key is remembered by.
 
-    Addresses are used again by later droplets, which have other keys; a droplet's id never is.
+    Addresses are used again by later droplets, which have other keys. A droplet's id is not, nor is a VPC's,
+    which tells two emulators apart that both count from one.
     """
-    return f"{run}-{node.name}-{node.id}"
+    return f"{vpc_id[:8]}-{node.name}-{node.id}"
 
 
 def socket_directory(run_dir: RunDir) -> Path:

@@ -29,9 +29,12 @@ CONTAINERS = (
     " --format '{{{{.State}}}}|{{{{.Status}}}}|{{{{.Names}}}}'"
 )
 
+# Exits: 75 not yet, 76 never. cloud-init leaves boot-finished whether or not user_data has failed.
 READY = f"""\
+finished=$(ls /var/lib/cloud/instance/boot-finished 2>/dev/null)
 if [ ! -e {BOOTED} ]; then
-  echo "first boot is not done"; tail -n 3 /var/log/cloud-init-output.log 2>/dev/null; exit 75
+  echo "first boot is not done"; tail -n 10 /var/log/cloud-init-output.log 2>/dev/null
+  [ -n "$finished" ] && exit 76; exit 75
 fi
 docker version --format '{{{{.Server.Version}}}}' 2>&1 || exit 75
 """
@@ -134,6 +137,10 @@ def wait_until_ready(access: Access, node: str, *, deadline: float = BOOT_SECOND
         try:
             access.run(node, READY, deadline=30)
         except CommandError as error:
+            if error.returncode == 76:
+                raise ResourceError(
+                    "droplet", node, f"failed at first boot: {error.output.strip()}"
+                ) from error
             raise NotYet(error.output.strip()[-500:]) from error
 
     wait_for(f"first boot and Docker on {node}", probe, deadline=deadline, first_pause=0.2)

@@ -53,7 +53,7 @@ def deployment() -> Deployment:
     connection = Connection("db.example", 25060, "doadmin", PASSWORD, "defaultdb", f"postgres://{PASSWORD}")
     return Deployment(
         run="run-1",
-        vpc_id="vpc",
+        vpc_id="6c1a2b3c-0000-4000-8000-000000000000",
         vpc_range="10.10.0.0/20",
         nodes={
             "client": Node("client", 11, "active", "203.0.113.11", "10.10.0.2"),

@@ -63,7 +63,7 @@ def test_bastion_without_public_address_is_refused(run_dir: RunDir) -> None:
 def test_host_keys_are_remembered_by_droplet_id(run_dir: RunDir) -> None:
     """A new droplet at an old address has another name, so its new key is no surprise."""
     open_access(run_dir, target(), topology(), deployment())
-    assert section(run_dir, "runner")["HostKeyAlias"] == "run-1-runner-12"
+    assert section(run_dir, "runner")["HostKeyAlias"] == "6c1a2b3c-runner-12"
 
 
 def test_configuration_and_sockets_are_private(run_dir: RunDir, access: Access) -> None:
@@ -180,6 +180,13 @@ def test_unreachable_node_is_explained_by_what_ssh_says(
         access.wait_until_reachable("client", deadline=0.2)
 
 
+def test_changed_host_key_ends_the_wait_at_once(access: Access, tmp_path: Path) -> None:
+    """Waiting would not help; the error says which file remembers the old one."""
+    (tmp_path / "bin" / "ssh").write_text("#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n")
+    with pytest.raises(ResourceError, match=r"'client': shows another host key .*known_hosts"):
+        access.wait_until_reachable("client", deadline=60)
+
+
 def test_a_script_and_a_command_are_quoted_differently(access: Access) -> None:
     """A string is for the remote shell, a sequence is one command."""
     assert access.argv("runner", "a; b")[-3:] == ["runner", "--", "a; b"]
@@ -190,9 +197,9 @@ def test_a_script_and_a_command_are_quoted_differently(access: Access) -> None:
 
 def test_forgetting_a_node_keeps_other_host_keys(access: Access, run_dir: RunDir) -> None:
     """After a rebuild only that node's key is new."""
-    run_dir.known_hosts.write_text("run-1-runner-12 key\nrun-1-client-11 key\n")
+    run_dir.known_hosts.write_text("6c1a2b3c-runner-12 key\n6c1a2b3c-client-11 key\n")
     access.forget("runner")
-    assert run_dir.known_hosts.read_text() == "run-1-client-11 key\n"
+    assert run_dir.known_hosts.read_text() == "6c1a2b3c-client-11 key\n"
 
 
 def test_closing_ends_only_connections_that_stand(access: Access, run_dir: RunDir, fake_ssh: FakeSsh) -> None:
