@@ -115,10 +115,11 @@ def test_private_droplet_reaches_its_vpc_only(tank: Tank) -> None:
 
 def test_spoofed_source_is_dropped_and_counted(tank: Tank) -> None:
     """A packet whose source is not the droplet's own does not leave it."""
-    before = tank.counted("droplet:1", "spoof", "drop")
+    before, arrived = tank.counted("droplet:1", "spoof", "drop"), tank.counted("droplet:2", "in", "pass")
     code, output = tank.run(1, "python3", "-Ic", SPOOF, FOUR, TWO)
     assert code == 0, output
     assert tank.counted("droplet:1", "spoof", "drop") == before + 1
+    assert tank.counted("droplet:2", "in", "pass") == arrived
 
 
 def test_esp_does_not_pass_a_covered_droplet(tank: Tank) -> None:
