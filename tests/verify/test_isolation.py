@@ -6,12 +6,19 @@ flow does not get through proves nothing with the others' silence.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
 from harness.deployment import Deployment
 from harness.errors import InconclusiveError
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import INTERNET, Topology
 from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
+
+LookAround = Callable[[str], dict[Address, State]]
 
 SSH = 22
 DOCKER = 2375
@@ -40,28 +47,48 @@ def test_only_the_front_door_is_open_from_outside(
 
 
 def test_only_intended_flows_leave(
-    node: str, access: Access, deployment: Deployment, topology: Topology
+    node: str, look_around: LookAround, deployment: Deployment, topology: Topology, addresses: dict[str, str]
 ) -> None:
     """From each droplet, exactly the intended private addresses and ports can be reached."""
-    addresses = {name: each.private_ip or "" for name, each in deployment.nodes.items() if name != node}
-    databases = {name: each.private for name, each in deployment.databases.items()}
     wanted = {
         (addresses[flow.destination], int(flow.ports))
-        if flow.destination in addresses
-        else (databases[flow.destination].host, int(flow.ports))
         for flow in topology.intent
-        if flow.source == node and flow.destination in {*addresses, *databases}
+        if flow.source == node and flow.destination in addresses
     }
     if node == topology.management.bastion:
-        wanted |= {(address, SSH) for address in addresses.values()}
-    every = {(address, port) for address in addresses.values() for port in ports(topology)}
-    every |= {(each.host, each.port) for each in databases.values()}
-    found = from_node(access, node, every | wanted)
+        wanted |= {(addresses[name], SSH) for name in deployment.nodes if name != node}
+    found = look_around(node)
     if not wanted:
         raise InconclusiveError(f"{node} may talk to nobody, so nothing shows that its probes work")
     for control in sorted(wanted):
         insist_on_control(found, control, node)
     assert passing(found) == wanted
+
+
+@pytest.fixture(scope="session")
+def look_around(
+    access: Access, deployment: Deployment, topology: Topology, addresses: dict[str, str]
+) -> Iterator[LookAround]:
+    """What a droplet finds at every other's ports; all droplets look at once, when the first one is asked."""
+
+    def look(node: str) -> dict[Address, State]:
+        others = {(addresses[name], port) for name in addresses for port in ports(topology) if name != node}
+        others |= {(addresses[name], each.private.port) for name, each in deployment.databases.items()}
+        return from_node(access, node, others)
+
+    with ThreadPoolExecutor(len(deployment.nodes)) as pool:
+        looks = {node: pool.submit(look, node) for node in deployment.nodes}
+        yield lambda node: looks[node].result()
+
+
+@pytest.fixture(scope="session")
+def addresses(access: Access, deployment: Deployment, topology: Topology) -> dict[str, str]:
+    """Every private address by name; a database's as a node that may use it resolves it."""
+    found = {name: node.private_ip or "" for name, node in deployment.nodes.items()}
+    for name, database in topology.databases.items():
+        host = deployment.databases[name].private.host
+        found[name] = access.run(database.trusted_sources[0], f"getent ahostsv4 {host}").split()[0]
+    return found
 
 
 def ports(topology: Topology) -> set[int]:

@@ -19,6 +19,11 @@ ROOT = "/opt/wavetank"
 SSH = 22
 IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 PUBLISHED = re.compile(r"(?:0\.0\.0\.0|\[?::\]?):(\d+)->")
+# The configuration that the running nginx was started with, which need not be the default one.
+NGINX_CONFIG = """\
+docker exec "$(docker ps -q | head -n 1)" sh -c '
+  given=$(cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -o -m 1 "nginx -c [^ ]*" | head -n 1)
+  ${given:-nginx} -T' 2>&1"""
 UPSTREAM = re.compile(r"^\s*server\s+([\d.]+):(\d+)[^;{]*;", re.MULTILINE)
 
 
@@ -90,7 +95,7 @@ def test_load_balancer_knows_the_servers(deployment: Deployment, topology: Topol
     """``nginx -T`` shows the private addresses of the servers that it may talk to, and nothing else."""
     endpoint = topology.checks.judge0
     assert endpoint is not None
-    config = lb.check_output('docker exec "$(docker ps -q | head -n 1)" nginx -T 2>/dev/null')
+    config = lb.check_output(NGINX_CONFIG)
     wanted = {
         (deployment.nodes[flow.destination].private_ip, flow.ports)
         for flow in topology.intent
