@@ -41,4 +41,4 @@ class Progress:
         if self._quiet:
             return
         with self._lock:
-            print(text, file=self._stream, flush=True)  # noqa: T201 (this is the one place that prints)
+            print(text, file=self._stream, flush=True)

@@ -39,12 +39,16 @@ class Container:
 
 @dataclass(frozen=True)
 class AppFiles:
-    """What one compose file says. ``paths`` are relative to its directory, as the file writes them."""
+    """What one compose file says. ``paths`` are relative to its directory, as the file writes them.
+
+    ``extended`` are those of them that are compose files too, named by ``extends``.
+    """
 
     version: str | None
     containers: tuple[Container, ...]
     paths: tuple[str, ...]
     contexts: tuple[str, ...]
+    extended: tuple[str, ...] = ()
 
 
 def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
@@ -66,6 +70,7 @@ def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
         containers=containers,
         paths=tuple(dict.fromkeys(reader.paths(document))),
         contexts=tuple(dict.fromkeys(reader.contexts)),
+        extended=tuple(dict.fromkeys(reader.extended(document))),
     )
 
 
@@ -135,7 +140,7 @@ class _Reader:
         for body in document["services"].values():
             yield from self._env_files((body or {}).get("env_file"))
             yield from self._mounts((body or {}).get("volumes") or [])
-            yield from self._extended((body or {}).get("extends"))
+        yield from self.extended(document)
         for kind in ("configs", "secrets"):
             for body in (document.get(kind) or {}).values():
                 if isinstance(body, dict) and "file" in body:
@@ -154,9 +159,12 @@ class _Reader:
             if source.startswith("."):
                 yield source
 
-    def _extended(self, given: Any) -> Iterator[str]:
-        if isinstance(given, dict) and "file" in given:
-            yield self._value(given["file"])
+    def extended(self, document: dict[str, Any]) -> Iterator[str]:
+        """Relative paths of the compose files whose services this one's extend."""
+        for body in document["services"].values():
+            given = (body or {}).get("extends")
+            if isinstance(given, dict) and "file" in given:
+                yield self._value(given["file"])
 
     def _value(self, raw: Any) -> str:
         return VARIABLE.sub(self._replace, str(raw))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.compose import strip_networks
 from harness.deploy.appfiles import AppFiles, inside
 from harness.deploy.images import Image
 from harness.errors import TopologyError
@@ -71,6 +72,8 @@ def make_bundle(
     texts = {**rendered, OVERRIDE: override(app, images)}
     found = {entry.name: entry for entry in _own_files(service.compose, app.paths, set(texts))}
     now = time.time()
+    for name in filter(None, map(inside, app.extended)):
+        texts.setdefault(name, _stripped(service.compose.parent / name, service.compose))
     for name, text in texts.items():
         found[name] = Entry(name, 0o600 if name == ".env" else 0o644, text.encode(), mtime=now)
     for context in app.contexts:  # compose 1.29 wants the directory to be there, even to build nothing
@@ -79,6 +82,15 @@ def make_bundle(
             found.setdefault(folder, Entry(folder, 0o755, kind=tarfile.DIRTYPE, mtime=now))
     entries = tuple(found[name] for name in sorted(found))
     return Bundle(service, node, entries, images, len(app.containers), _digest(entries, images))
+
+
+def _stripped(extended: Path, compose: Path) -> str:
+    """A compose file that another one extends may carry networks as well."""
+    if not extended.is_file():
+        raise TopologyError(
+            f"there is no {extended}", file=compose, field="extends", remedy="correct the path of `file:`"
+        )
+    return strip_networks(extended.read_text(), file=extended)
 
 
 def override(app: AppFiles, images: Mapping[str, Image]) -> str:
