@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from emulator.cloud.models import Database, Droplet, Firewall
 from emulator.cloud.policy import covers, network_policy
+from emulator.cloud.store import StoreClosedError
 from emulator.planes.base import MemberPolicy, NetworkPolicy, PlaneError
 
 if TYPE_CHECKING:
@@ -128,6 +129,8 @@ class Network:
     def _try_apply(self) -> bool:
         try:
             self._apply()
+        except StoreClosedError:
+            return False
         except PlaneError as error:
             self._failed = True
             log.error("the network policy could not be applied: %s", error)  # noqa: TRY400 (the text says it all)

@@ -46,6 +46,10 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 
 
+class StoreClosedError(Exception):
+    """The server ends: a thread that outlives it is too late, and what it did is done again by the next."""
+
+
 class Store:
     """Records by kind and key, in the order they were made. Safe to use from any thread."""
 
@@ -53,6 +57,7 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._after: list[Callable[[], None]] = []
+        self._closed = False
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
@@ -60,8 +65,9 @@ class Store:
         self.version = 0
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; every later use raises ``StoreClosedError``."""
         with self._lock:
+            self._closed = True
             self._db.close()
 
     @contextmanager
@@ -73,7 +79,7 @@ class Store:
         with self._lock:
             outermost = self._depth == 0
             if outermost:
-                self._db.execute("BEGIN IMMEDIATE")
+                self._execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
@@ -99,7 +105,7 @@ class Store:
     def get(self, cls: type[R], key: str | int) -> R | None:
         """The record of that key, None if there is none."""
         with self._lock:
-            row = self._db.execute(
+            row = self._execute(
                 "SELECT body FROM record WHERE kind = ? AND key = ?", (cls.kind, str(key))
             ).fetchone()
         return cls.model_validate_json(row[0]) if row else None
@@ -107,7 +113,7 @@ class Store:
     def all(self, cls: type[R]) -> list[R]:
         """Every record of the kind, oldest first."""
         with self._lock:
-            rows = self._db.execute(
+            rows = self._execute(
                 "SELECT body FROM record WHERE kind = ? ORDER BY seq", (cls.kind,)
             ).fetchall()
         return [cls.model_validate_json(row[0]) for row in rows]
@@ -136,6 +142,11 @@ class Store:
                 (name, first),
             ).fetchone()
         return int(row[0])
+
+    def _execute(self, statement: str, values: tuple[str, ...] = ()) -> sqlite3.Cursor:
+        if self._closed:
+            raise StoreClosedError
+        return self._db.execute(statement, values)
 
 
 def _follow_up(function: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,6 +69,23 @@ def test_an_interrupted_boot_is_not_an_error(tmp_path: Path, plane: MemoryPlane)
     second = open_cloud(tmp_path / "db", MemoryPlane())
     assert droplets.get(second, made.id).status == "active"
     second.close()
+
+
+def test_work_that_outlives_the_store_is_left_to_the_next(tmp_path: Path, plane: MemoryPlane) -> None:
+    """A thread that comes back from the plane only after the end says nothing, and breaks nothing."""
+    plane.faults["droplet:web"] = "hangs"
+    first = open_cloud(tmp_path / "db", plane, "background")
+    made = make_droplet(first)
+    threads = [each for each in threading.enumerate() if each.name == made.ref]
+    first.store.close()
+    plane.close()
+    for thread in threads:
+        thread.join(10)
+    assert len(threads) == 1
+    second = open_cloud(tmp_path / "db", MemoryPlane())
+    assert droplets.get(second, made.id).status == "active"
+    second.close()
+    first.network.close()
 
 
 def test_machines_without_a_record_are_removed(tmp_path: Path, plane: MemoryPlane) -> None:
