@@ -102,16 +102,18 @@ def _firewalls(api: Api, run: str) -> None:
     ours = [
         each for each in every(api.client.firewalls.list, "firewalls") if run_of_name(each["name"]) == run
     ]
-    failed = [each["name"] for each in ours if each["status"] == "failed"]
-    if failed:
-        raise ResourceError("firewall", failed[0], "could not be applied, says the API")
-    waiting = [each["name"] for each in ours if _is_pending(each)]
+    # One that failed is waited for as well: it is tried again, and only the deadline says that it never will.
+    waiting = [f"{each['name']} {_state(each)}" for each in ours if _is_pending(each)]
     if waiting:
-        raise NotYet(", ".join(waiting) + " pending")
+        raise NotYet(", ".join(waiting))
 
 
 def _is_pending(firewall: dict[str, Any]) -> bool:
     return firewall["status"] != "succeeded" or bool(firewall.get("pending_changes"))
+
+
+def _state(firewall: dict[str, Any]) -> str:
+    return "could not be applied yet" if firewall["status"] == "failed" else "pending"
 
 
 def _told(told: Console) -> str:

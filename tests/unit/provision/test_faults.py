@@ -62,6 +62,24 @@ def test_a_database_that_cannot_be_made_is_named(serve: Serve) -> None:
     assert provision.leftovers(target, "a") == ()
 
 
+def test_a_firewall_that_fails_is_waited_for_until_the_deadline(target: Target) -> None:
+    """It is tried again by whoever applies it, so only one that never succeeds is an error."""
+    plane = MemoryPlane()
+    with emulator.mock(plane=plane):
+        plane.faults["apply"] = "nft is busy"
+        with pytest.raises(WaitTimeoutError, match="wavetank-a--web could not be applied yet"):
+            up(target, deadlines=SOON)
+        assert provision.leftovers(target, "a") == ()
+
+
+def test_a_database_that_a_cloud_never_makes_runs_into_the_deadline(serve: Serve) -> None:
+    """Without an emulator's own path there is no status that says failed; what was seen last is told."""
+    target = replace(serve(**{"database_wavetank-a--main": "no space left"}), name="do", info={})
+    with pytest.raises(WaitTimeoutError, match=r"databases to be online.*wavetank-a--main creating"):
+        up(target, deadlines=SOON)
+    assert provision.leftovers(target, "a") == ()
+
+
 def test_what_failed_can_be_kept_for_a_look(target: Target) -> None:
     """``keep`` leaves everything."""
     with emulator.mock(plane=MemoryPlane(faults={"droplet:api": "the kernel panicked"})):
