@@ -150,11 +150,7 @@ def sysctl(key: str, value: str) -> None:
 
 def services(layout: dict[str, Any]) -> dict[str, subprocess.Popen[bytes]]:
     """Start what answers: names, metadata, and the two ways in from this machine."""
-    address = (RUN / "edge").read_text()
-
-    def socks(port: int, source: str) -> list[str]:
-        return ["microsocks", "-i", address, "-p", str(port), "-b", source]
-
+    ways = [str(layout[word]) for word in ("operator_port", "operator", "internet_port", "internet")]
     commands = {
         "dnsmasq": [
             *INSIDE, "dnsmasq", "--keep-in-foreground", "--user=root", "--no-resolv",
@@ -166,8 +162,7 @@ def services(layout: dict[str, Any]) -> dict[str, subprocess.Popen[bytes]]:
         "metadata": [
             *INSIDE, sys.executable, "-m", "wt_fabric.metadata", layout["metadata"], str(RUN / "metadata"),
         ],
-        "the operator's SOCKS server": socks(layout["operator_port"], layout["operator"]),
-        "the internet's SOCKS server": socks(layout["internet_port"], layout["internet"]),
+        "SOCKS": [sys.executable, "-m", "wt_fabric.socks", (RUN / "edge").read_text(), *ways],
     }  # fmt: skip
     quiet = {"stdin": subprocess.DEVNULL}
     return {name: subprocess.Popen(argv, **quiet) for name, argv in commands.items()}
