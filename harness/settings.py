@@ -122,16 +122,16 @@ def choose_existing(settings: Settings) -> Choice:
     return Choice(target, topology, _app(settings, facts), run_dir, _with_facts(settings, facts))
 
 
-def is_nowhere(choice: Choice) -> bool:
-    """Whether there is no emulator for this ``local`` run, so that nothing of it can be there either."""
+def is_nowhere(settings: Settings, target: str) -> bool:
+    """Whether ``target`` is ``local`` and there is no emulator, so that nothing can be there either."""
     from harness import emulation
 
-    return choice.target == "local" and not emulation.directory(choice.settings.state_dir).is_dir()
+    return target == "local" and not emulation.directory(settings.state_dir).is_dir()
 
 
 def resolve_existing(choice: Choice, progress: Progress) -> Target:
     """The target of a run that should be there. Raises ``UsageError`` where it cannot be."""
-    if is_nowhere(choice):
+    if is_nowhere(choice.settings, choice.target):
         raise UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
     return resolve(choice.settings, choice.target, progress)
 

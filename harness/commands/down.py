@@ -22,7 +22,7 @@ def down(output: str, **common: Any) -> int:
 
     given, progress = options.settings(common), Progress()
     choice = settings.choose_existing(given)
-    if not settings.is_nowhere(choice):
+    if not settings.is_nowhere(given, choice.target):
         flow.down(settings.resolve_existing(choice, progress), choice.run_dir, progress)
     document = {"run": choice.run, "target": choice.target, "timings": progress.timings}
     options.show(document, f"{choice.run} is gone from {choice.target}", output)

@@ -24,26 +24,20 @@ def status(output: str, **common: Any) -> int:
     from harness.progress import Progress
 
     given = options.settings(common)
-    choice = None if _never_began(given) else settings.choose_existing(given)
-    if choice is None or settings.is_nowhere(choice):
+    choice = settings.choose_existing(given) if given.run or settings.latest_run(given.state_dir) else None
+    name = choice.target if choice else given.target or "local"
+    if settings.is_nowhere(given, name):
         options.show({"run": None, "runs": []}, "nothing is up", output)
         return 0
-    target = settings.resolve_existing(choice, Progress())
+    target = settings.resolve(choice.settings if choice else given, name, Progress())
     runs = sorted(provision.runs(target))
-    if choice.run not in runs:
-        text = f"{choice.run} is not up on {choice.target}; there: {', '.join(runs) or 'nothing'}"
+    if choice is None or choice.run not in runs:
+        text = f"runs on {name}: {', '.join(runs) or 'none'}"
         options.show({"run": None, "runs": runs}, text, output)
         return 0
     document = {**_observe(choice, target), "runs": runs}
     options.show(document, _text(document), output)
     return 0 if document["healthy"] else 1
-
-
-def _never_began(given: Any) -> bool:
-    """Whether there cannot be anything, so that no emulator need be started to say so."""
-    from harness.settings import latest_run
-
-    return given.target != "do" and given.run is None and latest_run(given.state_dir) is None
 
 
 def _observe(choice: Choice, target: Target) -> dict[str, Any]:

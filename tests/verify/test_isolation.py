@@ -6,7 +6,7 @@ flow does not get through proves nothing with the others' silence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,7 +15,7 @@ from harness.deployment import Deployment
 from harness.errors import InconclusiveError
 from harness.ssh import Access
 from harness.target import Target
-from harness.topology.model import INTERNET, Topology
+from harness.topology.model import INTERNET, VPC, Topology
 from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
 
 LookAround = Callable[[str], dict[Address, State]]
@@ -28,18 +28,10 @@ def test_only_the_front_door_is_open_from_outside(
     target: Target, deployment: Deployment, topology: Topology
 ) -> None:
     """From here, the public addresses answer on the ports meant for the internet, and ssh on the bastion."""
-    wanted = {
-        (deployment.nodes[flow.destination].public_ip or "", int(flow.ports))
-        for flow in topology.intent
-        if flow.source == INTERNET and flow.destination in deployment.nodes
-    }
-    bastion = (deployment.nodes[topology.management.bastion].public_ip or "", SSH)
-    every = {
-        (node.public_ip, port)
-        for node in deployment.nodes.values()
-        if node.public_ip
-        for port in ports(topology)
-    }
+    publics = {name: node.public_ip for name, node in deployment.nodes.items() if node.public_ip}
+    wanted = intended((INTERNET,), publics, topology)
+    bastion = (publics[topology.management.bastion], SSH)
+    every = {(address, port) for address in publics.values() for port in ports(topology)}
     databases = {(each.public.host, each.public.port) for each in deployment.databases.values()}
     found = from_here(target, every | databases | wanted | {bastion})
     insist_on_control(found, bastion, "this machine")
@@ -50,11 +42,8 @@ def test_only_intended_flows_leave(
     node: str, look_around: LookAround, deployment: Deployment, topology: Topology, addresses: dict[str, str]
 ) -> None:
     """From each droplet, exactly the intended private addresses and ports can be reached."""
-    wanted = {
-        (addresses[flow.destination], int(flow.ports))
-        for flow in topology.intent
-        if flow.source == node and flow.destination in addresses
-    }
+    others = {name: address for name, address in addresses.items() if name != node}
+    wanted = intended((node, VPC), others, topology)
     if node == topology.management.bastion:
         wanted |= {(addresses[name], SSH) for name in deployment.nodes if name != node}
     found = look_around(node)
@@ -91,9 +80,28 @@ def addresses(access: Access, deployment: Deployment, topology: Topology) -> dic
     return found
 
 
+def intended(sources: Iterable[str], addresses: Mapping[str, str], topology: Topology) -> set[Address]:
+    """Which of the ports worth a look the intent opens from ``sources``, at ``addresses``."""
+    return {
+        (addresses[flow.destination], port)
+        for flow in topology.intent
+        if flow.protocol == "tcp" and flow.source in sources and flow.destination in addresses
+        for port in ports(topology)
+        if port in span(flow.ports)
+    }
+
+
 def ports(topology: Topology) -> set[int]:
-    """The ports worth a look: every service's, ssh, and Docker's own."""
-    return {port for service in topology.services for port in service.ports} | {SSH, DOCKER}
+    """The ports worth a look: ssh, Docker's own, every service's, and the ends of what the intent opens."""
+    services = {port for service in topology.services for port in service.ports}
+    spans = [span(flow.ports) for flow in topology.intent if flow.protocol == "tcp"]
+    return services | {SSH, DOCKER} | {end for each in spans for end in (each.start, each.stop - 1)}
+
+
+def span(text: str) -> range:
+    """``80``, ``8000-9000`` or ``0`` (all) as a range."""
+    first, _, last = text.partition("-")
+    return range(1, 65536) if text == "0" else range(int(first), int(last or first) + 1)
 
 
 def passing(found: dict[Address, State]) -> set[Address]:

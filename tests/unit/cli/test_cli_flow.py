@@ -1,0 +1,177 @@
+"""up, status, down, sweep and run on an emulator without machines: what they leave, say and exit with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+from tests_cli import Outcome, Stage
+
+from harness import report
+from harness import run as flow
+from harness.cli import Stopped
+from harness.deploy import DeployResult
+from harness.errors import ResourceError
+from harness.settings import PROJECT, Choice
+
+
+def call(stage: Stage, command: str, *arguments: object) -> Outcome:
+    """A command on the stage's target."""
+    return stage.wavetank(command, "--target=do", f"--state-dir={stage.state_dir}", *arguments)
+
+
+def up(stage: Stage, *arguments: object) -> Outcome:
+    """``wavetank up`` with everything agreed to."""
+    return call(stage, "up", "--yes", *arguments)
+
+
+def status(stage: Stage) -> dict[str, Any]:
+    """What ``wavetank status`` says."""
+    document: dict[str, Any] = json.loads(call(stage, "status", "-o", "json").out)
+    return document
+
+
+def written(stage: Stage) -> dict[str, Any]:
+    """The newest report."""
+    document: dict[str, Any] = json.loads((stage.state_dir / "latest" / "report.json").read_text())
+    jsonschema.validate(document, json.loads(report.SCHEMA_FILE.read_text()))
+    return document
+
+
+def fail(*_: object, **__: object) -> DeployResult:
+    """A deployer that fails."""
+    raise ResourceError("service", "runner@runner", "is not healthy")
+
+
+def test_up_then_down(stage: Stage) -> None:
+    """After ``up`` everything of the topology is there, after ``down`` nothing."""
+    first = up(stage)
+    assert first.code == 0, first.err
+    shown = status(stage)
+    assert shown["healthy"]
+    assert {each["name"] for each in shown["droplets"]} >= {"client", "runner", "worker-2"}
+    gone = call(stage, "down")
+    assert gone.code == 0, gone.err
+    assert status(stage) == {"run": None, "runs": []}
+
+
+def test_second_up_changes_nothing(stage: Stage) -> None:
+    """A second ``up`` works on the same run and finds nothing to do."""
+    up(stage, "--run=again")
+    second = up(stage, "-o", "json")
+    document = json.loads(second.out)
+    assert (document["run"], document["changes"]) == ("again", [])
+
+
+def test_dry_run_shows_and_makes_nothing(stage: Stage) -> None:
+    """``--dry-run`` names every change with a reason; afterwards there still is nothing."""
+    shown = json.loads(up(stage, "--dry-run", "-o", "json").out)
+    assert {each["action"] for each in shown["changes"]} == {"create"}
+    assert all(each["reason"] for each in shown["changes"])
+    assert status(stage)["runs"] == []
+
+
+def test_a_failed_up_is_taken_down_and_reported(stage: Stage) -> None:
+    """When a step fails, the exit code is 3, the reason is told, and nothing is left but the report."""
+    stage.deploy = fail
+    done = up(stage)
+    assert done.code == 3
+    assert "service 'runner@runner': is not healthy" in done.err
+    assert status(stage)["runs"] == []
+    assert (written(stage)["verdict"], written(stage)["error"]) == (
+        "fail",
+        "service 'runner@runner': is not healthy",
+    )
+
+
+def test_keep_leaves_a_failure_for_a_look(stage: Stage) -> None:
+    """With ``--keep`` what was made stays."""
+    stage.deploy = fail
+    assert up(stage, "--keep", "--run=kept").code == 3
+    assert status(stage)["run"] == "kept"
+
+
+def test_a_run_that_stood_before_survives_a_failed_up(stage: Stage) -> None:
+    """Bringing an existing run up to date may fail, but never takes it down."""
+    up(stage, "--run=old")
+    stage.deploy = fail
+    assert up(stage).code == 3
+    assert status(stage)["run"] == "old"
+
+
+@pytest.mark.parametrize(("number", "code"), [(2, 130), (15, 143)], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_cleans_up(stage: Stage, number: int, code: int) -> None:
+    """Stopped in the middle, ``up`` takes down what it began and says which signal it was."""
+
+    def interrupt(*_: object, **__: object) -> DeployResult:
+        raise Stopped(number)
+
+    stage.deploy = interrupt
+    done = up(stage)
+    assert done.code == code
+    assert "stopped by SIG" in done.err
+    assert status(stage)["runs"] == []
+    assert written(stage)["verdict"] == "fail"
+
+
+def test_two_runs_do_not_disturb_each_other(stage: Stage) -> None:
+    """Taking one run down leaves the other as it is."""
+    up(stage, "--run=one")
+    up(stage, "--run=two")
+    assert call(stage, "down", "--run=one").code == 0
+    shown = status(stage)
+    assert (shown["run"], shown["runs"], shown["healthy"]) == ("two", ["two"], True)
+
+
+def test_sweep_finds_runs_by_their_age(stage: Stage) -> None:
+    """``sweep`` leaves what is young, names what would go, and takes it away."""
+    up(stage, "--run=stale")
+    young = call(stage, "sweep", "--older-than=2h")
+    dry = call(stage, "sweep", "--older-than=0s", "--dry-run", "-o", "json")
+    assert young.out == "nothing to sweep\n"
+    assert json.loads(dry.out)["runs"] == ["stale"]
+    assert status(stage)["runs"] == ["stale"]
+    assert call(stage, "sweep", "--older-than=0s").out == "stale\n"
+    assert status(stage)["runs"] == []
+
+
+def test_status_tells_what_is_missing(stage: Stage) -> None:
+    """A run of which something is gone is not healthy, and the exit code says so."""
+    up(stage, "--run=part")
+    other = stage.state_dir / "larger.yaml"
+    text = (PROJECT / "topologies/standard.yaml").read_text()
+    larger = text.replace("  worker-2:", "  worker-3: {role: judge0-worker}\n  worker-2:", 1)
+    other.write_text(larger.replace("../emulator/images/app", str(PROJECT / "emulator/images/app")))
+    shown = call(stage, "status", f"--topology={other}", "-o", "json")
+    assert shown.code == 1, shown.err
+    assert json.loads(shown.out)["missing"] == ["worker-3"]
+
+
+@pytest.mark.parametrize(
+    ("keep", "checks", "stays"),
+    [
+        ("on-failure", 0, False),
+        ("on-failure", 1, True),
+        ("on-failure", 2, True),
+        ("always", 0, True),
+        ("never", 1, False),
+    ],
+)
+def test_run_keeps_what_it_is_told_to(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, keep: str, checks: int, stays: bool
+) -> None:
+    """``run`` exits with the checks' code, and leaves the deployment up as ``--keep`` says."""
+
+    def play(choice: Choice) -> int:
+        report.write(choice.run_dir.report, report.read(choice.run_dir))
+        return checks
+
+    monkeypatch.setattr(flow, "run_checks", play)
+    done = call(stage, "run", "--yes", f"--keep={keep}", "-o", "json")
+    assert done.code == checks, done.err
+    assert bool(status(stage)["runs"]) == stays
+    timings = json.loads(done.out)["timings"]
+    assert {"prepare", "provision", "deploy", "verify", "total"} <= set(timings)
+    assert ("down" in timings) != stays
