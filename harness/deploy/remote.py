@@ -105,11 +105,16 @@ class Container:
     name: str
 
     @property
-    def fine(self) -> bool:
-        """Running and not waiting for its health check, or ended as it should."""
+    def up(self) -> bool:
+        """Running, as far as is known in health, or ended as it should."""
         if self.state == "exited":
             return "(0)" in self.status
-        return self.state == "running" and "(unhealthy)" not in self.status and "starting)" not in self.status
+        return self.state == "running" and "(unhealthy)" not in self.status
+
+    @property
+    def fine(self) -> bool:
+        """Up, and not waiting for the first look of its health check."""
+        return self.up and "starting)" not in self.status
 
     @property
     def dead(self) -> bool:
@@ -153,7 +158,7 @@ def is_deployed(access: Access, bundle: Bundle) -> bool:
     if digest.strip() != bundle.digest:
         return False
     containers = parse_containers(listing)
-    return len(containers) >= bundle.containers and all(container.fine for container in containers)
+    return len(containers) >= bundle.containers and all(container.up for container in containers)
 
 
 def ship_images(access: Access, bundle: Bundle, archive: Archive) -> None:
@@ -262,10 +267,12 @@ def _judge(output: str, bundle: Bundle) -> None:
     states = "; ".join(str(container) for container in containers) or "no containers"
     if any(container.dead for container in containers):
         raise DeadContainerError(states)
-    if len(containers) < bundle.containers or not all(container.fine for container in containers):
+    url = bundle.service.health
+    # The topology's URL says more than Docker's check, which first looks a whole interval after the start.
+    if len(containers) < bundle.containers or not all(one.up if url else one.fine for one in containers):
         raise NotYet(states)
-    if bundle.service.health and "answered" not in answer:
-        raise NotYet(f"{states}; {bundle.service.health}: {answer.strip() or 'no answer'}")
+    if url and "answered" not in answer:
+        raise NotYet(f"{states}; {url}: {answer.strip() or 'no answer'}")
 
 
 def _tell(access: Access, bundle: Bundle) -> str:
