@@ -91,3 +91,7 @@ def _stop_on_signals() -> None:
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
+
+
+if __name__ == "__main__":
+    main()
