@@ -5,12 +5,13 @@ It is reached like any cloud, through what it writes into ``endpoint.json``; not
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ STOP_SECONDS = 30.0
 DESTROY_SECONDS = 180
 LOG_TAIL = 2000
 AUTO = "auto"
+_USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def start(state_dir: Path, progress: Progress, *, auto: bool = False) -> Emulato
     (the default) or ``memory``. ``auto`` marks a new one as one that may be stopped when it is empty.
     """
     state = directory(state_dir)
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _only_one(state):
+        state.mkdir(mode=0o700, exist_ok=True)
         found = status(state_dir)
         if found is not None:
             return found
@@ -75,8 +77,39 @@ def stop(state_dir: Path, *, destroy: bool = False) -> None:
         found = _process(state)
         if found is not None:
             _terminate(found.pid, state)
-        if destroy:
+        if destroy and state.is_dir():
             _destroy(state)
+
+
+def use(state_dir: Path) -> None:
+    """Until this process ends, let no other command take the emulator away for being empty."""
+    state = directory(state_dir)
+    if state not in _USES:
+        _USES[state] = _users(state)
+        fcntl.flock(_USES[state], fcntl.LOCK_SH)
+
+
+def stop_unused(state_dir: Path, is_empty: Callable[[], bool], progress: Progress) -> bool:
+    """Remove an emulator that a command had started, if it is empty and nobody else is about to use it.
+
+    This process's own :func:`use` ends with it. Returns whether it was removed.
+    """
+    state = directory(state_dir)
+    found = status(state_dir)
+    if found is None or not found.auto:
+        return False
+    users = _USES.pop(state, None) or _users(state)
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not is_empty():
+            return False
+        with progress.step("emulator_stop"):
+            stop(state_dir, destroy=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(users)
+    return True
 
 
 def status(state_dir: Path) -> EmulatorStatus | None:
@@ -222,8 +255,12 @@ def _only_one(state: Path) -> Iterator[None]:
 
     The lock lies beside the directory, which ``destroy`` removes.
     """
-    import fcntl
-
+    state.parent.mkdir(parents=True, exist_ok=True)
     with state.with_name(f".{state.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _users(state: Path) -> int:
+    state.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(state.with_name(f".{state.name}.users"), os.O_RDWR | os.O_CREAT, 0o600)

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from harness import runlock
+
 if TYPE_CHECKING:
     from harness.progress import Progress
     from harness.rundir import RunDir
@@ -34,15 +36,21 @@ STOP_SECONDS = 30
 
 @dataclass
 class Guard:
-    """A reaper over one run; as a context manager it is released at the end, however that comes."""
+    """A reaper over one run, and the lock on it; as a context manager it is released at the end."""
 
     process: subprocess.Popen[bytes] | None
+    lock: int | None = None
 
     def release(self) -> None:
-        """The run is finished, or is to be kept: let the reaper go. A second call does nothing."""
+        """The run is finished, or is to be kept: let it and the reaper go. A second call does nothing."""
         process, self.process = self.process, None
-        if process is None:
-            return
+        if process is not None:
+            self._dismiss(process)
+        lock, self.lock = self.lock, None
+        if lock is not None:
+            os.close(lock)
+
+    def _dismiss(self, process: subprocess.Popen[bytes]) -> None:
         try:
             process.communicate(RELEASE, timeout=STOP_SECONDS)
         except (BrokenPipeError, subprocess.TimeoutExpired):
@@ -59,14 +67,14 @@ class Guard:
 
 
 def guard(target: Target, run_dir: RunDir, *, keep: bool = False) -> Guard:
-    """Start a reaper over ``run_dir``'s run on ``target``; with ``keep`` there is none.
+    """Take the lock on ``run_dir``'s run and start a reaper over it; with ``keep`` there is no reaper.
 
     It lives in a session of its own, so that ctrl-C and a closed terminal pass it by; what it does is in
-    ``reaper.log`` of the run's directory.
+    ``reaper.log`` of the run's directory. Raises ``UsageError`` where another process works on the run.
     """
+    lock = runlock.take(run_dir)
     if keep:
-        return Guard(None)
-    run_dir.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Guard(None, lock)
     command = [sys.executable, "-m", "harness.reaper", *_options(target, run_dir)]
     with (run_dir.path / LOG).open("ab") as log:
         process = subprocess.Popen(
@@ -77,8 +85,9 @@ def guard(target: Target, run_dir: RunDir, *, keep: bool = False) -> Guard:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(lock,),  # held until the run is gone, whoever dies
         )
-    return Guard(process)
+    return Guard(process, lock)
 
 
 def _options(target: Target, run_dir: RunDir) -> list[str]:
@@ -146,7 +155,7 @@ def _take_down(options: argparse.Namespace, progress: Progress) -> None:
     target = _target(options, progress)
     provision.destroy(target, options.run, progress=progress)
     if target.name == "local":
-        _stop_if_empty(target, options.state_dir)
+        _stop_if_empty(target, options.state_dir, progress)
 
 
 def _target(options: argparse.Namespace, progress: Progress) -> Target:
@@ -160,13 +169,11 @@ def _target(options: argparse.Namespace, progress: Progress) -> Target:
     return Target(facts["name"], facts["endpoint"], token, ca_file, None, tuple(facts["operators"]))
 
 
-def _stop_if_empty(target: Target, state_dir: Path) -> None:
+def _stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
     """Stop an emulator that a command started, once no run is left in it."""
     from harness import emulation, provision
 
-    found = emulation.status(state_dir)
-    if found is not None and found.auto and not provision.runs(target):
-        emulation.stop(state_dir, destroy=True)
+    emulation.stop_unused(state_dir, lambda: not provision.runs(target), progress)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import runlock
 from harness.errors import UsageError
 from harness.names import RUN_PATTERN, check_run
 from harness.rundir import RunDir
@@ -91,7 +92,7 @@ def latest_run(state_dir: Path) -> RunDir | None:
 def choose_new(settings: Settings, existing: Sequence[str] = ()) -> Choice:
     """What ``up`` works on: the named run, else the latest if it is the same plan and exists, else a new one.
 
-    ``existing`` are the runs the target still has.
+    ``existing`` are the runs the target still has. One that another process works on is left to that.
     """
     target = settings.target or "local"
     file = topology_file(settings.topology or "standard")
@@ -200,7 +201,7 @@ def _named(settings: Settings) -> RunDir | None:
 
 def _latest_like(settings: Settings, target: str, file: Path, existing: Sequence[str]) -> RunDir | None:
     latest = latest_run(settings.state_dir)
-    if latest is None or latest.run not in existing:
+    if latest is None or latest.run not in existing or runlock.is_worked_on(latest):
         return None
     facts = latest.facts()
     same = facts.get("target") == target and facts.get("topology") == str(file)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness import background, emulation, provision, reaper, report
+from harness import background, emulation, provision, reaper, report, runlock
 from harness.deploy import collect_logs, deploy, prepare_images
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
@@ -60,9 +60,14 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     """Validate the topology, reach the target, choose the run and see what would change there."""
     draft = choose_new(settings)
     topology = load_topology(draft)
+    if draft.target == "local":
+        emulation.use(settings.state_dir)
     target = resolve(settings, draft.target, progress)
     existing = provision.runs(target)
     choice = choose_new(settings, existing)
+    if runlock.await_turn(choice.run_dir, progress):
+        existing = provision.runs(target)
+        choice = choose_new(settings, existing)
     plan = provision.plan(target, topology, choice.run)
     return Prepared(choice, target, topology, plan, choice.run in existing)
 
@@ -121,10 +126,7 @@ def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
     """Remove the emulator that a command started for a ``local`` target, once no run is left in it."""
     if target.name != "local":
         return
-    emulator = emulation.status(state_dir)
-    if emulator is not None and emulator.auto and not provision.runs(target):
-        with progress.step("emulator_stop"):
-            emulation.stop(state_dir, destroy=True)
+    emulation.stop_unused(state_dir, lambda: not provision.runs(target), progress)
 
 
 def first_submission(target: Target, topology: Topology, deployment: Deployment) -> None:

@@ -16,14 +16,16 @@ from harness.commands.duration import DURATION
 @options.output
 def down(output: str, **common: Any) -> int:
     """Take the deployment away and prove that nothing of it is left."""
-    from harness import settings
+    from harness import runlock, settings
     from harness import up as flow
     from harness.progress import Progress
 
     given, progress = options.settings(common), Progress()
     choice = settings.choose_existing(given)
+    runlock.await_turn(choice.run_dir, progress)
     if not settings.is_nowhere(given, choice.target):
-        flow.down(settings.resolve_existing(choice, progress), choice.run_dir, progress)
+        with runlock.held(choice.run_dir):
+            flow.down(settings.resolve_existing(choice, progress), choice.run_dir, progress)
     document = {"run": choice.run, "target": choice.target, "timings": progress.timings}
     options.show(document, f"{choice.run} is gone from {choice.target}", output)
     return 0
