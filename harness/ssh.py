@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from harness.topology.model import Topology
 
 CONNECT_SECONDS = 15
+WHY_SECONDS = 5
 REMOTE_FAILURE = 255  # what ssh itself exits with when the connection, not the command, failed
 
 Input = bytes | IO[bytes] | None
@@ -109,7 +110,7 @@ class Access:
 
         def probe() -> None:
             try:
-                self.run(node, "true", deadline=CONNECT_SECONDS + 5)
+                self.run(node, "true", deadline=min(CONNECT_SECONDS + 5, max(deadline, 1)))
             except (CommandError, WaitTimeoutError) as error:
                 self.drop(node)
                 if isinstance(error, CommandError) and "Host key verification failed" in error.output:
@@ -224,9 +225,16 @@ class Access:
     def _why(self, node: str) -> str:
         """What ssh and its proxy say without a standing connection, for which they would be silent."""
         argv = self.argv(node, "true")
-        argv[3:3] = ["-o", "ControlPath=none", "-o", "ControlPersist=no"]
+        argv[3:3] = [
+            "-o",
+            "ControlPath=none",
+            "-o",
+            "ControlPersist=no",
+            "-o",
+            f"ConnectTimeout={WHY_SECONDS}",
+        ]
         try:
-            self._run(argv, node, None, CONNECT_SECONDS + 5)
+            self._run(argv, node, None, WHY_SECONDS + 5)
         except CommandError as error:
             return error.output
         except WaitTimeoutError as error:

@@ -1,0 +1,303 @@
+"""The deployer and ssh against real droplets: a bastion, and a node behind it that nobody else may reach."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import testinfra
+from tank import Tank, droplet, tcp
+
+from emulator.images.build import ensure
+from harness.deploy import DeployResult, collect_logs, deploy
+from harness.deployment import Connection, DatabaseNode, Deployment, Node
+from harness.errors import ResourceError, WaitTimeoutError
+from harness.progress import Progress
+from harness.rundir import RunDir
+from harness.ssh import Access, open_access
+from harness.target import Target
+from harness.topology.model import Droplet, Management, Service, Topology
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+MARKER = "#!/bin/sh\nmkdir -p /var/lib/wavetank\ntouch /var/lib/wavetank/booted\n"
+PASSWORD = "very-secret-word"
+BASTION, BACK = 1, 2
+
+COMPOSE = """\
+# The user's own file, as it runs on one host today.
+version: "3.8"
+services:
+  hello:
+    build: .
+    env_file: .env
+    ports: ["8080:8080"]
+    volumes: ["./pages:/pages:ro"]
+    restart: unless-stopped
+    networks: [editor-mini-private]
+networks:
+  editor-mini-private:
+    external: true
+"""
+DOCKERFILE = """\
+FROM wavetank/base:latest
+COPY serve.pl /serve.pl
+CMD ["perl", "/serve.pl"]
+"""
+# The base has perl and no more.
+SERVER = r"""
+use IO::Socket::INET;
+$SIG{TERM} = sub { exit 0 };
+my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 9, ReuseAddr => 1) or die;
+while (my $client = $server->accept) {
+    while (<$client>) { last if /^\r?\n$/ }
+    open(my $file, "<", "/pages/index") or die;
+    my $body = "$ENV{GREETING} " . <$file>;
+    print $client "HTTP/1.0 200 OK\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+    close $client;
+}
+"""
+
+
+@dataclass
+class Site:
+    """Two droplets, the run's directory, and an application's directory to change."""
+
+    tank: Tank
+    run_dir: RunDir
+    target: Target
+    deployment: Deployment
+    app: Path
+    access: Access
+
+    def topology(self, greeting: str = "hello from {{ node.name }}", health: str = "/") -> Topology:
+        """One service on the node behind the bastion."""
+        url = f"http://127.0.0.1:8080{health}"
+        service = Service(
+            "hello", ("back",), self.app / "docker-compose.yml", (8080,), {"GREETING": greeting}, (), url
+        )
+        machines = {
+            name: Droplet(name, "s-1vcpu-1gb", "ubuntu-24-04-x64", name, True, "")
+            for name in ("bastion", "back")
+        }
+        return Topology(
+            "two", Path("two.yaml"), "fra1", None, machines, {}, (), (), (service,),
+            Management("bastion", ("self",)), self.app,
+        )  # fmt: skip
+
+    def deploy(self, topology: Topology | None = None) -> DeployResult:
+        """Run the deployer."""
+        given = topology or self.topology()
+        return deploy(self.target, given, self.deployment, self.access, progress=Progress(quiet=True))
+
+    def page(self) -> str:
+        """What the service answers, asked on its node."""
+        return self.access.run("back", "curl -sf http://127.0.0.1:8080/")
+
+    def started(self) -> str:
+        """The container's id and when it was started."""
+        script = "docker inspect -f '{{.Id}} {{.State.StartedAt}}' $(docker ps -q)"
+        return self.access.run("back", script)
+
+
+def database() -> DatabaseNode:
+    """A database that only lends its password."""
+    connection = Connection("db", 25060, "doadmin", PASSWORD, "defaultdb", f"postgres://{PASSWORD}@db")
+    return DatabaseNode("pg", "id", "pg", "online", connection, connection, "PEM")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two droplets, firewalled as a topology's management section says."""
+    ensure(["base", "droplet", "fabric"])
+    tank = Tank.new(tmp_path_factory.mktemp("deploy-tank"))
+    try:
+        run_dir = RunDir(tmp_path_factory.mktemp("deploy-state"), "deploy-test")
+        run_dir.create()
+        keys = [run_dir.public_key()]
+        specs = [droplet(number, user_data=MARKER, keys=keys) for number in (BASTION, BACK)]
+        tank.nodes = {spec.id: spec for spec in specs}
+        bastion, back = (spec.private.ip for spec in specs)
+        policy = tank.policy(n1=([tcp(22)], [tcp(22, back)]), n2=([tcp(22, bastion)], []))
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda spec: tank.plane.create_droplet(spec, policy), specs))
+        nodes = {
+            name: Node(name, spec.id, "active", spec.public.ip if spec.public else None, spec.private.ip)
+            for name, spec in zip(("bastion", "back"), specs, strict=True)
+        }
+        deployment = Deployment("deploy-test", "0d0c0b0a", "10.1.0.0/20", nodes, {"pg": database()})
+        target = Target("local", "https://127.0.0.1:1", "token", proxy=tank.plane.info().proxy)
+        app = tmp_path_factory.mktemp("app")
+        (app / "pages").mkdir()
+        made = Site(tank, run_dir, target, deployment, app, _access(run_dir, target, deployment))
+        yield made
+        made.access.close()
+    finally:
+        tank.destroy()
+
+
+def _access(run_dir: RunDir, target: Target, deployment: Deployment) -> Access:
+    bare = Topology(
+        "two", Path("two.yaml"), "fra1", None, {}, {}, (), (), (), Management("bastion", ("self",)), Path()
+    )
+    return open_access(run_dir, target, bare, deployment)
+
+
+@pytest.fixture(autouse=True)
+def app(site: Site) -> Path:
+    """The application as it was."""
+    for name, text in (("docker-compose.yml", COMPOSE), ("Dockerfile", DOCKERFILE), ("serve.pl", SERVER)):
+        (site.app / name).write_text(text)
+    (site.app / "pages" / "index").write_text("page one\n")
+    return site.app
+
+
+def test_deploys_an_unchanged_compose_file_and_changes_nothing_twice(site: Site) -> None:
+    """Built here, shipped through the bastion, answering with what .env and the mount say."""
+    site.deploy()
+    assert site.page() == "hello from back page one\n"
+    before = site.started()
+    again = site.deploy()
+    assert (again.changed, again.services) == ((), ("hello@back",))
+    assert site.started() == before
+
+
+def test_what_lies_on_the_node_is_private_and_without_networks(site: Site) -> None:
+    """The rest of the user's file is as it was, comments too."""
+    site.deploy()
+    text = site.access.run("back", "cat /opt/wavetank/hello/docker-compose.yml")
+    assert "networks" not in text
+    assert text.startswith("# The user's own file")
+    modes = site.access.run("back", "cd /opt/wavetank; stat -c '%a %n' hello hello/.env").split()
+    assert modes == ["700", "hello", "600", "hello/.env"]
+
+
+def test_changed_environment_and_changed_mount_arrive(site: Site) -> None:
+    """Neither needs a new image."""
+    site.deploy()
+    (site.app / "pages" / "index").write_text("page two\n")
+    result = site.deploy(site.topology(greeting="good day from"))
+    assert result.changed == ("hello@back",)
+    assert site.page() == "good day from page two\n"
+
+
+def test_stopped_container_is_started_again(site: Site) -> None:
+    """The same bundle that does not run is not deployed."""
+    site.deploy()
+    site.access.run("back", "docker rm -f $(docker ps -q)")
+    assert site.deploy().changed == ("hello@back",)
+    assert site.page() == "hello from back page one\n"
+
+
+def test_service_that_ends_shows_its_state_and_its_last_words(site: Site) -> None:
+    """Not after a deadline, but as soon as it is known."""
+    (site.app / "docker-compose.yml").write_text(COMPOSE.replace("restart: unless-stopped", 'restart: "no"'))
+    (site.app / "serve.pl").write_text("die qq(no such table: users\\n);")
+    with pytest.raises(ResourceError) as caught:
+        site.deploy()
+    assert "service 'hello@back': is not healthy" in str(caught.value)
+    assert "no such table: users" in str(caught.value)
+
+
+def test_failing_build_shows_its_step(site: Site) -> None:
+    """Before anything is shipped."""
+    (site.app / "Dockerfile").write_text("FROM wavetank/base:latest\nRUN echo compiling && false\n")
+    with pytest.raises(ResourceError, match=r"(?s)image 'hello'.*RUN echo compiling && false"):
+        site.deploy()
+
+
+def test_compose_file_that_compose_refuses_is_shown_in_its_words(site: Site) -> None:
+    """The node's own compose is the judge."""
+    (site.app / "docker-compose.yml").write_text(COMPOSE.replace("ports:", "prots:"))
+    with pytest.raises(ResourceError, match=r"(?s)compose did not start it.*prots"):
+        site.deploy()
+
+
+def test_image_that_nobody_has_is_named(site: Site) -> None:
+    """Neither this machine nor the node, which may not go out."""
+    text = COMPOSE.replace("build: .", "image: registry.invalid/nobody/has:1")
+    (site.app / "docker-compose.yml").write_text(text)
+    with pytest.raises(ResourceError, match=r"registry\.invalid/nobody/has:1.*is not on this machine"):
+        site.deploy()
+
+
+def test_logs_are_collected_from_every_node_without_passwords(site: Site, tmp_path: Path) -> None:
+    """Journal, containers and addresses."""
+    site.deploy(site.topology(greeting=PASSWORD))
+    site.access.run("back", f"logger 'connected with {PASSWORD}'")
+    into = collect_logs(site.access, site.deployment, tmp_path / "logs")
+    text = (into / "back.log").read_text()
+    assert "===== docker ps" in text
+    assert site.deployment.nodes["back"].private_ip in text
+    assert "connected with ********" in text
+    assert PASSWORD not in text
+    assert "===== journalctl" in (into / "bastion.log").read_text()
+
+
+def test_many_commands_at_once_share_the_bastions_connection(site: Site) -> None:
+    """More than sshd lets in at once without a word, were each its own."""
+    fresh = _access(site.run_dir, site.target, site.deployment)
+    fresh.close()
+    with ThreadPoolExecutor(20) as pool:
+        names = list(
+            pool.map(lambda number: fresh.run(("bastion", "back")[number % 2], "hostname"), range(20))
+        )
+    assert names == ["node-1\n", "node-2\n"] * 10
+
+
+def test_large_input_arrives_whole(site: Site) -> None:
+    """Through proxy and bastion."""
+    data = bytes(range(256)) * 40_000
+    assert site.access.run("back", "wc -c", stdin=data, deadline=60).strip() == str(len(data))
+
+
+def test_configuration_serves_other_tools(site: Site) -> None:
+    """ssh by hand, and testinfra."""
+    config = str(site.run_dir.ssh_config)
+    done = subprocess.run(["ssh", "-F", config, "back", "id -u"], capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
+    host = testinfra.get_host(f"ssh://back?ssh_config={config}")
+    assert host.service("docker").is_running
+
+
+def test_node_that_is_off_is_explained_and_found_again(site: Site) -> None:
+    """The standing connection of before is not what is asked."""
+    site.access.run("back", "true")
+    spec = site.tank.nodes[BACK]
+    policy = site.tank.policy(
+        n1=([tcp(22)], [tcp(22, spec.private.ip)]), n2=([tcp(22, site.tank.nodes[BASTION].private.ip)], [])
+    )
+    site.tank.plane.power_off(BACK)
+    try:
+        with pytest.raises(WaitTimeoutError, match="ssh to back"):
+            site.access.wait_until_reachable("back", deadline=1)
+    finally:
+        site.tank.plane.power_on(spec, policy)
+    site.access.wait_until_reachable("back", deadline=60)
+    assert site.access.run("back", "hostname") == "node-2\n"
+
+
+def test_rebuilt_node_is_refused_until_its_key_is_forgotten(site: Site) -> None:
+    """Its id stays, its key does not; nobody else's key is forgotten with it."""
+    site.access.run("back", "rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart ssh")
+    site.access.drop("back")
+    with pytest.raises(ResourceError, match="shows another host key than before"):
+        site.access.wait_until_reachable("back", deadline=60)
+    site.access.forget("back")
+    site.access.wait_until_reachable("back", deadline=60)
+
+
+def test_droplet_with_another_id_is_another_host(site: Site) -> None:
+    """A new droplet at an address that was used before is no surprise."""
+    nodes = {**site.deployment.nodes, "back": replace(site.deployment.nodes["back"], id=99)}
+    other = _access(site.run_dir, site.target, replace(site.deployment, nodes=nodes))
+    other.close()
+    try:
+        assert other.run("back", "hostname") == "node-2\n"
+    finally:
+        other.close()
+        _access(site.run_dir, site.target, site.deployment)

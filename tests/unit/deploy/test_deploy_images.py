@@ -1,0 +1,165 @@
+"""Naming, building and saving images, with a fake ``docker`` that remembers what it was asked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from harness.deploy import engine
+from harness.deploy.appfiles import Build
+from harness.deploy.images import Archive, Image, bases_of, build_image, reference_of
+from harness.errors import EngineError, ResourceError
+
+
+@pytest.fixture
+def fake_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a fake first on the path; ``write`` its body to choose what it does."""
+    folder = tmp_path / "docker-bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    engine.builder_environment.cache_clear()
+    return folder / "docker"
+
+
+def behave(fake: Path, body: str) -> None:
+    """Make the fake do this."""
+    fake.write_text(f'#!/bin/sh\necho "$*" >> {fake}.log\n{body}\n')
+    fake.chmod(0o755)
+
+
+def asked(fake: Path) -> list[str]:
+    """What the fake was asked."""
+    return Path(f"{fake}.log").read_text().splitlines()
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """A context with two files."""
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM base:1\nCOPY main /main\n")
+    (context / "main").write_text("one\n")
+    return Build(context)
+
+
+def test_reference_is_of_content(build: Build) -> None:
+    """The same content has the same name, whenever it was written."""
+    first = reference_of("Judge0 Server", build, {"base:1": "sha256:aa"})
+    (build.context / "main").touch()
+    assert first == reference_of("Judge0 Server", build, {"base:1": "sha256:aa"})
+    assert first.startswith("wavetank-app/judge0-server:")
+
+
+def test_reference_changes_with_context_base_and_arguments(build: Build) -> None:
+    """All that decides what is built."""
+    names = {reference_of("a", build, {}), reference_of("a", build, {"base:1": "sha256:aa"})}
+    names.add(reference_of("a", Build(build.context, arguments={"X": "1"}), {}))
+    names.add(reference_of("a", Build(build.context, target="last"), {}))
+    (build.context / "main").write_text("two\n")
+    names.add(reference_of("a", build, {}))
+    assert len(names) == 5
+
+
+def test_git_history_is_no_content(build: Build) -> None:
+    """A commit alone builds nothing anew."""
+    before = reference_of("a", build, {})
+    (build.context / ".git").mkdir()
+    (build.context / ".git" / "HEAD").write_text("x")
+    assert reference_of("a", build, {}) == before
+
+
+def test_bases_are_read_with_arguments_and_platforms(build: Build) -> None:
+    """Names that stay unknown, and scratch, are left out."""
+    (build.context / "Dockerfile").write_text(
+        "FROM --platform=linux/amd64 a:1 AS one\nfrom ${BASE}\nFROM $OTHER\nFROM scratch\n"
+    )
+    assert bases_of(Build(build.context, arguments={"BASE": "b:2"})) == ("a:1", "b:2")
+
+
+def test_failed_build_shows_image_step_and_last_lines(fake_docker: Path, build: Build) -> None:
+    """As the classic builder prints them."""
+    body = (
+        "echo 'Step 2/2 : RUN make'; echo 'make: *** no rule'; echo 'returned a non-zero code: 2' >&2; exit 1"
+    )
+    behave(fake_docker, body)
+    with pytest.raises(ResourceError) as caught:
+        build_image("web", build, "wavetank-app/web:1")
+    text = str(caught.value)
+    assert "image 'web': docker build of" in text
+    assert "failed at `Step 2/2 : RUN make`" in text
+    assert "make: *** no rule" in text
+    assert "returned a non-zero code: 2" in text
+
+
+def test_full_disk_is_said_in_so_many_words(fake_docker: Path, build: Build) -> None:
+    """With what is free."""
+    behave(fake_docker, "echo 'write /x: no space left on device' >&2; exit 1")
+    with pytest.raises(ResourceError, match=r"the disk is full \(\d+ MiB free"):
+        build_image("web", build, "wavetank-app/web:1")
+
+
+def test_without_buildx_the_classic_builder_is_asked_for(fake_docker: Path, build: Build) -> None:
+    """Docker's own command warns and may refuse otherwise."""
+    behave(fake_docker, f'[ "$1" = buildx ] && exit 1; echo "$DOCKER_BUILDKIT" > {fake_docker}.kit')
+    build_image("web", build, "wavetank-app/web:1")
+    assert Path(f"{fake_docker}.kit").read_text() == "0\n"
+
+
+def test_engine_that_does_not_answer_is_an_engine_error(fake_docker: Path) -> None:
+    """Not the image's fault."""
+    behave(fake_docker, "echo 'Cannot connect to the Docker daemon at unix:///x' >&2; exit 1")
+    with pytest.raises(EngineError, match="the Docker engine cannot be used"):
+        engine.image_ids(["a:1"])
+
+
+def test_no_docker_command_is_an_engine_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what can be done about it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineError, match="install Docker"):
+        engine.docker(["version"])
+
+
+def test_ids_of_images_that_are_there(fake_docker: Path) -> None:
+    """Those that are not are left out; duplicates are asked once."""
+    body = """for word; do last=$word; done
+    case $*/$last in
+      *a:1*gone:1*|*/gone:1) echo 'Error: No such image: gone:1' >&2; exit 1;;
+      *) echo "id-$last";;
+    esac"""
+    behave(fake_docker, body)
+    assert engine.image_ids(["a:1", "gone:1", "a:1"]) == {"a:1": "id-a:1"}
+
+
+def test_saved_once_and_kept(fake_docker: Path, tmp_path: Path) -> None:
+    """The second time the file is there."""
+    behave(fake_docker, '[ "$1" = save ] && echo archive || echo 10')
+    archive, image = Archive(tmp_path / "images"), Image("web:1", "sha256:aa")
+    assert archive.path(image).read_text() == "archive\n"
+    assert archive.path(image).name == "aa.tar"
+    assert [call for call in asked(fake_docker) if call.startswith("save")] == ["save web:1"]
+
+
+def test_failed_save_leaves_nothing(fake_docker: Path, tmp_path: Path) -> None:
+    """Half an archive must not be taken for a whole one."""
+    behave(fake_docker, '[ "$1" = save ] && { echo half; echo broken >&2; exit 1; } || echo 10')
+    with pytest.raises(ResourceError, match="docker save failed: broken"):
+        Archive(tmp_path / "images").path(Image("web:1", "sha256:aa"))
+    assert list((tmp_path / "images").iterdir()) == []
+
+
+def test_too_little_room_is_said_before_saving(fake_docker: Path, tmp_path: Path) -> None:
+    """With both figures."""
+    behave(fake_docker, f'[ "$1" = save ] && exit 1 || echo {1 << 60}')
+    with pytest.raises(ResourceError, match=r"saving it takes \d+ MiB and .* has \d+ MiB free"):
+        Archive(tmp_path / "images").path(Image("web:1", "sha256:aa"))
+
+
+def test_archives_nobody_uses_are_deleted(tmp_path: Path) -> None:
+    """After three days; others stay."""
+    for name, age in (("old.tar", 4 * 86400), ("new.tar", 86400)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    Archive(tmp_path).prune(now=1e9)
+    assert [file.name for file in tmp_path.iterdir()] == ["new.tar"]

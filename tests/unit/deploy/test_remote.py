@@ -1,0 +1,223 @@
+"""What runs on nodes: the scripts against this machine's shell, and how their output is judged."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from harness.deploy import logs, remote
+from harness.deploy.bundle import Bundle, Entry
+from harness.deploy.deploy import parse_environment
+from harness.deploy.images import Archive, Image
+from harness.errors import ResourceError
+from harness.ssh import Access
+from harness.topology.model import Service
+
+pytestmark = pytest.mark.usefixtures("fake_ssh")
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A node's directories, below a temporary one."""
+    monkeypatch.setattr(remote, "ROOT", str(tmp_path / "opt"))
+    return tmp_path / "opt"
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The node's Docker command: its body decides."""
+    folder = tmp_path / "node-bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder / "docker"
+
+
+def behave(docker: Path, body: str) -> None:
+    """Make the node's Docker do this."""
+    docker.write_text(f'#!/bin/sh\necho "$*" >> {docker}.log\n{body}\n')
+    docker.chmod(0o755)
+
+
+def bundle(*entries: Entry, health: str = "", digest: str = "d1", image: Image | None = None) -> Bundle:
+    """A bundle of service ``web`` for the node ``runner``."""
+    service = Service("web", ("runner",), Path("docker-compose.yml"), (80,), {}, (), health)
+    return Bundle(service, "runner", entries, {"web": image} if image else {}, 1, digest)
+
+
+def test_install_puts_files_in_place_with_their_modes(access: Access, node: Path) -> None:
+    """Nothing half-unpacked stays beside them."""
+    made = bundle(Entry(".env", 0o600, b"A=1\n"), Entry("conf/a b.conf", 0o644, b"x"))
+    remote.install(access, made)
+    assert (node / "web" / ".env").read_bytes() == b"A=1\n"
+    assert stat.S_IMODE((node / "web" / ".env").stat().st_mode) == 0o600
+    assert stat.S_IMODE((node / "web").stat().st_mode) == 0o700
+    assert (node / "web" / "conf" / "a b.conf").read_bytes() == b"x"
+    assert [path.name for path in node.iterdir()] == ["web"]
+
+
+def test_install_removes_its_own_old_files_and_no_others(access: Access, node: Path) -> None:
+    """What containers keep beside the compose file stays."""
+    remote.install(access, bundle(Entry("old.conf", 0o644, b"x"), Entry("kept.conf", 0o644, b"1")))
+    (node / "web" / "data").mkdir()
+    (node / "web" / "data" / "row").write_text("precious")
+    (node / "web" / ".deployed").write_text("d0")
+    remote.install(access, bundle(Entry("kept.conf", 0o644, b"2")))
+    assert not (node / "web" / "old.conf").exists()
+    assert not (node / "web" / ".deployed").exists()
+    assert (node / "web" / "kept.conf").read_bytes() == b"2"
+    assert (node / "web" / "data" / "row").read_text() == "precious"
+
+
+def test_deployed_means_same_hash_and_running_containers(access: Access, node: Path, docker: Path) -> None:
+    """Either alone is not enough."""
+    remote.install(access, bundle())
+    behave(docker, "echo 'running|Up 2 minutes|web_1'")
+    assert not remote.is_deployed(access, bundle())
+    remote.mark_deployed(access, bundle())
+    assert remote.is_deployed(access, bundle())
+    assert not remote.is_deployed(access, bundle(digest="d2"))
+    behave(docker, "echo 'exited|Exited (1) 2 minutes ago|web_1'")
+    assert not remote.is_deployed(access, bundle())
+    behave(docker, "true")
+    assert not remote.is_deployed(access, bundle())
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "fine", "dead"),
+    [
+        ("running", "Up 1 second", True, False),
+        ("running", "Up 1 second (healthy)", True, False),
+        ("running", "Up 1 second (health: starting)", False, False),
+        ("running", "Up 1 minute (unhealthy)", False, False),
+        ("restarting", "Restarting (1) 2 seconds ago", False, False),
+        ("exited", "Exited (0) 2 seconds ago", True, False),
+        ("exited", "Exited (1) 2 seconds ago", False, True),
+        ("dead", "Dead", False, True),
+        ("created", "Created", False, False),
+    ],
+)
+def test_containers_are_judged_by_state_and_health(state: str, status: str, fine: bool, dead: bool) -> None:
+    """Only one that nothing starts again is dead."""
+    (container,) = remote.parse_containers(f"{state}|{status}|web_1\n")
+    assert (container.fine, container.dead) == (fine, dead)
+
+
+def test_first_boot_that_failed_is_not_waited_for(
+    access: Access, docker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is there and the marker is not."""
+    (tmp_path / "boot-finished").touch()
+    script = remote.READY.replace("/var/lib/cloud/instance", str(tmp_path))
+    monkeypatch.setattr(remote, "READY", script.replace(remote.BOOTED, str(tmp_path / "no-marker")))
+    with pytest.raises(ResourceError, match="'runner': failed at first boot"):
+        remote.wait_until_ready(access, "runner", deadline=60)
+
+
+def test_dead_container_ends_the_wait_with_states_and_logs(access: Access, docker: Path) -> None:
+    """Long before the deadline."""
+    body = """case $1 in
+      ps) case $2 in -aq) echo id1;; *) echo 'exited|Exited (3) 1 second ago|web_1';; esac;;
+      logs) echo 'no such table: users';;
+    esac"""
+    behave(docker, body)
+    with pytest.raises(ResourceError) as caught:
+        remote.wait_until_healthy(access, bundle(), deadline=60)
+    assert "service 'web@runner': is not healthy: web_1: Exited (3)" in str(caught.value)
+    assert "no such table: users" in str(caught.value)
+
+
+def test_unanswered_health_url_is_said_at_the_deadline(access: Access, docker: Path) -> None:
+    """With what the client said."""
+    behave(docker, "echo 'running|Up 1 second|web_1'")
+    with pytest.raises(ResourceError, match=r"(?s)waited 0 s.*http://127.0.0.1:9/: curl: \(7\)"):
+        remote.wait_until_healthy(access, bundle(health="http://127.0.0.1:9/"), deadline=0.1)
+
+
+def test_compose_refusal_is_shown(access: Access, node: Path, docker: Path) -> None:
+    """In compose's words."""
+    remote.install(access, bundle())
+    behave(docker, '[ "$2" = version ] || { echo "services.web.prots is not allowed" >&2; exit 15; }')
+    with pytest.raises(ResourceError, match=r"compose did not start it: services\.web\.prots is not allowed"):
+        remote.start(access, bundle())
+
+
+def test_compose_is_started_from_both_files_without_building(
+    access: Access, node: Path, docker: Path
+) -> None:
+    """As the project of the service's name."""
+    remote.install(access, bundle())
+    behave(docker, "true")
+    remote.start(access, bundle())
+    assert Path(f"{docker}.log").read_text().splitlines()[-1] == (
+        "compose -p web -f docker-compose.yml -f docker-compose.wavetank.yml"
+        " up -d --no-build --force-recreate --remove-orphans"
+    )
+
+
+SHIP = """case $1 in
+  images) echo '{id} {reference}';;
+  info) echo /;;
+  load) cat > {loaded};;
+esac"""
+
+
+def ship(access: Access, docker: Path, tmp_path: Path, image: Image, *, present: str) -> list[str]:
+    """Ship one image to a node that has another; returns what its Docker was asked."""
+    archive = tmp_path / "images"
+    archive.mkdir()
+    (archive / "aa.tar").write_bytes(b"archive")
+    id, reference = present.split(" ")  # noqa: A001 (Docker's word)
+    behave(docker, SHIP.format(id=id, reference=reference, loaded=tmp_path / "loaded"))
+    remote.ship_images(access, bundle(image=image), Archive(archive))
+    return Path(f"{docker}.log").read_text().splitlines()
+
+
+def test_missing_image_is_loaded_from_its_archive(access: Access, docker: Path, tmp_path: Path) -> None:
+    """Over standard input."""
+    asked = ship(access, docker, tmp_path, Image("web:1", "sha256:aa"), present="sha256:bb web:1")
+    assert (tmp_path / "loaded").read_bytes() == b"archive"
+    assert "load -q" in asked
+
+
+def test_image_that_is_there_is_not_sent(access: Access, docker: Path, tmp_path: Path) -> None:
+    """The same name and the same id."""
+    asked = ship(access, docker, tmp_path, Image("web:1", "sha256:aa"), present="sha256:aa web:1")
+    assert not any(call.startswith(("load", "pull")) for call in asked)
+
+
+def test_image_unknown_here_is_pulled_there(access: Access, docker: Path, tmp_path: Path) -> None:
+    """As the plan would have it."""
+    asked = ship(access, docker, tmp_path, Image("redis:7", ""), present="sha256:bb web:1")
+    assert asked[-1] == "pull -q redis:7"
+
+
+def test_node_without_room_is_named_before_sending() -> None:
+    """Loading needs twice the archive."""
+    line = "/dev/vda 1000 900 100 90% /var/lib/docker"
+    with pytest.raises(ResourceError, match=r"'runner': has 0 MiB free; loading web:1 takes 2 MiB"):
+        remote.check_room("runner", Image("web:1", "sha256:aa"), 1 << 20, line)
+    remote.check_room("runner", Image("web:1", "sha256:aa"), 50 * 1024, line)
+
+
+def test_logs_of_every_node_are_collected_and_masked(
+    access: Access, docker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that cannot be asked says why, and the others are there."""
+    from deploy_helpers import PASSWORD, deployment
+
+    monkeypatch.setattr(logs, "COLLECT", f"echo 'user doadmin password {PASSWORD}'")
+    script = (tmp_path / "bin" / "ssh").read_text()
+    broken = script.replace("exec", 'case "$*" in *server-1*) echo gone >&2; exit 255;; esac\nexec')
+    (tmp_path / "bin" / "ssh").write_text(broken)
+    into = logs.collect_logs(access, deployment(), tmp_path / "logs")
+    assert (into / "runner.log").read_text() == "user doadmin password ********\n"
+    assert "could not be collected" in (into / "server-1.log").read_text()
+    assert stat.S_IMODE(into.stat().st_mode) == 0o700
+
+
+def test_environment_lines_are_read_as_compose_reads_them() -> None:
+    """Quotes come off; comments are not variables."""
+    assert parse_environment("# c=1\nA=1\nB='x y'\n\nC=\n") == {"A": "1", "B": "x y", "C": ""}
