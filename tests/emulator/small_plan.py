@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
 
 from harness.wait import NotYet, wait_for
 
@@ -37,10 +38,14 @@ firewalls:
   back:
     droplets: [back]
     inbound: [{protocol: tcp, ports: "8080", from: [front]}]
-    outbound: [{protocol: tcp, ports: "25061", to: [vpc]}]
+    outbound:
+      - {protocol: tcp, ports: "25061", to: [vpc]}
+      - {protocol: udp, ports: "53", to: [internet]}
+      - {protocol: tcp, ports: "53", to: [internet]}
 intent:
   - {from: front, to: back, tcp: [8080]}
   - {from: back, to: cache, tcp: [25061]}
+  - {from: back, to: internet, udp: [53], tcp: [53]}
 app: app
 services:
   hello:
@@ -180,6 +185,23 @@ class Shell:
 
         wait_for("the first droplet", probe, deadline=SOON, max_pause=0.1)
 
+    def kill_droplets_until_it_ends(self, begun: Begun) -> None:
+        """Kill whatever droplet runs, as a host without memory does, for as long as ``begun`` lives."""
+        labels = [f"wavetank.state={self.state_dir / 'emulator'}", "wavetank.kind=droplet"]
+        engine = docker.from_env()
+
+        def probe() -> None:
+            for each in engine.containers.list(filters={"label": labels}, ignore_removed=True):
+                with suppress(docker.errors.APIError):  # gone meanwhile
+                    each.kill()
+            if begun.process.poll() is None:
+                raise NotYet("it runs")
+
+        try:
+            wait_for("the command to give up", probe, deadline=LONG, max_pause=0.1)
+        finally:
+            engine.close()
+
     def await_nothing_left(self) -> None:
         """Until nothing of this directory's emulator is there."""
 
@@ -188,6 +210,16 @@ class Shell:
                 raise NotYet(", ".join(self.left()))
 
         wait_for("everything to be gone", probe, deadline=LONG, max_pause=0.5)
+
+    def hello(self, run: str) -> str:
+        """What the application on ``back`` of ``run`` answers to ``front``."""
+        shown = self("status", "--run", run, "-o", "json").json
+        (back,) = (each for each in shown["droplets"] if each["name"] == "back")
+        address = f"/dev/tcp/{back['addresses']['private']}/8080"
+        script = f"exec 3<>{address}; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+        asked = self("exec", "--run", run, "front", "--", "bash", "-c", script)
+        assert asked.code == 0, asked.out + asked.err
+        return asked.out
 
     def clean(self) -> None:
         """Remove the emulator with all it made, if a test has left it."""

@@ -62,3 +62,58 @@ def test_a_killed_emulator_and_up_again(wavetank: Shell) -> None:
     down = wavetank("down")
     assert down.code == 0, down.err
     assert wavetank.left() == []
+
+
+def test_two_ups_at_once_make_two_runs(wavetank: Shell) -> None:
+    """In one directory, in one emulator: both stand, and taking one down leaves the other as it is."""
+    begun = [wavetank.up("-o", "json"), wavetank.up("-o", "json")]
+    one, two = (each.end() for each in begun)
+    assert (one.code, two.code) == (0, 0), one.err + two.err
+    assert len(wavetank.left("fabric")) == 1
+    down = wavetank("down", "--run", one.json["run"])
+    assert down.code == 0, down.err
+    shown = wavetank("status", "--run", two.json["run"], "-o", "json")
+    assert (shown.code, shown.json["runs"]) == (0, [two.json["run"]]), shown.err
+    assert "cache is" in wavetank.hello(two.json["run"])
+    last = wavetank("down", "--run", two.json["run"])
+    assert (last.code, wavetank.left()) == (0, []), last.err
+
+
+def test_two_directories_at_once_have_nothing_in_common(wavetank: Shell, tmp_path: Path, plan: Path) -> None:
+    """One up is stopped by ctrl-C while the other goes on, in an emulator of its own."""
+    with shell(tmp_path / "two", plan) as other:
+        stopped, stands = wavetank.up(), other.up()
+        wavetank.await_droplet(stopped)
+        stopped.interrupt()
+        assert stopped.end().code == 130
+        done = stands.end()
+        assert done.code == 0, done.err
+        assert wavetank.left() == []
+        assert len(other.left("droplet")) == 2
+        assert other("down").code == 0
+        assert other.left() == []
+
+
+def test_a_droplet_that_never_boots_is_named(wavetank: Shell) -> None:
+    """Its container is killed while it boots, again and again: the message says which and shows why."""
+    begun = wavetank.up()
+    wavetank.kill_droplets_until_it_ends(begun)
+    done = begun.end()
+    assert done.code == 3, done.err
+    assert "droplet 'front'" in done.err or "droplet 'back'" in done.err
+    assert "stopped while it booted" in done.err or "stopped as soon as it was started" in done.err
+    assert wavetank.left() == []
+
+
+def test_an_image_that_does_not_build_is_named_with_its_step(tmp_path: Path) -> None:
+    """While machines boot; the last lines of the build are told, and everything is taken down."""
+    plan = write_plan(tmp_path / "plan")
+    dockerfile = plan.parent / "app" / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text() + "RUN echo no such luck; exit 7\n")
+    with shell(tmp_path / "one", plan) as wavetank:
+        done = wavetank.up().end()
+        assert done.code == 3, done.err
+        assert "image 'hello'" in done.err
+        assert "no such luck" in done.err
+        assert "exit 7" in done.err
+        assert wavetank.left() == []
