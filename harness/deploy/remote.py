@@ -43,7 +43,11 @@ SURVEY = """\
 cat {directory}/.deployed 2>/dev/null || true
 echo ---
 {containers} 2>/dev/null || true
+echo ---
+docker ps -aq --filter label=com.docker.compose.project={project} --filter status=exited \
+  | xargs -r docker inspect --format '{{{{.HostConfig.RestartPolicy.Name}}}}' 2>/dev/null || true
 """
+RESTARTED = {"always", "unless-stopped"}
 
 IMAGES = """\
 docker images --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}'
@@ -153,10 +157,12 @@ def wait_until_ready(access: Access, node: str, *, deadline: float = BOOT_SECOND
 
 def is_deployed(access: Access, bundle: Bundle) -> bool:
     """Whether this very bundle is on the node and its containers are up."""
-    script = SURVEY.format(directory=shlex.quote(directory(bundle)), containers=_containers(bundle))
-    digest, _, listing = access.run(bundle.node, script).partition("---\n")
-    if digest.strip() != bundle.digest:
-        return False
+    script = SURVEY.format(
+        directory=shlex.quote(directory(bundle)), containers=_containers(bundle), project=_quote(bundle)
+    )
+    digest, listing, stopped = (access.run(bundle.node, script) + "---\n---\n").split("---\n")[:3]
+    if digest.strip() != bundle.digest or RESTARTED & set(stopped.split()):
+        return False  # what is restarted whenever it ends was stopped by somebody, however well it ended
     containers = parse_containers(listing)
     return len(containers) >= bundle.containers and all(container.up for container in containers)
 

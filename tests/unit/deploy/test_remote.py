@@ -85,6 +85,17 @@ def test_deployed_means_same_hash_and_running_containers(access: Access, node: P
     assert not remote.is_deployed(access, bundle())
 
 
+@pytest.mark.parametrize(("policy", "deployed"), [("unless-stopped", False), ("always", False), ("no", True)])
+def test_what_was_stopped_by_hand_is_started_again(
+    access: Access, node: Path, docker: Path, policy: str, deployed: bool
+) -> None:
+    """A container that ended well has ended for good only if nothing would have restarted it."""
+    remote.install(access, bundle())
+    remote.mark_deployed(access, bundle())
+    behave(docker, f"case $1 in inspect) echo {policy} ;; *) echo 'exited|Exited (0) now|web_1' ;; esac")
+    assert remote.is_deployed(access, bundle()) == deployed
+
+
 @pytest.mark.parametrize(
     ("state", "status", "fine", "dead"),
     [
