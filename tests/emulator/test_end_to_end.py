@@ -1,0 +1,111 @@
+"""The standard plan, stood up, checked, broken, mended and taken down by the command line; nothing played."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import jsonschema
+import pytest
+from small_plan import Shell, shell
+
+from harness import report
+from harness.api import Api, every
+from harness.names import resource_name
+from harness.progress import Progress
+from harness.settings import PROJECT
+from harness.target import Target, resolve_target
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """The standard plan, up; afterwards ``down`` must leave no container, no volume and no emulator."""
+    with shell(tmp_path_factory.mktemp("standard"), PROJECT / "topologies/standard.yaml") as wavetank:
+        done = wavetank.up("--run=whole").end(400)
+        assert done.code == 0, done.err
+        yield wavetank
+        gone = wavetank("down")
+        assert gone.code == 0, gone.err
+        assert wavetank.left() == []
+        assert not (wavetank.state_dir / "emulator").exists()
+        assert (wavetank.state_dir / "latest/report.json").is_file()
+
+
+@pytest.fixture
+def target(standing: Shell) -> Target:
+    """The same emulator's API."""
+    return resolve_target("local", state_dir=standing.state_dir, progress=Progress(quiet=True))
+
+
+def checks(wavetank: Shell) -> dict[str, str]:
+    """Outcome by check, from the newest report, which keeps its promise."""
+    document = json.loads((wavetank.state_dir / "latest/report.json").read_text())
+    jsonschema.validate(document, json.loads(report.SCHEMA_FILE.read_text()))
+    return {each["id"]: each["outcome"] for each in document["checks"]}
+
+
+def test_every_check_passes(standing: Shell) -> None:
+    """All checks pass on what ``up`` made, and the report and junit.xml say so."""
+    done = standing.begin("verify").end(300)
+    assert done.code == 0, done.err
+    outcomes = checks(standing)
+    assert set(outcomes.values()) <= {"passed", "skipped"}
+    assert len([each for each in outcomes.values() if each == "passed"]) > 100
+    assert "<testsuite" in (standing.state_dir / "latest/junit.xml").read_text()
+
+
+def test_second_up_sends_no_change(standing: Shell) -> None:
+    """The emulator's own log shows that a second ``up`` only asked."""
+    log = standing.state_dir / "emulator/log"
+    before = log.read_text()
+    done = standing.up("--run=whole", "-o", "json").end()
+    assert done.code == 0, done.err
+    assert (done.json["changes"], done.json["deployed"]) == ([], [])
+    new = log.read_text()[len(before) :]
+    assert " GET /v2/" in new
+    assert not any(f" {method} /v2/" in new for method in ("POST", "PUT", "PATCH", "DELETE"))
+
+
+def test_commands_reach_the_nodes(standing: Shell) -> None:
+    """ssh, exec and logs do what they say, on one node, on a role, in a container."""
+    alone = standing("ssh", "server-1", "--", "hostname")
+    assert (alone.code, alone.out.strip()) == (0, "server-1")
+    assert standing("ssh", "server-1", "--", "exit 7").code == 7
+    role = standing("exec", "--role=judge0-worker", "-o", "json", "--", "hostname")
+    assert [each["output"].strip() for each in role.json] == ["worker-1", "worker-2"]
+    inside = standing("exec", "--service=client", "--", "test -e /.dockerenv && echo inside")
+    assert inside.out.strip() == "inside"
+    assert standing("exec", "--all", "--", "false").code == 1
+    assert "judge0-lb" in standing("logs", "judge0-lb").out
+
+
+def test_a_hole_in_a_firewall_is_noticed_and_mended(standing: Shell, target: Target) -> None:
+    """One rule too many turns checks red; ``up --dry-run`` names it, ``up`` removes it, and all is green."""
+    with Api(target) as api:
+        name = resource_name("whole", "internal-runner")
+        found = next(each for each in every(api.client.firewalls.list, "firewalls") if each["name"] == name)
+        hole = {"protocol": "tcp", "ports": "4000", "sources": {"addresses": ["0.0.0.0/0"]}}
+        api.client.firewalls.add_rules(found["id"], {"inbound_rules": [hole]})
+    broken = standing("verify", "-k", "isolation or gates")
+    assert broken.code == 1, broken.err
+    red = {name for name, outcome in checks(standing).items() if outcome == "failed"}
+    assert "gates.firewall_rules_are_those_of_the_topology" in red
+    assert "isolation.only_the_front_door_is_open_from_outside" in red
+    shown = standing("up", f"--topology={standing.plan}", "--run=whole", "--dry-run", "-o", "json")
+    changes = [each for each in shown.json["changes"] if each["action"] != "keep"]
+    assert [(each["action"], each["name"]) for each in changes] == [("update", name)]
+    assert standing.up("--run=whole").end().code == 0
+    assert standing("verify", "-k", "isolation or gates").code == 0
+
+
+def test_a_service_that_is_down_is_noticed(standing: Shell) -> None:
+    """A stopped container turns the checks of what runs where red, and end-to-end ones with it."""
+    assert standing("exec", "runner", "--", "docker stop $(docker ps -q)").code == 0
+    broken = standing("verify", "-k", "(containers or program) and not judge0")
+    assert broken.code == 1
+    red = {name for name, outcome in checks(standing).items() if outcome == "failed"}
+    assert "nodes.containers_are_those_of_its_services[runner]" in red
+    assert "end_to_end.program_is_run[python]" in red
+    assert standing.up("--run=whole").end().code == 0
