@@ -185,6 +185,15 @@ class Shell:
 
         wait_for("the first droplet", probe, deadline=SOON, max_pause=0.1)
 
+    def await_report(self, begun: Begun) -> None:
+        """Until ``begun`` has said why it fails; next it takes down what it made."""
+
+        def probe() -> None:
+            if begun.process.poll() is None and not (self.state_dir / "latest" / "report.json").exists():
+                raise NotYet("no report")
+
+        wait_for("the report", probe, deadline=SOON, max_pause=0.05)
+
     def kill_droplets_until_it_ends(self, begun: Begun) -> None:
         """Kill whatever droplet runs, as a host without memory does, for as long as ``begun`` lives."""
         labels = [f"wavetank.state={self.state_dir / 'emulator'}", "wavetank.kind=droplet"]

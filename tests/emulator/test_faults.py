@@ -38,6 +38,18 @@ def test_ctrl_c_in_the_middle_leaves_nothing(wavetank: Shell) -> None:
     assert not (wavetank.state_dir / "emulator").exists()
 
 
+def test_a_second_ctrl_c_leaves_the_rest_to_the_reaper(wavetank: Shell) -> None:
+    """Whoever does not want to wait for the taking down has it done all the same."""
+    begun = wavetank.up()
+    wavetank.await_droplet(begun)
+    begun.interrupt()
+    wavetank.await_report(begun)
+    begun.interrupt()
+    done = begun.end()
+    assert done.code == 130, done.err
+    wavetank.await_nothing_left()
+
+
 def test_a_killed_up_is_taken_down_by_its_reaper(wavetank: Shell) -> None:
     """kill -9 leaves nobody who could clean up, and yet nothing stays."""
     begun = wavetank.up()

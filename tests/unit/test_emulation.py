@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -64,6 +66,16 @@ def test_a_killed_ones_endpoint_is_not_believed(state_dir: Path) -> None:
     assert (first.state / "endpoint.json").exists()
     assert emulation.status(state_dir) is None
     assert emulation.start(state_dir, QUIET).pid != first.pid
+
+
+def test_a_port_that_somebody_took_meanwhile_is_left_to_them(state_dir: Path) -> None:
+    """It comes back on another one, and says so in endpoint.json."""
+    first = emulation.start(state_dir, QUIET)
+    emulation.stop(state_dir)
+    with socket.create_server(("127.0.0.1", urlsplit(first.https).port or 0)):
+        second = emulation.start(state_dir, QUIET)
+    assert second.https != first.https
+    assert second.token == first.token
 
 
 def test_another_process_with_its_number_is_not_taken_for_it(state_dir: Path) -> None:

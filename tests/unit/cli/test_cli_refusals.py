@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests_cli import OPERATOR, Outcome, Stage
 
+from harness import emulation, runlock, up
+from harness.rundir import RunDir
 from harness.settings import PROJECT
 
 Wavetank = Callable[..., Outcome]
@@ -85,6 +89,66 @@ def test_an_engine_that_does_not_run(
     done = wavetank("up", f"--state-dir={tmp_path / 'state'}", OPERATOR)
     assert done.code == 3
     assert "nobody.sock" in done.err or "Docker" in done.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("the disk is nearly full: 0.5 GiB are free, 2 GiB are needed", "disk is nearly full"),
+        ("droplet:1 stopped while it booted (exit 137)", "exit 137"),
+    ],
+)
+def test_a_machine_that_cannot_be_made(
+    wavetank: Wavetank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+) -> None:
+    """``up`` ends with 3, names the droplet and says why; no run and no emulator are left."""
+    monkeypatch.setenv("WAVETANK_PLANE", "memory")
+    monkeypatch.setenv("WAVETANK_MEMORY_FAULTS", json.dumps({"droplet:worker-1": fault}))
+    monkeypatch.setattr(up, "prepare_images", lambda *_, **__: None)
+    monkeypatch.setattr(up, "collect_logs", lambda _access, _deployment, into: into)
+    state_dir = tmp_path / "state"
+    try:
+        done = wavetank("up", f"--state-dir={state_dir}", OPERATOR)
+        assert done.code == 3
+        assert "droplet 'worker-1'" in done.err
+        assert said in done.err
+        assert not (state_dir / "emulator").exists()
+    finally:
+        emulation.stop(state_dir, destroy=True)
+
+
+def test_an_engine_that_one_may_not_use(tmp_path: Path) -> None:
+    """Somebody outside of the group ``docker`` is told of it."""
+    script = (
+        "import os, sys, docker; from emulator.planes.docker.engine import connect;"
+        "os.getuid() or os.setuid(65534); connect()"
+    )
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(tmp_path / "docker.sock"))
+        engine.listen()
+        (tmp_path / "docker.sock").chmod(0)
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/docker.sock"},
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert "Permission denied" in done.stderr
+    assert "group `docker`" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_a_run_that_another_process_works_on(stage: Stage, command: str) -> None:
+    """It is left to that process: exit code 4, and the message says which one it is."""
+    run_dir = RunDir(stage.state_dir, "busy")
+    run_dir.create()
+    with runlock.held(run_dir):
+        done = stage.wavetank(command, "--target=do", "--run=busy", f"--state-dir={stage.state_dir}")
+    assert done.code == 4
+    assert f"run 'busy' is being worked on by process {os.getpid()}" in done.err
 
 
 def test_a_missing_token(wavetank: Wavetank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
