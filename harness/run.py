@@ -6,11 +6,9 @@ import time
 from typing import Any
 
 from harness import report
-from harness.deploy import collect_logs
-from harness.errors import WavetankError
 from harness.progress import Progress
 from harness.settings import Settings
-from harness.up import Consent, Keep, Standing, down, up
+from harness.up import Consent, Keep, down, gather_logs, up
 from harness.verify.runner import run_checks
 
 
@@ -27,7 +25,7 @@ def run(
     with progress.step("verify"):
         code = run_checks(choice)
     if code != 0:
-        _keep_logs(standing, progress)
+        gather_logs(standing.access, standing.deployment, progress)
     if keep == "never" or (keep == "on-failure" and code == 0):
         down(target, choice.run_dir, progress)
     else:
@@ -38,12 +36,3 @@ def run(
         choice.run_dir, target=target, topology=standing.prepared.topology.name, timings=timings
     )
     return written, code
-
-
-def _keep_logs(standing: Standing, progress: Progress) -> None:
-    choice = standing.prepared.choice
-    try:
-        bundle = collect_logs(standing.access, standing.deployment, choice.run_dir.logs)
-        progress.note(f"logs: {bundle}")
-    except WavetankError as error:
-        progress.note(f"logs: not complete: {error}")

@@ -26,6 +26,7 @@ from harness.verify import frontdoor
 from harness.wait import NotYet, wait_for
 
 FIRST_SUBMISSION_DEADLINE = 60.0
+BASTION_DEADLINE = 10.0  # for a look whether there is anything to collect from at all
 
 Consent = Callable[[Price], None]
 Keep = Literal["on-failure", "always", "never"]
@@ -167,6 +168,15 @@ def guarded(prepared: Prepared, progress: Progress, *, keep: Keep) -> Iterator[r
         raise
 
 
+def gather_logs(access: Access, deployment: Deployment, progress: Progress) -> None:
+    """Collect every node's logs into the run's directory, unless there is no way in at all."""
+    try:
+        access.run(access.bastion, "true", deadline=BASTION_DEADLINE)
+        progress.note(f"logs: {collect_logs(access, deployment, access.run_dir.logs)}")
+    except WavetankError as error:
+        progress.note(f"logs of the nodes could not be collected: {str(error).splitlines()[0]}")
+
+
 def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progress) -> None:
     """Keep what explains a failure: every node's log and a report that says fail."""
     choice, target, topology = prepared.choice, prepared.target, prepared.topology
@@ -174,9 +184,9 @@ def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progre
     try:
         deployment = provision.observe(target, topology, choice.run)
         access = open_access(choice.run_dir, target, topology, deployment)
-        progress.note(f"logs: {collect_logs(access, deployment, choice.run_dir.logs)}")
+        gather_logs(access, deployment, progress)
     except WavetankError as second:
-        progress.note(f"logs: not complete: {second}")
+        progress.note(f"the run cannot be looked at: {second}")
     report.update(
         choice.run_dir,
         target=target,

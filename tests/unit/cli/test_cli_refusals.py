@@ -105,7 +105,7 @@ def test_a_machine_that_cannot_be_made(
     monkeypatch.setenv("WAVETANK_PLANE", "memory")
     monkeypatch.setenv("WAVETANK_MEMORY_FAULTS", json.dumps({"droplet:worker-1": fault}))
     monkeypatch.setattr(up, "prepare_images", lambda *_, **__: None)
-    monkeypatch.setattr(up, "collect_logs", lambda _access, _deployment, into: into)
+    monkeypatch.setattr(up, "gather_logs", lambda *_: None)
     state_dir = tmp_path / "state"
     try:
         done = wavetank("up", f"--state-dir={state_dir}", OPERATOR)
