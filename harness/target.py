@@ -14,7 +14,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import ApiError, CredentialsError, UsageError
+from harness.errors import ApiError, CredentialsError, EngineError, UsageError
 
 if TYPE_CHECKING:
     from harness.emulation import EmulatorStatus
@@ -40,6 +40,11 @@ class Target:
     proxy: str | None = None
     operators: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    def insist_on_machines(self) -> None:
+        """Raise ``EngineError`` where addresses belong to no machine: packets for them would leave this one."""
+        if self.info.get("plane") == "memory":
+            raise EngineError("the emulator's memory plane runs no machines: there is nothing to connect to")
 
 
 def resolve_target(

@@ -58,6 +58,7 @@ def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.
 
     A droplet's certificate names no IP address, so TLS is spoken but not verified.
     """
+    target.insist_on_machines()
     return httpx.Client(
         base_url=f"{scheme}://{address}",
         proxy=target.proxy,

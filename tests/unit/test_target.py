@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 import emulator
-from harness.errors import ApiError, CredentialsError, UsageError
+from harness.deployment import Deployment
+from harness.errors import ApiError, CredentialsError, EngineError, UsageError
 from harness.progress import Progress
+from harness.rundir import RunDir
+from harness.ssh import open_access
 from harness.target import Target, check_endpoint, check_operators, resolve_target
+from harness.topology.model import Topology
+from harness.verify.frontdoor import open_client
+from harness.verify.probe import from_here
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +97,14 @@ def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     """It says what there is."""
     with pytest.raises(UsageError, match="take local or do"):
         resolve_target("aws", state_dir=tmp_path, progress=Progress(quiet=True))
+
+
+def test_nothing_is_sent_to_addresses_that_are_no_machines(tmp_path: Path) -> None:
+    """The memory plane's public addresses lead out of this machine, so no connection to one is begun."""
+    target = Target("local", "https://127.0.0.1:1", "token", info={"plane": "memory"})
+    with pytest.raises(EngineError, match="runs no machines"):
+        open_client(target, "203.0.113.9")
+    with pytest.raises(EngineError, match="runs no machines"):
+        from_here(target, [("203.0.113.9", 22)])
+    with pytest.raises(EngineError, match="runs no machines"):
+        open_access(RunDir(tmp_path, "r"), target, cast("Topology", None), cast("Deployment", None))
