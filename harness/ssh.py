@@ -245,7 +245,7 @@ class Access:
 def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment: Deployment) -> Access:
     """Write the run's ssh configuration and return access to its nodes. Nothing is connected yet.
 
-    Raises ``ResourceError`` when the bastion has no public address, ``EngineError`` where there are no machines.
+    Raises ``ResourceError`` when the bastion has no public address, ``EngineError`` when nothing runs.
     """
     target.insist_on_machines()
     run_dir.public_key()

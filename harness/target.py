@@ -42,7 +42,7 @@ class Target:
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def insist_on_machines(self) -> None:
-        """Raise ``EngineError`` where addresses belong to no machine: packets for them would leave this one."""
+        """Raise ``EngineError`` where addresses are nobody's: packets for them would leave this machine."""
         if self.info.get("plane") == "memory":
             raise EngineError("the emulator's memory plane runs no machines: there is nothing to connect to")
 
