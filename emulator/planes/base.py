@@ -149,7 +149,7 @@ class Plane(Protocol):
         """Find every machine of this emulator, whatever its state."""
 
     def create_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
-        """Make and boot a droplet; returns when sshd answers. ``policy`` is in force before its first packet."""
+        """Make and boot a droplet; returns when sshd answers. ``policy`` holds before its first packet."""
 
     def power_off(self, droplet_id: int) -> None:
         """Cut the power."""
@@ -188,7 +188,7 @@ class Plane(Protocol):
         """The last boot and system log of a machine, for error messages and bundles."""
 
     def counters(self) -> Sequence[Mapping[str, Any]]:
-        """The fabric's own counts: one mapping a gate with ``ref, gate, verdict, firewall, packets, bytes``."""
+        """The fabric's own counts: a mapping a gate: ``ref, gate, verdict, firewall, packets, bytes``."""
 
     def destroy_all(self) -> None:
         """Remove every machine, the fabric and all that carries this emulator's label."""
