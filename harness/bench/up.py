@@ -27,8 +27,18 @@ from harness.target import Target
 
 MIB = 2**20
 MUTATING = re.compile(r" (POST|PUT|DELETE|PATCH) /v2/")
-AMOUNT = re.compile(r"([\d.]+)\s*([KMGT]?i?)B")
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": MIB, "Gi": 2**30, "Ti": 2**40}
+AMOUNT = re.compile(r"([\d.]+)\s*([kKMGT]?i?)B")
+UNITS = {
+    "": 1,
+    "k": 10**3,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "Ki": 2**10,
+    "Mi": MIB,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
 
 
 @dataclass(frozen=True)

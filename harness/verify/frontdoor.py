@@ -88,7 +88,11 @@ def submit(
         raise CheckFailedError(f"POST {client.base_url}{door.path}: {error!r}") from error
     if response.status_code >= 300:
         raise CheckFailedError(f"POST {response.request.url}: {response.status_code} {response.text[:500]}")
-    return read_answer(door, response.json())
+    try:
+        reply = response.json()
+    except ValueError as error:
+        raise CheckFailedError(f"POST {response.request.url}: not JSON: {response.text[:200]}") from error
+    return read_answer(door, reply)
 
 
 def read_answer(door: FrontDoor, reply: Mapping[str, Any]) -> Answer:
