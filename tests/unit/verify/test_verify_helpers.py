@@ -101,7 +101,7 @@ def judged(*rounds: int) -> Judge0:
         if request.method == "POST":
             return httpx.Response(201, json={"token": "t"})
         assert request.url.path == "/submissions/batch"
-        found = {"token": "t", "status": {"id": next(statuses), "description": "?"}}
+        found: dict[str, object] = {"token": "t", "status": {"id": next(statuses), "description": "?"}}
         found |= {"stdout": base64.b64encode(b"42\n").decode() + "\n", "stderr": None}
         return httpx.Response(200, json={"submissions": [found]})
 
