@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.compose import strip_networks
 from harness.deploy.appfiles import AppFiles, inside
-from harness.deploy.images import Image
+from harness.deploy.engine import Image
 from harness.errors import TopologyError
 from harness.topology.model import Service
 

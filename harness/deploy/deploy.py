@@ -9,8 +9,8 @@ from pathlib import Path
 from harness.deploy import remote
 from harness.deploy.appfiles import AppFiles, Build, read_app
 from harness.deploy.bundle import COMPOSE, Bundle, make_bundle
-from harness.deploy.engine import image_ids
-from harness.deploy.images import Archive, Image, bases_of, build_image, reference_of
+from harness.deploy.engine import Image, local_images
+from harness.deploy.images import Archive, bases_of, build_image, reference_of
 from harness.deploy.parallel import in_parallel
 from harness.deployment import Deployment
 from harness.errors import CommandError, EngineError, ResourceError, WaitTimeoutError
@@ -131,7 +131,8 @@ def _images(services: Sequence[Service], apps: Mapping[str, AppFiles], progress:
 
 def _bases(apps: Mapping[str, AppFiles]) -> dict[str, str]:
     builds = [container.build for app in apps.values() for container in app.containers if container.build]
-    return image_ids([base for build in builds for base in bases_of(build)])
+    found = local_images([base for build in builds for base in bases_of(build)])
+    return {name: image.id for name, image in found.items()}
 
 
 def _ids_of(build: Build, bases: Mapping[str, str]) -> dict[str, str]:
@@ -142,12 +143,12 @@ def _build_missing(
     builds: Mapping[str, tuple[str, Build]], references: set[str], progress: Progress
 ) -> dict[str, Image]:
     try:
-        ids = image_ids(sorted(references))
+        found = local_images(sorted(references))
     except EngineError:
         if builds:
             raise
         return {}  # nothing to build, and nodes can pull
-    missing = [reference for reference in builds if reference not in ids]
+    missing = [reference for reference in builds if reference not in found]
 
     def build(reference: str) -> None:
         name, section = builds[reference]
@@ -156,8 +157,8 @@ def _build_missing(
 
     in_parallel(missing, build, workers=BUILDERS)
     if missing:
-        ids |= image_ids(missing)
-    return {reference: Image(reference, found) for reference, found in ids.items()}
+        found |= local_images(missing)
+    return found
 
 
 def _bring(access: Access, bundle: Bundle, archive: Archive, progress: Progress) -> bool:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import IO
 
@@ -17,6 +18,25 @@ UNREACHABLE = (
     "permission denied while trying to connect",
     "error during connect",
 )
+
+REPOSITORY = "wavetank-app"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as nodes will know it. ``id`` is "" for one that this machine does not have.
+
+    ``size`` is in bytes, unpacked.
+    """
+
+    reference: str
+    id: str
+    size: int = 0
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the name alone says what is in it."""
+        return self.reference.startswith(f"{REPOSITORY}/")
 
 
 def docker(
@@ -59,34 +79,27 @@ def docker(
     return output
 
 
-def image_ids(references: Sequence[str]) -> dict[str, str]:
-    """The ids of those of ``references`` that the engine has."""
-    if not references:
-        return {}
+def local_images(references: Sequence[str]) -> dict[str, Image]:
+    """Those of ``references`` that the engine has."""
     wanted = sorted(set(references))
+    found = _inspect(wanted)
+    if found is None:  # one of them is missing, and the answer does not say which
+        found = [image for reference in wanted for image in _inspect([reference]) or ()]
+    return {image.reference: image for image in found}
+
+
+def _inspect(references: Sequence[str]) -> list[Image] | None:
+    """The images, or None unless the engine has them all."""
+    if not references:
+        return []
     try:
-        lines = docker(["image", "inspect", "--format", "{{.Id}}", *wanted]).split()
-        return dict(zip(wanted, lines, strict=True))
+        lines = docker(["image", "inspect", "--format", "{{.Id}} {{.Size}}", *references]).splitlines()
     except CommandError as error:
-        if "No such image" not in error.output and "no such image" not in error.output:
+        if "no such image" not in error.output.lower():
             raise
-    return _image_ids_one_by_one(wanted)
-
-
-def _image_ids_one_by_one(references: Sequence[str]) -> dict[str, str]:
-    found = {}
-    for reference in references:
-        try:
-            found[reference] = docker(["image", "inspect", "--format", "{{.Id}}", reference]).strip()
-        except CommandError as error:
-            if "o such image" not in error.output:
-                raise
-    return found
-
-
-def image_size(reference: str) -> int:
-    """Bytes of an image that the engine has."""
-    return int(docker(["image", "inspect", "--format", "{{.Size}}", reference]))
+        return None
+    rows = [line.split() for line in lines]
+    return [Image(name, found, int(size)) for name, (found, size) in zip(references, rows, strict=True)]
 
 
 @cache

@@ -11,36 +11,24 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from harness.deploy.appfiles import Build
-from harness.deploy.engine import PROXY_VARIABLES, builder_environment, docker, image_size
+from harness.deploy.engine import PROXY_VARIABLES, REPOSITORY, Image, builder_environment, docker
 from harness.errors import CommandError, ResourceError
 
-REPOSITORY = "wavetank-app"
 BUILD_SECONDS = 1800.0
 SAVE_SECONDS = 600.0
 KEEP_SECONDS = 3 * 24 * 3600
+COMPRESSED = ".tar.zst"
 FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 STEP = re.compile(r"^(?:Step \d+/\d+ :.*|#\d+ \[.*\] .*)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image as nodes will know it. ``id`` is "" for one that this machine does not have."""
-
-    reference: str
-    id: str
-
-    @property
-    def pinned(self) -> bool:
-        """Whether the name alone says what is in it."""
-        return self.reference.startswith(f"{REPOSITORY}/")
 
 
 def reference_of(name: str, build: Build, bases: Mapping[str, str]) -> str:
@@ -117,7 +105,8 @@ def disk_hint(output: str, path: Path) -> str:
 class Archive:
     """``docker save`` of images, each at most once, kept in a directory for the next run.
 
-    A file is named by the image's id and never changes, so runs can share the directory.
+    A file is named by the image's id and never changes, so runs can share the directory. Where ``zstd`` is
+    installed it is compressed: a third of the bytes to send, and less work on the whole.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -126,10 +115,14 @@ class Archive:
         self._guard = threading.Lock()
 
     def path(self, image: Image) -> Path:
-        """The image's tar file, written now if it is not there. Raises ``ResourceError``, ``EngineError``."""
+        """The image's file (``.tar`` or ``.tar.zst``), written now if it is not there.
+
+        Raises ``ResourceError``, ``EngineError``.
+        """
         with self._guard:
             lock = self._locks.setdefault(image.id, threading.Lock())
-        file = self._directory / f"{image.id.removeprefix('sha256:')}.tar"
+        ending = COMPRESSED if shutil.which("zstd") else ".tar"
+        file = self._directory / (image.id.removeprefix("sha256:") + ending)
         with lock:
             if not file.exists():
                 self._save(image, file)
@@ -146,17 +139,55 @@ class Archive:
 
     def _save(self, image: Image, file: Path) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        needed, free = image_size(image.reference), shutil.disk_usage(self._directory).free
-        if free < needed:
-            problem = f"saving it takes {needed >> 20} MiB and {self._directory} has {free >> 20} MiB free"
+        free = shutil.disk_usage(self._directory).free
+        if free < image.size:
+            problem = (
+                f"saving it takes {image.size >> 20} MiB and {self._directory} has {free >> 20} MiB free"
+            )
             raise ResourceError("image", image.reference, problem)
-        fresh = file.with_suffix(f".tar-{os.getpid()}")
+        fresh = file.with_name(f"{file.name}-{os.getpid()}")
         try:
-            with fresh.open("wb") as sink:
-                docker(["save", image.reference], deadline=SAVE_SECONDS, sink=sink)
+            with fresh.open("wb") as sink, _compressor(sink, file.name.endswith(COMPRESSED)) as stream:
+                docker(["save", image.reference], deadline=SAVE_SECONDS, sink=stream)
             fresh.replace(file)
         except CommandError as error:
             problem = f"docker save failed: {error.output.strip()}{disk_hint(error.output, self._directory)}"
             raise ResourceError("image", image.reference, problem) from error
         finally:
             fresh.unlink(missing_ok=True)
+
+
+@contextmanager
+def _compressor(sink: IO[bytes], compressed: bool) -> Iterator[IO[bytes]]:
+    """What to write to so that it ends up in ``sink``. Raises ``CommandError`` when compressing fails."""
+    if not compressed:
+        yield sink
+        return
+    argv = ["zstd", "-q", "-1", "-c"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=sink, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        failure = None
+        try:
+            yield process.stdin
+        except CommandError as error:
+            failure = error  # what compresses may be why: then the writer only saw a broken pipe
+        process.stdin.close()
+        said = process.stderr.read().decode(errors="replace")
+        if process.wait():
+            raise CommandError(argv, process.returncode, said) from failure
+        if failure:
+            raise failure
+
+
+@contextmanager
+def unpacked(file: Path) -> Iterator[IO[bytes]]:
+    """The tar within an archive's file, for a node that cannot unpack it itself."""
+    if not file.name.endswith(COMPRESSED):
+        with file.open("rb") as source:
+            yield source
+        return
+    with subprocess.Popen(["zstd", "-q", "-dc", str(file)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield process.stdout
+        process.terminate()  # whoever read it has read enough

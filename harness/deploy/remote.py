@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.deploy.bundle import COMPOSE, OVERRIDE, Bundle
-from harness.deploy.images import Archive, Image
+from harness.deploy.engine import Image
+from harness.deploy.images import COMPRESSED, Archive, unpacked
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.ssh import Access
 from harness.wait import NotYet, wait_for
@@ -53,6 +54,8 @@ IMAGES = """\
 docker images --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}'
 echo ---
 df -Pk "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1
+echo ---
+command -v zstd || true
 """
 
 # File by file, so that data which containers keep beside the compose file stays where it is, and each file
@@ -169,14 +172,15 @@ def is_deployed(access: Access, bundle: Bundle) -> bool:
 
 def ship_images(access: Access, bundle: Bundle, archive: Archive) -> None:
     """See that the node has every image of the bundle: loaded from here, or pulled there."""
-    listing, _, disk = access.run(bundle.node, IMAGES).partition("---\n")
+    listing, disk, zstd = access.run(bundle.node, IMAGES).split("---\n")
     rows = (line.split(" ", 1) for line in listing.splitlines())
     present = {reference: found for found, reference in rows}
     for image in {image.reference: image for image in bundle.images.values()}.values():
         if _has(present, image):
             continue
         if image.id:
-            _load(access, bundle.node, image, archive.path(image), disk)
+            check_room(bundle.node, image, disk)
+            _load(access, bundle.node, image, archive.path(image), unpacks=bool(zstd.strip()))
         elif image.reference not in present:
             _pull(access, bundle.node, image)
 
@@ -186,23 +190,24 @@ def _has(present: dict[str, str], image: Image) -> bool:
     return found is not None and (image.pinned or found == image.id)
 
 
-def check_room(node: str, image: Image, size: int, disk: str) -> None:
-    """Raise ``ResourceError`` when ``size`` bytes of archive do not fit; ``disk`` is a line of ``df -Pk``."""
+def check_room(node: str, image: Image, disk: str) -> None:
+    """Raise ``ResourceError`` when the image does not fit; ``disk`` is a line of ``df -Pk``."""
     fields = disk.split()
     free = int(fields[3]) * 1024 if len(fields) > 3 and fields[3].isdigit() else None
-    needed = 2 * size  # loading unpacks the archive first, and its layers then
+    needed = 2 * image.size  # loading unpacks the archive first, and its layers then
     if free is not None and free < needed:
         problem = f"has {free >> 20} MiB free; loading {image.reference} takes {needed >> 20} MiB"
         raise ResourceError("droplet", node, problem)
 
 
-def _load(access: Access, node: str, image: Image, file: Path, disk: str) -> None:
-    check_room(node, image, file.stat().st_size, disk)
+def _load(access: Access, node: str, image: Image, file: Path, *, unpacks: bool) -> None:
+    """Send an archive, packed where the node ``unpacks`` it, and load it there."""
+    packed = unpacks and file.name.endswith(COMPRESSED)
     name = shlex.quote(image.reference)
     tag = f"docker image inspect {name} >/dev/null 2>&1 || docker tag {shlex.quote(image.id)} {name}"
-    script = f"docker load -q >/dev/null && {{ {tag}; }}"
+    script = f"{'zstd -dc | ' if packed else ''}docker load -q >/dev/null && {{ {tag}; }}"
     try:
-        with file.open("rb") as source:
+        with file.open("rb") if packed else unpacked(file) as source:
             access.run(node, script, stdin=source, deadline=LOAD_SECONDS)
     except CommandError as error:
         problem = f"could not be loaded on {node}: {error.output.strip()[-1000:]}"

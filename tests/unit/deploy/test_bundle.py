@@ -11,7 +11,7 @@ import pytest
 
 from harness.deploy.appfiles import read_app
 from harness.deploy.bundle import OVERRIDE, Bundle, make_bundle
-from harness.deploy.images import Image
+from harness.deploy.engine import Image
 from harness.errors import TopologyError
 from harness.topology.model import Service
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from harness.deploy import engine
 from harness.deploy.appfiles import Build
-from harness.deploy.images import Archive, Image, bases_of, build_image, reference_of
+from harness.deploy.engine import Image
+from harness.deploy.images import Archive, bases_of, build_image, reference_of, unpacked
 from harness.errors import EngineError, ResourceError
 
 
@@ -111,7 +113,7 @@ def test_engine_that_does_not_answer_is_an_engine_error(fake_docker: Path) -> No
     """Not the image's fault."""
     behave(fake_docker, "echo 'Cannot connect to the Docker daemon at unix:///x' >&2; exit 1")
     with pytest.raises(EngineError, match="the Docker engine cannot be used"):
-        engine.image_ids(["a:1"])
+        engine.local_images(["a:1"])
 
 
 def test_no_docker_command_is_an_engine_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,39 +123,72 @@ def test_no_docker_command_is_an_engine_error(tmp_path: Path, monkeypatch: pytes
         engine.docker(["version"])
 
 
-def test_ids_of_images_that_are_there(fake_docker: Path) -> None:
+def test_images_that_are_there(fake_docker: Path) -> None:
     """Those that are not are left out; duplicates are asked once."""
     body = """for word; do last=$word; done
     case $*/$last in
       *a:1*gone:1*|*/gone:1) echo 'Error: No such image: gone:1' >&2; exit 1;;
-      *) echo "id-$last";;
+      *) echo "id-$last 7";;
     esac"""
     behave(fake_docker, body)
-    assert engine.image_ids(["a:1", "gone:1", "a:1"]) == {"a:1": "id-a:1"}
+    assert engine.local_images(["a:1", "gone:1", "a:1"]) == {"a:1": Image("a:1", "id-a:1", 7)}
 
 
-def test_saved_once_and_kept(fake_docker: Path, tmp_path: Path) -> None:
-    """The second time the file is there."""
-    behave(fake_docker, '[ "$1" = save ] && echo archive || echo 10')
+FAKE_ZSTD = """\
+for word; do last=$word; done
+case $* in
+  *-dc*) tr b-z a-y < "$last";;
+  *) tr a-y b-z;;
+esac"""
+
+
+@pytest.fixture(params=["zstd", "plain"])
+def packing(request: pytest.FixtureRequest, fake_docker: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With a ``zstd`` that shifts letters, and without one."""
+    behave(fake_docker.with_name("zstd"), FAKE_ZSTD)
+    if request.param == "plain":
+        real = shutil.which
+        monkeypatch.setattr(shutil, "which", lambda name: None if name == "zstd" else real(name))
+    return str(request.param)
+
+
+def test_saved_once_and_kept(fake_docker: Path, packing: str, tmp_path: Path) -> None:
+    """The second time the file is there; packed where it can be."""
+    behave(fake_docker, "echo archive")
     archive, image = Archive(tmp_path / "images"), Image("web:1", "sha256:aa")
-    assert archive.path(image).read_text() == "archive\n"
-    assert archive.path(image).name == "aa.tar"
-    assert [call for call in asked(fake_docker) if call.startswith("save")] == ["save web:1"]
+    file = archive.path(image)
+    assert archive.path(image) == file
+    assert file.name == {"zstd": "aa.tar.zst", "plain": "aa.tar"}[packing]
+    assert file.read_text() == {"zstd": "bsdijwf\n", "plain": "archive\n"}[packing]
+    assert asked(fake_docker) == ["save web:1"]
+    with unpacked(file) as stream:
+        assert stream.read() == b"archive\n"
 
 
+@pytest.mark.usefixtures("packing")
 def test_failed_save_leaves_nothing(fake_docker: Path, tmp_path: Path) -> None:
     """Half an archive must not be taken for a whole one."""
-    behave(fake_docker, '[ "$1" = save ] && { echo half; echo broken >&2; exit 1; } || echo 10')
+    behave(fake_docker, "echo half; echo broken >&2; exit 1")
     with pytest.raises(ResourceError, match="docker save failed: broken"):
         Archive(tmp_path / "images").path(Image("web:1", "sha256:aa"))
     assert list((tmp_path / "images").iterdir()) == []
 
 
+def test_failed_packing_says_why(fake_docker: Path, tmp_path: Path) -> None:
+    """Not that whoever wrote to it saw a broken pipe."""
+    behave(fake_docker, "echo archive; echo 'broken pipe' >&2; exit 1")
+    behave(fake_docker.with_name("zstd"), "echo 'no space left on device' >&2; exit 1")
+    with pytest.raises(
+        ResourceError, match="docker save failed: no space left on device\n  the disk is full"
+    ):
+        Archive(tmp_path / "images").path(Image("web:1", "sha256:aa"))
+
+
 def test_too_little_room_is_said_before_saving(fake_docker: Path, tmp_path: Path) -> None:
     """With both figures."""
-    behave(fake_docker, f'[ "$1" = save ] && exit 1 || echo {1 << 60}')
+    behave(fake_docker, "exit 1")
     with pytest.raises(ResourceError, match=r"saving it takes \d+ MiB and .* has \d+ MiB free"):
-        Archive(tmp_path / "images").path(Image("web:1", "sha256:aa"))
+        Archive(tmp_path / "images").path(Image("web:1", "sha256:aa", 1 << 60))
 
 
 def test_archives_nobody_uses_are_deleted(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from harness.deploy import logs, remote
 from harness.deploy.bundle import Bundle, Entry
 from harness.deploy.deploy import parse_environment
-from harness.deploy.images import Archive, Image
+from harness.deploy.engine import Image
+from harness.deploy.images import Archive
 from harness.errors import ResourceError
 from harness.ssh import Access
 from harness.topology.model import Service
@@ -179,7 +180,9 @@ def ship(access: Access, docker: Path, tmp_path: Path, image: Image, *, present:
     """Ship one image to a node that has another; returns what its Docker was asked."""
     archive = tmp_path / "images"
     archive.mkdir()
-    (archive / "aa.tar").write_bytes(b"archive")
+    (archive / "aa.tar.zst").write_bytes(b"bsdijwf")
+    (docker.parent / "zstd").write_text("#!/bin/sh\ntr b-z a-y\n")
+    (docker.parent / "zstd").chmod(0o755)
     id, reference = present.split(" ")  # noqa: A001 (Docker's word)
     behave(docker, SHIP.format(id=id, reference=reference, loaded=tmp_path / "loaded"))
     remote.ship_images(access, bundle(image=image), Archive(archive))
@@ -187,7 +190,7 @@ def ship(access: Access, docker: Path, tmp_path: Path, image: Image, *, present:
 
 
 def test_missing_image_is_loaded_from_its_archive(access: Access, docker: Path, tmp_path: Path) -> None:
-    """Over standard input."""
+    """Over standard input, packed, for fewer bytes to send."""
     asked = ship(access, docker, tmp_path, Image("web:1", "sha256:aa"), present="sha256:bb web:1")
     assert (tmp_path / "loaded").read_bytes() == b"archive"
     assert "load -q" in asked
@@ -209,8 +212,8 @@ def test_node_without_room_is_named_before_sending() -> None:
     """Loading needs twice the archive."""
     line = "/dev/vda 1000 900 100 90% /var/lib/docker"
     with pytest.raises(ResourceError, match=r"'runner': has 0 MiB free; loading web:1 takes 2 MiB"):
-        remote.check_room("runner", Image("web:1", "sha256:aa"), 1 << 20, line)
-    remote.check_room("runner", Image("web:1", "sha256:aa"), 50 * 1024, line)
+        remote.check_room("runner", Image("web:1", "sha256:aa", 1 << 20), line)
+    remote.check_room("runner", Image("web:1", "sha256:aa", 50 * 1024), line)
 
 
 def test_logs_of_every_node_are_collected_and_masked(
