@@ -54,6 +54,7 @@ missing_packages() {
     local python
     if ! engine_answers && ! has dockerd; then echo docker.io; fi
     has ssh || echo openssh-client
+    has zstd || echo zstd
     has mmdebstrap || echo mmdebstrap debian-archive-keyring
     if [ ! -x .venv/bin/python ]; then
         python=$(find_python)
@@ -77,8 +78,8 @@ install_packages() {
         has docker || apt_install docker-cli || fail "no docker command; install Docker's command line client"
         return 0
     fi
-    # Without mmdebstrap the official Debian image is pulled instead, so it is not worth stopping for.
-    needed=$(printf '%s\n' $missing | grep -vxE 'mmdebstrap|debian-archive-keyring' | xargs || true)
+    # Without mmdebstrap the official Debian image is pulled, without zstd more bytes travel: not worth stopping for.
+    needed=$(printf '%s\n' $missing | grep -vxE 'zstd|mmdebstrap|debian-archive-keyring' | xargs || true)
     [ -n "$needed" ] || return 0
     if has apt-get; then
         fail "missing: $needed. Install them: sudo apt-get install $missing"
