@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,13 @@ def host_network() -> tuple[Any, Any, str]:
     """Routes, bridges and filters of the machine that runs the engine."""
     routes = subprocess.run(["ip", "-json", "route"], capture_output=True, check=True).stdout
     links = subprocess.run(["ip", "-json", "link"], capture_output=True, check=True).stdout
-    rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+    # The engine itself needs iptables; nft shows more, where it is installed.
+    command = ["nft", "list", "ruleset"] if shutil.which("nft") else ["iptables-save"]
+    rules = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     names = {link["ifname"] for link in json.loads(links) if not link["ifname"].startswith("veth")}
-    others = [line for line in rules.splitlines() if "172.17." not in line and "packets" not in line]
+    counted = ("#", ":")  # iptables-save's dates and packet counts
+    lines = [line for line in rules.splitlines() if not line.startswith(counted)]
+    others = [line for line in lines if "172.17." not in line and "packets" not in line]
     return json.loads(routes), names, "\n".join(others)
 
 
