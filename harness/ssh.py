@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15
 WHY_SECONDS = 5
+TEMPORARY = Path("/tmp")  # noqa: S108 (mode and owner of what is made there are checked)
 REMOTE_FAILURE = 255  # what ssh itself exits with when the connection, not the command, failed
 
 Input = bytes | IO[bytes] | None
@@ -49,7 +50,7 @@ Host *
   HashKnownHosts no
   CheckHostIP no
   ControlMaster auto
-  ControlPath {sockets}/%n
+  ControlPath {control}
   ControlPersist 60s
   ConnectTimeout {timeout}
   ServerAliveInterval 5
@@ -66,12 +67,11 @@ class Access:
     """Runs commands on the nodes of one deployment. Safe to use from many threads."""
 
     def __init__(
-        self, run_dir: RunDir, aliases: Mapping[str, str], bastion: str, sockets: Path, secrets: Sequence[str]
+        self, run_dir: RunDir, aliases: Mapping[str, str], bastion: str, secrets: Sequence[str]
     ) -> None:
         self.run_dir = run_dir
         self.nodes = tuple(aliases)
         self.bastion = bastion
-        self._sockets = sockets
         self._secrets = tuple(secrets)
         self._aliases = dict(aliases)
         self._first = threading.Lock()
@@ -127,7 +127,7 @@ class Access:
         """Forget the standing connection to ``node``, as after its power was cut; the next use makes one."""
         if node == self.bastion:
             self._met = False
-        if (self._sockets / node).exists():
+        if control_path(self.run_dir, node).exists():
             subprocess.run(
                 ["ssh", "-F", str(self.run_dir.ssh_config), "-O", "exit", node],
                 capture_output=True,
@@ -253,19 +253,18 @@ def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment:
     nodes = {name: node for name, node in deployment.nodes.items() if _address(node, bastion)}
     if bastion and bastion not in nodes:
         raise ResourceError("droplet", bastion, "is the bastion, and has no public address to log in to")
-    sockets = socket_directory(run_dir)
     aliases = {name: host_key_alias(node, deployment.vpc_id) for name, node in nodes.items()}
     hosts = [_host(node, aliases[name], bastion, target.proxy) for name, node in nodes.items()]
-    write_private(run_dir.ssh_config, configuration(run_dir, hosts, sockets))
-    return Access(run_dir, aliases, bastion, sockets, secrets_of(deployment))
+    write_private(run_dir.ssh_config, configuration(run_dir, hosts))
+    return Access(run_dir, aliases, bastion, secrets_of(deployment))
 
 
-def configuration(run_dir: RunDir, hosts: Sequence[str], sockets: Path) -> str:
+def configuration(run_dir: RunDir, hosts: Sequence[str]) -> str:
     """The text of ``ssh_config``."""
     common = COMMON.format(
         key=_quoted(run_dir.private_key),
         known_hosts=_quoted(run_dir.known_hosts),
-        sockets=sockets,
+        control=control_path(run_dir),
         timeout=CONNECT_SECONDS,
     )
     return "\n".join(["# Written by wavetank; changes are lost.", *hosts, common])
@@ -300,14 +299,19 @@ def host_key_alias(node: Node, vpc_id: str) -> str:
     return f"{vpc_id[:8]}-{node.name}-{node.id}"
 
 
-def socket_directory(run_dir: RunDir) -> Path:
-    """A directory for this run's control sockets, readable by its owner only.
+def control_path(run_dir: RunDir, node: str = "%n") -> Path:
+    """Where the control socket of a node is; ssh puts the node's name in the place of ``%n``.
 
     The path of a unix socket may be 104 bytes long and ssh adds 17 while it makes one, so the run's own
-    directory will not do. Raises ``ResourceError`` when somebody else has made it.
+    directory will not do. All of a user's runs share one, and their sockets go with their connections.
+    Raises ``ResourceError`` when the directory is not the user's own.
     """
-    name = hashlib.sha256(str(run_dir.path.resolve()).encode()).hexdigest()[:12]
-    path = Path("/tmp") / f"wt-{os.getuid()}-{name}"  # noqa: S108 (mode and owner are checked below)
+    run = hashlib.sha256(str(run_dir.path.resolve()).encode()).hexdigest()[:12]
+    return _socket_directory() / f"{run}-{node}"
+
+
+def _socket_directory() -> Path:
+    path = TEMPORARY / f"wt-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or path.is_symlink():

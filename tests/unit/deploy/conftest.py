@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from deploy_helpers import FAKE_SSH, FakeSsh, deployment, target, topology
 
+from harness import ssh
 from harness.rundir import RunDir
 from harness.ssh import Access, open_access
 
@@ -19,6 +20,12 @@ def run_dir(tmp_path: Path) -> RunDir:
     made = RunDir(tmp_path / "state", "run-1")
     made.create()
     return made
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control sockets, of which the fake has none, are not looked for where real ones are."""
+    monkeypatch.setattr(ssh, "TEMPORARY", tmp_path_factory.mktemp("tmp"))
 
 
 @pytest.fixture

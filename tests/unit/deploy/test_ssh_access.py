@@ -68,21 +68,24 @@ def test_host_keys_are_remembered_by_droplet_id(run_dir: RunDir) -> None:
 
 def test_configuration_and_sockets_are_private(run_dir: RunDir, access: Access) -> None:
     """Only their owner may read them."""
-    sockets = ssh.socket_directory(run_dir)
+    sockets = ssh.control_path(run_dir).parent
     assert stat.S_IMODE(run_dir.ssh_config.stat().st_mode) == 0o600
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
-    assert len(str(sockets)) + len("/judge0-worker-1") + 17 < 104
+
+
+def test_control_sockets_fit_where_sockets_may_be(run_dir: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """104 bytes on macOS, of which ssh wants 17; and two runs do not share one."""
+    monkeypatch.undo()
+    path = ssh.control_path(run_dir, "a-droplet-with-quite-a-long-name")
+    assert len(str(path)) + 17 < 104
+    assert path != ssh.control_path(RunDir(run_dir.state_dir, "run-2"), "a-droplet-with-quite-a-long-name")
 
 
 def test_socket_directory_open_to_others_is_refused(run_dir: RunDir) -> None:
     """Somebody may have made it before us."""
-    sockets = ssh.socket_directory(run_dir)
-    sockets.chmod(0o755)
-    try:
-        with pytest.raises(ResourceError, match="not ours alone"):
-            ssh.socket_directory(run_dir)
-    finally:
-        sockets.rmdir()
+    ssh.control_path(run_dir).parent.chmod(0o755)
+    with pytest.raises(ResourceError, match="not ours alone"):
+        ssh.control_path(run_dir)
 
 
 def test_run_returns_standard_output_only(access: Access) -> None:
@@ -205,11 +208,9 @@ def test_forgetting_a_node_keeps_other_host_keys(access: Access, run_dir: RunDir
 def test_closing_ends_only_connections_that_stand(access: Access, run_dir: RunDir, fake_ssh: FakeSsh) -> None:
     """The bastion last, as the others run over it."""
     for node in ("client", "runner"):
-        (ssh.socket_directory(run_dir) / node).touch()
+        ssh.control_path(run_dir, node).touch()
     access.close()
     assert [call.split()[-1] for call in fake_ssh.calls()] == ["runner", "client"]
-    for node in ("client", "runner"):
-        (ssh.socket_directory(run_dir) / node).unlink()
 
 
 def test_private_files_are_written_whole(tmp_path: Path) -> None:
