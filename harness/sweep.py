@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -40,19 +40,26 @@ def sweep(
     older_than: timedelta,
     *,
     dry_run: bool = False,
+    is_busy: Callable[[str], bool] = lambda _: False,
     progress: Progress = QUIET,
     now: datetime | None = None,
 ) -> list[str]:
     """Take down every run older than ``older_than`` and return their names; ``dry_run`` only names them.
 
+    A run that ``is_busy`` says a process works on is left alone, and told.
     A run without a date, of which only tags or a key are left, goes with ``older_than`` zero alone.
     """
     old = [found for found in survey(target, now=now) if _is_old(found, older_than)]
+    swept = []
     for found in old:
+        if is_busy(found.run):
+            progress.note(f"{found.run}: left alone: a process is working on it")
+            continue
         progress.note(f"{found.run}: {_words(found.age)}: {', '.join(found.resources)}")
         if not dry_run:
             destroy(target, found.run, progress=progress)
-    return [found.run for found in old]
+        swept.append(found.run)
+    return swept
 
 
 def _is_old(found: Found, older_than: timedelta) -> bool:

@@ -38,14 +38,19 @@ def down(output: str, **common: Any) -> int:
 @options.output
 def sweep(older_than: timedelta, dry_run: bool, output: str, **common: Any) -> int:
     """Take away whatever earlier runs left behind on the target, whoever made it."""
-    from harness import settings
+    from harness import runlock, settings
     from harness import sweep as flow
     from harness.progress import Progress
+    from harness.rundir import RunDir
     from harness.up import stop_if_empty
 
     given, progress = options.settings(common), Progress()
     target = settings.resolve(given, given.target or "local", progress)
-    swept = flow.sweep(target, older_than=older_than, dry_run=dry_run, progress=progress)
+
+    def is_busy(run: str) -> bool:
+        return runlock.is_worked_on(RunDir(given.state_dir, run))
+
+    swept = flow.sweep(target, older_than, dry_run=dry_run, is_busy=is_busy, progress=progress)
     stop_if_empty(target, given.state_dir, progress)
     document = {"target": target.name, "dry_run": dry_run, "runs": list(swept)}
     options.show(document, "\n".join(swept) or "nothing to sweep", output)

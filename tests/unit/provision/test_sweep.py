@@ -45,6 +45,14 @@ def test_a_dry_run_only_names_them(target: Target) -> None:
     assert provision.runs(target) == ("a", "b")
 
 
+def test_a_run_that_somebody_works_on_is_left_alone(target: Target) -> None:
+    """However old, and the others go all the same."""
+    up(target, "a")
+    up(target, "b")
+    assert sweep(target, timedelta(0), is_busy=lambda run: run == "a") == ["b"]
+    assert provision.runs(target) == ("a",)
+
+
 def test_foreign_resources_are_not_even_found(target: Target) -> None:
     """However old."""
     with Api(target) as api:
