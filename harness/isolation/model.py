@@ -1,0 +1,105 @@
+"""The words of isolation: pairs, what packets did on them, and where the views of one network differ.
+
+Ends are called by their names in the topology; two more are ``internet``, an address beyond the
+deployment, and ``stranger``, a droplet in the same VPC that no rule and no trusted source names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.topology import ports
+from harness.topology.model import INTERNET, Protocol
+from harness.topology.ports import NONE, Ports
+
+STRANGER = "stranger"
+OUTSIDERS = (INTERNET, STRANGER)
+
+Side = Literal["private", "public"]
+State = Literal["open", "closed", "filtered", "inconclusive"]
+STATES: tuple[State, ...] = ("open", "closed", "filtered", "inconclusive")
+
+
+@dataclass(frozen=True, order=True)
+class Pair:
+    """From a vantage to one address of a target: its private or its public one."""
+
+    source: str
+    target: str
+    side: Side = "private"
+
+    def __str__(self) -> str:
+        return f"{self.source} -> {self.target}{'' if self.side == 'private' else ' (public)'}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What packets of one protocol did on one pair: every port that was asked is in exactly one set.
+
+    *open*: somebody answered; *closed*: it is reachable and nobody listens; *filtered*: it does not get
+    there; *inconclusive*: ``doubts`` say why no verdict stands. ICMP has no ports: all are in one set.
+    ``probes`` counts packets; ``evidence`` is what was counted on the way, by name, where there are counters
+    (sent, arrived, denied_out, denied_in, ...).
+    """
+
+    pair: Pair
+    protocol: Protocol
+    open: Ports = NONE
+    closed: Ports = NONE
+    filtered: Ports = NONE
+    inconclusive: Ports = NONE
+    doubts: tuple[str, ...] = ()
+    probes: int = 0
+    evidence: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def reachable(self) -> Ports:
+        """The ports that packets get to, whether somebody listens there or not: the firewalls' verdict."""
+        return ports.union(self.open, self.closed)
+
+    @property
+    def asked(self) -> Ports:
+        """All ports that were probed."""
+        return ports.union(self.open, self.closed, self.filtered, self.inconclusive)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All that was seen in one scan. ``seconds`` is wall time; ``probes`` counts packets of all passes.
+
+    ``witnesses`` are ``prober`` and, where there is one, ``fabric``. ``partial`` says why the scan ended
+    before it was done; empty: it was done.
+    """
+
+    seen: tuple[Seen, ...]
+    passes: int
+    witnesses: tuple[str, ...]
+    seconds: float
+    probes: int
+    partial: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One place where the views of the network differ, ready to be told.
+
+    ``intended``, ``computed`` and ``observed`` say what each view makes of these ports: ``admitted`` or
+    ``denied``; ``observed`` may also be ``inconclusive`` or, without packets, ``not observed``. ``gate``
+    is ``out`` (the sender's), ``in`` (the receiver's) or empty; ``firewall`` and ``rule`` are what decides
+    there, empty where no rule does. ``reason`` says it in a sentence; ``reproduce`` is a command that
+    sends one packet to show it.
+    """
+
+    pair: Pair
+    protocol: Protocol
+    ports: Ports
+    intended: str
+    computed: str
+    observed: str
+    gate: str
+    firewall: str
+    rule: str
+    reason: str
+    reproduce: str
