@@ -38,8 +38,8 @@ class Pair:
 class Seen:
     """What packets of one protocol did on one pair: every port that was asked is in exactly one set.
 
-    *open*: somebody answered; *closed*: it is reachable and nobody listens; *filtered*: it does not get
-    there; *inconclusive*: ``doubts`` say why no verdict stands. ICMP has no ports: all are in one set.
+    *open*: somebody answered; *closed*: it is reachable, and nobody listens (or, over UDP, says anything);
+    *filtered*: it does not get there; *inconclusive*: ``doubts`` say why no verdict stands. ICMP has no ports: all are in one set.
     ``probes`` counts packets; ``evidence`` is what was counted on the way, by name, where there are counters
     (sent, arrived, denied_out, denied_in, ...).
     """

@@ -22,6 +22,11 @@ def render(ports: Ports) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ports) or "none"
 
 
+def size(ports: Ports) -> int:
+    """How many ports there are in a set."""
+    return sum(b - a + 1 for a, b in ports)
+
+
 def union(*sets: Ports) -> Ports:
     """The ports in any of the sets."""
     return _merge(interval for ports in sets for interval in ports)
