@@ -1,4 +1,4 @@
-"""What an emulator tells beyond the cloud's API, under ``/_wavetank/``: asked by plain HTTP, like by anyone."""
+"""What an emulator tells beyond the cloud's API, under ``/_wavetank/``, asked by HTTP like by anyone."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import re
 from harness.errors import UsageError
 
 PREFIX = "wavetank"
+STRANGER = "stranger"  # stands for no node of a topology: a droplet in the VPC that no rule names
 RUN_PATTERN = re.compile(r"(?=.{1,24}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 
 

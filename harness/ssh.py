@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING
 from harness.deployment import Deployment, Node
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.masking import mask, secrets_of
+from harness.names import STRANGER
 from harness.rundir import RunDir
 from harness.target import Target
 from harness.wait import wait_for
@@ -272,7 +273,7 @@ def configuration(run_dir: RunDir, hosts: Sequence[str]) -> str:
 
 def _host(node: Node, alias: str, bastion: str, proxy: str | None) -> str:
     lines = [f"Host {node.name}", f"  HostName {_address(node, bastion)}", f"  HostKeyAlias {alias}"]
-    if bastion and node.name != bastion:
+    if _is_behind(node, bastion):
         lines.append(f"  ProxyJump {bastion}")
     elif proxy:
         # ssh runs this with a shell and expands %h and %p, so every other % of a path is doubled.
@@ -287,7 +288,12 @@ def _connect_file() -> str:
 
 
 def _address(node: Node, bastion: str) -> str | None:
-    return node.private_ip if bastion and node.name != bastion else node.public_ip
+    return node.private_ip if _is_behind(node, bastion) else node.public_ip
+
+
+def _is_behind(node: Node, bastion: str) -> bool:
+    """Whether a node is reached over the bastion: all are, but for itself and a stranger."""
+    return bool(bastion) and node.name not in (bastion, STRANGER)
 
 
 def host_key_alias(node: Node, vpc_id: str) -> str:

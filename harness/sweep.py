@@ -76,6 +76,12 @@ def _age(seen: Observed, now: datetime) -> timedelta | None:
 
 
 def _dates(seen: Observed) -> Iterator[datetime]:
-    groups: Iterable[Iterable[dict[str, str]]] = (seen.vpcs, seen.firewalls, seen.droplets, seen.databases)
+    groups: Iterable[Iterable[dict[str, str]]] = (
+        seen.vpcs,
+        seen.firewalls,
+        seen.droplets,
+        seen.strangers,
+        seen.databases,
+    )
     for group in groups:
         yield from (datetime.fromisoformat(each["created_at"]) for each in group)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.names import STRANGER
 from harness.topology import ports
 from harness.topology.model import INTERNET, Protocol
 from harness.topology.ports import NONE, Ports
 
-STRANGER = "stranger"
 OUTSIDERS = (INTERNET, STRANGER)
 
 Side = Literal["private", "public"]
@@ -39,9 +39,9 @@ class Seen:
     """What packets of one protocol did on one pair: every port that was asked is in exactly one set.
 
     *open*: somebody answered; *closed*: it is reachable, and nobody listens (or, over UDP, says anything);
-    *filtered*: it does not get there; *inconclusive*: ``doubts`` say why no verdict stands. ICMP has no ports: all are in one set.
-    ``probes`` counts packets; ``evidence`` is what was counted on the way, by name, where there are counters
-    (sent, arrived, denied_out, denied_in, ...).
+    *filtered*: it does not get there; *inconclusive*: ``doubts`` say why no verdict stands. ICMP has no
+    ports: all are in one set. ``probes`` counts packets; ``evidence`` is what was counted on the way, by
+    name, where there are counters (sent, arrived, denied_out, denied_in, ...).
     """
 
     pair: Pair

@@ -10,7 +10,16 @@ from typing import Any
 
 from harness.api import Api, every, optional
 from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.names import node_of_tag, part_of_name, resource_name, run_of_name, run_of_tag, run_tag
+from harness.names import (
+    STRANGER,
+    node_of_tag,
+    node_tag,
+    part_of_name,
+    resource_name,
+    run_of_name,
+    run_of_tag,
+    run_tag,
+)
 from harness.parallel import in_parallel
 from harness.topology.model import Topology
 
@@ -19,7 +28,10 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Observed:
-    """A run's resources as the API shows them; ``trusted`` are each database's rules by its id."""
+    """A run's resources as the API shows them; ``trusted`` are each database's rules by its id.
+
+    ``strangers`` are droplets that a scan put beside the run's own, and should have removed.
+    """
 
     tags: tuple[str, ...] = ()
     vpcs: tuple[Body, ...] = ()
@@ -27,6 +39,7 @@ class Observed:
     firewalls: tuple[Body, ...] = ()
     droplets: tuple[Body, ...] = ()
     databases: tuple[Body, ...] = ()
+    strangers: tuple[Body, ...] = ()
     trusted: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
 
     @property
@@ -43,6 +56,7 @@ class Observed:
         """Everything in words, like ``droplet runner (3164444)``; empty where nothing is there."""
         return (
             *(f"droplet {each['name']} ({each['id']})" for each in self.droplets),
+            *(f"stranger {each['name']} ({each['id']})" for each in self.strangers),
             *(f"database {each['name']} ({each['id']})" for each in self.databases),
             *(f"firewall {each['name']} ({each['id']})" for each in self.firewalls),
             *(f"vpc {each['name']} ({each['id']})" for each in self.vpcs),
@@ -71,6 +85,7 @@ def look(api: Api, run: str) -> Observed:
         firewalls=tuple(each for each in firewalls if run_of_name(each["name"]) == run),
         droplets=tuple(droplets),
         databases=tuple(databases),
+        strangers=tuple(_strangers(api, run, {tag["name"] for tag in tags})),
         trusted=_trusted(api, databases),
     )
 
@@ -80,6 +95,11 @@ def droplets_of(api: Api, run: str) -> list[Body]:
     tag = run_tag(run)
     found = every(api.client.droplets.list, "droplets", tag_name=tag)
     return [droplet for droplet in found if tag in droplet["tags"]]
+
+
+def _strangers(api: Api, run: str, tags: set[str]) -> list[Body]:
+    own = node_tag(run, STRANGER)
+    return every(api.client.droplets.list, "droplets", tag_name=own) if own in tags else []
 
 
 def databases_of(api: Api, run: str) -> list[Body]:
@@ -102,7 +122,7 @@ def database_of(database: Body) -> str:
 
 def deployment(api: Api, topology: Topology, run: str, observed: Observed) -> Deployment:
     """The run as the rest of the harness sees it; what is missing is left out."""
-    nodes = {node_of(droplet, run): _node(droplet, run) for droplet in observed.droplets}
+    nodes = {node_of(droplet, run): as_node(droplet, run) for droplet in observed.droplets}
     clusters = {database_of(database): database for database in observed.databases}
     wanted = [name for name in topology.databases if name in clusters]
     certificates = in_parallel([partial(_certificate, api, clusters[name]["id"]) for name in wanted])
@@ -125,7 +145,8 @@ def _trusted(api: Api, databases: list[Body]) -> dict[str, tuple[Body, ...]]:
     return {each: tuple(answer.get("rules") or ()) for each, answer in zip(ids, answers, strict=True)}
 
 
-def _node(droplet: Body, run: str) -> Node:
+def as_node(droplet: Body, run: str) -> Node:
+    """A droplet as the rest of the harness sees it, under its name in the topology."""
     addresses = {each["type"]: each["ip_address"] for each in droplet["networks"].get("v4") or ()}
     return Node(
         name=node_of(droplet, run) or droplet["name"],

@@ -188,6 +188,8 @@ def _droplets(wanted: Desired, run: str, seen: Observed) -> Iterator[Change]:
             yield Change("delete", "droplet", droplet["name"], "is not in the topology", droplet["id"])
         elif droplet["id"] != there[str(node)]["id"]:
             yield Change("delete", "droplet", droplet["name"], f"is a second {node}", droplet["id"])
+    for stranger in seen.strangers:
+        yield Change("delete", "droplet", stranger["name"], "was left behind by a scan", stranger["id"])
 
 
 def _conflicts(wanted: Desired, run: str, seen: Observed) -> Iterator[str]:

@@ -26,7 +26,10 @@ def remove(api: Api, seen: Observed, deadlines: Deadlines) -> None:
     client = api.client
     in_parallel(
         [
-            *(partial(_machine, "droplet", each, client.droplets, deadlines) for each in seen.droplets),
+            *(
+                partial(_machine, "droplet", each, client.droplets, deadlines)
+                for each in (*seen.droplets, *seen.strangers)
+            ),
             *(partial(_machine, "database", each, _Clusters(api), deadlines) for each in seen.databases),
             *(partial(_settled, "ssh key", each, client.ssh_keys.delete, deadlines) for each in seen.keys),
         ],
@@ -58,6 +61,7 @@ def difference(now: Observed, before: Observed) -> Observed:
         firewalls=_without(now.firewalls, before.firewalls),
         droplets=_without(now.droplets, before.droplets),
         databases=_without(now.databases, before.databases),
+        strangers=_without(now.strangers, before.strangers),
     )
 
 

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.names import STRANGER
 from harness.topology.model import INTERNET, OPERATORS, VPC
 from harness.topology.schema import RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
 from harness.topology.values import is_cidr
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-RESERVED = (INTERNET, OPERATORS, VPC, "self")
+RESERVED = (INTERNET, OPERATORS, VPC, STRANGER, "self")
 LONGEST = {"droplets": 63, "databases": 28, "firewalls": 64, "services": 63}
 PLACES = (INTERNET, OPERATORS, VPC)
 

@@ -1,0 +1,71 @@
+"""What packets do: one call, whichever way the target lets itself be observed.
+
+An emulator that runs machines scans by itself, and its fabric is a second witness. Anywhere else probes
+are sent from the droplets, paced, in passes, each path with a positive control of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from harness.deployment import Deployment
+from harness.isolation.model import Observation, Pair
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology.ports import ALL, NONE, Ports
+
+Told = Callable[[int, int], None]
+
+
+def observe(
+    target: Target,
+    deployment: Deployment,
+    access: Access,
+    pairs: Sequence[Pair],
+    *,
+    tcp: Ports = ALL,
+    udp: Ports = NONE,
+    icmp: bool = True,
+    passes: int = 2,
+    refs: Mapping[str, str] | None = None,
+    progress: Told = lambda _sent, _total: None,
+) -> Observation:
+    """Ask every port of ``pairs`` and say what came of it; ``progress`` hears of packets sent and in all.
+
+    ``refs`` maps further ends, like a stranger, to how the API calls them (``droplet:12``); ``access`` must
+    reach them as well. Raises ``WavetankError``; what was begun and not ended is marked as partial.
+    """
+    target.insist_on_machines()
+    if is_witnessed(target):
+        from harness.isolation import witnessed
+
+        return witnessed.observe(
+            target,
+            deployment,
+            pairs,
+            tcp=tcp,
+            udp=udp,
+            icmp=icmp,
+            passes=passes,
+            refs=refs or {},
+            progress=progress,
+        )
+    from harness.isolation import paced
+
+    return paced.observe(
+        target,
+        deployment,
+        access,
+        pairs,
+        tcp=tcp,
+        udp=udp,
+        icmp=icmp,
+        passes=passes,
+        refs=refs or {},
+        progress=progress,
+    )
+
+
+def is_witnessed(target: Target) -> bool:
+    """Whether the target has a fabric that testifies."""
+    return target.info.get("plane") == "docker"
