@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 from harness.api import Api
-from harness.deployment import Deployment, Node
+from harness.deployment import Deployment
 from harness.errors import ResourceError
 from harness.names import STRANGER, node_tag
-from harness.provision.observe import Observed, look
+from harness.provision.observe import Observed, as_node, look
 from harness.provision.ready import Deadlines, longest_pause
 from harness.provision.remove import remove
 from harness.target import Target
@@ -39,7 +39,7 @@ def stranger(
     with Api(target) as api:
         try:
             droplet = _make(api, target, topology, deployment, limits)
-            node = _node(droplet)
+            node = as_node(droplet, deployment.run)
             yield replace(deployment, nodes={**deployment.nodes, STRANGER: node})
         finally:
             remove_strangers(api, deployment.run, limits)
@@ -70,7 +70,7 @@ def _make(
 
     def probe() -> dict[str, Any]:
         now: dict[str, Any] = api.client.droplets.get(made["id"])["droplet"]
-        if now["status"] == "active" and _node(now).private_ip:
+        if now["status"] == "active" and as_node(now, deployment.run).private_ip:
             return now
         newest = max(api.client.droplet_actions.list(made["id"]).get("actions") or (), key=_id, default=None)
         if newest is not None and newest["status"] == "errored":
@@ -84,8 +84,3 @@ def _make(
 
 def _id(action: dict[str, Any]) -> int:
     return int(action["id"])
-
-
-def _node(droplet: dict[str, Any]) -> Node:
-    addresses = {each["type"]: each["ip_address"] for each in droplet["networks"].get("v4") or ()}
-    return Node(STRANGER, droplet["id"], droplet["status"], addresses.get("public"), addresses.get("private"))
