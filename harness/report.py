@@ -21,6 +21,8 @@ from harness.errors import UsageError
 from harness.masking import mask, secrets_of
 from harness.rundir import RunDir
 from harness.target import Target
+from harness.topology.gates import intended
+from harness.topology.model import Topology
 
 SCHEMA = "wavetank/report/v1"
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
@@ -79,12 +81,14 @@ def update(
     deployment: Deployment | None = None,
     timings: Mapping[str, float] | None = None,
     checks: Iterable[Check] | None = None,
+    sections: Mapping[str, Any] | None = None,
     error: str | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
     """Bring the run's report up to date and return it. ``fresh`` begins a new one.
 
-    Only what is given is replaced; timings are merged. Passwords of ``deployment`` and the token never
+    Only what is given is replaced; timings are merged. ``sections`` are whole parts by their key, like
+    ``isolation``. Passwords of ``deployment`` and the token never
     get in, whatever a check's reason or an error quotes.
     """
     report = start(run_dir.run, target.name, topology) if fresh else _load_or_start(run_dir, target, topology)
@@ -92,6 +96,7 @@ def update(
         report |= parts(deployment)
     if checks is not None:
         report["checks"] = [{**asdict(check), "seconds": round(check.seconds, 3)} for check in checks]
+    report |= sections or {}
     report["timings"] |= timings or {}
     report["environment"] = report["environment"] or environment(target)
     report["error"] = error
@@ -108,6 +113,19 @@ def parts(deployment: Deployment) -> dict[str, list[dict[str, Any]]]:
         "droplets": [_droplet(node) for node in deployment.nodes.values()],
         "databases": [_database(node) for node in deployment.databases.values()],
     }
+
+
+def intent(topology: Topology) -> list[dict[str, str]]:
+    """The ``intent`` of a report: the flows that are meant, log-ins of ``management`` included."""
+    return [
+        {
+            "source": flow.source,
+            "destination": flow.destination,
+            "protocol": flow.protocol,
+            "ports": "" if flow.protocol == "icmp" else flow.ports,
+        }
+        for flow in intended(topology)
+    ]
 
 
 def read(run_dir: RunDir) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from harness import report
 from harness.errors import InconclusiveError
 from harness.masking import mask, secrets_of
 from harness.report import Check, Outcome
-from harness.verify.setup import SETUP
+from harness.verify.setup import SECTIONS, SETUP
 
 REASON_LENGTH = 1000
 ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -69,6 +69,7 @@ class Recorder:
         setup = self.config.stash.get(SETUP, None)
         if setup is None:
             return
+        found = self.config.stash[SECTIONS]
         written = report.update(
             setup.choice.run_dir,
             target=setup.target,
@@ -76,6 +77,7 @@ class Recorder:
             deployment=setup.deployment,
             timings={"verify": round(time.monotonic() - self._started, 3)},
             checks=self.checks.values(),
+            sections={"intent": report.intent(setup.topology), **found},
             error=None if exitstatus in ENDED else f"the checks did not end: pytest's exit code {exitstatus}",
         )
         if exitstatus in ENDED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,8 @@ class Setup:
 
 CHOICE: pytest.StashKey[Choice] = pytest.StashKey()
 SETUP: pytest.StashKey[Setup] = pytest.StashKey()
+# Whole parts of the report by their key; checks put in what they have found out.
+SECTIONS: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 
 
 def find(choice: Choice) -> Setup:

@@ -1,0 +1,74 @@
+"""How far a scan is: a bar with rate and time left on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+EVERY_SECONDS = 5.0
+
+Told = Callable[[int, int], None]
+
+
+@contextmanager
+def bar(title: str, stream: TextIO | None = None) -> Iterator[Told]:
+    """A function to call with probes sent and probes in all, for the length of the block; on stderr."""
+    out = stream if stream is not None else sys.stderr
+    if out.isatty():
+        with _drawn(title, out) as told:
+            yield told
+    else:
+        yield _Lines(title, out).told
+
+
+@contextmanager
+def _drawn(title: str, out: TextIO) -> Iterator[Told]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=Console(file=out)) as progress:
+        task = progress.add_task(title, total=None, rate="")
+        begun = time.monotonic()
+
+        def told(sent: int, total: int) -> None:
+            rate = _rate(sent, time.monotonic() - begun)
+            progress.update(task, completed=sent, total=total or None, rate=rate)
+
+        yield told
+
+
+class _Lines:
+    """Plain lines: the first after a few seconds, one for each further few, one at the end."""
+
+    def __init__(self, title: str, out: TextIO) -> None:
+        self._title, self._out = title, out
+        self._begun = self._last = time.monotonic()
+        self._over = False
+
+    def told(self, sent: int, total: int) -> None:
+        now = time.monotonic()
+        done = 0 < total <= sent
+        if self._over or (now - self._last < EVERY_SECONDS and not done):
+            return
+        self._last, self._over = now, done
+        seconds = now - self._begun
+        left = "" if done or not sent else f", {max(total - sent, 0) * seconds / sent:.0f} s left"
+        print(
+            f"{self._title}: {sent:,} of {total:,} probes, {_rate(sent, seconds)}{left}",
+            file=self._out,
+            flush=True,
+        )
+
+
+def _rate(sent: int, seconds: float) -> str:
+    return f"{sent / max(seconds, 0.001):,.0f}/s"
