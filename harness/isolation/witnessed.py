@@ -106,7 +106,8 @@ def _partial(scan: Mapping[str, Any]) -> str:
     if scan["status"] == "completed":
         broken = [each for each in scan["pairs"] if each.get("error")]
         return f"{len(broken)} pairs could not be fully asked: {broken[0]['error']}" if broken else ""
-    return f"the scan was {scan['status']}{': ' if scan.get('error') else ''}{scan.get('error', '')}"
+    how = "was cancelled" if scan["status"] == "cancelled" else "failed"
+    return f"the scan {how}: {scan['error']}" if scan.get("error") else f"the scan {how}"
 
 
 def _asked(deployment: Deployment, pair: Pair, refs: Mapping[str, str]) -> dict[str, str]:
