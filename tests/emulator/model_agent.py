@@ -1,10 +1,10 @@
 """Sends and records packets in the network namespaces of a tank's machines, from one process.
 
 Runs in the fabric container (``model_wire`` feeds it), with the standard library only. One JSON object a
-line in, one a line out. A packet of ours carries ``MARK`` as its IP identification and a number of its own
-in its payload, or, TCP, as its sequence number; answers to it carry that number, too. Nothing is asked of the
-machines themselves: sockets live in *their* namespaces. ``model_agent.py alone SHAPES`` sends the shapes
-over and over from the machine it runs in, for what a machine does by itself while it boots.
+line in, one a line out. A packet of ours carries a number of its own in its payload, or, TCP, as its
+sequence number (and ``MARK`` as its IP identification); answers to it carry that number, too. Nothing is
+asked of the machines themselves: sockets live in *their* namespaces. ``model_agent.py alone SHAPES`` sends
+the shapes over and over from the machine it runs in, for what a machine does by itself while it boots.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ SOL_PACKET, PACKET_STATISTICS = 263, 6
 SO_RCVBUFFORCE, IP_NODEFRAG = 33, 22
 BUFFER = 64 * 2**20
 OUTGOING = 4
+NUMBERS = range(0x10000000, 0x10100000)
 CLONE_NEWNET = 0x40000000
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -113,12 +114,12 @@ def recognise(packet: bytes) -> tuple[str, int, str, str] | None:
     protocol, body = packet[9], packet[length:]
     source, target = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
     mark = struct.unpack("!H", packet[4:6])[0]
-    if protocol == 6 and len(body) == 8 and mark == MARK:
+    if protocol == 6 and len(body) == 8:
         return "tcp", struct.unpack("!I", body[4:8])[0], source, target  # the first fragment of a SYN
     if protocol == 6 and len(body) >= 14:
         sequence, answered = struct.unpack("!II", body[4:12])
         flags = body[13]
-        if mark == MARK and flags & 0x12 == 0x02:
+        if (mark == MARK or sequence in NUMBERS) and flags & 0x12 == 0x02:
             return "tcp", sequence, source, target
         if flags & 0x10 and flags & 0x06:
             return ("open" if flags & 0x02 else "closed"), (answered - 1) & 0xFFFFFFFF, source, target
@@ -158,14 +159,18 @@ class Stream:
 
 
 def transmit(sender: socket.socket, shape: dict[str, Any], number: int) -> None:
-    """Send one packet, in two fragments if the shape has a ``cut`` (bytes in the first)."""
+    """Send one packet; with a ``cut`` (bytes in the first) in two fragments, or ``only`` one of them."""
     code, body = payload(shape, number)
-    cut = shape.get("cut", 0)
-    pieces = [(0, body[:cut]), (cut, body[cut:])] if cut else [(shape.get("offset", 0), body)]
-    for offset, piece in pieces:
-        more = 0x2000 if cut and not offset else 0
-        header = ip_header(code, shape, len(piece), more | offset // 8)
-        sender.sendto(header + piece, (shape["to"], 0))
+    cut, offset = shape.get("cut", 0), shape.get("offset", 0)
+    pieces = (
+        {"first": (0x2000, body[:cut]), "rest": (cut // 8, body[cut:])} if cut else {"": (offset // 8, body)}
+    )
+    ident = number & 0xFFFF if cut or offset else MARK  # pieces of different packets must not meet
+    for name, (fragment, piece) in pieces.items():
+        if shape.get("only", name) == name:
+            sender.sendto(
+                ip_header(code, {"ident": ident, **shape}, len(piece), fragment) + piece, (shape["to"], 0)
+            )
 
 
 def payload(shape: dict[str, Any], number: int) -> tuple[int, bytes]:
@@ -179,6 +184,8 @@ def payload(shape: dict[str, Any], number: int) -> tuple[int, bytes]:
     if protocol == "icmp":
         head = struct.pack("!BBHHH", 8, 0, 0, own, 1)
         return 1, head[:2] + struct.pack("!H", checksum(head + tagged)) + head[4:] + tagged
+    if protocol == "132":
+        return 132, sctp(own, tagged)
     return int(protocol), bytes(8) + tagged + bytes(8)
 
 
@@ -188,11 +195,26 @@ def syn(shape: dict[str, Any], own: int, number: int) -> bytes:
     return head[:16] + struct.pack("!H", checksum(pseudo + head)) + head[18:]
 
 
+def sctp(own: int, tagged: bytes) -> bytes:
+    """An INIT, with a parameter that holds our number."""
+    parameter = struct.pack("!HH", 0x8008, 4 + len(tagged)) + tagged
+    init = struct.pack("!BBHIIHHI", 1, 0, 20 + len(parameter), 1, 65536, 1, 1, 1) + parameter
+    head = struct.pack("!HHI", own, 9, 0)
+    crc = 0xFFFFFFFF
+    for byte in head + bytes(4) + init:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return head + struct.pack("<I", crc ^ 0xFFFFFFFF) + init
+
+
 def ip_header(protocol: int, shape: dict[str, Any], length: int, fragment: int) -> bytes:
     options = base64.b64decode(shape.get("options", ""))
     size = 20 + len(options)
     ends = socket.inet_aton(shape["source"]) + socket.inet_aton(shape["to"])
-    first = struct.pack("!BBHHHBBH", 0x40 | size // 4, 0, size + length, MARK, fragment, 64, protocol, 0)
+    first = struct.pack(
+        "!BBHHHBBH", 0x40 | size // 4, 0, size + length, shape["ident"], fragment, 64, protocol, 0
+    )
     return first + ends + options
 
 
@@ -205,7 +227,7 @@ def checksum(data: bytes) -> int:
 
 namespaces: dict[str, Namespace] = {}
 streams: dict[str, Stream] = {}
-numbers = iter(range(0x10000000, 0x7FFFFFFF))
+numbers = iter(NUMBERS)
 numbering = threading.Lock()
 
 

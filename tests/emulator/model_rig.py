@@ -202,6 +202,7 @@ class Rig:
         target: str,
         protocol: str,
         port: int = 0,
+        /,
         *,
         side: Side = "private",
         **changes: Any,
