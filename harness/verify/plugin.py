@@ -40,14 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
         _refuse_without_target(config)
         return
     from harness.verify.recorder import Recorder
-    from harness.verify.setup import CHOICE, SECTIONS
+    from harness.verify.setup import CHOICE
 
     try:
         choice = choose_existing(_settings(config))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[CHOICE] = choice
-    config.stash[SECTIONS] = {}
     if config.args_source == pytest.Config.ArgsSource.TESTPATHS:
         config.args = [str(CHECKS)]
     if not config.option.xmlpath and choice.run_dir.path.is_dir():

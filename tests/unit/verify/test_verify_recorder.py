@@ -26,10 +26,13 @@ import pytest
 from pathlib import Path
 from harness.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.rundir import RunDir
-from harness.settings import Choice, Settings
+from harness.settings import PROJECT, Choice, Settings
 from harness.target import Target
+from harness.topology import load
 from harness.verify.recorder import Recorder
 from harness.verify.setup import SETUP, Setup
+
+STANDARD = PROJECT / "topologies/standard.yaml"
 
 def end(host):
     return Connection(host, 1, "doadmin", "AVNS_secret", "defaultdb", "uri")
@@ -41,9 +44,8 @@ def pytest_configure(config):
     node = Node("client", 1, "active", None, "10.0.0.2")
     database = DatabaseNode("pg", "u", "pg", "online", end("a"), end("b"), "PEM")
     deployment = Deployment("unit-1", "v", "10.0.0.0/20", {"client": node}, {"pg": database})
-    class Named: name = "standard"
     choice = Choice("local", "standard", None, run_dir, Settings())
-    config.stash[SETUP] = Setup(choice, Target("local", "https://x", "token"), Named(), deployment, None)
+    config.stash[SETUP] = Setup(choice, Target("local", "https://x", "token"), load(STANDARD), deployment, None)
     config.option.xmlpath = str(run_dir.junit)
     config.pluginmanager.register(Recorder(config), "wavetank-recorder")
 """
