@@ -45,7 +45,8 @@ def pytest_configure(config):
     database = DatabaseNode("pg", "u", "pg", "online", end("a"), end("b"), "PEM")
     deployment = Deployment("unit-1", "v", "10.0.0.0/20", {"client": node}, {"pg": database})
     choice = Choice("local", "standard", None, run_dir, Settings())
-    config.stash[SETUP] = Setup(choice, Target("local", "https://x", "token"), load(STANDARD), deployment, None)
+    target = Target("local", "https://x", "token")
+    config.stash[SETUP] = Setup(choice, target, load(STANDARD), deployment, None)
     config.option.xmlpath = str(run_dir.junit)
     config.pluginmanager.register(Recorder(config), "wavetank-recorder")
 """
