@@ -136,8 +136,8 @@ def recognise(packet: bytes) -> tuple[str, int, str, str] | None:
 class Stream:
     """Sends packets over and over, each time with a new number, in one order and from one processor."""
 
-    def __init__(self, shapes: list[dict[str, Any]], pause: float) -> None:
-        self.shapes, self.pause = shapes, pause
+    def __init__(self, name: str, shapes: list[dict[str, Any]], pause: float) -> None:
+        self.name, self.shapes, self.pause = name, shapes, pause
         self.sent: list[tuple[int, int, float]] = []
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -150,6 +150,7 @@ class Stream:
 
     def send(self, index: int, shape: dict[str, Any]) -> None:
         number = take_number()
+        owners[number] = f"{self.name}:{index}"
         # On record before it is sent: what ``mark`` has not counted was sent after it.
         self.sent.append((number, index, time.monotonic()))
         try:
@@ -227,6 +228,7 @@ def checksum(data: bytes) -> int:
 
 namespaces: dict[str, Namespace] = {}
 streams: dict[str, Stream] = {}
+owners: dict[int, str] = {}
 numbers = iter(NUMBERS)
 numbering = threading.Lock()
 
@@ -276,6 +278,22 @@ def news(since: dict[str, int]) -> dict[str, list[list[Any]]]:
     return {name: one.seen[since.get(name, 0) :] for name, one in namespaces.items()}
 
 
+def tally(since: int) -> dict[str, int]:
+    """Packets in the fabric since a record, by who sent them, which way they went there and on which device.
+
+    Keys are like ``stream:0 out d1e0``: a stream's name (``alone``: a machine by itself), the shape's place
+    (``alone``: from 1 on), ``in`` from a machine or ``out`` to one. Answers are not counted.
+    """
+    found: dict[str, int] = {}
+    for _, device, way, kind, number, *_ in namespaces["fabric"].seen[since:]:
+        if kind in ("open", "closed", "reply", "unreachable"):
+            continue
+        who = owners.get(number) or f"alone:{number >> 24}"
+        key = f"{who} {way} {device}"
+        found[key] = found.get(key, 0) + 1
+    return found
+
+
 def lost(name: str) -> int:
     """Packets that the tap had no room for since the last call."""
     raw = namespaces[name].tap.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
@@ -284,7 +302,7 @@ def lost(name: str) -> int:
 
 def begin(name: str, shapes: list[dict[str, Any]], pause: float) -> None:
     """Start a stream."""
-    streams[name] = Stream(shapes, pause)
+    streams[name] = Stream(name, shapes, pause)
 
 
 def mark(name: str) -> int:
@@ -345,7 +363,8 @@ def hang_up(name: str) -> None:
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    "open": open_, "close": close, "send": send, "seen": seen, "counts": counts, "news": news, "lost": lost,
+    "open": open_, "close": close, "send": send, "seen": seen, "counts": counts, "news": news,
+    "tally": tally, "lost": lost,
     "begin": begin, "mark": mark, "end": end, "talk": talk, "say": say, "hang_up": hang_up,
 }  # fmt: skip
 
