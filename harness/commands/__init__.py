@@ -9,6 +9,7 @@ import click
 
 from harness.commands.down import down, sweep
 from harness.commands.emulator import emulator
+from harness.commands.mutate import mutate
 from harness.commands.nodes import exec_, logs, ssh
 from harness.commands.price import price
 from harness.commands.run import run
@@ -21,6 +22,7 @@ COMMANDS: tuple[click.Command, ...] = (
     run,
     status,
     verify,
+    mutate,
     ssh,
     exec_,
     logs,

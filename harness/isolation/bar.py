@@ -14,14 +14,14 @@ Told = Callable[[int, int], None]
 
 
 @contextmanager
-def bar(title: str, stream: TextIO | None = None) -> Iterator[Told]:
-    """A function to call with probes sent and probes in all, for the length of the block; on stderr."""
+def bar(title: str, stream: TextIO | None = None, *, unit: str = "probes") -> Iterator[Told]:
+    """A function to call with how many are done and how many there are, for the block's length; on stderr."""
     out = stream if stream is not None else sys.stderr
     if out.isatty():
         with _drawn(title, out) as told:
             yield told
     else:
-        yield _Lines(title, out).told
+        yield _Lines(title, out, unit).told
 
 
 @contextmanager
@@ -50,8 +50,8 @@ def _drawn(title: str, out: TextIO) -> Iterator[Told]:
 class _Lines:
     """Plain lines: the first after a few seconds, one for each further few, one at the end."""
 
-    def __init__(self, title: str, out: TextIO) -> None:
-        self._title, self._out = title, out
+    def __init__(self, title: str, out: TextIO, unit: str) -> None:
+        self._title, self._out, self._unit = title, out, unit
         self._begun = self._last = time.monotonic()
         self._over = False
 
@@ -64,11 +64,12 @@ class _Lines:
         seconds = now - self._begun
         left = "" if done or not sent else f", {max(total - sent, 0) * seconds / sent:.0f} s left"
         print(
-            f"{self._title}: {sent:,} of {total:,} probes, {_rate(sent, seconds)}{left}",
+            f"{self._title}: {sent:,} of {total:,} {self._unit}, {_rate(sent, seconds)}{left}",
             file=self._out,
             flush=True,
         )
 
 
 def _rate(sent: int, seconds: float) -> str:
-    return f"{sent / max(seconds, 0.001):,.0f}/s"
+    rate = sent / max(seconds, 0.001)
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"

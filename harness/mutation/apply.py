@@ -26,15 +26,15 @@ class NotRestoredError(WavetankError):
 
 def put(api: Api, ground: Ground, before: Protection, after: Protection) -> None:
     """Change what differs and return once it is in force. Raises ``ApiError`` or ``WaitTimeoutError``."""
-    there = {each.id: each for each in before.walls}
-    for wall in after.walls:
-        if there.get(wall.id) != wall:
-            api.client.firewalls.update(wall.id, body=wall.body())
     for name, sources in after.trusted:
         if dict(before.trusted).get(name) != sources:
             rules = [{"type": kind, "value": value} for kind, value in sources]
             database = ground.databases[name].id
             api.client.databases.update_firewall_rules(database, body={"rules": rules})
+    there = {each.id: each for each in before.walls}
+    for wall in after.walls:
+        if there.get(wall.id) != wall:
+            api.client.firewalls.update(wall.id, body=wall.body())
     await_in_force(api, ground.run)
 
 

@@ -100,7 +100,7 @@ def _droplet(ground: Ground, protection: Protection, droplet: End, way: Way, pro
         return OPEN
     rules = (rule for wall in covering for rule in wall.rules)
     return _gate(
-        (span, _ports(rule))
+        (span, ports_of(rule))
         for rule in rules
         if (rule.way, rule.protocol) == (way, protocol)
         for span in spans(ground, rule.peers)
@@ -125,7 +125,8 @@ def spans(ground: Ground, peers: Sequence[Peer]) -> list[Span]:
     return [span_of(each) for each in networks]
 
 
-def _ports(rule: Rule) -> Ports:
+def ports_of(rule: Rule) -> Ports:
+    """The ports of a rule; all for icmp, which has none."""
     return ALL if rule.protocol == "icmp" else ports.parse(rule.ports)
 
 

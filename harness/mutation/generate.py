@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from harness.mutation.fate import EVERYWHERE, Places
 from harness.mutation.gates import PROTOCOLS, WAYS
-from harness.mutation.model import Kind, Mutant
+from harness.mutation.kinds import Kind
+from harness.mutation.model import Mutant
 from harness.mutation.protection import (
     ALL_PORTS,
     Ground,
@@ -22,6 +23,7 @@ from harness.mutation.protection import (
     named_by,
 )
 from harness.mutation.words import peer_name, rule_name
+from harness.names import part_of_name
 
 LOWEST, HIGHEST = 1, 65535
 
@@ -44,7 +46,7 @@ def mutants(ground: Ground, protection: Protection, places: Places) -> tuple[Mut
 def _rules(ground: Ground, protection: Protection, places: Places) -> Iterator[Mutant]:
     for wall in protection.walls:
         for rule in wall.rules:
-            name = f"{wall.name}, {rule_name(ground, rule, places)}"
+            name = f"{part_of_name(wall.name)}, {rule_name(ground, rule, places)}"
             if (without := _without(ground, protection, wall, rule)) is not None:
                 yield Mutant("rule-removed", name, without)
                 yield from _moved(ground, without, wall, rule, name)
@@ -64,12 +66,12 @@ def _without(ground: Ground, protection: Protection, wall: Wall, rule: Rule) -> 
     """
     left = tuple(each for each in wall.rules if each != rule)
     if left:
-        return _with(protection, replace(wall, rules=left))
+        return replaced(protection, replace(wall, rules=left))
     others = [each for each in protection.walls if each.id != wall.id]
     mine = [each for each in ground.droplets.values() if covers(wall, each)]
     if not all(any(covers(other, each) for other in others) for each in mine):
         return None
-    return _with(protection, replace(wall, droplet_ids=(), tags=()))
+    return replaced(protection, replace(wall, droplet_ids=(), tags=()))
 
 
 def _moved(ground: Ground, without: Protection, wall: Wall, rule: Rule, name: str) -> Iterator[Mutant]:
@@ -78,14 +80,14 @@ def _moved(ground: Ground, without: Protection, wall: Wall, rule: Rule, name: st
     named = set(named_by(ground, rule.peers))
     others = sorted(set(ground.droplets) - mine, key=lambda each: (each in named, each))
     for droplet in others:
-        onto = _narrowest(ground, without, droplet)
+        onto = narrowest(ground, without, droplet)
         if onto is not None and rule not in onto.rules:
-            moved = _with(without, replace(onto, rules=(*onto.rules, rule)))
-            yield Mutant("rule-moved", f"{name}: to {onto.name}", moved)
+            moved = replaced(without, replace(onto, rules=(*onto.rules, rule)))
+            yield Mutant("rule-moved", f"{name}: to {part_of_name(onto.name)}", moved)
             return
 
 
-def _narrowest(ground: Ground, protection: Protection, droplet: str) -> Wall | None:
+def narrowest(ground: Ground, protection: Protection, droplet: str) -> Wall | None:
     """The firewall that covers a droplet and as few others as possible."""
     covering = [each for each in protection.walls if covers(each, ground.droplets[droplet])]
     return min(covering, key=lambda each: (_reach(ground, each), each.name), default=None)
@@ -127,8 +129,10 @@ def _detached(ground: Ground, protection: Protection) -> Iterator[Mutant]:
         for wall in protection.walls:
             less = _released(ground, wall, droplet.name)
             if less is not None:
-                bare = _with(bare, less)
-                yield Mutant("detached", f"{droplet.name} from {wall.name}", _with(protection, less))
+                bare = replaced(bare, less)
+                yield Mutant(
+                    "detached", f"{droplet.name} from {part_of_name(wall.name)}", replaced(protection, less)
+                )
         if not any(covers(each, droplet) for each in bare.walls):
             yield Mutant("detached", f"{droplet.name} from all firewalls", bare)
 
@@ -147,15 +151,19 @@ def _released(ground: Ground, wall: Wall, droplet: str) -> Wall | None:
 def _opened(ground: Ground, protection: Protection) -> Iterator[Mutant]:
     kinds: dict[Way, Kind] = {"inbound": "inbound-opened", "outbound": "outbound-opened"}
     for droplet in ground.droplets:
-        wall = _narrowest(ground, protection, droplet)
+        wall = narrowest(ground, protection, droplet)
         if wall is None:
             continue
         for way in WAYS:
             for protocol in PROTOCOLS:
                 hole = Rule(way, protocol, ALL_PORTS, (("addresses", EVERYWHERE),))
                 if hole not in wall.rules:
-                    opened = _with(protection, replace(wall, rules=(*wall.rules, hole)))
-                    yield Mutant(kinds[way], f"{wall.name}, {protocol} {_direction(way)} anywhere", opened)
+                    opened = replaced(protection, replace(wall, rules=(*wall.rules, hole)))
+                    yield Mutant(
+                        kinds[way],
+                        f"{part_of_name(wall.name)}, {protocol} {_direction(way)} anywhere",
+                        opened,
+                    )
 
 
 def _direction(way: Way) -> str:
@@ -189,14 +197,15 @@ def _more_sources(ground: Ground, sources: Sequence[Source], places: Places) -> 
             yield "ip_addr", f"{address}/32"
 
 
-def _with(protection: Protection, wall: Wall) -> Protection:
+def replaced(protection: Protection, wall: Wall) -> Protection:
+    """The protection with another form of one firewall."""
     walls = tuple(wall if each.id == wall.id else each for each in protection.walls)
     return replace(protection, walls=walls)
 
 
 def _swapped(protection: Protection, wall: Wall, old: Rule, new: Rule) -> Protection:
     rules = tuple(new if each == old else each for each in wall.rules)
-    return _with(protection, replace(wall, rules=rules))
+    return replaced(protection, replace(wall, rules=rules))
 
 
 def _trusting(protection: Protection, database: str, sources: tuple[Source, ...]) -> Protection:

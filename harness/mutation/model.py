@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from harness.mutation.kinds import Kind
 from harness.mutation.protection import Protection
-
-Kind = Literal[
-    "rule-removed",
-    "rule-moved",
-    "port-added",
-    "peer-added",
-    "detached",
-    "inbound-opened",
-    "outbound-opened",
-    "trust-removed",
-    "trust-added",
-    "trust-dropped",
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # By packets; by rules alone, as the API reports them; by nobody; could not be told; and not worth asking.
 Outcome = Literal["killed", "noticed", "survived", "inconclusive", "equivalent"]

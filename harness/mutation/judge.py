@@ -1,0 +1,157 @@
+"""What noticed a mutant, and by what: packets first, then the rules as the API reports them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.isolation.model import Difference, Observation, Pair
+from harness.mutation.effect import Affected, Effect
+from harness.mutation.model import Mutant, Verdict
+from harness.names import part_of_name
+from harness.topology import ports
+from harness.topology.model import OPERATORS, Protocol
+from harness.topology.ports import ALL, NONE, Ports
+
+SAID = ("admitted", "denied")
+MOST_PAIRS = 6
+SAMPLE = 8  # of the ports of a protocol that are not all asked, from each end
+
+Observe = Callable[[Sequence[Pair], Mapping[Protocol, Ports]], Observation]
+Differences = Callable[[Observation | None], Sequence[Difference]]
+Question = tuple[Sequence[Pair], Mapping[Protocol, Ports]]
+Drift = Callable[[], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """Who is asked whether something is wrong; each looks at the deployment as it is when it is called.
+
+    ``observe`` sends packets; ``differences`` compares what it is given, and the rules as the API reports
+    them, with the topology's intent; ``drift`` names what is not as the topology declares it.
+    """
+
+    observe: Observe
+    differences: Differences
+    drift: Drift
+
+
+def notices(witnesses: Witnesses) -> tuple[str, ...]:
+    """What the reported rules alone give away, without a packet."""
+    computed = [
+        f"computed: {_told(each)} is {each.computed}, meant to be {each.intended}"
+        for each in witnesses.differences(None)
+        if each.computed != each.intended
+    ]
+    return (*computed, *(f"drift: {each}" for each in witnesses.drift()))
+
+
+def see(witnesses: Witnesses, effect: Effect, questions: Sequence[Question]) -> tuple[tuple[str, ...], str]:
+    """What packets show of the mutant in force, and why it cannot be said where it cannot.
+
+    Only what the mutant changes is held against it; ports that are not affected prove nothing.
+    """
+    observation = _together([witnesses.observe(*each) for each in questions])
+    found = [
+        f"observed: {_told(each, within)} is {each.observed}, meant to be {each.intended}"
+        + (f"; {' and '.join(effect.behind)} opened to see it" if effect.behind else "")
+        for each in witnesses.differences(observation)
+        if each.observed in SAID and each.observed != each.intended
+        if (within := _within(effect.affected, each))
+    ]
+    return tuple(found), "" if found else "; ".join(_doubts(effect.affected, observation))
+
+
+def verdict(
+    mutant: Mutant, effect: Effect, seen: Sequence[str], noticed: Sequence[str], doubt: str
+) -> Verdict:
+    """The verdict of a mutant that was in force. Packets kill; rules only notice; doubt kills nothing."""
+    killed_by = (*seen, *noticed)
+    visible = not effect.behind
+    if seen:
+        return Verdict(mutant, "killed", killed_by, visible=visible)
+    if doubt:
+        return Verdict(mutant, "inconclusive", killed_by, doubt, visible=visible)
+    shown = missing(effect)
+    return Verdict(mutant, "noticed" if noticed else "survived", killed_by, shown, visible=visible)
+
+
+def missing(effect: Effect) -> str:
+    """What would have shown a survivor."""
+    if not effect.affected:
+        return "no packet between ends that can be probed meets another fate"
+    (pair, protocol), which = next(iter(effect.affected.items()))
+    flow = f"{pair} {text(protocol, which)}"
+    return f"a check that sends {flow} and holds what comes of it against the intent would have shown it"
+
+
+def choose(affected: Affected, red: Callable[[Pair, Protocol, Ports], bool]) -> tuple[Pair, ...]:
+    """The pairs worth a look: those that should turn red, a few, from as many vantages as possible."""
+    wrong = [pair for (pair, protocol), which in affected.items() if red(pair, protocol, which)]
+    ranked = dict.fromkeys((*wrong, *(pair for pair, _ in affected)))
+    seen: dict[str, int] = {}
+    order = {pair: (pair not in wrong, _nth(seen, pair.source), n) for n, pair in enumerate(ranked)}
+    return tuple(sorted(ranked, key=order.__getitem__)[:MOST_PAIRS])
+
+
+def questions(affected: Affected, chosen: Sequence[Pair], *, whole: bool) -> tuple[Question, ...]:
+    """What to ask of which pairs. Operators look from this machine, where ports are asked one by one."""
+    own = [each for each in chosen if each.source == OPERATORS]
+    others = [each for each in chosen if each.source != OPERATORS]
+    made = (others, asked(affected, others, whole=whole)), (own, asked(affected, own, whole=False))
+    return tuple(each for each in made if each[0])
+
+
+def asked(affected: Affected, chosen: Iterable[Pair], *, whole: bool) -> dict[Protocol, Ports]:
+    """The ports to ask: all TCP ports where ``whole``, else those affected, their ends and neighbours."""
+    wanted: dict[Protocol, Ports] = {"tcp": NONE, "udp": NONE, "icmp": NONE}
+    for pair in chosen:
+        for protocol, so_far in wanted.items():
+            wanted[protocol] = ports.union(so_far, affected.get((pair, protocol), NONE))
+    tcp = ALL if whole and wanted["tcp"] else _sample(wanted["tcp"])
+    return {"tcp": tcp, "udp": _sample(wanted["udp"]), "icmp": wanted["icmp"]}
+
+
+def text(protocol: Protocol, which: Ports) -> str:
+    """``25060/tcp``, ``icmp``"""
+    return "icmp" if protocol == "icmp" else f"{ports.render(which)}/{protocol}"
+
+
+def _together(observations: Sequence[Observation]) -> Observation:
+    first, *rest = observations
+    for each in rest:
+        partial = first.partial or each.partial
+        first = replace(first, seen=(*first.seen, *each.seen), partial=partial)
+    return first
+
+
+def _sample(which: Ports) -> Ports:
+    """Each range whole where it is short, else both its ends; and the ports beside it."""
+    picked: list[Ports] = []
+    for first, last in which:
+        low, high = max(first - 1, 1), min(last + 1, 65535)
+        short = high - low < 4 * SAMPLE
+        picked.append(((low, high),) if short else ((low, low + SAMPLE), (high - SAMPLE, high)))
+    return ports.union(*picked)
+
+
+def _within(affected: Affected, each: Difference) -> Ports:
+    return ports.intersect(each.ports, affected.get((each.pair, each.protocol), NONE))
+
+
+def _doubts(affected: Affected, observation: Observation) -> Iterator[str]:
+    if observation.partial:
+        yield observation.partial
+    for each in observation.seen:
+        if ports.intersect(each.inconclusive, affected.get((each.pair, each.protocol), NONE)):
+            yield f"{each.pair} {each.protocol}: {', '.join(each.doubts) or 'inconclusive'}"
+
+
+def _told(each: Difference, which: Ports | None = None) -> str:
+    told = f"{each.pair} {text(each.protocol, each.ports if which is None else which)}"
+    return f"{told} ({part_of_name(each.firewall) or each.firewall})" if each.firewall else told
+
+
+def _nth(seen: dict[str, int], source: str) -> int:
+    seen[source] = seen.get(source, -1) + 1
+    return seen[source]

@@ -1,0 +1,153 @@
+"""``wavetank mutate`` as a whole: find the deployment, see that it is sound, break it, report."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from harness import provision, report, runlock, settings
+from harness.api import Api
+from harness.deployment import Deployment
+from harness.errors import CheckFailedError, UsageError
+from harness.isolation.bar import bar
+from harness.isolation.observe import is_witnessed
+from harness.isolation.stranger import stranger
+from harness.mutation import campaign, judge
+from harness.mutation.effect import Baseline, Effect, baseline, effect, merged
+from harness.mutation.fate import Places
+from harness.mutation.generate import mutants
+from harness.mutation.kinds import Kind
+from harness.mutation.model import Mutant, Verdict
+from harness.mutation.protection import read
+from harness.mutation.section import section
+from harness.mutation.witnesses import Suite
+from harness.names import STRANGER
+from harness.progress import Progress
+from harness.settings import Choice
+from harness.ssh import open_access
+from harness.target import Target
+from harness.topology.model import Topology
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which mutants: of these kinds (none: all), with this in their name, and only so many of them."""
+
+    kinds: Sequence[Kind] = ()
+    keyword: str = ""
+    sample: int | None = None
+    seed: int = 0
+
+
+def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str, Any]:
+    """Try the selected mutants on a deployment that is up, and return the report's ``mutation``.
+
+    The run is held meanwhile. What an earlier call, killed in the middle, has left is put back first.
+    Raises ``UsageError`` where nothing is up, ``CheckFailedError`` where the deployment is not sound to
+    begin with, ``NotRestoredError`` where it could not be left as it was.
+    """
+    topology = settings.load_topology(choice)
+    target = settings.resolve_existing(choice, progress)
+    target.insist_on_machines()
+    with runlock.held(choice.run_dir), Api(target) as api:
+        if campaign.mend(api, choice.run_dir):
+            progress.note("put back what an earlier mutate had left changed")
+        deployment = _deployment(target, topology, choice)
+        with ExitStack() as stack:
+            with progress.step("stranger"):
+                found = stack.enter_context(stranger(target, topology, deployment))
+            access = open_access(choice.run_dir, target, topology, found)
+            suite = Suite(api, target, topology, found, access)
+            return _campaign(suite, choice, selection, progress)
+
+
+def select(every: Sequence[Mutant], selection: Selection) -> tuple[Mutant, ...]:
+    """The selected mutants, in their order. Raises ``UsageError`` where there is none."""
+    wanted = [
+        each
+        for each in every
+        if (not selection.kinds or each.kind in selection.kinds)
+        and selection.keyword.lower() in str(each).lower()
+    ]
+    if not wanted:
+        raise UsageError(f"no mutant matches; without --only and -k there are {len(every)}")
+    if selection.sample is None or selection.sample >= len(wanted):
+        return tuple(wanted)
+    picked = random.Random(selection.seed).sample(range(len(wanted)), selection.sample)  # noqa: S311
+    return tuple(wanted[each] for each in sorted(picked))
+
+
+def _campaign(suite: Suite, choice: Choice, selection: Selection, progress: Progress) -> dict[str, Any]:
+    ground, protection = read(suite.api, choice.run)
+    places = _places(suite)
+    chosen = select(mutants(ground, protection, places), selection)
+    base = baseline(ground, protection, places)
+    whole = is_witnessed(suite.target)
+    with progress.step("baseline"):
+        _insist_on_soundness(suite, base, chosen, whole=whole)
+    given = campaign.Campaign(suite.api, choice.run_dir, base, suite.witnesses(), suite.red, whole)
+    verdicts: list[Verdict] = []
+    begun = time.monotonic()
+    partial = f"ended after {{}} of {len(chosen)} mutants"
+    try:
+        with bar("mutants", unit="mutants") as told:
+            campaign.carry_out(given, chosen, verdicts, told)
+        partial = ""
+    finally:
+        made = section(verdicts, time.monotonic() - begun, partial=partial.format(len(verdicts)))
+        _write(suite, choice, made)
+    return made
+
+
+def _insist_on_soundness(suite: Suite, base: Baseline, chosen: Sequence[Mutant], *, whole: bool) -> None:
+    """One that is red before anything was mutated would kill every mutant. Raises ``CheckFailedError``."""
+    witnesses = suite.witnesses()
+    effects = [effect(base, each) for each in chosen]
+    pairs = dict.fromkeys(pair for each in effects for pair in judge.choose(each.affected, suite.red))
+    everything = merged(each.affected for each in effects)
+    wrong = list(judge.notices(witnesses))
+    if not wrong and pairs:
+        asked = judge.questions(everything, list(pairs), whole=whole)
+        wrong += judge.see(witnesses, Effect("", everything, base.protection), asked)[0]
+    if wrong:
+        told = "\n  ".join(wrong[:SHOWN])
+        raise CheckFailedError(
+            f"run {base.ground.run!r} is not as it is meant to be even before anything was mutated; "
+            f"`wavetank diff` says more, `wavetank up` mends what is not as the topology says:\n  {told}"
+        )
+
+
+def _deployment(target: Target, topology: Topology, choice: Choice) -> Deployment:
+    deployment = provision.observe(target, topology, choice.run)
+    if set(deployment.nodes) != set(topology.droplets):
+        raise UsageError(f"run {choice.run!r} is not (all) up on {choice.target}: `wavetank up` stands it up")
+    return deployment
+
+
+def _places(suite: Suite) -> Places:
+    own = suite.deployment.nodes[STRANGER]
+    operators = [each.removesuffix("/32") for each in suite.target.operators if each.endswith("/32")]
+    return Places(
+        internet=str(suite.target.info.get("internet_ip") or ""),
+        stranger=own.private_ip or "",
+        stranger_public=own.public_ip or "",
+        operators=operators[0] if operators else "",
+    )
+
+
+def _write(suite: Suite, choice: Choice, made: dict[str, Any]) -> None:
+    """Add the section to the run's report; what else it says stays."""
+    before = report.read(choice.run_dir) if choice.run_dir.report.exists() else {}
+    report.update(
+        choice.run_dir,
+        target=suite.target,
+        topology=suite.topology.name,
+        sections={"mutation": made},
+        error=before.get("error"),
+    )
