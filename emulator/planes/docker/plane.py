@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from emulator.planes.base import (
     PlaneError,
     PlaneInfo,
     PowerState,
+    ScanOrder,
 )
 from emulator.planes.docker import database, droplet
 from emulator.planes.docker.engine import Owner, asking, connect, create, find, owned, remove
@@ -169,6 +170,20 @@ class DockerPlane:
         """The fabric's counts: ``ref, gate, verdict, firewall, packets, bytes`` of each gate."""
         return self.fabric.counters()
 
+    def flows(self) -> Sequence[Mapping[str, Any]]:
+        """What the fabric dropped, by pair."""
+        return self.fabric.flows()
+
+    def scan_refusal(self) -> str:
+        """This plane can scan."""
+        return ""
+
+    def scan(
+        self, order: ScanOrder, told: Callable[[int, int], object], cancelled: threading.Event
+    ) -> Sequence[Mapping[str, Any]]:
+        """Probe pairs, with the testimony of the fabric's and the targets' kernels."""
+        return self.fabric.scan(order, told, cancelled)
+
     # -- all of it
 
     def console(self, ref: str) -> str:
@@ -311,11 +326,13 @@ class DockerPlane:
         found = find(self.engine, name)
         if found is None:
             raise PlaneError(f"droplet {droplet_id} does not exist in the engine")
+        machine = self._records.get(droplet.reference(droplet_id))
+        if machine is not None and not seconds:
+            self.fabric.unplug(machine)  # first: who loses power says goodbye to nobody
         if found["State"]["Running"]:
             with asking(f"stopping droplet {droplet_id}"):
                 self.engine.api.stop(name, timeout=seconds)
-        machine = self._records.get(droplet.reference(droplet_id))
-        if machine is not None:
+        if machine is not None and seconds:
             self.fabric.unplug(machine)
 
     def _destroy(self, name: str, ref: str) -> None:
