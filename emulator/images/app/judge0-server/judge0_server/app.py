@@ -1,5 +1,6 @@
 """Routes: from a request to the function that answers it, with authentication and CORS around."""
 
+import asyncio
 import logging
 
 from judge0_server import answers, information, params, render
@@ -11,6 +12,9 @@ from judge0_server.settings import Settings
 from judge0_server.submissions import Submissions
 
 log = logging.getLogger("judge0")
+
+# A server that has just started has its databases in a moment: a request waits for that rather than fail.
+CONNECT_SECONDS = 5.0
 
 
 class Backend:
@@ -25,7 +29,17 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.backend: Backend | None = None
+        self._backend: Backend | None = None
+        self._connected = asyncio.Event()
+
+    @property
+    def backend(self) -> Backend | None:
+        return self._backend
+
+    @backend.setter
+    def backend(self, backend: Backend) -> None:
+        self._backend = backend
+        self._connected.set()
 
     async def __call__(self, request: Request) -> Response:
         try:
@@ -84,10 +98,12 @@ class App:
             return information.languages(everything=True) if rest == "all" else information.language(rest)
         return answers.bare(404) if rest else await self._information(request, first)
 
-    def _ready(self) -> Backend:
-        if self.backend is None:
-            raise ConnectionError("the databases have not answered yet")
-        return self.backend
+    async def _ready(self) -> Backend:
+        """Raises TimeoutError where the databases have not answered in time."""
+        if self._backend is None:
+            await asyncio.wait_for(self._connected.wait(), CONNECT_SECONDS)
+        assert self._backend is not None
+        return self._backend
 
     async def _submissions(  # noqa: PLR0911 - one return for each route
         self, request: Request, method: str, token: str
@@ -95,7 +111,7 @@ class App:
         privileged = method == "DELETE" or (method == "GET" and not token)
         if privileged and not self._authorized(request):
             return answers.empty(403)
-        backend = self._ready().submissions
+        backend = (await self._ready()).submissions
         match method, token:
             case "POST", "":
                 return await backend.create(request)
@@ -123,7 +139,7 @@ class App:
             case "statuses":
                 return information.statuses()
             case "workers":
-                return await information.workers(settings, self._ready().jobs)
+                return await information.workers(settings, (await self._ready()).jobs)
             case "about":
                 return information.about(settings)
             case "config_info":
@@ -131,7 +147,7 @@ class App:
             case "system_info":
                 return information.system_info()
             case "statistics":
-                return await self._ready().statistics.show(request)
+                return await (await self._ready()).statistics.show(request)
             case "isolate":
                 return answers.plain(information.ISOLATE)
             case "license":

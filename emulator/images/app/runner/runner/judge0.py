@@ -59,12 +59,12 @@ class Judge0:
     def _check(self, status: int, body: object) -> None:
         if status < 300:
             return
+        reason = body.get("error") if isinstance(body, dict) else None
         if status == 503:
-            reason = body.get("error") if isinstance(body, dict) else None
             raise RefusedError("judge0", str(reason or "Judge0 takes no submissions now"))
         if status == 422:
             raise BadRequestError(f"Judge0 refused the submission: {body}")
-        raise UnavailableError("judge0", f"{self._url} answered {status}")
+        raise UnavailableError("judge0", f"{self._url} answered {status}{f': {reason}' if reason else ''}")
 
     async def version(self) -> None:
         """Succeeds where Judge0 answers."""
