@@ -1,0 +1,85 @@
+"""Which pairs there are to ask about, and on which UDP ports. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from harness.isolation.computed import address
+from harness.isolation.model import Pair
+from harness.isolation.network import Network
+from harness.names import STRANGER
+from harness.topology import gates, ports
+from harness.topology.model import INTERNET, Topology
+from harness.topology.ports import ALL, Ports
+
+DNS = 53
+SWARM = (2377, 4789, 7946)
+SAMPLE = 24
+WIDE = 16  # of a range wider than this only the ends are asked
+
+
+def droplet_pairs(topology: Topology) -> tuple[Pair, ...]:
+    """Every ordered pair of two droplets, by their private addresses."""
+    return tuple(
+        Pair(source, target)
+        for source in topology.droplets
+        for target in topology.droplets
+        if source != target
+    )
+
+
+def all_pairs(topology: Topology, network: Network, *, stranger: bool) -> tuple[Pair, ...]:
+    """Every pair that packets could travel, by private and by public addresses.
+
+    From each droplet and the internet, and with ``stranger`` from a stranger, to each droplet and database;
+    and from each droplet to the internet and the stranger. Pairs that lack an address are left out.
+    """
+    made = (*droplet_pairs(topology), *_others(topology, stranger=stranger))
+    both = (Pair(each.source, each.target, side) for each in made for side in ("private", "public"))
+    return tuple(pair for pair in both if _has_addresses(network, pair) and not _is_twice(pair))
+
+
+def udp_ports(topology: Topology, seed: int) -> Ports:
+    """The UDP ports that matter: what the topology names, and next to it, swarm's, DNS, a sample."""
+    sample = random.Random(seed).sample(range(1, 65536), SAMPLE)  # noqa: S311 (the same each time)
+    named = {edge for each in _named(topology) for edge in _edges(each)}
+    return ports.union(*(((port, port),) for port in {DNS, *SWARM, *sample, *named} if 1 <= port <= 65535))
+
+
+def _others(topology: Topology, *, stranger: bool) -> Iterator[Pair]:
+    ends = (*topology.droplets, *topology.databases)
+    for source in topology.droplets:
+        yield from (Pair(source, database) for database in topology.databases)
+    for outsider in (INTERNET, *((STRANGER,) if stranger else ())):
+        yield from (Pair(outsider, end) for end in ends)
+        yield from (Pair(source, outsider) for source in topology.droplets)
+
+
+def _has_addresses(network: Network, pair: Pair) -> bool:
+    return all(address(network, end, pair.side) for end in (pair.source, pair.target))
+
+
+def _is_twice(pair: Pair) -> bool:
+    """A stranger's public address is one more of the internet's."""
+    return pair.target == STRANGER and pair.side == "public"
+
+
+def _named(topology: Topology) -> Iterator[Ports]:
+    for firewall in topology.all_firewalls():
+        for rule in (*firewall.inbound, *firewall.outbound):
+            if rule.protocol != "icmp":
+                yield ports.parse(rule.ports)
+    for flow in gates.intended(topology):
+        if flow.protocol != "icmp":
+            yield ports.parse(flow.ports)
+    for service in topology.services:
+        yield from (((port, port),) for port in service.ports)
+
+
+def _edges(named: Ports) -> Iterator[int]:
+    if named == ALL:
+        return
+    for first, last in named:
+        inner = range(first, last + 1) if last - first < WIDE else (first, last)
+        yield from (first - 1, *inner, last + 1)
