@@ -1,0 +1,76 @@
+"""The report's ``isolation``: what was asked, what differs, and the whole matrix. Shapes: docs/report.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from harness.isolation import computed, intended
+from harness.isolation.model import Difference, Observation, Seen
+from harness.isolation.reported import Network
+from harness.topology import ports
+from harness.topology.model import Topology
+from harness.topology.ports import Ports
+
+
+def section(
+    topology: Topology, network: Network, observation: Observation, differences: Iterable[Difference]
+) -> dict[str, Any]:
+    """The ``isolation`` of a report. ``ports_per_pair`` counts TCP ports, ``seconds`` is wall time."""
+    seen = observation.seen
+    return {
+        "pairs": len({each.pair for each in seen}),
+        "ports_per_pair": max((ports.size(each.asked) for each in seen if each.protocol == "tcp"), default=0),
+        "probes": observation.probes,
+        "passes": observation.passes,
+        "witnesses": list(observation.witnesses),
+        "seconds": round(observation.seconds, 3),
+        "partial": observation.partial,
+        "violations": [_violation(each) for each in differences],
+        "inconclusive": [_doubt(each) for each in seen if each.inconclusive],
+        "matrix": [_cell(topology, network, each) for each in seen],
+    }
+
+
+def _violation(each: Difference) -> dict[str, Any]:
+    return {
+        **_ends(each),
+        "ports": text(each.ports),
+        "intended": each.intended,
+        "computed": each.computed,
+        "observed": each.observed,
+        "gate": each.gate,
+        "firewall": each.firewall,
+        "rule": each.rule,
+        "reason": each.reason,
+        "reproduce": each.reproduce,
+    }
+
+
+def _doubt(seen: Seen) -> dict[str, str]:
+    return {**_ends(seen), "ports": text(seen.inconclusive), "reason": "; ".join(seen.doubts)}
+
+
+def _cell(topology: Topology, network: Network, seen: Seen) -> dict[str, str]:
+    """One pair's row. Ports that were not asked are left out of what is meant, too."""
+    asked = seen.asked
+    sets = {
+        "open": seen.open,
+        "closed": seen.closed,
+        "filtered": seen.filtered,
+        "inconclusive": seen.inconclusive,
+        "must": ports.intersect(intended.must(topology, seen.pair, seen.protocol), asked),
+        "may": ports.intersect(intended.may(topology, seen.pair, seen.protocol), asked),
+        "computed": ports.intersect(computed.admitted(network, seen.pair, seen.protocol), asked),
+    }
+    return {**_ends(seen), **{name: text(each) for name, each in sets.items()}}
+
+
+def _ends(each: Seen | Difference) -> dict[str, str]:
+    pair = each.pair
+    return {"source": pair.source, "target": pair.target, "side": pair.side, "protocol": each.protocol}
+
+
+def text(which: Ports) -> str:
+    """A set of ports as the report writes it: ``22,8000-9000``, ``all``, or nothing."""
+    return ports.render(which) if which else ""
