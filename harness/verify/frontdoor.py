@@ -13,6 +13,7 @@ from harness.target import Target
 from harness.topology.model import FrontDoor
 
 TIMEOUT = 30.0
+CONNECT_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,23 @@ LANGUAGES = (
 )
 
 
-def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.Client:
+def open_client(
+    target: Target, address: str, *, scheme: str = "http", standing: bool = True, timeout: float = TIMEOUT
+) -> httpx.Client:
     """An HTTP client for a public address, reached as the target says.
 
-    A droplet's certificate names no IP address, so TLS is spoken but not verified.
+    A droplet's certificate names no IP address, so TLS is spoken but not verified. Without ``standing``
+    connections each request makes its own, in at most ``CONNECT_TIMEOUT`` seconds.
     """
     target.insist_on_machines()
+    limits = httpx.Limits(max_keepalive_connections=20 if standing else 0)
     return httpx.Client(
         base_url=f"{scheme}://{address}",
         proxy=target.proxy,
         verify=False,  # noqa: S501 (see above)
         trust_env=False,
-        timeout=TIMEOUT,
+        limits=limits,
+        timeout=httpx.Timeout(timeout, connect=timeout if standing else CONNECT_TIMEOUT),
     )
 
 
@@ -75,15 +81,9 @@ def submit(
 
     Raises ``CheckFailedError`` when the door refuses or answers in another shape.
     """
-    words = {
-        "language": language.name,
-        "language_id": language.id,
-        "source": language.source if source is None else source,
-        "stdin": stdin,
-    }
-    body = {key: words[word] for key, word in door.request.items()}
+    asked = body(door, language, stdin, source=source)
     try:
-        response = client.post(door.path, json=body)
+        response = client.post(door.path, json=asked)
     except httpx.HTTPError as error:
         raise CheckFailedError(f"POST {client.base_url}{door.path}: {error!r}") from error
     if response.status_code >= 300:
@@ -93,6 +93,17 @@ def submit(
     except ValueError as error:
         raise CheckFailedError(f"POST {response.request.url}: not JSON: {response.text[:200]}") from error
     return read_answer(door, reply)
+
+
+def body(door: FrontDoor, language: Language, stdin: str, *, source: str | None = None) -> dict[str, Any]:
+    """The JSON that hands a program in, in the front door's own words."""
+    words = {
+        "language": language.name,
+        "language_id": language.id,
+        "source": language.source if source is None else source,
+        "stdin": stdin,
+    }
+    return {key: words[word] for key, word in door.request.items()}
 
 
 def read_answer(door: FrontDoor, reply: Mapping[str, Any]) -> Answer:

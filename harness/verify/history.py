@@ -30,7 +30,8 @@ class Entry:
     number. ``via``: where it was handed in (``front door``, ``judge0``). ``expected``: what the program
     prints. ``token``, ``status`` (Judge0's text; empty: not told, or, of a ``seen`` one, not known to it),
     ``final`` (no other status may follow), ``output`` and ``finished_at`` are what was told. ``count``: how
-    many entries of the front door's history are about it. ``said``: an error, in its own words.
+    many entries of the front door's history are about it. ``code``: the HTTP status (0: no answer), and
+    ``said``: an error, in its own words.
     """
 
     kind: Kind
@@ -44,6 +45,7 @@ class Entry:
     output: str = ""
     finished_at: str = ""
     count: int = 0
+    code: int = 0
     said: str = ""
 
 
@@ -92,10 +94,8 @@ class Journal:
         with self._lock:
             self._entries.append(entry)
             if self._file is not None:
-                self._file.write(
-                    json.dumps({key: value for key, value in asdict(entry).items() if value != ""})
-                )
-                self._file.write("\n")
+                told = {key: value for key, value in asdict(entry).items() if value != ""}
+                self._file.write(json.dumps(told) + "\n")
                 self._file.flush()
 
     def entries(self) -> tuple[Entry, ...]:
