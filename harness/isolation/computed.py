@@ -26,6 +26,7 @@ GateName = Literal["route", "out", "in"]
 INTERNET_ADDRESS = "192.0.2.10"
 STRANGER_ADDRESS = "192.0.2.11"  # the public one of a stranger that is only thought of
 TRUSTED = "trusted sources"
+OUTSIDE = (INTERNET, OPERATORS)
 SEARCHED = 1024  # addresses from the end of the VPC, more than there can be droplets
 
 
@@ -93,7 +94,7 @@ def walk(network: Network, pair: Pair, protocol: Protocol, port: int) -> Walk:
     steps = [Step("route", pair.source, not missing, missing or _route(network, pair))]
     if not missing:
         steps += [_out(network, pair, protocol, this), _in(network, pair, protocol, this)]
-    return Walk(pair, protocol, port, tuple(steps), (*_power(network, pair), *network.notes))
+    return Walk(pair, protocol, port, tuple(steps), tuple(power(network, pair)))
 
 
 def address(network: Network, end: str, side: Side) -> str:
@@ -210,7 +211,8 @@ def _route(network: Network, pair: Pair) -> str:
     return f"from {source} to {target}, {'within the VPC' if pair.side == 'private' else 'over the internet'}"
 
 
-def _power(network: Network, pair: Pair) -> Iterator[str]:
+def power(network: Network, pair: Pair) -> Iterator[str]:
+    """Which end is not running, in words."""
     for end in (pair.source, pair.target):
         droplet = network.droplets.get(end) or network.others.get(end)
         if droplet is not None and droplet.status != "active":
@@ -236,8 +238,8 @@ def _droplet_step(
     network: Network, end: str, gate: GateName, flow: tuple[Protocol, Ports], far: IPv4Network
 ) -> Step:
     protocol, this = flow
-    if end not in network.droplets:
-        return Step(gate, end, admits=True, reason=f"{end} has no firewall of this deployment")
+    if end in OUTSIDE:
+        return Step(gate, end, admits=True, reason=f"{end} is beyond the deployment: no firewall to pass")
     walls = covering(network, end)
     names = tuple(wall.name for wall in walls)
     if not walls:

@@ -78,13 +78,15 @@ class Database:
     status: str = "online"
     private: str = ANYWHERE
     public: str = ANYWHERE
+    private_host: str = ""
+    public_host: str = ""
 
 
 @dataclass(frozen=True)
 class Network:
     """All that decides who reaches whom. ``droplets`` and ``databases`` by their names in the topology.
 
-    ``others`` are droplets beyond the run that a rule or a trusted source names, by the API's name, and a
+    ``others`` are droplets beyond the run that a rule or a trusted source names, as ``NAME (ID)``, and the
     ``stranger`` where there is one. ``operators`` are CIDRs, where somebody filled them in.
     """
 

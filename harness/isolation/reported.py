@@ -91,7 +91,9 @@ def network_of(topology: Topology, run: str, told: Documents) -> Network:
     vpc_range = _range(run, told.vpcs, ours)
     found = (_database(each, run, told, people) for each in told.databases)
     databases = {each.name: replace(each, private=vpc_range or ANYWHERE) for each in found}
-    firewalls = (_firewall(each, run, own, people) for each in told.firewalls)
+    named = [replace(each, name=STRANGER) for each in people if node_tag(run, STRANGER) in each.tags]
+    strangers = {STRANGER: named[-1]} if named else {}
+    firewalls = (_firewall(each, run, own | strangers, people) for each in told.firewalls)
     network = Network(
         run,
         vpc_range,
@@ -99,7 +101,9 @@ def network_of(topology: Topology, run: str, told: Documents) -> Network:
         {name: databases[name] for name in (*topology.databases, *databases) if name in databases},
         tuple(sorted((each for each in firewalls if each.droplets), key=lambda each: (each.name, each.id))),
     )
-    return replace(network, others=_others(network, people), notes=tuple(dict.fromkeys(_notes(network))))
+    return replace(
+        network, others=_others(network, people) | strangers, notes=tuple(dict.fromkeys(_notes(network)))
+    )
 
 
 def covers(firewall: Body, droplet: Droplet) -> bool:
@@ -175,7 +179,18 @@ def _database(body: Body, run: str, told: Documents, everybody: Sequence[Droplet
         _peer(SOURCE_KINDS.get(rule["type"], rule["type"]), str(rule["value"]), run, everybody)
         for rule in told.trusted.get(str(body["id"]), ())
     )
-    return Database(database_of(dict(body)), str(body["id"]), int(port), tuple(sources), body["status"])
+    private, public = (
+        str((body.get(end) or {}).get("host", "")) for end in ("private_connection", "connection")
+    )
+    return Database(
+        database_of(dict(body)),
+        str(body["id"]),
+        int(port),
+        tuple(sources),
+        body["status"],
+        private_host=private,
+        public_host=public,
+    )
 
 
 def _range(run: str, vpcs: Sequence[Body], ours: Observed) -> str:
@@ -188,13 +203,8 @@ def _range(run: str, vpcs: Sequence[Body], ours: Observed) -> str:
 def _others(network: Network, everybody: Sequence[Droplet]) -> dict[str, Droplet]:
     values = {(peer.kind, peer.value) for peer in all_peers(network)}
     mine = {each.id for each in network.droplets.values()}
-    found = {}
-    for each in sorted(everybody, key=lambda droplet: int(droplet.id)):
-        if node_tag(network.run, STRANGER) in each.tags:
-            found[STRANGER] = replace(each, name=STRANGER)
-        elif each.id not in mine and any(_is_named(kind, value, each) for kind, value in values):
-            found[each.name] = each
-    return found
+    named = (each for each in everybody if any(_is_named(kind, value, each) for kind, value in values))
+    return {f"{each.name} ({each.id})": each for each in named if each.id not in mine}
 
 
 def _notes(network: Network) -> Iterator[str]:

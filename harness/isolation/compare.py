@@ -1,0 +1,169 @@
+"""Where the three views of one network differ: intended, computed and observed. Pure.
+
+Ports on which the same views differ for the same reason are one difference, so that one rule that is too wide
+is told once for each pair, whatever number of ports it opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.isolation import computed, intended
+from harness.isolation.computed import Step
+from harness.isolation.model import Difference, Observation, Pair, Seen
+from harness.isolation.network import Network
+from harness.isolation.pairs import all_pairs
+from harness.isolation.reproduce import reproduce
+from harness.names import STRANGER
+from harness.topology import gates, ports
+from harness.topology.model import VPC, Protocol, Topology
+from harness.topology.ports import ALL, NONE, Ports
+
+ADMITTED, DENIED, EITHER = "admitted", "denied", "either"
+INCONCLUSIVE, NOT_OBSERVED = "inconclusive", "not observed"
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Ports of one pair and protocol on which each view says one thing."""
+
+    pair: Pair
+    protocol: Protocol
+    ports: Ports
+    intended: str
+    computed: str
+    observed: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether two of the views contradict one another; ``either`` contradicts nothing."""
+        said = {self.intended, self.computed, self.observed}
+        return {ADMITTED, DENIED} <= said
+
+
+def differences(
+    topology: Topology,
+    network: Network,
+    observation: Observation | None,
+    pairs: Sequence[Pair] | None = None,
+) -> tuple[Difference, ...]:
+    """Every difference, for the pairs that are given, else those that were observed, else all there are.
+
+    Without an ``observation`` only what is intended and what is computed are compared.
+    """
+    seen = {(each.pair, each.protocol): each for each in observation.seen} if observation else {}
+    if pairs is None:
+        observed = dict.fromkeys(pair for pair, _ in seen)
+        pairs = tuple(observed) if observation else all_pairs(topology, network, stranger=True)
+    return tuple(
+        difference
+        for pair in pairs
+        for protocol in gates.PROTOCOLS
+        for case in _cases(topology, network, pair, protocol, seen.get((pair, protocol)))
+        if case.differs
+        for difference in _told(topology, network, case)
+    )
+
+
+def _cases(
+    topology: Topology, network: Network, pair: Pair, protocol: Protocol, seen: Seen | None
+) -> Iterator[_Case]:
+    must, may = intended.must(topology, pair, protocol), intended.may(topology, pair, protocol)
+    passed = computed.admitted(network, pair, protocol)
+    meant = {ADMITTED: must, EITHER: ports.subtract(may, must), DENIED: ports.subtract(ALL, may)}
+    by_rules = {ADMITTED: passed, DENIED: ports.subtract(ALL, passed)}
+    for what, wanted in meant.items():
+        for verdict, ruled in by_rules.items():
+            common = ports.intersect(wanted, ruled)
+            for outcome, packets in _outcomes(seen).items():
+                if left := ports.intersect(common, packets):
+                    yield _Case(pair, protocol, left, what, verdict, outcome)
+
+
+def _outcomes(seen: Seen | None) -> Mapping[str, Ports]:
+    if seen is None:
+        return {NOT_OBSERVED: ALL}
+    return {
+        ADMITTED: seen.reachable,
+        DENIED: seen.filtered,
+        INCONCLUSIVE: seen.inconclusive,
+        NOT_OBSERVED: ports.subtract(ALL, seen.asked),
+    }
+
+
+def _told(topology: Topology, network: Network, case: _Case) -> Iterator[Difference]:
+    """One difference for each cause: where another rule decides, it is another one."""
+    causes: dict[Step, Ports] = {}
+    for part in _parts(network, case):
+        step = _cause(topology, network, case, part[0][0])
+        causes[step] = ports.union(causes.get(step, NONE), part)
+    for step, which in causes.items():
+        yield Difference(
+            case.pair,
+            case.protocol,
+            which,
+            ADMITTED if case.intended == EITHER else case.intended,
+            case.computed,
+            case.observed,
+            "" if step.gate == "route" else step.gate,
+            step.firewall,
+            step.rule,
+            _reason(network, case, step),
+            reproduce(network, case.pair, case.protocol, which[0][0]),
+        )
+
+
+def _parts(network: Network, case: _Case) -> Iterator[Ports]:
+    """The ports of a case, cut wherever some rule of either gate begins or ends."""
+    cuts = {1}
+    for end, gate in ((case.pair.source, "out"), (case.pair.target, "in")):
+        for wall in computed.covering(network, end):
+            for rule in wall.outbound if gate == "out" else wall.inbound:
+                cuts |= {cut for first, last in rule.admits for cut in (first, last + 1)}
+        if end in network.databases:
+            cuts |= {network.databases[end].port, network.databases[end].port + 1}
+    starts = sorted(each for each in cuts if each <= ALL[0][1])
+    for first, after in zip(starts, (*starts[1:], ALL[0][1] + 1), strict=True):
+        if part := ports.intersect(case.ports, ((first, after - 1),)):
+            yield part
+
+
+def _cause(topology: Topology, network: Network, case: _Case, port: int) -> Step:
+    """The gate that decides. Where both admit what nobody meant: the one that the topology keeps shut."""
+    walk = computed.walk(network, case.pair, case.protocol, port)
+    if not walk.admitted:
+        return walk.decides
+    out, taken = walk.steps[1:]
+    if case.pair.target not in network.droplets and case.pair.target not in network.databases:
+        return out
+    if case.intended == DENIED and _is_declared(topology, case, taken, port):
+        return taken if _is_declared(topology, case, out, port) else out
+    return taken
+
+
+def _is_declared(topology: Topology, case: _Case, step: Step, port: int) -> bool:
+    """Whether the topology's own rules let this gate admit the flow."""
+    network = gates.declared(topology)
+    source, target = (VPC if end == STRANGER else end for end in (case.pair.source, case.pair.target))
+    if step.gate == "out":
+        admits = gates.egress(network, source, case.protocol, target)
+    else:
+        admits = gates.ingress(network, target, case.protocol, source)
+    return bool(ports.intersect(admits, ((port, port),)))
+
+
+def _reason(network: Network, case: _Case, step: Step) -> str:
+    meant = {ADMITTED: "it is meant to pass", DENIED: "nobody means it to pass", EITHER: "it may pass"}
+    packets = {ADMITTED: "packets get through", DENIED: "packets do not get there"}
+    said = [meant[case.intended]]
+    said.append(f"{'but ' if _contradict(case.intended, case.computed) else ''}{step.reason}")
+    if case.observed in packets:
+        odd = _contradict(case.computed, case.observed)
+        said.append(f"{'but ' if odd else 'and '}{packets[case.observed]}")
+    said += computed.power(network, case.pair)
+    return "; ".join(said)
+
+
+def _contradict(one: str, other: str) -> bool:
+    return {one, other} == {ADMITTED, DENIED}

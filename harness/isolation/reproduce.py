@@ -1,0 +1,40 @@
+"""A command that sends one packet, to see a difference with one's own eyes. Pure."""
+
+from __future__ import annotations
+
+from harness.isolation import computed
+from harness.isolation.model import Pair
+from harness.isolation.network import Network
+from harness.topology.model import Protocol
+
+SECONDS = 3
+
+
+def reproduce(network: Network, pair: Pair, protocol: Protocol, port: int) -> str:
+    """The command, ready to paste: from a droplet over ssh, from elsewhere by ``wavetank explain``."""
+    if pair.source not in network.droplets:
+        return _by_explain(network, pair, protocol, port)
+    return f"wavetank ssh --run {network.run} {pair.source} -- {_script(network, pair, protocol, port)}"
+
+
+def host(network: Network, pair: Pair) -> str:
+    """What a pair's target is called on the wire: its address, or its name where that is all there is."""
+    database = network.databases.get(pair.target)
+    if database is None:
+        return computed.address(network, pair.target, pair.side)
+    return (database.private_host if pair.side == "private" else database.public_host) or pair.target
+
+
+def _script(network: Network, pair: Pair, protocol: Protocol, port: int) -> str:
+    where = host(network, pair)
+    if protocol == "icmp":
+        return f"ping -c 1 -W {SECONDS} {where}"
+    if protocol == "udp":
+        return f"bash -c 'echo >/dev/udp/{where}/{port}'"
+    return f"timeout {SECONDS} bash -c '</dev/tcp/{where}/{port}'"
+
+
+def _by_explain(network: Network, pair: Pair, protocol: Protocol, port: int) -> str:
+    what = "icmp" if protocol == "icmp" else f"{port}/{protocol}"
+    side = " --public" if pair.side == "public" else ""
+    return f"wavetank explain --run {network.run} --probe{side} {pair.source} {pair.target} {what}"
