@@ -1,0 +1,101 @@
+"""Runs on a target as root (Python 3.9 or newer, standard library only): what arrives, by any interface.
+
+Reads one line of JSON from standard input, ``{"token": hex, "deadline": seconds}``, says ``{"ready": true}``
+(or ``{"error": text}``) and listens, below the target's own firewall, for datagrams and echo requests that
+carry the token; the eight bytes after it, in hex, are the mark of who sent it to whom. When standard input
+says anything it writes ``{"udp": [[mark, port], ...], "icmp": [mark, ...], "lost": packets}`` and ends; when
+it ends without a word (ssh has gone), so does this.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from contextlib import suppress
+
+ETH_P_IP = 0x0800
+SOL_PACKET, PACKET_STATISTICS = 263, 6
+SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
+ROOM = 64 << 20
+OUTGOING = 4
+ICMP, UDP = 1, 17
+ECHO = 8
+MARK = 8
+
+
+def capture():
+    """A socket that hears IP packets on every interface, of the two protocols only."""
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
+    with suppress(OSError):
+        made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+    program = b"".join(
+        struct.pack("HBBI", *each)
+        for each in (
+            (0x30, 0, 0, 9),  # the packet's protocol
+            (0x15, 1, 0, UDP),
+            (0x15, 0, 1, ICMP),
+            (0x06, 0, 0, 0xFFFF),  # take it
+            (0x06, 0, 0, 0),  # or not
+        )
+    )
+    held = ctypes.create_string_buffer(program)
+    made.setsockopt(
+        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(program) // 8, ctypes.addressof(held))
+    )
+    return made
+
+
+def read(packet, token):
+    """("udp", mark, port) or ("icmp", mark, 1) for a packet of ours, None for any other."""
+    start = (packet[0] & 15) * 4
+    end = start + 8 + len(token)
+    mark = packet[end : end + MARK].hex()
+    if packet[start + 8 : end] != token:
+        return None
+    if packet[9] == UDP:
+        return "udp", mark, struct.unpack_from(">H", packet, start + 2)[0]
+    return ("icmp", mark, 1) if packet[start] == ECHO else None
+
+
+def listen(made, token):
+    """Hear until standard input speaks or ends; returns what was heard, None where ssh has gone."""
+    heard = set()
+    while True:
+        ready, _, _ = select.select([made, 0], [], [])
+        if made in ready:
+            packet, address = made.recvfrom(256)
+            found = read(packet, token) if address[2] != OUTGOING and len(packet) >= 28 else None
+            if found:
+                heard.add(found)
+        elif 0 in ready:
+            return heard if os.read(0, 4096) else None
+
+
+def main():
+    job = json.loads(sys.stdin.readline())
+    signal.alarm(int(job["deadline"]) + 1)
+    try:
+        made = capture()
+    except OSError as error:
+        tell({"error": f"cannot listen for packets: {error}"})
+        return
+    tell({"ready": True})
+    heard = listen(made, bytes.fromhex(job["token"]))
+    if heard is not None:
+        _, lost = struct.unpack("II", made.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+        udp = sorted([mark, port] for protocol, mark, port in heard if protocol == "udp")
+        icmp = sorted(mark for protocol, mark, _ in heard if protocol == "icmp")
+        tell({"udp": udp, "icmp": icmp, "lost": lost})
+
+
+def tell(document):
+    sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,313 @@
+"""Runs on a vantage (Python 3.9 or newer, standard library only): asks ports and says what came of each.
+
+``main`` reads one line of JSON, the job, from standard input and writes lines of JSON. It ends when it is
+done, when standard input ends (ssh has gone), or when the job's deadline passes; nothing of it stays.
+
+A job: ``targets`` (``ip``, ``tcp`` and ``udp`` as ranges, ``icmp``, ``payload`` in hex), ``passes``,
+``in_flight``, ``rate`` (attempts a second), ``seconds`` (an attempt's timeout), ``deadline`` (seconds for
+all), ``seed`` (of the order). A line: ``{"pass", "target", "protocol", "words": {word: ranges}}`` for each
+block of ports, ``{"sent", "total"}`` in between, ``{"done": true}`` at the end. Words: ``open``, ``closed``,
+``silent``, ``unreachable NAME`` (the network said so), ``local NAME`` (this machine could not).
+"""
+
+import errno
+import json
+import os
+import random
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from collections import deque
+
+BLOCK = 1024
+TRIES = 6
+FEWEST = 16
+TELL_SECONDS = 0.5
+SHORTAGES = {
+    errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM,
+}  # fmt: skip
+FROM_AFAR = {
+    errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EPROTO,
+    errno.ENONET, errno.EOPNOTSUPP,
+}  # fmt: skip
+NO_LINGER = struct.pack("ii", 1, 0)
+ICMP_PORTS = [[1, 1]]
+
+
+class Block:
+    """Some ports of one target in one pass, told when all of them are settled."""
+
+    def __init__(self, number, target, protocol, ports):
+        self.number, self.target, self.protocol, self.ports = number, target, protocol, ports
+        self.left = len(ports)
+        self.words = {}
+
+    def settle(self, port, word):
+        self.words.setdefault(word, []).append(port)
+        self.left -= 1
+        if not self.left:
+            words = {word: ranges(found) for word, found in self.words.items()}
+            tell({"pass": self.number, "target": self.target, "protocol": self.protocol, "words": words})
+
+
+class Scan:
+    """All attempts of a job, a bounded number of them at once, begun at a bounded rate."""
+
+    def __init__(self, job):
+        self.job = job
+        self.payloads = [bytes.fromhex(each["payload"]) for each in job["targets"]]
+        self.most = within_limits(job["in_flight"])
+        self.poll = select.epoll()
+        self.live = {}
+        self.expiring = deque()
+        self.again = deque()
+        self.sent = 0
+        self.total = job["passes"] * sum(
+            size(each[kind]) for each in job["targets"] for kind in ("tcp", "udp")
+        ) + job["passes"] * sum(bool(each["icmp"]) for each in job["targets"])
+        self.told = 0.0
+
+    def run(self):
+        watch_input(self.poll)
+        for number in range(self.job["passes"]):
+            self.one_pass(number)
+        tell({"sent": self.sent, "total": self.total})
+        tell({"done": True, "in_flight": self.most})
+
+    def one_pass(self, number):
+        attempts = self.attempts(number)
+        allowance, last, more = 0.0, time.monotonic(), True
+        while more or self.live or self.again:
+            now = time.monotonic()
+            allowance = min(allowance + (now - last) * self.job["rate"], max(1, self.job["rate"] / 50))
+            last = now
+            while allowance >= 1 and len(self.live) < self.most and (more or self.due(now)):
+                attempt = self.again.popleft()[1:] if self.due(now) else next(attempts, None)
+                if attempt is None:
+                    more = False
+                    continue
+                allowance -= 1
+                self.begin(*attempt)
+            self.collect(0.002 if more or self.again else 0.02)
+            self.expire(time.monotonic())
+            self.tell_sometimes()
+
+    def due(self, now):
+        return self.again and self.again[0][0] <= now
+
+    def attempts(self, number):
+        """Every port of the pass, in an order of its own, none of the targets all at once."""
+        order = random.Random(f"{self.job['seed']} {number}")  # noqa: S311 (an order, not a secret)
+        blocks = []
+        for target, each in enumerate(self.job["targets"]):
+            for protocol in ("tcp", "udp"):
+                ports = [port for first, last in each[protocol] for port in range(first, last + 1)]
+                starts = range(0, len(ports), BLOCK)
+                blocks += [(target, protocol, ports[start : start + BLOCK]) for start in starts]
+            if each["icmp"]:
+                blocks.append((target, "icmp", [1]))
+        order.shuffle(blocks)
+        for target, protocol, ports in blocks:
+            order.shuffle(ports)
+            block = Block(number, target, protocol, ports)
+            for port in list(ports):
+                yield block, port, 0
+
+    def begin(self, block, port, tries):
+        ip = self.job["targets"][block.target]["ip"]
+        made = None
+        try:
+            made = open_socket(block.protocol)
+            failed = send(made, block.protocol, ip, port, self.payloads[block.target])
+        except OSError as error:
+            failed = error.errno
+        if not tries:
+            self.sent += 1
+        if failed in (0, errno.EINPROGRESS):
+            self.watch(made, block, port, tries)
+            return
+        if made is not None:
+            made.close()
+        self.fail(block, port, tries, failed)
+
+    def watch(self, made, block, port, tries):
+        number = made.fileno()
+        self.live[number] = (made, block, port, tries)
+        self.expiring.append((time.monotonic() + self.job["seconds"], number, made))
+        events = select.EPOLLOUT if block.protocol == "tcp" else select.EPOLLIN
+        self.poll.register(number, events)
+
+    def fail(self, block, port, tries, number):
+        """Not the network's fault: fewer at once, and once more a little later; at last it is told so."""
+        if number == errno.ECONNREFUSED:
+            block.settle(port, "closed")
+        elif number in SHORTAGES and tries < TRIES:
+            self.most = max(FEWEST, min(self.most, len(self.live)) // 2)
+            self.again.append((time.monotonic() + 0.05 * 2**tries, block, port, tries + 1))
+        else:
+            block.settle(port, "local " + errno.errorcode.get(number, str(number)))
+
+    def collect(self, seconds):
+        for number, _ in self.poll.poll(seconds, self.most + 1):
+            if number == 0:
+                if not os.read(0, 4096):
+                    os._exit(3)
+                continue
+            made, block, _, _ = self.live[number]
+            word = outcome(made, block.protocol, self.payloads[block.target])
+            if word:
+                self.end(number, word)
+
+    def end(self, number, word):
+        made, block, port, tries = self.live.pop(number)
+        self.poll.unregister(number)
+        if block.protocol == "tcp":
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        made.close()
+        code = word[1] if isinstance(word, tuple) else None
+        if code is None:
+            block.settle(port, word)
+        else:
+            self.fail(block, port, tries, code)
+
+    def expire(self, now):
+        while self.expiring and self.expiring[0][0] <= now:
+            _, number, made = self.expiring.popleft()
+            if self.live.get(number, (None,))[0] is made:
+                self.end(number, "silent")
+
+    def tell_sometimes(self):
+        now = time.monotonic()
+        if now - self.told >= TELL_SECONDS:
+            self.told = now
+            tell({"sent": self.sent, "total": self.total})
+
+
+def open_socket(protocol):
+    if protocol == "tcp":
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    elif protocol == "udp":
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    else:
+        made = echo_socket()
+    made.setblocking(False)
+    return made
+
+
+def echo_socket():
+    """Raw where that is allowed, else the kernel's own kind of ping socket."""
+    try:
+        return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    except PermissionError:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+
+
+def send(made, protocol, ip, port, token):
+    """Begin the attempt; returns an error's number, EINPROGRESS for a connection under way."""
+    if protocol == "tcp":
+        return made.connect_ex((ip, port)) or errno.EINPROGRESS
+    made.connect((ip, port if protocol == "udp" else 0))
+    made.send(token if protocol == "udp" else echo(token))
+    return 0
+
+
+def echo(token):
+    """An ICMP echo request."""
+    head = struct.pack(">BBHHH", 8, 0, 0, os.getpid() & 0xFFFF, 1)
+    return struct.pack(">BBHHH", 8, 0, checksum(head + token), os.getpid() & 0xFFFF, 1) + token
+
+
+def checksum(data):
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def outcome(made, protocol, token):
+    """The word for what happened, ("local", errno) for a fault of this machine's, "" for nothing yet."""
+    number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if not number and protocol != "tcp":
+        return heard(made, protocol, token)
+    if not number:
+        return "open"
+    return word_of(number)
+
+
+def word_of(number):
+    if number == errno.ECONNREFUSED:
+        return "closed"
+    if number == errno.ETIMEDOUT:
+        return "silent"
+    if number == errno.ECONNRESET:
+        return "open"
+    if number in FROM_AFAR:
+        return "unreachable " + errno.errorcode[number]
+    return ("local", number)
+
+
+def heard(made, protocol, token):
+    try:
+        data = made.recv(2048)
+    except BlockingIOError:
+        return ""
+    except OSError as error:
+        return word_of(error.errno)
+    if protocol == "udp":
+        return "open"
+    if made.type == socket.SOCK_RAW:
+        data = data[(data[0] & 15) * 4 :]
+    return "open" if data[:1] == b"\0" and data[8 : 8 + len(token)] == token else ""
+
+
+def within_limits(wanted):
+    """How many sockets there may be at once: what is asked, or what this process may have."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + 64
+    for limit in ((max(needed, soft), max(needed, hard)), (min(max(needed, soft), hard), hard)):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+            break
+        except (ValueError, OSError):
+            continue
+    return max(FEWEST, min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64))
+
+
+def watch_input(poll):
+    """Standard input says nothing more; that it ends says that ssh has gone."""
+    poll.register(0, select.EPOLLIN | select.EPOLLHUP)
+
+
+def ranges(ports):
+    """Ports as sorted ranges, [first, last] each."""
+    found = []
+    for port in sorted(ports):
+        if found and port == found[-1][1] + 1:
+            found[-1][1] = port
+        else:
+            found.append([port, port])
+    return found
+
+
+def size(wanted):
+    return sum(last - first + 1 for first, last in wanted)
+
+
+def tell(document):
+    sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def main():
+    job = json.loads(sys.stdin.readline())
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.alarm(int(job["deadline"]) + 1)  # its default is to end the process
+    Scan(job).run()
+
+
+if __name__ == "__main__":
+    main()
