@@ -6,9 +6,11 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from emulator.api.fields import flag, number, objects, text, word
 from emulator.api.http import Request, Response
 from emulator.api.routing import Routes
 from emulator.cloud import databases, droplets
+from emulator.cloud.scans import Scan, Wish
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -30,7 +32,38 @@ def _info(cloud: Cloud, _request: Request) -> Response:
 
 @ROUTES.on("GET", "/_wavetank/counters", "")
 def _counters(cloud: Cloud, _request: Request) -> Response:
-    return Response(200, {"counters": [dict(row) for row in cloud.plane.counters()]})
+    counted = {"counters": cloud.plane.counters(), "flows": cloud.plane.flows()}
+    return Response(200, {name: [dict(row) for row in rows] for name, rows in counted.items()})
+
+
+@ROUTES.on("POST", "/_wavetank/scans", "")
+def _scan(cloud: Cloud, request: Request) -> Response:
+    body = request.json()
+    pairs = [
+        (word(pair, "source"), word(pair, "target"), text(pair, "side", "private"))
+        for pair in objects(body, "pairs")
+    ]
+    wish = Wish(
+        pairs, text(body, "tcp"), text(body, "udp"), flag(body, "icmp", default=False), number(body, "passes", 2)
+    )
+    return Response(202, _told(cloud.scans.start(wish)))
+
+
+@ROUTES.on("GET", "/_wavetank/scans/{scan_id}", "")
+def _get_scan(cloud: Cloud, request: Request) -> Response:
+    return Response(200, _told(cloud.scans.get(request.params["scan_id"])))
+
+
+@ROUTES.on("DELETE", "/_wavetank/scans/{scan_id}", "")
+def _cancel_scan(cloud: Cloud, request: Request) -> Response:
+    cloud.scans.cancel(request.params["scan_id"])
+    return Response(204)
+
+
+def _told(scan: Scan) -> dict[str, Any]:
+    names = ("id", "status", "error", "sent", "total", "pairs")
+    told = {name: getattr(scan, name) for name in names}
+    return {"scan": {**told, "seconds": round(scan.seconds, 3)}}
 
 
 @ROUTES.on("GET", "/_wavetank/console/droplet/{droplet_id}", "")

@@ -13,6 +13,7 @@ from emulator.cloud.certificates import Pair, make_authority
 from emulator.cloud.jobs import Jobs, Transitions
 from emulator.cloud.models import Account
 from emulator.cloud.network import Network
+from emulator.cloud.scans import Scans
 from emulator.cloud.store import Store
 from emulator.planes.base import Plane
 
@@ -50,6 +51,7 @@ class Cloud:
         self.limits = limits or Limits()
         self.jobs = Jobs(self, transitions)
         self.network = Network(self, background=transitions == "background")
+        self.scans = Scans(self)
 
     @property
     def account(self) -> Account:
@@ -81,6 +83,7 @@ class Cloud:
 
     def close(self) -> None:
         """Let go of everything; machines keep running and recorded work is taken up by the next start."""
+        self.scans.close()
         self.jobs.close()
         self.network.close()
         self.plane.close()

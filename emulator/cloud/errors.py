@@ -8,6 +8,7 @@
   * PreconditionFailedError    412
   * UnprocessableError         422
   * NotOfferedError            501: DigitalOcean has it, this emulator does not
+  * NotPossibleError           501: the emulator's own, and not on this plane
 """
 
 from __future__ import annotations
@@ -69,3 +70,9 @@ class NotOfferedError(CloudError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what} is not implemented by the Wavetank emulator")
+
+
+class NotPossibleError(CloudError):
+    """The emulator can do it, but not with what it runs on."""
+
+    id = "not_implemented"

@@ -14,12 +14,12 @@ from typing import Any
 
 import docker
 
-from emulator.fabric import layout
+from emulator.fabric import layout, scans
 from emulator.fabric.container import ensure_container, proxies
 from emulator.fabric.links import Machine, key
 from emulator.fabric.nft import Present, counter_labels, firewalls_by_hash, ruleset
 from emulator.fabric.session import Session, SessionLostError
-from emulator.planes.base import NetworkPolicy, PlaneError, PlaneInfo
+from emulator.planes.base import NetworkPolicy, PlaneError, PlaneInfo, ScanOrder
 from emulator.planes.docker.engine import Owner
 
 log = logging.getLogger(__name__)
@@ -126,6 +126,19 @@ class Fabric:
                 }
             )
         return counted
+
+    def flows(self) -> Sequence[Mapping[str, Any]]:
+        """What was dropped, by pair and gate."""
+        flows: Sequence[Mapping[str, Any]] = self.call("flows")
+        return flows
+
+    def scan(
+        self, order: ScanOrder, told: scans.Told, cancelled: threading.Event
+    ) -> Sequence[Mapping[str, Any]]:
+        """Probe pairs of machines. Raises ``PlaneError``."""
+        running = {machine.ref: (machine, pid, container) for machine, pid, container in self._running()}
+        specification = scans.specification(order, running)
+        return scans.scan(self._engine, self._owner.name("fabric"), specification, told, cancelled)
 
     def call(self, operation: str, **arguments: Any) -> Any:
         """Ask the agent; if it is gone, attach anew and ask once more."""

@@ -8,6 +8,11 @@ A machine of which the policy says nothing gets nothing through.
 The ruleset replaces what is there in one transaction but keeps counters, so that these only ever grow.
 Counters are named ``<machine>.<out|in|spoof>.<pass|drop>[.<firewall's hash>]``; gates count the first packet
 of a connection, ``all.established.pass`` the rest.
+
+What is dropped is also counted by pair, in sets that outlive a change of rules: ``flows.<out|in|route>`` hold
+(source, target, protocol) of everything, ``probes.<out|in|route|other>`` (source, target, protocol, source
+port) of a scan's probes, which are known by source ports that no kernel takes by itself, ``echoes`` the same
+of echo requests by their identifier. A set that is full takes no more pairs; the packet is dropped all the same.
 """
 
 from __future__ import annotations
@@ -22,6 +27,12 @@ from emulator.fabric.links import Link, Machine, key
 from emulator.planes.base import Gate, MemberPolicy, NetworkPolicy
 
 TABLE = "inet wavetank"
+PROBES = "61000-65535"
+PAIR = "ip saddr . ip daddr . meta l4proto"
+SYN = "tcp flags & (fin | syn | rst | ack) == syn"
+ECHO = "icmp type echo-request icmp sequence 22356"  # WT, as wt_fabric.frames has it
+FLOWS_MOST, PROBES_MOST = 32768, 65536
+LOST = ("out", "in", "route", "other")
 FIXED_COUNTERS = tuple(
     f"all.{name}" for name in ("established.pass", "invalid.drop", "route.drop", "spoof.drop", "input.drop")
 )
@@ -54,6 +65,7 @@ def ruleset(policy: NetworkPolicy, machines: Sequence[Machine], present: Present
     for machine in machines:
         _gates(text, machine, members.get(machine.ref))
     text.chains |= {
+        **{f"lost.{gate}": _lost(gate) for gate in LOST},
         "guard": _guard(text, machines),
         "forward": _forward(text),
         "input": _input(text),
@@ -87,11 +99,33 @@ def _transaction(text: _Text, present: Present, after: Present) -> Iterable[str]
     for name in sorted(present.counters - after.counters):
         yield f"delete counter {TABLE} {name}"
     yield f"table {TABLE} {{"
+    yield from _sets()
     for name, rules in text.chains.items():
         yield f"  chain {name} {{"
         yield from (f"    {rule}" for rule in rules)
         yield "  }"
     yield "}"
+
+
+def _sets() -> Iterable[str]:
+    """Declared each time, which changes nothing in those that are there."""
+    for gate in LOST[:3]:
+        yield f"  set flows.{gate} {{ typeof {PAIR}; size {FLOWS_MOST}; flags dynamic; counter; }}"
+    for gate in LOST:
+        yield f"  set probes.{gate} {{ typeof {PAIR} . tcp sport; size {PROBES_MOST}; flags dynamic; counter; }}"
+        yield f"  set echoes.{gate} {{ typeof {PAIR} . icmp id; size {PROBES_MOST}; flags dynamic; counter; }}"
+
+
+def _lost(gate: str) -> list[str]:
+    """Drop a packet, and count it by pair: each way to be dropped ends in one of these chains."""
+    flow = [f"add @flows.{gate} {{ {PAIR} counter }}"] if gate in LOST[:3] else []
+    return [
+        *flow,
+        f"{SYN} tcp sport {PROBES} add @probes.{gate} {{ {PAIR} . tcp sport counter }} drop",
+        f"udp sport {PROBES} add @probes.{gate} {{ {PAIR} . udp sport counter }} drop",
+        f"{ECHO} icmp id {PROBES} add @echoes.{gate} {{ {PAIR} . icmp id counter }} drop",
+        "drop",
+    ]
 
 
 def _guard(text: _Text, machines: Sequence[Machine]) -> list[str]:
@@ -104,16 +138,16 @@ def _guard(text: _Text, machines: Sequence[Machine]) -> list[str]:
     if links:
         rules.append(f"iifname . ip saddr {_set(f'{_quoted(link)} . {link.ip}' for link in links)} accept")
     named = (
-        f"iifname {_names(machine.links)} {text.count(f'{machine.key}.spoof.drop')} drop"
+        f"iifname {_names(machine.links)} {text.count(f'{machine.key}.spoof.drop')} goto lost.other"
         for machine in machines
     )
-    return [*rules, *named, f"{text.count('all.spoof.drop')} drop"]
+    return [*rules, *named, f"{text.count('all.spoof.drop')} goto lost.other"]
 
 
 def _forward(text: _Text) -> list[str]:
     return [
         "type filter hook forward priority filter; policy drop;",
-        f"ct state invalid {text.count('all.invalid.drop')} drop",
+        f"ct state invalid {text.count('all.invalid.drop')} goto lost.other",
         # Only what a firewall can allow goes on by itself: an ESP flow must not outlive a change of rules.
         "meta l4proto { tcp, udp, icmp } ct state established,related "
         f"{text.count('all.established.pass')} accept",
@@ -145,7 +179,7 @@ def _routes(text: _Text, machines: Sequence[Machine]) -> list[str]:
         for link in machine.links:
             networks.setdefault(link.network, []).append(_quoted(link))
     rules = [f"iifname {_set(names)} oifname {_set(names)} return" for names in networks.values()]
-    return [*rules, f"{text.count('all.route.drop')} drop"]
+    return [*rules, f"{text.count('all.route.drop')} goto lost.route"]
 
 
 def _dispatch(side: str, gate: str, machines: Sequence[Machine]) -> list[str]:
@@ -165,7 +199,7 @@ def _gates(text: _Text, machine: Machine, member: MemberPolicy | None) -> None:
         else:
             allowed = () if member is None else member.outbound if gate == "out" else member.inbound
             rules = [_allow(text, prefix, address, rule) for rule in allowed]
-            rules.append(f"{text.count(f'{prefix}.drop')} drop")
+            rules.append(f"{text.count(f'{prefix}.drop')} goto lost.{gate}")
         text.chains[f"{gate}.{machine.key}"] = rules
 
 

@@ -6,11 +6,13 @@ under way when it died. A plane keeps no truth of its own: it finds what exists 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 PowerState = Literal["running", "stopped"]
+INTERNET = "internet"
 
 
 class PlaneError(Exception):
@@ -133,6 +135,28 @@ class PlaneInfo:
     internet_proxy: str = ""
 
 
+@dataclass(frozen=True)
+class ScanPair:
+    """From a vantage to one address of a target: machines by ref, or ``internet`` (see ``internet_ip``)."""
+
+    source: str
+    target: str
+    side: Literal["private", "public"]
+    source_ip: str
+    target_ip: str
+
+
+@dataclass(frozen=True)
+class ScanOrder:
+    """What to probe on every pair: ranges (first, last) of TCP and UDP ports, ICMP echo, so many times over."""
+
+    pairs: tuple[ScanPair, ...]
+    tcp: tuple[tuple[int, int], ...]
+    udp: tuple[tuple[int, int], ...]
+    icmp: bool
+    passes: int
+
+
 class Plane(Protocol):
     """A data plane. Methods raise ``PlaneError``; each is safe to call again."""
 
@@ -189,6 +213,22 @@ class Plane(Protocol):
 
     def counters(self) -> Sequence[Mapping[str, Any]]:
         """The fabric's own counts: a mapping a gate: ``ref, gate, verdict, firewall, packets, bytes``."""
+
+    def flows(self) -> Sequence[Mapping[str, Any]]:
+        """What was dropped, by pair: a mapping each, ``source_ip, target_ip, protocol, gate, packets``."""
+
+    def scan_refusal(self) -> str:
+        """Why this plane cannot scan; empty if it can."""
+
+    def scan(
+        self, order: ScanOrder, told: Callable[[int, int], object], cancelled: threading.Event
+    ) -> Sequence[Mapping[str, Any]]:
+        """Probe pairs; returns when it is done, or soon after ``cancelled`` is set.
+
+        ``told`` hears several times a second how many packets were sent, of how many. Returns a mapping for
+        each pair, in their order: ``error`` (why it was not fully asked, or empty), ``tcp``, ``udp``, ``icmp``:
+        None where not asked, or the account that the emulator's documentation describes.
+        """
 
     def destroy_all(self) -> None:
         """Remove every machine, the fabric and all that carries this emulator's label."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from emulator.planes.base import (
     PlaneError,
     PlaneInfo,
     PowerState,
+    ScanOrder,
 )
 
 HANGS = "hangs"
@@ -122,6 +123,20 @@ class MemoryPlane:
     def counters(self) -> Sequence[Mapping[str, Any]]:
         """No packet passes here."""
         return ()
+
+    def flows(self) -> Sequence[Mapping[str, Any]]:
+        """No packet is dropped either."""
+        return ()
+
+    def scan_refusal(self) -> str:
+        """There is nothing to send a packet to."""
+        return "nothing runs on the memory plane, so there is nothing to scan; use the docker plane"
+
+    def scan(
+        self, order: ScanOrder, told: Callable[[int, int], object], cancelled: threading.Event
+    ) -> Sequence[Mapping[str, Any]]:
+        """Refuse."""
+        raise PlaneError(self.scan_refusal())
 
     def destroy_all(self) -> None:
         """Forget everything."""

@@ -52,8 +52,8 @@ def test_uncovered_machine_passes_both_gates() -> None:
 def test_unknown_and_unallowed_machines_are_shut(members: tuple[MemberPolicy, ...]) -> None:
     """A machine without a policy is treated like one that is covered and allowed nothing."""
     text = compiled(*members)
-    assert chain(text, "in.d11") == ['counter name "d11.in.drop" drop']
-    assert chain(text, "out.d11") == ['counter name "d11.out.drop" drop']
+    assert chain(text, "in.d11") == ['counter name "d11.in.drop" goto lost.in']
+    assert chain(text, "out.d11") == ['counter name "d11.out.drop" goto lost.out']
 
 
 @pytest.mark.parametrize(

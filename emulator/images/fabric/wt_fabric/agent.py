@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from wt_fabric import wiring
+from wt_fabric import flows, wiring
 from wt_fabric.command import FabricError, run
 from wt_fabric.facts import facts, free_bytes
 
@@ -38,7 +38,7 @@ def load(ruleset: str) -> None:
 def objects() -> dict[str, Any]:
     """Chains by name, and counters with their packets and bytes."""
     chains, counters = [], []
-    for entry in json.loads(run("nft", "-j", "list", "table", *TABLE))["nftables"]:
+    for entry in json.loads(run("nft", "-j", "-t", "list", "table", *TABLE))["nftables"]:
         if "chain" in entry:
             chains.append(entry["chain"]["name"])
         if "counter" in entry:
@@ -106,6 +106,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "publish": publish,
     "retract": retract,
     "banner": banner,
+    "flows": flows.flows,
     "facts": facts,
     "free_bytes": free_bytes,
 }

@@ -1,0 +1,32 @@
+"""What the fabric dropped, by pair and gate; the emulator's ruleset fills the sets."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any
+
+from wt_fabric import nfset
+from wt_fabric.nfset import SetName
+
+TABLE = ("inet", "wavetank")
+GATES = ("out", "in", "route")
+PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
+
+
+def flows() -> list[dict[str, Any]]:
+    """Dropped packets since the fabric was made: addresses, protocol (a number where it has no name), gate."""
+    with contextlib.closing(nfset.connect()) as connection:
+        return [
+            {**_pair(key), "gate": gate, "packets": packets}
+            for gate in GATES
+            for key, packets in nfset.counts(connection, SetName(*TABLE, f"flows.{gate}")).items()
+        ]
+
+
+def _pair(key: bytes) -> dict[str, str]:
+    return {
+        "source_ip": socket.inet_ntoa(key[:4]),
+        "target_ip": socket.inet_ntoa(key[4:8]),
+        "protocol": PROTOCOLS.get(key[8], str(key[8])),
+    }
