@@ -12,6 +12,7 @@ from harness.commands.emulator import emulator
 from harness.commands.mutate import mutate
 from harness.commands.nodes import exec_, logs, ssh
 from harness.commands.price import price
+from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.status import status
 from harness.commands.up import up
@@ -23,6 +24,7 @@ COMMANDS: tuple[click.Command, ...] = (
     status,
     verify,
     mutate,
+    report,
     ssh,
     exec_,
     logs,

@@ -1,0 +1,58 @@
+"""Numbers, ports and outcomes as the page says them."""
+
+from __future__ import annotations
+
+from harness.topology import ports
+from harness.topology.ports import NONE, Ports
+
+SYMBOLS = {
+    "pass": "✓",
+    "passed": "✓",
+    "fail": "✗",
+    "failed": "✗",
+    "inconclusive": "?",
+    "skipped": "–",
+}
+PROTOCOLS = ("tcp", "udp", "icmp")
+
+
+def read_ports(text: str) -> Ports:
+    """A set of ports as the report writes it."""
+    return ports.parse(text) if text else NONE
+
+
+def count(number: float) -> str:
+    """``65,535``."""
+    return f"{number:,.0f}"
+
+
+def seconds(value: float) -> str:
+    """``0.04 s``, ``9.5 s``, ``2 min 05 s``: three digits say enough."""
+    if value < 10:
+        return f"{value:.2f} s"
+    if value < 120:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def spaced_ports(text: str, protocol: str = "tcp") -> str:
+    """``22, 8000–9000``, with a space to break the line at; ``none`` where there are none."""
+    if not text:
+        return "none"
+    if protocol == "icmp":
+        return "echo"
+    return text.replace("-", "–").replace(",", ", ")
+
+
+def short_ports(text: str, protocol: str = "tcp", longest: int = 12) -> str:
+    """The ports if there are few enough to read at a glance, else how many they are."""
+    spaced = spaced_ports(text, protocol)
+    if len(spaced) <= longest:
+        return spaced
+    return f"{count(ports.size(read_ports(text)))} ports"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 check``, ``2 checks``."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
