@@ -1,0 +1,153 @@
+"""Each database lets in exactly the droplets it should, over TLS with its own CA, and nobody else.
+
+Where a droplet is to get through, it logs in, the right way and in every wrong one. Where it is not, not even
+a TCP connection is made, and a control that must answer shows that the droplet's probes work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from harness.deployment import Deployment
+from harness.errors import InconclusiveError
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology.model import Topology
+from harness.verify import trust
+from harness.verify.databases import Attempt
+from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
+from harness.verify.trust import Case, Endpoint
+
+SSH = 22
+
+Attempts = Mapping[tuple[str, Endpoint], Mapping[Case, Attempt]]
+Look = Callable[[str], dict[Address, State]]
+
+
+def test_trusted_droplet_logs_in(database: str, attempts: Attempts) -> None:
+    """Over TLS, verified by the cluster's CA and host name, its credentials open a session that answers."""
+    insist(database, "right", attempts)
+
+
+def test_wrong_password_is_refused(database: str, attempts: Attempts) -> None:
+    """By the database itself, in its own words."""
+    insist(database, "password", attempts)
+
+
+def test_no_session_without_tls(database: str, attempts: Attempts) -> None:
+    """Who speaks the database's protocol in plain text is not even asked for a password."""
+    insist(database, "plain", attempts)
+
+
+def test_another_authority_is_not_believed(database: str, attempts: Attempts) -> None:
+    """The certificate is of the cluster's CA: trusting only another CA, a client turns away."""
+    insist(database, "authority", attempts)
+
+
+def test_another_name_is_not_believed(database: str, attempts: Attempts) -> None:
+    """The certificate is for the cluster's host name, and for no other."""
+    insist(database, "name", attempts)
+
+
+def test_only_trusted_droplets_connect(
+    database: str, look: Look, endpoints: tuple[Endpoint, ...], topology: Topology
+) -> None:
+    """By either endpoint: whom the topology lets through, and nobody else; all others meet silence."""
+    wrong = [
+        f"{node} finds {endpoint} {look(node)[endpoint.address]}"
+        for node in topology.droplets
+        for endpoint in endpoints
+        if endpoint.database == database
+        and (look(node)[endpoint.address] == "open") != trust.admits(topology, node, endpoint)
+    ]
+    assert wrong == []
+    closed = {
+        (node, str(endpoint))
+        for node in topology.droplets
+        for endpoint in endpoints
+        if look(node)[endpoint.address] == "closed"
+    }
+    assert closed == set(), "reachable, if not served"
+
+
+def test_internet_does_not_connect(
+    database: str,
+    target: Target,
+    deployment: Deployment,
+    topology: Topology,
+    endpoints: tuple[Endpoint, ...],
+) -> None:
+    """From outside the public endpoint is silent, while the bastion answers."""
+    bastion = (deployment.nodes[topology.management.bastion].public_ip or "", SSH)
+    public = [each.address for each in endpoints if (each.database, each.side) == (database, "public")]
+    found = from_here(target, [*public, bastion])
+    insist_on_control(found, bastion, "this machine")
+    assert {address: found[address] for address in public} == dict.fromkeys(public, "filtered")
+
+
+def insist(database: str, case: Case, attempts: Attempts) -> None:
+    """Every droplet that is to log in to ``database`` fared in ``case`` as it should."""
+    mine = {key: tried for key, tried in attempts.items() if key[1].database == database}
+    if not mine:
+        pytest.skip(f"the topology lets nobody through to {database}")
+    if case != "right":
+        doubtful = [f"{node} to {endpoint}" for (node, endpoint), tried in mine.items() if case not in tried]
+        if doubtful:
+            raise InconclusiveError(f"no log-in works, so no refusal says anything: {', '.join(doubtful)}")
+    wrong = [
+        f"{node} to {endpoint}: {tried[case]}"
+        for (node, endpoint), tried in mine.items()
+        if not trust.is_as_it_should(case, tried[case])
+    ]
+    assert wrong == []
+
+
+@pytest.fixture(scope="session")
+def endpoints(access: Access, deployment: Deployment, topology: Topology) -> tuple[Endpoint, ...]:
+    """Both endpoints of every database."""
+    return trust.endpoints(access, deployment, topology)
+
+
+@pytest.fixture(scope="session")
+def attempts(
+    access: Access, deployment: Deployment, topology: Topology, endpoints: tuple[Endpoint, ...]
+) -> Attempts:
+    """What came of every log-in, from every droplet that is to get through."""
+    wanted = [
+        (node, endpoint)
+        for node in topology.droplets
+        for endpoint in endpoints
+        if trust.admits(topology, node, endpoint)
+    ]
+
+    def log_in(key: tuple[str, Endpoint]) -> Mapping[Case, Attempt]:
+        node, endpoint = key
+        return trust.attempts(access, node, deployment.databases[endpoint.database], endpoint)
+
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(wanted, pool.map(log_in, wanted), strict=True))
+
+
+@pytest.fixture(scope="session")
+def look(
+    access: Access, deployment: Deployment, topology: Topology, endpoints: tuple[Endpoint, ...]
+) -> Iterator[Look]:
+    """What each droplet finds at each endpoint; all look at once."""
+
+    def from_one(node: str) -> dict[Address, State]:
+        try:
+            known = trust.control(deployment, topology, node, endpoints)
+        except LookupError as error:
+            raise InconclusiveError(str(error)) from None
+        found = from_node(access, node, [known, *(each.address for each in endpoints)])
+        insist_on_control(found, known, node)
+        return found
+
+    with ThreadPoolExecutor(len(topology.droplets)) as pool:
+        looks: dict[str, Future[dict[Address, State]]] = {
+            node: pool.submit(from_one, node) for node in topology.droplets
+        }
+        yield lambda node: looks[node].result()
