@@ -43,10 +43,9 @@ def _scan(cloud: Cloud, request: Request) -> Response:
         (word(pair, "source"), word(pair, "target"), text(pair, "side", "private"))
         for pair in objects(body, "pairs")
     ]
-    wish = Wish(
-        pairs, text(body, "tcp"), text(body, "udp"), flag(body, "icmp", default=False), number(body, "passes", 2)
-    )
-    return Response(202, _told(cloud.scans.start(wish)))
+    icmp, passes = flag(body, "icmp", default=False), number(body, "passes", 2)
+    scan = cloud.scans.start(Wish(pairs, text(body, "tcp"), text(body, "udp"), icmp, passes))
+    return Response(202, _told(scan))
 
 
 @ROUTES.on("GET", "/_wavetank/scans/{scan_id}", "")

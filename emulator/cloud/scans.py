@@ -111,7 +111,7 @@ class Scans:
         over = [scan.id for scan in self._scans.values() if scan.over]
         for scan_id in over[:-KEPT]:
             for kept in (self._scans, self._stops, self._threads):
-                kept.pop(scan_id)  # type: ignore[attr-defined]
+                kept.pop(scan_id)
 
     def _change(self, scan_id: str, **changes: Any) -> None:
         with self._lock:
@@ -173,7 +173,7 @@ def _pair(cloud: Cloud, where: str, source: str, target: str, side: str) -> Scan
     if side not in get_args(Side):
         raise UnprocessableError(f"{where}.side must be private or public, not {side!r}")
     if source == target:
-        raise UnprocessableError(f"{where}.target is {source} itself; a machine's own addresses are not scanned")
+        raise UnprocessableError(f"{where}.target is its source, {source}; choose another machine")
     from_side = "public" if source == INTERNET else side
     source_ip = _address(cloud, f"{where}.source", source, from_side)
     target_ip = _address(cloud, f"{where}.target", target, side)
@@ -188,9 +188,11 @@ def _address(cloud: Cloud, where: str, ref: str, side: str) -> str:
         return cloud.plane.info().internet_ip
     machine = _machine(cloud, where, ref)
     if machine.status not in ("active", "online"):
-        raise UnprocessableError(f"{where}: {ref} ({machine.name}) is {machine.status}; it must run to be scanned")
+        named = f"{where}: {ref} ({machine.name})"
+        raise UnprocessableError(f"{named} is {machine.status}; it must run to be scanned")
     if side == "public" and not machine.public_ip:
-        raise UnprocessableError(f"{where}: {ref} ({machine.name}) has no public address; ask for side private")
+        named = f"{where}: {ref} ({machine.name})"
+        raise UnprocessableError(f"{named} has no public address; ask for side private")
     return machine.public_ip if side == "public" else machine.private_ip
 
 

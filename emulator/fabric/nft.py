@@ -12,7 +12,7 @@ of a connection, ``all.established.pass`` the rest.
 What is dropped is also counted by pair, in sets that outlive a change of rules: ``flows.<out|in|route>`` hold
 (source, target, protocol) of everything, ``probes.<out|in|route|other>`` (source, target, protocol, source
 port) of a scan's probes, which are known by source ports that no kernel takes by itself, ``echoes`` the same
-of echo requests by their identifier. A set that is full takes no more pairs; the packet is dropped all the same.
+of echo requests by their identifier. A set that is full takes no more pairs; the packet is dropped anyway.
 """
 
 from __future__ import annotations
@@ -109,11 +109,12 @@ def _transaction(text: _Text, present: Present, after: Present) -> Iterable[str]
 
 def _sets() -> Iterable[str]:
     """Declared each time, which changes nothing in those that are there."""
+    counted = "flags dynamic; counter;"
     for gate in LOST[:3]:
-        yield f"  set flows.{gate} {{ typeof {PAIR}; size {FLOWS_MOST}; flags dynamic; counter; }}"
+        yield f"  set flows.{gate} {{ typeof {PAIR}; size {FLOWS_MOST}; {counted} }}"
     for gate in LOST:
-        yield f"  set probes.{gate} {{ typeof {PAIR} . tcp sport; size {PROBES_MOST}; flags dynamic; counter; }}"
-        yield f"  set echoes.{gate} {{ typeof {PAIR} . icmp id; size {PROBES_MOST}; flags dynamic; counter; }}"
+        yield f"  set probes.{gate} {{ typeof {PAIR} . tcp sport; size {PROBES_MOST}; {counted} }}"
+        yield f"  set echoes.{gate} {{ typeof {PAIR} . icmp id; size {PROBES_MOST}; {counted} }}"
 
 
 def _lost(gate: str) -> list[str]:

@@ -1,6 +1,6 @@
 """A scan as the fabric's container does it: one process for each, spoken to by lines of JSON.
 
-It is not the agent's work, whose answers are short; it ends with its input, so that none outlives the emulator.
+It is not the agent's work, whose answers are short; it ends with its input, so none outlives the emulator.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def scan(
     told: Told,
     cancelled: threading.Event,
 ) -> Sequence[Mapping[str, Any]]:
-    """Scan; ``told`` hears of packets sent and expected. Returns each pair's account. Raises ``PlaneError``."""
+    """Scan; ``told`` hears of packets sent and expected. Returns accounts of pairs. Raises ``PlaneError``."""
     with _process(engine, container) as process:
         with contextlib.suppress(OSError):  # it says why itself
             process.socket.sendall(json.dumps(order).encode() + b"\n")
@@ -157,4 +157,3 @@ def _read(process: _Process, stream: Any) -> None:
     except (OSError, ValueError):
         pass  # hanging up while a read is under way looks like this
     process.lines.put(None)
-

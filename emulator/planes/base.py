@@ -148,7 +148,7 @@ class ScanPair:
 
 @dataclass(frozen=True)
 class ScanOrder:
-    """What to probe on every pair: ranges (first, last) of TCP and UDP ports, ICMP echo, so many times over."""
+    """What to probe on every pair, so many times over: ranges (first, last) of ports, ICMP echo."""
 
     pairs: tuple[ScanPair, ...]
     tcp: tuple[tuple[int, int], ...]
@@ -226,8 +226,8 @@ class Plane(Protocol):
         """Probe pairs; returns when it is done, or soon after ``cancelled`` is set.
 
         ``told`` hears several times a second how many packets were sent, of how many. Returns a mapping for
-        each pair, in their order: ``error`` (why it was not fully asked, or empty), ``tcp``, ``udp``, ``icmp``:
-        None where not asked, or the account that the emulator's documentation describes.
+        each pair, in their order: ``error`` (why it was not fully asked, or empty), ``tcp``, ``udp`` and
+        ``icmp``: None where not asked, or the account that the emulator's documentation describes.
         """
 
     def destroy_all(self) -> None:

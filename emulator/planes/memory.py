@@ -136,6 +136,7 @@ class MemoryPlane:
         self, order: ScanOrder, told: Callable[[int, int], object], cancelled: threading.Event
     ) -> Sequence[Mapping[str, Any]]:
         """Refuse."""
+        del order, told, cancelled
         raise PlaneError(self.scan_refusal())
 
     def destroy_all(self) -> None:

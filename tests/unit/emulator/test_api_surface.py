@@ -157,7 +157,7 @@ def test_the_emulator_tells_of_itself(cloud: Cloud) -> None:
     info = call(cloud, "GET", "/_wavetank/info").body
     assert set(info) >= {"plane", "proxy", "operator_ip", "internet_ip", "capabilities", "version"}
     assert info["plane"] == "memory"
-    assert call(cloud, "GET", "/_wavetank/counters").body == {"counters": []}
+    assert call(cloud, "GET", "/_wavetank/counters").body == {"counters": [], "flows": []}
 
 
 def test_the_published_table_is_up_to_date() -> None:

@@ -28,7 +28,7 @@ class Answers(NamedTuple):
 
 
 def read(packets: Array) -> Iterator[Answers]:
-    """Sort received frames (rows of ``SNAP`` octets, zeros behind their end); what is no answer is left out."""
+    """Sort received frames (rows of ``SNAP`` octets, filled up with zeros); what is no answer is left out."""
     packets = packets[packets[:, 14] == 0x45]
     protocol = packets[:, 23]
     yield from _tcp(packets[protocol == TCP])

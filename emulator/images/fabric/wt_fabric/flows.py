@@ -15,7 +15,7 @@ PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 
 
 def flows() -> list[dict[str, Any]]:
-    """Dropped packets since the fabric was made: addresses, protocol (a number where it has no name), gate."""
+    """Dropped packets since the fabric was made; a protocol without a name is a number."""
     with contextlib.closing(nfset.connect()) as connection:
         return [
             {**_pair(key), "gate": gate, "packets": packets}

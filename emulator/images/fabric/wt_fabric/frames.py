@@ -35,7 +35,7 @@ class Path:
 
 
 def frames(path: Path, protocol: int, source_port: int, ports: Array) -> Array:
-    """One frame a row, ready to be sent, in the order of ``ports`` (ICMP: one frame for each, ports unused)."""
+    """One frame a row, ready to be sent, in the order of ``ports`` (ICMP has none, and a frame for each)."""
     header = _transport(protocol, source_port)
     made = np.empty((len(ports), TRANSPORT + len(header)), np.uint8)
     made[:] = np.frombuffer(_lower(path, protocol, len(header)) + header, np.uint8)
@@ -49,7 +49,7 @@ def frames(path: Path, protocol: int, source_port: int, ports: Array) -> Array:
 
 
 def complement(total: Array, protocol: int) -> Array:
-    """Checksums from sums of 16-bit words; UDP's zero, which would say that there is none, is its other zero."""
+    """Checksums from sums of 16-bit words; UDP's zero, which says that there is none, is the other zero."""
     for _ in range(2):
         total = (total & 0xFFFF) + (total >> 16)
     done = ~total & 0xFFFF

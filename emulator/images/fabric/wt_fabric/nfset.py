@@ -138,6 +138,6 @@ def _value(data: bytes) -> bytes:
 
 
 def _packets(expression: bytes) -> int:
-    """The packets of a counter: an expression's data is its second attribute, packets are that one's second."""
+    """The packets of a counter: the second attribute of an expression's second, its data."""
     data = dict(attributes(dict(attributes(expression)).get(2, b"")))
     return int.from_bytes(data.get(2, b""), "big")

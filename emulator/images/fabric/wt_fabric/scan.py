@@ -72,8 +72,9 @@ def scan(order: Order) -> dict[str, Any]:
     """Scan what was ordered, and print progress meanwhile. Raises ``FabricError``."""
     workers = max(1, min(MOST_WORKERS, os.cpu_count() or 1, len(order.pairs)))
     with only_one() as lock:
-        first = next_ports(lock, workers * PORTS_EACH)
-        spans = [(port, port + PORTS_EACH - 1) for port in range(first, first + workers * PORTS_EACH, PORTS_EACH)]
+        port = next_ports(lock, workers * PORTS_EACH)
+        firsts = range(port, port + workers * PORTS_EACH, PORTS_EACH)
+        spans = [(first, first + PORTS_EACH - 1) for first in firsts]
         ends = find_ends(order)
         with recording(order, ends, spans):
             with inside(FABRIC_NAMESPACE):
@@ -181,8 +182,8 @@ def supervise(order: Order, ends: dict[str, End], spans: list[Span]) -> dict[str
     """Have workers do it; print how far they are, and stop them when told."""
     todo = [index for index, pair in enumerate(order.pairs) if not pair.error]
     board = Board(len(spans), len(todo))
-    workers = [start(order, ends, span, (number, board, todo)) for number, span in enumerate(spans)]
-    said = {pipe: b"" for pipe in workers}
+    workers = [start(Share(order, ends, span, number, board, todo)) for number, span in enumerate(spans)]
+    said = dict.fromkeys(workers, b"")
     reading: set[int] = set(workers)
     listening = {sys.stdin.fileno()}
     while reading:
@@ -196,11 +197,12 @@ def supervise(order: Order, ends: dict[str, End], spans: list[Span]) -> dict[str
             board.cancel()
             listening.clear()
         tell({"sent": board.sent, "total": max(order.total, board.sent)})
-    return outcome(order, [json.loads(text or '{"error": "a worker was killed"}') for text in said.values()], board)
+    reports = [json.loads(text or '{"error": "a worker of the scan was killed"}') for text in said.values()]
+    return outcome(order, reports, board)
 
 
 def outcome(order: Order, reports: list[dict[str, Any]], board: Board) -> dict[str, Any]:
-    """What the workers report, in the order of the pairs. Raises ``FabricError`` with a worker's own words."""
+    """What the workers report, in the order of the pairs. Raises ``FabricError`` with a worker's words."""
     for report in reports:
         if "error" in report:
             raise FabricError(report["error"])
@@ -208,10 +210,23 @@ def outcome(order: Order, reports: list[dict[str, Any]], board: Board) -> dict[s
     for pair in order.pairs if board.cancelled else ():
         pair.fail(CANCELLED)
     pairs = [done.get(index) or pair.told() for index, pair in enumerate(order.pairs)]
-    return {"pairs": pairs, "cancelled": board.cancelled, "sent": board.sent, "total": max(order.total, board.sent)}
+    counts = {"sent": board.sent, "total": max(order.total, board.sent)}
+    return {"pairs": pairs, "cancelled": board.cancelled, **counts}
 
 
-def start(order: Order, ends: dict[str, End], span: Span, task: tuple[int, Board, list[int]]) -> int:
+@dataclass(frozen=True)
+class Share:
+    """A worker's part: all pairs of ``todo`` that the board gives to it, with source ports of ``span``."""
+
+    order: Order
+    ends: dict[str, End]
+    span: Span
+    number: int
+    board: Board
+    todo: list[int]
+
+
+def start(share: Share) -> int:
     """Fork a worker; returns the pipe through which it reports, as JSON, before it ends."""
     back, report = os.pipe()
     parent = os.getpid()
@@ -221,27 +236,26 @@ def start(order: Order, ends: dict[str, End], span: Span, task: tuple[int, Board
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         if os.getppid() == parent:
-            told = work(order, ends, span, *task)
+            told = work(share)
             with os.fdopen(report, "w") as file:
                 json.dump(told, file)
     finally:
         os._exit(0)
 
 
-def work(
-    order: Order, ends: dict[str, End], span: Span, number: int, board: Board, todo: list[int]
-) -> dict[str, Any]:
+def work(share: Share) -> dict[str, Any]:
     """Scan pairs until there are no more; returns what is to be reported."""
+    order, board = share.order, share.board
     mine: list[int] = []
 
     def pairs() -> Iterator[Pair]:
         for turn in board.take():
-            mine.append(todo[turn])
-            yield order.pairs[todo[turn]]
+            mine.append(share.todo[turn])
+            yield order.pairs[share.todo[turn]]
 
     try:
-        sites = Sites(ends, number, span)
-        Worker(sites, order.passes, lambda count: board.add(number, count)).scan(pairs())
+        sites = Sites(share.ends, share.number, share.span)
+        Worker(sites, order.passes, lambda count: board.add(share.number, count)).scan(pairs())
     except CancelledError:
         for index in mine:
             if not order.pairs[index].done:

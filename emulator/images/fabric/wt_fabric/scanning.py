@@ -152,9 +152,8 @@ class Worker:
                 each.enter()
             silent += [each for each in balanced if not each.complete]
             self._forget(balanced)
-            attempts = [
-                again for each in attempts if not each.balanced and (again := self._again(each, last=not rest))
-            ]
+            lost = [each for each in attempts if not each.balanced]
+            attempts = [again for each in lost if (again := self._again(each, last=not rest))]
             if not attempts:
                 break
         return silent
@@ -179,7 +178,8 @@ class Worker:
         waiting = [each for each in attempts if not each.pair.error]
         deadline = time.monotonic() + LATE_SECONDS
         while waiting:
-            heard = [self._listen(pair) for pair in {each.pair.vantage: each.pair for each in waiting}.values()]
+            vantages = {each.pair.vantage: each.pair for each in waiting}
+            heard = [self._listen(pair) for pair in vantages.values()]
             self._testify(waiting)
             waiting = [each for each in waiting if not (each.complete or each.pair.error)]
             if any(heard):

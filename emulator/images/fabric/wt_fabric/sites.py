@@ -1,4 +1,4 @@
-"""Where a scan happens: the machines' network namespaces, the sockets in them, and whether they are still there."""
+"""Where a scan happens: the network namespaces of machines, the sockets in them, and what became of them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class End:
         """Whether it is still the machine that is meant; numbers of processes are reused."""
         try:
             groups = Path(f"/proc/{self.pid or 'self'}/cgroup").read_text()
-            same = not self.namespace or os.stat(self.path).st_ino == self.namespace
+            same = not self.namespace or Path(self.path).stat().st_ino == self.namespace
         except OSError:
             return False
         return same and (not self.pid or self.container in groups or "0::/" in groups)
@@ -64,7 +64,7 @@ def find(ref: str, told: Mapping[str, Any]) -> End:
     """An end as the emulator names it. Raises ``LostError`` if there is no such machine."""
     end = End(ref, told["pid"], told["container"])
     try:
-        end = End(ref, end.pid, end.container, os.stat(end.path).st_ino)
+        end = End(ref, end.pid, end.container, Path(end.path).stat().st_ino)
     except OSError as error:
         raise LostError(gone(ref)) from error
     if not end.there():

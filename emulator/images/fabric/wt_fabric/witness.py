@@ -1,4 +1,4 @@
-"""What the kernel itself says of probes: at each target what came in, in the fabric what was dropped, and where.
+"""What the kernel itself says of probes: what came in at each target, and what the fabric dropped.
 
 A target's testimony is a table in its own network namespace, before anything else there sees a packet. Each
 worker has three sets in it: ``seen`` (source, target, protocol, port), ``count`` (source, target, protocol,
@@ -46,7 +46,7 @@ class Key(NamedTuple):
 
 
 def record(inside: tuple[str, ...], spans: list[tuple[int, int]]) -> None:
-    """Make the table; ``spans`` are the workers' attempts. One that is there is replaced. Raises ``FabricError``."""
+    """Make the table, or replace it; ``spans`` are the workers' attempts. Raises ``FabricError``."""
     run(*inside, "nft", "-f", "-", stdin=SWEEP + table(spans))
 
 
