@@ -7,6 +7,8 @@ says anything it writes ``{"udp": [[mark, port], ...], "icmp": [mark, ...], "los
 it ends without a word (ssh has gone), so does this.
 """
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
@@ -16,6 +18,7 @@ import socket
 import struct
 import sys
 from contextlib import suppress
+from typing import Any
 
 ETH_P_IP = 0x0800
 SOL_PACKET, PACKET_STATISTICS = 263, 6
@@ -27,7 +30,7 @@ ECHO = 8
 MARK = 8
 
 
-def capture():
+def capture() -> socket.socket:
     """A socket that hears IP packets on every interface, of the two protocols only."""
     made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
     with suppress(OSError):
@@ -49,7 +52,7 @@ def capture():
     return made
 
 
-def read(packet, token):
+def read(packet: bytes, token: bytes) -> tuple[str, str, int] | None:
     """("udp", mark, port) or ("icmp", mark, 1) for a packet of ours, None for any other."""
     start = (packet[0] & 15) * 4
     end = start + 8 + len(token)
@@ -61,12 +64,12 @@ def read(packet, token):
     return ("icmp", mark, 1) if packet[start] == ECHO else None
 
 
-def listen(made, token):
+def listen(made: socket.socket, token: bytes) -> set[tuple[str, str, int]] | None:
     """Hear until standard input speaks or ends; returns what was heard, None where ssh has gone."""
-    heard = set()
+    heard: set[tuple[str, str, int]] = set()
     while True:
-        ready, _, _ = select.select([made, 0], [], [])
-        if made in ready:
+        ready, _, _ = select.select([made.fileno(), 0], [], [])
+        if made.fileno() in ready:
             packet, address = made.recvfrom(256)
             found = read(packet, token) if address[2] != OUTGOING and len(packet) >= 28 else None
             if found:
@@ -75,7 +78,7 @@ def listen(made, token):
             return heard if os.read(0, 4096) else None
 
 
-def main():
+def main() -> None:
     job = json.loads(sys.stdin.readline())
     signal.alarm(int(job["deadline"]) + 1)
     try:
@@ -92,7 +95,7 @@ def main():
         tell({"udp": udp, "icmp": icmp, "lost": lost})
 
 
-def tell(document):
+def tell(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 

@@ -10,6 +10,8 @@ block of ports, ``{"sent", "total"}`` in between, ``{"done": true}`` at the end.
 ``silent``, ``unreachable NAME`` (the network said so), ``local NAME`` (this machine could not).
 """
 
+from __future__ import annotations
+
 import errno
 import json
 import os
@@ -21,6 +23,8 @@ import struct
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Union
 
 BLOCK = 1024
 TRIES = 6
@@ -34,18 +38,20 @@ FROM_AFAR = {
     errno.ENONET, errno.EOPNOTSUPP,
 }  # fmt: skip
 NO_LINGER = struct.pack("ii", 1, 0)
-ICMP_PORTS = [[1, 1]]
+
+Word = Union[str, tuple[str, int]]  # noqa: UP007 (Python 3.9 evaluates it)
+Attempt = tuple["Block", int, int]
 
 
 class Block:
     """Some ports of one target in one pass, told when all of them are settled."""
 
-    def __init__(self, number, target, protocol, ports):
+    def __init__(self, number: int, target: int, protocol: str, ports: list[int]) -> None:
         self.number, self.target, self.protocol, self.ports = number, target, protocol, ports
         self.left = len(ports)
-        self.words = {}
+        self.words: dict[str, list[int]] = {}
 
-    def settle(self, port, word):
+    def settle(self, port: int, word: str) -> None:
         self.words.setdefault(word, []).append(port)
         self.left -= 1
         if not self.left:
@@ -56,28 +62,28 @@ class Block:
 class Scan:
     """All attempts of a job, a bounded number of them at once, begun at a bounded rate."""
 
-    def __init__(self, job):
+    def __init__(self, job: dict[str, Any]) -> None:
         self.job = job
         self.payloads = [bytes.fromhex(each["payload"]) for each in job["targets"]]
         self.most = within_limits(job["in_flight"])
         self.poll = select.epoll()
-        self.live = {}
-        self.expiring = deque()
-        self.again = deque()
+        self.live: dict[int, tuple[socket.socket, Block, int, int]] = {}
+        self.expiring: deque[tuple[float, int, socket.socket]] = deque()
+        self.again: deque[tuple[float, Block, int, int]] = deque()
         self.sent = 0
         self.total = job["passes"] * sum(
             size(each[kind]) for each in job["targets"] for kind in ("tcp", "udp")
         ) + job["passes"] * sum(bool(each["icmp"]) for each in job["targets"])
         self.told = 0.0
 
-    def run(self):
+    def run(self) -> None:
         watch_input(self.poll)
         for number in range(self.job["passes"]):
             self.one_pass(number)
         tell({"sent": self.sent, "total": self.total})
         tell({"done": True, "in_flight": self.most})
 
-    def one_pass(self, number):
+    def one_pass(self, number: int) -> None:
         attempts = self.attempts(number)
         allowance, last, more = 0.0, time.monotonic(), True
         while more or self.live or self.again:
@@ -95,10 +101,10 @@ class Scan:
             self.expire(time.monotonic())
             self.tell_sometimes()
 
-    def due(self, now):
-        return self.again and self.again[0][0] <= now
+    def due(self, now: float) -> bool:
+        return bool(self.again) and self.again[0][0] <= now
 
-    def attempts(self, number):
+    def attempts(self, number: int) -> Iterator[Attempt]:
         """Every port of the pass, in an order of its own, none of the targets all at once."""
         order = random.Random(f"{self.job['seed']} {number}")  # noqa: S311 (an order, not a secret)
         blocks = []
@@ -116,31 +122,31 @@ class Scan:
             for port in list(ports):
                 yield block, port, 0
 
-    def begin(self, block, port, tries):
+    def begin(self, block: Block, port: int, tries: int) -> None:
         ip = self.job["targets"][block.target]["ip"]
         made = None
         try:
             made = open_socket(block.protocol)
             failed = send(made, block.protocol, ip, port, self.payloads[block.target])
         except OSError as error:
-            failed = error.errno
+            failed = error.errno or 0
         if not tries:
             self.sent += 1
-        if failed in (0, errno.EINPROGRESS):
+        if made is not None and failed in (0, errno.EINPROGRESS):
             self.watch(made, block, port, tries)
             return
         if made is not None:
             made.close()
         self.fail(block, port, tries, failed)
 
-    def watch(self, made, block, port, tries):
+    def watch(self, made: socket.socket, block: Block, port: int, tries: int) -> None:
         number = made.fileno()
         self.live[number] = (made, block, port, tries)
         self.expiring.append((time.monotonic() + self.job["seconds"], number, made))
         events = select.EPOLLOUT if block.protocol == "tcp" else select.EPOLLIN
         self.poll.register(number, events)
 
-    def fail(self, block, port, tries, number):
+    def fail(self, block: Block, port: int, tries: int, number: int) -> None:
         """Not the network's fault: fewer at once, and once more a little later; at last it is told so."""
         if number == errno.ECONNREFUSED:
             block.settle(port, "closed")
@@ -150,8 +156,8 @@ class Scan:
         else:
             block.settle(port, "local " + errno.errorcode.get(number, str(number)))
 
-    def collect(self, seconds):
-        for number, _ in self.poll.poll(seconds, self.most + 1):
+    def collect(self, seconds: float) -> None:
+        for number, _ in self.poll.poll(seconds, len(self.live) + 1):
             if number == 0:
                 if not os.read(0, 4096):
                     os._exit(3)
@@ -161,32 +167,31 @@ class Scan:
             if word:
                 self.end(number, word)
 
-    def end(self, number, word):
+    def end(self, number: int, word: Word) -> None:
         made, block, port, tries = self.live.pop(number)
         self.poll.unregister(number)
         if block.protocol == "tcp":
             made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         made.close()
-        code = word[1] if isinstance(word, tuple) else None
-        if code is None:
-            block.settle(port, word)
+        if isinstance(word, tuple):
+            self.fail(block, port, tries, word[1])
         else:
-            self.fail(block, port, tries, code)
+            block.settle(port, word)
 
-    def expire(self, now):
+    def expire(self, now: float) -> None:
         while self.expiring and self.expiring[0][0] <= now:
             _, number, made = self.expiring.popleft()
             if self.live.get(number, (None,))[0] is made:
                 self.end(number, "silent")
 
-    def tell_sometimes(self):
+    def tell_sometimes(self) -> None:
         now = time.monotonic()
         if now - self.told >= TELL_SECONDS:
             self.told = now
             tell({"sent": self.sent, "total": self.total})
 
 
-def open_socket(protocol):
+def open_socket(protocol: str) -> socket.socket:
     if protocol == "tcp":
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     elif protocol == "udp":
@@ -197,7 +202,7 @@ def open_socket(protocol):
     return made
 
 
-def echo_socket():
+def echo_socket() -> socket.socket:
     """Raw where that is allowed, else the kernel's own kind of ping socket."""
     try:
         return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
@@ -205,28 +210,28 @@ def echo_socket():
         return socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
 
 
-def send(made, protocol, ip, port, token):
+def send(made: socket.socket, protocol: str, ip: str, port: int, token: bytes) -> int:
     """Begin the attempt; returns an error's number, EINPROGRESS for a connection under way."""
     if protocol == "tcp":
-        return made.connect_ex((ip, port)) or errno.EINPROGRESS
+        return int(made.connect_ex((ip, port))) or errno.EINPROGRESS
     made.connect((ip, port if protocol == "udp" else 0))
     made.send(token if protocol == "udp" else echo(token))
     return 0
 
 
-def echo(token):
+def echo(token: bytes) -> bytes:
     """An ICMP echo request."""
     head = struct.pack(">BBHHH", 8, 0, 0, os.getpid() & 0xFFFF, 1)
     return struct.pack(">BBHHH", 8, 0, checksum(head + token), os.getpid() & 0xFFFF, 1) + token
 
 
-def checksum(data):
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+def checksum(data: bytes) -> int:
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def outcome(made, protocol, token):
+def outcome(made: socket.socket, protocol: str, token: bytes) -> Word:
     """The word for what happened, ("local", errno) for a fault of this machine's, "" for nothing yet."""
     number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if not number and protocol != "tcp":
@@ -236,7 +241,7 @@ def outcome(made, protocol, token):
     return word_of(number)
 
 
-def word_of(number):
+def word_of(number: int) -> Word:
     if number == errno.ECONNREFUSED:
         return "closed"
     if number == errno.ETIMEDOUT:
@@ -248,13 +253,13 @@ def word_of(number):
     return ("local", number)
 
 
-def heard(made, protocol, token):
+def heard(made: socket.socket, protocol: str, token: bytes) -> Word:
     try:
         data = made.recv(2048)
     except BlockingIOError:
         return ""
     except OSError as error:
-        return word_of(error.errno)
+        return word_of(error.errno or 0)
     if protocol == "udp":
         return "open"
     if made.type == socket.SOCK_RAW:
@@ -262,7 +267,7 @@ def heard(made, protocol, token):
     return "open" if data[:1] == b"\0" and data[8 : 8 + len(token)] == token else ""
 
 
-def within_limits(wanted):
+def within_limits(wanted: int) -> int:
     """How many sockets there may be at once: what is asked, or what this process may have."""
     import resource
 
@@ -277,14 +282,14 @@ def within_limits(wanted):
     return max(FEWEST, min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64))
 
 
-def watch_input(poll):
+def watch_input(poll: select.epoll) -> None:
     """Standard input says nothing more; that it ends says that ssh has gone."""
     poll.register(0, select.EPOLLIN | select.EPOLLHUP)
 
 
-def ranges(ports):
+def ranges(ports: Iterable[int]) -> list[list[int]]:
     """Ports as sorted ranges, [first, last] each."""
-    found = []
+    found: list[list[int]] = []
     for port in sorted(ports):
         if found and port == found[-1][1] + 1:
             found[-1][1] = port
@@ -293,16 +298,16 @@ def ranges(ports):
     return found
 
 
-def size(wanted):
+def size(wanted: Iterable[Sequence[int]]) -> int:
     return sum(last - first + 1 for first, last in wanted)
 
 
-def tell(document):
+def tell(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
 
-def main():
+def main() -> None:
     job = json.loads(sys.stdin.readline())
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.alarm(int(job["deadline"]) + 1)  # its default is to end the process
