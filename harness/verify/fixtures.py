@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
 from harness.deployment import Deployment
+from harness.isolation.bar import bar
+from harness.isolation.model import OUTSIDERS
+from harness.isolation.prove import Proof, prove
+from harness.isolation.section import section
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Topology
 from harness.verify import frontdoor
 from harness.verify.judge0 import Judge0
-from harness.verify.setup import SETUP, Setup
-from harness.verify.tunnel import tunnel
+from harness.verify.setup import SECTIONS, SETUP, Setup
+from harness.verify.tunnel import over_socket, tunnel
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +77,18 @@ def judge0(topology: Topology, deployment: Deployment, access: Access) -> Iterat
         yield Judge0(client)
 
 
-def over_socket(socket: Path) -> httpx.Client:
-    """An HTTP client that speaks to whatever is behind a unix socket."""
-    return httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://judge0", timeout=30)
+@pytest.fixture(scope="session")
+def vantages(topology: Topology) -> tuple[str, ...]:
+    """Where probes are sent from."""
+    return (*topology.droplets, *OUTSIDERS)
+
+
+@pytest.fixture(scope="session")
+def proof(request: pytest.FixtureRequest, setup: Setup) -> Proof:
+    """One scan of everything, told in the report; it takes a while, and shows how far it is."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled(), bar("isolation") as progress:
+        found = prove(setup.target, setup.topology, setup.deployment, setup.choice.run_dir, progress=progress)
+    told = section(setup.topology, found.network, found.observation, found.differences)
+    request.config.stash[SECTIONS]["isolation"] = told
+    return found

@@ -7,20 +7,26 @@ import testinfra
 from testinfra.host import Host
 
 from harness.api import Api
+from harness.isolation.model import OUTSIDERS
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import Service, Topology
 from harness.verify.frontdoor import LANGUAGES, Language
+from harness.verify.outage import upstreams
 from harness.verify.setup import SETUP
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One check for each ``node``, ``database``, ``service`` and ``language`` that a check asks for."""
+    """One check for each ``node``, ``database``, ``service``, ``server`` and so on that a check asks for."""
     topology = metafunc.config.stash[SETUP].topology
+    servers = upstreams(topology)
     names = {
         "node": list(topology.droplets),
+        "vantage": [*topology.droplets, *OUTSIDERS],
         "database": list(topology.databases),
         "placed": [f"{service.name}@{node}" for service in topology.services for node in service.nodes],
+        "server": list(servers),
+        "fallen": [*topology.droplets, *(["+".join(servers)] if servers else [])],
         "language_name": [language.name for language in LANGUAGES],
     }
     for name, values in names.items():

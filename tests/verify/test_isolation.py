@@ -1,109 +1,70 @@
-"""A quick look at the walls: the services' ports, from every droplet and from outside. Not a full scan.
+"""Every port of every pair: what packets do is what the topology intends, and two witnesses agree on it.
 
-What the intent names must get through, everything else must meet silence; and a vantage whose intended
-flow does not get through proves nothing with the others' silence.
+One scan serves all of these checks. It asks every TCP port from each droplet, the internet and a stranger
+in the same VPC at every address of every droplet and database, the UDP ports that matter, and ICMP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 
 import pytest
 
-from harness.deployment import Deployment
 from harness.errors import InconclusiveError
-from harness.ssh import Access
+from harness.isolation.model import Difference, Seen
+from harness.isolation.observe import is_witnessed
+from harness.isolation.prove import Proof, missing
 from harness.target import Target
-from harness.topology.model import INTERNET, VPC, Topology
-from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
+from harness.topology import ports
 
-LookAround = Callable[[str], dict[Address, State]]
+SHOWN = 5
 
-SSH = 22
-DOCKER = 2375
-
-
-def test_only_the_front_door_is_open_from_outside(
-    target: Target, deployment: Deployment, topology: Topology
-) -> None:
-    """From here, the public addresses answer on the ports meant for the internet, and ssh on the bastion."""
-    publics = {name: node.public_ip for name, node in deployment.nodes.items() if node.public_ip}
-    wanted = intended((INTERNET,), publics, topology)
-    bastion = (publics[topology.management.bastion], SSH)
-    every = {(address, port) for address in publics.values() for port in ports(topology)}
-    databases = {(each.public.host, each.public.port) for each in deployment.databases.values()}
-    found = from_here(target, every | databases | wanted | {bastion})
-    insist_on_control(found, bastion, "this machine")
-    assert passing(found) == wanted | {bastion}
+# The first of these checks waits for the scan, which a cloud takes minutes for.
+pytestmark = pytest.mark.timeout(3600)
 
 
-def test_only_intended_flows_leave(
-    node: str, look_around: LookAround, deployment: Deployment, topology: Topology, addresses: dict[str, str]
-) -> None:
-    """From each droplet, exactly the intended private addresses and ports can be reached."""
-    others = {name: address for name, address in addresses.items() if name != node}
-    wanted = intended((node, VPC), others, topology)
-    if node == topology.management.bastion:
-        wanted |= {(addresses[name], SSH) for name in deployment.nodes if name != node}
-    found = look_around(node)
-    if not wanted:
-        raise InconclusiveError(f"{node} may talk to nobody, so nothing shows that its probes work")
-    for control in sorted(wanted):
-        insist_on_control(found, control, node)
-    assert passing(found) == wanted
+def test_every_port_is_as_intended(vantage: str, proof: Proof) -> None:
+    """From each vantage exactly what the topology intends gets through, and what the API's rules say."""
+    wrong = [each for each in proof.differences if each.pair.source == vantage]
+    assert not wrong, told(wrong)
+    doubts = [each for each in proof.observation.seen if each.pair.source == vantage and each.inconclusive]
+    if doubts:
+        raise InconclusiveError(doubted(doubts))
 
 
-@pytest.fixture(scope="session")
-def look_around(
-    access: Access, deployment: Deployment, topology: Topology, addresses: dict[str, str]
-) -> Iterator[LookAround]:
-    """What a droplet finds at every other's ports; all droplets look at once, when the first one is asked."""
-
-    def look(node: str) -> dict[Address, State]:
-        others = {(addresses[name], port) for name in addresses for port in ports(topology) if name != node}
-        others |= {(addresses[name], each.private.port) for name, each in deployment.databases.items()}
-        return from_node(access, node, others)
-
-    with ThreadPoolExecutor(len(deployment.nodes)) as pool:
-        looks = {node: pool.submit(look, node) for node in deployment.nodes}
-        yield lambda node: looks[node].result()
+def test_nothing_differs_besides(proof: Proof, vantages: tuple[str, ...]) -> None:
+    """No difference is left that belongs to none of the vantages."""
+    assert not [each for each in proof.differences if each.pair.source not in vantages]
 
 
-@pytest.fixture(scope="session")
-def addresses(access: Access, deployment: Deployment, topology: Topology) -> dict[str, str]:
-    """Every private address by name; a database's as a node that may use it resolves it."""
-    found = {name: node.private_ip or "" for name, node in deployment.nodes.items()}
-    for name, database in topology.databases.items():
-        host = deployment.databases[name].private.host
-        found[name] = access.run(database.trusted_sources[0], f"getent ahostsv4 {host}").split()[0]
-    return found
+def test_scan_is_whole(proof: Proof) -> None:
+    """Every pair was asked, every TCP port of it, and the scan came to its end."""
+    assert missing(proof.observation, proof.pairs) == ()
+    short = [
+        each.pair for each in proof.observation.seen if each.protocol == "tcp" and each.asked != ports.ALL
+    ]
+    assert short == []
+    if proof.observation.partial:
+        raise InconclusiveError(proof.observation.partial)
 
 
-def intended(sources: Iterable[str], addresses: Mapping[str, str], topology: Topology) -> set[Address]:
-    """Which of the ports worth a look the intent opens from ``sources``, at ``addresses``."""
-    return {
-        (addresses[flow.destination], port)
-        for flow in topology.intent
-        if flow.protocol == "tcp" and flow.source in sources and flow.destination in addresses
-        for port in ports(topology)
-        if port in span(flow.ports)
-    }
+def test_fabric_testified(target: Target, proof: Proof) -> None:
+    """The prober's word is not alone: the fabric accounts for every packet."""
+    if not is_witnessed(target):
+        pytest.skip(f"target {target.name} has no fabric that testifies; its probes are paced, with controls")
+    assert proof.observation.witnesses == ("prober", "fabric")
+    assert sum(each.evidence["sent"] for each in proof.observation.seen) == proof.observation.probes > 0
 
 
-def ports(topology: Topology) -> set[int]:
-    """The ports worth a look: ssh, Docker's own, every service's, and the ends of what the intent opens."""
-    services = {port for service in topology.services for port in service.ports}
-    spans = [span(flow.ports) for flow in topology.intent if flow.protocol == "tcp"]
-    return services | {SSH, DOCKER} | {end for each in spans for end in (each.start, each.stop - 1)}
+def told(differences: Iterable[Difference]) -> str:
+    """The first few differences in words, each with a way to reproduce it."""
+    every = list(differences)
+    lines = [f"{each.reason}; try: {each.reproduce}" for each in every[:SHOWN]]
+    return "\n".join([*lines, *([f"and {len(every) - SHOWN} more"] if len(every) > SHOWN else [])])
 
 
-def span(text: str) -> range:
-    """``80``, ``8000-9000`` or ``0`` (all) as a range."""
-    first, _, last = text.partition("-")
-    return range(1, 65536) if text == "0" else range(int(first), int(last or first) + 1)
-
-
-def passing(found: dict[Address, State]) -> set[Address]:
-    """The addresses a packet gets to, whether somebody listens there or not."""
-    return {address for address, state in found.items() if state != "filtered"}
+def doubted(seen: Iterable[Seen]) -> str:
+    """The first few doubts in words."""
+    every = list(seen)
+    lines = [f"{each.pair} {each.protocol}: {'; '.join(each.doubts)}" for each in every[:SHOWN]]
+    return "\n".join([*lines, *([f"and {len(every) - SHOWN} more"] if len(every) > SHOWN else [])])

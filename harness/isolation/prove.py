@@ -1,0 +1,102 @@
+"""The whole proof: a stranger beside the run, every pair scanned, and the three views compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from harness.api import Api
+from harness.deployment import Deployment
+from harness.isolation.compare import differences
+from harness.isolation.model import Difference, Observation, Pair
+from harness.isolation.observe import is_witnessed, observe
+from harness.isolation.pairs import all_pairs, udp_ports
+from harness.isolation.reported import Network, look
+from harness.isolation.stranger import stranger
+from harness.names import STRANGER
+from harness.rundir import RunDir
+from harness.ssh import Access, open_access
+from harness.target import Target
+from harness.topology.model import Topology
+from harness.topology.ports import ALL, Ports
+
+SEED = 20  # of the sample of UDP ports
+
+Told = Callable[[int, int], None]
+Choose = Callable[[Pair], bool]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was asked, what the API reported then, what packets did, and where the views differ."""
+
+    network: Network
+    pairs: tuple[Pair, ...]
+    observation: Observation
+    differences: tuple[Difference, ...]
+
+
+def prove(
+    target: Target,
+    topology: Topology,
+    deployment: Deployment,
+    run_dir: RunDir,
+    *,
+    tcp: Ports = ALL,
+    udp: Ports | None = None,
+    icmp: bool = True,
+    passes: int = 2,
+    choose: Choose = lambda _: True,
+    progress: Told = lambda _sent, _total: None,
+) -> Proof:
+    """Scan every pair that ``choose`` takes, from each droplet, the internet and a stranger, and compare.
+
+    ``udp`` defaults to the ports that matter and a seeded sample. If what the API reports changes while the
+    scan is under way, the observation is marked as partial: it belongs to neither. Raises ``WavetankError``.
+    """
+    with _vantages(target, topology, deployment, run_dir) as (wider, access):
+        before = _look(target, topology, deployment.run)
+        pairs = tuple(filter(choose, all_pairs(topology, before, stranger=True)))
+        seen = observe(
+            target,
+            wider,
+            access,
+            pairs,
+            tcp=tcp,
+            udp=udp_ports(topology, SEED) if udp is None else udp,
+            icmp=icmp,
+            passes=passes,
+            refs={STRANGER: f"droplet:{wider.nodes[STRANGER].id}"},
+            progress=progress,
+        )
+        after = _look(target, topology, deployment.run)
+    if before != after and not seen.partial:
+        seen = replace(seen, partial="what the API reports changed during the scan")
+    return Proof(before, pairs, seen, differences(topology, before, seen))
+
+
+def missing(observation: Observation, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The pairs that were to be scanned and of which nothing was seen."""
+    there = {each.pair for each in observation.seen}
+    return tuple(pair for pair in pairs if pair not in there)
+
+
+@contextmanager
+def _vantages(
+    target: Target, topology: Topology, deployment: Deployment, run_dir: RunDir
+) -> Iterator[tuple[Deployment, Access]]:
+    """The deployment with a stranger, and a way in to all vantages; only a cloud's prober logs in to it."""
+    with stranger(target, topology, deployment) as wider:
+        if is_witnessed(target):
+            yield wider, open_access(run_dir, target, topology, deployment)
+            return
+        try:
+            yield wider, open_access(run_dir, target, topology, wider)
+        finally:
+            open_access(run_dir, target, topology, deployment)
+
+
+def _look(target: Target, topology: Topology, run: str) -> Network:
+    with Api(target, read_only=True) as api:
+        return look(api, topology, run)
