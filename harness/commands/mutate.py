@@ -37,11 +37,12 @@ def mutate(
     from harness import settings
     from harness.mutation import run as flow
     from harness.mutation.section import exit_code, summary
+    from harness.mutation.selection import Selection
     from harness.progress import Progress
 
     choice = settings.choose_existing(options.settings(common))
     _agree(choice, yes=yes)
-    selection = flow.Selection(kinds=kinds, keyword=keyword, sample=sample, seed=seed)
+    selection = Selection(kinds=kinds, keyword=keyword, sample=sample, seed=seed)
     section = flow.mutate(choice, selection, Progress())
     options.show(section, summary(section), output)
     return exit_code(section)

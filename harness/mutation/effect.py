@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from harness.isolation.model import Pair
 from harness.mutation.fate import EVERYWHERE, Fates, Places, differing, fates
@@ -129,17 +130,29 @@ def _why_equivalent(base: Baseline, mutant: Mutant) -> str:
 
 
 def _standing_in(base: Baseline, mutant: Mutant) -> Iterator[str]:
-    before = {(wall.id, rule) for wall in base.protection.walls for rule in wall.rules}
-    after = {(wall.id, rule) for wall in mutant.protection.walls for rule in wall.rules}
+    before, after = (set(_held(each)) for each in (base.protection, mutant.protection))
     walls = {each.id: each for each in base.protection.walls}
-    for wall_id, rule in before ^ after:
+    for gone in before ^ after:
         for other in mutant.protection.walls:
-            if _share_a_droplet(base.ground, walls[wall_id], other):
+            if _share_a_droplet(base.ground, walls[gone.wall], other):
                 yield from (
-                    f"{part_of_name(other.name)} has {rule_name(base.ground, each, base.places)} as well"
-                    for each in other.rules
-                    if (other.id, each) in before & after and _overlap(base.ground, each, rule)
+                    f"{part_of_name(other.name)} has {rule_name(base.ground, each.rule, base.places)} as well"
+                    for each in _held(Protection((other,), ()))
+                    if each in before & after and _overlap(base.ground, each.rule, gone.rule)
                 )
+
+
+class _Held(NamedTuple):
+    """A rule with whom it is for."""
+
+    wall: str
+    covered: tuple[tuple[int, ...], tuple[str, ...]]
+    rule: Rule
+
+
+def _held(protection: Protection) -> Iterator[_Held]:
+    for wall in protection.walls:
+        yield from (_Held(wall.id, (wall.droplet_ids, wall.tags), rule) for rule in wall.rules)
 
 
 def _share_a_droplet(ground: Ground, one: Wall, other: Wall) -> bool:

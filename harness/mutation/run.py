@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 from harness import provision, report, runlock, settings
@@ -20,10 +18,10 @@ from harness.mutation import campaign, judge
 from harness.mutation.effect import Baseline, Effect, baseline, effect, merged
 from harness.mutation.fate import Places
 from harness.mutation.generate import mutants
-from harness.mutation.kinds import Kind
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.protection import read
 from harness.mutation.section import section
+from harness.mutation.selection import Selection, select
 from harness.mutation.witnesses import Suite
 from harness.names import STRANGER
 from harness.progress import Progress
@@ -33,16 +31,6 @@ from harness.target import Target
 from harness.topology.model import Topology
 
 SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which mutants: of these kinds (none: all), with this in their name, and only so many of them."""
-
-    kinds: Sequence[Kind] = ()
-    keyword: str = ""
-    sample: int | None = None
-    seed: int = 0
 
 
 def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str, Any]:
@@ -65,22 +53,6 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
             access = open_access(choice.run_dir, target, topology, found)
             suite = Suite(api, target, topology, found, access)
             return _campaign(suite, choice, selection, progress)
-
-
-def select(every: Sequence[Mutant], selection: Selection) -> tuple[Mutant, ...]:
-    """The selected mutants, in their order. Raises ``UsageError`` where there is none."""
-    wanted = [
-        each
-        for each in every
-        if (not selection.kinds or each.kind in selection.kinds)
-        and selection.keyword.lower() in str(each).lower()
-    ]
-    if not wanted:
-        raise UsageError(f"no mutant matches; without --only and -k there are {len(every)}")
-    if selection.sample is None or selection.sample >= len(wanted):
-        return tuple(wanted)
-    picked = random.Random(selection.seed).sample(range(len(wanted)), selection.sample)  # noqa: S311
-    return tuple(wanted[each] for each in sorted(picked))
 
 
 def _campaign(suite: Suite, choice: Choice, selection: Selection, progress: Progress) -> dict[str, Any]:

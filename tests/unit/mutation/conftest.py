@@ -1,0 +1,38 @@
+"""The standard plan on a played cloud, in which what is asked for is done at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mutation_rig import PUBLIC_KEY, RUN
+
+import emulator
+from harness import provision
+from harness.api import Api
+from harness.progress import Progress
+from harness.rundir import RunDir
+from harness.settings import PROJECT
+from harness.target import Target
+from harness.topology import load
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """The played cloud's API, with the standard plan in force."""
+    target = Target("do", "https://api.digitalocean.com", "token", operators=("198.51.100.7/32",))
+    topology = load(PROJECT / "topologies" / "standard.yaml")
+    with emulator.mock():
+        provision.provision(target, topology, RUN, public_key=PUBLIC_KEY, progress=Progress(quiet=True))
+        provision.lock_down(target, RUN)
+        with Api(target) as api:
+            yield api
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> RunDir:
+    """A run's directory."""
+    made = RunDir(tmp_path, RUN)
+    made.create()
+    return made
