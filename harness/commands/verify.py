@@ -12,14 +12,19 @@ from harness.commands import options
 @click.command()
 @options.common
 @click.option("-k", "keyword", metavar="EXPRESSION", help="Only checks whose name matches, as pytest's -k.")
+@click.option(
+    "--faults/--no-faults",
+    default=None,
+    help="Take power from machines, too. Default: on target local only.",
+)
 @options.output
-def verify(keyword: str | None, output: str, **common: Any) -> int:
+def verify(keyword: str | None, faults: bool | None, output: str, **common: Any) -> int:
     """Check the deployment; exit 0 pass, 1 a check failed, 2 inconclusive."""
     from harness import report, settings
     from harness.verify.runner import run_checks
 
     choice = settings.choose_existing(options.settings(common))
-    code = run_checks(choice, keyword=keyword)
+    code = run_checks(choice, keyword=keyword, faults=faults)
     written = report.read(choice.run_dir)
     options.show(written, report.summary(written), output)
     return code

@@ -15,7 +15,7 @@ from harness.wait import NotYet, wait_for
 IN_QUEUE, PROCESSING, ACCEPTED, WRONG_ANSWER, TIME_LIMIT, COMPILATION_ERROR = 1, 2, 3, 4, 5, 6
 RUNTIME_ERRORS = range(7, 13)
 TEXTS = ("stdout", "stderr", "compile_output", "message")
-FIELDS = ",".join(("token", "status", "time", "memory", *TEXTS))
+FIELDS = ",".join(("token", "status", "time", "memory", "finished_at", *TEXTS))
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Submission:
     stderr: str
     compile_output: str
     message: str
+    finished_at: str = ""
 
 
 class Judge0:
@@ -75,13 +76,20 @@ class Judge0:
 
         return wait_for(f"{len(tokens)} submissions to be judged", probe, deadline=deadline, max_pause=0.5)
 
+    def look(self, tokens: Sequence[str]) -> list[Submission | None]:
+        """The submissions as they are now, at most 20, in order; None for one that Judge0 does not know."""
+        return [None if each is None else _submission(each) for each in self._asked(tokens)]
+
     def _batch(self, tokens: Sequence[str]) -> list[Mapping[str, Any]]:
-        params = {"tokens": ",".join(tokens), "base64_encoded": "true", "fields": FIELDS}
-        found = self._json(self._client.get("/submissions/batch", params=params))["submissions"]
+        found = self._asked(tokens)
         lost = [token for token, each in zip(tokens, found, strict=True) if each is None]
         if lost:
             raise CheckFailedError(f"Judge0 does not know what it accepted: {', '.join(lost)}")
-        return list(found)
+        return [each for each in found if each is not None]
+
+    def _asked(self, tokens: Sequence[str]) -> list[Mapping[str, Any] | None]:
+        params = {"tokens": ",".join(tokens), "base64_encoded": "true", "fields": FIELDS}
+        return list(self._json(self._client.get("/submissions/batch", params=params))["submissions"])
 
     def _json(self, response: httpx.Response) -> Any:
         if response.status_code >= 300:
@@ -99,4 +107,10 @@ def _encode(text: str) -> str:
 def _submission(reply: Mapping[str, Any]) -> Submission:
     texts = {key: base64.b64decode(reply.get(key) or "").decode(errors="replace") for key in TEXTS}
     status = reply["status"]
-    return Submission(token=reply["token"], status=status["id"], description=status["description"], **texts)
+    return Submission(
+        token=reply["token"],
+        status=status["id"],
+        description=status["description"],
+        finished_at=str(reply.get("finished_at") or ""),
+        **texts,
+    )

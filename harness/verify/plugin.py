@@ -7,6 +7,7 @@ Everything else of the harness is imported only then.
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ca-file", type=Path, help="CA to trust for the API")
     group.addoption("--proxy", metavar="URL", help="SOCKS5 proxy towards public addresses")
     group.addoption("--operator-cidr", action="append", default=[], metavar="CIDR", help="seen from there")
+    group.addoption(
+        "--faults",
+        action=argparse.BooleanOptionalAction,
+        help="take power from machines (default: on target local only)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -52,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.option.xmlpath and choice.run_dir.path.is_dir():
         config.option.xmlpath = str(choice.run_dir.junit)
     config.pluginmanager.import_plugin("harness.verify.fixtures")
+    config.pluginmanager.import_plugin("harness.verify.disturbing")
     config.pluginmanager.register(Recorder(config), "wavetank-recorder")
 
 
@@ -69,6 +76,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(str(error), returncode=error.exit_code)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Checks that disturb others come last, the one that judges them all very last; or they are left out."""
+    if config.option.target is None:
+        return
+    items.sort(key=lambda item: [mark.kwargs.get("last", False) for mark in item.iter_markers("disturbs")])
+    reason = _why_no_faults(config)
+    for item in items if reason else ():
+        if item.get_closest_marker("disturbs"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the checks out of an ordinary test run."""
     return True if config.option.target is None and collection_path == CHECKS else None
@@ -78,6 +97,13 @@ def _refuse_without_target(config: pytest.Config) -> None:
     named = [(config.invocation_params.dir / arg.split("::")[0]).resolve() for arg in config.args]
     if any(path.is_relative_to(CHECKS) for path in named):
         raise pytest.UsageError(f"checks need a deployment: say --target={'|'.join(TARGETS)}")
+
+
+def _why_no_faults(config: pytest.Config) -> str:
+    given = config.option.faults
+    if given is None and config.option.target != "local":
+        return f"takes power from machines: say --faults to have it on target {config.option.target}"
+    return "takes power from machines: --no-faults" if given is False else ""
 
 
 def _settings(config: pytest.Config) -> Settings:

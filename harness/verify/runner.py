@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,25 +14,45 @@ CHECKS = PROJECT / "tests" / "verify"
 VERDICTS = (0, 1, 2)
 
 
-def run_checks(choice: Choice, *, keyword: str | None = None) -> int:
+# Interrupted, checks first give back the power that they took.
+ENDING_SECONDS = 150.0
+
+
+def run_checks(choice: Choice, *, keyword: str | None = None, faults: bool | None = None) -> int:
     """Run the checks in a process of their own, telling on stderr; 0 pass, 1 fail, 2 inconclusive.
 
+    ``faults``: whether to take power from machines; None: on target ``local`` only.
     The plugin writes the report. Raises ``UsageError`` and ``WavetankError`` where nothing could be checked.
     """
     if not CHECKS.is_dir():
         raise UsageError(f"the checks are not here: {CHECKS}; run from a clone of the project")
-    done = subprocess.run(command(choice, keyword=keyword), stdout=sys.stderr, check=False)
-    if done.returncode == UsageError.exit_code:
+    code = _run(command(choice, keyword=keyword, faults=faults))
+    if code == UsageError.exit_code:
         raise UsageError("the checks could not begin; the reason is above")
-    if done.returncode not in VERDICTS:
-        raise WavetankError(f"the checks ended with exit code {done.returncode}; the reason is above")
-    return done.returncode
+    if code not in VERDICTS:
+        raise WavetankError(f"the checks ended with exit code {code}; the reason is above")
+    return code
 
 
-def command(choice: Choice, *, keyword: str | None = None) -> list[str]:
+def _run(argv: list[str]) -> int:
+    """Run pytest in a session of its own, so that a signal reaches it once: passed on by us."""
+    process = subprocess.Popen(argv, stdout=sys.stderr, start_new_session=True)
+    try:
+        return process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(ENDING_SECONDS)
+        finally:
+            process.kill()
+        raise
+
+
+def command(choice: Choice, *, keyword: str | None = None, faults: bool | None = None) -> list[str]:
     """The command line. The token is not on it: pytest takes it from the environment, as we did."""
     picked = ["-k", keyword] if keyword else []
-    return [*_pytest(), str(CHECKS), *arguments(choice), *picked]
+    asked = [] if faults is None else ["--faults" if faults else "--no-faults"]
+    return [*_pytest(), str(CHECKS), *arguments(choice), *picked, *asked]
 
 
 def _pytest() -> list[str]:

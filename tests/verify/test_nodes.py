@@ -15,16 +15,12 @@ from testinfra.host import Host
 from harness.deployment import Deployment
 from harness.ssh import Access
 from harness.topology.model import Service, Topology
+from harness.verify.shares import NGINX_CONFIG
 
 ROOT = "/opt/wavetank"
 SSH = 22
 IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 PUBLISHED = re.compile(r"(?:0\.0\.0\.0|\[?::\]?):(\d+)->")
-# The configuration that the running nginx was started with, which need not be the default one.
-NGINX_CONFIG = """\
-docker exec "$(docker ps -q | head -n 1)" sh -c '
-  given=$(cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -o -m 1 "nginx -c [^ ]*" | head -n 1)
-  ${given:-nginx} -T' 2>&1"""
 UPSTREAM = re.compile(r"^\s*server\s+([\d.]+):(\d+)[^;{]*;", re.MULTILINE)
 
 

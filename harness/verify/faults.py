@@ -1,0 +1,103 @@
+"""Taking power away through the API, and giving it back whatever happens in between."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+
+from harness.api import Api
+from harness.deployment import Deployment
+from harness.errors import ApiError
+from harness.parallel import in_parallel
+from harness.provision.ready import longest_pause
+from harness.target import Target
+from harness.wait import NotYet, wait_for
+
+SECONDS = 120.0
+UNPROCESSABLE = 422  # another action is under way, or there is nothing left to do
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class Power:
+    """The power switches of a deployment's droplets: the droplet actions ``power_off`` and ``power_on``."""
+
+    def __init__(self, target: Target, deployment: Deployment, api: Api) -> None:
+        self._pause = longest_pause(target)
+        self._deployment, self._api = deployment, api
+
+    @contextmanager
+    def without(self, *nodes: str) -> Iterator[None]:
+        """Run a block while ``nodes`` have no power; they have it again afterwards, interrupted or not.
+
+        Raises ``WaitTimeoutError`` where the API does not do it in time, ``ApiError`` where it refuses.
+        """
+        with _stopped_by_signals():
+            try:
+                self.off(*nodes)
+                yield
+            finally:
+                with _deaf():
+                    self.on(*nodes)
+
+    def off(self, *nodes: str) -> None:
+        """Cut the power of all ``nodes`` at once; returns when the API says that they are off."""
+        in_parallel([partial(self._bring, node, "power_off", "off") for node in nodes])
+
+    def on(self, *nodes: str) -> None:
+        """Give power to those of ``nodes`` that have none; returns when the API says that they are active."""
+        in_parallel([partial(self._bring, node, "power_on", "active") for node in nodes])
+
+    def _bring(self, node: str, action: str, wanted: str) -> None:
+        id_ = self._deployment.nodes[node].id
+
+        def probe() -> None:
+            status = self._api.client.droplets.get(id_)["droplet"]["status"]
+            if status == wanted:
+                return
+            raise NotYet(f"{node} is {status}; {self._ask(id_, action)}")
+
+        wait_for(f"{action} of {node}", probe, deadline=SECONDS, max_pause=self._pause)
+
+    def _ask(self, id_: int, action: str) -> str:
+        try:
+            self._api.client.droplet_actions.post(id_, body={"type": action})
+        except ApiError as error:
+            if error.status != UNPROCESSABLE:
+                raise
+            return error.message
+        return f"{action} begun"
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """SIGTERM raises as ctrl-C does, so that ``finally`` blocks run."""
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(signum).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Nothing but the end of the block ends it: a second ctrl-C must not leave a machine without power."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in STOPPING}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

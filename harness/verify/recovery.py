@@ -1,0 +1,154 @@
+"""Is a deployment well again after nodes were away? Services, workers, a submission, and the firewalls."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import httpx
+
+from harness.deploy.remote import HEALTH, parse_containers
+from harness.errors import CheckError, CommandError, WaitTimeoutError, WavetankError
+from harness.isolation import intended
+from harness.isolation.model import Pair
+from harness.parallel import in_parallel
+from harness.ssh import Access
+from harness.topology import ports as sets
+from harness.topology.model import Topology
+from harness.verify import frontdoor
+from harness.verify.judge0 import Judge0
+from harness.verify.probe import from_node
+from harness.verify.setup import Setup
+from harness.wait import NotYet, wait_for
+
+if TYPE_CHECKING:
+    from harness.verify.outage import Stage
+
+REACHABLE, HEALTHY, WORKING, ACCEPTED = 90.0, 90.0, 60.0, 60.0
+SSH, DOCKER = 22, 2375
+CONTAINERS = "docker ps -a --format '{{.State}}|{{.Status}}|{{.Names}}'\n"
+RUNNING = "grep -alE '^sleep.{nap}' /proc/[0-9]*/cmdline 2>/dev/null | wc -l"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Nodes before they lost power: their containers by name, and how many programs can run at once."""
+
+    containers: dict[str, frozenset[str]]
+    available: int
+
+
+def picture(stage: Stage, nodes: Sequence[str]) -> Picture:
+    """Look at what is to come back."""
+    access = stage.setup.access
+    found = {node: parse_containers(access.run(node, CONTAINERS)) for node in nodes}
+    running = {node: frozenset(each.name for each in all_ if each.up) for node, all_ in found.items()}
+    return Picture(running, _available(stage))
+
+
+def troubles(stage: Stage, nodes: Sequence[str], before: Picture) -> Iterator[str]:
+    """What is not as it was, once it had its time; nothing is helped along."""
+    access = stage.setup.access
+    for node in access.nodes if access.bastion in nodes else nodes:
+        access.drop(node)
+    steps: list[Callable[[], object]] = []
+    for node in nodes:
+        steps.append(partial(access.wait_until_reachable, node, REACHABLE))
+        steps.append(partial(_healthy, stage.setup, node, before.containers[node]))
+    steps.append(partial(_workers, stage, before.available))
+    steps.append(partial(_accepted, stage))
+    for step in steps:
+        try:
+            step()
+        except (WavetankError, CheckError) as error:
+            yield str(error)
+
+
+def running(access: Access, node: str, nap: str) -> int:
+    """How many processes on ``node`` sleep for exactly ``nap``."""
+    return int(access.run(node, RUNNING.format(nap=nap.replace(".", "[.]"))))
+
+
+def _healthy(setup: Setup, node: str, wanted: frozenset[str]) -> None:
+    services = [each for each in setup.topology.services if node in each.nodes and each.health]
+    checks = "".join(HEALTH.format(url=shlex.quote(each.health)) for each in services)
+
+    def probe() -> None:
+        listing, *answers = setup.access.run(node, CONTAINERS + checks, deadline=30).split("---\n")
+        fine = {each.name for each in parse_containers(listing) if each.up}
+        silent = [
+            f"{service.health}: {answer.strip() or 'no answer'}"
+            for service, answer in zip(services, answers, strict=True)
+            if "answered" not in answer
+        ]
+        missing = [f"container {name} does not run" for name in sorted(wanted - fine)]
+        if missing or silent:
+            raise NotYet("; ".join((*missing, *silent)))
+
+    tolerate = (CommandError, WaitTimeoutError)  # the engine may still be starting
+    wait_for(f"the services of {node}", probe, deadline=HEALTHY, max_pause=0.5, tolerate=tolerate)
+
+
+def _available(stage: Stage) -> int:
+    if stage.setup.topology.checks.judge0 is None:
+        return 0
+    with stage.judge0() as client:
+        return sum(queue["available"] for queue in Judge0(client).get("/workers"))
+
+
+def _workers(stage: Stage, wanted: int) -> None:
+    def probe() -> None:
+        found = _available(stage)
+        if found < wanted:
+            raise NotYet(f"/workers has {found} available; there were {wanted}")
+
+    tolerate = (CheckError, CommandError, httpx.HTTPError)
+    wait_for("workers to be registered", probe, deadline=WORKING, max_pause=0.5, tolerate=tolerate)
+
+
+def _accepted(stage: Stage) -> None:
+    def probe() -> None:
+        frontdoor.double(stage.client, stage.door, frontdoor.language("python"), 21)
+
+    wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
+
+
+def walls(setup: Setup, nodes: Sequence[str]) -> list[str]:
+    """What the firewalls of ``nodes`` let through and must not, or stop and must not: a few ports of each.
+
+    From and to each of ``nodes``, at private addresses: ssh, Docker's own port, and all that services use.
+    """
+    topology, private = (
+        setup.topology,
+        {n: each.private_ip or "" for n, each in setup.deployment.nodes.items()},
+    )
+    names = {address: name for name, address in private.items()}
+    ports = _ports(topology)
+
+    def look(vantage: str) -> list[str]:
+        targets = [each for each in private if each != vantage and (vantage in nodes or each in nodes)]
+        found = from_node(
+            setup.access, vantage, [(private[each], port) for each in targets for port in ports]
+        )
+        seen = [(Pair(vantage, names[host]), port, state) for (host, port), state in found.items()]
+        return [said for pair, port, state in seen if (said := _judged(topology, pair, port, state))]
+
+    return [said for told in in_parallel([partial(look, each) for each in private]) for said in told]
+
+
+def _judged(topology: Topology, pair: Pair, port: int, state: str) -> str:
+    one = ((port, port),)
+    if state != "filtered" and not sets.intersect(intended.may(topology, pair, "tcp"), one):
+        return f"{pair} {port}/tcp is {state}; it must be filtered"
+    if state == "filtered" and sets.intersect(intended.must(topology, pair, "tcp"), one):
+        return f"{pair} {port}/tcp is filtered; it must get through"
+    return ""
+
+
+def _ports(topology: Topology) -> list[int]:
+    used = {port for service in topology.services for port in service.ports}
+    spans = [sets.parse(flow.ports) for flow in topology.intent if flow.protocol == "tcp"]
+    return sorted(used | {SSH, DOCKER} | {end for span in spans for first_last in span for end in first_last})

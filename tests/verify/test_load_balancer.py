@@ -1,0 +1,88 @@
+"""Judge0's load balancer: each server takes its share, and one that loses power costs no request."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import CheckFailedError, InconclusiveError
+from harness.ssh import Access
+from harness.topology.model import Judge0Endpoint, Topology
+from harness.verify import shares
+from harness.verify.balance import Balance, enough, parse, wrong
+from harness.verify.disturbing import Note, Work
+from harness.verify.outage import Outage, addresses, upstreams
+from harness.verify.setup import Setup
+from harness.verify.tunnel import over_socket, tunnel
+
+
+@pytest.fixture(scope="session")
+def endpoint(topology: Topology) -> Judge0Endpoint:
+    """Where Judge0 is asked, if several servers are behind it."""
+    if topology.checks.judge0 is None or not upstreams(topology):
+        pytest.skip(f"topology {topology.name} has no checks.judge0 with several servers behind it")
+    return topology.checks.judge0
+
+
+@pytest.fixture(scope="session")
+def balance(endpoint: Judge0Endpoint, setup: Setup, access: Access) -> Balance:
+    """What the running nginx was told about the servers."""
+    config = access.run(endpoint.node, shares.NGINX_CONFIG)
+    found = [each for each in parse(config) if set(each.weights) & set(addresses(setup))]
+    if not found:
+        raise InconclusiveError(f"nginx -T on {endpoint.node} shows no upstream with the servers in it")
+    return found[0]
+
+
+@pytest.fixture
+def outage(server: str, endpoint: Judge0Endpoint, work: Work, note: Note) -> Outage:
+    """The outage of one server."""
+    found = work.outage((server,))
+    note(str(found))
+    return found
+
+
+def test_requests_are_shared_out_as_configured(
+    endpoint: Judge0Endpoint, balance: Balance, setup: Setup, access: Access, note: Note
+) -> None:
+    """Each server answers its share: exactly in round robin, within a stated bound where chance decides."""
+    host = setup.deployment.nodes[endpoint.node].private_ip or ""
+    with tunnel(access, endpoint.source, host, endpoint.port) as socket, over_socket(socket) as client:
+        counts, source = shares.count(client, access, endpoint.node, addresses(setup), enough(balance))
+    note(f"{dict(counts)} by {source}; {balance.method}, {dict(balance.weights)}")
+    assert wrong(balance, counts) == "", source
+
+
+@pytest.mark.disturbs
+def test_a_dead_server_costs_no_request(outage: Outage, note: Note) -> None:
+    """Of the requests made once it had no power, every one is answered, and none waits for long."""
+    begun = [each for each in outage.requests if outage.off <= each.begun <= outage.back]
+    if len(begun) < 20:
+        raise InconclusiveError(f"only {len(begun)} requests were made: {outage}")
+    slowest = max(each.ended - each.begun for each in begun)
+    note(f"{len(begun)} requests, the slowest took {slowest:.1f} s")
+    assert [f"{each.code} {each.said}" for each in begun if each.code != 200] == [], outage
+
+
+@pytest.mark.disturbs
+def test_a_server_that_is_back_takes_its_share(outage: Outage) -> None:
+    """Within its deadline it answers what its weight gives it."""
+    assert outage.share == "", outage
+
+
+@pytest.mark.disturbs
+def test_a_server_that_comes_back_costs_no_request(outage: Outage) -> None:
+    """While it starts, it takes nothing that it cannot answer."""
+    begun = [each for each in outage.requests if outage.back <= each.begun]
+    assert [f"{each.code} {each.said}" for each in begun if each.code != 200] == [], outage
+
+
+@pytest.mark.disturbs
+def test_without_servers_the_balancer_says_so(
+    endpoint: Judge0Endpoint, topology: Topology, work: Work
+) -> None:
+    """With all of them off, each submission ends in an error that names Judge0, before the door gives up."""
+    outage = work.outage(upstreams(topology))
+    begun = [(each, end) for each, end in outage.submissions if outage.off <= each.at]
+    hanging = [each.op for each, end in begun if end is None]
+    if hanging or not begun:
+        raise CheckFailedError(f"{len(hanging)} of {len(begun)} submissions hang: {outage}")

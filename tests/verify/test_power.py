@@ -1,0 +1,153 @@
+"""Nodes lose their power one after the other, by the API's droplet actions, while programs are handed in.
+
+A droplet whose role has another droplet is redundant: its loss is survived. Any other is missed, and then the
+front door says so. With power, all is as it was, by itself, and nothing that was accepted is lost.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+
+from harness.errors import CheckError, CheckFailedError, InconclusiveError, WavetankError
+from harness.verify import judge0 as statuses
+from harness.verify.disturbing import Note, Work
+from harness.verify.history import Entry, Judgement, judge
+from harness.verify.judge0 import Judge0
+from harness.verify.outage import Outage
+from harness.wait import NotYet, wait_for
+
+pytestmark = pytest.mark.disturbs
+
+Ended = Sequence[tuple[Entry, Entry | None]]
+
+ALL_FINAL_SECONDS = 60.0
+BATCH = 20
+
+
+@pytest.fixture
+def outage(fallen: str, work: Work, note: Note) -> Outage:
+    """The outage of these nodes."""
+    found = work.outage(tuple(fallen.split("+")))
+    note(str(found))
+    return found
+
+
+def test_what_is_left_works_or_says_what_is_wrong(outage: Outage, work: Work, note: Note) -> None:
+    """Without a redundant node submissions go on; without another each is refused in time and in words."""
+    begun = [(each, end) for each, end in outage.submissions if each.at >= outage.off]
+    if not begun:
+        raise InconclusiveError(f"nothing was handed in: {outage}")
+    ended = [end for _, end in begun if end is not None]
+    if len(ended) < len(begun):
+        raise CheckFailedError(f"{len(begun) - len(ended)} of {len(begun)} submissions hang: {outage}")
+    if outage.survived:
+        note(f"{len(ended)} handed in meanwhile, all accepted")
+        refused = [f"{each.code} {each.said[:300]}" for each in ended if each.kind != "ok"]
+        assert refused == [], f"{len(refused)} of {len(ended)} submissions, {outage}"
+        return
+    early = [(each, end) for each, end in begun if end is not None and end.at <= outage.back]
+    if not early:
+        raise CheckFailedError(f"no answer before power was back, {outage.back - outage.off:.0f} s: {outage}")
+    told = refusals(early, away=work.stage.door.node in outage.nodes)
+    note("; ".join(told))
+
+
+def test_everything_is_back(outage: Outage) -> None:
+    """Services, workers and the first submission: by themselves, without being deployed again."""
+    assert outage.troubles == (), outage
+
+
+def test_walls_hold_again(outage: Outage) -> None:
+    """The firewalls of nodes that were away let through what they should and nothing else."""
+    assert outage.walls == (), outage
+
+
+@pytest.mark.disturbs(last=True)
+def test_no_accepted_submission_is_lost(work: Work, note: Note) -> None:
+    """Everything accepted while nodes fell and rose ended, once, and stays as it ended."""
+    work.stop()
+    if not any(isinstance(each, Outage) for each in work.outages.values()):
+        raise InconclusiveError("no node lost its power: this shows nothing")
+    look_twice(work)
+    found = judge(work.stage.submissions.journal.entries(), listing=bool(work.stage.door.history))
+    long_runs = sum(sum(each.running.values()) for each in work.outages.values() if isinstance(each, Outage))
+    note(f"{found}; {long_runs} ran on a node as it lost power; {work.file}")
+    verdict(found, work)
+
+
+def refusals(early: Ended, *, away: bool) -> list[str]:
+    """How submissions were refused, in words. Raises ``CheckFailedError`` where one was not, or not clearly.
+
+    ``away``: the front door itself has no power, so that nobody can answer at all.
+    """
+    told = set()
+    for each, end in early:
+        assert end is not None
+        if end.kind == "ok":
+            raise CheckFailedError(f"submission {each.op} was accepted without what it needs: {end}")
+        if away:
+            if end.code:
+                raise CheckFailedError(f"{end.code} came from a front door without power: {end.said}")
+            told.add(f"{end.said} after {end.at - each.at:.1f} s")
+            continue
+        if end.code < 400 or not is_json_error(end.said):
+            what = f"{end.code} {end.said[:300]}" if end.code else end.said
+            raise CheckFailedError(f"not an error in JSON: {what} after {end.at - each.at:.1f} s")
+        told.add(f"{end.code} {end.said.strip()} after {end.at - each.at:.0f} s")
+    return sorted(told)[:5]
+
+
+def is_json_error(text: str) -> bool:
+    """Whether a body is a JSON object, as an API's error is; a page of HTML is not."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def look_twice(work: Work) -> None:
+    """Ask Judge0 about every token until all are final or the deadline has passed, and then once more."""
+    ops = {each.token: each.op for each in work.stage.submissions.journal.entries() if each.token}
+
+    def probe() -> None:
+        waiting = look(work, ops)
+        if waiting:
+            raise NotYet(f"{len(waiting)} of {len(ops)} are not final: {', '.join(waiting[:5])}")
+
+    tolerate = (CheckError, WavetankError)
+    with suppress(WavetankError):  # what is not final is judged by its last look
+        wait_for("submissions to be final", probe, deadline=ALL_FINAL_SECONDS, max_pause=2, tolerate=tolerate)
+    look(work, ops)
+
+
+def look(work: Work, ops: dict[str, int]) -> list[str]:
+    """Note what Judge0 says of each token; returns those that it knows and that are not final."""
+    tokens, waiting = list(ops), []
+    with work.stage.judge0() as client:
+        for first in range(0, len(tokens), BATCH):
+            some, asked = tokens[first : first + BATCH], time.time()
+            for token, told in zip(some, Judge0(client).look(some), strict=True):
+                seen = Entry("seen", asked, ops[token], token=token)
+                if told is not None:
+                    final = told.status not in (statuses.IN_QUEUE, statuses.PROCESSING)
+                    waiting += [] if final else [token]
+                    seen = Entry(
+                        "seen", asked, ops[token], token=token, status=told.description, final=final,
+                        output=told.stdout, finished_at=told.finished_at,
+                    )  # fmt: skip
+                work.stage.submissions.journal.add(seen)
+    return waiting
+
+
+def verdict(found: Judgement, work: Work) -> None:
+    """Lost or duplicated ones fail, unknown ones are a doubt."""
+    for wrong in ("lost", "duplicated"):
+        if found.of(wrong):
+            raise CheckFailedError(f"{found.told(wrong)}; {found}; {work.file}")
+    if found.of("unknown") or not found.of("ok"):
+        raise InconclusiveError(f"{found.told('unknown')}; {found}; {work.file}")
