@@ -74,18 +74,11 @@ def test_only_trusted_droplets_connect(
 
 
 def test_internet_does_not_connect(
-    database: str,
-    target: Target,
-    deployment: Deployment,
-    topology: Topology,
-    endpoints: tuple[Endpoint, ...],
+    database: str, outside: Mapping[Address, State], endpoints: tuple[Endpoint, ...]
 ) -> None:
     """From outside the public endpoint is silent, while the bastion answers."""
-    bastion = (deployment.nodes[topology.management.bastion].public_ip or "", SSH)
     public = [each.address for each in endpoints if (each.database, each.side) == (database, "public")]
-    found = from_here(target, [*public, bastion])
-    insist_on_control(found, bastion, "this machine")
-    assert {address: found[address] for address in public} == dict.fromkeys(public, "filtered")
+    assert {address: outside[address] for address in public} == dict.fromkeys(public, "filtered")
 
 
 def insist(database: str, case: Case, attempts: Attempts) -> None:
@@ -109,6 +102,17 @@ def insist(database: str, case: Case, attempts: Attempts) -> None:
 def endpoints(access: Access, deployment: Deployment, topology: Topology) -> tuple[Endpoint, ...]:
     """Both endpoints of every database."""
     return trust.endpoints(access, deployment, topology)
+
+
+@pytest.fixture(scope="session")
+def outside(
+    target: Target, deployment: Deployment, topology: Topology, endpoints: tuple[Endpoint, ...]
+) -> Mapping[Address, State]:
+    """What this machine finds at the public endpoints."""
+    bastion = (deployment.nodes[topology.management.bastion].public_ip or "", SSH)
+    found = from_here(target, [bastion, *(each.address for each in endpoints if each.side == "public")])
+    insist_on_control(found, bastion, "this machine")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,196 @@
+"""The front door answers whom it should, and nothing else answers anybody.
+
+Seen from the internet, by an address that no rule names: where the target has one (an emulator), by that,
+else from this machine. A Docker engine publishes ports past the machine's own firewall, so that a Cloud
+Firewall is all that stands before them; hence every port that an engine publishes is tried.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from harness.connect import connect
+from harness.deployment import Deployment
+from harness.errors import InconclusiveError
+from harness.isolation import intended
+from harness.isolation.model import Pair
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology import gates, ports
+from harness.topology.model import INTERNET, FrontDoor, Topology
+from harness.verify import frontdoor
+from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
+
+SSH, HTTPS = 22, 443
+# What intruders try first on such machines: engines and swarms, databases, metrics, these applications.
+TEMPTING = (21, 22, 23, 25, 80, 111, 443, 2358, 2375, 2376, 2377, 3306, 4000, 5432, 6379, 6443, 7946, 8080,
+            9100, 9323, 10250, 25060, 25061, 27017)  # fmt: skip
+PUBLISHED = "docker ps --format '{{.Ports}}' | grep -oE ':[0-9]+->' | tr -dc '0-9\\n'"
+LISTENING = "ss -Hlnt | awk '{print $4}'"
+SECONDS = 5.0
+
+
+def test_only_the_front_door_answers_the_internet(
+    stranger: Target, deployment: Deployment, topology: Topology, published: Mapping[str, set[int]]
+) -> None:
+    """Of the ports worth trying, and of all that the engines publish, those that the intent opens answer."""
+    publics = {name: node.public_ip for name, node in deployment.nodes.items() if node.public_ip}
+    asked = {(address, port) for name, address in publics.items() for port in {*TEMPTING, *published[name]}}
+    wanted = {
+        (publics[name], port)
+        for name in publics
+        for port in {*TEMPTING, *published[name]}
+        if is_among(port, intended.may(topology, Pair(INTERNET, name, "public"), "tcp"))
+    }
+    bastion = (publics[topology.management.bastion], SSH)
+    if not stranger.info.get("internet_proxy"):
+        wanted.add(bastion)  # this machine is the operators'
+    if not wanted:
+        pytest.skip("nothing is meant to answer the internet, so that silence would prove nothing")
+    found = from_here(stranger, asked | wanted)
+    insist_on_control(found, min(wanted), "the internet")
+    assert {address for address, state in found.items() if state != "filtered"} == wanted
+
+
+def test_port_80_speaks_http(stranger: Target, door: FrontDoor, deployment: Deployment) -> None:
+    """A page comes, in plain text, and the request is not sent back to whoever asks with TRACE."""
+    with frontdoor.open_client(stranger, public(deployment, door)) as client:
+        assert client.get("/").status_code == 200
+        assert client.request("TRACE", "/").status_code in (400, 403, 404, 405, 501)
+
+
+def test_port_443_speaks_tls(stranger: Target, door: FrontDoor, deployment: Deployment) -> None:
+    """TLS 1.2 or later, with whatever certificate: it cannot name an IP address; no page without TLS."""
+    modern = ssl.create_default_context()
+    modern.check_hostname, modern.verify_mode = False, ssl.CERT_NONE
+    with (
+        reach(stranger, public(deployment, door)) as plain,
+        modern.wrap_socket(plain, server_hostname="client") as spoken,
+    ):
+        assert spoken.version() in ("TLSv1.2", "TLSv1.3")
+    with frontdoor.open_client(stranger, f"{public(deployment, door)}:{HTTPS}") as client:
+        try:
+            answer = client.get("/")
+        except httpx.HTTPError:
+            return
+    assert answer.status_code >= 400
+
+
+def test_files_of_the_machine_are_not_served(
+    stranger: Target, door: FrontDoor, deployment: Deployment
+) -> None:
+    """Paths that climb out of the site's directory lead nowhere."""
+    with frontdoor.open_client(stranger, public(deployment, door)) as client:
+        for path in ("/..%2f..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/%2e%2e/etc/passwd"):
+            assert "root:" not in client.get(path).text
+
+
+def test_quiet_droplets_take_nothing(
+    quiet: tuple[str, ...], look: Callable[[str], dict[Address, State]], deployment: Deployment,
+    topology: Topology,
+) -> None:  # fmt: skip
+    """Droplets that nobody is meant to talk to, like workers, take ssh from the bastion and nothing else."""
+    reached = {
+        (node, silent, port)
+        for node in topology.droplets
+        for silent in quiet
+        for port in TEMPTING
+        if node != silent and look(node)[deployment.nodes[silent].private_ip or "", port] != "filtered"
+    }
+    assert reached == {
+        (topology.management.bastion, silent, SSH)
+        for silent in quiet
+        if silent != topology.management.bastion
+    }
+
+
+def test_quiet_droplets_do_not_listen(quiet: tuple[str, ...], access: Access) -> None:
+    """But for ssh, and on loopback."""
+    for node in quiet:
+        told = access.run(node, LISTENING).split()
+        heard = {line.rpartition(":")[2] for line in told if not line.startswith(("127.", "[::1]"))}
+        assert heard == {str(SSH)}, node
+
+
+@pytest.fixture(scope="session")
+def stranger(target: Target) -> Target:
+    """The target as somebody on the internet reaches it."""
+    return replace(target, proxy=target.info.get("internet_proxy") or target.proxy)
+
+
+@pytest.fixture(scope="session")
+def published(access: Access, topology: Topology) -> Mapping[str, set[int]]:
+    """The ports that each droplet's engine publishes, by droplet."""
+    with ThreadPoolExecutor(len(topology.droplets)) as pool:
+        told = pool.map(lambda node: access.run(node, f"{PUBLISHED} || true"), topology.droplets)
+        return {
+            node: {int(port) for port in text.split()}
+            for node, text in zip(topology.droplets, told, strict=True)
+        }
+
+
+@pytest.fixture(scope="session")
+def quiet(topology: Topology) -> tuple[str, ...]:
+    """The droplets that the intent lets nobody talk to."""
+    found = tuple(
+        name for name in topology.droplets if name not in {flow.destination for flow in topology.intent}
+    )
+    return found or pytest.skip("the intent names every droplet as somebody's destination")
+
+
+@pytest.fixture(scope="session")
+def look(
+    access: Access, deployment: Deployment, topology: Topology, quiet: tuple[str, ...]
+) -> Iterator[Callable[[str], dict[Address, State]]]:
+    """What each droplet finds at the quiet ones; all look at once, each with something that must answer."""
+
+    def from_one(node: str) -> dict[Address, State]:
+        known = control(deployment, topology, node)
+        asked = [(deployment.nodes[each].private_ip or "", port) for each in quiet for port in TEMPTING]
+        found = from_node(access, node, [*asked, *known])
+        for address in known[:1]:
+            insist_on_control(found, address, node)
+        return found
+
+    with ThreadPoolExecutor(len(topology.droplets)) as pool:
+        looks: dict[str, Future[dict[Address, State]]] = {
+            node: pool.submit(from_one, node) for node in topology.droplets
+        }
+        yield lambda node: looks[node].result()
+
+
+def control(deployment: Deployment, topology: Topology, node: str) -> list[Address]:
+    """What must answer ``node``: a droplet or a database it is meant to talk to."""
+    for flow in gates.intended(topology):
+        if flow.source != node or flow.protocol != "tcp":
+            continue
+        port = ports.parse(flow.ports)[0][0]
+        if flow.destination in deployment.nodes:
+            return [(deployment.nodes[flow.destination].private_ip or "", port)]
+        if flow.destination in deployment.databases:
+            return [(deployment.databases[flow.destination].private.host, port)]
+    raise InconclusiveError(f"{node} may talk to nobody, so nothing shows that its probes work")
+
+
+def reach(target: Target, address: str) -> socket.socket:
+    """A connection to port 443, as the target says."""
+    if target.proxy:
+        return connect(target.proxy, address, HTTPS, timeout=SECONDS)
+    return socket.create_connection((address, HTTPS), SECONDS)
+
+
+def public(deployment: Deployment, door: FrontDoor) -> str:
+    """The front door's public address."""
+    return deployment.nodes[door.node].public_ip or ""
+
+
+def is_among(port: int, allowed: ports.Ports) -> bool:
+    """Whether a port is in a set."""
+    return any(first <= port <= last for first, last in allowed)
