@@ -24,7 +24,7 @@ from harness.wait import NotYet, wait_for
 Side = Literal["private", "public"]
 Verdict = Literal["open", "closed", "passed", "filtered"]
 SIDES: tuple[Side, ...] = ("private", "public")
-CANARY = "canary"
+CANARY, KEPT = "canary", "wavetank:"
 BOOT, APPLY = 120.0, 10.0
 ANYWHERE: dict[str, Any] = {"addresses": ["0.0.0.0/0"]}
 DROPLET = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}
@@ -94,9 +94,9 @@ class Rig:
             )
             self.enter(name)
 
-    def add_database(self, name: str) -> None:
+    def add_database(self, name: str, **changes: Any) -> None:
         """Make a database cluster and open its namespace."""
-        made = self.call("POST", "databases", {**DATABASE, "name": name})["database"]
+        made = self.call("POST", "databases", {**DATABASE, "name": name, **changes})["database"]
 
         def online() -> dict[str, Any]:
             shown: dict[str, Any] = self.call("GET", f"databases/{made['id']}")["database"]
@@ -180,7 +180,8 @@ class Rig:
             if firewall["name"] != CANARY:
                 self.call("DELETE", f"firewalls/{firewall['id']}")
         for tag in self.call("GET", "tags?per_page=200")["tags"]:
-            self.call("DELETE", f"tags/{tag['name']}")
+            if not tag["name"].startswith(KEPT):
+                self.call("DELETE", f"tags/{tag['name']}")
         for machine in self.machines.values():
             if machine.port:
                 self.call("PUT", f"databases/{machine.number}/firewall", {"rules": []})
@@ -225,19 +226,19 @@ class Rig:
         pairs = list(zip(shapes, numbers, strict=False))
 
         def witnessed() -> list[Verdict]:
-            news = self.wire.news(since)
+            news = _by_number(self.wire.news(since))
             # One processor sends and forwards in order: what came before the fence is done with.
-            if not any(one.number == numbers[-1] for one in news["fabric"]):
+            if numbers[-1] not in news:
                 raise NotYet("packets are under way")
-            return [self._verdict(shape, number, news) for shape, number in pairs]
+            return [self._verdict(shape, news.get(number, frozenset())) for shape, number in pairs]
 
         return wait_for(
             "what becomes of packets", witnessed, deadline=APPLY, first_pause=0.002, max_pause=0.05
         )
 
-    def _verdict(self, shape: Shape, number: int, news: Mapping[str, Sequence[Seen]]) -> Verdict:
+    def _verdict(self, shape: Shape, told: frozenset[tuple[str, str, str]]) -> Verdict:
         def said(where: str, way: str) -> set[str]:
-            return {one.kind for one in news[where] if one.number == number and one.way == way}
+            return {kind for tap, went, kind in told if (tap, went) == (where, way)}
 
         if not said("fabric", "out"):
             return "filtered"
@@ -317,6 +318,15 @@ def rig(state: Path, droplets: Sequence[str], **changes: Any) -> Iterator[Rig]:
         yield made
     finally:
         made.destroy()
+
+
+def _by_number(news: Mapping[str, Sequence[Seen]]) -> dict[int, frozenset[tuple[str, str, str]]]:
+    """Tap, way and kind of all that was recorded of each packet and its answers."""
+    found: dict[int, set[tuple[str, str, str]]] = {}
+    for tap, records in news.items():
+        for one in records:
+            found.setdefault(one.number, set()).add((tap, one.way, one.kind))
+    return {number: frozenset(told) for number, told in found.items()}
 
 
 def _client(served: Served) -> httpx.Client:
