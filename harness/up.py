@@ -15,6 +15,7 @@ from harness import background, emulation, provision, reaper, report, runlock
 from harness.deploy import collect_logs, deploy, prepare_images
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
+from harness.mutation import journal
 from harness.progress import Progress
 from harness.provision import Plan, Price
 from harness.rundir import RunDir
@@ -22,7 +23,7 @@ from harness.settings import Choice, Settings, choose_new, load_topology, rememb
 from harness.ssh import Access, open_access
 from harness.target import Target
 from harness.topology.model import Topology
-from harness.verify import frontdoor
+from harness.verify import frontdoor, hostnet
 from harness.wait import NotYet, wait_for
 
 FIRST_SUBMISSION_DEADLINE = 60.0
@@ -34,13 +35,14 @@ Keep = Literal["on-failure", "always", "never"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is known before anything is changed."""
+    """What is known before anything is changed. ``host`` is this machine's network, where it is to be kept."""
 
     choice: Choice
     target: Target
     topology: Topology
     plan: Plan
     existed: bool
+    host: hostnet.Fingerprint | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,10 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     """Validate the topology, reach the target, choose the run and see what would change there."""
     draft = choose_new(settings)
     topology = load_topology(draft)
+    host = None
     if draft.target == "local":
         emulation.use(settings.state_dir)
+        host = hostnet.read() if hostnet.is_possible() else None
     target = resolve(settings, draft.target, progress)
     existing = provision.runs(target)
     choice = choose_new(settings, existing)
@@ -70,7 +74,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
         existing = provision.runs(target)
         choice = choose_new(settings, existing)
     plan = provision.plan(target, topology, choice.run)
-    return Prepared(choice, target, topology, plan, choice.run in existing)
+    return Prepared(choice, target, topology, plan, choice.run in existing, host)
 
 
 def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep = "never") -> Standing:
@@ -86,6 +90,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
     if prepared.plan.of("create", "droplet", "database"):
         consent(provision.price(target, topology))
     run_dir.create()
+    hostnet.keep(run_dir, prepared.host)
     remember(prepared.choice)
     with guarded(prepared, progress, keep=keep) as guard:
         images = background.start(lambda: prepare_images(topology, run_dir.state_dir, progress=progress))
@@ -93,6 +98,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
             deployment = provision.provision(
                 target, topology, run_dir.run, public_key=run_dir.public_key(), progress=progress, keep=True
             )
+        journal.forget(run_dir)  # what a mutation had left changed is as the topology says again
         with progress.step("access"):
             access = open_access(run_dir, target, topology, deployment)
         with progress.step("deploy"):
@@ -121,6 +127,8 @@ def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
         if left:
             raise ResourceError("run", run_dir.run, f"still there after it was taken down: {left}")
     stop_if_empty(target, run_dir.state_dir, progress)
+    if left := hostnet.changed(run_dir):
+        progress.note(f"this machine's own network is not as it was before the run:\n{left}")
 
 
 def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:

@@ -26,7 +26,7 @@ from harness.mutation.witnesses import Suite
 from harness.names import STRANGER
 from harness.progress import Progress
 from harness.settings import Choice
-from harness.ssh import open_access
+from harness.ssh import Access, open_access
 from harness.target import Target
 from harness.topology.model import Topology
 
@@ -50,7 +50,7 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
         with ExitStack() as stack:
             with progress.step("stranger"):
                 found = stack.enter_context(stranger(target, topology, deployment))
-            access = open_access(choice.run_dir, target, topology, found)
+            access = _access(stack, choice, target, topology, deployment, found)
             suite = Suite(api, target, topology, found, access)
             return _campaign(suite, choice, selection, progress)
 
@@ -100,6 +100,17 @@ def _deployment(target: Target, topology: Topology, choice: Choice) -> Deploymen
     if set(deployment.nodes) != set(topology.droplets):
         raise UsageError(f"run {choice.run!r} is not (all) up on {choice.target}: `wavetank up` stands it up")
     return deployment
+
+
+def _access(
+    stack: ExitStack, choice: Choice, target: Target, topology: Topology, *seen: Deployment
+) -> Access:
+    """A way in to all vantages; only a cloud's prober logs in to the stranger, and it is forgotten again."""
+    before, wider = seen
+    if is_witnessed(target):
+        return open_access(choice.run_dir, target, topology, before)
+    stack.callback(open_access, choice.run_dir, target, topology, before)
+    return open_access(choice.run_dir, target, topology, wider)
 
 
 def _places(suite: Suite) -> Places:

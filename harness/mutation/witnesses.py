@@ -8,12 +8,14 @@ from itertools import islice
 
 from harness.api import Api
 from harness.deployment import Deployment
-from harness.isolation import compare, intended, reported
+from harness.isolation import compare, intended
+from harness.isolation.drift import drift
 from harness.isolation.model import Difference, Observation, Pair, Seen
+from harness.isolation.network import Network
 from harness.isolation.observe import is_witnessed, observe
+from harness.isolation.reported import ask, network_of
 from harness.mutation.judge import Witnesses
-from harness.provision.observe import look
-from harness.provision.plan import make_plan
+from harness.names import STRANGER
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology import ports
@@ -21,7 +23,6 @@ from harness.topology.model import OPERATORS, Protocol, Topology
 from harness.topology.ports import Ports
 from harness.verify.probe import State, from_here
 
-GUARDED = ("firewall", "trusted_sources")
 MOST_FROM_HERE = 64
 
 
@@ -51,21 +52,23 @@ class Suite:
 
     def differences(self, observation: Observation | None) -> tuple[Difference, ...]:
         """Where intended, computed (as the API reports the rules now) and observed differ."""
-        network = reported.look(self.api, self.topology, self.deployment.run)
-        return compare.differences(self.topology, network, observation)
+        return compare.differences(self.topology, self._network(), observation)
 
     def drift(self) -> tuple[str, ...]:
-        """Firewalls and trusted sources that are not as the topology declares them, in words."""
+        """What is not as the topology declares it, in words."""
         run = self.deployment.run
-        plan = make_plan(self.target, self.topology, run, look(self.api, run))
-        changes = (each for each in plan.changes if each.action != "keep" and each.kind in GUARDED)
-        return tuple(f"{each.kind} {each.name} {each.reason}" for each in changes)
+        found = drift(self.topology, run, self.target.operators, ask(self.api, run))
+        return tuple(str(each) for each in found)
 
     def red(self, pair: Pair, protocol: Protocol, which: Ports) -> bool:
         """Whether packets of these ports, met by another fate than intended until now, break the intent."""
         must = intended.must(self.topology, pair, protocol)
         may = intended.may(self.topology, pair, protocol)
         return bool(ports.intersect(which, must) or ports.subtract(which, may))
+
+    def _network(self) -> Network:
+        told = network_of(self.topology, self.deployment.run, ask(self.api, self.deployment.run))
+        return replace(told, operators=self.target.operators)
 
     def _scan(self, pairs: Sequence[Pair], asked: Mapping[Protocol, Ports]) -> Observation:
         return observe(
@@ -77,6 +80,7 @@ class Suite:
             udp=asked["udp"],
             icmp=bool(asked["icmp"]),
             passes=1 if is_witnessed(self.target) else 2,
+            refs={STRANGER: f"droplet:{self.deployment.nodes[STRANGER].id}"},
         )
 
     def _from_here(self, pair: Pair, tcp: Ports) -> Seen:
