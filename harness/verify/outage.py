@@ -45,7 +45,8 @@ class Outage:
     """What was seen of one. Times are seconds since 1970.
 
     ``ordered``: power was to be cut; ``off``: the API said it was; ``back``: power was to be given again;
-    ``green``: all was well again, or its deadline had passed. ``requests`` are those to the load balancer,
+    ``green``: all was well again, or its deadline had passed. ``submissions`` are those begun between
+    ``off`` and ``back``, with their ends; ``requests`` all to the load balancer;
     ``running`` how many long programs ran on each node when it lost power. ``troubles``, ``share`` and
     ``walls`` say what was not well in the end: services, the balancer's shares, firewalls.
     """
@@ -126,7 +127,7 @@ def suffer(stage: Stage, nodes: tuple[str, ...]) -> Outage:
     be seen could not be brought about. Power is back in any case.
     """
     survived = survives(stage.setup.topology, nodes)
-    balanced = survived and any(node in upstreams(stage.setup.topology) for node in nodes)
+    balanced = any(node in upstreams(stage.setup.topology) for node in nodes)
     before = recovery.picture(stage, nodes)
     with _asking(stage, balanced) as requests:
         running = _long_runs(stage, nodes)
@@ -145,7 +146,7 @@ def suffer(stage: Stage, nodes: tuple[str, ...]) -> Outage:
         off,
         back,
         green,
-        _submissions(stage, ordered, back),
+        _submissions(stage, off, back),
         requests.made() if requests else (),
         running,
         tuple(troubles),
@@ -163,16 +164,16 @@ def begun(stage: Stage, since: float, until: float) -> list[tuple[Entry, Entry |
     ]
 
 
-def _submissions(stage: Stage, ordered: float, back: float) -> tuple[tuple[Entry, Entry | None], ...]:
-    """Those of the outage, once they have ended."""
+def _submissions(stage: Stage, off: float, back: float) -> tuple[tuple[Entry, Entry | None], ...]:
+    """Those that were begun without the nodes, once they have ended."""
 
     def probe() -> None:
-        open_ = [each.op for each, end in begun(stage, ordered, back) if end is None]
+        open_ = [each.op for each, end in begun(stage, off, back) if end is None]
         if open_:
             raise NotYet(f"{len(open_)} submissions are without an answer")
 
     _told(lambda: wait_for("answers to what was handed in", probe, deadline=WATCH_DEADLINE, max_pause=0.3))
-    return tuple(begun(stage, ordered, back))
+    return tuple(begun(stage, off, back))
 
 
 @contextmanager

@@ -28,6 +28,7 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.Po
 WAITING = ("", "In Queue", "Processing")
 NAPS = (0, 0, 0, 0.2, 0.5, 1, 4)
 LONGEST = 2000
+SLOW = 10.0  # a request that takes longer than this hangs
 
 
 class Steady:
@@ -156,6 +157,14 @@ def items(document: Any) -> Iterator[Mapping[str, Any]]:
             yield from items(value)
 
 
+def is_json_object(text: str) -> bool:
+    """Whether a body is a JSON object, as an API's error is; a page of HTML is not."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True)
 class Request:
     """One request and what it met: begun and ended in seconds since 1970; ``code`` 0: no answer."""
@@ -179,7 +188,7 @@ class Requests:
         """One request."""
         begun = time.time()
         try:
-            response = self._client.get(self._path, params={"wt": number})
+            response = self._client.get(self._path, params={"wt": number}, timeout=SLOW)
         except httpx.HTTPError as error:
             made = Request(begun, time.time(), f"GET {self._path}", 0, repr(error))
         else:

@@ -6,7 +6,6 @@ front door says so. With power, all is as it was, by itself, and nothing that wa
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from harness.verify.disturbing import Note, Work
 from harness.verify.history import Entry, Judgement, judge
 from harness.verify.judge0 import Judge0
 from harness.verify.outage import Outage
+from harness.verify.steady import is_json_object
 from harness.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.disturbs
@@ -39,7 +39,7 @@ def outage(fallen: str, work: Work, note: Note) -> Outage:
 
 def test_what_is_left_works_or_says_what_is_wrong(outage: Outage, work: Work, note: Note) -> None:
     """Without a redundant node submissions go on; without another each is refused in time and in words."""
-    begun = [(each, end) for each, end in outage.submissions if each.at >= outage.off]
+    begun = outage.submissions
     if not begun:
         raise InconclusiveError(f"nothing was handed in: {outage}")
     ended = [end for _, end in begun if end is not None]
@@ -95,19 +95,11 @@ def refusals(early: Ended, *, away: bool) -> list[str]:
                 raise CheckFailedError(f"{end.code} came from a front door without power: {end.said}")
             told.add(f"{end.said} after {end.at - each.at:.1f} s")
             continue
-        if end.code < 400 or not is_json_error(end.said):
+        if end.code < 400 or not is_json_object(end.said):
             what = f"{end.code} {end.said[:300]}" if end.code else end.said
             raise CheckFailedError(f"not an error in JSON: {what} after {end.at - each.at:.1f} s")
         told.add(f"{end.code} {end.said.strip()} after {end.at - each.at:.0f} s")
     return sorted(told)[:5]
-
-
-def is_json_error(text: str) -> bool:
-    """Whether a body is a JSON object, as an API's error is; a page of HTML is not."""
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
 
 
 def look_twice(work: Work) -> None:
