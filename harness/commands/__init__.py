@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import click
 
+from harness.commands.diff import diff
 from harness.commands.down import down, sweep
+from harness.commands.drift import drift
 from harness.commands.emulator import emulator
+from harness.commands.explain import explain
 from harness.commands.mutate import mutate
 from harness.commands.nodes import exec_, logs, ssh
 from harness.commands.price import price
@@ -23,6 +26,9 @@ COMMANDS: tuple[click.Command, ...] = (
     run,
     status,
     verify,
+    diff,
+    explain,
+    drift,
     mutate,
     report,
     ssh,

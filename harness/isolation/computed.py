@@ -200,7 +200,8 @@ def _no_route(network: Network, pair: Pair) -> str:
         if not address(network, end, pair.side):
             if end in (INTERNET, OPERATORS):
                 return f"no route: private addresses are not reachable from or by {end}"
-            return f"no route: {end} has no {pair.side} address"
+            there = {*network.droplets, *network.databases, *network.others}
+            return f"no route: {end} " + (f"has no {pair.side} address" if end in there else "is not there")
     return ""
 
 

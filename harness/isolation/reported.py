@@ -87,13 +87,13 @@ def network_of(topology: Topology, run: str, told: Documents) -> Network:
     ours = Observed(droplets=tuple(dict(each) for each in told.droplets if run_tag(run) in each["tags"]))
     nodes = {name: _droplet(each, run) for name, each in droplets_by_node(ours, run).items()}
     own = {name: nodes[name] for name in (*topology.droplets, *nodes) if name in nodes}
-    people = _everybody(told, run, own)
+    people = everybody_of(told, run, own)
     vpc_range = _range(run, told.vpcs, ours)
     found = (_database(each, run, told, people) for each in told.databases)
     databases = {each.name: replace(each, private=vpc_range or ANYWHERE) for each in found}
     named = [replace(each, name=STRANGER) for each in people if node_tag(run, STRANGER) in each.tags]
     strangers = {STRANGER: named[-1]} if named else {}
-    firewalls = (_firewall(each, run, own | strangers, people) for each in told.firewalls)
+    firewalls = (firewall_of(each, run, own | strangers, people) for each in told.firewalls)
     network = Network(
         run,
         vpc_range,
@@ -119,7 +119,8 @@ def _droplet(body: Body, run: str) -> Droplet:
     )
 
 
-def _firewall(body: Body, run: str, own: Mapping[str, Droplet], everybody: Sequence[Droplet]) -> Firewall:
+def firewall_of(body: Body, run: str, own: Mapping[str, Droplet], everybody: Sequence[Droplet]) -> Firewall:
+    """A firewall as the API words it; ``own`` are those it may cover, ``everybody`` those a rule may name."""
     inbound, outbound = (
         tuple(
             Rule(rule["protocol"], _ports(rule), _peers(rule.get(side) or {}, run, everybody))
@@ -128,7 +129,9 @@ def _firewall(body: Body, run: str, own: Mapping[str, Droplet], everybody: Seque
         for way, side in (("inbound", "sources"), ("outbound", "destinations"))
     )
     droplets = tuple(name for name, each in own.items() if covers(body, each))
-    return Firewall(body["id"], body["name"], droplets, inbound, outbound, str(body.get("status", "")))
+    return Firewall(
+        str(body.get("id", "")), body["name"], droplets, inbound, outbound, str(body.get("status", ""))
+    )
 
 
 def _ports(rule: Body) -> str:
@@ -145,7 +148,7 @@ def _peers(listed: Body, run: str, everybody: Sequence[Droplet]) -> tuple[Peer, 
 
 def _peer(kind: str, value: str, run: str, everybody: Sequence[Droplet]) -> Peer:
     if kind == "addresses":
-        return Peer(kind, value, value, _v4([value]))
+        return Peer(kind, value, str(ip_network(value, strict=False)), _v4([value]))
     named = [each for each in everybody if _is_named(kind, value, each)]
     networks = _v4(address for each in named for address in (each.private, each.public) if address)
     return Peer(kind, value, _name(kind, value, run, named), networks)
@@ -166,7 +169,15 @@ def _name(kind: str, value: str, run: str, named: Sequence[Droplet]) -> str:
     return f"{UNRESOLVABLE.get(kind, kind)} {value}"
 
 
-def _everybody(told: Documents, run: str, own: Mapping[str, Droplet]) -> tuple[Droplet, ...]:
+def sources_of(rules: Sequence[Body], run: str, everybody: Sequence[Droplet]) -> tuple[Peer, ...]:
+    """Trusted sources as the API words them."""
+    return tuple(
+        _peer(SOURCE_KINDS.get(rule["type"], rule["type"]), str(rule["value"]), run, everybody)
+        for rule in rules
+    )
+
+
+def everybody_of(told: Documents, run: str, own: Mapping[str, Droplet]) -> tuple[Droplet, ...]:
     """All droplets of the account, those of the run under their names in the topology."""
     names = {each.id: name for name, each in own.items()}
     made = (_droplet(each, run) for each in told.droplets)
@@ -175,10 +186,7 @@ def _everybody(told: Documents, run: str, own: Mapping[str, Droplet]) -> tuple[D
 
 def _database(body: Body, run: str, told: Documents, everybody: Sequence[Droplet]) -> Database:
     port = (body.get("connection") or {}).get("port") or DATABASE_PORTS.get(body["engine"], 0)
-    sources = (
-        _peer(SOURCE_KINDS.get(rule["type"], rule["type"]), str(rule["value"]), run, everybody)
-        for rule in told.trusted.get(str(body["id"]), ())
-    )
+    sources = sources_of(told.trusted.get(str(body["id"]), ()), run, everybody)
     private, public = (
         str((body.get(end) or {}).get("host", "")) for end in ("private_connection", "connection")
     )
@@ -186,7 +194,7 @@ def _database(body: Body, run: str, told: Documents, everybody: Sequence[Droplet
         database_of(dict(body)),
         str(body["id"]),
         int(port),
-        tuple(sources),
+        sources,
         body["status"],
         private_host=private,
         public_host=public,
@@ -224,4 +232,14 @@ def _lower(tags: Iterable[str]) -> frozenset[str]:
     return frozenset(each.lower() for each in tags)
 
 
-__all__ = ["Documents", "Network", "ask", "covers", "look", "network_of"]
+__all__ = [
+    "Documents",
+    "Network",
+    "ask",
+    "covers",
+    "everybody_of",
+    "firewall_of",
+    "look",
+    "network_of",
+    "sources_of",
+]

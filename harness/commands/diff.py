@@ -1,0 +1,88 @@
+"""``wavetank diff``: intended against computed against observed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands import options
+
+if TYPE_CHECKING:
+    from harness.isolation.model import Difference
+    from harness.isolation.survey import Survey
+
+
+@click.command()
+@options.common
+@click.option("--observe/--no-observe", default=True, show_default=True, help="Send packets as well.")
+@click.argument("start", metavar="[FROM", required=False)
+@click.argument("end", metavar="TO]", required=False)
+@options.output
+def diff(*, observe: bool, start: str | None, end: str | None, output: str, **common: Any) -> int:
+    """Compare what is intended, what the rules allow and what packets do; exit 1 if they differ.
+
+    For all pairs, or only from FROM to TO: droplets, databases, internet or stranger. Exit 2 if nothing
+    differs but a measurement is in doubt.
+    """
+    from harness.errors import UsageError
+    from harness.isolation.standing import standing
+    from harness.isolation.survey import survey
+
+    if start and not end:
+        raise UsageError("name both FROM and TO, or neither")
+    stands = standing(options.settings(common))
+    surveyed = survey(stands, (start, end) if start and end else None, observe=observe)
+    options.show(_document(stands.choice.run, surveyed), _text(surveyed), output)
+    if surveyed.differences:
+        return 1
+    return 2 if surveyed.doubts else 0
+
+
+def _document(run: str, surveyed: Survey) -> dict[str, Any]:
+    from harness.isolation.section import text
+
+    return {
+        "run": run,
+        "pairs": surveyed.pairs,
+        "probes": surveyed.observation.probes if surveyed.observation else 0,
+        "witnesses": list(surveyed.observation.witnesses) if surveyed.observation else [],
+        "differences": [
+            {
+                "source": each.pair.source,
+                "target": each.pair.target,
+                "side": each.pair.side,
+                "protocol": each.protocol,
+                "ports": text(each.ports),
+                "intended": each.intended,
+                "computed": each.computed,
+                "observed": each.observed,
+                "gate": each.gate,
+                "firewall": each.firewall,
+                "rule": each.rule,
+                "reason": each.reason,
+                "reproduce": each.reproduce,
+            }
+            for each in surveyed.differences
+        ],
+        "inconclusive": list(surveyed.doubts),
+        "notes": list(surveyed.notes),
+    }
+
+
+def _text(surveyed: Survey) -> str:
+    lines = [line for each in surveyed.differences for line in _told(each)]
+    if not surveyed.differences:
+        lines.append(f"no difference: {surveyed.compared}")
+    else:
+        lines.append(f"{len(surveyed.differences)} differences: {surveyed.compared}")
+    lines += [f"inconclusive: {each}" for each in surveyed.doubts]
+    return "\n".join((*lines, *(f"note: {each}" for each in surveyed.notes)))
+
+
+def _told(each: Difference) -> list[str]:
+    from harness.topology import ports
+
+    what = "icmp" if each.protocol == "icmp" else f"{ports.render(each.ports)}/{each.protocol}"
+    views = f"intended {each.intended}, computed {each.computed}, observed {each.observed}"
+    return [f"{each.pair} {what}: {views}", f"    {each.reason}", f"    $ {each.reproduce}"]

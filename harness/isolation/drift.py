@@ -1,0 +1,232 @@
+"""Where what guards a running deployment is not what its topology says. Reads only.
+
+Things are compared by what they mean: a rule that names a droplet by its id is the same as one that names it
+by its own tag, and so is a firewall that covers it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.isolation.network import Droplet, Firewall, Network, Rule
+from harness.isolation.reported import (
+    Documents,
+    covers,
+    everybody_of,
+    firewall_of,
+    network_of,
+    sources_of,
+)
+from harness.names import STRANGER, node_tag, resource_name, run_of_name, run_tag
+from harness.provision.desired import BOOTSTRAP, desired, firewalls
+from harness.provision.observe import database_of, node_of
+from harness.provision.plan import UNKNOWN_RANGE
+from harness.topology.model import Topology
+
+Body = Mapping[str, Any]
+Meant = tuple[str, str, str, str]  # inbound or outbound, protocol, ports, one peer
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One thing that is not as the topology says. ``kind``: firewall, trusted sources, droplet or database.
+
+    ``name`` is a firewall's full name, else the name in the topology.
+    """
+
+    kind: str
+    name: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class _Scene:
+    topology: Topology
+    run: str
+    told: Documents
+    network: Network
+    everybody: tuple[Droplet, ...]
+    wanted: Mapping[str, Firewall]
+    seen: tuple[tuple[Body, Firewall], ...]
+
+
+def drift(topology: Topology, run: str, operators: Sequence[str], told: Documents) -> tuple[Drift, ...]:
+    """Every difference between what the API told and the topology; none: all is as it should be.
+
+    ``operators`` are the CIDRs that ``self`` stands for. Raises ``UsageError`` where they are needed and none
+    are given.
+    """
+    scene = _scene(topology, run, operators, told)
+    return (
+        *_droplets(scene),
+        *_databases(scene),
+        *_firewalls(scene),
+        *_foreign(scene),
+        *_trusted(scene),
+    )
+
+
+def firewall_names(topology: Topology, run: str) -> tuple[str, ...]:
+    """The full names of the firewalls that a run should have."""
+    return tuple(resource_name(run, each.name) for each in topology.all_firewalls())
+
+
+def _scene(topology: Topology, run: str, operators: Sequence[str], told: Documents) -> _Scene:
+    network = network_of(topology, run, told)
+    everybody = everybody_of(told, run, network.droplets)
+    bodies = firewalls(topology, run, network.vpc_range or topology.ip_range or UNKNOWN_RANGE, operators)
+    wanted = {name: firewall_of(body, run, network.droplets, everybody) for name, body in bodies.items()}
+    seen = tuple((body, firewall_of(body, run, network.droplets, everybody)) for body in told.firewalls)
+    return _Scene(topology, run, told, network, everybody, wanted, seen)
+
+
+def _droplets(scene: _Scene) -> Iterator[Drift]:
+    there = scene.network.droplets
+    for name in scene.topology.droplets:
+        if name not in there:
+            yield Drift("droplet", name, "is missing")
+        elif there[name].status != "active":
+            yield Drift("droplet", name, f"is {there[name].status}, not active")
+    chosen = {each.id: name for name, each in there.items()}
+    for body in scene.told.droplets:
+        tags = body["tags"]
+        node = node_of(dict(body), scene.run)
+        if node_tag(scene.run, STRANGER) in tags:
+            yield Drift(
+                "droplet", STRANGER, f"{body['name']} ({body['id']}) was left by a scan, or one is on"
+            )
+        elif run_tag(scene.run) in tags and (
+            node not in scene.topology.droplets or chosen.get(str(body["id"])) != node
+        ):
+            known = node in scene.topology.droplets
+            what = f"is a second {node}" if known else "is not in the topology"
+            yield Drift("droplet", str(body["name"]), f"({body['id']}) {what}")
+
+
+def _databases(scene: _Scene) -> Iterator[Drift]:
+    there = {database_of(dict(each)): each for each in scene.told.databases}
+    for name in scene.topology.databases:
+        if name not in there:
+            yield Drift("database", name, "is missing")
+        elif there[name]["status"] != "online":
+            yield Drift("database", name, f"is {there[name]['status']}, not online")
+    for name in there:
+        if name not in scene.topology.databases:
+            yield Drift("database", name, "is not in the topology")
+
+
+def _firewalls(scene: _Scene) -> Iterator[Drift]:
+    ours = [(body, each) for body, each in scene.seen if run_of_name(each.name) == scene.run]
+    for name, wanted in scene.wanted.items():
+        found = [(body, each) for body, each in ours if each.name == name]
+        if not found:
+            yield Drift("firewall", name, "is missing")
+        for body, each in found:
+            yield from _firewall(scene, body, each, wanted)
+        if len(found) > 1:
+            yield Drift("firewall", name, f"is there {len(found)} times")
+    for body, each in ours:
+        if each.name not in scene.wanted:
+            boot = each.name == resource_name(scene.run, BOOTSTRAP)
+            why = (
+                "is still there: it lets everything out for the first boot"
+                if boot
+                else "is not in the topology"
+            )
+            yield Drift("firewall", each.name, f"{why}; covers {_listed(each.droplets)}")
+            yield from _pending(body, each)
+
+
+def _firewall(scene: _Scene, body: Body, seen: Firewall, wanted: Firewall) -> Iterator[Drift]:
+    should = _covered(scene, wanted)
+    for name in sorted(should - set(seen.droplets)):
+        if name in scene.network.droplets:
+            yield Drift("firewall", seen.name, f"does not cover {name}")
+    for name in sorted(set(seen.droplets) - should):
+        yield Drift("firewall", seen.name, f"covers {name} as well, which it should not")
+    for each in sorted(_foreign_cover(scene, body)):
+        yield Drift("firewall", seen.name, f"covers {each} as well, which is not of the run")
+    mine, theirs = _meanings(seen), _meanings(wanted)
+    for text in _grouped(mine - theirs):
+        yield Drift("firewall", seen.name, f"has a rule that the topology does not: {text}")
+    for text in _grouped(theirs - mine):
+        yield Drift("firewall", seen.name, f"lacks a rule of the topology: {text}")
+    yield from _pending(body, seen)
+
+
+def _covered(scene: _Scene, wanted: Firewall) -> set[str]:
+    declared = {resource_name(scene.run, each.name): each for each in scene.topology.all_firewalls()}
+    return set(declared[wanted.name].droplets)
+
+
+def _foreign_cover(scene: _Scene, body: Body) -> Iterator[str]:
+    """Droplets beyond the run that a firewall of ours covers, in words."""
+    mine = {str(each["id"]) for each in scene.told.droplets if run_tag(scene.run) in each["tags"]}
+    for each in scene.everybody:
+        if each.id not in mine and covers(body, each):
+            yield f"{each.name} ({each.id})"
+
+
+def _pending(body: Body, seen: Firewall) -> Iterator[Drift]:
+    if seen.status != "succeeded":
+        yield Drift("firewall", seen.name, f"status is {seen.status or 'not told'}, not succeeded")
+    if body.get("pending_changes"):
+        changes = len(body["pending_changes"])
+        yield Drift("firewall", seen.name, f"{changes} change{'s are' if changes > 1 else ' is'} pending")
+
+
+def _foreign(scene: _Scene) -> Iterator[Drift]:
+    for _, each in scene.seen:
+        if run_of_name(each.name) != scene.run and each.droplets:
+            allows = "; ".join(_grouped(_meanings(each))) or "nothing"
+            yield Drift(
+                "firewall",
+                each.name,
+                f"({each.id}) is not of the run, but covers {_listed(each.droplets)}; it allows {allows}",
+            )
+
+
+def _trusted(scene: _Scene) -> Iterator[Drift]:
+    bodies = {database_of(dict(each)): each for each in scene.told.databases}
+    for name, body in desired(scene.topology, scene.run).databases.items():
+        if name not in bodies:
+            continue
+        rules = scene.told.trusted.get(str(bodies[name]["id"]), ())
+        mine = {each.name for each in sources_of(rules, scene.run, scene.everybody)}
+        theirs = {each.name for each in sources_of(body["rules"], scene.run, scene.everybody)}
+        if theirs and not mine:
+            yield Drift("trusted sources", name, "there are none: the database is open to everybody")
+        for each in sorted(mine - theirs):
+            yield Drift("trusted sources", name, f"it trusts {each}, which the topology does not name")
+        for each in sorted(theirs - mine):
+            yield Drift("trusted sources", name, f"it does not trust {each}")
+
+
+def _meanings(firewall: Firewall) -> set[Meant]:
+    sides = (("inbound", firewall.inbound), ("outbound", firewall.outbound))
+    return {meant for side, rules in sides for rule in rules for meant in _meaning(side, rule)}
+
+
+def _meaning(side: str, rule: Rule) -> Iterator[Meant]:
+    shown = {"": "", "0": "all"}.get(rule.ports, rule.ports)
+    yield from ((side, rule.protocol, shown, peer.name) for peer in rule.peers)
+
+
+def _grouped(meant: Iterable[Meant]) -> list[str]:
+    """Rules in words, one for each way, protocol and ports, with all its peers."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for side, protocol, ports, peer in sorted(meant):
+        groups.setdefault((side, protocol, ports), []).append(peer)
+    return [
+        f"{side} {f'{protocol} {ports}'.strip()} {'from' if side == 'inbound' else 'to'} {_listed(peers)}"
+        for (side, protocol, ports), peers in groups.items()
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "no droplet"
