@@ -77,7 +77,8 @@ def matrix(report: Mapping[str, Any], protocol: str) -> Matrix | None:
     if not rows:
         return None
     violated = _violated(report, protocol)
-    vantages = _in_order(report, (row["source"] for row in _rows(report)), outsiders_first=True)
+    asked = {each["name"] for each in report.get("droplets", [])} | {row["source"] for row in _rows(report)}
+    vantages = _in_order(report, asked, outsiders_first=True)
     columns = targets(report)
     lines = tuple(
         (vantage, tuple(_cell(vantage, target, rows, violated, protocol) for target in columns))

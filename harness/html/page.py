@@ -18,7 +18,7 @@ ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 ENVIRONMENT.filters.update(
-    count=words.count, seconds=words.seconds, short=words.short_ports, ports=words.spaced_ports
+    count=words.count, seconds=words.seconds, ports=words.spaced_ports, breakable=words.breakable
 )
 
 

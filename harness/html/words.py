@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from markupsafe import Markup, escape
+
 from harness.topology import ports
 from harness.topology.ports import NONE, Ports
 
@@ -51,6 +55,11 @@ def short_ports(text: str, protocol: str = "tcp", longest: int = 12) -> str:
     if len(spaced) <= longest:
         return spaced
     return f"{count(ports.size(read_ports(text)))} ports"
+
+
+def breakable(name: str) -> Markup:
+    """A long name that may go on in the next line after each of its words."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.:\[])", name))
 
 
 def plural(number: int, noun: str) -> str:

@@ -32,7 +32,9 @@ FLAGS = (
 SECONDS = 90
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 SANDBOX = """<!DOCTYPE html><body style="margin:0"><pre id="told"></pre>
-<script>addEventListener("message", event => { document.getElementById("told").textContent = event.data })</script>
+<script>
+addEventListener("message", event => { document.getElementById("told").textContent = event.data })
+</script>
 <iframe style="border:0;width:WIDTHpx;height:HEIGHTpx" src="copy.html"></iframe></body>"""
 
 
@@ -57,7 +59,7 @@ def console(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def measure(directory: Path, page: str, script: str, *, width: int, height: int = 800) -> Any:
-    """What ``script``, the body of a function, returns when run in a copy of the page ``width`` pixels wide."""
+    """What ``script``, a function's body, returns when run in a copy of the page ``width`` pixels wide."""
     directory.mkdir(parents=True, exist_ok=True)
     told = (
         "<script>addEventListener('load', () => "
@@ -70,5 +72,6 @@ def measure(directory: Path, page: str, script: str, *, width: int, height: int 
     shown = f"--window-size={max(width, 500)},{height}"
     done = run(directory, sandbox, shown, "--virtual-time-budget=4000", "--dump-dom")
     found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found and found[1], done.stderr
+    assert found is not None, done.stderr
+    assert found[1], done.stderr
     return json.loads(html.unescape(found[1]))

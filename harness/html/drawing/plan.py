@@ -97,14 +97,15 @@ def _flows(
         pair = _ends(each["source"], each["target"], nodes)
         which = ports.ALL if each["protocol"] == "icmp" else read_ports(each["ports"])
         _add(broken[pair][_how(each)], each["protocol"], which)
-        if pair in meant:
-            meant[pair] = _without(meant[pair], each["protocol"], which)
     shown = list(broken)[:MOST_VIOLATED]
+    for pair in shown:
+        meant[pair] = _without(meant[pair], broken[pair]["blocked"])
     flows = [_Flow(*pair, _label(sets), violated=False) for pair, sets in meant.items() if any(sets.values())]
     flows += [
         _Flow(*pair, f"{_label(sets)} {how}", violated=True)
         for pair in shown
         for how, sets in broken[pair].items()
+        if sets
     ]
     return flows, len(broken) - len(shown)
 
@@ -129,8 +130,8 @@ def _add(sets: Sets, protocol: str, which: Ports) -> None:
     sets[protocol] = ports.union(sets.get(protocol, NONE), which)
 
 
-def _without(sets: Sets, protocol: str, which: Ports) -> Sets:
-    return {**sets, protocol: ports.subtract(sets.get(protocol, NONE), which)}
+def _without(sets: Sets, others: Sets) -> Sets:
+    return {protocol: ports.subtract(which, others.get(protocol, NONE)) for protocol, which in sets.items()}
 
 
 def _label(sets: Sets) -> str:

@@ -38,7 +38,7 @@ def _svg(drawn: Plan, graph: Layered, places: Placed) -> Markup:
         width=_number(places.width),
         height=_number(places.height),
         text="; ".join(line for arrow in graph.arrows for line in arrow.told.splitlines()),
-        defs=_marker("head") + _marker("head-violated"),
+        defs=_marker("arrowhead") + _marker("arrowhead-violated"),
         frame=_frame(places.frame),
         arrows=arrows,
         boxes=boxes,
@@ -61,7 +61,7 @@ def _frame(frame: Rect | None) -> Markup:
 
 def _arrow(arrow: Arrow, lines: Sequence[Line], label: Rect, *, backward: bool) -> Markup:
     kind = "violated" if arrow.violated else "log-in" if arrow.label == "22" else "meant"
-    head = "head-violated" if arrow.violated else "head"
+    head = "arrowhead-violated" if arrow.violated else "arrowhead"
     return Markup(
         '<g class="flow {kind}"><title>{told}</title>'
         '<path d="{path}" marker-{end}="url(#{head})"/>{label}</g>'

@@ -55,7 +55,7 @@ def _reasons(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if survivors := report.get("mutation", {}).get("survivors"):
         yield plural(len(survivors), "mutant") + " survived", "#mutation"
     if not any(check.get("outcome") != "skipped" for check in checks):
-        yield "nothing was checked", "#checks"
+        yield "nothing was checked", "#differences"
 
 
 def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
