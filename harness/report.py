@@ -1,4 +1,4 @@
-"""``report.json``: what was stood up, how long it took, what was checked and what came of it.
+"""``report.json`` and its page: what was stood up, how long it took, what was checked and what came of it.
 
 ``up`` writes it, the checks add to it, ``down`` completes it; each step replaces the file atomically, so
 whoever reads it finds a whole one. ``report.schema.json`` beside this file says what it holds.
@@ -104,6 +104,7 @@ def update(
     passwords = secrets_of(deployment) if deployment else ()
     hidden = hide(report, [word for word in (target.token, *passwords) if word])
     write(run_dir.report, hidden)
+    _write_page(run_dir, hidden)
     return dict(hidden)
 
 
@@ -144,6 +145,12 @@ def write(file: Path, report: Mapping[str, Any]) -> None:
     fresh = file.with_name(f".{file.name}-{os.getpid()}")
     fresh.write_text(json.dumps(report, indent=2) + "\n")
     fresh.replace(file)
+
+
+def _write_page(run_dir: RunDir, report: Mapping[str, Any]) -> None:
+    from harness import html  # jinja2 takes a moment, and most commands write no report
+
+    html.write(report, run_dir.report.with_name(html.NAME))
 
 
 def environment(target: Target) -> dict[str, Any]:

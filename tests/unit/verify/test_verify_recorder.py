@@ -107,10 +107,10 @@ def test_every_outcome_is_reported(pytester: pytest.Pytester) -> None:
 
 
 def test_passwords_are_nowhere(pytester: pytest.Pytester) -> None:
-    """A password that a failed check quotes is in no output: terminal, report or junit.xml."""
+    """A password that a failed check quotes is in no output: terminal, report, its page or junit.xml."""
     done = run(pytester, FAILS)
     texts = [file.read_text() for file in (pytester.path / "state/runs/unit-1").iterdir()]
-    assert len(texts) == 2
+    assert len(texts) == 3
     assert [text for text in (done.stdout.str(), *texts) if "AVNS_secret" in text] == []
 
 
