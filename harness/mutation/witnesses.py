@@ -55,10 +55,10 @@ class Suite:
         return compare.differences(self.topology, self._network(), observation)
 
     def drift(self) -> tuple[str, ...]:
-        """What is not as the topology declares it, in words."""
+        """What is not as the topology declares it, in words; our own stranger is none of it."""
         run = self.deployment.run
         found = drift(self.topology, run, self.target.operators, ask(self.api, run))
-        return tuple(str(each) for each in found)
+        return tuple(str(each) for each in found if each.name != STRANGER)
 
     def red(self, pair: Pair, protocol: Protocol, which: Ports) -> bool:
         """Whether packets of these ports, met by another fate than intended until now, break the intent."""
