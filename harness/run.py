@@ -9,6 +9,7 @@ from harness import report
 from harness.progress import Progress
 from harness.settings import Settings
 from harness.up import Consent, Keep, down, gather_logs, up
+from harness.verify import hostnet
 from harness.verify.runner import run_checks
 
 
@@ -24,15 +25,21 @@ def run(
     choice, target = standing.prepared.choice, standing.prepared.target
     with progress.step("verify"):
         code = run_checks(choice)
+    left = ""
     if code != 0:
         gather_logs(standing.access, standing.deployment, progress)
     if keep == "never" or (keep == "on-failure" and code == 0):
         down(target, choice.run_dir, progress)
+        left = hostnet.changed(choice.run_dir)
     else:
         progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
     standing.guard.release()
     timings = {**progress.timings, "total": round(time.monotonic() - started, 3)}
     written = report.update(
-        choice.run_dir, target=target, topology=standing.prepared.topology.name, timings=timings
+        choice.run_dir,
+        target=target,
+        topology=standing.prepared.topology.name,
+        timings=timings,
+        error=f"this machine's own network is not as it was before the run:\n{left}" if left else None,
     )
-    return written, code
+    return written, 1 if left else code

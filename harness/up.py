@@ -35,7 +35,7 @@ Keep = Literal["on-failure", "always", "never"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is known before anything is changed. ``host`` is this machine's network, where it is to be kept."""
+    """What is known before anything is changed. ``host`` is this machine's network, where that matters."""
 
     choice: Choice
     target: Target
@@ -127,8 +127,8 @@ def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
         if left:
             raise ResourceError("run", run_dir.run, f"still there after it was taken down: {left}")
     stop_if_empty(target, run_dir.state_dir, progress)
-    if left := hostnet.changed(run_dir):
-        progress.note(f"this machine's own network is not as it was before the run:\n{left}")
+    if differs := hostnet.changed(run_dir):
+        progress.note(f"this machine's own network is not as it was before the run:\n{differs}")
 
 
 def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:

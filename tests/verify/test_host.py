@@ -1,0 +1,99 @@
+"""This machine's own network: as it was before the run, and no way out of the tank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from harness.deployment import Deployment
+from harness.errors import InconclusiveError
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology.model import Topology
+from harness.verify import hostnet, overheard
+from harness.verify.setup import Setup
+
+# An address of a range for documentation, which nobody has: in the emulator's own, or else nowhere.
+NOBODY = "203.0.113.250"
+PORTS = (53, 80, 443)
+SEND = """\
+import socket
+for port in %r:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as sender:
+            sender.settimeout(0.3)
+            try:
+                sender.connect(("%s", port))
+                sender.send(b"wavetank")
+            except OSError:
+                pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def tank_on_this_machine(target: Target) -> None:
+    """Only an emulator's machines are on this one."""
+    if target.name != "local" or not hostnet.is_possible():
+        pytest.skip("the deployment is not on this machine, or its network cannot be read here")
+    target.insist_on_machines()
+
+
+def test_own_network_is_as_it_was(setup: Setup) -> None:
+    """Interfaces, routes, rules, packet filters, switches and listeners are those from before the run."""
+    before = hostnet.kept(setup.choice.run_dir)
+    if before is None:
+        pytest.skip("nobody looked at this machine's network before the run")
+    assert hostnet.differences(before, hostnet.read()) == []
+
+
+def test_no_route_leads_into_the_tank(deployment: Deployment) -> None:
+    """No interface has an address of the tank's, and no route but the default one covers any."""
+    inside = [ip_network(deployment.vpc_range)]
+    inside += [ip_network(f"{node.public_ip}/32") for node in deployment.nodes.values() if node.public_ip]
+    found = hostnet.read()
+    named = {word for kind in ("interfaces", "routes") for line in found[kind] for word in line.split()}
+    wrong = {
+        word
+        for word in named
+        if is_network(word)
+        for network in inside
+        if ip_network(word, strict=False).overlaps(network) and ip_network(word, strict=False).prefixlen > 0
+    }
+    assert wrong == set()
+
+
+def test_packets_for_nobody_do_not_come_out(ear: overheard.Ear, access: Access, topology: Topology) -> None:
+    """What droplets send to an address that nobody has is seen on no interface of this machine.
+
+    That this machine can hear at all is shown by a packet of its own, on loopback.
+    """
+    with ThreadPoolExecutor(len(topology.droplets)) as pool:
+        script = "python3 -c '" + (SEND % (PORTS, NOBODY)).replace("'", '"') + "'"
+        list(pool.map(lambda node: access.run(node, script), topology.droplets))
+    ear.speak()
+    heard, missed = ear.heard()
+    if overheard.CONTROL not in heard or missed:
+        raise InconclusiveError(f"this machine did not hear itself, or not everything: {heard}, {missed}")
+    assert NOBODY not in heard
+
+
+@pytest.fixture
+def ear() -> Iterator[overheard.Ear]:
+    """Hears packets to two addresses on every interface of this machine."""
+    try:
+        opened = overheard.Ear(NOBODY)
+    except PermissionError:
+        pytest.skip("to listen on this machine's interfaces takes the right to (CAP_NET_RAW)")
+    with opened:
+        yield opened
+
+
+def is_network(word: str) -> bool:
+    """Whether a word is an IPv4 address or network."""
+    try:
+        return ip_address(word.partition("/")[0]).version == 4
+    except ValueError:
+        return False
