@@ -1,9 +1,9 @@
 """Scan pairs of machines, with the kernel's own testimony: ``python3 -m wt_fabric.scan``.
 
-In: one line of JSON, ``{"ends": {ref: {"pid", "container"}}, "pairs": [{"source", "target", "device", "link",
-"source_ip", "target_ip"}], "tcp": ranges, "udp": ranges, "icmp": bool, "passes": n}``. Out: lines of JSON,
-``{"sent", "total"}`` as it goes on and ``{"pairs": [...], "cancelled": bool}`` or ``{"error": "..."}`` at the
-end. Another line, or the end of the input, cancels.
+In: one line of JSON: ``ends`` (by ref: ``pid``, ``container``, ``links``), ``pairs`` (each with ``source``,
+``target``, ``device``, ``link``, ``source_ip``, ``target_ip``), ``tcp`` and ``udp`` (ranges), ``icmp``,
+``passes``. Out: lines of JSON, ``{"sent", "total"}`` as it goes on, ``{"pairs": [...], "cancelled": bool}`` or
+``{"error": "..."}`` at the end. Another line, or the end of the input, cancels.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def recording(order: Order, ends: dict[str, End], spans: list[Span]) -> Iterator
     targets = [ends[ref] for ref in dict.fromkeys(pair.target for pair in order.pairs) if ref in ends]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(forget, left_behind()))
-        LEFT.write_text(json.dumps([[end.ref, end.pid, end.container, end.namespace] for end in targets]))
+        LEFT.write_text(json.dumps([[end.ref, end.pid, end.container, [], end.namespace] for end in targets]))
         try:
             wrong = dict(pool.map(lambda end: (end.ref, record(end, spans)), targets))
             blame_targets(order, wrong)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class Ends(Protocol):
 
 @dataclass(frozen=True)
 class End:
-    """A machine: its first process, its container, and its network namespace when the scan began.
+    """A machine: its first process, its container, the fabric's ends of its links, its network namespace.
 
     Process 0 stands for the container that this runs in: the addresses beyond the fabric are its own.
     """
@@ -38,6 +38,7 @@ class End:
     ref: str
     pid: int
     container: str
+    links: tuple[str, ...] = ()
     namespace: int = 0
 
     @property
@@ -62,9 +63,9 @@ class End:
 
 def find(ref: str, told: Mapping[str, Any]) -> End:
     """An end as the emulator names it. Raises ``LostError`` if there is no such machine."""
-    end = End(ref, told["pid"], told["container"])
+    end = End(ref, told["pid"], told["container"], tuple(told["links"]))
     try:
-        end = End(ref, end.pid, end.container, Path(end.path).stat().st_ino)
+        end = replace(end, namespace=Path(end.path).stat().st_ino)
     except OSError as error:
         raise LostError(gone(ref)) from error
     if not end.there():
@@ -131,8 +132,14 @@ class Sites:
 
     def lost(self, pair: Ends) -> str:
         """Which end of a pair is gone, in words; empty if none is."""
-        missing = [ref for ref in (pair.source, pair.target) if not self.ends[ref].there()]
+        missing = [ref for ref in (pair.source, pair.target) if not self._connected(ref)]
         return gone(missing[0]) if missing else ""
+
+    def _connected(self, ref: str) -> bool:
+        """Whether a machine is there and wired: it is unplugged a moment before it is stopped."""
+        with inside(FABRIC_NAMESPACE):
+            links = {name for _, name in socket.if_nameindex()}
+        return self.ends[ref].there() and links.issuperset(self.ends[ref].links)
 
     def why(self, pair: Ends, error: Exception) -> str:
         """What an error means for a pair."""
