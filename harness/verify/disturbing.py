@@ -57,6 +57,8 @@ class Work:
         """Hand nothing more in, and wait for the last answers."""
         while self._streams:
             self._streams.pop(0).stop(ANSWER_SECONDS)
+        if self.stage.door.history:
+            self.stage.submissions.look_at_listing()
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def work(setup: Setup, door: FrontDoor, look_at_walls: Walls) -> Iterator[Work]:
     address = setup.deployment.nodes[door.node].public_ip or ""
     journal = Journal(file)
     with (
-        frontdoor.open_client(setup.target, address, standing=False, timeout=ANSWER_SECONDS) as client,
+        frontdoor.open_single(setup.target, address, timeout=ANSWER_SECONDS) as client,
         Api(setup.target) as api,
     ):
         submissions = Submissions(client, door, journal, secrets.token_hex(4))

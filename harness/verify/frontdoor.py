@@ -11,6 +11,7 @@ import httpx
 from harness.errors import CheckFailedError, InconclusiveError, UsageError
 from harness.target import Target
 from harness.topology.model import FrontDoor
+from harness.verify.single import SingleUse
 
 TIMEOUT = 30.0
 CONNECT_TIMEOUT = 5.0
@@ -54,24 +55,26 @@ LANGUAGES = (
 )
 
 
-def open_client(
-    target: Target, address: str, *, scheme: str = "http", standing: bool = True, timeout: float = TIMEOUT
-) -> httpx.Client:
+def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.Client:
     """An HTTP client for a public address, reached as the target says.
 
-    A droplet's certificate names no IP address, so TLS is spoken but not verified. Without ``standing``
-    connections each request makes its own, in at most ``CONNECT_TIMEOUT`` seconds.
+    A droplet's certificate names no IP address, so TLS is spoken but not verified.
     """
     target.insist_on_machines()
-    limits = httpx.Limits(max_keepalive_connections=20 if standing else 0)
     return httpx.Client(
         base_url=f"{scheme}://{address}",
         proxy=target.proxy,
         verify=False,  # noqa: S501 (see above)
         trust_env=False,
-        limits=limits,
-        timeout=httpx.Timeout(timeout, connect=timeout if standing else CONNECT_TIMEOUT),
+        timeout=TIMEOUT,
     )
+
+
+def open_single(target: Target, address: str, *, timeout: float) -> httpx.Client:
+    """The same with a connection for each request, which takes at most ``CONNECT_TIMEOUT`` seconds."""
+    target.insist_on_machines()
+    transport = SingleUse(target.proxy, seconds=CONNECT_TIMEOUT)
+    return httpx.Client(base_url=f"http://{address}", transport=transport, timeout=timeout)
 
 
 def submit(

@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 REQUEST_EVERY = 0.1
 # Longer than the time for which a balancer leaves a dead server alone, so that it tries it again.
-SURVIVED_SECONDS, SURVIVED_COUNT = 8.0, 12
+SURVIVED_SECONDS, SURVIVED_COUNT = 7.0, 10
 BROKEN_SECONDS, BROKEN_COUNT = 4.0, 4
 WATCH_DEADLINE = 60.0
-LONG_RUNS, FIRST_LONG_RUN, LONG_SECONDS = 6, 50000, 9
+LONG_RUNS, FIRST_LONG_RUN, LONG_SECONDS = 6, 50000, 6
 RUNNING_DEADLINE = 20.0
 SHARE_DEADLINE = 30.0
 # The stream goes on meanwhile, so a share is not exact: this much of it must be there.

@@ -1,0 +1,54 @@
+"""HTTP with a connection for each request, so that it is known what was sent and what was not.
+
+httpx with a SOCKS proxy waits for the proxy without a limit and leaves connections open that were refused;
+while machines have no power, both happen all the time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+import httpx
+
+from harness.connect import connect
+
+
+class SingleUse(httpx.BaseTransport):
+    """A transport for plain HTTP. ``proxy`` is a SOCKS5 URL or None; ``seconds`` the time to connect.
+
+    Raises ``httpx.ConnectError`` where nothing was sent, ``httpx.ReadTimeout`` and
+    ``httpx.RemoteProtocolError`` where the answer did not come.
+    """
+
+    def __init__(self, proxy: str | None, *, seconds: float) -> None:
+        self._proxy, self._seconds = proxy, seconds
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Connect, ask, read everything, close."""
+        with self._connect(request.url.host, request.url.port or 80) as made:
+            made.settimeout(request.extensions.get("timeout", {}).get("read"))
+            try:
+                return _ask(made, request)
+            except TimeoutError as error:
+                raise httpx.ReadTimeout("no answer", request=request) from error
+            except (OSError, http.client.HTTPException) as error:
+                raise httpx.RemoteProtocolError(repr(error), request=request) from error
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        try:
+            if self._proxy:
+                return connect(self._proxy, host, port, timeout=self._seconds)
+            return socket.create_connection((host, port), self._seconds)
+        except OSError as error:
+            raise httpx.ConnectError(f"no connection to {host}:{port}: {error}") from error
+
+
+def _ask(made: socket.socket, request: httpx.Request) -> httpx.Response:
+    connection = http.client.HTTPConnection(request.url.host)
+    connection.sock = made
+    headers = {**dict(request.headers), "connection": "close"}
+    connection.request(request.method, request.url.raw_path.decode(), request.read(), headers)
+    with connection.getresponse() as response:
+        kept = [(name, value) for name, value in response.getheaders() if name.lower() != "transfer-encoding"]
+        return httpx.Response(response.status, headers=kept, content=response.read())
