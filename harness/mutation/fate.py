@@ -42,7 +42,7 @@ def pairs(ground: Ground, places: Places) -> Iterator[Pair]:
     outsiders = [each for each in (INTERNET, STRANGER, OPERATORS) if places.address(each, "public")]
     for source in (*ground.droplets, *outsiders):
         for target in (*ground.droplets, *ground.databases):
-            if source == target:
+            if source == target or (source == OPERATORS and target in ground.databases):
                 continue
             if source not in (INTERNET, OPERATORS):
                 yield Pair(source, target, "private")
