@@ -5,11 +5,11 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test lint local bench-up clean clean-images
+.PHONY: help setup images test lint local bench-up bench-scan bench-enforce clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  KEEP=on-failure|always|never (now $(KEEP))   TOPOLOGY=$(TOPOLOGY) (of topologies/)"
 
@@ -33,6 +33,12 @@ lint: setup ## Check style and types
 
 bench-up: images ## Measure how long standing up and taking down last
 	$(BIN)/python -m harness.bench.up
+
+bench-scan: images ## Measure the scan beside nmap and masscan, accuracy included
+	$(BIN)/python -m harness.bench.scan
+
+bench-enforce: images ## Measure how soon a change of rules is enforced
+	$(BIN)/python -m harness.bench.enforce
 
 clean: ## Remove everything that can be made again (not the engine, not the images)
 	rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info

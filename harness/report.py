@@ -12,6 +12,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -33,12 +34,16 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 
 @dataclass(frozen=True)
 class Check:
-    """One check's result. ``reason``: why it did not pass, or empty; ``seconds``: how long it ran."""
+    """One check's result. ``reason``: why it did not pass, or empty; ``seconds``: how long it ran.
+
+    ``evidence``: what it saw, passed or not, where it noted that.
+    """
 
     id: str
     outcome: Outcome
     reason: str = ""
     seconds: float = 0.0
+    evidence: str = ""
 
 
 def verdict(checks: Sequence[Mapping[str, Any]], error: str | None = None) -> Verdict:
@@ -99,6 +104,7 @@ def update(
     report |= sections or {}
     report["timings"] |= timings or {}
     report["environment"] = report["environment"] or environment(target)
+    report |= {"started": report.get("started") or _now(), "finished": _now()}
     report["error"] = error
     report["verdict"] = verdict(report["checks"], error)
     passwords = secrets_of(deployment) if deployment else ()
@@ -145,6 +151,10 @@ def write(file: Path, report: Mapping[str, Any]) -> None:
     fresh = file.with_name(f".{file.name}-{os.getpid()}")
     fresh.write_text(json.dumps(report, indent=2) + "\n")
     fresh.replace(file)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _write_page(run_dir: RunDir, report: Mapping[str, Any]) -> None:

@@ -48,7 +48,13 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Merge set-up, call and tear-down into one check; the worst of the three counts."""
-        told = Check(check_id(report.nodeid), self._outcome(report), _property(report), report.duration)
+        told = Check(
+            check_id(report.nodeid),
+            self._outcome(report),
+            _property(report, "reason"),
+            report.duration,
+            self._masked(_property(report, "evidence")),
+        )
         before = self.checks.get(report.nodeid)
         self.checks[report.nodeid] = told if before is None else merged(before, told)
 
@@ -119,8 +125,10 @@ def check_id(nodeid: str) -> str:
 def merged(before: Check, after: Check) -> Check:
     """Two phases of one check as one."""
     worst = max(before, after, key=lambda check: GRAVITY.index(check.outcome))
-    return Check(worst.id, worst.outcome, worst.reason, before.seconds + after.seconds)
+    seconds, evidence = before.seconds + after.seconds, after.evidence or before.evidence
+    return Check(worst.id, worst.outcome, worst.reason, seconds, evidence)
 
 
-def _property(told: pytest.TestReport) -> str:
-    return next((str(value) for key, value in reversed(told.user_properties) if key == "reason"), "")
+def _property(told: pytest.TestReport, name: str) -> str:
+    """What was noted last under this name."""
+    return next((str(value) for key, value in reversed(told.user_properties) if key == name), "")

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from harness.api import Api
 from harness.deploy.remote import HEALTH, parse_containers
 from harness.errors import CheckError, CommandError, WaitTimeoutError, WavetankError
 from harness.isolation import intended
+from harness.isolation.compare import differences
 from harness.isolation.model import Pair
+from harness.isolation.observe import is_witnessed, observe
+from harness.isolation.pairs import droplet_pairs
+from harness.isolation.reported import look
 from harness.parallel import in_parallel
 from harness.ssh import Access
 from harness.topology import ports as sets
@@ -117,18 +122,31 @@ def _accepted(stage: Stage) -> None:
 
 
 def walls(setup: Setup, nodes: Sequence[str]) -> list[str]:
-    """What the firewalls of ``nodes`` let through and must not, or stop and must not: a few ports of each.
+    """What the firewalls of ``nodes`` let through and must not, or stop and must not, in words.
 
-    From and to each of ``nodes``, at private addresses: ssh, Docker's own port, and all that services use.
+    Every TCP port from and to each of them where the fabric testifies; elsewhere a few, politely.
     """
-    topology, private = (
-        setup.topology,
-        {n: each.private_ip or "" for n, each in setup.deployment.nodes.items()},
-    )
+    return _scanned(setup, nodes) if is_witnessed(setup.target) else _probed(setup, nodes)
+
+
+def _scanned(setup: Setup, nodes: Sequence[str]) -> list[str]:
+    topology, deployment = setup.topology, setup.deployment
+    pairs = [each for each in droplet_pairs(topology) if each.source in nodes or each.target in nodes]
+    with Api(setup.target, read_only=True) as api:
+        network = look(api, topology, deployment.run)
+    observed = observe(setup.target, deployment, setup.access, pairs, icmp=False, passes=1)
+    doubts = [f"{each.pair}: {doubt}" for each in observed.seen for doubt in each.doubts]
+    return [each.reason for each in differences(topology, network, observed)] + doubts
+
+
+def _probed(setup: Setup, nodes: Sequence[str]) -> list[str]:
+    """From and to each of ``nodes``, at private addresses: ssh, Docker's own port, all that services use."""
+    topology = setup.topology
+    private = {name: each.private_ip or "" for name, each in setup.deployment.nodes.items()}
     names = {address: name for name, address in private.items()}
     ports = _ports(topology)
 
-    def look(vantage: str) -> list[str]:
+    def look_around(vantage: str) -> list[str]:
         targets = [each for each in private if each != vantage and (vantage in nodes or each in nodes)]
         found = from_node(
             setup.access, vantage, [(private[each], port) for each in targets for port in ports]
@@ -136,7 +154,7 @@ def walls(setup: Setup, nodes: Sequence[str]) -> list[str]:
         seen = [(Pair(vantage, names[host]), port, state) for (host, port), state in found.items()]
         return [said for pair, port, state in seen if (said := _judged(topology, pair, port, state))]
 
-    return [said for told in in_parallel([partial(look, each) for each in private]) for said in told]
+    return [said for told in in_parallel([partial(look_around, each) for each in private]) for said in told]
 
 
 def _judged(topology: Topology, pair: Pair, port: int, state: str) -> str:
