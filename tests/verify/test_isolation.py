@@ -16,6 +16,7 @@ from harness.isolation.observe import is_witnessed
 from harness.isolation.prove import Proof, missing
 from harness.target import Target
 from harness.topology import ports
+from harness.verify.disturbing import Note
 
 SHOWN = 5
 
@@ -23,11 +24,13 @@ SHOWN = 5
 pytestmark = pytest.mark.timeout(3600)
 
 
-def test_every_port_is_as_intended(vantage: str, proof: Proof) -> None:
+def test_every_port_is_as_intended(vantage: str, proof: Proof, note: Note) -> None:
     """From each vantage exactly what the topology intends gets through, and what the API's rules say."""
+    seen = [each for each in proof.observation.seen if each.pair.source == vantage]
+    note(summary(seen))
     wrong = [each for each in proof.differences if each.pair.source == vantage]
     assert not wrong, told(wrong)
-    doubts = [each for each in proof.observation.seen if each.pair.source == vantage and each.inconclusive]
+    doubts = [each for each in seen if each.inconclusive]
     if doubts:
         raise InconclusiveError(doubted(doubts))
 
@@ -54,6 +57,17 @@ def test_fabric_testified(target: Target, proof: Proof) -> None:
         pytest.skip(f"target {target.name} has no fabric that testifies; its probes are paced, with controls")
     assert proof.observation.witnesses == ("prober", "fabric")
     assert sum(each.evidence["sent"] for each in proof.observation.seen) == proof.observation.probes > 0
+
+
+def summary(seen: Iterable[Seen]) -> str:
+    """What was asked and what got through: ``1,703,990 packets; runner 22,4000/tcp, ...``"""
+    every = list(seen)
+    through = [
+        f"{each.pair.target} ({each.pair.side}) {ports.render(each.reachable)}/{each.protocol}"
+        for each in every
+        if each.reachable
+    ]
+    return f"{sum(each.probes for each in every):,} packets; reached: {', '.join(through) or 'nothing'}"
 
 
 def told(differences: Iterable[Difference]) -> str:
