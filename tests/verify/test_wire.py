@@ -1,0 +1,144 @@
+"""Nothing but TCP, UDP and ICMP passes a covered droplet, and nothing leaves one under a false name.
+
+Real packets from real droplets, heard at the receivers. Each receiver's admitted flows are the control: one
+that does not hear these proves nothing with its silence. That a droplet has sent its false packets is known
+where there are counters; elsewhere its kernel has at least taken them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from harness.deployment import Deployment
+from harness.errors import InconclusiveError
+from harness.extras import Extras
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology import gates, ports
+from harness.topology.model import Topology
+from harness.verify import wire
+from harness.verify.wire import Packet
+
+CONTROL = "control"
+NOBODY = "203.0.113.250"  # an address for documentation
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Packets of one sort, whether each was heard, and how many false ones the fabric stopped, by droplet."""
+
+    heard: Mapping[Packet, bool]
+    stopped: Mapping[str, int] | None
+
+
+def test_other_protocols_do_not_pass(others: Carried) -> None:
+    """Neither in nor out: a rule cannot name them, and what no rule names is dropped."""
+    insist_on_control(others)
+    assert [str(packet) for packet, heard in others.heard.items() if heard and packet.shows != CONTROL] == []
+
+
+def test_false_sources_do_not_leave(false: Carried) -> None:
+    """Though the receiver would take the packet from the droplet that it claims to be from."""
+    insist_on_control(false)
+    assert [str(packet) for packet, heard in false.heard.items() if heard and packet.shows != CONTROL] == []
+
+
+def test_false_sources_are_stopped_at_their_droplet(false: Carried, deployment: Deployment) -> None:
+    """Where there are counters: each false packet is counted at the droplet that sent it."""
+    if false.stopped is None:
+        pytest.skip("the target has no counters")
+    sent = Counter(packet.node for packet in false.heard if packet.shows != CONTROL)
+    refs = {f"droplet:{node.id}": name for name, node in deployment.nodes.items()}
+    stopped = {refs[ref]: count for ref, count in false.stopped.items() if ref in refs}
+    short = {
+        node: (count, stopped.get(node, 0)) for node, count in sent.items() if stopped.get(node, 0) < count
+    }
+    assert short == {}, "sent and stopped, by droplet"
+
+
+@pytest.fixture(scope="module")
+def flows(deployment: Deployment, topology: Topology) -> tuple[Packet, ...]:
+    """One packet of each admitted TCP flow between droplets."""
+    return tuple(
+        packet(
+            deployment, flow.source, flow.destination, wire.TCP, CONTROL, port=ports.parse(flow.ports)[0][0]
+        )
+        for flow in gates.intended(topology)
+        if flow.protocol == "tcp" and {flow.source, flow.destination} <= set(deployment.nodes)
+    ) or pytest.skip("the intent has no flow between droplets to go by")
+
+
+@pytest.fixture(scope="module")
+def others(access: Access, deployment: Deployment, flows: tuple[Packet, ...]) -> Carried:
+    """Other protocols, along each admitted flow and back."""
+    made = [
+        packet(deployment, *way, number, name)
+        for flow in flows
+        for way in ((flow.node, flow.receiver), (flow.receiver, flow.node))
+        for name, number in wire.OTHERS.items()
+    ]
+    return carry(access, [*dict.fromkeys(made), *flows])
+
+
+@pytest.fixture(scope="module")
+def false(target: Target, access: Access, deployment: Deployment, flows: tuple[Packet, ...]) -> Carried:
+    """From each droplet, as another that the receiver would take it from; and as somebody from nowhere."""
+    made = [
+        packet(deployment, node, flow.receiver, protocol, f"false {name}", source=source, port=flow.port)
+        for flow in flows
+        for node in deployment.nodes
+        if node not in (flow.node, flow.receiver)
+        for name, protocol in (("tcp", wire.TCP), ("udp", wire.UDP), ("icmp", wire.ICMP))
+        for source in (flow.source, NOBODY)
+    ]
+    made += [
+        packet(deployment, flow.node, flow.receiver, wire.TCP, "false tcp", source=NOBODY, port=flow.port)
+        for flow in flows
+    ]
+    if not target.info.get("plane"):
+        return carry(access, [*made, *flows])
+    with Extras(target) as extras:
+        before = stopped(extras)
+        carried = carry(access, [*made, *flows])
+        after = stopped(extras)
+    return Carried(carried.heard, {ref: after[ref] - before[ref] for ref in after})
+
+
+def carry(access: Access, packets: list[Packet]) -> Carried:
+    """Send packets, controls last."""
+    return Carried(dict(zip(packets, wire.carry(access, packets), strict=True)), None)
+
+
+def packet(
+    deployment: Deployment,
+    node: str,
+    receiver: str,
+    protocol: int,
+    shows: str,
+    *,
+    source: str = "",
+    port: int = 0,
+) -> Packet:
+    """A packet between private addresses."""
+    own, target = deployment.nodes[node].private_ip or "", deployment.nodes[receiver].private_ip or ""
+    return Packet(node, receiver, protocol, source or own, target, port, shows)
+
+
+def insist_on_control(carried: Carried) -> None:
+    """Raise ``InconclusiveError`` unless every admitted flow was heard."""
+    unheard = [str(each) for each, heard in carried.heard.items() if each.shows == CONTROL and not heard]
+    if unheard:
+        raise InconclusiveError(f"admitted packets were not heard, so silence proves nothing: {unheard}")
+
+
+def stopped(extras: Extras) -> Counter[str]:
+    """Packets under a false name that the fabric dropped, by the droplet that sent them."""
+    found: Counter[str] = Counter()
+    for row in extras.ask("GET", "/counters")["counters"]:
+        if row["gate"] == "spoof":
+            found[str(row["ref"])] += int(row["packets"])
+    return found
