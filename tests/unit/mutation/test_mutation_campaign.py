@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,7 +13,7 @@ from harness.errors import ApiError, UsageError
 from harness.isolation.model import Difference, Observation, Pair
 from harness.mutation import apply, journal, judge
 from harness.mutation.campaign import Campaign, carry_out
-from harness.mutation.effect import baseline
+from harness.mutation.effect import Affected, baseline
 from harness.mutation.generate import mutants
 from harness.mutation.judge import Witnesses
 from harness.mutation.kinds import KINDS
@@ -144,7 +144,7 @@ def test_whatever_ends_it_everything_is_put_back(
     """Ctrl-C, a fault of ours, anything: what was done so far is kept, and nothing stays changed."""
     looks = iter([None, None, error])
 
-    def observe(pairs: Sequence[Pair], asked: dict[Protocol, Ports]) -> Observation:
+    def observe(pairs: Sequence[Pair], asked: Mapping[Protocol, Ports]) -> Observation:
         if (raised := next(looks)) is not None:
             raise raised
         return played.observe(pairs, asked)
@@ -194,7 +194,9 @@ def test_nothing_tried_is_inconclusive() -> None:
 
 def test_pairs_that_should_turn_red_come_first() -> None:
     """Then others; from several vantages rather than one, and not more than a few."""
-    affected = {(Pair(source, f"t{number}"), "tcp"): ((1, 1),) for source in "ab" for number in range(9)}
+    affected: Affected = {
+        (Pair(source, f"t{number}"), "tcp"): ((1, 1),) for source in "ab" for number in range(9)
+    }
     chosen = judge.choose(affected, lambda pair, *_: pair.source == "b")
     assert [each.source for each in chosen] == ["b"] * 6
     mixed = judge.choose(affected, lambda *_: True)
@@ -204,7 +206,11 @@ def test_pairs_that_should_turn_red_come_first() -> None:
 def test_ports_asked_hold_what_is_affected_and_its_neighbours() -> None:
     """All of TCP where that is cheap; else, and for UDP, the ends of each range and what lies beside it."""
     pair = Pair("a", "b")
-    affected = {(pair, "tcp"): ((80, 80),), (pair, "udp"): ((1, 65535),), (pair, "icmp"): ((1, 65535),)}
+    affected: Affected = {
+        (pair, "tcp"): ((80, 80),),
+        (pair, "udp"): ((1, 65535),),
+        (pair, "icmp"): ((1, 65535),),
+    }
     narrow = judge.asked(affected, [pair], whole=False)
     assert narrow["tcp"] == ((79, 81),)
     assert narrow["udp"] == ((1, 9), (65527, 65535))

@@ -91,7 +91,7 @@ def by_emulator(protection: Protection) -> dict[str, MemberPolicy]:
 
 
 def _rules(wall: Wall, way: str) -> list[dict[str, object]]:
-    made = []
+    made: list[dict[str, object]] = []
     for rule in wall.rules:
         if rule.way == way:
             peers = {kind: [v for k, v in rule.peers if k == kind] for kind, _ in rule.peers}
