@@ -75,7 +75,7 @@ def test_what_must_pass_and_does_not_names_the_gate() -> None:
 
 def test_one_rule_that_is_too_wide_is_one_difference() -> None:
     """However many ports it opens, less those that are meant, with the rule's own words."""
-    tags = {"tags": [node_tag(RUN, "web")]}
+    tags: dict[str, Any] = {"tags": [node_tag(RUN, "web")]}
     wide = [{**each} for each in _right()]
     for each in wide:
         if each["name"] == resource_name(RUN, "front"):

@@ -230,7 +230,7 @@ def test_both_gates_are_those_the_emulator_enforces(walls: Any, sources: list[tu
             for side in ("private", "public"):
                 if source == target or (source == "internet" and side == "private"):
                     continue
-                pair = Pair(source, target, side)  # type: ignore[arg-type]
+                pair = Pair(source, target, side)
                 there, here = (IPv4Address(address(seen, end, pair.side)) for end in (target, source))
                 for protocol in gates.PROTOCOLS:
                     assert taken(seen, pair, protocol) == _passes(members[target], "in", protocol, here)
