@@ -2,6 +2,8 @@
 # Make this machine able to run Wavetank: a Docker engine that runs, what images are made with, an ssh client,
 # and the virtual environment in .venv. Safe to repeat, quick when nothing is missing.
 #
+# With --browser it also looks for a browser, which only the project's own tests use.
+#
 # As root on Debian or Ubuntu it installs and starts what is missing. Elsewhere it says what to install.
 # Exit codes: 0 all there, 3 something must be done by hand (stderr says what).
 set -euo pipefail
@@ -87,6 +89,16 @@ install_packages() {
     fail "missing (by Debian's names): $needed. Install a Docker engine, an ssh client and Python 3.11 or newer"
 }
 
+# The tests of the report's page look at it in a browser; without one they are skipped, which is no reason to stop.
+ensure_browser() {
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        if has "$name"; then return; fi
+    done
+    if is_root && has apt-get && apt_install chromium; then return; fi
+    say "no chromium: the tests of the report's page will be skipped"
+}
+
 # --- the engine -----------------------------------------------------------------------------------------
 
 engine_error() { docker version --format '{{.Server.Version}}' 2>&1 >/dev/null; }
@@ -159,3 +171,4 @@ if has flock; then flock --timeout 900 9 || fail "another set-up holds $cache/se
 install_packages
 ensure_engine
 ensure_venv
+if [ "${1:-}" = --browser ]; then ensure_browser; fi
