@@ -133,9 +133,7 @@ def _delete(cloud: Cloud, droplet: Droplet) -> None:
     for action in actions.newest_first(cloud, droplet.id):
         actions.end(cloud, action.id, "the droplet was destroyed")
     for firewall in cloud.store.all(Firewall):
-        if droplet.id in firewall.droplet_ids:
-            rest = tuple(number for number in firewall.droplet_ids if number != droplet.id)
-            cloud.store.put(firewall.model_copy(update={"droplet_ids": rest}))
+        cloud.store.put(tags.forget(firewall, droplet_id=droplet.id))
     assignment = cloud.store.get(Assignment, f"do:droplet:{droplet.id}")
     if assignment is not None:
         cloud.store.delete(assignment)

@@ -104,7 +104,7 @@ def delete(cloud: Cloud, name: str) -> None:
             )
             cloud.store.put(_without(database, tag.name).model_copy(update={"rules": rules}))
         for firewall in cloud.store.all(Firewall):
-            cloud.store.put(_forget(firewall, tag.name))
+            cloud.store.put(forget(firewall, tag=tag.name))
         cloud.store.delete(tag)
         cloud.network.changed()
 
@@ -121,6 +121,7 @@ def _resource(cloud: Cloud, kind: str, id_: str) -> Droplet | Database:
 
 
 T = TypeVar("T", Droplet, Database, Firewall, Peers)
+P = TypeVar("P", Firewall, Peers)
 
 
 def _without(record: T, name: str) -> T:
@@ -128,9 +129,19 @@ def _without(record: T, name: str) -> T:
     return record.model_copy(update={"tags": tags})
 
 
-def _forget(firewall: Firewall, name: str) -> Firewall:
+def forget(firewall: Firewall, *, tag: str = "", droplet_id: int = 0) -> Firewall:
+    """A firewall that no longer names a tag or droplet; a rule that named nobody else is gone, too."""
+
+    def without(record: P) -> P:
+        ids = tuple(number for number in record.droplet_ids if number != droplet_id)
+        return _without(record, tag).model_copy(update={"droplet_ids": ids})
+
     def clean(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-        return tuple(rule.model_copy(update={"peers": _without(rule.peers, name)}) for rule in rules)
+        changed = (rule.model_copy(update={"peers": without(rule.peers)}) for rule in rules)
+        named = [
+            rule for rule in changed if any((rule.peers.addresses, rule.peers.droplet_ids, rule.peers.tags))
+        ]
+        return tuple(dict.fromkeys(named))
 
     rules = {"inbound": clean(firewall.inbound), "outbound": clean(firewall.outbound)}
-    return _without(firewall, name).model_copy(update=rules)
+    return without(firewall).model_copy(update=rules)
