@@ -6,7 +6,7 @@ from harness.bench.enforce import NEW, OLD, Change, delays_of, table
 
 
 def test_the_last_packet_judged_by_old_rules_tells_the_delay() -> None:
-    """Only packets sent between the answer and the next change count; what was admitted before is not late."""
+    """Only packets sent between the answer and the next change count."""
     changes = [Change(NEW, 1.0, 1.1, 1.2), Change(OLD, 2.0, 2.1, 2.2)]
     sent = [
         (1.05, OLD),
