@@ -19,6 +19,10 @@ FILES = Path(os.environ.get("FILES_DIR", "/run/app"))
 DATABASE_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 QUEUE_ERRORS = (OSError, redis.RedisError, TimeoutError)
 
+# The server asks whether we still are there: without power, a machine would hold its connections for hours,
+# and a managed PostgreSQL has few to give.
+NOTICE_DEATH = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+
 
 class SettingError(Exception):
     """An environment variable that cannot be used; says which and why."""
@@ -68,7 +72,7 @@ async def open_database(env: Mapping[str, str], *, size: int) -> asyncpg.Pool:
         timeout=5,
         command_timeout=15,
         max_inactive_connection_lifetime=0,
-        server_settings={"application_name": "judge0"},
+        server_settings={"application_name": "judge0", **NOTICE_DEATH},
     )
 
 
