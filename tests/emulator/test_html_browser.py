@@ -63,7 +63,7 @@ def test_markup_in_a_report_does_nothing(tmp_path: Path) -> None:
     assert browser.measure(tmp_path, page_of("hostile"), script, width=DESK) == [1, 0]
 
 
-@pytest.mark.parametrize("name", html_samples.SAMPLES)
+@pytest.mark.parametrize("name", ["failing", "hostile", "broken"])
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_the_page_never_scrolls_sideways(name: str, width: int, tmp_path: Path) -> None:
     """What is wider than the screen scrolls within its own box."""

@@ -127,6 +127,7 @@ def test_every_text_of_the_checks_is_there(name: str) -> None:
     for check in html_samples.SAMPLES[name]()["checks"]:
         assert check["id"].partition(".")[2] in text
         assert check["reason"] in text
+        assert check["evidence"] in text
 
 
 def test_differences_come_first() -> None:
@@ -172,6 +173,12 @@ def test_a_run_that_broke_says_why() -> None:
     text = Reader(page_of("broken")).text
     assert "not active after 60 s" in text
     assert "nothing was checked" in text.lower()
+
+
+def test_the_head_says_when() -> None:
+    """From and to; the day once."""
+    assert "2026-11-24 21:04:11 UTC to 21:05:47 UTC" in page_of("passing")
+    assert "not recorded" in page_of("old")
 
 
 def cells(report: dict[str, Any], protocol: str = "tcp") -> dict[tuple[str, str, str], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -49,10 +50,16 @@ REPORTS = {**html_samples.SAMPLES, "members": members, "chaos": chaos}
 DRAWN = [name for name in REPORTS if name != "broken"]
 
 
+@functools.cache
+def report_of(name: str) -> dict[str, Any]:
+    """Each report, made once."""
+    return REPORTS[name]()
+
+
 @pytest.fixture(params=DRAWN)
 def report(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Each report that has something to draw."""
-    return REPORTS[request.param]()
+    return report_of(request.param)
 
 
 @pytest.fixture

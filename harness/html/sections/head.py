@@ -81,8 +81,11 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _when(report: Mapping[str, Any]) -> str:
-    times = [report[key] for key in ("started", "finished") if report.get(key)]
-    return " to ".join(str(each) for each in times) or "not recorded"
+    """``2026-11-24 21:04:11 UTC to 21:05:47 UTC``: the day once, where it is the same."""
+    start, end = (str(report.get(key) or "").replace("T", " ") for key in ("started", "finished"))
+    same_day = start.partition(" ")[0] + " "
+    times = [each for each in (start, end.removeprefix(same_day)) if each]
+    return " to ".join(times).replace("+00:00", " UTC") or "not recorded"
 
 
 def _machine(where: Mapping[str, Any]) -> str:
