@@ -95,15 +95,21 @@ def _postgres(
                 raise RefusedError("select 1 is not 1")
         finally:
             session.close()
-    except DatabaseError as error:
-        raise RefusedError(_postgres_error(error)) from None
-    except (InterfaceError, struct.error) as error:  # what pg8000 makes of a connection that ends early
-        raise EOFError(str(error)) from None
+    except (DatabaseError, InterfaceError, struct.error) as error:
+        refusal = _refusal(error)
+        if refusal is None:  # what pg8000 makes of a connection that ends early
+            raise EOFError(str(error)) from None
+        raise RefusedError(refusal) from None
 
 
-def _postgres_error(error: Exception) -> str:
-    told = error.args[0] if error.args else {}
-    return f"{told.get('C')} {told.get('M')}" if isinstance(told, Mapping) else str(told)
+def _refusal(error: BaseException | None) -> str | None:
+    """The server's words. After them pg8000 says goodbye; where it cannot, they are further down."""
+    while error is not None:
+        told = error.args[0] if error.args else None
+        if isinstance(told, Mapping):
+            return f"{told.get('C')} {told.get('M')}"
+        error = error.__context__
+    return None
 
 
 def _valkey(
