@@ -151,8 +151,16 @@ def suffer(stage: Stage, nodes: tuple[str, ...]) -> Outage:
         running,
         tuple(troubles),
         share,
-        tuple(stage.walls(nodes)),
+        _walls(stage, nodes),
     )
+
+
+def _walls(stage: Stage, nodes: Sequence[str]) -> tuple[str, ...]:
+    """A look that fails is no reason to lose sight of the rest of the outage."""
+    try:
+        return tuple(stage.walls(nodes))
+    except (WavetankError, CheckError) as error:
+        return (f"nobody could look: {error}",)
 
 
 def begun(stage: Stage, since: float, until: float) -> list[tuple[Entry, Entry | None]]:
