@@ -8,6 +8,7 @@ mean something on an idle machine only. What is changed for it is put back.
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -105,13 +106,14 @@ def main(
     """Measure and print a table; exit 1 where ours was wrong, or slower than promised."""
     try:
         with standing(topology, run, state_dir) as (setup, state), seeded(setup) as truth:
+            load = os.getloadavg()[0]
             measured = [*ours(setup, truth, repeat), *theirs(setup, truth, state, others, limit)]
-            environment = report.environment(setup.target)
+            environment = {**report.environment(setup.target), "load_before": load}
     except WavetankError as error:
         click.echo(f"bench-scan: {error}", err=True)
         sys.exit(error.exit_code)
     click.echo(table(measured, truth))
-    click.echo(f"{environment['cores']} cores, kernel {environment['kernel']}")
+    click.echo(f"{environment['cores']} cores, kernel {environment['kernel']}, load {load:.1f} before")
     if file:
         document = {"rows": [asdict(each) for each in measured], "environment": environment}
         file.write_text(json.dumps({**document, "truth": asdict(truth)}, indent=2) + "\n")
