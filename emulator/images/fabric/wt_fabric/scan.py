@@ -2,7 +2,7 @@
 
 In: one line of JSON: ``ends`` (by ref: ``pid``, ``container``, ``links``), ``pairs`` (each with ``source``,
 ``target``, ``device``, ``link``, ``source_ip``, ``target_ip``), ``tcp`` and ``udp`` (ranges), ``icmp``,
-``passes``. Out: lines of JSON, ``{"sent", "total"}`` as it goes on, ``{"pairs": [...], "cancelled": bool}`` or
+``passes``. Out: lines of JSON, ``{"sent", "total"}`` as it goes on, ``{"pairs": [...], "cancelled"}`` or
 ``{"error": "..."}`` at the end. Another line, or the end of the input, cancels.
 """
 
