@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from harness.api import Api
 from harness.deployment import Deployment
 from harness.isolation.compare import differences
-from harness.isolation.model import Difference, Observation, Pair
+from harness.isolation.model import Difference, Observation, Pair, Seen
 from harness.isolation.observe import is_witnessed, observe
 from harness.isolation.pairs import all_pairs, udp_ports
 from harness.isolation.reported import Network, look
@@ -58,11 +58,12 @@ def prove(
     with _vantages(target, topology, deployment, run_dir) as (wider, access):
         before = _look(target, topology, deployment.run)
         pairs = tuple(filter(choose, all_pairs(topology, before, stranger=True)))
+        silent = [doubt for pair in pairs if (doubt := _without_power(before, pair, tcp))]
         seen = observe(
             target,
             wider,
             access,
-            pairs,
+            [pair for pair in pairs if pair not in {each.pair for each in silent}],
             tcp=tcp,
             udp=udp_ports(topology, SEED) if udp is None else udp,
             icmp=icmp,
@@ -71,6 +72,9 @@ def prove(
             progress=progress,
         )
         after = _look(target, topology, deployment.run)
+    if silent:
+        partial = seen.partial or f"{len(silent)} pairs could not be asked: {silent[0].doubts[0]}"
+        seen = replace(seen, seen=(*seen.seen, *silent), partial=partial)
     if before != after and not seen.partial:
         seen = replace(seen, partial="what the API reports changed during the scan")
     return Proof(before, pairs, seen, differences(topology, before, seen))
@@ -95,6 +99,15 @@ def _vantages(
             yield wider, open_access(run_dir, target, topology, wider)
         finally:
             open_access(run_dir, target, topology, deployment)
+
+
+def _without_power(network: Network, pair: Pair, tcp: Ports) -> Seen | None:
+    """What can be said of a pair one end of which does not run: nothing."""
+    for end in (pair.source, pair.target):
+        droplet = network.droplets.get(end)
+        if droplet is not None and droplet.status != "active":
+            return Seen(pair, "tcp", inconclusive=tcp, doubts=(f"{end} is {droplet.status}",))
+    return None
 
 
 def _look(target: Target, topology: Topology, run: str) -> Network:

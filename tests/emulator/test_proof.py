@@ -129,9 +129,12 @@ def test_vantage_without_power_is_in_doubt(wavetank: Shell, target: Target) -> N
             done = wavetank("verify", "-k", "isolation")
         finally:
             _power(api, back, "power_on", "active")
-    assert done.code in (1, 2), done.err
-    outcomes = {each["id"]: each["outcome"] for each in report(wavetank)["checks"]}
-    assert outcomes["isolation.every_port_is_as_intended[back]"] in ("inconclusive", "failed")
+    assert done.code == 2, done.err
+    told = {each["id"]: (each["outcome"], each["reason"]) for each in report(wavetank)["checks"]}
+    outcome, reason = told["isolation.every_port_is_as_intended[back]"]
+    assert outcome == "inconclusive"
+    assert "back is off" in reason
+    assert report(wavetank)["isolation"]["partial"].endswith("could not be asked: back is off")
 
 
 def _power(api: Api, droplet: int, action: str, status: str) -> None:
