@@ -15,6 +15,7 @@ from harness.html.drawing.layers import Layered, Step
 from harness.html.drawing.plan import Box, Plan
 
 SLOT = 17.0
+LABEL_HEIGHT = 13.0
 ROW = 38.0
 PAD = 7.0
 GAP = 14.0
@@ -243,7 +244,7 @@ def _label(line: Line, text: str) -> Rect:
     """Above the level end of the line, clear of the arrowhead."""
     x, y = line.points[3]
     width = label_width(text)
-    return Rect(x - HEAD - 2 - width, y - SLOT + 3, width, SLOT - 4)
+    return Rect(x - HEAD - 2 - width, y - 1 - LABEL_HEIGHT, width, LABEL_HEIGHT)
 
 
 def _frame(plan: Plan, rects: Mapping[str, Rect], graph: Layered, zones: Sequence[float]) -> Rect | None:
