@@ -63,7 +63,7 @@ def test_only_trusted_droplets_connect(
         if endpoint.database == database
         and (look(node)[endpoint.address] == "open") != trust.admits(topology, node, endpoint)
     ]
-    assert wrong == []
+    assert wrong == [], "; ".join(wrong)
     closed = {
         (node, str(endpoint))
         for node in topology.droplets
@@ -95,7 +95,7 @@ def insist(database: str, case: Case, attempts: Attempts) -> None:
         for (node, endpoint), tried in mine.items()
         if not trust.is_as_it_should(case, tried[case])
     ]
-    assert wrong == []
+    assert wrong == [], "; ".join(wrong)
 
 
 @pytest.fixture(scope="session")

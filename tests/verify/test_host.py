@@ -46,7 +46,8 @@ def test_own_network_is_as_it_was(setup: Setup) -> None:
     before = hostnet.kept(setup.choice.run_dir)
     if before is None:
         pytest.skip("nobody looked at this machine's network before the run")
-    assert hostnet.differences(before, hostnet.read()) == []
+    wrong = hostnet.differences(before, hostnet.read())
+    assert wrong == [], "\n".join(wrong)
 
 
 def test_no_route_leads_into_the_tank(deployment: Deployment) -> None:
