@@ -295,8 +295,7 @@ class Rig:
         self.https.close()
         self.engine.close()
         self.served.kill()
-        argv = [sys.executable, "-m", "emulator", "destroy", "--state", str(self.state)]
-        subprocess.run(argv, capture_output=True, timeout=120, check=True)
+        _destroy(self.state)
 
     def _inspect(self, name: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.engine.api.inspect_container(self.container(name))
@@ -311,13 +310,22 @@ class Rig:
 @contextmanager
 def rig(state: Path, droplets: Sequence[str], **changes: Any) -> Iterator[Rig]:
     """A rig with these droplets, taken down afterwards."""
-    made = Rig.new(state)
+    try:
+        made = Rig.new(state)
+    except BaseException:
+        _destroy(state)
+        raise
     try:
         made.add(CANARY, *droplets, **changes)
         made.call("POST", "firewalls", made.wall(CANARY, CANARY, inbound=[rule("tcp", "1", "sources")]))
         yield made
     finally:
         made.destroy()
+
+
+def _destroy(state: Path) -> None:
+    argv = [sys.executable, "-m", "emulator", "destroy", "--state", str(state)]
+    subprocess.run(argv, capture_output=True, timeout=120, check=True)
 
 
 def _by_number(news: Mapping[str, Sequence[Seen]]) -> dict[int, frozenset[tuple[str, str, str]]]:
