@@ -131,9 +131,11 @@ def standing(topology: str, run: str | None, state_dir: Path | None) -> Iterator
         own = Path(directory)
         try:
             timed(own, "up", f"--topology={topology}", "--run=bench")
-            yield _found("bench", own), own
+            setup = _found("bench", own)
+            yield setup, own
+            setup.access.close()
         finally:
-            timed(own, "down")
+            emulation.stop(own, destroy=True)
 
 
 def _found(run: str, state_dir: Path | None) -> Setup:
