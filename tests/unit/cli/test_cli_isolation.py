@@ -258,6 +258,38 @@ def test_a_gate_that_is_open_behind_a_shut_one_is_no_difference(
     assert "STOP" in outcome.out
 
 
+def test_explain_sends_one_probe_and_reads_the_counters(
+    call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One port of one pair is asked; its verdict and what was counted meanwhile are told."""
+    asked = []
+
+    def observe(
+        _target: object, _deployment: object, _access: object, pairs: Any, **named: Any
+    ) -> Observation:
+        asked.append((pairs, named["tcp"], named["udp"], named["icmp"]))
+        return Observation((Seen(pairs[0], "tcp", open=((4002, 4002),), probes=1),), 1, ("prober",), 0.1, 1)
+
+    row = {"source_ip": "x", "target_ip": "y", "protocol": "tcp", "gate": "in", "packets": 1}
+    counters = iter([{}, {"flows": [row]}])
+    monkeypatch.setattr(explain, "observe", observe)
+    monkeypatch.setattr(explain, "open_access", lambda *_: None)
+    monkeypatch.setattr(explain, "_counters", lambda _: next(counters))
+    outcome = call("explain", "client", "runner", "4002", "--probe")
+    assert asked == [([Pair("client", "runner")], ((4002, 4002),), (), False)]
+    assert outcome.code == 1
+    assert "observed         open" in outcome.out
+    assert "counted          +1 dropped at gate in: x -> y tcp" in outcome.out
+    assert "but packets get through" in outcome.out
+
+
+def test_explain_says_why_no_probe_is_sent(call: Callable[..., Outcome]) -> None:
+    """Where there is no way to send one, nothing is sent."""
+    outcome = call("explain", "operators", "client", "22", "--probe")
+    assert outcome.code == 0
+    assert "not observed (nothing is sent as operators" in outcome.out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
