@@ -23,6 +23,7 @@ local: images ## Stand the topology up here, deploy, check, report, take it down
 	$(BIN)/wavetank run --target local --topology topologies/$(TOPOLOGY).yaml --keep $(KEEP)
 
 test: images ## Run the project's tests, coverage shown
+	@harness/setup.sh --browser
 	$(BIN)/python -m pytest tests/unit tests/contract tests/emulator \
 	  --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
