@@ -187,8 +187,9 @@ def _dispatch(side: str, gate: str, machines: Sequence[Machine]) -> list[str]:
     links = [(link, machine) for machine in machines for link in machine.links]
     if not links:
         return []
-    jumps = (f"{_quoted(link)} : jump {gate}.{machine.key}" for link, machine in links)
-    return [f"{side} vmap {_set(jumps)}"]
+    # While rules are replaced, a lookup may miss what is in the map: such a packet must not slip through.
+    gates = (f"{_quoted(link)} : goto {gate}.{machine.key}" for link, machine in links)
+    return [f"{side} vmap {_set(gates)}", f'{side} "edge0" return', "goto lost.other"]
 
 
 def _gates(text: _Text, machine: Machine, member: MemberPolicy | None) -> None:

@@ -141,3 +141,12 @@ def test_interface_names_fit() -> None:
     """The kernel takes 15 characters; ids have up to ten digits, and uuids are long."""
     assert len(key("droplet:4294967295")) <= 13
     assert key("database:c6a1e347-b386-4efb-9553-3532801a82ab") == "bc6a1e347b386"
+
+
+def test_machine_that_no_gate_is_found_for_is_shut() -> None:
+    """A gate's lookup that finds nothing, as may happen while rules are replaced, drops the packet."""
+    text = compiled(member(11, covered=False))
+    for name, side in (("egress", "iifname"), ("ingress", "oifname")):
+        rules = chain(text, name)
+        assert "goto" in rules[0]
+        assert rules[1:] == [f'{side} "edge0" return', "goto lost.other"]
