@@ -61,20 +61,20 @@ def test_a_dead_server_costs_no_request(outage: Outage, note: Note) -> None:
         raise InconclusiveError(f"only {len(begun)} requests were made: {outage}")
     slowest = max(each.ended - each.begun for each in begun)
     note(f"{len(begun)} requests, the slowest took {slowest:.1f} s")
-    assert [f"{each.code} {each.said}" for each in begun if each.code != 200] == [], outage
+    assert [f"{each.code} {each.said}" for each in begun if each.code != 200] == [], str(outage)
 
 
 @pytest.mark.disturbs
 def test_a_server_that_is_back_takes_its_share(outage: Outage) -> None:
     """Within its deadline it answers what its weight gives it."""
-    assert outage.share == "", outage
+    assert outage.share == "", str(outage)
 
 
 @pytest.mark.disturbs
 def test_a_server_that_comes_back_costs_no_request(outage: Outage) -> None:
     """While it starts, it takes nothing that it cannot answer."""
     begun = [each for each in outage.requests if outage.back <= each.begun]
-    assert [f"{each.code} {each.said}" for each in begun if each.code != 200] == [], outage
+    assert [f"{each.code} {each.said}" for each in begun if each.code != 200] == [], str(outage)
 
 
 @pytest.mark.disturbs
@@ -91,4 +91,4 @@ def test_without_servers_the_balancer_says_so(
         f"{len(begun)} requests, the slowest took {slowest:.1f} s: {begun[-1].code} {begun[-1].said.strip()}"
     )
     wrong = [f"{each.code} {each.said}" for each in begun if each.code < 500 or not is_json_object(each.said)]
-    assert wrong == [], outage
+    assert wrong == [], str(outage)

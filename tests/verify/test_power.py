@@ -59,12 +59,12 @@ def test_what_is_left_works_or_says_what_is_wrong(outage: Outage, work: Work, no
 
 def test_everything_is_back(outage: Outage) -> None:
     """Services, workers and the first submission: by themselves, without being deployed again."""
-    assert outage.troubles == (), outage
+    assert outage.troubles == (), str(outage)
 
 
 def test_walls_hold_again(outage: Outage) -> None:
     """The firewalls of nodes that were away let through what they should and nothing else."""
-    assert outage.walls == (), outage
+    assert outage.walls == (), str(outage)
 
 
 @pytest.mark.disturbs(last=True)
