@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from harness.deployment import Deployment, Node
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.errors import CommandError, EngineError, ResourceError, WaitTimeoutError
 from harness.masking import mask, secrets_of
 from harness.names import STRANGER
 from harness.rundir import RunDir
-from harness.target import Target
+from harness.target import Target, is_for_documentation
 from harness.wait import wait_for
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 15
 WHY_SECONDS = 5
 TEMPORARY = Path("/tmp")  # noqa: S108 (mode and owner of what is made there are checked)
+NO_WAY = "%h is a documentation address (RFC 5737) of an emulator, and no --proxy leads to it"
 REMOTE_FAILURE = 255  # what ssh itself exits with when the connection, not the command, failed
 
 Input = bytes | IO[bytes] | None
@@ -65,16 +66,25 @@ Host *
 
 
 class Access:
-    """Runs commands on the nodes of one deployment. Safe to use from many threads."""
+    """Runs commands on the nodes of one deployment. Safe to use from many threads.
+
+    ``astray`` are addresses, by node, to which there is no way from here and no packet must be sent.
+    """
 
     def __init__(
-        self, run_dir: RunDir, aliases: Mapping[str, str], bastion: str, secrets: Sequence[str]
+        self,
+        run_dir: RunDir,
+        aliases: Mapping[str, str],
+        bastion: str,
+        secrets: Sequence[str],
+        astray: Mapping[str, str] | None = None,
     ) -> None:
         self.run_dir = run_dir
         self.nodes = tuple(aliases)
         self.bastion = bastion
         self._secrets = tuple(secrets)
         self._aliases = dict(aliases)
+        self._astray = dict(astray or {})
         self._first = threading.Lock()
         self._met = False
         self._live: set[subprocess.Popen[bytes]] = set()
@@ -173,6 +183,9 @@ class Access:
     def _check(self, node: str) -> None:
         if node not in self.nodes:
             raise ResourceError("node", node, f"there is none; there are {', '.join(self.nodes)}")
+        for each in (node, self.bastion):
+            if each in self._astray:
+                raise EngineError(f"{each}: {NO_WAY.replace('%h', self._astray[each])}")
 
     def _meet_bastion(self, deadline: float) -> None:
         """Connect to the bastion before anyone jumps over it: at once, each would make its own connection."""
@@ -257,7 +270,11 @@ def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment:
     aliases = {name: host_key_alias(node, deployment.vpc_id) for name, node in nodes.items()}
     hosts = [_host(node, aliases[name], bastion, target.proxy) for name, node in nodes.items()]
     write_private(run_dir.ssh_config, configuration(run_dir, hosts))
-    return Access(run_dir, aliases, bastion, secrets_of(deployment))
+    addresses = {name: _address(node, bastion) or "" for name, node in nodes.items()}
+    astray = {
+        name: each for name, each in addresses.items() if not target.proxy and is_for_documentation(each)
+    }
+    return Access(run_dir, aliases, bastion, secrets_of(deployment), astray)
 
 
 def configuration(run_dir: RunDir, hosts: Sequence[str]) -> str:
@@ -280,6 +297,9 @@ def _host(node: Node, alias: str, bastion: str, proxy: str | None) -> str:
         python, script = (shlex.quote(word).replace("%", "%%") for word in (sys.executable, _connect_file()))
         lines.append(f"  ProxyCommand {python} {script} {shlex.quote(proxy).replace('%', '%%')} %h %p")
         lines.append("  ProxyUseFdpass yes")
+    elif is_for_documentation(_address(node, bastion) or ""):
+        # An emulator's address without the way to it: a packet would leave this machine for nowhere.
+        lines.append(f"  ProxyCommand echo '{NO_WAY}' >&2; exit 1")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.progress import Progress
 
 CLOUD = "https://api.digitalocean.com"
+DOCUMENTATION = tuple(map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
 INFO_SECONDS = 10
 
 
@@ -41,10 +42,19 @@ class Target:
     operators: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
 
-    def insist_on_machines(self) -> None:
-        """Raise ``EngineError`` where addresses are nobody's: packets for them would leave this machine."""
+    def insist_on_machines(self, *addresses: str) -> None:
+        """Raise ``EngineError`` where addresses are nobody's: packets for them would leave this machine.
+
+        A documentation address among ``addresses`` is an emulator's, which has a proxy to reach it by.
+        """
         if self.info.get("plane") == "memory":
             raise EngineError("the emulator's memory plane runs no machines: there is nothing to connect to")
+        astray = [each for each in addresses if not self.proxy and is_for_documentation(each)]
+        if astray:
+            raise EngineError(
+                f"{astray[0]} is a documentation address (RFC 5737), so {self.endpoint} is an emulator: "
+                "say --target local, or name its proxy with --proxy or WAVETANK_PROXY"
+            )
 
 
 def resolve_target(
@@ -102,6 +112,14 @@ def check_operators(operators: Sequence[str]) -> tuple[str, ...]:
         return tuple(str(ip_network(each, strict=False)) for each in given)
     except ValueError as error:
         raise UsageError(f"--operator-cidr: {error}; take something like 198.51.100.7/32") from error
+
+
+def is_for_documentation(address: str) -> bool:
+    """Whether an address is of RFC 5737's ranges, which are nobody's; emulators take theirs from there."""
+    try:
+        return any(ip_address(address) in network for network in DOCUMENTATION)
+    except ValueError:  # a host name
+        return False
 
 
 def _token(token: str | None) -> str:

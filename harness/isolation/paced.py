@@ -86,6 +86,7 @@ def observe(
     scan = Scan(target, access, ends, pace or Pace(), secrets.token_hex(16), unmet, threading.Event())
     with_control = not target.info if controls is None else controls
     asks = _asks(scan, pairs, tcp, udp, icmp=icmp)
+    target.insist_on_machines(*(each.ip for each in asks if each.pair.source == INTERNET))
     spare = ports.intersect(tcp, CONTROL) if with_control else NONE
     before = _before(scan, asks, spare, passes)
     with _admitted(scan, deployment.run, on=with_control), _receivers(scan, asks, passes) as receivers:

@@ -60,7 +60,7 @@ def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.
 
     A droplet's certificate names no IP address, so TLS is spoken but not verified.
     """
-    target.insist_on_machines()
+    target.insist_on_machines(address)
     return httpx.Client(
         base_url=f"{scheme}://{address}",
         proxy=target.proxy,
@@ -72,7 +72,7 @@ def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.
 
 def open_single(target: Target, address: str, *, timeout: float) -> httpx.Client:
     """The same with a connection for each request, which takes at most ``CONNECT_TIMEOUT`` seconds."""
-    target.insist_on_machines()
+    target.insist_on_machines(address)
     transport = SingleUse(target.proxy, seconds=CONNECT_TIMEOUT)
     return httpx.Client(base_url=f"http://{address}", transport=transport, timeout=timeout)
 

@@ -49,8 +49,8 @@ def from_node(access: Access, node: str, addresses: Iterable[Address]) -> dict[A
 
 def from_here(target: Target, addresses: Iterable[Address]) -> dict[Address, State]:
     """What this machine finds at public addresses, through the target's proxy where it has one."""
-    target.insist_on_machines()
     wanted = list(dict.fromkeys(addresses))
+    target.insist_on_machines(*(host for host, _ in wanted))
     with ThreadPoolExecutor(max_workers=64) as pool:
         return dict(zip(wanted, pool.map(lambda each: _attempt(target.proxy, each), wanted), strict=True))
 

@@ -106,5 +106,10 @@ def test_nothing_is_sent_to_addresses_that_are_no_machines(tmp_path: Path) -> No
         open_client(target, "203.0.113.9")
     with pytest.raises(EngineError, match="runs no machines"):
         from_here(target, [("203.0.113.9", 22)])
+    cloud = Target("do", "https://127.0.0.1:1", "token")
+    with pytest.raises(EngineError, match="is a documentation address"):
+        open_client(cloud, "203.0.113.9")
+    with pytest.raises(EngineError, match="is a documentation address"):
+        from_here(cloud, [("203.0.113.9", 22)])
     with pytest.raises(EngineError, match="runs no machines"):
         open_access(RunDir(tmp_path, "r"), target, cast("Topology", None), cast("Deployment", None))

@@ -194,7 +194,7 @@ def test_diff_compares_what_packets_did(
     call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What got through though nobody meant it is a violation, whatever the rules say."""
-    monkeypatch.setattr(Target, "insist_on_machines", lambda _: None)
+    monkeypatch.setattr(Target, "insist_on_machines", lambda *_: None)
     monkeypatch.setattr(prove, "prove", _played(Seen(Pair("client", "runner"), "tcp", open=((22, 23),))))
     outcome = call("diff", "client", "runner")
     assert outcome.code == 1
@@ -205,7 +205,7 @@ def test_diff_compares_what_packets_did(
 def test_diff_tells_what_is_in_doubt(call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports without a verdict are no differences, and no pass either."""
     doubtful = Seen(Pair("client", "runner"), "tcp", inconclusive=((1, 9),), doubts=("it went dark",))
-    monkeypatch.setattr(Target, "insist_on_machines", lambda _: None)
+    monkeypatch.setattr(Target, "insist_on_machines", lambda *_: None)
     monkeypatch.setattr(prove, "prove", _played(doubtful))
     outcome = call("diff", "client", "runner")
     assert outcome.code == 2

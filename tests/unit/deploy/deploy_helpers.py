@@ -64,6 +64,6 @@ def deployment() -> Deployment:
     )
 
 
-def target(proxy: str | None = None) -> Target:
+def target(proxy: str | None = "socks5://127.0.0.1:1") -> Target:
     """Somewhere that is never asked anything."""
     return Target("local", "https://127.0.0.1:1", "token", proxy=proxy)

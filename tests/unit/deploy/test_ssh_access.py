@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from deploy_helpers import PASSWORD, FakeSsh, deployment, target, topology
 
 from harness import ssh
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.errors import CommandError, EngineError, ResourceError, WaitTimeoutError
 from harness.rundir import RunDir
 from harness.ssh import Access, open_access
 from harness.wait import NotYet, wait_for
@@ -43,8 +44,17 @@ def test_other_nodes_are_reached_at_private_addresses_via_the_bastion(run_dir: R
 
 def test_without_a_proxy_the_bastion_is_reached_directly(run_dir: RunDir) -> None:
     """As on the cloud."""
-    open_access(run_dir, target(), topology(), deployment())
+    made = deployment()
+    client = replace(made.nodes["client"], public_ip="10.99.0.1")
+    open_access(run_dir, target(None), topology(), replace(made, nodes={**made.nodes, "client": client}))
     assert "ProxyCommand" not in section(run_dir, "client")
+
+
+def test_emulators_address_without_a_proxy_is_never_connected_to(run_dir: RunDir) -> None:
+    """Such a packet would leave this machine for nowhere: ssh says what is missing instead."""
+    access = open_access(run_dir, target(None), topology(), deployment())
+    with pytest.raises(EngineError, match=r"203\.0\.113\.11 is a documentation address .* no --proxy"):
+        access.run("client", "true", deadline=20)
 
 
 def test_without_a_bastion_nodes_with_public_addresses_are_reached_directly(run_dir: RunDir) -> None:
