@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -85,7 +85,7 @@ def observe(
     unmet = _meet(access, {pair.source for pair in pairs} - {INTERNET})
     scan = Scan(target, access, ends, pace or Pace(), secrets.token_hex(16), unmet, threading.Event())
     with_control = not target.info if controls is None else controls
-    asks = _asks(scan, pairs, tcp, udp, icmp=icmp)
+    asks = _asks(scan, pairs, deployment.databases, tcp, udp, icmp=icmp)
     target.insist_on_machines(*(each.ip for each in asks if each.pair.source == INTERNET))
     spare = ports.intersect(tcp, CONTROL) if with_control else NONE
     before = _before(scan, asks, spare, passes)
@@ -124,13 +124,16 @@ def _meet(access: Access, nodes: set[str]) -> dict[str, str]:
     return {node: f"{node} was lost: {error}" for node, error in sorted(errors.items())}
 
 
-def _asks(scan: Scan, pairs: Sequence[Pair], tcp: Ports, udp: Ports, *, icmp: bool) -> list[Ask]:
-    """What is to be asked; where a target has no address, nobody will be."""
+def _asks(
+    scan: Scan, pairs: Sequence[Pair], databases: Container[str], tcp: Ports, udp: Ports, *, icmp: bool
+) -> list[Ask]:
+    """What is to be asked; where a target has no address, nobody will be. Databases are asked TCP only."""
     made = []
     for pair in pairs:
         ip = scan.ends.address(pair.target, pair.side)
         own = ports.subtract(tcp, SSH) if _is_operators_way_in(scan, pair) else tcp
-        made.append(Ask(pair, ip, own, udp, icmp))
+        testifies = pair.target not in databases  # or silence over UDP and ICMP would never be a verdict
+        made.append(Ask(pair, ip, own, udp if testifies else NONE, icmp and testifies))
     return made
 
 

@@ -18,7 +18,7 @@ from harness.names import STRANGER
 from harness.rundir import RunDir
 from harness.ssh import Access, open_access
 from harness.target import Target
-from harness.topology.model import Topology
+from harness.topology.model import INTERNET, Topology
 from harness.topology.ports import ALL, Ports
 
 SEED = 20  # of the sample of UDP ports
@@ -57,7 +57,7 @@ def prove(
     """
     with _vantages(target, topology, deployment, run_dir) as (wider, access):
         before = _look(target, topology, deployment.run)
-        pairs = tuple(filter(choose, all_pairs(topology, before, stranger=True)))
+        pairs = tuple(filter(choose, _askable(target, all_pairs(topology, before, stranger=True))))
         silent = [doubt for pair in pairs if (doubt := _without_power(before, pair, tcp))]
         seen = observe(
             target,
@@ -99,6 +99,11 @@ def _vantages(
             yield wider, open_access(run_dir, target, topology, wider)
         finally:
             open_access(run_dir, target, topology, deployment)
+
+
+def _askable(target: Target, pairs: Sequence[Pair]) -> Iterator[Pair]:
+    """The pairs that can be asked there: an address beyond the deployment is an emulator's own only."""
+    return (pair for pair in pairs if pair.target != INTERNET or is_witnessed(target))
 
 
 def _without_power(network: Network, pair: Pair, tcp: Ports) -> Seen | None:

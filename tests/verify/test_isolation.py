@@ -16,6 +16,7 @@ from harness.isolation.observe import is_witnessed
 from harness.isolation.prove import Proof, missing
 from harness.target import Target
 from harness.topology import ports
+from harness.topology.model import INTERNET, Topology
 from harness.verify.disturbing import Note
 
 SHOWN = 5
@@ -49,6 +50,14 @@ def test_scan_is_whole(proof: Proof) -> None:
     assert short == []
     if proof.observation.partial:
         raise InconclusiveError(proof.observation.partial)
+
+
+def test_way_to_the_internet_was_asked(target: Target, topology: Topology, proof: Proof) -> None:
+    """What leaves each droplet for an address beyond the deployment is known by packets, too."""
+    if not is_witnessed(target):
+        pytest.skip(f"target {target.name}: no address beyond the deployment is ours to be asked")
+    asked = {each.pair.source for each in proof.observation.seen if each.pair.target == INTERNET}
+    assert asked == {name for name, each in topology.droplets.items() if each.public_networking}
 
 
 def test_fabric_testified(target: Target, proof: Proof) -> None:
