@@ -40,31 +40,14 @@ def diff(*, observe: bool, start: str | None, end: str | None, output: str, **co
 
 
 def _document(run: str, surveyed: Survey) -> dict[str, Any]:
-    from harness.isolation.section import text
+    from harness.isolation.section import violation
 
     return {
         "run": run,
         "pairs": surveyed.pairs,
         "probes": surveyed.observation.probes if surveyed.observation else 0,
         "witnesses": list(surveyed.observation.witnesses) if surveyed.observation else [],
-        "differences": [
-            {
-                "source": each.pair.source,
-                "target": each.pair.target,
-                "side": each.pair.side,
-                "protocol": each.protocol,
-                "ports": text(each.ports),
-                "intended": each.intended,
-                "computed": each.computed,
-                "observed": each.observed,
-                "gate": each.gate,
-                "firewall": each.firewall,
-                "rule": each.rule,
-                "reason": each.reason,
-                "reproduce": each.reproduce,
-            }
-            for each in surveyed.differences
-        ],
+        "differences": [violation(each) for each in surveyed.differences],
         "inconclusive": list(surveyed.doubts),
         "notes": list(surveyed.notes),
     }

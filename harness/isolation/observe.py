@@ -7,6 +7,7 @@ are sent from the droplets, paced, in passes, each path with a positive control 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from harness.deployment import Deployment
 from harness.isolation.model import Observation, Pair
@@ -35,35 +36,15 @@ def observe(
     ``refs`` maps further ends, like a stranger, to how the API calls them (``droplet:12``); ``access`` must
     reach them as well. Raises ``WavetankError``; what was begun and not ended is marked as partial.
     """
+    from harness.isolation import paced, witnessed
+
     target.insist_on_machines()
-    if is_witnessed(target):
-        from harness.isolation import witnessed
-
-        return witnessed.observe(
-            target,
-            deployment,
-            pairs,
-            tcp=tcp,
-            udp=udp,
-            icmp=icmp,
-            passes=passes,
-            refs=refs or {},
-            progress=progress,
-        )
-    from harness.isolation import paced
-
-    return paced.observe(
-        target,
-        deployment,
-        access,
-        pairs,
-        tcp=tcp,
-        udp=udp,
-        icmp=icmp,
-        passes=passes,
-        refs=refs or {},
-        progress=progress,
+    prober = (
+        partial(witnessed.observe, target, deployment, pairs)
+        if is_witnessed(target)
+        else partial(paced.observe, target, deployment, access, pairs)
     )
+    return prober(tcp=tcp, udp=udp, icmp=icmp, passes=passes, refs=refs or {}, progress=progress)
 
 
 def is_witnessed(target: Target) -> bool:

@@ -26,13 +26,14 @@ def section(
         "witnesses": list(observation.witnesses),
         "seconds": round(observation.seconds, 3),
         "partial": observation.partial,
-        "violations": [_violation(each) for each in differences],
+        "violations": [violation(each) for each in differences],
         "inconclusive": [_doubt(each) for each in seen if each.inconclusive],
         "matrix": [_cell(topology, network, each) for each in seen],
     }
 
 
-def _violation(each: Difference) -> dict[str, Any]:
+def violation(each: Difference) -> dict[str, Any]:
+    """One difference as the report tells it."""
     return {
         **_ends(each),
         "ports": text(each.ports),
