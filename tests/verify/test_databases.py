@@ -18,6 +18,7 @@ from harness.target import Target
 from harness.topology.model import Topology
 from harness.verify import trust
 from harness.verify.databases import Attempt
+from harness.verify.disturbing import Note
 from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
 from harness.verify.trust import Case, Endpoint
 
@@ -27,29 +28,29 @@ Attempts = Mapping[tuple[str, Endpoint], Mapping[Case, Attempt]]
 Look = Callable[[str], dict[Address, State]]
 
 
-def test_trusted_droplet_logs_in(database: str, attempts: Attempts) -> None:
+def test_trusted_droplet_logs_in(database: str, attempts: Attempts, note: Note) -> None:
     """Over TLS, verified by the cluster's CA and host name, its credentials open a session that answers."""
-    insist(database, "right", attempts)
+    note(insist(database, "right", attempts))
 
 
-def test_wrong_password_is_refused(database: str, attempts: Attempts) -> None:
+def test_wrong_password_is_refused(database: str, attempts: Attempts, note: Note) -> None:
     """By the database itself, in its own words."""
-    insist(database, "password", attempts)
+    note(insist(database, "password", attempts))
 
 
-def test_no_session_without_tls(database: str, attempts: Attempts) -> None:
+def test_no_session_without_tls(database: str, attempts: Attempts, note: Note) -> None:
     """Who speaks the database's protocol in plain text is not even asked for a password."""
-    insist(database, "plain", attempts)
+    note(insist(database, "plain", attempts))
 
 
-def test_another_authority_is_not_believed(database: str, attempts: Attempts) -> None:
+def test_another_authority_is_not_believed(database: str, attempts: Attempts, note: Note) -> None:
     """The certificate is of the cluster's CA: trusting only another CA, a client turns away."""
-    insist(database, "authority", attempts)
+    note(insist(database, "authority", attempts))
 
 
-def test_another_name_is_not_believed(database: str, attempts: Attempts) -> None:
+def test_another_name_is_not_believed(database: str, attempts: Attempts, note: Note) -> None:
     """The certificate is for the cluster's host name, and for no other."""
-    insist(database, "name", attempts)
+    note(insist(database, "name", attempts))
 
 
 def test_only_trusted_droplets_connect(
@@ -81,8 +82,8 @@ def test_internet_does_not_connect(
     assert {address: outside[address] for address in public} == dict.fromkeys(public, "filtered")
 
 
-def insist(database: str, case: Case, attempts: Attempts) -> None:
-    """Every droplet that is to log in to ``database`` fared in ``case`` as it should."""
+def insist(database: str, case: Case, attempts: Attempts) -> str:
+    """Every droplet that is to log in to ``database`` fared in ``case`` as it should; how, in words."""
     mine = {key: tried for key, tried in attempts.items() if key[1].database == database}
     if not mine:
         pytest.skip(f"the topology lets nobody through to {database}")
@@ -96,6 +97,7 @@ def insist(database: str, case: Case, attempts: Attempts) -> None:
         if not trust.is_as_it_should(case, tried[case])
     ]
     assert wrong == [], "; ".join(wrong)
+    return "; ".join(f"{node} to {endpoint}: {tried[case]}" for (node, endpoint), tried in mine.items())
 
 
 @pytest.fixture(scope="session")
