@@ -57,7 +57,11 @@ def prove(
     """
     with _vantages(target, topology, deployment, run_dir) as (wider, access):
         before = _look(target, topology, deployment.run)
-        pairs = tuple(filter(choose, _askable(target, all_pairs(topology, before, stranger=True))))
+        pairs = tuple(
+            pair
+            for pair in all_pairs(topology, before, stranger=True)
+            if choose(pair) and not cannot_be_asked(target, pair)
+        )
         silent = [doubt for pair in pairs if (doubt := _without_power(before, pair, tcp))]
         seen = observe(
             target,
@@ -101,9 +105,15 @@ def _vantages(
             open_access(run_dir, target, topology, deployment)
 
 
-def _askable(target: Target, pairs: Sequence[Pair]) -> Iterator[Pair]:
-    """The pairs that can be asked there: an address beyond the deployment is an emulator's own only."""
-    return (pair for pair in pairs if pair.target != INTERNET or is_witnessed(target))
+def cannot_be_asked(target: Target, pair: Pair) -> str:
+    """Why packets cannot tell anything of a pair on this target; empty where they can."""
+    if is_witnessed(target):
+        return ""
+    if pair.target == INTERNET:
+        return f"target {target.name}: no address beyond the deployment is ours to be asked"
+    if pair.source == INTERNET and target.proxy:
+        return "the proxy towards public addresses is too slow to ask every port through it"
+    return ""
 
 
 def _without_power(network: Network, pair: Pair, tcp: Ports) -> Seen | None:

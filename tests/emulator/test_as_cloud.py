@@ -115,8 +115,11 @@ def test_a_whole_life(cloud: Cloud) -> None:
         "back",
     ]
     assert "cache is private-" in wavetank.hello(run)
-    verify = wavetank("verify")
+    verify = wavetank("verify", "-k", "not isolation")
     assert verify.code == 0, verify.out + verify.err
+    diff = wavetank("diff", "front", "back", "-o", "json")
+    assert diff.code == 0, diff.out + diff.err
+    assert diff.json["witnesses"] == ["prober"]
 
     changed = len(cloud.recorder.changes())
     again = wavetank.up("--yes", "-o", "json").end()

@@ -92,7 +92,7 @@ def test_a_hole_in_a_firewall_is_noticed_and_mended(standing: Shell, target: Tar
     assert broken.code == 1, broken.err
     red = {name for name, outcome in checks(standing).items() if outcome == "failed"}
     assert "gates.firewall_rules_are_those_of_the_topology[internal-runner]" in red
-    assert "isolation.only_the_front_door_is_open_from_outside" in red
+    assert "isolation.every_port_is_as_intended[internet]" in red
     shown = standing("up", f"--topology={standing.plan}", "--run=whole", "--dry-run", "-o", "json")
     changes = [each for each in shown.json["changes"] if each["action"] != "keep"]
     assert [(each["action"], each["name"]) for each in changes] == [("update", name)]
