@@ -200,7 +200,8 @@ def test_a_database_is_shown_in_halves(standing: Standing) -> None:
     seen = one(observation, pairs[0])
     assert seen.filtered == ports.parse("22,25061")
     assert "in halves" in " ".join(seen.doubts)
-    assert one(observation, pairs[0], "udp").inconclusive == ports.parse("53")
+    asked = [each.protocol for each in observation.seen if each.pair == pairs[0]]
+    assert asked == ["tcp"], "nobody could testify to anything else there"
     alone = one(standing.observe(pairs[0], tcp=port), pairs[0])
     assert alone.inconclusive == port
 
