@@ -277,10 +277,18 @@ class DockerPlane:
     def _wire(self, name: str, machine: Machine) -> None:
         found = find(self.engine, name)
         if found is None or not found["State"]["Running"]:
-            raise PlaneError(
-                f"{machine.ref} stopped as soon as it was started:\n{self.console(machine.ref)[-2000:]}"
-            )
-        self.fabric.wire(machine, found["State"]["Pid"], found["Id"])
+            raise self._stopped(machine)
+        try:
+            self.fabric.wire(machine, found["State"]["Pid"], found["Id"])
+        except PlaneError as error:
+            now = find(self.engine, name)
+            if now is not None and now["State"]["Pid"] == found["State"]["Pid"]:
+                raise
+            raise self._stopped(machine) from error
+
+    def _stopped(self, machine: Machine) -> PlaneError:
+        told = self.console(machine.ref)[-2000:]
+        return PlaneError(f"{machine.ref} stopped as soon as it was started:\n{told}")
 
     def _await_ssh(self, name: str, machine: Machine) -> None:
         ip = machine.links[-1].ip
