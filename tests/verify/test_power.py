@@ -6,27 +6,20 @@ front door says so. With power, all is as it was, by itself, and nothing that wa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 import pytest
 
-from harness.errors import CheckError, CheckFailedError, InconclusiveError, WavetankError
-from harness.verify import judge0 as statuses
+from harness.errors import CheckFailedError, InconclusiveError
 from harness.verify.disturbing import Note, Work
-from harness.verify.history import Entry, Judgement, judge
-from harness.verify.judge0 import Judge0
+from harness.verify.endings import insist, look_twice
+from harness.verify.history import Entry, judge
 from harness.verify.outage import Outage
 from harness.verify.steady import is_json_object
-from harness.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.disturbs
 
 Ended = Sequence[tuple[Entry, Entry | None]]
-
-ALL_FINAL_SECONDS = 60.0
-BATCH = 20
 
 
 @pytest.fixture
@@ -73,11 +66,11 @@ def test_no_accepted_submission_is_lost(work: Work, note: Note) -> None:
     work.stop()
     if not any(isinstance(each, Outage) for each in work.outages.values()):
         raise InconclusiveError("no node lost its power: this shows nothing")
-    look_twice(work)
+    look_twice(work.stage.submissions.journal, work.stage.judge0)
     found = judge(work.stage.submissions.journal.entries(), listing=bool(work.stage.door.history))
     long_runs = sum(sum(each.running.values()) for each in work.outages.values() if isinstance(each, Outage))
     note(f"{found}; {long_runs} ran on a node as it lost power; {work.file}")
-    verdict(found, work)
+    insist(found, work.file)
 
 
 def refusals(early: Ended, *, away: bool) -> list[str]:
@@ -100,46 +93,3 @@ def refusals(early: Ended, *, away: bool) -> list[str]:
             raise CheckFailedError(f"not an error in JSON: {what} after {end.at - each.at:.1f} s")
         told.add(f"{end.code} {end.said.strip()} after {end.at - each.at:.0f} s")
     return sorted(told)[:5]
-
-
-def look_twice(work: Work) -> None:
-    """Ask Judge0 about every token until all are final or the deadline has passed, and then once more."""
-    ops = {each.token: each.op for each in work.stage.submissions.journal.entries() if each.token}
-
-    def probe() -> None:
-        waiting = look(work, ops)
-        if waiting:
-            raise NotYet(f"{len(waiting)} of {len(ops)} are not final: {', '.join(waiting[:5])}")
-
-    tolerate = (CheckError, WavetankError)
-    with suppress(WavetankError):  # what is not final is judged by its last look
-        wait_for("submissions to be final", probe, deadline=ALL_FINAL_SECONDS, max_pause=2, tolerate=tolerate)
-    look(work, ops)
-
-
-def look(work: Work, ops: dict[str, int]) -> list[str]:
-    """Note what Judge0 says of each token; returns those that it knows and that are not final."""
-    tokens, waiting = list(ops), []
-    with work.stage.judge0() as client:
-        for first in range(0, len(tokens), BATCH):
-            some, asked = tokens[first : first + BATCH], time.time()
-            for token, told in zip(some, Judge0(client).look(some), strict=True):
-                seen = Entry("seen", asked, ops[token], token=token)
-                if told is not None:
-                    final = told.status not in (statuses.IN_QUEUE, statuses.PROCESSING)
-                    waiting += [] if final else [token]
-                    seen = Entry(
-                        "seen", asked, ops[token], token=token, status=told.description, final=final,
-                        output=told.stdout, finished_at=told.finished_at,
-                    )  # fmt: skip
-                work.stage.submissions.journal.add(seen)
-    return waiting
-
-
-def verdict(found: Judgement, work: Work) -> None:
-    """Lost or duplicated ones fail, unknown ones are a doubt."""
-    for wrong in ("lost", "duplicated"):
-        if found.of(wrong):
-            raise CheckFailedError(f"{found.told(wrong)}; {found}; {work.file}")
-    if found.of("unknown") or not found.of("ok"):
-        raise InconclusiveError(f"{found.told('unknown')}; {found}; {work.file}")
