@@ -6,9 +6,11 @@ from harness.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.errors import TopologyError
 from harness.topology import dotenv, render
 from harness.topology.build import compose_candidates
-from harness.topology.model import DATABASE_PORTS, Service, Topology
+from harness.topology.model import DATABASE_PORTS, Service, StackService, Topology
 from harness.topology.schema import RawTopology
-from harness.topology.source import Problems
+from harness.topology.source import Problems, Step, field_name
+
+Path = tuple[Step, ...]
 
 
 def check(raw: RawTopology, topology: Topology, problems: Problems) -> None:
@@ -19,9 +21,17 @@ def check(raw: RawTopology, topology: Topology, problems: Problems) -> None:
         return
     stand_in = imagined(topology)
     for service in topology.services:
-        _check_compose(raw, topology, service, problems)
+        path: Path = ("services", service.name)
+        _check_compose(topology, path, service, raw.services[service.name].compose, problems)
         for node in service.nodes:
-            _check_expressions(topology, stand_in, service, node, problems)
+            context = render.make_context(topology, stand_in, node)
+            _check_rendered(topology, path, service, context, problems)
+    if topology.swarm and raw.swarm:
+        for each in topology.swarm.services:
+            path = ("swarm", "services", each.name)
+            _check_compose(topology, path, each, raw.swarm.services[each.name].compose, problems)
+            context = render.make_context(topology, stand_in, None)
+            _check_rendered(topology, path, each, context, problems)
 
 
 def imagined(topology: Topology) -> Deployment:
@@ -45,31 +55,30 @@ def _connection(engine: str) -> Connection:
     return Connection("db.example", port, "doadmin", "secret", "defaultdb", uri)
 
 
-def _check_compose(raw: RawTopology, topology: Topology, service: Service, problems: Problems) -> None:
+def _check_compose(
+    topology: Topology, path: Path, service: Service | StackService, given: str | None, problems: Problems
+) -> None:
     if service.compose.is_file():
         try:
             render.render_compose(service)
         except TopologyError as error:
             problems.errors.append(error)
         return
-    looked = ", ".join(str(path) for path in compose_candidates(raw, service.name, topology.app))
-    remedy = f"put it there, or name it as 'services.{service.name}.compose', relative to {topology.app}"
-    path = ("services", service.name, "compose")
-    problems.add(path, f"no compose file; looked for {looked}", remedy)
+    looked = ", ".join(map(str, compose_candidates(service.name, given, topology.app)))
+    remedy = f"put it there, or name it as '{field_name(path)}.compose', relative to {topology.app}"
+    problems.add((*path, "compose"), f"no compose file; looked for {looked}", remedy)
 
 
-def _check_expressions(
-    topology: Topology, stand_in: Deployment, service: Service, node: str, problems: Problems
+def _check_rendered(
+    topology: Topology,
+    path: Path,
+    service: Service | StackService,
+    context: render.Context,
+    problems: Problems,
 ) -> None:
-    """Problems of one node; what was found on another node of the service already is not repeated."""
-    context = render.make_context(topology, stand_in, node)
-    path = ("services", service.name)
+    """Problems of one context; what was found in another context of the service already is not repeated."""
     found = Problems(problems.source)
-    for key, expression in service.environment.items():
-        try:
-            dotenv.quote(render.evaluate(expression, context))
-        except ValueError as error:
-            found.add((*path, "environment", key), str(error), render.LOCATIONS)
+    _check_expressions(path, service, context, found)
     for each in service.files:
         if not each.template.is_file():
             remedy = f"put it there, or correct the path, which is relative to {topology.app}"
@@ -81,3 +90,16 @@ def _check_expressions(
             found.errors.append(error)
     known = {str(error) for error in problems.errors}
     problems.errors += [error for error in found.errors if str(error) not in known]
+
+
+def _check_expressions(
+    path: Path, service: Service | StackService, context: render.Context, problems: Problems
+) -> None:
+    """A stack's values go through no ``.env``, so nothing of them is refused for its sake."""
+    for key, expression in service.environment.items():
+        try:
+            value = render.evaluate(expression, context)
+            if isinstance(service, Service):
+                dotenv.quote(value)
+        except ValueError as error:
+            problems.add((*path, "environment", key), str(error), render.LOCATIONS)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from harness.topology import model
 from harness.topology.names import Names
-from harness.topology.schema import RawDroplet, RawFirewall, RawFlow, RawInbound, RawOutbound, RawTopology
+from harness.topology.schema import (
+    RawDroplet,
+    RawFirewall,
+    RawFlow,
+    RawInbound,
+    RawJudge0,
+    RawOutbound,
+    RawService,
+    RawStackService,
+    RawSwarm,
+    RawTopology,
+)
 
 COMPOSE_NAMES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
 
@@ -29,6 +40,7 @@ def build(raw: RawTopology, names: Names, file: Path, app: Path | None) -> model
         management=model.Management(raw.management.bastion, tuple(raw.management.operators)),
         app=root,
         checks=_checks(raw, names),
+        swarm=_swarm(raw.swarm, names, root) if raw.swarm else None,
     )
 
 
@@ -46,10 +58,18 @@ def flows(raw: RawFlow, names: Names) -> tuple[model.Flow, ...]:
     )
 
 
-def compose_candidates(raw: RawTopology, name: str, root: Path) -> list[Path]:
+def compose_candidates(name: str, given: str | None, root: Path) -> list[Path]:
     """Where a service's compose file may be: where the topology says, or in a directory of its name."""
-    given = raw.services[name].compose
     return [root / given] if given else [root / name / each for each in COMPOSE_NAMES]
+
+
+def _compose(name: str, service: RawService | RawStackService, root: Path) -> Path:
+    candidates = compose_candidates(name, service.compose, root)
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def _files(service: RawService | RawStackService, root: Path) -> tuple[model.TemplateFile, ...]:
+    return tuple(model.TemplateFile(root / source, target) for target, source in service.files.items())
 
 
 def _droplet(raw: RawTopology, name: str, droplet: RawDroplet) -> model.Droplet:
@@ -95,15 +115,40 @@ def _rule(raw: RawInbound | RawOutbound, names: Names) -> model.Rule:
 
 def _service(raw: RawTopology, names: Names, name: str, root: Path) -> model.Service:
     service = raw.services[name]
-    candidates = compose_candidates(raw, name, root)
     return model.Service(
         name=name,
         nodes=names.droplets(service.droplets),
-        compose=next((path for path in candidates if path.is_file()), candidates[0]),
+        compose=_compose(name, service, root),
         ports=tuple(service.ports),
         environment=dict(service.environment),
-        files=tuple(model.TemplateFile(root / source, target) for target, source in service.files.items()),
+        files=_files(service, root),
         health=service.health,
+    )
+
+
+def _swarm(raw: RawSwarm, names: Names, root: Path) -> model.Swarm:
+    network = raw.network
+    return model.Swarm(
+        managers=names.droplets(raw.managers),
+        stack=raw.stack,
+        overlay=model.Overlay(network.name, network.encrypted, cast("Any", network.esp)),
+        services=tuple(_stack_service(name, each, names, root) for name, each in raw.services.items()),
+        heartbeat=raw.heartbeat,
+    )
+
+
+def _stack_service(name: str, service: RawStackService, names: Names, root: Path) -> model.StackService:
+    return model.StackService(
+        name=name,
+        nodes=names.droplets(service.droplets),
+        compose=_compose(name, service, root),
+        ports=tuple(service.ports),
+        environment=dict(service.environment),
+        files=_files(service, root),
+        replicas=service.replicas,
+        constraints=tuple(service.constraints),
+        order=cast("model.Order", service.order),
+        cap_add=tuple(service.cap_add),
     )
 
 
@@ -111,7 +156,10 @@ def _checks(raw: RawTopology, names: Names) -> model.Checks:
     door, judge0 = raw.checks.front_door, raw.checks.judge0
     return model.Checks(
         model.FrontDoor(**door.model_dump()) if door else None,
-        model.Judge0Endpoint(judge0.node, judge0.port, judge0.source, names.droplets(judge0.workers))
-        if judge0
-        else None,
+        _judge0(judge0, names) if judge0 else None,
     )
+
+
+def _judge0(raw: RawJudge0, names: Names) -> model.Judge0Endpoint:
+    workers = names.droplets(raw.workers)
+    return model.Judge0Endpoint(raw.node or "", raw.port, raw.source or "", workers, raw.service or "")

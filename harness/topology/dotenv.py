@@ -1,4 +1,4 @@
-"""Writing ``.env`` files that docker-compose 1.29 (python-dotenv) and Compose v2 (compose-go) read alike.
+"""``.env`` files that docker-compose 1.29 (python-dotenv) and Compose v2 (compose-go) read alike.
 
 The two differ in what they replace and unescape:
 
@@ -6,7 +6,8 @@ The two differ in what they replace and unescape:
 * single quotes: 1.29 replaces ``${NAME}`` even here, and reads ``\\\\`` as one backslash; v2 does neither;
 * double quotes: v2 replaces ``$NAME``; both unescape, not the same sequences.
 
-So a value is written in the first of the three forms in which no difference can show, or refused.
+So a value is written in the first of the three forms in which no difference can show, or refused. What users
+wrote themselves is read as v2 reads it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from collections.abc import Mapping
 PLAIN = re.compile(r"[A-Za-z0-9_./:@%+,=?&~^!*()\[\]{}|;<>-]*")
 ASSIGNMENT = re.compile(
     r"""^(?P<export>[ \t]*(?:export[ \t]+)?)(?P<key>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"""
-    r"""(?:'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|[^\r\n]*)[^\r\n]*""",
+    r"""(?P<value>'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|[^\r\n]*)[^\r\n]*""",
     re.MULTILINE,
+)
+ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+REPLACED = re.compile(
+    r"\\(?P<escaped>.)|\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?::?-(?P<default>[^}]*))?\})", re.DOTALL
 )
 
 
@@ -58,3 +63,27 @@ def merge(existing: str, values: Mapping[str, str]) -> str:
     if text and added and not text.endswith("\n"):
         text += "\n"
     return text + "".join(f"{line}\n" for line in added)
+
+
+def read(text: str, given: Mapping[str, str]) -> dict[str, str]:
+    """What ``text`` says, as a mapping, with the given values in place of what it says and beside it."""
+    values = dict(given)
+    for match in ASSIGNMENT.finditer(text):
+        if match["key"] not in given:
+            values[match["key"]] = _value(match["value"], values)
+    return values
+
+
+def _value(written: str, known: Mapping[str, str]) -> str:
+    """A value without its quotes, escapes and references to what is ``known`` replaced where they count."""
+    if len(written) > 1 and written[0] == written[-1] == "'":
+        return written[1:-1].replace("\\'", "'")
+    quoted = len(written) > 1 and written[0] == written[-1] == '"'
+    text = written[1:-1] if quoted else re.sub(r"(^|[ \t])#.*", "", written).strip()
+
+    def replace(match: re.Match[str]) -> str:
+        if escaped := match["escaped"]:
+            return ESCAPES.get(escaped, escaped) if quoted else match[0]
+        return known.get(match["plain"] or match["braced"], "") or match["default"] or ""
+
+    return REPLACED.sub(replace, text)

@@ -13,6 +13,7 @@ from typing import Literal
 
 Protocol = Literal["tcp", "udp", "icmp"]
 Engine = Literal["pg", "valkey", "mongodb"]
+Order = Literal["start-first", "stop-first"]
 
 INTERNET = "internet"
 OPERATORS = "operators"
@@ -105,6 +106,57 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Overlay:
+    """The overlay network of a swarm. ``encrypted``: made with ``--opt encrypted``, which sends ESP.
+
+    ``esp`` says how ESP (IP protocol 50) gets from member to member, where it is to: ``uncovered``, no
+    member is covered by a Cloud Firewall, for these pass TCP, UDP and ICMP only. Empty where not encrypted.
+    """
+
+    name: str
+    encrypted: bool = False
+    esp: Literal["", "uncovered"] = ""
+
+
+@dataclass(frozen=True)
+class StackService:
+    """A service of the swarm's stack, made from a compose file with one service or several.
+
+    ``nodes`` are the droplets on which its tasks may run. ``environment`` holds jinja2 expressions;
+    ``constraints`` are Docker's placement constraints, on top of ``nodes``. ``ports`` are published on the
+    node of each task (mode host); a compose file's own are not, for services reach each other by name.
+    ``order`` is the rolling update's. ``cap_add`` stands in for ``privileged: true``, which swarms ignore.
+    ``replicas`` is how many tasks ``up`` begins with.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    compose: Path
+    ports: tuple[int, ...]
+    environment: Mapping[str, str]
+    files: tuple[TemplateFile, ...]
+    replicas: int = 1
+    constraints: tuple[str, ...] = ()
+    order: Order = "start-first"
+    cap_add: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """A Docker swarm of all the droplets: ``managers`` are in the order in which they are made so.
+
+    ``heartbeat`` is the dispatcher's, in seconds: a node that is silent for about three of them is ``Down``.
+    ``stack`` is the name that the services are deployed under.
+    """
+
+    managers: tuple[str, ...]
+    stack: str
+    overlay: Overlay
+    services: tuple[StackService, ...]
+    heartbeat: int = 5
+
+
+@dataclass(frozen=True)
 class Management:
     """Who may log in: operator CIDRs to the bastion, the bastion to the rest. ``self`` means this machine."""
 
@@ -133,13 +185,15 @@ class FrontDoor:
 class Judge0Endpoint:
     """Where the checks find Judge0's own API: ``node``:``port``, asked from the node ``source``.
 
-    ``workers`` are the nodes on which programs are run.
+    In a swarm ``service`` is the stack's service that listens on ``port``, and the other two are empty: it is
+    asked at whichever node its task runs on. ``workers`` are the nodes on which programs are run.
     """
 
     node: str
     port: int
     source: str
     workers: tuple[str, ...] = ()
+    service: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +206,10 @@ class Checks:
 
 @dataclass(frozen=True)
 class Topology:
-    """A whole deployment plan, as data."""
+    """A whole deployment plan, as data.
+
+    ``services`` are plain compose projects on their nodes; those of a swarm's stack are in ``swarm``.
+    """
 
     name: str
     file: Path
@@ -166,6 +223,7 @@ class Topology:
     management: Management
     app: Path
     checks: Checks = Checks()
+    swarm: Swarm | None = None
 
     def all_firewalls(self) -> tuple[Firewall, ...]:
         """The declared firewalls and those that ``management`` implies, none over the limit of droplets."""

@@ -50,9 +50,10 @@ def _check_head(raw: RawTopology, problems: Problems) -> None:
         problems.add(("name",), f"{raw.name!r} is not usable as a name", remedy)
     if not naming.LABEL.fullmatch(raw.region):
         problems.add(("region",), f"{raw.region!r} is no region's slug", "write one like 'fra1'")
-    for section in ("droplets", "services"):
-        if not getattr(raw, section):
-            problems.add((section,), "there are none", "add at least one")
+    if not raw.droplets:
+        problems.add(("droplets",), "there are none", "add at least one")
+    if not raw.services and raw.swarm is None:
+        problems.add(("services",), "there are none", "add at least one, or a swarm")
 
 
 def _check_droplets(raw: RawTopology, problems: Problems) -> None:
@@ -218,8 +219,9 @@ def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
         _check_words(problems, (*path, "reply"), door.reply, REPLY_WORDS, door.reply)
     if judge0 := raw.checks.judge0:
         path = ("checks", "judge0")
-        naming.check_droplet(problems, raw, (*path, "node"), judge0.node)
-        naming.check_droplet(problems, raw, (*path, "source"), judge0.source)
+        for key, droplet in (("node", judge0.node), ("source", judge0.source)):
+            if droplet is not None:
+                naming.check_droplet(problems, raw, (*path, key), droplet)
         values.check_port(problems, (*path, "port"), judge0.port)
         naming.check_droplets(problems, names, (*path, "workers"), judge0.workers)
 

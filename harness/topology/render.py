@@ -1,8 +1,11 @@
-"""What one node gets of a service: compose file without networks, ``.env``, templates, CA certificates."""
+"""What is made of a service's files: for one node (compose file without networks, ``.env``, templates, CA
+certificates), or for a swarm's stack, whose tasks run on any of several nodes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,14 +16,31 @@ from harness.compose import strip_networks
 from harness.deployment import Deployment, Node
 from harness.errors import TopologyError
 from harness.topology import dotenv
-from harness.topology.model import Service, TemplateFile, Topology
+from harness.topology.model import Service, StackService, TemplateFile, Topology
 
 COMPOSE = "docker-compose.yml"
 ENV = ".env"
 USERS_ENV = (".env", ".env.example")
 LOCATIONS = "nodes.NAME, role('ROLE'), databases.NAME and node are known; docs/topology.md has the list"
+NO_NODE = (
+    "'node' means nothing in a swarm's service, whose tasks may run on any of its droplets: name one in nodes"
+)
 
 Context = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RenderedStack:
+    """What the topology makes of one service of a stack.
+
+    ``text`` is its compose file as written. ``environment`` is what ``.env`` would say: the application's own
+    ``.env`` (or ``.env.example``), with the topology's values in place. ``files`` are the rendered templates
+    by their targets, and ``NAME-ca.pem`` for each database that trusts one of the service's droplets.
+    """
+
+    text: str
+    environment: Mapping[str, str] = field(repr=False)
+    files: Mapping[str, str] = field(repr=False)
 
 
 class ExpressionError(ValueError):
@@ -47,8 +67,27 @@ def render_service(
     }
 
 
-def make_context(topology: Topology, deployment: Deployment, node_name: str) -> Context:
-    """The names an expression may use."""
+def render_stack_service(topology: Topology, deployment: Deployment, service: StackService) -> RenderedStack:
+    """The compose file, environment and files of a service whose tasks run on any of its droplets.
+
+    Raises ``TopologyError`` for a compose file, template or expression that cannot be used; ``node`` in an
+    expression is one, for there is no single droplet that it could mean.
+    """
+    context = make_context(topology, deployment, None)
+    place = f"swarm.services.{service.name}"
+    values = _evaluated(topology, service, place, context)
+    return RenderedStack(
+        text=_read(service.compose),
+        environment=dotenv.read(_own_environment(service), dict(values)),
+        files={
+            **{each.target: render_template(each, context) for each in service.files},
+            **certificates(topology, deployment, *service.nodes),
+        },
+    )
+
+
+def make_context(topology: Topology, deployment: Deployment, node_name: str | None) -> Context:
+    """The names an expression may use; ``node_name`` None: ``node`` is none of them."""
 
     def role(name: str) -> list[Node]:
         members = [each.name for each in topology.droplets.values() if name in (each.role, each.name)]
@@ -60,28 +99,20 @@ def make_context(topology: Topology, deployment: Deployment, node_name: str) -> 
         "nodes": deployment.nodes,
         "databases": deployment.databases,
         "role": role,
-        "node": deployment.nodes[node_name],
+        "node": deployment.nodes[node_name] if node_name else jinja2.StrictUndefined(NO_NODE, name="node"),
     }
 
 
-def render_compose(service: Service) -> str:
+def render_compose(service: Service | StackService) -> str:
     """The service's compose file without networks."""
     return strip_networks(_read(service.compose), file=service.compose)
 
 
 def render_env(topology: Topology, service: Service, context: Context) -> str:
     """The application's own ``.env`` (or ``.env.example``) with the topology's values in place."""
-    values = {}
-    for key, expression in service.environment.items():
-        try:
-            values[key] = evaluate(expression, context)
-            dotenv.quote(values[key])
-        except ValueError as error:
-            field = f"services.{service.name}.environment.{key}"
-            raise TopologyError(str(error), file=topology.file, field=field, remedy=LOCATIONS) from error
-    candidates = (service.compose.parent / name for name in USERS_ENV)
-    existing = next((path for path in candidates if path.is_file()), None)
-    return dotenv.merge(_read(existing) if existing else "", values)
+    place = f"services.{service.name}"
+    values = dict(_evaluated(topology, service, place, context, also=dotenv.quote))
+    return dotenv.merge(_own_environment(service), values)
 
 
 def render_template(file: TemplateFile, context: Context) -> str:
@@ -92,12 +123,12 @@ def render_template(file: TemplateFile, context: Context) -> str:
         raise TopologyError(str(error), file=file.template, line=error.line, remedy=LOCATIONS) from error
 
 
-def certificates(topology: Topology, deployment: Deployment, node_name: str) -> dict[str, str]:
-    """``NAME-ca.pem`` for each database that trusts the node."""
+def certificates(topology: Topology, deployment: Deployment, *nodes: str) -> dict[str, str]:
+    """``NAME-ca.pem`` for each database that trusts one of the nodes."""
     return {
         f"{name}-ca.pem": deployment.databases[name].ca_pem
         for name, each in topology.databases.items()
-        if node_name in each.trusted_sources
+        if any(node in each.trusted_sources for node in nodes)
     }
 
 
@@ -118,6 +149,30 @@ def evaluate(text: str, context: Context, *, name: str = "expression") -> str:
         raise ExpressionError(f"not a jinja2 template: {error.message}", error.lineno) from error
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise ExpressionError(str(error), _line_in(name, error.__traceback__)) from error
+
+
+def _evaluated(
+    topology: Topology,
+    service: Service | StackService,
+    place: str,
+    context: Context,
+    also: Callable[[str], object] = str,
+) -> Iterator[tuple[str, str]]:
+    """Name and value of each of the topology's variables; a value that ``also`` refuses is an error too."""
+    for key, expression in service.environment.items():
+        try:
+            value = evaluate(expression, context)
+            also(value)
+        except ValueError as error:
+            at = f"{place}.environment.{key}"
+            raise TopologyError(str(error), file=topology.file, field=at, remedy=LOCATIONS) from error
+        yield key, value
+
+
+def _own_environment(service: Service | StackService) -> str:
+    candidates = (service.compose.parent / name for name in USERS_ENV)
+    existing = next((path for path in candidates if path.is_file()), None)
+    return _read(existing) if existing else ""
 
 
 def _only(name: str, text: str) -> Callable[[str], tuple[str, str, Callable[[], bool]] | None]:

@@ -110,6 +110,32 @@ class RawService(Raw):
     files: dict[str, str] = Field(default_factory=dict)
 
 
+class RawOverlay(Raw):
+    name: str
+    encrypted: bool = False
+    esp: str = ""
+
+
+class RawStackService(Raw):
+    droplets: list[str]
+    compose: str | None = None
+    replicas: int = 1
+    constraints: list[str] = Field(default_factory=list)
+    ports: list[int] = Field(default_factory=list)
+    order: str = "start-first"
+    cap_add: list[str] = Field(default_factory=list)
+    environment: dict[str, Text] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
+
+
+class RawSwarm(Raw):
+    managers: list[str]
+    stack: str
+    network: RawOverlay
+    heartbeat: int = 5
+    services: dict[str, RawStackService]
+
+
 class RawFrontDoor(Raw):
     node: str
     path: str
@@ -119,9 +145,10 @@ class RawFrontDoor(Raw):
 
 
 class RawJudge0(Raw):
-    node: str
     port: int
-    source: str
+    node: str | None = None
+    source: str | None = None
+    service: str | None = None
     workers: list[str] = Field(default_factory=list)
 
 
@@ -142,7 +169,8 @@ class RawTopology(Raw):
     firewalls: dict[str, RawFirewall]
     intent: list[RawFlow]
     app: str
-    services: dict[str, RawService]
+    services: dict[str, RawService] = Field(default_factory=dict)
+    swarm: RawSwarm | None = None
     checks: Annotated[RawChecks, BeforeValidator(_none_is_empty)] = RawChecks()
 
 
