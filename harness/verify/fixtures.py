@@ -18,7 +18,7 @@ from harness.topology.model import FrontDoor, Topology
 from harness.verify import frontdoor
 from harness.verify.judge0 import Judge0
 from harness.verify.setup import SECTIONS, SETUP, Setup
-from harness.verify.tunnel import over_socket, tunnel
+from harness.verify.way import to_judge0
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +67,11 @@ def front_door(target: Target, deployment: Deployment, door: FrontDoor) -> Itera
 
 
 @pytest.fixture(scope="session")
-def judge0(topology: Topology, deployment: Deployment, access: Access) -> Iterator[Judge0]:
-    """Judge0's own API, asked from the node that may; skips where the topology does not say."""
-    endpoint = topology.checks.judge0
-    if endpoint is None:
+def judge0(setup: Setup, topology: Topology) -> Iterator[Judge0]:
+    """Judge0's own API, asked from where it may be; skips where the topology does not say."""
+    if topology.checks.judge0 is None:
         pytest.skip(f"topology {topology.name} has no checks.judge0")
-    host = deployment.nodes[endpoint.node].private_ip or ""
-    with tunnel(access, endpoint.source, host, endpoint.port) as socket, over_socket(socket) as client:
+    with to_judge0(setup) as client:
         yield Judge0(client)
 
 

@@ -24,7 +24,7 @@ from harness.verify.history import Entry
 from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
 from harness.verify.steady import Request, Requests, Steady, Submissions
-from harness.verify.tunnel import over_socket, tunnel
+from harness.verify.way import to_judge0
 from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")
@@ -86,12 +86,7 @@ class Stage:
     @contextmanager
     def judge0(self) -> Iterator[httpx.Client]:
         """Judge0's own API through a connection of its own: an earlier one may have died with a node."""
-        endpoint = self.setup.topology.checks.judge0
-        if endpoint is None:
-            raise InconclusiveError(f"topology {self.setup.topology.name} has no checks.judge0")
-        host = self.setup.deployment.nodes[endpoint.node].private_ip or ""
-        access = self.setup.access
-        with tunnel(access, endpoint.source, host, endpoint.port) as socket, over_socket(socket) as client:
+        with to_judge0(self.setup) as client:
             yield client
 
 

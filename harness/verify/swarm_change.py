@@ -1,0 +1,127 @@
+"""Changing a service of a running swarm, and waiting for what comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shlex
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from harness.errors import CheckFailedError
+from harness.parallel import in_parallel
+from harness.ssh import Access
+from harness.swarm import look
+from harness.swarm.look import ServiceState
+from harness.verify.setup import Setup
+from harness.wait import NotYet, wait_for
+
+UPDATED_SECONDS = 120.0
+COMPLETED, ROLLED_BACK, PAUSED = "completed", "rollback_completed", "paused"
+ENDED = (COMPLETED, ROLLED_BACK, PAUSED, "rollback_paused")
+NOWHERE = "/nowhere/to/be/found"
+UPDATE = ("docker", "service", "update", "--detach", "--no-resolve-image")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as ``docker load`` takes it; ``id`` is what engines call it, the same on each."""
+
+    id: str
+    archive: bytes
+
+
+def update(setup: Setup, service: str, *options: str) -> ServiceState:
+    """``docker service update OPTIONS`` on a manager, waited for to its end, whichever that is.
+
+    Raises ``CommandError`` where the engine refuses, ``WaitTimeoutError`` where it does not end.
+    """
+    swarm = setup.topology.swarm
+    assert swarm is not None
+    manager = look.a_manager(setup.access, setup.topology)
+    words = (
+        "docker",
+        "service",
+        "update",
+        "--detach",
+        "--no-resolve-image",
+        *options,
+        f"{swarm.stack}_{service}",
+    )
+    setup.access.run(manager, shlex.join(words))
+
+    def probe() -> ServiceState:
+        found = state(setup, service)
+        if found.update not in ENDED or found.running != found.desired:
+            raise NotYet(
+                f"{found.update or 'not begun'}, {found.running} of {found.desired} run: {found.message}"
+            )
+        return found
+
+    return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+
+
+def state(setup: Setup, service: str) -> ServiceState:
+    """How a service fares now, by whichever manager answers. Raises ``CheckFailedError`` for no such."""
+    swarm = setup.topology.swarm
+    assert swarm is not None
+    manager = look.a_manager(setup.access, setup.topology)
+    for each in look.services(setup.access, manager, swarm.stack):
+        if each.name == service:
+            return each
+    raise CheckFailedError(f"the stack has no service {service!r}")
+
+
+def broken_image() -> Image:
+    """An image whose command does not exist: made here of nothing, so that its id is the same everywhere."""
+    layer = io.BytesIO()
+    tarfile.open(fileobj=layer, mode="w").close()
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Cmd": [NOWHERE], "Labels": {"wavetank.broken": "on purpose"}},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(layer.getvalue())]},
+            "history": [{"created": "1970-01-01T00:00:00Z"}],
+        }
+    ).encode()
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": None, "Layers": ["layer.tar"]}]).encode()
+    files = {"config.json": config, "layer.tar": layer.getvalue(), "manifest.json": manifest}
+    return Image(_digest(config), _tar(files))
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@contextmanager
+def loaded(access: Access, nodes: Sequence[str], image: Image) -> Iterator[None]:
+    """Have an image on ``nodes`` for as long as the block takes."""
+    in_parallel([partial(access.run, node, "docker load -q", stdin=image.archive) for node in nodes])
+    try:
+        yield
+    finally:
+        in_parallel([partial(_remove, access, node, image.id) for node in nodes])
+
+
+def _remove(access: Access, node: str, image: str) -> None:
+    """Containers that never started hold an image, too: those of this one go first."""
+    access.run(
+        node,
+        f"docker ps -aq --filter ancestor={image} | xargs -r docker rm -f >/dev/null; "
+        f"docker image rm -f {image} >/dev/null",
+    )

@@ -1,0 +1,37 @@
+"""The way to Judge0's own API, which no address outside of the deployment leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import httpx
+
+from harness.errors import InconclusiveError
+from harness.topology.model import Judge0Endpoint
+from harness.verify.setup import Setup
+from harness.verify.tunnel import over_socket, tunnel
+
+
+@contextmanager
+def to_judge0(setup: Setup) -> Iterator[httpx.Client]:
+    """Judge0's own API through a connection of its own: an earlier one may have died with a node or a task.
+
+    Raises ``InconclusiveError`` where the topology does not say where Judge0 is, ``CommandError`` where there
+    is no way to it.
+    """
+    endpoint = setup.topology.checks.judge0
+    if endpoint is None:
+        raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
+    with _socket(setup, endpoint) as socket, over_socket(socket) as client:
+        yield client
+
+
+def _socket(setup: Setup, endpoint: Judge0Endpoint) -> AbstractContextManager[Path]:
+    if not endpoint.service:
+        host = setup.deployment.nodes[endpoint.node].private_ip or ""
+        return tunnel(setup.access, endpoint.source, host, endpoint.port)
+    from harness.swarm.reach import task_socket
+
+    return task_socket(setup.access, setup.topology, setup.deployment, endpoint.service, endpoint.port)

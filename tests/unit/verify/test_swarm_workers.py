@@ -1,0 +1,36 @@
+"""Do all workers run programs? Judged by what was seen while programs ran, and by how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from harness.errors import CheckFailedError
+from harness.verify import swarm_workers
+from harness.verify.frontdoor import Answer
+from harness.verify.swarm_workers import insist, watch
+
+WORKERS = {"a" * 64: "worker-1", "b" * 64: "worker-2"}
+
+
+def test_workers_are_seen_one_after_the_other() -> None:
+    """What was seen once counts; the most at once is told."""
+    looks: list[Mapping[str, int]] = [{}, {"a" * 64: 2}, {"a" * 64: 1, "b" * 64: 3}]
+    assert watch(lambda: looks.pop(0), WORKERS) == {"a" * 64: 2, "b" * 64: 3}
+
+
+def test_a_worker_that_runs_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told by its droplet and its container."""
+    monkeypatch.setattr(swarm_workers, "SEEN_SECONDS", 0.1)
+    with pytest.raises(CheckFailedError, match=r"no program ran in worker-2 \(bbbbbbbbbbbb\)"):
+        watch(lambda: {"a" * 64: 4}, WORKERS)
+
+
+@pytest.mark.parametrize(("status", "text"), [("Internal Error", ""), ("Accepted", "another's")])
+def test_a_program_that_did_not_run_well_fails(status: str, text: str) -> None:
+    """As with a worker that lacks what its sandbox needs."""
+    good, bad = Answer("t", "Accepted", "x\n", {}), Answer("u", status, text, {"message": "box setup failed"})
+    insist([good], ["x"])
+    with pytest.raises(CheckFailedError, match=r"1 of 2 programs .*box setup failed"):
+        insist([good, bad], ["x", "y"])
