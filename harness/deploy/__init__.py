@@ -3,6 +3,7 @@
 Compose files come from ``harness.topology.render``, already without their networks.
 
 * ``appfiles``   what a compose file needs: images to build, files it mounts
+* ``gather``     every image of the application: built, or found
 * ``images``     builds and saves images with this machine's Docker command line
 * ``bundle``     everything one service needs on one node, and a hash of it
 * ``remote``     what is run on a node: survey, ship, start, look

@@ -14,7 +14,8 @@ from ruamel.yaml.error import YAMLError
 
 from harness.errors import TopologyError
 
-VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)(?:(:?[-?+])([^}]*))?\})")
+# A default may hold a variable in turn: ${A:-${B:-c}}.
+VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-?+])((?:\$\{[^}]*\}|[^}])*))?\})")
 
 
 @dataclass(frozen=True)
@@ -167,20 +168,32 @@ class _Reader:
                 yield self._value(given["file"])
 
     def _value(self, raw: Any) -> str:
-        return VARIABLE.sub(self._replace, str(raw))
+        return interpolate(str(raw), self._environment, file=self._file)
 
-    def _replace(self, match: re.Match[str]) -> str:
+
+def interpolate(text: str, environment: Mapping[str, str], *, file: Path | str) -> str:
+    """``text`` with ``$NAME``, ``${NAME}``, ``${NAME:-default}`` and the like replaced, as compose does it.
+
+    ``$$`` is a dollar sign. Raises ``TopologyError`` for a ``${NAME?message}`` that is not given.
+    """
+
+    def replace(match: re.Match[str]) -> str:
         escaped, plain, braced, operator, word = match.groups()
         if escaped:
             return "$"
-        value = self._environment.get(plain or braced, "")
-        if operator in ("-", ":-"):
-            return value or word
-        if operator in ("?", ":?") and not value:
+        value = environment.get(plain or braced)
+        given = value if value or not (operator or "").startswith(":") else None
+        if operator in ("-", ":-") and given is None:
+            return interpolate(word, environment, file=file)
+        if operator in ("?", ":?") and given is None:
             raise TopologyError(
-                f"{braced} is not set: {word}", file=self._file, remedy="add it to the service's environment"
+                f"{braced} is not set: {word}", file=file, remedy="add it to the service's environment"
             )
-        return (word if value else "") if operator in ("+", ":+") else value
+        if operator in ("+", ":+"):
+            return "" if given is None else interpolate(word, environment, file=file)
+        return value or ""
+
+    return VARIABLE.sub(replace, text)
 
 
 def inside(path: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -100,6 +101,17 @@ def _inspect(references: Sequence[str]) -> list[Image] | None:
         return None
     rows = [line.split() for line in lines]
     return [Image(name, found, int(size)) for name, (found, size) in zip(references, rows, strict=True)]
+
+
+def programs(images: Sequence[Image]) -> dict[str, tuple[str, ...]]:
+    """What each image that is here runs by itself, its ENTRYPOINT and CMD, by reference."""
+    here = [image.reference for image in images if image.id]
+    if not here:
+        return {}
+    form = "{{json .Config.Entrypoint}}|{{json .Config.Cmd}}"
+    lines = docker(["image", "inspect", "--format", form, *here]).splitlines()
+    told = [[json.loads(part) or [] for part in line.split("|", 1)] for line in lines]
+    return {name: (*entrypoint, *command) for name, (entrypoint, command) in zip(here, told, strict=True)}
 
 
 @cache

@@ -6,6 +6,7 @@ Scripts hold names and paths, never secrets; those travel on standard input.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,19 +171,19 @@ def is_deployed(access: Access, bundle: Bundle) -> bool:
     return len(containers) >= bundle.containers and all(container.up for container in containers)
 
 
-def ship_images(access: Access, bundle: Bundle, archive: Archive) -> None:
-    """See that the node has every image of the bundle: loaded from here, or pulled there."""
-    listing, disk, zstd = access.run(bundle.node, IMAGES).split("---\n")
+def ship_images(access: Access, node: str, images: Iterable[Image], archive: Archive) -> None:
+    """See that the node has every one of ``images``: loaded from here, or pulled there."""
+    listing, disk, zstd = access.run(node, IMAGES).split("---\n")
     rows = (line.split(" ", 1) for line in listing.splitlines())
     present = {reference: found for found, reference in rows}
-    for image in {image.reference: image for image in bundle.images.values()}.values():
+    for image in {image.reference: image for image in images}.values():
         if _has(present, image):
             continue
         if image.id:
-            check_room(bundle.node, image, disk)
-            _load(access, bundle.node, image, archive.path(image), unpacks=bool(zstd.strip()))
+            check_room(node, image, disk)
+            _load(access, node, image, archive.path(image), unpacks=bool(zstd.strip()))
         elif image.reference not in present:
-            _pull(access, bundle.node, image)
+            _pull(access, node, image)
 
 
 def _has(present: dict[str, str], image: Image) -> bool:

@@ -185,7 +185,7 @@ def ship(access: Access, docker: Path, tmp_path: Path, image: Image, *, present:
     (docker.parent / "zstd").chmod(0o755)
     id, reference = present.split(" ")  # noqa: A001 (Docker's word)
     behave(docker, SHIP.format(id=id, reference=reference, loaded=tmp_path / "loaded"))
-    remote.ship_images(access, bundle(image=image), Archive(archive))
+    remote.ship_images(access, bundle().node, [image], Archive(archive))
     return Path(f"{docker}.log").read_text().splitlines()
 
 

@@ -1,0 +1,82 @@
+"""The images of an application: built here where they are missing, found where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from harness.deploy.appfiles import AppFiles, Build
+from harness.deploy.engine import Image, local_images
+from harness.deploy.images import bases_of, build_image, reference_of
+from harness.deploy.parallel import in_parallel
+from harness.errors import EngineError
+from harness.progress import Progress
+
+BUILDERS = 2
+
+Images = Mapping[str, Mapping[str, Image]]  # by service, then by the compose file's services
+
+
+class Named(Protocol):
+    """A service of a topology, be it a plain one or a swarm's."""
+
+    @property
+    def name(self) -> str: ...
+
+
+def gather(services: Sequence[Named], apps: Mapping[str, AppFiles], progress: Progress) -> Images:
+    """Build what is missing, and find the ids of everything that this machine has.
+
+    ``apps`` are the services' compose files, by the services' names.
+    """
+    named: dict[str, dict[str, str]] = {service.name: {} for service in services}
+    builds: dict[str, tuple[str, Build]] = {}
+    bases = _bases(apps)
+    for service in services:
+        for container in apps[service.name].containers:
+            reference = container.image
+            if container.build:
+                name = service.name
+                if container.name != service.name:
+                    name += f"-{container.name}"
+                reference = reference_of(name, container.build, _ids_of(container.build, bases))
+                builds[reference] = (name, container.build)
+            named[service.name][container.name] = reference
+    references = {reference for images in named.values() for reference in images.values()}
+    found = _build_missing(builds, references, progress)
+    return {
+        service: {name: found.get(reference, Image(reference, "")) for name, reference in images.items()}
+        for service, images in named.items()
+    }
+
+
+def _bases(apps: Mapping[str, AppFiles]) -> dict[str, str]:
+    builds = [container.build for app in apps.values() for container in app.containers if container.build]
+    found = local_images([base for build in builds for base in bases_of(build)])
+    return {name: image.id for name, image in found.items()}
+
+
+def _ids_of(build: Build, bases: Mapping[str, str]) -> dict[str, str]:
+    return {base: bases[base] for base in bases_of(build) if base in bases}
+
+
+def _build_missing(
+    builds: Mapping[str, tuple[str, Build]], references: set[str], progress: Progress
+) -> dict[str, Image]:
+    try:
+        found = local_images(sorted(references))
+    except EngineError:
+        if builds:
+            raise
+        return {}  # nothing to build, and nodes can pull
+    missing = [reference for reference in builds if reference not in found]
+
+    def build(reference: str) -> None:
+        name, section = builds[reference]
+        with progress.step(f"build {name}"):
+            build_image(name, section, reference)
+
+    in_parallel(missing, build, workers=BUILDERS)
+    if missing:
+        found |= local_images(missing)
+    return found

@@ -1,0 +1,62 @@
+"""A way from here into a service's container: over ssh to its task's node, and from there over the bridge.
+
+Services of a stack publish no ports but the front door's. Each task's container is on its node's
+``docker_gwbridge`` too, where the node itself reaches it, and nobody else does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.deployment import Deployment
+from harness.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.ssh import Access
+from harness.swarm import look
+from harness.swarm.converge import look_at
+from harness.swarm.look import Task
+from harness.topology.model import Topology
+from harness.verify.tunnel import tunnel
+
+BRIDGE = "docker network inspect docker_gwbridge --format '{{json .Containers}}'"
+DEADLINE = 15.0
+
+
+@contextmanager
+def task_socket(
+    access: Access, topology: Topology, deployment: Deployment, service: str, port: int
+) -> Iterator[Path]:
+    """Yield a unix socket here that leads to ``port`` of a running task of ``service``.
+
+    Tasks move: the socket leads to where one was when this began. Raises ``ResourceError`` where none runs on
+    a node that can be reached, with what each node said.
+    """
+    said = []
+    for task in running(access, topology, deployment, service):
+        try:
+            address = bridge_address(access, task)
+        except (CommandError, WaitTimeoutError, ResourceError) as error:
+            said.append(str(error))
+            continue
+        with tunnel(access, task.node, address, port) as socket:
+            yield socket
+        return
+    raise ResourceError("service", service, f"no task of it can be reached: {'; '.join(said) or 'none runs'}")
+
+
+def running(access: Access, topology: Topology, deployment: Deployment, service: str) -> tuple[Task, ...]:
+    """The tasks of ``service`` that run on members that are there."""
+    manager = look.a_manager(access, topology)
+    return look_at(access, topology, deployment, manager).running(service)
+
+
+def bridge_address(access: Access, task: Task) -> str:
+    """Where a task's node reaches its container."""
+    containers = json.loads(access.run(task.node, BRIDGE, deadline=DEADLINE)) or {}
+    found = containers.get(task.container, {}).get("IPv4Address", "")
+    if not found:
+        problem = f"its container {task.container[:12]} is not on docker_gwbridge of {task.node}"
+        raise ResourceError("task", f"{task.service}.{task.slot}", problem)
+    return str(found.partition("/")[0])
