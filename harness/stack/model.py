@@ -20,6 +20,7 @@ class Source:
     * ``files``: what the topology renders, by file name: nginx.conf, mongo-ca.pem, ...
     * ``images``: by the compose file's services.
     * ``programs``: an image's own ENTRYPOINT and CMD, by the compose file's services, where they are known.
+    * ``entrypoints``: its ENTRYPOINT alone, which stays where a compose file has a ``command:`` of its own.
     """
 
     service: StackService
@@ -29,6 +30,7 @@ class Source:
     files: Mapping[str, str] = field(repr=False)
     images: Mapping[str, Image]
     programs: Mapping[str, tuple[str, ...]]
+    entrypoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

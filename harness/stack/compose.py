@@ -1,0 +1,112 @@
+"""A compose file as data: anchors and merges written out, variables replaced, and secret values marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import ScalarNode
+
+from harness.deploy.appfiles import VARIABLE, interpolate
+from harness.errors import TopologyError
+from harness.stack import marks
+
+
+@dataclass(frozen=True)
+class ComposeFile:
+    """What one compose file says.
+
+    ``services`` are its services, without keys that have no value. ``environment`` is what ``${NAME}`` was
+    replaced from, marked; ``unset`` are the names that had neither value nor default there.
+    """
+
+    document: Mapping[str, Any]
+    services: Mapping[str, Mapping[str, Any]]
+    environment: Mapping[str, str]
+    unset: tuple[str, ...]
+
+
+class _Constructor(SafeConstructor):
+    """Reads numbers as Docker does: ``0444`` is octal. Dates stay text."""
+
+    def construct_yaml_int(self, node: ScalarNode) -> int:
+        text = self.construct_scalar(node).replace("_", "")
+        if len(text) > 1 and text.startswith("0") and set(text) <= set("01234567"):
+            return int(text, 8)
+        return int(super().construct_yaml_int(node))
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_str)
+
+
+def read(text: str, environment: Mapping[str, str], *, file: Path) -> ComposeFile:
+    """Read the compose file ``text``. ``environment`` is marked. Raises ``TopologyError``."""
+    raw = parse(text, file=file)
+    unset = tuple(dict.fromkeys(_unset(raw, environment)))
+    document = _resolved(raw, environment, file)
+    services = document.get("services")
+    if not isinstance(services, dict) or not services:
+        raise TopologyError(
+            "no services", file=file, field="services", remedy="a compose file names at least one service"
+        )
+    return ComposeFile(
+        document=document,
+        services={str(name): _body(str(name), body, file) for name, body in services.items()},
+        environment=environment,
+        unset=unset,
+    )
+
+
+def parse(text: str, *, file: Path) -> dict[str, Any]:
+    """The text's data, as it is written."""
+    if marks.ANY.search(text):
+        problem = "it holds characters of Unicode's private use area, U+E000 to U+E003"
+        raise TopologyError(problem, file=file, remedy="take them out")
+    reader = YAML(typ="safe", pure=True)
+    reader.Constructor = _Constructor
+    try:
+        document = reader.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = f"not YAML: {error.problem or error.context}"
+        line = mark.line + 1 if mark else None
+        raise TopologyError(problem, file=file, line=line, remedy="correct the syntax there") from error
+    except (YAMLError, ValueError) as error:
+        raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file") from error
+    if not isinstance(document, dict):
+        raise TopologyError("not a compose file", file=file, remedy="it must be a mapping with `services:`")
+    return document
+
+
+def _body(name: str, body: Any, file: Path) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        remedy = "give it at least an image"
+        raise TopologyError("not a mapping", file=file, field=f"services.{name}", remedy=remedy)
+    return {str(key): value for key, value in body.items() if value is not None}
+
+
+def _resolved(value: Any, environment: Mapping[str, str], file: Path) -> Any:
+    """Variables are replaced in values, never in keys."""
+    if isinstance(value, str):
+        return interpolate(value, environment, file=file)
+    if isinstance(value, dict):
+        return {key: _resolved(each, environment, file) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_resolved(each, environment, file) for each in value]
+    return value
+
+
+def _unset(value: Any, environment: Mapping[str, str]) -> Iterator[str]:
+    if isinstance(value, str):
+        for escaped, plain, braced, operator, _ in VARIABLE.findall(value):
+            if not escaped and not operator and (plain or braced) not in environment:
+                yield plain or braced
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _unset(each, environment)

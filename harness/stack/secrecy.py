@@ -1,0 +1,55 @@
+"""What must not be seen: told by a variable's name, by what is in its value, or by what is in a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from urllib.parse import quote
+
+from harness.masking import SHORTEST
+from harness.topology import dotenv
+
+NAME = re.compile(
+    r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|(API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY|_(PASS|PWD)$",
+    re.IGNORECASE,
+)
+# Such a variable says where something is: PASSWORD_FILE.
+PLACE = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)
+# user:password@host
+USER_INFO = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+
+
+def secret_names(environment: Mapping[str, str], passwords: Sequence[str]) -> frozenset[str]:
+    """The names in ``environment`` whose values must not be seen.
+
+    By value: it holds one of the ``passwords``, as it is or as in a URL, or is a URL with a password. By name:
+    PASSWORD, SECRET, TOKEN, API_KEY and the like, but not PASSWORD_FILE. What is empty gives nothing away.
+    """
+    forms = url_forms(passwords)
+    return frozenset(name for name, value in environment.items() if is_secret(name, value, forms))
+
+
+def is_secret(name: str, value: str, forms: Collection[str]) -> bool:
+    """Whether a variable's value must not be seen. ``forms``: see :func:`url_forms`."""
+    return bool(value) and (
+        says_secret(name) or bool(USER_INFO.search(value)) or any(form in value for form in forms)
+    )
+
+
+def says_secret(name: str) -> bool:
+    """Whether a variable's name says that its value must not be seen."""
+    return bool(NAME.search(name)) and not PLACE.search(name)
+
+
+def url_forms(passwords: Collection[str]) -> frozenset[str]:
+    """The passwords, as they are and as in a URL. Very short ones would be found everywhere, and are left out."""
+    found = {*passwords, *(quote(each, safe="") for each in passwords)}
+    return frozenset(each for each in found if len(each) >= SHORTEST)
+
+
+def holds_secret(content: bytes, forms: Collection[str]) -> bool:
+    """Whether a file's content must not be seen: a private key, a password, or a variable that is secret."""
+    if PRIVATE_KEY.search(content) or any(form.encode() in content for form in forms):
+        return True
+    return bool(secret_names(dotenv.read(content.decode(errors="replace"), {}), ()))
