@@ -15,7 +15,8 @@ from functools import partial
 from harness.errors import CheckFailedError
 from harness.parallel import in_parallel
 from harness.ssh import Access
-from harness.swarm import look
+from harness.swarm import converge, look
+from harness.swarm.converge import State
 from harness.swarm.look import ServiceState
 from harness.verify.setup import Setup
 from harness.wait import NotYet, wait_for
@@ -55,25 +56,24 @@ def update(setup: Setup, service: str, *options: str) -> ServiceState:
     setup.access.run(manager, shlex.join(words))
 
     def probe() -> ServiceState:
-        found = state(setup, service)
-        if found.update not in ENDED or found.running != found.desired:
-            raise NotYet(
-                f"{found.update or 'not begun'}, {found.running} of {found.desired} run: {found.message}"
-            )
+        seen = converge.look_at(setup.access, setup.topology, setup.deployment, manager)
+        found = state_of(seen, service)
+        if found.update not in ENDED:
+            raise NotYet(f"{found.update or 'not begun'}: {found.message}")
+        if missing := converge.short_of(seen, [service]):
+            raise NotYet("; ".join(missing))
         return found
 
     return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
 
 
-def state(setup: Setup, service: str) -> ServiceState:
-    """How a service fares now, by whichever manager answers. Raises ``CheckFailedError`` for no such."""
-    swarm = setup.topology.swarm
-    assert swarm is not None
-    manager = look.a_manager(setup.access, setup.topology)
-    for each in look.services(setup.access, manager, swarm.stack):
+def state_of(seen: State, service: str) -> ServiceState:
+    """How a service fares. Raises ``CheckFailedError`` where the stack has none of that name."""
+    for each in seen.services:
         if each.name == service:
             return each
-    raise CheckFailedError(f"the stack has no service {service!r}")
+    there = ", ".join(each.name for each in seen.services) or "none"
+    raise CheckFailedError(f"the stack has no service {service!r}; there are {there}")
 
 
 def broken_image() -> Image:

@@ -20,6 +20,7 @@ RESOLVER = ("127.0.0.11", 53)  # Docker's own, in each container's network names
 SECONDS = 3
 DEADLINE = 60.0
 PORTS = re.compile(r"(?:[\d.]+:)?(?:\d+:)?(\d+)(?:/tcp)?")
+COMMENT = re.compile(r"^\s*#.*", re.MULTILINE)
 NAMESPACE = "--net=$(docker inspect --format '{{{{.NetworkSettings.SandboxKey}}}}' {container})"
 INSIDE = f"nsenter {NAMESPACE} python3 - '{{asked}}'"
 
@@ -117,8 +118,19 @@ def listening(swarm: Swarm) -> dict[str, tuple[int, ...]]:
     named = re.compile(rf"(?<![\w.-])({'|'.join(map(re.escape, own))}):(\d+)\b")
     for text in (text for service in swarm.services for text in _texts(service)):
         for name, port in named.findall(text):
-            own[name] |= {int(port)}
+            own[name].add(int(port))
     return {name: tuple(sorted(ports)) for name, ports in own.items()}
+
+
+def speaks_to(swarm: Swarm, name: str) -> tuple[str, ...]:
+    """The services that ``name`` is told of: those that its environment and its rendered files name."""
+    known = [called for service in swarm.services for called, _ in _own(service) if called != name]
+    texts = [text for service in swarm.services if service.name == name for text in _texts(service)]
+    return tuple(
+        called
+        for called in known
+        if any(re.search(rf"(?<![\w.-]){re.escape(called)}(?![\w-])", text) for text in texts)
+    )
 
 
 def _own(service: StackService) -> Iterator[tuple[str, set[int]]]:
@@ -142,4 +154,6 @@ def container_ports(given: Iterable[Any]) -> Iterator[int]:
 
 def _texts(service: StackService) -> Iterator[str]:
     yield from service.environment.values()
-    yield from (each.template.read_text() for each in service.files if each.template.is_file())
+    for each in service.files:
+        if each.template.is_file():
+            yield COMMENT.sub("", each.template.read_text())

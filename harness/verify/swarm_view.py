@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.swarm import look
-from harness.swarm.look import Member, ServiceState, Task
+from harness.swarm import converge, look
+from harness.swarm.converge import State
+from harness.swarm.look import Task
 from harness.topology.model import Swarm
 from harness.verify.setup import Setup
 from harness.verify.swarm_placing import facts
@@ -35,21 +36,15 @@ class View:
 
     swarm: Swarm
     manager: str
-    members: tuple[Member, ...]
-    services: tuple[ServiceState, ...]
-    tasks: tuple[Task, ...]
+    state: State
     specs: Mapping[str, Mapping[str, Any]]
     facts: Mapping[str, Mapping[str, str]]
     addresses: Mapping[str, str]
     vips: Mapping[str, str]
 
-    def running(self, service: str = "") -> tuple[Task, ...]:
-        """The tasks that run and are meant to, of one service or of all."""
-        return tuple(
-            each
-            for each in self.tasks
-            if service in ("", each.service) and (each.state, each.desired) == (RUNNING, RUNNING)
-        )
+    def running(self, *services: str) -> tuple[Task, ...]:
+        """The tasks that run, of some services or of all."""
+        return tuple(task for each in services or self.specs for task in self.state.running(each))
 
     def found_at(self, service: str) -> tuple[str, ...]:
         """The addresses that the service's name should resolve to: its virtual one, or those of its tasks."""
@@ -62,21 +57,18 @@ def look_at(setup: Setup) -> View:
     """Look at the swarm of a deployment. Raises ``WavetankError`` where no manager answers."""
     swarm = setup.topology.swarm
     assert swarm is not None
-    access, deployment = setup.access, setup.deployment
+    access = setup.access
     manager = look.a_manager(access, setup.topology)
-    members = look.members(access, deployment, manager)
-    tasks = look.tasks(access, deployment, manager, swarm.stack)
-    running = " ".join(each.id for each in tasks if each.state == RUNNING)
-    told = access.run(manager, LOOK.format(stack=shlex.quote(swarm.stack), tasks=running))
+    state = converge.look_at(access, setup.topology, setup.deployment, manager)
+    tasks = " ".join(each.id for each in state.tasks if each.state == RUNNING)
+    told = access.run(manager, LOOK.format(stack=shlex.quote(swarm.stack), tasks=tasks))
     services, nodes, inspected = (json.loads(part or "[]") for part in told.split("---\n"))
-    names = {each.id: each.node for each in members if each.status == READY}
+    names = {each.id: each.node for each in state.members if each.status == READY}
     found, networks = addresses(inspected, swarm.overlay.name)
     return View(
         swarm,
         manager,
-        members,
-        look.services(access, manager, swarm.stack),
-        tasks,
+        state,
         {short(swarm, each["Spec"]["Name"]): each for each in services},
         {names[each["ID"]]: facts(each) for each in nodes if each["ID"] in names},
         found,

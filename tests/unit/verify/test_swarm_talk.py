@@ -14,7 +14,7 @@ from swarm_rig import Here
 
 from harness.topology.model import Overlay, StackService, Swarm, TemplateFile
 from harness.verify import swarm_talk
-from harness.verify.swarm_talk import Found, container_ports, find, listening, wrong
+from harness.verify.swarm_talk import Found, container_ports, find, listening, speaks_to, wrong
 
 KNOWN: Mapping[str, Sequence[str]] = {
     "judge0-lb": ("127.0.0.1",),
@@ -112,7 +112,9 @@ def stack(tmp_path: Path) -> Swarm:
     """Two compose files, one of two services, and a template that names another's port."""
     (tmp_path / "one.yml").write_text("services: {web: {image: x, ports: ['80:8080', '443:8443']}}")
     (tmp_path / "two.yml").write_text("services: {api: {image: x}, cache: {image: x, ports: ['6379']}}")
-    (tmp_path / "conf.j2").write_text("server api:4000;\nserver not-api:9;\nserver front:8080;\n")
+    (tmp_path / "conf.j2").write_text(
+        "# Not for api-cache.\nserver api:4000;\nserver not-api:9;\nset front:8080;\n"
+    )
     files = (TemplateFile(tmp_path / "conf.j2", "nginx.conf"),)
     front = StackService("front", ("a",), tmp_path / "one.yml", (80,), {"URL": "http://api:4001/x"}, files)
     api = StackService("api", ("b",), tmp_path / "two.yml", (), {"BACK": "api-cache:6380"}, ())
@@ -126,6 +128,12 @@ def test_ports_are_those_of_compose_files_and_of_whoever_names_them(tmp_path: Pa
         "api": (4000, 4001),
         "api-cache": (6379, 6380),
     }
+
+
+def test_a_service_speaks_to_whom_it_is_told_of(tmp_path: Path) -> None:
+    """In its own environment and files, and not in another's."""
+    assert speaks_to(stack(tmp_path), "front") == ("api",)
+    assert speaks_to(stack(tmp_path), "api") == ("api-cache",)
 
 
 def test_ports_are_read_in_every_form() -> None:
