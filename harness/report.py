@@ -208,10 +208,11 @@ def hide(document: Any, words: Iterable[str]) -> Any:
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """The report in a few lines for people: counts, what did not pass and why, the verdict."""
+    """The report in a few lines for people: its notes, what did not pass and why, counts, the verdict."""
     checks = report["checks"]
     counts = {name: sum(check["outcome"] == name for check in checks) for name in get_args(Outcome)}
-    lines = [
+    lines = [f"note: {text}" for text in report.get("notes", ())]
+    lines += [
         f"{check['outcome']}: {check['id']}: {check['reason']}"
         for check in checks
         if check["outcome"] in ("failed", "inconclusive")

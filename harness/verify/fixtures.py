@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -19,6 +19,8 @@ from harness.verify import frontdoor
 from harness.verify.judge0 import Judge0
 from harness.verify.setup import SECTIONS, SETUP, Setup
 from harness.verify.way import to_judge0
+
+Remark = Callable[[str], None]
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +81,13 @@ def judge0(setup: Setup, topology: Topology) -> Iterator[Judge0]:
 def vantages(topology: Topology) -> tuple[str, ...]:
     """Where probes are sent from."""
     return (*topology.droplets, *OUTSIDERS)
+
+
+@pytest.fixture
+def remark(request: pytest.FixtureRequest) -> Remark:
+    """Says something of the whole run, at the top of its report."""
+    notes: list[str] = request.config.stash[SECTIONS]["notes"]
+    return lambda text: notes.extend({text} - set(notes))
 
 
 @pytest.fixture(scope="session")

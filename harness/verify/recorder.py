@@ -27,7 +27,7 @@ class Recorder:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        config.stash[SECTIONS] = {}
+        config.stash[SECTIONS] = {"notes": []}
         self.checks: dict[str, Check] = {}
         self._doubts: dict[str, str] = {}
         self._started = time.monotonic()

@@ -175,6 +175,13 @@ def test_a_run_that_broke_says_why() -> None:
     assert "nothing was checked" in text.lower()
 
 
+def test_notes_are_in_the_head() -> None:
+    """What is to be known of the whole run comes before all else, as text."""
+    noted = html_samples.passing() | {"notes": ["this kernel has no <ESP>"]}
+    page = html.render(noted)
+    assert "this kernel has no &lt;ESP&gt;" in page[: page.index("</header>")]
+
+
 def test_the_head_says_when() -> None:
     """From and to; the day once."""
     assert "2026-11-24 21:04:11 UTC to 21:05:47 UTC" in page_of("passing")

@@ -158,3 +158,18 @@ def test_summary_names_what_went_wrong(run_dir: RunDir) -> None:
     assert lines[0] == "failed: gates.rules: port 80"
     assert lines[1] == "inconclusive: nodes.up: lost"
     assert lines[-1] == "standard-7f3a on local: fail (1 passed, 1 failed, 1 inconclusive)"
+
+
+def test_summary_begins_with_what_is_to_be_known_first(run_dir: RunDir) -> None:
+    """Notes on the whole run, before what went wrong; a report with them keeps its promise."""
+    written = report.update(
+        run_dir,
+        target=TARGET,
+        topology="swarm",
+        checks=[Check("gates.rules", "failed", "port 80")],
+        sections={"notes": ["what services say to each other is not encrypted"]},
+    )
+    jsonschema.validate(written, schema())
+    lines = report.summary(written).splitlines()
+    assert lines[0] == "note: what services say to each other is not encrypted"
+    assert lines[1] == "failed: gates.rules: port 80"

@@ -28,6 +28,7 @@ def content(report: Mapping[str, Any]) -> Mapping[str, Any]:
         "symbol": SYMBOLS.get(verdict, "?"),
         "sentence": sentence,
         "error": report.get("error"),
+        "notes": report.get("notes", []),
         "reasons": list(_reasons(report)),
         "counts": _counts(report),
         "facts": list(_facts(report)),
