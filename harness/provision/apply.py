@@ -17,7 +17,7 @@ from harness.names import resource_name
 from harness.parallel import in_parallel
 from harness.progress import Progress
 from harness.provision.check import check
-from harness.provision.desired import BOOTSTRAP, bootstrap, bootstrap_tags, desired, firewalls
+from harness.provision.desired import BOOTSTRAP, bootstrap, bootstrap_tags, coverable, desired, firewalls
 from harness.provision.observe import Body, Observed, look
 from harness.provision.plan import Change, Kind, Plan, droplets_by_node, make_plan
 from harness.provision.ready import Deadlines, wait_until_ready
@@ -133,7 +133,9 @@ class _Work:
             return firewalls(self.topology, self.run, vpc_range, self.target.operators)[name]
         there = [each for each in self.before.firewalls if each["name"] == name]
         nodes = droplets_by_node(self.before, self.run)
-        missing = [node for node in self.topology.droplets if node not in nodes]
+        missing = [
+            node for node in self.topology.droplets if node in coverable(self.topology) and node not in nodes
+        ]
         tags = bootstrap_tags(self.topology, self.run, missing)
         return bootstrap(self.run, {*tags, *(tag for each in there for tag in each["tags"] or ())})
 

@@ -77,6 +77,11 @@ def bootstrap_tags(topology: Topology, run: str, nodes: Sequence[str]) -> tuple[
     return tuple(node_tag(run, node) for node in nodes)
 
 
+def coverable(topology: Topology) -> frozenset[str]:
+    """The droplets that some firewall is to cover: all others are open, to first boot too."""
+    return frozenset(name for firewall in topology.all_firewalls() for name in firewall.droplets)
+
+
 def operator_cidrs(topology: Topology, operators: Sequence[str]) -> tuple[str, ...]:
     """Who may log in to the bastion, ``self`` replaced by what this machine is seen as."""
     if SELF in topology.management.operators and not operators:

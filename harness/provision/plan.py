@@ -15,7 +15,15 @@ from harness.provision.compare import (
     same_sources,
     same_version,
 )
-from harness.provision.desired import BOOTSTRAP, Desired, bootstrap, bootstrap_tags, desired, firewalls
+from harness.provision.desired import (
+    BOOTSTRAP,
+    Desired,
+    bootstrap,
+    bootstrap_tags,
+    coverable,
+    desired,
+    firewalls,
+)
 from harness.provision.observe import Body, Observed, database_of, node_of
 from harness.target import Target
 from harness.topology.model import Topology
@@ -129,7 +137,13 @@ def _key(run: str, seen: Observed, public_key: str | None) -> Iterator[Change]:
 def _bootstrap(topology: Topology, run: str, wanted: Desired, seen: Observed) -> Iterator[Change]:
     name = resource_name(run, BOOTSTRAP)
     there = next((each for each in seen.firewalls if each["name"] == name), None)
-    missing = [node for node in wanted.droplets if node not in droplets_by_node(seen, run)]
+    covered = coverable(topology)
+    if there and not covered:
+        yield Change("delete", "firewall", name, "no firewall is to cover a droplet", there["id"])
+        return
+    missing = [
+        node for node in wanted.droplets if node in covered and node not in droplets_by_node(seen, run)
+    ]
     tags = set(bootstrap_tags(topology, run, missing)) if missing else set()
     if there is None:
         if missing:

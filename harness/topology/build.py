@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -49,13 +50,14 @@ def flows(raw: RawFlow, names: Names) -> tuple[model.Flow, ...]:
     listed = [("tcp", text) for text in raw.tcp] + [("udp", text) for text in raw.udp]
     if raw.icmp:
         listed.append(("icmp", "0"))
-    return tuple(
+    found = (
         model.Flow(source, destination, cast("model.Protocol", protocol), text)
-        for source in names.ends(raw.source)
-        for destination in names.ends(raw.destination)
+        for source in _ends(raw.sources, names)
+        for destination in _ends(raw.destinations, names)
         for protocol, text in listed
         if source != destination
     )
+    return tuple(dict.fromkeys(found))
 
 
 def compose_candidates(name: str, given: str | None, root: Path) -> list[Path]:
@@ -108,9 +110,12 @@ def _firewall(name: str, raw: RawFirewall, names: Names) -> model.Firewall:
 
 
 def _rule(raw: RawInbound | RawOutbound, names: Names) -> model.Rule:
-    peers = dict.fromkeys(each for peer in raw.peers for each in names.ends(peer))
     ports = "0" if raw.ports == "all" or raw.protocol == "icmp" else raw.ports
-    return model.Rule(cast("model.Protocol", raw.protocol), ports, tuple(peers))
+    return model.Rule(cast("model.Protocol", raw.protocol), ports, _ends(raw.peers, names))
+
+
+def _ends(given: Sequence[str], names: Names) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each for name in given for each in names.ends(name)))
 
 
 def _service(raw: RawTopology, names: Names, name: str, root: Path) -> model.Service:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
-from harness.topology import gates, ports
+from harness.topology import gates, openness, placement, ports
 from harness.topology.build import flows
 from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Protocol, Rule, Topology
 from harness.topology.names import Names
@@ -22,6 +22,7 @@ def check(raw: RawTopology, names: Names, topology: Topology, problems: Problems
         _check_passes(topology, flows(each, names), ("intent", index), problems)
     explained = _check_rules(topology, problems)
     _check_wide_peers(topology, explained, problems)
+    openness.check(topology, problems)
     _check_trusted_sources(raw, names, topology, problems)
     _check_service_ports(topology, problems)
     _check_checks(topology, problems)
@@ -128,6 +129,8 @@ def _check_wide_peers(
     meant, network = gates.intended(topology), gates.declared(topology)
     for source in topology.droplets:
         for destination in topology.droplets:
+            if not gates.covers(network, destination):
+                continue  # everything passes there, which is said of it as a whole
             for protocol in gates.PROTOCOLS:
                 if source == destination or (source, destination, protocol) in explained:
                     continue
@@ -185,16 +188,24 @@ def _check_trusted_sources(raw: RawTopology, names: Names, topology: Topology, p
 
 
 def _check_service_ports(topology: Topology, problems: Problems) -> None:
-    for service in topology.services:
-        for index, port in enumerate(service.ports):
-            for node in service.nodes:
+    for path, taken, nodes in _published(topology):
+        for index, port in enumerate(taken):
+            for node in nodes:
                 if not _is_reachable(topology, node, port):
                     problems.add(
-                        ("services", service.name, "ports", index),
+                        (*path, "ports", index),
                         f"no firewall rule admits port {port} at {node!r}, and nobody is meant to ask for it",
                         "add an inbound rule and a line of intent for it, or take the port out",
                     )
                     break
+
+
+def _published(topology: Topology) -> Iterator[tuple[tuple[Step, ...], tuple[int, ...], tuple[str, ...]]]:
+    """Path, ports and droplets of every service."""
+    for service in topology.services:
+        yield ("services", service.name), service.ports, service.nodes
+    for each in topology.swarm.services if topology.swarm else ():
+        yield ("swarm", "services", each.name), each.ports, placement.eligible(topology, each)
 
 
 def _is_reachable(topology: Topology, node: str, port: int) -> bool:

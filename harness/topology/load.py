@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.topology import application, intent, references, schema
+from harness.topology import application, intent, placement, references, schema, underlay
 from harness.topology.build import build
 from harness.topology.model import Topology
 from harness.topology.source import Problems, read
@@ -22,6 +22,8 @@ def load(file: Path, *, app: Path | None = None) -> Topology:
     names = references.check(raw, problems)
     topology = build(raw, names, file, app)
     intent.check(raw, names, topology, problems)
+    placement.check(topology, problems)
+    underlay.check(topology, problems)
     application.check(raw, topology, problems)
     problems.raise_any()
     return topology

@@ -226,7 +226,12 @@ class Topology:
     swarm: Swarm | None = None
 
     def all_firewalls(self) -> tuple[Firewall, ...]:
-        """The declared firewalls and those that ``management`` implies, none over the limit of droplets."""
+        """The declared firewalls and those that ``management`` implies, none over the limit of droplets.
+
+        It implies none where members of a swarm are to be uncovered: nothing stops log-ins there.
+        """
+        if self.swarm and self.swarm.overlay.esp == "uncovered":
+            return tuple(part for firewall in self.firewalls for part in split(firewall))
         bastion = self.management.bastion
         others = tuple(name for name in self.droplets if name != bastion)
         to_others = (Rule("tcp", SSH_PORT, others),) if others else ()

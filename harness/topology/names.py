@@ -36,9 +36,9 @@ class Names:
 
 def collect(raw: RawTopology, problems: Problems) -> Names:
     """All names of a topology, checked."""
-    for section in LONGEST:
+    for section, longest in LONGEST.items():
         for name in getattr(raw, section):
-            _check_name(problems, section, name)
+            check_name(problems, (section, name), name, longest)
     groups: dict[str, tuple[str, ...]] = {name: (name,) for name in raw.droplets}
     for name, droplet in raw.droplets.items():
         role = droplet.role or name
@@ -52,6 +52,15 @@ def collect(raw: RawTopology, problems: Problems) -> Names:
             remedy = "give the database another name"
             problems.add(("databases", name), f"{name!r} is also a droplet's or role's name", remedy)
     return Names(groups, tuple(raw.databases))
+
+
+def check_name(problems: Problems, path: Sequence[Step], name: str, longest: int) -> None:
+    """A name that the topology gives to something."""
+    if name in RESERVED:
+        problems.add(path, f"{name!r} has a meaning of its own", "take another name")
+    elif not LABEL.fullmatch(name) or len(name) > longest:
+        remedy = f"take 1 to {longest} lower-case letters, digits and inner dashes, like 'server-1'"
+        problems.add(path, f"{name!r} cannot be a host name", remedy)
 
 
 def check_droplets(problems: Problems, names: Names, path: Sequence[Step], given: Sequence[str]) -> None:
@@ -82,18 +91,10 @@ def check_peer(problems: Problems, names: Names, path: Sequence[Step], name: str
 def check_end(problems: Problems, names: Names, path: Sequence[Step], name: str) -> None:
     """An end of a flow: as a rule's peer, or a database to talk to."""
     if name in names.databases:
-        if path[-1] == "from":
+        if "from" in path:
             remedy = "turn the line round: droplets talk to databases"
             problems.add(path, f"{name!r} is a managed database and talks to nobody by itself", remedy)
     elif name not in names.groups and name not in PLACES and not is_cidr(name):
         known = [*names.groups, *names.databases, *PLACES]
         problem = f"{name!r} is no droplet, role, database, place or CIDR"
         problems.add(path, problem, did_you_mean(name, known))
-
-
-def _check_name(problems: Problems, section: str, name: str) -> None:
-    if name in RESERVED:
-        problems.add((section, name), f"{name!r} has a meaning of its own", "take another name")
-    elif not LABEL.fullmatch(name) or len(name) > LONGEST[section]:
-        remedy = f"take 1 to {LONGEST[section]} lower-case letters, digits and inner dashes, like 'server-1'"
-        problems.add((section, name), f"{name!r} cannot be a host name", remedy)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator
 
 from harness.topology import names as naming
-from harness.topology import values
+from harness.topology import services, swarm, values
 from harness.topology.model import DATABASE_PORTS, TAGS_PER_FIREWALL
 from harness.topology.names import Names
-from harness.topology.schema import RawFirewall, RawService, RawTopology
+from harness.topology.schema import RawFirewall, RawFlow, RawJudge0, RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
 
 RULES_PER_FIREWALL = 50
 USER_DATA_LIMIT = 64 * 1024
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-OWN_FILES = (".env", "docker-compose.yml")
 REQUEST_WORDS = ("language", "language_id", "source", "stdin")
 REPLY_WORDS = ("token", "status", "stdout")
 
@@ -36,9 +31,9 @@ def check(raw: RawTopology, problems: Problems) -> Names:
     _check_firewall_names(raw, names, problems)
     _check_coverage(raw, names, problems)
     _check_intent(raw, names, problems)
-    for name, service in raw.services.items():
-        _check_service(name, service, names, problems)
-    _check_ports_once(raw, names, problems)
+    services.check(raw, names, problems)
+    services.check_ports_once(raw, names, problems)
+    swarm.check(raw, names, problems)
     _check_checks(raw, names, problems)
     problems.raise_any()
     return names
@@ -136,6 +131,8 @@ def _check_firewall_names(raw: RawTopology, names: Names, problems: Problems) ->
 
 
 def _check_coverage(raw: RawTopology, names: Names, problems: Problems) -> None:
+    if swarm.is_uncovered(raw):
+        return
     covered = {
         each for firewall in raw.firewalls.values() for name in firewall.droplets for each in names.ends(name)
     }
@@ -150,65 +147,34 @@ def _check_coverage(raw: RawTopology, names: Names, problems: Problems) -> None:
 def _check_intent(raw: RawTopology, names: Names, problems: Problems) -> None:
     for index, flow in enumerate(raw.intent):
         path = ("intent", index)
-        naming.check_end(problems, names, (*path, "from"), flow.source)
-        naming.check_end(problems, names, (*path, "to"), flow.destination)
+        for here, end in _ends_of(flow, path):
+            naming.check_end(problems, names, here, end)
         for protocol in ("tcp", "udp"):
             for at, text in enumerate(getattr(flow, protocol)):
                 values.check_ports(problems, (*path, protocol, at), text)
+        for key, ends in (("from", flow.sources), ("to", flow.destinations)):
+            if not ends:
+                problems.add((*path, key), "it names nobody", "name an end, or remove the line")
         if not (flow.tcp or flow.udp or flow.icmp):
             problems.add(path, "it names no port", "add 'tcp: [80]', 'udp: [53]' or 'icmp: true'")
-        if flow.destination in raw.databases:
-            _check_database_flow(raw, index, problems)
+        for name in flow.destinations:
+            if name in raw.databases:
+                _check_database_flow(raw, index, name, problems)
 
 
-def _check_database_flow(raw: RawTopology, index: int, problems: Problems) -> None:
+def _ends_of(flow: RawFlow, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    """Every end that a line of the intent names, with its path; a list of one is like the one."""
+    for key, ends in (("from", flow.sources), ("to", flow.destinations)):
+        for index, end in enumerate(ends):
+            yield (*path, key, index) if len(ends) > 1 else (*path, key), end
+
+
+def _check_database_flow(raw: RawTopology, index: int, name: str, problems: Problems) -> None:
     flow = raw.intent[index]
-    port = DATABASE_PORTS.get(raw.databases[flow.destination].engine)
+    port = DATABASE_PORTS.get(raw.databases[name].engine)
     if port is not None and (flow.tcp != [str(port)] or flow.udp or flow.icmp):
-        problem = f"{flow.destination!r} listens on {port}/tcp and on nothing else"
+        problem = f"{name!r} listens on {port}/tcp and on nothing else"
         problems.add(("intent", index), problem, f"write 'tcp: [{port}]'")
-
-
-def _check_service(name: str, service: RawService, names: Names, problems: Problems) -> None:
-    path = ("services", name)
-    naming.check_droplets(problems, names, (*path, "droplets"), service.droplets)
-    if not service.droplets:
-        problems.add((*path, "droplets"), "it runs nowhere", "name a droplet or a role")
-    for index, port in enumerate(service.ports):
-        values.check_port(problems, (*path, "ports", index), port)
-    if service.health and not re.match(r"https?://", service.health):
-        remedy = "write a URL as asked on the node itself, like http://127.0.0.1:80/healthz"
-        problems.add((*path, "health"), f"{service.health!r} is no URL", remedy)
-    for variable in service.environment:
-        if not VARIABLE.fullmatch(variable):
-            remedy = "take letters, digits and underscores, not beginning with a digit"
-            problems.add((*path, "environment", variable), f"{variable!r} cannot be a variable", remedy)
-    for target in service.files:
-        _check_target(problems, (*path, "files", target), target)
-
-
-def _check_target(problems: Problems, path: tuple[Step, ...], target: str) -> None:
-    parts = PurePosixPath(target)
-    if parts.is_absolute() or ".." in parts.parts or not parts.name:
-        remedy = "name a file beside the compose file, like 'nginx.conf'"
-        problems.add(path, f"{target!r} is outside the service's directory", remedy)
-    elif target in OWN_FILES:
-        remedy = "use 'environment' for .env, and the application's own compose file"
-        problems.add(path, f"{target!r} is written by Wavetank itself", remedy)
-
-
-def _check_ports_once(raw: RawTopology, names: Names, problems: Problems) -> None:
-    owners: dict[tuple[str, int], str] = {}
-    for name, service in raw.services.items():
-        nodes = [each for droplet in service.droplets for each in names.ends(droplet)]
-        for index, port in enumerate(service.ports):
-            for node in dict.fromkeys(nodes):
-                owner = owners.setdefault((node, port), name)
-                if owner != name or Counter(service.ports)[port] > 1:
-                    problem = f"port {port} of {node!r} is already taken by service {owner!r}"
-                    remedy = "give one of the two another port or droplet"
-                    problems.add(("services", name, "ports", index), problem, remedy)
-                    break
 
 
 def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
@@ -219,11 +185,31 @@ def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
         _check_words(problems, (*path, "reply"), door.reply, REPLY_WORDS, door.reply)
     if judge0 := raw.checks.judge0:
         path = ("checks", "judge0")
-        for key, droplet in (("node", judge0.node), ("source", judge0.source)):
-            if droplet is not None:
-                naming.check_droplet(problems, raw, (*path, key), droplet)
+        _check_judge0(raw, judge0, problems)
         values.check_port(problems, (*path, "port"), judge0.port)
         naming.check_droplets(problems, names, (*path, "workers"), judge0.workers)
+
+
+def _check_judge0(raw: RawTopology, judge0: RawJudge0, problems: Problems) -> None:
+    """It is either asked at one droplet from another, or wherever a service of the swarm runs."""
+    path = ("checks", "judge0")
+    droplets = {"node": judge0.node, "source": judge0.source}
+    if judge0.service is None:
+        for key, droplet in droplets.items():
+            if droplet is None:
+                remedy = "name a droplet; or, for a service of the swarm's, name that as 'service' instead"
+                problems.add((*path, key), "is missing", remedy)
+            else:
+                naming.check_droplet(problems, raw, (*path, key), droplet)
+        return
+    known = raw.swarm.services if raw.swarm else {}
+    if judge0.service not in known:
+        problem = f"no service of the swarm is called {judge0.service!r}"
+        problems.add((*path, "service"), problem, did_you_mean(judge0.service, known))
+    for key, droplet in droplets.items():
+        if droplet is not None:
+            problem = "a service of the swarm is asked at whichever droplet its task runs on"
+            problems.add((*path, key), problem, f"take {key!r} out, or 'service'")
 
 
 def _check_words(

@@ -34,7 +34,12 @@ def _number_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _one_as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 Text = Annotated[str, BeforeValidator(_number_as_text)]
+Ends = Annotated[list[str], BeforeValidator(_one_as_list)]
 
 
 class Raw(BaseModel):
@@ -89,8 +94,8 @@ class RawFirewall(Raw):
 
 
 class RawFlow(Raw):
-    source: str = Field(alias="from")
-    destination: str = Field(alias="to")
+    sources: Ends = Field(alias="from")
+    destinations: Ends = Field(alias="to")
     tcp: list[Text] = Field(default_factory=list)
     udp: list[Text] = Field(default_factory=list)
     icmp: bool = False

@@ -1,0 +1,83 @@
+"""Checks of what services say of themselves, the plain ones and those of a swarm's stack, by their names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from harness.topology import names as naming
+from harness.topology import values
+from harness.topology.names import Names
+from harness.topology.schema import RawService, RawStackService, RawTopology
+from harness.topology.source import Problems, Step
+
+Path = tuple[Step, ...]
+
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OWN_FILES = (".env", "docker-compose.yml")
+MANAGER_PORT, MEMBER_PORT = 2377, 7946  # what a swarm itself listens on, TCP
+
+
+def check(raw: RawTopology, names: Names, problems: Problems) -> None:
+    """Note every wrong value of a service, and every port of a droplet that two of them want."""
+    for path, service in _all(raw):
+        _check_service(path, service, names, problems)
+    for name, service in raw.services.items():
+        if service.health and not re.match(r"https?://", service.health):
+            remedy = "write a URL as asked on the node itself, like http://127.0.0.1:80/healthz"
+            problems.add(("services", name, "health"), f"{service.health!r} is no URL", remedy)
+
+
+def check_ports_once(raw: RawTopology, names: Names, problems: Problems) -> None:
+    """Two services of a droplet cannot have the same port; in a swarm, some are its own."""
+    owners: dict[tuple[str, int], str] = {}
+    if raw.swarm is not None:
+        owners = {(name, port): "the swarm" for name in raw.droplets for port in (MANAGER_PORT, MEMBER_PORT)}
+    for path, service in _all(raw):
+        name = f"service {str(path[-1])!r}"
+        nodes = [each for droplet in service.droplets for each in names.ends(droplet)]
+        for index, port in enumerate(service.ports):
+            for node in dict.fromkeys(nodes):
+                owner = owners.setdefault((node, port), name)
+                if owner != name or Counter(service.ports)[port] > 1:
+                    problem = f"port {port} of {node!r} is already taken by {owner}"
+                    remedy = "give one of the two another port or droplet"
+                    problems.add((*path, "ports", index), problem, remedy)
+                    break
+
+
+def _all(raw: RawTopology) -> Iterator[tuple[Path, RawService | RawStackService]]:
+    """Every service with its path in the file."""
+    for name, service in raw.services.items():
+        yield ("services", name), service
+    if raw.swarm is not None:
+        for name, each in raw.swarm.services.items():
+            yield ("swarm", "services", name), each
+
+
+def _check_service(
+    path: Path, service: RawService | RawStackService, names: Names, problems: Problems
+) -> None:
+    naming.check_droplets(problems, names, (*path, "droplets"), service.droplets)
+    if not service.droplets:
+        problems.add((*path, "droplets"), "it runs nowhere", "name a droplet or a role")
+    for index, port in enumerate(service.ports):
+        values.check_port(problems, (*path, "ports", index), port)
+    for variable in service.environment:
+        if not VARIABLE.fullmatch(variable):
+            remedy = "take letters, digits and underscores, not beginning with a digit"
+            problems.add((*path, "environment", variable), f"{variable!r} cannot be a variable", remedy)
+    for target in service.files:
+        _check_target(problems, (*path, "files", target), target)
+
+
+def _check_target(problems: Problems, path: Path, target: str) -> None:
+    parts = PurePosixPath(target)
+    if parts.is_absolute() or ".." in parts.parts or not parts.name:
+        remedy = "name a file beside the compose file, like 'nginx.conf'"
+        problems.add(path, f"{target!r} is outside the service's directory", remedy)
+    elif target in OWN_FILES:
+        remedy = "use 'environment' for .env, and the application's own compose file"
+        problems.add(path, f"{target!r} is written by Wavetank itself", remedy)
