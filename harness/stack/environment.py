@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.stack import marks, values
-from harness.stack.files import read_file
+from harness.stack.files import ENV, read_file
 from harness.stack.job import Job
 from harness.stack.model import Note
 from harness.stack.secrecy import is_secret
 from harness.topology import dotenv
 
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-ENV = ".env"
 
 
 @dataclass(frozen=True)
@@ -84,5 +83,7 @@ def _check_names(job: Job, secret: Mapping[str, str], public: Mapping[str, Any])
     """A shell reads the secret ones, and hands on the others."""
     odd = [name for name in {**secret, **public} if secret and not SHELL_NAME.fullmatch(name)]
     if odd:
-        problem = f"{odd[0]!r} is no name that a shell can hand on, and one starts this program to give it secrets"
+        problem = (
+            f"no shell hands on a variable named `{odd[0]}`, and one starts this program: it has secrets"
+        )
         raise job.error("environment", problem, "name it with letters, digits and '_' only")

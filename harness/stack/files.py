@@ -1,17 +1,23 @@
-"""Files that a compose file names: the topology's own where it renders them, else those beside the compose file."""
+"""Files that a compose file names: those that the topology renders, else those beside the compose file."""
 
 from __future__ import annotations
 
 import posixpath
 
+from harness.stack import marks
 from harness.stack.job import Job
+from harness.topology import dotenv
+
+ENV = ".env"
 
 
 def read_file(job: Job, path: str) -> bytes | None:
     """The content of a file, by its path as the compose file writes it; None where there is no such file."""
-    rendered = job.source.files.get(posixpath.normpath(path))
-    if rendered is not None:
-        return rendered.encode()
+    name = posixpath.normpath(path)
+    if name == ENV:
+        return _environment(job)
+    if name in job.source.files:
+        return job.source.files[name].encode()
     file = job.directory / path
     return file.read_bytes() if file.is_file() else None
 
@@ -23,3 +29,13 @@ def file_mode(job: Job, path: str) -> int:
     if rendered or not file.is_file():
         return 0o444
     return 0o444 | (file.stat().st_mode & 0o111)
+
+
+def _environment(job: Job) -> bytes:
+    """``.env`` as the topology makes it."""
+    known = {name: marks.bare(value) for name, value in job.file.environment.items()}
+    try:
+        return dotenv.merge("", known).encode()
+    except ValueError as error:
+        problem = f"a variable of {ENV} cannot be written: {error}"
+        raise job.error("volumes", problem, "take it out, or do not mount the file") from error

@@ -1,8 +1,8 @@
 """Health checks, made quick enough for a swarm.
 
-A swarm counts a task as running, and lets its name lead there, only once it is healthy, and Docker first looks after
-one whole interval. So that must be short. The check may fail more often in turn, so that what was long enough to be
-unwell before is so still.
+A swarm counts a task as running, and lets its name lead there, only once it is healthy, and Docker first
+looks after one whole interval. So that must be short. The check may fail more often in turn, so that nothing
+is called unhealthy any sooner than before.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def _pace(job: Job, given: dict[str, Any]) -> tuple[str, int, list[Note]]:
         return spelled(interval), retries, []
     more = math.ceil(interval * retries / LONGEST)
     what = f"a swarm waits one interval, {spelled(interval)}, before it counts a task as running"
-    instead = f"it looks every {spelled(LONGEST)}, and {more} failures in a row make it unhealthy instead of {retries}"
+    instead = (
+        f"it looks every {spelled(LONGEST)}, and is unhealthy after {more} failures instead of {retries}"
+    )
     return spelled(LONGEST), more, [job.note("healthcheck.interval", what, instead)]
 
 
@@ -81,7 +83,7 @@ def _duration(job: Job, key: str, value: Any) -> str:
 
 def spelled(seconds: float) -> str:
     """A time as Docker reads it: ``30s``, ``500ms``."""
-    return f"{seconds:g}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"
+    return f"{int(seconds)}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"
 
 
 def _check_keys(job: Job, given: dict[str, Any]) -> None:

@@ -82,8 +82,8 @@ class Job:
 class Part:
     """What one step adds to the stack.
 
-    ``body`` goes to the service; ``configs``, ``secrets`` and ``volumes`` to the top level. A config or secret
-    that is not ours to make has None for content.
+    ``body`` goes to the service; ``configs``, ``secrets`` and ``volumes`` to the top level. A config or
+    secret that is not ours to make has None for content. ``hidden`` are the values of secret variables.
     """
 
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -91,6 +91,7 @@ class Part:
     configs: Mapping[str, bytes | None] = field(default_factory=dict)
     secrets: Mapping[str, bytes | None] = field(default_factory=dict)
     volumes: Mapping[str, Any] = field(default_factory=dict)
+    hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def join(parts: Iterable[Part]) -> Part:
@@ -105,6 +106,7 @@ def _joined(one: Part, other: Part) -> Part:
         configs={**one.configs, **other.configs},
         secrets={**one.secrets, **other.secrets},
         volumes={**one.volumes, **other.volumes},
+        hidden={**one.hidden, **other.hidden},
     )
 
 

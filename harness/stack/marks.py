@@ -1,7 +1,7 @@
 """Marks within values, for as long as a file is being converted.
 
-What is secret is marked wherever ``${NAME}`` brings it, so that it is noticed in a place where it would be seen. And a
-value that only a deployment will know stands in as a mark, which becomes ``${NAME}`` in the stack's text.
+What is secret is marked wherever ``${NAME}`` brings it, so that it is noticed where it would be seen. And a
+mark stands in for a value that only a deployment will know; in the stack's text that is ``${NAME}``.
 The marks are characters of Unicode's private use area, which no compose file holds.
 """
 

@@ -1,7 +1,7 @@
 """What a container runs, with its variables, and how it is told what must not be seen.
 
-Secret variables go into one file per service, which a swarm keeps encrypted and shows only to its tasks. A shell reads
-it and then becomes the program.
+Secret variables go into one file per service, which a swarm keeps encrypted and shows only to its tasks. A
+shell reads it and then becomes the program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def program(job: Job) -> Part:
         return join([Part(body={**body, **_as_given(job)}, notes=found.notes), health(job, None)])
     return join(
         [
-            Part(body={**body, **_wrapped(job)}, notes=found.notes),
+            Part(body={**body, **_wrapped(job)}, notes=found.notes, hidden=found.secret),
             file_part(job, "environment", _secret_file(found.secret), FILE, label=FILE, hidden=True),
             health(job, READ),
         ]
@@ -80,7 +80,8 @@ def _of_image(job: Job, command: list[str] | None) -> list[str]:
     if command and job.name in source.entrypoints:
         return [*source.entrypoints[job.name], *command]
     problem = "it has secrets, so a shell starts its program, and what the image runs by itself is not known"
-    raise job.error(key, problem, "say `entrypoint:` and `command:` in full, or have the image on this machine")
+    remedy = "say `entrypoint:` and `command:` in full, or have the image on this machine"
+    raise job.error(key, problem, remedy)
 
 
 def _instead_of_nothing(job: Job, command: list[str] | None) -> list[str]:

@@ -23,8 +23,8 @@ PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 def secret_names(environment: Mapping[str, str], passwords: Sequence[str]) -> frozenset[str]:
     """The names in ``environment`` whose values must not be seen.
 
-    By value: it holds one of the ``passwords``, as it is or as in a URL, or is a URL with a password. By name:
-    PASSWORD, SECRET, TOKEN, API_KEY and the like, but not PASSWORD_FILE. What is empty gives nothing away.
+    By value: it holds one of the ``passwords``, as it is or as in a URL, or is a URL with a password. By
+    name: PASSWORD, SECRET, TOKEN, API_KEY and the like, but not PASSWORD_FILE. Empty values are none.
     """
     forms = url_forms(passwords)
     return frozenset(name for name, value in environment.items() if is_secret(name, value, forms))
@@ -43,7 +43,7 @@ def says_secret(name: str) -> bool:
 
 
 def url_forms(passwords: Collection[str]) -> frozenset[str]:
-    """The passwords, as they are and as in a URL. Very short ones would be found everywhere, and are left out."""
+    """The passwords, as they are and as in a URL. Very short ones, found everywhere, are left out."""
     found = {*passwords, *(quote(each, safe="") for each in passwords)}
     return frozenset(each for each in found if len(each) >= SHORTEST)
 

@@ -1,4 +1,4 @@
-"""The forms in which compose files write values, brought to one: text, truth, lists, mappings, times, sizes."""
+"""The forms in which compose files write values, brought to one: texts, lists, mappings, times, sizes."""
 
 from __future__ import annotations
 
@@ -40,6 +40,14 @@ def whole(job: Job, key: str, value: Any) -> int:
         return int(text(job, key, value))
     except ValueError:
         raise job.error(key, f"not a whole number: {_told(value)}", "write one, as 3") from None
+
+
+def fraction(job: Job, key: str, value: Any) -> float:
+    """A number, also where a variable wrote it."""
+    try:
+        return float(text(job, key, value))
+    except ValueError:
+        raise job.error(key, f"not a number: {_told(value)}", "write one, as 0.5") from None
 
 
 def texts(job: Job, key: str, value: Any) -> list[str]:

@@ -1,0 +1,79 @@
+"""From compose files to jobs: which services there are, what they are called, remarks on the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.errors import TopologyError
+from harness.stack import marks
+from harness.stack.compose import ComposeFile, read
+from harness.stack.job import Job
+from harness.stack.model import Note, Source
+from harness.stack.ports import unclaimed
+from harness.stack.secrecy import secret_names, url_forms
+from harness.topology.model import Topology
+
+TOP_LEVEL = ("version", "services", "networks", "volumes", "configs", "secrets")
+
+
+def read_source(source: Source) -> ComposeFile:
+    """A source's compose file, with what is secret marked. Raises ``TopologyError``."""
+    secret = source.secret | secret_names(source.environment, ())
+    marked = {
+        name: marks.secret(value) if name in secret else value for name, value in source.environment.items()
+    }
+    return read(source.text, marked, file=source.service.compose)
+
+
+def jobs_of(topology: Topology, source: Source, file: ComposeFile, *, ipvs: bool) -> list[Job]:
+    """One for each service of the compose file that ``compose up`` would start. Raises ``TopologyError``."""
+    started = [name for name, body in file.services.items() if not body.get("profiles")]
+    if not started:
+        problem, remedy = "all of its services have profiles", "take `profiles:` from one that is to run"
+        raise TopologyError(problem, file=source.service.compose, field="services", remedy=remedy)
+    passwords = [marks.bare(value) for value in file.environment.values() if marks.is_secret(value)]
+    forms = url_forms(passwords)
+    service = source.service.name
+    jobs = [
+        Job(topology, source, file, name, title, title == service, forms, ipvs)
+        for name, title in _titles(service, started).items()
+    ]
+    _check_meaning(jobs)
+    return jobs
+
+
+def _titles(service: str, names: Sequence[str]) -> dict[str, str]:
+    """The stack's names of a compose file's services: ``S`` for the only one or the one named so."""
+    return {name: service if name == service or len(names) == 1 else f"{service}-{name}" for name in names}
+
+
+def _check_meaning(jobs: Sequence[Job]) -> None:
+    """What the topology says of a service must be meant for one of its containers."""
+    first = jobs[0]
+    names = ", ".join(job.name for job in jobs)
+    remedy = f"name one of them {first.service.name} in the compose file, or give each a file of its own"
+    for port in unclaimed(jobs):
+        raise first.topology_error("ports", f"{port}: none of {names} publishes it", remedy)
+    if first.service.replicas != 1 and not any(job.main for job in jobs):
+        raise first.topology_error("replicas", f"it could be meant for any of {names}", remedy)
+
+
+def file_notes(source: Source, file: ComposeFile) -> Iterator[Note]:
+    """Remarks on what is in the file beside its services. Raises ``TopologyError`` for a section unknown."""
+    name = source.service.name
+    for variable in file.unset:
+        yield Note(f"{name}: ${{{variable}}}", "it is not set", "nothing stands there, as in compose")
+    for key in map(str, file.document):
+        if key.startswith("x-"):
+            yield Note(f"{name}: {key}", "it says nothing to Docker", "it is left out; what merges it has it")
+        elif key == "name":
+            yield Note(f"{name}: name", "a stack has one name", "it is the topology's `stack`")
+        elif key not in TOP_LEVEL:
+            remedy = "write out what it brings in; `docker compose config` shows the whole"
+            raise TopologyError(
+                "a stack has no such section", file=source.service.compose, field=key, remedy=remedy
+            )
+    for each, body in file.services.items():
+        if body.get("profiles"):
+            where = f"{name}: services.{each}.profiles"
+            yield Note(where, "`compose up` does not start it", "it is not in the stack")

@@ -1,0 +1,46 @@
+"""Proof that a stack shows no secret, however one came there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.stack import marks
+from harness.stack.job import Job
+from harness.stack.secrecy import url_forms
+
+LONG = 8  # what is shorter may be part of a word by chance
+REMEDY = (
+    "let the program read it from its environment: name it under `environment:`, and write `$$NAME` where a "
+    "shell runs the command"
+)
+
+
+def check_places(job: Job, body: Mapping[str, Any]) -> None:
+    """Raise ``TopologyError`` where ``${NAME}`` brings a secret to a place where it would be seen."""
+    for path, text in _texts(body, ""):
+        if marks.is_secret(text):
+            problem = "it holds a password, and everybody who may look at the swarm would see it"
+            raise job.error(path, problem, REMEDY)
+
+
+def check_values(job: Job, body: Mapping[str, Any], hidden: Mapping[str, str]) -> None:
+    """Raise ``TopologyError`` where a secret variable's value is written out. ``hidden``: values by name."""
+    for name, value in hidden.items():
+        for form in url_forms([value]):
+            for path, text in _texts(body, "") if len(form) >= LONG else ():
+                if form in text:
+                    problem = f"what {name} holds, which is secret, is written out there"
+                    raise job.error(path, problem, REMEDY)
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """All texts of a document with their places."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _texts(each, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _texts(each, f"{path}[{number}]")
