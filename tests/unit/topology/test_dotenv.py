@@ -116,3 +116,41 @@ def test_merging_keeps_what_is_not_given(existing: dict[str, str], given_values:
     except ValueError:
         assume(False)
     assert read_v1(after) == {**existing, **given_values}
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from("ABCD"), VALUES, max_size=4))
+def test_what_was_written_is_read_back(values: dict[str, str]) -> None:
+    """Our own reader agrees with our own writer."""
+    try:
+        written = dotenv.merge("# mine\n", values)
+    except ValueError:
+        assume(False)
+    assert dotenv.read(written, {}) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A=1", "1"),
+        ("export A = 1 # one", "1"),
+        ("A=", ""),
+        ("A=# one", ""),
+        ("A=a#b", "a#b"),
+        ("A='a # ${HOME} \\n'", "a # ${HOME} \\n"),
+        ("A='two\nlines'", "two\nlines"),
+        ('A="two\\nlines \\"here\\" \\$5"', 'two\nlines "here" $5'),
+        ("B=x\nA=${B}/$B-y", "x/x-y"),
+        ("A=${NONE:-word}${NONE}", "word"),
+        ("A=1\nA=2", "2"),
+    ],
+)
+def test_users_own_files_are_read(text: str, expected: str) -> None:
+    """As Compose v2 reads them: quotes, escapes, comments, references to what is above."""
+    assert dotenv.read(text, {})["A"] == expected
+
+
+def test_given_values_take_the_place_of_a_files_own() -> None:
+    """And are what the file's other values refer to."""
+    text = "HOST=local\nURL=http://$HOST/\n"
+    assert dotenv.read(text, {"HOST": "db", "NEW": "n"}) == {"HOST": "db", "NEW": "n", "URL": "http://db/"}

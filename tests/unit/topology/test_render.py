@@ -11,7 +11,7 @@ import pytest
 from harness.errors import TopologyError
 from harness.topology import Topology
 from harness.topology.application import imagined
-from harness.topology.render import ExpressionError, evaluate, render_service
+from harness.topology.render import ExpressionError, evaluate, render_service, render_stack_service
 
 Loader = Callable[..., Topology]
 
@@ -86,3 +86,54 @@ def test_an_expression_that_fails_is_an_error(load_small: Loader, text: str) -> 
 
     with pytest.raises(ExpressionError):
         evaluate(text, make_context(topology, imagined(topology), "web"))
+
+
+def test_a_stacks_service_keeps_its_compose_file_and_gets_values_and_files(
+    load_swarm: Loader, directory: Path
+) -> None:
+    """The file as written, networks too; the application's own variables; the CA of a database it may use."""
+    (directory / "app/api/.env.example").write_text(
+        "# limits\nMAX=5 # tasks\nDATABASE_URL=postgres://local\n"
+    )
+    topology = load_swarm()
+    assert topology.swarm is not None
+    web, api = (render_stack_service(topology, imagined(topology), each) for each in topology.swarm.services)
+    assert api.text == (directory / "app/api/docker-compose.yml").read_text()
+    assert api.environment == {"MAX": "5", "DATABASE_URL": "pg://doadmin:secret@db.example:25060/defaultdb"}
+    assert api.files == {"store-ca.pem": "pem"}
+    assert (web.environment, set(web.files)) == ({"API_URL": "http://api:8000"}, {"nginx.conf"})
+    assert "secret" not in repr(api)
+
+
+def test_a_stacks_values_need_no_env_file(load_swarm: Loader) -> None:
+    """What no ``.env`` could carry is fine where there is none."""
+    topology = load_swarm(("http://api:8000", "'${awkward}"))
+    assert topology.swarm is not None
+    assert render_stack_service(topology, imagined(topology), topology.swarm.services[0]).environment == {
+        "API_URL": "'${awkward}"
+    }
+
+
+def test_a_stacks_certificates_are_those_of_any_of_its_droplets(load_swarm: Loader) -> None:
+    """A task may run on a droplet that is trusted, whatever the others are."""
+    topology = load_swarm()
+    assert topology.swarm is not None
+    everywhere = replace(topology.swarm.services[0], nodes=("web", "api-1"))
+    assert set(render_stack_service(topology, imagined(topology), everywhere).files) == {
+        "nginx.conf",
+        "store-ca.pem",
+    }
+
+
+@pytest.mark.parametrize("text", ["{{ node.private_ip }}", "{{ node }}", "{{ nodes[node.name].id }}"])
+def test_a_stack_has_no_node_of_its_own(load_swarm: Loader, directory: Path, text: str) -> None:
+    """Neither in a value nor in a template; the error says why and what instead."""
+    topology = load_swarm()
+    assert topology.swarm is not None
+    service = replace(topology.swarm.services[0], environment={"WHERE": text})
+    with pytest.raises(TopologyError, match=r"swarm\.services\.web\.environment\.WHERE.*any of its droplets"):
+        render_stack_service(topology, imagined(topology), service)
+    (directory / "app/web/nginx.conf.j2").write_text(f"first\n{text}\n")
+    with pytest.raises(TopologyError, match="any of its droplets") as caught:
+        load_swarm()
+    assert (Path(caught.value.file).name, caught.value.line) == ("nginx.conf.j2", 2)
