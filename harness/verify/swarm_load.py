@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from harness.topology.model import FrontDoor
 from harness.verify import frontdoor, shares
@@ -22,10 +23,12 @@ BEGUN_DEADLINE = 30.0
 
 
 class Load:
-    """The streams while they go on."""
+    """The streams while they go on. ``file`` keeps the history of the submissions, in lines of JSON."""
 
-    def __init__(self, setup: Setup, door: FrontDoor, submissions: Submissions, requests: Requests) -> None:
-        self._setup, self._submissions, self._requests = setup, submissions, requests
+    def __init__(
+        self, setup: Setup, door: FrontDoor, submissions: Submissions, requests: Requests, file: Path
+    ) -> None:
+        self._setup, self._submissions, self._requests, self.file = setup, submissions, requests, file
         self._listing = bool(door.history)
         self._streams = [
             Steady(submissions.submit, every=SUBMIT_EVERY),
@@ -62,9 +65,10 @@ class Load:
         self.stop()
         return [*failed_submissions(self._ended()), *failed_requests(self._requests.made())]
 
-    def made(self) -> tuple[int, int]:
-        """How many submissions and requests were answered, well or not."""
-        return len(self._ended()), len(self._requests.made())
+    def __str__(self) -> str:
+        made = self._requests.made()
+        slowest = max((each.ended - each.begun for each in made), default=0.0)
+        return f"{len(self._ended())} submissions and {len(made)} requests, the slowest took {slowest:.1f} s"
 
     def _ended(self) -> list[Entry]:
         return [each for each in self._submissions.journal.entries() if each.kind in ("ok", "fail", "info")]
@@ -99,7 +103,7 @@ def under_load(setup: Setup, door: FrontDoor, name: str, *, balancer: bool = Fal
         client = stack.enter_context(frontdoor.open_single(setup.target, address, timeout=ANSWER_SECONDS))
         asked = stack.enter_context(to_judge0(setup)) if balancer else client
         requests = Requests(asked, shares.PATH if balancer else _cheap(door))
-        load = Load(setup, door, Submissions(client, door, journal, secrets.token_hex(4)), requests)
+        load = Load(setup, door, Submissions(client, door, journal, secrets.token_hex(4)), requests, file)
         stack.callback(load.stop)
         yield load
 

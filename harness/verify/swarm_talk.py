@@ -20,6 +20,8 @@ RESOLVER = ("127.0.0.11", 53)  # Docker's own, in each container's network names
 SECONDS = 3
 DEADLINE = 60.0
 PORTS = re.compile(r"(?:[\d.]+:)?(?:\d+:)?(\d+)(?:/tcp)?")
+# Docker's resolver knows a service's tasks by its name after `tasks.`, too.
+BEFORE = r"(?<![\w.-])(?:tasks\.)?"
 COMMENT = re.compile(r"^\s*#.*", re.MULTILINE)
 NAMESPACE = "--net=$(docker inspect --format '{{{{.NetworkSettings.SandboxKey}}}}' {container})"
 INSIDE = f"nsenter {NAMESPACE} python3 - '{{asked}}'"
@@ -115,22 +117,33 @@ def listening(swarm: Swarm) -> dict[str, tuple[int, ...]]:
     ``judge0-server:2358`` in a file that is rendered.
     """
     own = dict(pair for service in swarm.services for pair in _own(service))
-    named = re.compile(rf"(?<![\w.-])({'|'.join(map(re.escape, own))}):(\d+)\b")
+    named = re.compile(rf"{BEFORE}({'|'.join(map(re.escape, own))}):(\d+)\b")
     for text in (text for service in swarm.services for text in _texts(service)):
         for name, port in named.findall(text):
             own[name].add(int(port))
     return {name: tuple(sorted(ports)) for name, ports in own.items()}
 
 
+def owners(swarm: Swarm) -> dict[str, StackService]:
+    """The topology's services by the names of what the stack makes of them."""
+    return {called: service for service in swarm.services for called, _ in _own(service)}
+
+
 def speaks_to(swarm: Swarm, name: str) -> tuple[str, ...]:
     """The services that ``name`` is told of: those that its environment and its rendered files name."""
-    known = [called for service in swarm.services for called, _ in _own(service) if called != name]
+    known = [called for called in owners(swarm) if called != name]
     texts = [text for service in swarm.services if service.name == name for text in _texts(service)]
     return tuple(
         called
         for called in known
-        if any(re.search(rf"(?<![\w.-]){re.escape(called)}(?![\w-])", text) for text in texts)
+        if any(re.search(rf"{BEFORE}{re.escape(called)}(?![\w-])", text) for text in texts)
     )
+
+
+def spoken_to(swarm: Swarm) -> list[str]:
+    """The services that some other one is told of, in the topology's order."""
+    told = {called for service in swarm.services for called in speaks_to(swarm, service.name)}
+    return [called for called in owners(swarm) if called in told]
 
 
 def _own(service: StackService) -> Iterator[tuple[str, set[int]]]:

@@ -45,11 +45,11 @@ def slots(judge0: Judge0) -> int:
     return sum(int(queue["available"]) for queue in judge0.get("/workers"))
 
 
-def wait_for_slots(count: Callable[[], int], wanted: int) -> None:
+def wait_for_slots(judge0: Judge0, wanted: int) -> None:
     """Wait until exactly ``wanted`` are registered: no worker less, and none of one that left."""
 
     def probe() -> None:
-        found = count()
+        found = slots(judge0)
         if found != wanted:
             raise NotYet(f"/workers has {found} available, not {wanted}")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import httpx
 import pytest
 import testinfra
 from testinfra.host import Host
@@ -10,10 +13,25 @@ from harness.api import Api
 from harness.isolation.model import OUTSIDERS
 from harness.ssh import Access
 from harness.target import Target
-from harness.topology.model import Service, Topology
+from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topology
+from harness.verify import frontdoor
 from harness.verify.frontdoor import LANGUAGES, Language
 from harness.verify.outage import upstreams
-from harness.verify.setup import SETUP
+from harness.verify.setup import SETUP, Setup
+from harness.verify.swarm_talk import listening, owners, spoken_to
+from harness.verify.swarm_view import View, look_at
+
+# What a topology may have none of; and, of a swarm, the checks that look at what it has instead.
+MISSING = {
+    "placed": "compose projects on nodes",
+    "server": "nodes behind Judge0's load balancer",
+    "stacked": "swarm",
+    "updated": "swarm",
+}
+INSTEAD = {
+    "placed": "swarm.passwords_are_secrets and swarm.no_service_is_told_of_public_addresses look at it",
+    "server": "swarm.servers_share_the_load and swarm_updates look at the tasks behind its balancer",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -27,11 +45,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "placed": [f"{service.name}@{node}" for service in topology.services for node in service.nodes],
         "server": list(servers),
         "fallen": [*topology.droplets, *(["+".join(servers)] if servers else [])],
+        "stacked": list(listening(topology.swarm)) if topology.swarm else [],
+        "updated": spoken_to(topology.swarm) if topology.swarm else [],
         "language_name": [language.name for language in LANGUAGES],
     }
     for name, values in names.items():
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, values, scope="session")
+            metafunc.parametrize(name, values or [nothing(topology, name)], scope="session")
+
+
+def nothing(topology: Topology, name: str) -> pytest.ParameterSet:
+    """In the place of a check's parameters where there are none: skipped, with what is checked instead."""
+    reason = f"topology {topology.name} has no {MISSING.get(name, name)}"
+    if topology.swarm is not None and name in INSTEAD:
+        reason = f"{reason}; {INSTEAD[name]}"
+    return pytest.param("", marks=pytest.mark.skip(reason=reason), id="none")
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +93,29 @@ def service_host(access: Access, placed: str) -> Host:
 def language(language_name: str) -> Language:
     """A language and a program in it."""
     return next(each for each in LANGUAGES if each.name == language_name)
+
+
+@pytest.fixture(scope="session")
+def swarm(topology: Topology) -> Swarm:
+    """The topology's swarm; skips where it has none."""
+    return topology.swarm or pytest.skip(f"topology {topology.name} has no swarm")
+
+
+@pytest.fixture(scope="session")
+def view(swarm: Swarm, setup: Setup) -> View:
+    """One look at the swarm, before anything is disturbed."""
+    return look_at(setup)
+
+
+@pytest.fixture(scope="session")
+def owner(swarm: Swarm, stacked: str) -> StackService:
+    """The topology's service that a service of the stack was made from."""
+    return owners(swarm)[stacked]
+
+
+@pytest.fixture(scope="session")
+def single(setup: Setup, door: FrontDoor) -> Iterator[httpx.Client]:
+    """The front door with a connection for each request, so that many can wait at once."""
+    address = setup.deployment.nodes[door.node].public_ip or ""
+    with frontdoor.open_single(setup.target, address, timeout=90) as client:
+        yield client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +16,9 @@ from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Topology
 from harness.verify import frontdoor
+from harness.verify.behind import behind
 from harness.verify.frontdoor import Language
+from harness.verify.setup import Setup
 from harness.wait import NotYet, wait_for
 
 BASH = frontdoor.language("bash")
@@ -51,22 +54,16 @@ def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> No
 
 
 def test_load_balancer_passes_it_to_a_server(
-    front_door: httpx.Client, door: FrontDoor, topology: Topology, deployment: Deployment, access: Access
+    front_door: httpx.Client, door: FrontDoor, setup: Setup, topology: Topology, access: Access
 ) -> None:
-    """The load balancer's log names a server's private address for it: the third and fourth hop."""
-    endpoint = topology.checks.judge0
-    if endpoint is None:
+    """The load balancer's log names a server's inner address for it: the third and fourth hop."""
+    if topology.checks.judge0 is None:
         pytest.skip(f"topology {topology.name} has no checks.judge0")
-    servers = {
-        deployment.nodes[flow.destination].private_ip
-        for flow in topology.intent
-        if flow.source == endpoint.node and flow.destination in deployment.nodes
-    }
-    before = upstreams(access, endpoint.node)
+    found = behind(setup)
+    before = upstreams(access, found.balancers)
     frontdoor.double(front_door, door, PYTHON, 8)
-    after = upstreams(access, endpoint.node)
-    used = {address for address in servers if address and after.count(address) > before.count(address)}
-    assert used
+    after = upstreams(access, found.balancers)
+    assert [each for each in found.servers if after.count(each) > before.count(each)] != []
 
 
 def test_worker_runs_it(
@@ -87,9 +84,10 @@ def test_worker_runs_it(
     assert seen <= set(endpoint.workers)
 
 
-def upstreams(access: Access, node: str) -> str:
-    """The log of the containers on the load balancer's node."""
-    return access.run(node, 'for each in $(docker ps -q); do docker logs "$each" 2>&1; done')
+def upstreams(access: Access, nodes: Sequence[str]) -> str:
+    """The logs of the containers on the load balancer's nodes."""
+    script = 'for each in $(docker ps -q); do docker logs "$each" 2>&1; done'
+    return "".join(access.run(node, script) for node in nodes)
 
 
 def running_on(access: Access, topology: Topology, nap: str) -> set[str]:

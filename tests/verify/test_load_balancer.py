@@ -13,12 +13,14 @@ from harness.verify.disturbing import Note, Work
 from harness.verify.outage import Outage, addresses, upstreams
 from harness.verify.setup import Setup
 from harness.verify.steady import is_json_object
-from harness.verify.tunnel import over_socket, tunnel
+from harness.verify.way import to_judge0
 
 
 @pytest.fixture(scope="session")
 def endpoint(topology: Topology) -> Judge0Endpoint:
     """Where Judge0 is asked, if several servers are behind it."""
+    if topology.swarm is not None and topology.checks.judge0 is not None:
+        pytest.skip("the balancer is a task: swarm.servers_share_the_load and swarm_updates look at it")
     if topology.checks.judge0 is None or not upstreams(topology):
         pytest.skip(f"topology {topology.name} has no checks.judge0 with several servers behind it")
     return topology.checks.judge0
@@ -46,8 +48,7 @@ def test_requests_are_shared_out_as_configured(
     endpoint: Judge0Endpoint, balance: Balance, setup: Setup, access: Access, note: Note
 ) -> None:
     """Each server answers its share: exactly in round robin, within a stated bound where chance decides."""
-    host = setup.deployment.nodes[endpoint.node].private_ip or ""
-    with tunnel(access, endpoint.source, host, endpoint.port) as socket, over_socket(socket) as client:
+    with to_judge0(setup) as client:
         counts, source = shares.count(client, access, endpoint.node, addresses(setup), enough(balance))
     note(f"{dict(counts)} by {source}; {balance.method}, {dict(balance.weights)}")
     assert wrong(balance, counts) == "", source

@@ -113,7 +113,7 @@ def stack(tmp_path: Path) -> Swarm:
     (tmp_path / "one.yml").write_text("services: {web: {image: x, ports: ['80:8080', '443:8443']}}")
     (tmp_path / "two.yml").write_text("services: {api: {image: x}, cache: {image: x, ports: ['6379']}}")
     (tmp_path / "conf.j2").write_text(
-        "# Not for api-cache.\nserver api:4000;\nserver not-api:9;\nset front:8080;\n"
+        "# Not for api-cache.\ninclude /run/tasks.api:4000;\nserver not-api:9;\nset front:8080;\n"
     )
     files = (TemplateFile(tmp_path / "conf.j2", "nginx.conf"),)
     front = StackService("front", ("a",), tmp_path / "one.yml", (80,), {"URL": "http://api:4001/x"}, files)
