@@ -17,6 +17,7 @@ from harness.commands.nodes import exec_, logs, ssh
 from harness.commands.price import price
 from harness.commands.report import report
 from harness.commands.run import run
+from harness.commands.stack import stack
 from harness.commands.status import status
 from harness.commands.up import up
 from harness.commands.verify import verify
@@ -31,6 +32,7 @@ COMMANDS: tuple[click.Command, ...] = (
     drift,
     mutate,
     report,
+    stack,
     ssh,
     exec_,
     logs,

@@ -29,6 +29,21 @@ def gather(services: Sequence[Named], apps: Mapping[str, AppFiles], progress: Pr
 
     ``apps`` are the services' compose files, by the services' names.
     """
+    named, builds = _named(services, apps)
+    references = {reference for images in named.values() for reference in images.values()}
+    return _with_ids(named, _build_missing(builds, references, progress))
+
+
+def look_up(services: Sequence[Named], apps: Mapping[str, AppFiles]) -> Images:
+    """As ``gather``, but builds nothing: what is not here has no id."""
+    named, _ = _named(services, apps)
+    return _with_ids(named, local_images([each for images in named.values() for each in images.values()]))
+
+
+def _named(
+    services: Sequence[Named], apps: Mapping[str, AppFiles]
+) -> tuple[dict[str, dict[str, str]], dict[str, tuple[str, Build]]]:
+    """References by service and compose service; and those that are built here, with their names."""
     named: dict[str, dict[str, str]] = {service.name: {} for service in services}
     builds: dict[str, tuple[str, Build]] = {}
     bases = _bases(apps)
@@ -42,8 +57,10 @@ def gather(services: Sequence[Named], apps: Mapping[str, AppFiles], progress: Pr
                 reference = reference_of(name, container.build, _ids_of(container.build, bases))
                 builds[reference] = (name, container.build)
             named[service.name][container.name] = reference
-    references = {reference for images in named.values() for reference in images.values()}
-    found = _build_missing(builds, references, progress)
+    return named, builds
+
+
+def _with_ids(named: Mapping[str, Mapping[str, str]], found: Mapping[str, Image]) -> Images:
     return {
         service: {name: found.get(reference, Image(reference, "")) for name, reference in images.items()}
         for service, images in named.items()

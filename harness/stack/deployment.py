@@ -10,6 +10,7 @@ from harness.stack.job import Job, Part
 from harness.stack.model import Note
 from harness.stack.mounts import has_data
 from harness.stack.ports import publishes
+from harness.topology.placement import eligible
 
 IMAGE_LABEL = "wavetank.image"
 RESTART_DELAY, MONITOR = "1s", "10s"
@@ -50,17 +51,6 @@ def deployment(job: Job, image: str) -> Part:
     return Part(body={"deploy": deploy}, notes=(*_differences(job, given, replicas), *why, *remarks))
 
 
-def nodes(job: Job) -> tuple[str, ...]:
-    """The nodes on which its tasks may run, as far as a node's role decides."""
-    wanted = {each.replace(" ", "") for each in job.service.constraints}
-    found = job.service.nodes
-    if wanted & {"node.role==worker", "node.role!=manager"}:
-        found = tuple(name for name in found if name not in job.managers)
-    if wanted & {"node.role==manager", "node.role!=worker"}:
-        found = tuple(name for name in found if name in job.managers)
-    return found
-
-
 def _placement(job: Job, given: dict[str, Any]) -> dict[str, Any]:
     own = values.section(job, "deploy.placement", given.get("placement"))
     _check_keys(job, "deploy.placement", own, PLACEMENT_KEYS)
@@ -80,19 +70,16 @@ def _replicas(job: Job, given: dict[str, Any]) -> int:
 
 
 def _check_room(job: Job, replicas: int, placement: dict[str, Any]) -> None:
-    there = nodes(job)
-    if not there:
-        problem = f"none of {', '.join(job.service.nodes)} may run it"
-        remedy = f"{', '.join(job.managers)} manage the swarm: correct `constraints` or `droplets`"
-        raise job.topology_error("constraints", problem, remedy)
-    most = placement.get("max_replicas_per_node")
-    room = len(there) * most if most else None
-    if publishes(job):
-        room = min(len(there), room or len(there))
-    if room is not None and replicas > room:
-        why = "a published port is taken once on each node" if publishes(job) else "max_replicas_per_node"
-        problem = f"{replicas} replicas have room for {room}, on {', '.join(there)}: {why}"
-        raise job.topology_error("replicas", problem, f"take at most {room}, or add droplets")
+    """Where a node takes so many tasks only, there must be nodes enough."""
+    nodes = eligible(job.topology, job.service)
+    most = 1 if publishes(job) else placement.get("max_replicas_per_node")
+    if most and replicas > len(nodes) * most:
+        why = "a port is published once on each node" if publishes(job) else "max_replicas_per_node"
+        problem = (
+            f"{replicas} replicas that no node can place: {why}, and only {', '.join(nodes)} can take one"
+        )
+        remedy = f"ask for {len(nodes) * most} at most, or name more droplets"
+        raise job.topology_error("replicas", problem, remedy)
 
 
 def _order(job: Job, given: dict[str, Any], replicas: int) -> tuple[str, tuple[Note, ...]]:
@@ -103,7 +90,7 @@ def _order(job: Job, given: dict[str, Any], replicas: int) -> tuple[str, tuple[N
         return wanted, ()
     if has_data(job):
         what = "a new task that starts first would write to the same volume as the old one"
-    elif publishes(job) and replicas >= len(nodes(job)):
+    elif publishes(job) and replicas >= len(eligible(job.topology, job.service)):
         what = "a new task that starts first would find no node on which its port is free"
     else:
         return wanted, ()

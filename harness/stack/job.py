@@ -46,11 +46,6 @@ class Job:
         return self.topology.swarm.stack
 
     @property
-    def managers(self) -> tuple[str, ...]:
-        assert self.topology.swarm is not None
-        return self.topology.swarm.managers
-
-    @property
     def directory(self) -> Path:
         """Where the compose file is; relative paths begin here."""
         return self.service.compose.parent

@@ -13,6 +13,7 @@ from harness.masking import STARS
 
 SECRET, END_SECRET, LATER, END_LATER = "\ue000", "\ue001", "\ue002", "\ue003"
 ANY = re.compile(f"[{SECRET}-{END_LATER}]")
+FILLED = re.compile(r"(?<!\$)(?:\$\$)*\$\{(\w+)\}")
 SECRETS = re.compile(f"{SECRET}[^{END_SECRET}]*{END_SECRET}")
 LATERS = re.compile(f"{LATER}([^{END_LATER}]*){END_LATER}")
 
@@ -45,6 +46,11 @@ def later(name: str) -> str:
 def laters(text: str) -> tuple[str, ...]:
     """The names of the values in ``text`` that only a deployment will know."""
     return tuple(dict.fromkeys(LATERS.findall(text)))
+
+
+def filled(text: str) -> tuple[str, ...]:
+    """The names that whoever reads the stack file is to fill in, in a text as the file says it."""
+    return tuple(dict.fromkeys(FILLED.findall(text)))
 
 
 def written(text: str) -> str:

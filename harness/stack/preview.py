@@ -1,0 +1,95 @@
+"""A stack before there is a deployment: what only that will know stays ``${NAME}``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from harness.deployment import Connection, DatabaseNode, Deployment, Node
+from harness.stack import marks
+from harness.stack.model import Note, Source, Stack
+from harness.stack.program import FILE
+from harness.topology import dotenv
+from harness.topology.model import DATABASE_PORTS, Database, Droplet, Topology
+
+
+def unknown(topology: Topology) -> Deployment:
+    """A deployment of which only names are known: ``${RUNNER_PRIVATE_IP}``, ``${MONGO_PRIVATE_HOST}``."""
+    return Deployment(
+        run="",
+        vpc_id="",
+        vpc_range=topology.ip_range or marks.later("VPC_RANGE"),
+        nodes={name: _node(each) for name, each in topology.droplets.items()},
+        databases={name: _database(each) for name, each in topology.databases.items()},
+    )
+
+
+def _node(droplet: Droplet) -> Node:
+    public = _later(droplet.name, "public_ip") if droplet.public_networking else None
+    return Node(droplet.name, 0, "", public, _later(droplet.name, "private_ip"))
+
+
+def _database(database: Database) -> DatabaseNode:
+    return DatabaseNode(
+        name=database.name,
+        id="",
+        engine=database.engine,
+        status="",
+        public=_connection(database, "public"),
+        private=_connection(database, "private"),
+        ca_pem=_later(database.name, "ca_pem"),
+    )
+
+
+def _connection(database: Database, end: str) -> Connection:
+    host, user, password, name = (
+        _later(database.name, part) for part in (f"{end}_host", "user", "password", "database")
+    )
+    port = DATABASE_PORTS[database.engine]
+    uri = f"{database.engine}://{user}:{password}@{host}:{port}/{name}"
+    return Connection(host, port, user, password, name, uri)
+
+
+def _later(owner: str, part: str) -> str:
+    return marks.later(f"{owner}_{part}".upper().replace("-", "_"))
+
+
+def with_programs(source: Source) -> Source:
+    """``source`` with ``${NAME_PROGRAM}`` for what an image runs that is not on this machine."""
+    missing = [name for name in source.images if name not in source.programs]
+    later = {name: (_later(f"{source.service.name}_{name}", "program"),) for name in missing}
+    entries = {name: (_later(f"{source.service.name}_{name}", "entrypoint"),) for name in missing}
+    return replace(
+        source, programs={**source.programs, **later}, entrypoints={**source.entrypoints, **entries}
+    )
+
+
+def left_to_do(stack: Stack) -> Iterator[Note]:
+    """What is to be made and filled in before such a stack can be deployed by hand."""
+    names = tuple(dict.fromkeys(name for text in _texts(stack.document) for name in marks.filled(text)))
+    if names:
+        what = f"only a deployment knows {', '.join(names)}"
+        yield Note("${...}", what, "`docker stack deploy` takes them from its environment")
+    if stack.configs:
+        what = f"there must be {', '.join(stack.configs)}"
+        yield Note(
+            "configs", what, "`docker config create NAME FILE` makes one; `-o json` shows their contents"
+        )
+    for name, content in stack.secrets.items():
+        yield Note(f"secrets.{name}", _holds(name, content), "`docker secret create NAME FILE` makes it")
+
+
+def _holds(name: str, content: bytes) -> str:
+    """What is in a secret, in words; only names are told."""
+    if not re.search(rf"-{FILE}-[0-9a-f]+$", name):
+        return "it is a file with something in it that must not be seen"
+    variables = dotenv.read(content.decode(errors="replace"), {})
+    return f"it holds {', '.join(variables)}, a line NAME='value' each"
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _texts(each)
