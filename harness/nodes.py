@@ -14,10 +14,11 @@ from pathlib import Path
 from harness import provision
 from harness.deploy import collect_logs
 from harness.deployment import Deployment
-from harness.errors import CommandError, UsageError
+from harness.errors import CommandError, ResourceError, UsageError
 from harness.progress import Progress
 from harness.settings import Choice, load_topology, resolve_existing
 from harness.ssh import REMOTE_FAILURE, Access, open_access
+from harness.swarm.reach import running
 from harness.topology.model import Topology
 
 
@@ -76,7 +77,7 @@ class Reached:
         nodes = self.select(chosen)
         script = shell_text(chosen.command)
         if chosen.service:
-            script = inside(chosen.service, script)
+            script = inside(chosen.service, script, self._label(chosen.service))
         with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
             return list(pool.map(lambda node: self._run(node, script, deadline), nodes))
 
@@ -85,8 +86,7 @@ class Reached:
         if chosen.everywhere:
             return tuple(self.deployment.nodes)
         if chosen.service:
-            services = {each.name: each.nodes for each in self.topology.services}
-            return services[_one_of("service", chosen.service, list(services))]
+            return self._running(chosen.service)
         if chosen.role:
             roles = {each.role for each in self.topology.droplets.values()}
             role = _one_of("role", chosen.role, sorted(roles))
@@ -103,6 +103,26 @@ class Reached:
     def bundle(self) -> Path:
         """Collect every node's logs into the run's directory and return where."""
         return collect_logs(self.access, self.deployment, self.choice.run_dir.logs)
+
+    def _running(self, service: str) -> tuple[str, ...]:
+        """The nodes of a service; of a stack's, those that run a task of it now."""
+        plain = {each.name: each.nodes for each in self.topology.services}
+        if service in plain:
+            return plain[service]
+        swarm = self.topology.swarm
+        stacked = [each.name for each in swarm.services] if swarm else []
+        _one_of("service", service, [*plain, *stacked])
+        tasks = running(self.access, self.topology, self.deployment, service)
+        if not tasks:
+            raise ResourceError("service", service, "none of its tasks runs: `wavetank status` shows why")
+        return tuple(dict.fromkeys(task.node for task in tasks))
+
+    def _label(self, service: str) -> str:
+        """The label of a service's containers."""
+        swarm = self.topology.swarm
+        if swarm and service in {each.name for each in swarm.services}:
+            return f"com.docker.swarm.service.name={swarm.stack}_{service}"
+        return f"com.docker.compose.project={service}"
 
     def _run(self, node: str, script: str, deadline: float) -> Result:
         try:
@@ -139,10 +159,10 @@ def shell_text(command: Sequence[str]) -> str:
     return command[0] if len(command) == 1 else shlex.join(command)
 
 
-def inside(service: str, script: str) -> str:
-    """A script that runs ``script`` in the service's first container on the node."""
+def inside(service: str, script: str, label: str) -> str:
+    """A script that runs ``script`` in the first container with ``label`` on the node."""
     return (
-        f"container=$(docker ps -q -f label=com.docker.compose.project={shlex.quote(service)} | tail -n 1)\n"
+        f"container=$(docker ps -q -f label={shlex.quote(label)} | tail -n 1)\n"
         f'[ -n "$container" ] || {{ echo "no container of {service} runs here"; exit 1; }}\n'
         f'exec docker exec "$container" sh -c {shlex.quote(script)}'
     )

@@ -21,6 +21,7 @@ from harness.provision import Plan, Price
 from harness.rundir import RunDir
 from harness.settings import Choice, Settings, choose_new, load_topology, remember, resolve
 from harness.ssh import Access, open_access
+from harness.swarm import deploy as stack
 from harness.target import Target
 from harness.topology.model import Topology
 from harness.verify import frontdoor, hostnet
@@ -47,7 +48,8 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Standing:
-    """A deployment that answers. ``changed`` are the ``service@node`` that were deployed anew.
+    """A deployment that answers. ``changed`` are the ``service@node`` that were deployed anew, and what
+    was changed about a swarm: ``service@swarm``, and its members in words.
 
     ``guard`` still holds the reaper over it: release it once the run is to outlive this process.
     """
@@ -103,7 +105,10 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
             access = open_access(run_dir, target, topology, deployment)
         with progress.step("deploy"):
             images.finish()
-            deployed = deploy(target, topology, deployment, access, progress=progress)
+            changed = deploy(target, topology, deployment, access, progress=progress).changed
+        if topology.swarm:
+            with progress.step("swarm"):
+                changed += stack.deploy(topology, deployment, access, progress=progress).changed
         with progress.step("lock_down"):
             provision.lock_down(target, run_dir.run)
         with progress.step("first_submission"):
@@ -116,7 +121,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
         timings=progress.timings,
         fresh=True,
     )
-    return Standing(prepared, deployment, access, deployed.changed, guard)
+    return Standing(prepared, deployment, access, changed, guard)
 
 
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:

@@ -11,6 +11,7 @@ from harness.commands import options
 if TYPE_CHECKING:
     from harness.settings import Choice
     from harness.target import Target
+    from harness.topology.model import Topology
 
 RUNNING = {"active", "online"}
 
@@ -19,7 +20,7 @@ RUNNING = {"active", "online"}
 @options.common
 @options.output
 def status(output: str, **common: Any) -> int:
-    """Show the run's droplets and databases; exit 1 if one of them is missing or not running."""
+    """Show the run's droplets, databases and a swarm's services; exit 1 if one is missing or not running."""
     from harness import provision, settings
     from harness.progress import Progress
 
@@ -52,6 +53,8 @@ def _observe(choice: Choice, target: Target) -> dict[str, Any]:
         if name not in {each["name"] for each in seen[kind]}
     ]
     running = all(each["status"] in RUNNING for kind in seen.values() for each in kind)
+    stack, trouble = _stack(choice, target, topology) if topology.swarm and running else ([], "")
+    running = running and not trouble and all(each["running"] == each["desired"] for each in stack)
     return {
         "run": choice.run,
         "target": choice.target,
@@ -59,7 +62,32 @@ def _observe(choice: Choice, target: Target) -> dict[str, Any]:
         "healthy": running and not missing,
         "missing": missing,
         **seen,
+        "stack": stack,
+        "trouble": trouble,
     }
+
+
+def _stack(choice: Choice, target: Target, topology: Topology) -> tuple[list[dict[str, Any]], str]:
+    """Each service of the swarm's stack with how many of its tasks run where; or why nobody can tell."""
+    from harness import provision
+    from harness.errors import WavetankError
+    from harness.ssh import open_access
+    from harness.swarm import look
+    from harness.swarm.converge import look_at
+
+    try:
+        deployment = provision.observe(target, topology, choice.run)
+        access = open_access(choice.run_dir, target, topology, deployment)
+        state = look_at(access, topology, deployment, look.a_manager(access, topology))
+    except WavetankError as error:
+        return [], str(error)
+    found = []
+    for each in state.services:
+        nodes = [task.node for task in state.running(each.name)]
+        found.append(
+            {"service": each.name, "running": len(nodes), "desired": each.desired, "nodes": sorted(nodes)}
+        )
+    return found, ""
 
 
 def _text(document: dict[str, Any]) -> str:
@@ -68,4 +96,9 @@ def _text(document: dict[str, Any]) -> str:
         private, public = (each["addresses"][end] or "-" for end in ("private", "public"))
         lines.append(f"  {each['name']:12} {each['status']:9} {private:15} {public}")
     lines += [f"  {name:12} missing" for name in document["missing"]]
+    for each in document["stack"]:
+        count = f"{each['running']}/{each['desired']}"
+        lines.append(f"  {each['service']:20} {count:9} {' '.join(each['nodes'])}")
+    if document["trouble"]:
+        lines.append(f"  {document['trouble']}")
     return "\n".join(lines)

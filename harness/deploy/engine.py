@@ -103,15 +103,15 @@ def _inspect(references: Sequence[str]) -> list[Image] | None:
     return [Image(name, found, int(size)) for name, (found, size) in zip(references, rows, strict=True)]
 
 
-def programs(images: Sequence[Image]) -> dict[str, tuple[str, ...]]:
-    """What each image that is here runs by itself, its ENTRYPOINT and CMD, by reference."""
+def programs(images: Sequence[Image]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """ENTRYPOINT and CMD of each image that is here, by reference."""
     here = [image.reference for image in images if image.id]
     if not here:
         return {}
     form = "{{json .Config.Entrypoint}}|{{json .Config.Cmd}}"
     lines = docker(["image", "inspect", "--format", form, *here]).splitlines()
-    told = [[json.loads(part) or [] for part in line.split("|", 1)] for line in lines]
-    return {name: (*entrypoint, *command) for name, (entrypoint, command) in zip(here, told, strict=True)}
+    told = [[tuple(json.loads(part) or ()) for part in line.split("|", 1)] for line in lines]
+    return {name: (entrypoint, command) for name, (entrypoint, command) in zip(here, told, strict=True)}
 
 
 @cache

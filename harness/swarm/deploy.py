@@ -109,6 +109,7 @@ def sources(
     for service in topology.swarm.services:
         said, own = rendered[service.name], images[service.name]
         does = programs(tuple({each.reference: each for each in own.values()}.values()))
+        known = {name: does[image.reference] for name, image in own.items() if image.reference in does}
         found.append(
             Source(
                 service=service,
@@ -117,9 +118,8 @@ def sources(
                 secret=secret_names(said.environment, passwords),
                 files=said.files,
                 images=own,
-                programs={
-                    name: does[image.reference] for name, image in own.items() if image.reference in does
-                },
+                programs={name: entrypoint + command for name, (entrypoint, command) in known.items()},
+                entrypoints={name: entrypoint for name, (entrypoint, _) in known.items()},
             )
         )
     return found
