@@ -1,10 +1,12 @@
 """Start the server: answer at once, connect to PostgreSQL and Valkey as soon as they are there."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 
 import asyncpg
 import uvloop
@@ -16,7 +18,7 @@ from judge0_server.information import Statistics
 from judge0_server.jobs import Jobs
 from judge0_server.settings import Settings, load
 from judge0_server.submissions import Submissions
-from judge0_server.web import Connection
+from judge0_server.web import Connection, drain
 
 log = logging.getLogger("judge0")
 
@@ -41,8 +43,8 @@ async def connect(settings: Settings) -> Backend:
     return Backend(Submissions(settings, pool, jobs), Statistics(pool), jobs)
 
 
-async def serve(settings: Settings) -> None:
-    """Answer until SIGTERM or SIGINT; then finish what is under way."""
+async def serve(settings: Settings, children: Sequence[int]) -> None:
+    """Answer until SIGTERM or SIGINT; then finish what is under way, and wait for `children` to do so."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
@@ -57,13 +59,13 @@ async def serve(settings: Settings) -> None:
     log.info("listening on port %d", settings.port)
     work = loop.create_task(_backend(app, settings))
     await stop.wait()
-    server.close()
-    for connection in list(connections):
-        connection.finish()
-    deadline = loop.time() + 5
-    while connections and loop.time() < deadline:
-        await asyncio.sleep(0.05)
+    for child in children:
+        os.kill(child, signal.SIGTERM)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(drain(server, connections), settings.stop_within)
     work.cancel()
+    for child in children:
+        await asyncio.to_thread(os.waitpid, child, 0)
 
 
 async def _backend(app: App, settings: Settings) -> None:
@@ -80,11 +82,15 @@ def main() -> None:
         tls(os.environ, "REDIS_CA_FILE")
     except SettingError as error:
         sys.exit(f"judge0-server: {error}")
-    for _ in range(settings.processes - 1):
-        if os.fork() == 0:
+    children: list[int] = []
+    while len(children) < settings.processes - 1:
+        child = os.fork()
+        if child == 0:
+            children = []
             break
+        children.append(child)
     uvloop.install()
-    asyncio.run(serve(settings))
+    asyncio.run(serve(settings, children))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ class Settings:
     version: str
     port: int
     processes: int
+    stop_within: float
     maintenance_mode: bool
     maintenance_message: str
     enable_wait_result: bool
@@ -67,6 +68,7 @@ PRIVATE = frozenset(
         "version",
         "port",
         "processes",
+        "stop_within",
         "maintenance_message",
         "authn_header",
         "authn_tokens",
@@ -87,6 +89,8 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         version=version(env),
         port=integer(env, "PORT", 2358),
         processes=max(1, integer(env, "WEB_CONCURRENCY", 1)),
+        # Less than stop_grace_period in docker-compose.yml, after which nobody can finish anything.
+        stop_within=number(env, "STOP_SECONDS", 25),
         maintenance_mode=flag(env, "MAINTENANCE_MODE", False),
         maintenance_message=env.get("MAINTENANCE_MESSAGE") or "Judge0 is currently in maintenance.",
         enable_wait_result=flag(env, "ENABLE_WAIT_RESULT", True),

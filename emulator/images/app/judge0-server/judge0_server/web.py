@@ -1,6 +1,7 @@
 """HTTP/1.1 on httptools: one object per connection, requests answered in order, keep-alive and pipelining."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -12,6 +13,7 @@ from judge0_server.messages import Request, Response
 
 MAX_BODY = 32 * 1024 * 1024
 MAX_WAITING = 64
+LINGER = 1.0
 
 _REASONS = {
     200: "OK", 201: "Created", 304: "Not Modified", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden",
@@ -42,7 +44,7 @@ class Connection(asyncio.Protocol):
         self._handler, self._connections = handler, connections
         self._waiting: deque[tuple[Request, bool]] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = self._last = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -100,6 +102,7 @@ class Connection(asyncio.Protocol):
         while self._waiting and not self._closing:
             request, keep_alive = self._waiting.popleft()
             response = await self._handler(request)
+            keep_alive = keep_alive and not self._last
             if self._transport.is_closing():
                 break
             self._transport.write(encode(response, head=request.method == "HEAD", close=not keep_alive))
@@ -115,9 +118,31 @@ class Connection(asyncio.Protocol):
             self._transport.write(encode(Response(status), head=False, close=True))
             self._transport.close()
 
+    def last(self) -> None:
+        """Close after the next answer; whoever has asked nothing yet has some time left to do so."""
+        self._last = True
+
     def finish(self) -> None:
-        """Close after the answer under way, or at once where there is none."""
+        """Close after the answers under way, or at once where there is none."""
         if self._task is None:
             self._transport.close()
         else:
             self._task.add_done_callback(lambda _: self._transport.close())
+
+
+async def drain(server: asyncio.AbstractServer, connections: set[Connection]) -> None:
+    """Stop accepting and return once all that was asked is answered.
+
+    For LINGER seconds it goes on as before: some connections were made but not accepted yet, on others the
+    request is on its way, and not everybody knows yet that this server goes.
+    """
+    until = time.monotonic() + LINGER
+    while time.monotonic() < until:
+        for connection in connections:
+            connection.last()
+        await asyncio.sleep(0.05)
+    server.close()
+    for connection in list(connections):
+        connection.finish()
+    while connections:
+        await asyncio.sleep(0.05)

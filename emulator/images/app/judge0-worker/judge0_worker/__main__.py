@@ -53,7 +53,7 @@ def _slots(settings: Settings) -> list[sandbox.Slot]:
 
 
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; then finish what runs and leave."""
+    """Run until SIGTERM or SIGINT; then finish what runs, or hand it back, and leave."""
     loop = asyncio.get_running_loop()
     slots = _slots(settings)
     await sandbox.setup(settings.directory / "root")

@@ -17,7 +17,8 @@ from judge0_worker.verdict import INTERNAL_ERROR, Result
 
 log = logging.getLogger("judge0.worker")
 
-TAKE_SECONDS = 5
+# A worker that stops waits for this to be over: a command that is broken off may have taken something.
+TAKE_SECONDS = 1
 RETRY_SECONDS = 0.2
 
 T = TypeVar("T")
@@ -31,7 +32,9 @@ class Node:
         self.keys = Keys(settings.version)
         self.running: set[str] = set()
         self._callbacks: set[asyncio.Task[None]] = set()
+        self._executions: set[asyncio.Task[Result]] = set()
         self._stopping = asyncio.Event()
+        self._out_of_time = False
 
     async def slot(self, slot: Slot) -> None:
         """Take submissions one after the other until told to stop."""
@@ -39,6 +42,9 @@ class Node:
             token = await self._take()
             if token is None:
                 continue
+            if self._stopping.is_set():
+                await self._put_back(token)
+                return
             self.running.add(token)
             try:
                 await self._work(token, slot)
@@ -62,18 +68,51 @@ class Node:
         if row is None:
             await self._let_go(token, news=False)
             return
-        try:
-            result = await execute(row, slot, self.settings)
-        except Exception as error:
-            # A slot must outlive whatever one submission does to it; the submission says what happened.
-            log.exception("running %s", token)
-            result = Result(INTERNAL_ERROR, message=f"{type(error).__name__}: {error}".encode())
+        result = await self._execute(row, slot)
+        if result is None:
+            log.warning("%s is left to another worker: there is no time to finish it", token)
+            await self._insist(
+                "hand back",
+                lambda: store.hand_back(self.pool, token, name, row["attempt"]),
+                DATABASE_ERRORS,
+            )
+            await self._put_back(token)
+            return
         written = await self._insist(
             "finish", lambda: store.finish(self.pool, token, name, row["attempt"], result), DATABASE_ERRORS
         )
         await self._let_go(token, news=written, failed=result.status_id == INTERNAL_ERROR)
         if written and row["callback_url"]:
             self._call_back(row["callback_url"], token, result)
+
+    async def _execute(self, row: asyncpg.Record, slot: Slot) -> Result | None:
+        """The result; None where `give_up` broke it off."""
+        if self._out_of_time:
+            return None
+        execution = asyncio.create_task(execute(row, slot, self.settings))
+        self._executions.add(execution)
+        try:
+            await asyncio.wait({execution})
+        finally:
+            self._executions.discard(execution)
+        if execution.cancelled():
+            return None
+        error = execution.exception()
+        if error is None:
+            return execution.result()
+        # A slot must outlive whatever one submission does to it; the submission says what happened.
+        log.error("running %s", row["token"], exc_info=error)
+        return Result(INTERNAL_ERROR, message=f"{type(error).__name__}: {error}".encode())
+
+    async def _put_back(self, token: str) -> None:
+        """To the head of the queue, for another worker."""
+        pipe = self.queue.pipeline(transaction=True)
+        pipe.lrem(self.keys.taken(self.settings.name), 1, token).lpush(self.keys.queue, token)
+        try:
+            await pipe.execute()
+        except QUEUE_ERRORS as error:
+            # It is In Queue in the database: a sweep puts it on the queue.
+            log.warning("queue: %s: %s", type(error).__name__, error)
 
     def _call_back(self, url: str, token: str, result: Result) -> None:
         tries, timeout = self.settings.callbacks_max_tries, self.settings.callbacks_timeout
@@ -106,11 +145,16 @@ class Node:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def heartbeat(self) -> None:
-        """Say every second that this worker is there and how many slots it has."""
+        """Say every second that this worker is there and how many slots it has, for ever.
+
+        Also while it stops, or another worker would take what it still runs for a dead one's; then its slots
+        are those that run something.
+        """
         lifetime = max(1000, int(self.settings.lease * 1000))
-        while not self._stopping.is_set():
+        while True:
+            slots = len(self.running) if self._stopping.is_set() else self.settings.count
             pipe = self.queue.pipeline(transaction=False)
-            pipe.set(self.keys.worker(self.settings.name), self.settings.count, px=lifetime)
+            pipe.set(self.keys.worker(self.settings.name), slots, px=lifetime)
             pipe.sadd(self.keys.workers, self.settings.name)
             try:
                 await pipe.execute()
@@ -119,8 +163,16 @@ class Node:
             await asyncio.sleep(min(1.0, self.settings.lease / 4))
 
     def stop(self) -> None:
-        """Take nothing more; what runs is finished."""
-        self._stopping.set()
+        """Take nothing more; what runs is finished, or handed back where it takes too long."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            asyncio.get_running_loop().call_later(self.settings.stop_within, self.give_up)
+
+    def give_up(self) -> None:
+        """Break off what runs, and leave it to other workers."""
+        self._out_of_time = True
+        for execution in self._executions:
+            execution.cancel()
 
     async def leave(self) -> None:
         """After the last run: nothing is held, so nobody need wait for the heartbeat to end."""

@@ -13,7 +13,8 @@ from judge0_worker.sandbox import Limits
 
 @dataclass(frozen=True)
 class Settings:
-    """`count`: submissions run at a time; `compile`: a compiler's limits; times in seconds, sizes in KB."""
+    """`count`: submissions run at a time; `compile`: a compiler's limits; `stop_within`: after so long, a
+    worker that was told to stop hands back what it still runs. Times in seconds, sizes in KB."""
 
     version: str
     name: str
@@ -24,6 +25,7 @@ class Settings:
     callbacks_timeout: float
     max_attempts: int
     lease: float
+    stop_within: float
     directory: Path
 
 
@@ -51,5 +53,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         callbacks_timeout=number(env, "CALLBACKS_TIMEOUT", 5),
         max_attempts=max(1, integer(env, "MAX_ATTEMPTS", 3)),
         lease=number(env, "WORKER_LEASE", 4),
+        # Less than stop_grace_period in docker-compose.yml, after which nobody can hand anything back.
+        stop_within=number(env, "STOP_SECONDS", 15),
         directory=Path(env.get("WORK_DIR") or "/run/judge0"),
     )

@@ -26,6 +26,10 @@ _RELEASE = """
 UPDATE submissions SET status_id = 1, queued_at = now()
 WHERE token = ANY($1::uuid[]) AND status_id = 2 AND worker = $2 AND attempt < $3
 """
+_HAND_BACK = """
+UPDATE submissions SET status_id = 1, queued_at = now(), attempt = attempt - 1
+WHERE token = $1 AND status_id = 2 AND worker = $2 AND attempt = $3
+"""
 _GIVE_UP = f"""
 UPDATE submissions SET status_id = {INTERNAL_ERROR}, finished_at = now(), message = $4
 WHERE token = ANY($1::uuid[]) AND status_id = 2 AND worker = $2 AND attempt >= $3
@@ -45,6 +49,11 @@ async def claim(pool: asyncpg.Pool, token: str, worker: str) -> asyncpg.Record |
 async def finish(pool: asyncpg.Pool, token: str, worker: str, attempt: int, result: Result) -> bool:
     """Write the result; False where this worker's turn was over."""
     return bool(await pool.fetchval(_FINISH, token, worker, attempt, *astuple(result)))
+
+
+async def hand_back(pool: asyncpg.Pool, token: str, worker: str, attempt: int) -> None:
+    """Put back In Queue what this worker broke off: that was no attempt, and it claims nothing more."""
+    await pool.execute(_HAND_BACK, token, worker, attempt)
 
 
 async def release(pool: asyncpg.Pool, tokens: Sequence[str], worker: str, *, attempts: int) -> list[str]:

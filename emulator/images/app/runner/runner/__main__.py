@@ -5,15 +5,16 @@ import logging
 import signal
 import sys
 
-import aiohttp
 import uvloop
 from aiohttp import web
 
 from runner.app import Api
 from runner.errors import RunnerError
 from runner.history import History
-from runner.judge0 import Judge0
+from runner.judge0 import Judge0, session
 from runner.settings import SettingError, Settings, load
+
+LINGER = 1.0
 
 
 async def serve(settings: Settings) -> None:
@@ -21,17 +22,22 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    timeout = aiohttp.ClientTimeout(total=settings.judge0_timeout, connect=3)
-    connector = aiohttp.TCPConnector(limit=256, keepalive_timeout=30)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        judge0 = Judge0(session, settings.judge0_url, settings.judge0_token)
+    async with session(settings.judge0_timeout) as connections:
+        judge0 = Judge0(
+            connections, settings.judge0_url, settings.judge0_token, patience=settings.judge0_patience
+        )
         api = Api(judge0, History(settings), run_timeout=settings.run_timeout)
         runner = web.AppRunner(api.application(), access_log=None)
         await runner.setup()
         everywhere = "0.0.0.0"  # noqa: S104 - a server in a container
-        await web.TCPSite(runner, everywhere, settings.port, backlog=512, shutdown_timeout=5).start()
+        site = web.TCPSite(
+            runner, everywhere, settings.port, backlog=512, shutdown_timeout=settings.run_timeout + 5
+        )
+        await site.start()
         logging.getLogger("runner").info("listening on port %d", settings.port)
         await stop.wait()
+        # Some connections were made but not accepted yet, and not everybody knows yet that this runner goes.
+        await asyncio.sleep(LINGER)
         await runner.cleanup()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
@@ -53,11 +54,12 @@ class Api:
     async def run(self, request: web.Request) -> web.Response:
         """{language, source, stdin?} -> the outcome and the id under which the history has it."""
         language, source, stdin = _read(await request.text())
+        until = time.monotonic() + self._timeout
         kept: dict[str, object] = {"language": language, "source": source, "stdin": stdin}
         try:
             token = await self._judge0.create(language, source, stdin)
             kept["token"] = token
-            outcome = await self._judge0.wait(token, within=self._timeout)
+            outcome = await self._judge0.wait(token, until=until)
         except RunnerError as error:
             await self._keep({**kept, **error.body()})
             raise

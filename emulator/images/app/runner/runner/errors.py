@@ -4,6 +4,7 @@ RunnerError
   BadRequestError      400  the request itself
   RefusedError         503  the service said that it takes no more now
   UnavailableError     502  the service cannot be reached or answers nonsense
+    UnsentError        502  and has seen nothing of the request, which may be made again
   TimedOutError        504  the service did not answer in time
 """
 
@@ -30,6 +31,10 @@ class BadRequestError(RunnerError):
 
 class UnavailableError(RunnerError):
     status = 502
+
+
+class UnsentError(UnavailableError):
+    pass
 
 
 class RefusedError(RunnerError):

@@ -1,9 +1,15 @@
-"""The history of runs, in MongoDB. pymongo blocks, so it works in threads; it reconnects by itself."""
+"""The history of runs, in MongoDB. pymongo blocks, so it works in threads; it reconnects by itself.
+
+The threads are its own: those of the loop look up names, which must not wait for a MongoDB that does not
+answer.
+"""
 
 import asyncio
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import pymongo
@@ -13,6 +19,7 @@ from runner.errors import TimedOutError, UnavailableError
 from runner.settings import Settings
 
 LARGEST_PAGE = 100
+THREADS = 16
 
 T = TypeVar("T")
 
@@ -29,7 +36,7 @@ class History:
                 serverSelectionTimeoutMS=3000,
                 connectTimeoutMS=3000,
                 socketTimeoutMS=5000,
-                maxPoolSize=16,
+                maxPoolSize=THREADS,
                 **options,
             )
             database = self._client.get_default_database("editor")
@@ -37,11 +44,13 @@ class History:
             raise UnavailableError("mongo", f"MONGO_URL cannot be used: {error}") from error
         # The administrator's database is no place for an application's data.
         name = "editor" if database.name in ("admin", "defaultdb") else database.name
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="history")
         self._runs = self._client[name]["runs"]
 
     async def _call(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
         try:
-            return await asyncio.to_thread(function, *arguments, **options)
+            call = partial(function, *arguments, **options)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except ServerSelectionTimeoutError as error:
             raise TimedOutError("mongo", f"no MongoDB server answered: {_first(error)}") from error
         except PyMongoError as error:

@@ -15,14 +15,16 @@ class SettingError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """`mongo_ca` is the CA's file, None for a connection as the URL says; times in seconds,
-    `judge0_timeout` for one answer of Judge0, `run_timeout` until a submission is finished."""
+    """`mongo_ca` is the CA's file, None for a connection as the URL says. Times in seconds: `judge0_timeout`
+    for one answer of Judge0, `judge0_patience` until it can be reached, `run_timeout` from a request until
+    its submission is finished, the other two included."""
 
     judge0_url: str
     judge0_token: str
     mongo_url: str
     mongo_ca: Path | None
     judge0_timeout: float
+    judge0_patience: float
     run_timeout: float
     port: int
 
@@ -56,6 +58,7 @@ def load(env: Mapping[str, str] = os.environ) -> Settings:
         mongo_url=mongo,
         mongo_ca=path,
         judge0_timeout=_seconds(env, "JUDGE0_TIMEOUT", 15),
+        judge0_patience=_seconds(env, "JUDGE0_PATIENCE", 5),
         run_timeout=_seconds(env, "RUN_TIMEOUT", 60),
         port=int(env.get("PORT") or 4000),
     )
