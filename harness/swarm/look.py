@@ -54,9 +54,13 @@ tasks=$(docker service ps -q --no-trunc $services) || exit
 [ -z "$tasks" ] || look inspect --type task --format '{{json .}}' $tasks
 """
 
-# A manager without a leader fails here, and says so; one that was made a worker does, too.
-ALIVE = "docker node ls --format '{{.ID}}' >/dev/null"
-LEADERLESS = ("does not have a leader", "context deadline exceeded", "DeadlineExceeded")
+# A manager without a leader fails here, and says so, but while it still hopes for one it is silent for long.
+ALIVE = """\
+timeout 4 docker node ls -q >/dev/null || {
+  code=$?; [ $code = 124 ] && echo "it waits for a leader" >&2; exit $code
+}
+"""
+LEADERLESS = ("does not have a leader", "waits for a leader", "DeadlineExceeded")
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class Task:
 
 def members(access: Access, deployment: Deployment, manager: str) -> tuple[Member, ...]:
     """Every entry of the swarm's list of nodes, by droplet; what is no droplet comes last."""
-    listed = _documents(access.run(manager, LOOK + NODES, deadline=LOOK_SECONDS))
+    listed = documents(access.run(manager, LOOK + NODES, deadline=LOOK_SECONDS))
     found = [_member(each, deployment) for each in listed]
     order = {name: place for place, name in enumerate(deployment.nodes)}
     return tuple(sorted(found, key=lambda each: (order.get(each.node, len(order)), each.status, each.id)))
@@ -129,10 +133,10 @@ def services(access: Access, manager: str, stack: str) -> tuple[ServiceState, ..
     label = shlex.quote(f"{NAMESPACE}={stack}")
     script = LOOK + SERVICES.format(label=label) + STATES.format(label=label)
     rows, _, inspected = access.run(manager, script, deadline=LOOK_SECONDS).partition("---\n")
-    counts = {row["Name"]: row["Replicas"] for row in _documents(rows)}
+    counts = {row["Name"]: row["Replicas"] for row in documents(rows)}
     found = [
         _service(each, stack, counts[each["Spec"]["Name"]])
-        for each in _documents(inspected)
+        for each in documents(inspected)
         if each["Spec"]["Name"] in counts
     ]
     return tuple(sorted(found, key=lambda each: each.name))
@@ -148,7 +152,7 @@ def tasks(
     label = shlex.quote(f"{NAMESPACE}={stack}")
     script = LOOK + NODES + "echo ---\n" + SERVICES.format(label=label) + TASKS
     parts = access.run(manager, script, deadline=LOOK_SECONDS).split("---\n")
-    nodes, specs, listed = (_documents(part) for part in (*parts, "", "")[:3])
+    nodes, specs, listed = (documents(part) for part in (*parts, "", "")[:3])
     where = {each["ID"]: _member(each, deployment).node for each in nodes}
     names = {each["ID"]: _short(each["Spec"]["Name"], stack) for each in specs}
     found = [_task(each, where, names) for each in listed if each["ServiceID"] in names]
@@ -164,6 +168,11 @@ def a_manager(access: Access, topology: Topology, *, deadline: float = 30.0) -> 
     ``ResourceError`` with what each manager said when ``deadline`` seconds have passed.
     """
     names = topology.swarm.managers if topology.swarm else ()
+    return first_manager(access, topology.name, names, deadline=deadline)
+
+
+def first_manager(access: Access, swarm: str, names: Sequence[str], *, deadline: float) -> str:
+    """As :func:`a_manager`, the first of ``names``; ``swarm`` is what errors call it."""
     said: dict[str, str] = {}
 
     def probe() -> str:
@@ -176,7 +185,7 @@ def a_manager(access: Access, topology: Topology, *, deadline: float = 30.0) -> 
     try:
         return wait_for("a manager of the swarm", probe, deadline=deadline)
     except WaitTimeoutError as error:
-        raise ResourceError("swarm", topology.name, no_manager(said)) from error
+        raise ResourceError("swarm", swarm, no_manager(said)) from error
 
 
 def no_manager(said: Mapping[str, str]) -> str:
@@ -229,7 +238,8 @@ def _ask(access: Access, name: str) -> str:
     return ""
 
 
-def _documents(text: str) -> list[dict[str, Any]]:
+def documents(text: str) -> list[dict[str, Any]]:
+    """A JSON document a line, as ``--format '{{json .}}'`` prints them."""
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 

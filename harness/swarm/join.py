@@ -1,0 +1,134 @@
+"""Make a swarm, and let droplets into it, over private addresses.
+
+Whoever has a join token can join, so it goes from the manager to the droplet by standard input only. On the
+droplet itself ``docker swarm join`` takes it as an argument, for as long as that runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import IPv4Network
+
+from harness.deployment import Deployment
+from harness.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.ssh import Access
+from harness.swarm.look import Role
+from harness.wait import wait_for
+
+PORT = 2377
+JOIN_SECONDS = 60.0
+REACH_SECONDS = 20.0  # rules of a firewall may still be on their way
+UNREACHED = "could not connect to prospective new cluster member"
+
+# Where Docker takes overlay networks from, one /24 after the other, and what it gets where the VPC is there.
+DEFAULT_POOL = IPv4Network("10.0.0.0/16")
+OTHER_POOL = "10.128.0.0/16"
+
+# What `init` prints is a token.
+INIT = """\
+docker swarm init --advertise-addr {own} --listen-addr {own}:2377 --dispatcher-heartbeat {heartbeat}s{pool} \
+  >/dev/null
+"""
+TOKENS = "docker swarm join-token --quiet manager && docker swarm join-token --quiet worker"
+JOIN = """\
+read -r token
+docker swarm join --token "$token" --advertise-addr {own} --listen-addr {own}:2377 {manager}:2377 >/dev/null
+"""
+LEAVE = "docker swarm leave --force"
+REACH = """\
+timeout 4 bash -c '</dev/tcp/{address}/2377' 2>&1 || { [ $? = 124 ] && echo "no answer in 4 s"; exit 1; }
+"""
+
+
+def private(deployment: Deployment, node: str) -> str:
+    """A droplet's private address. Raises ``ResourceError`` where it has none."""
+    address = deployment.nodes[node].private_ip if node in deployment.nodes else None
+    if not address:
+        raise ResourceError("droplet", node, "has no private address, by which members of a swarm talk")
+    return address
+
+
+def init(access: Access, deployment: Deployment, node: str, heartbeat: int) -> None:
+    """Make a swarm of one, ``node``. Raises ``ResourceError`` with what its engine said."""
+    pool = f" --default-addr-pool {other}" if (other := other_pool(deployment.vpc_range)) else ""
+    script = INIT.format(own=private(deployment, node), heartbeat=heartbeat, pool=pool)
+    try:
+        access.run(node, script, deadline=JOIN_SECONDS)
+    except (CommandError, WaitTimeoutError) as error:
+        raise ResourceError("droplet", node, f"could not make a swarm: {_said(error)}") from error
+
+
+def other_pool(vpc_range: str) -> str:
+    """Where to take overlay networks from, if Docker's own choice is the VPC's; else "".
+
+    A container on an overlay of the VPC's range would look for the databases there.
+    """
+    overlaps = bool(vpc_range) and IPv4Network(vpc_range).overlaps(DEFAULT_POOL)
+    return OTHER_POOL if overlaps else ""
+
+
+def tokens(access: Access, manager: str) -> Mapping[Role, str]:
+    """What lets droplets in. To be kept as a password is."""
+    as_manager, as_worker = access.run(manager, TOKENS).split()
+    return {"manager": as_manager, "worker": as_worker}
+
+
+def leave(access: Access, node: str) -> None:
+    """Have ``node`` forget the swarm that it is in, or still tries to get into."""
+    try:
+        access.run(node, LEAVE, deadline=JOIN_SECONDS)
+    except CommandError as error:
+        if "not part of a swarm" not in error.output:
+            raise ResourceError(
+                "droplet", node, f"does not leave its swarm: {error.output.strip()}"
+            ) from error
+
+
+def join(access: Access, deployment: Deployment, manager: str, node: str, token: str) -> None:
+    """Let ``node`` into the swarm of ``manager``.
+
+    Raises ``ResourceError`` where it cannot reach the manager, or the other way round, with what to do, and
+    for whatever else its engine says. It tries no longer then.
+    """
+    await_way(access, deployment, node, manager)
+    script = JOIN.format(own=private(deployment, node), manager=private(deployment, manager))
+    try:
+        access.run(node, script, stdin=f"{token}\n".encode(), deadline=JOIN_SECONDS)
+    except (CommandError, WaitTimeoutError) as error:
+        with suppress(CommandError, WaitTimeoutError, ResourceError):
+            leave(access, node)
+        said = _said(error)
+        if UNREACHED in said:
+            said = no_way(deployment, manager, node, said)
+        raise ResourceError("droplet", node, f"did not join the swarm of {manager}: {said}") from error
+
+
+def await_way(
+    access: Access, deployment: Deployment, source: str, target: str, *, deadline: float = REACH_SECONDS
+) -> None:
+    """Wait until ``source`` reaches the manager ``target``. Raises ``ResourceError``."""
+    script = REACH.replace("{address}", private(deployment, target))
+
+    def probe() -> None:
+        access.run(source, script)
+
+    try:
+        wait_for(f"{source} to reach {target}", probe, deadline=deadline, tolerate=(CommandError,))
+    except WaitTimeoutError as error:
+        said = _said(error.__cause__ or error)
+        raise ResourceError("droplet", source, no_way(deployment, source, target, said)) from error
+
+
+def no_way(deployment: Deployment, source: str, target: str, said: str) -> str:
+    """That ``source`` does not reach the manager ``target``, and what to do."""
+    return (
+        f"{private(deployment, source)} ({source}) does not reach the swarm's manager at "
+        f"{private(deployment, target)} ({target}) on {PORT}/tcp: {said}\n"
+        f"  remedy: admit {PORT}/tcp from {source} to {target}; "
+        f"`wavetank explain {source} {target} {PORT}/tcp` shows the gates"
+    )
+
+
+def _said(error: BaseException) -> str:
+    return error.output.strip() if isinstance(error, CommandError) else str(error)

@@ -1,0 +1,83 @@
+"""What each droplet's engine says of the swarm that it is in, or that it is in none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from harness.errors import ResourceError, WaitTimeoutError
+from harness.parallel import in_parallel
+from harness.ssh import Access
+from harness.wait import NotYet, wait_for
+
+ASK = "docker info --format '{{json .Swarm}}'"
+ASK_SECONDS = 60.0  # a manager without a leader lets one wait for 20 s, twice
+PENDING_SECONDS = 15.0  # an engine that has just started has not found its swarm again
+NANOSECONDS = 10**9
+
+LOCKED = "is locked: `docker swarm unlock` on it takes the key that was told when the lock was made"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """``state`` is Docker's word: "inactive", "pending", "active", "error" or "locked".
+
+    ``id`` is the engine's own node id, empty where it is in no swarm. ``manager``: it acts as one.
+    ``heartbeat`` is the swarm's, in seconds; None where a worker, or a manager without a leader, was asked.
+    """
+
+    node: str
+    state: str
+    id: str
+    manager: bool
+    error: str = ""
+    heartbeat: float | None = None
+
+
+def survey(access: Access, nodes: Iterable[str]) -> dict[str, Engine]:
+    """Every engine, by node. Waits a while for those that have not yet found their swarm again.
+
+    Raises ``ResourceError`` for a swarm that is locked.
+    """
+    found = in_parallel([partial(_settled, access, node) for node in nodes])
+    for each in found:
+        if each.state == "locked":
+            raise ResourceError("droplet", each.node, f"its swarm {LOCKED}")
+    return {each.node: each for each in found}
+
+
+def ask(access: Access, node: str) -> Engine:
+    """What one engine says."""
+    return read(node, json.loads(access.run(node, ASK, deadline=ASK_SECONDS)))
+
+
+def read(node: str, told: Mapping[str, Any]) -> Engine:
+    """``told``: as ``docker info`` has it under ``Swarm``."""
+    dispatcher = ((told.get("Cluster") or {}).get("Spec") or {}).get("Dispatcher") or {}
+    period = dispatcher.get("HeartbeatPeriod")
+    return Engine(
+        node=node,
+        state=told.get("LocalNodeState") or "inactive",
+        id=told.get("NodeID") or "",
+        manager=bool(told.get("ControlAvailable")),
+        error=told.get("Error") or "",
+        heartbeat=period / NANOSECONDS if period else None,
+    )
+
+
+def _settled(access: Access, node: str) -> Engine:
+    last: list[Engine] = []
+
+    def probe() -> Engine:
+        last[:] = [ask(access, node)]
+        if last[0].state == "pending":
+            raise NotYet(f"pending: {last[0].error}")
+        return last[0]
+
+    try:
+        return wait_for(f"{node} to find its swarm", probe, deadline=PENDING_SECONDS)
+    except WaitTimeoutError:
+        return last[0]
