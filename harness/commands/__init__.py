@@ -17,6 +17,7 @@ from harness.commands.nodes import exec_, logs, ssh
 from harness.commands.price import price
 from harness.commands.report import report
 from harness.commands.run import run
+from harness.commands.scale import scale
 from harness.commands.stack import stack
 from harness.commands.status import status
 from harness.commands.up import up
@@ -33,6 +34,7 @@ COMMANDS: tuple[click.Command, ...] = (
     mutate,
     report,
     stack,
+    scale,
     ssh,
     exec_,
     logs,

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import IPv4Network
+from math import ceil
 
 from harness.deployment import Deployment
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.ssh import Access
 from harness.swarm.look import Role
-from harness.wait import wait_for
+from harness.wait import patient, wait_for
 
 PORT = 2377
 JOIN_SECONDS = 60.0
 REACH_SECONDS = 20.0  # rules of a firewall may still be on their way
+ANSWER_SECONDS = 4.0
 UNREACHED = "could not connect to prospective new cluster member"
 
 # Where Docker takes overlay networks from, one /24 after the other, and what it gets where the VPC is there.
@@ -37,7 +39,9 @@ docker swarm join --token "$token" --advertise-addr {own} --listen-addr {own}:23
 """
 LEAVE = "docker swarm leave --force"
 REACH = """\
-timeout 4 bash -c '</dev/tcp/{address}/2377' 2>&1 || { [ $? = 124 ] && echo "no answer in 4 s"; exit 1; }
+timeout {seconds} bash -c '</dev/tcp/{address}/2377' 2>&1 || {{
+  [ $? = 124 ] && echo "no answer in {seconds} s"; exit 1
+}}
 """
 
 
@@ -108,7 +112,7 @@ def await_way(
     access: Access, deployment: Deployment, source: str, target: str, *, deadline: float = REACH_SECONDS
 ) -> None:
     """Wait until ``source`` reaches the manager ``target``. Raises ``ResourceError``."""
-    script = REACH.replace("{address}", private(deployment, target))
+    script = REACH.format(address=private(deployment, target), seconds=ceil(patient(ANSWER_SECONDS)))
 
     def probe() -> None:
         access.run(source, script)

@@ -10,13 +10,14 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Literal
 
 from harness.deployment import Deployment
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.ssh import REMOTE_FAILURE, Access
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
+from harness.wait import NotYet, patient, wait_for
 
 Role = Literal["manager", "worker"]
 
@@ -56,10 +57,11 @@ tasks=$(docker service ps -q --no-trunc $services) || exit
 
 # A manager without a leader fails here, and says so, but while it still hopes for one it is silent for long.
 ALIVE = """\
-timeout 4 docker node ls -q >/dev/null || {
+timeout {seconds} docker node ls -q >/dev/null || {{
   code=$?; [ $code = 124 ] && echo "it waits for a leader" >&2; exit $code
-}
+}}
 """
+LEADER_SECONDS = 4.0
 LEADERLESS = ("does not have a leader", "waits for a leader", "DeadlineExceeded")
 
 
@@ -228,8 +230,9 @@ def _answered(asked: Mapping[str, Future[str]]) -> str | None:
 
 def _ask(access: Access, name: str) -> str:
     """Whether ``name`` answers as a manager with a leader: "", or what it said instead."""
+    script = ALIVE.format(seconds=ceil(patient(LEADER_SECONDS)))
     try:
-        access.run(name, ALIVE, deadline=ASK_SECONDS)
+        access.run(name, script, deadline=ASK_SECONDS)
     except (CommandError, WaitTimeoutError, ResourceError) as error:
         if isinstance(error, CommandError) and error.returncode != REMOTE_FAILURE:
             return error.output.strip()

@@ -1,0 +1,72 @@
+"""How many tasks of a service its swarm has room for, as far as Docker's scheduler goes by rules. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.verify.swarm_placing import facts, holds
+
+
+@dataclass(frozen=True)
+class Room:
+    """``nodes`` are the host names of those that may run it, ``each`` how many tasks one takes; None: any.
+
+    ``reason`` says why one takes no more. ``constraints`` are those of the service.
+    """
+
+    nodes: tuple[str, ...]
+    each: int | None
+    reason: str
+    constraints: tuple[str, ...]
+
+    @property
+    def total(self) -> int | None:
+        """How many there is room for; None where there is no end."""
+        return 0 if not self.nodes else None if self.each is None else self.each * len(self.nodes)
+
+
+def room(service: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> Room:
+    """The room for ``service`` on ``nodes``, each as ``docker ... inspect`` has it."""
+    spec = service["Spec"]
+    placement = spec["TaskTemplate"].get("Placement") or {}
+    constraints = tuple(placement.get("Constraints") or ())
+    able = [each for each in nodes if _is_open(each) and _allows(each, constraints)]
+    ports = [
+        f"{port['PublishedPort']}/{port['Protocol']}"
+        for port in (spec.get("EndpointSpec") or {}).get("Ports") or ()
+        if port.get("PublishMode") == "host"
+    ]
+    limit = placement.get("MaxReplicas") or None
+    each, reason = (1, f"it publishes {', '.join(ports)} there") if ports else (limit, "its stack says so")
+    names = tuple(sorted(str(node["Description"]["Hostname"]) for node in able))
+    return Room(names, each, reason, constraints)
+
+
+def _is_open(node: Mapping[str, Any]) -> bool:
+    state, availability = node["Status"]["State"], node["Spec"]["Availability"]
+    return (state, availability) == ("ready", "active")
+
+
+def _allows(node: Mapping[str, Any], constraints: Sequence[str]) -> bool:
+    known = facts(node)
+    return all(holds(each, known) for each in constraints)
+
+
+def problem(name: str, replicas: int, found: Room) -> str:
+    """Why there can't be so many replicas, and what to do; "" if there can be."""
+    if replicas == 0 or found.total is None or replicas <= found.total:
+        return ""
+    where = f"swarm.services.{name}.droplets"
+    if not found.nodes:
+        asked = ", ".join(found.constraints) or "one that is ready and takes tasks"
+        return (
+            f"{name}={replicas}: no node may run it (it asks for {asked})\n"
+            f"  remedy: bring a droplet of {where} back, or have more there; `wavetank up` labels them"
+        )
+    return (
+        f"{name}={replicas}: there is room for {found.total}, as a node takes {found.each} ({found.reason}) "
+        f"and {', '.join(found.nodes)} may run it\n"
+        f"  remedy: say {name}={found.total}, or have more droplets in {where}"
+    )

@@ -1,0 +1,76 @@
+"""Have more tasks of a service, or fewer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from harness.deployment import Deployment
+from harness.errors import CommandError, ResourceError, UsageError
+from harness.progress import Progress
+from harness.scaling import Scaled, check
+from harness.ssh import Access
+from harness.swarm import look
+from harness.swarm.converge import DEADLINE, converge, look_at
+from harness.swarm.look import LOOK, NODES, documents
+from harness.swarm.room import problem, room
+from harness.topology.model import Topology
+
+INSPECT = "echo ---\nlook service inspect --format '{{{{json .}}}}' {names}"
+SCALE = "docker service scale --detach {orders} >/dev/null"
+
+
+def scale(
+    access: Access,
+    topology: Topology,
+    deployment: Deployment,
+    wanted: Mapping[str, int],
+    *,
+    progress: Progress,
+    deadline: float = DEADLINE,
+) -> tuple[Scaled, ...]:
+    """Give each of the stack's services ``wanted`` so many replicas, and wait until they are there.
+
+    Raises ``UsageError``, and changes nothing, for a service that there is not and a number that cannot be;
+    ``ResourceError`` with the failing task's own error when ``deadline`` seconds have passed.
+    """
+    swarm = topology.swarm
+    assert swarm is not None
+    manager = look.a_manager(access, topology)
+    before = look_at(access, topology, deployment, manager)
+    counts = {each.name: each.desired for each in before.services}
+    check(wanted, list(counts), swarm.stack)
+    _check_room(access, manager, swarm.stack, wanted)
+    with progress.step(f"scale {', '.join(f'{name} to {count}' for name, count in wanted.items())}"):
+        _order(access, manager, swarm.stack, wanted)
+        after = converge(
+            access,
+            topology,
+            deployment,
+            services=list(wanted),
+            before=before,
+            deadline=deadline,
+            progress=progress,
+        )
+    return tuple(
+        Scaled(name, counts[name], count, tuple(sorted(each.node for each in after.running(name))))
+        for name, count in wanted.items()
+    )
+
+
+def _check_room(access: Access, manager: str, stack: str, wanted: Mapping[str, int]) -> None:
+    names = shlex.join(f"{stack}_{name}" for name in wanted)
+    told = access.run(manager, LOOK + NODES + INSPECT.format(names=names))
+    nodes, services = (documents(part) for part in told.split("---\n"))
+    by_name = {each["Spec"]["Name"].removeprefix(f"{stack}_"): each for each in services}
+    found = (problem(name, count, room(by_name[name], nodes)) for name, count in wanted.items())
+    if problems := [each for each in found if each]:
+        raise UsageError("\n".join(problems))
+
+
+def _order(access: Access, manager: str, stack: str, wanted: Mapping[str, int]) -> None:
+    orders = shlex.join(f"{stack}_{name}={count}" for name, count in wanted.items())
+    try:
+        access.run(manager, SCALE.format(orders=orders))
+    except CommandError as error:
+        raise ResourceError("stack", stack, f"was not scaled: {error.output.strip()}") from error
