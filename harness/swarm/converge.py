@@ -22,6 +22,7 @@ REFUSALS = 3
 ENDED_WELL = ("running", "shutdown", "complete", "remove", "orphaned")
 UPDATING = ("updating", "rollback_started")
 STUCK = ("paused", "rollback_paused")
+ROLLED_BACK = "rollback_completed"
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def converge(
 
     ``before``: how it was before the change that is waited for; failures of then do not count. Raises
     ``ResourceError`` with the failing task's own error and its last log lines: at once where an update
-    stopped or a task failed over and over, else when ``deadline`` seconds have passed.
+    stopped or went back, or a task failed over and over, else when ``deadline`` seconds have passed.
     """
     manager = look.a_manager(access, topology)
     old = {each.id: each for each in before.tasks} if before else {}
@@ -163,6 +164,8 @@ def _give_up(
         refused = [task for task in failed if task.state == "rejected"]
         if each.update in STUCK:
             problem = f"its update stopped: {each.message}"
+        elif each.update == ROLLED_BACK and failed:
+            problem = "its update was rolled back, and what ran before goes on"
         elif len(failed) >= FAILURES or len(refused) >= REFUSALS:
             problem = f"its tasks failed {len(failed)} times"
         else:

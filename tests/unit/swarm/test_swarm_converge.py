@@ -115,6 +115,24 @@ def test_a_stopped_update_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None
         converge(swarm, None, None)  # type: ignore[arg-type]
 
 
+def test_an_update_that_went_back_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All replicas run again, but not what was ordered."""
+    back = replace(WEB, update="rollback_completed", message="rollback completed")
+    failed = replace(TWO, id="f", state="failed", desired="shutdown", error="exit (3)")
+    swarm = Swarm(monkeypatch, lambda: state(ONE, TWO, failed, service=back))
+    with pytest.raises(ResourceError, match=r"(?s)rolled back.*exit \(3\).*no such database"):
+        converge(swarm, None, None, before=state(ONE, TWO))  # type: ignore[arg-type]
+
+
+def test_an_update_that_went_back_long_ago_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker tells the state of the last update for ever."""
+    back = replace(WEB, update="rollback_completed", message="rollback completed")
+    failed = replace(TWO, id="f", state="failed", desired="shutdown", error="exit (3)")
+    swarm = Swarm(monkeypatch, lambda: state(ONE, TWO, failed, service=back))
+    before = state(ONE, TWO, failed, service=back)
+    assert converge(swarm, None, None, before=before) is not None  # type: ignore[arg-type]
+
+
 def test_the_deadline_says_what_was_seen_last(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what the newest failed task said."""
     failed = replace(TWO, id="f", state="failed", error="exit (3)")
