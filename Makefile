@@ -5,7 +5,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test lint local bench-up bench-scan bench-enforce clean clean-images
+.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
@@ -21,6 +21,10 @@ images: setup ## Build the emulator's images that are missing
 
 local: images ## Stand the topology up here, deploy, check, report, take it down
 	$(BIN)/wavetank run --target local --topology topologies/$(TOPOLOGY).yaml --keep $(KEEP)
+
+local-vm: images ## The same in a virtual machine whose kernel lacks nothing: hours (TOPOLOGY=swarm)
+	@harness/setup.sh --vm
+	nice $(BIN)/python -m harness.vm --topology $(if $(filter file,$(origin TOPOLOGY)),swarm,$(TOPOLOGY))
 
 test: images ## Run the project's tests, coverage shown
 	@harness/setup.sh --browser

@@ -18,6 +18,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 
 from harness.errors import ApiError, CredentialsError
+from harness.wait import patient
 
 if TYPE_CHECKING:
     from harness.target import Target
@@ -48,11 +49,11 @@ class Api:
         self.client: Any = pydo.Client(
             target.token,
             endpoint=target.endpoint,
-            timeout=RETRY_SECONDS,
-            connection_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
+            timeout=patient(RETRY_SECONDS),
+            connection_timeout=patient(CONNECT_SECONDS),
+            read_timeout=patient(READ_SECONDS),
             connection_verify=str(target.ca_file) if target.ca_file else True,
-            retry_policy=_SafeRetry(retry_connect=1, timeout=RETRY_SECONDS),
+            retry_policy=_SafeRetry(retry_connect=1, timeout=patient(RETRY_SECONDS)),
             per_call_policies=[self._boundary],
         )
         self.client.__enter__()

@@ -22,7 +22,7 @@ import httpx
 from harness.errors import EngineError, WaitTimeoutError
 from harness.process import is_running, started_at
 from harness.progress import Progress
-from harness.wait import NotYet, wait_for
+from harness.wait import NotYet, patient, wait_for
 
 PLANE_VARIABLE = "WAVETANK_PLANE"
 START_SECONDS = 120.0
@@ -206,10 +206,17 @@ def _destroy(state: Path) -> None:
     command = [sys.executable, "-m", "emulator", "destroy", "--state", str(state)]
     try:
         done = subprocess.run(
-            command, cwd=_project(), capture_output=True, text=True, timeout=DESTROY_SECONDS, check=False
+            command,
+            cwd=_project(),
+            capture_output=True,
+            text=True,
+            timeout=patient(DESTROY_SECONDS),
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"the emulator in {state} was not removed in {DESTROY_SECONDS} s") from error
+        raise EngineError(
+            f"the emulator in {state} was not removed in {patient(DESTROY_SECONDS):.0f} s"
+        ) from error
     if done.returncode != 0:
         raise EngineError(f"the emulator in {state} could not be removed:\n{done.stderr[-LOG_TAIL:]}")
 
@@ -232,7 +239,7 @@ def _is_alive(told: dict[str, Any], state: Path) -> bool:
 
 def _is_healthy(emulator: EmulatorStatus) -> bool:
     try:
-        answer = httpx.get(f"{emulator.http}/_wavetank/health", timeout=5, trust_env=False)
+        answer = httpx.get(f"{emulator.http}/_wavetank/health", timeout=patient(5), trust_env=False)
     except httpx.HTTPError:
         return False
     return answer.is_success

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.errors import ApiError
 from harness.target import Target
+from harness.wait import patient
 
 PREFIX = "/_wavetank"
 SECONDS = 30.0
@@ -23,7 +24,7 @@ class Extras:
             base_url=f"{target.endpoint}{PREFIX}",
             headers={"authorization": f"Bearer {target.token}"},
             verify=ssl.create_default_context(cafile=target.ca_file),
-            timeout=SECONDS,
+            timeout=patient(SECONDS),
             trust_env=False,
         )
 

@@ -2,7 +2,8 @@
 # Make this machine able to run Wavetank: a Docker engine that runs, what images are made with, an ssh client,
 # and the virtual environment in .venv. Safe to repeat, quick when nothing is missing.
 #
-# With --browser it also looks for a browser, which only the project's own tests use.
+# With --browser it also looks for a browser, which only the project's own tests use; with --vm it sees that there
+# is what a virtual machine is made and run with (make local-vm).
 #
 # As root on Debian or Ubuntu it installs and starts what is missing. Elsewhere it says what to install.
 # Exit codes: 0 all there, 3 something must be done by hand (stderr says what).
@@ -99,6 +100,20 @@ ensure_browser() {
     say "no chromium: the tests of the report's page will be skipped"
 }
 
+ensure_vm() {
+    local missing=
+    has qemu-system-x86_64 || missing="qemu-system-x86"
+    has mke2fs || missing="$missing e2fsprogs"
+    has mmdebstrap || missing="$missing mmdebstrap debian-archive-keyring"
+    has unshare || missing="$missing util-linux"
+    [ -n "$missing" ] || return 0
+    if is_root && has apt-get; then
+        # shellcheck disable=SC2086 # a list of names
+        if apt_install $missing; then return; fi
+    fi
+    fail "missing for the virtual machine (by Debian's names): $missing"
+}
+
 # --- the engine -----------------------------------------------------------------------------------------
 
 engine_error() { docker version --format '{{.Server.Version}}' 2>&1 >/dev/null; }
@@ -171,4 +186,7 @@ if has flock; then flock --timeout 900 9 || fail "another set-up holds $cache/se
 install_packages
 ensure_engine
 ensure_venv
-if [ "${1:-}" = --browser ]; then ensure_browser; fi
+case ${1:-} in
+    --browser) ensure_browser ;;
+    --vm) ensure_vm ;;
+esac

@@ -25,7 +25,7 @@ from harness.masking import mask, secrets_of
 from harness.names import STRANGER
 from harness.rundir import RunDir
 from harness.target import Target, is_for_documentation
-from harness.wait import wait_for
+from harness.wait import patient, wait_for
 
 if TYPE_CHECKING:
     from harness.topology.model import Topology
@@ -142,7 +142,7 @@ class Access:
             subprocess.run(
                 ["ssh", "-F", str(self.run_dir.ssh_config), "-O", "exit", node],
                 capture_output=True,
-                timeout=CONNECT_SECONDS,
+                timeout=patient(CONNECT_SECONDS),
                 check=False,  # it may have ended by itself
             )
 
@@ -199,11 +199,13 @@ class Access:
         with tempfile.TemporaryFile() as errors:
             process = self._start(argv, node, stdin, errors)
             try:
-                output, _ = process.communicate(stdin if isinstance(stdin, bytes) else None, timeout=deadline)
+                output, _ = process.communicate(
+                    stdin if isinstance(stdin, bytes) else None, timeout=patient(deadline)
+                )
             except subprocess.TimeoutExpired as error:
                 raise WaitTimeoutError(
                     f"a command on {node}: {self.mask(argv[-1])[:200]}",
-                    deadline,
+                    patient(deadline),
                     self._said(errors) or "nothing",
                 ) from error
             finally:
@@ -283,7 +285,7 @@ def configuration(run_dir: RunDir, hosts: Sequence[str]) -> str:
         key=_quoted(run_dir.private_key),
         known_hosts=_quoted(run_dir.known_hosts),
         control=control_path(run_dir),
-        timeout=CONNECT_SECONDS,
+        timeout=int(patient(CONNECT_SECONDS)),
     )
     return "\n".join(["# Written by wavetank; changes are lost.", *hosts, common])
 

@@ -3,15 +3,22 @@
 The clock is a parameter so that tests of anything that waits run in no time::
 
     wait_for("droplet active", probe, deadline=60, clock=FakeClock())
+
+Deadlines are for a machine of our days; on a much slower one ``WAVETANK_PATIENCE=10`` makes them ten times
+as long.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from harness.errors import WaitTimeoutError
+from harness.errors import UsageError, WaitTimeoutError
+
+PATIENCE_VARIABLE = "WAVETANK_PATIENCE"
 
 T = TypeVar("T")
 
@@ -56,6 +63,21 @@ class FakeClock:
 SYSTEM_CLOCK = SystemClock()
 
 
+def patient(seconds: float) -> float:
+    """``seconds`` as a deadline on this machine: times what ``WAVETANK_PATIENCE`` says, 1 where it is unset.
+
+    Raises ``UsageError`` for anything but a number of 1 or more.
+    """
+    given = os.environ.get(PATIENCE_VARIABLE) or "1"
+    try:
+        factor = float(given)
+    except ValueError:
+        factor = math.nan
+    if not 1 <= factor < math.inf:
+        raise UsageError(f"{PATIENCE_VARIABLE}={given!r} is not usable: take a number of 1 or more, like 10")
+    return seconds * factor
+
+
 def wait_for(
     awaited: str,
     probe: Callable[[], T],
@@ -69,10 +91,11 @@ def wait_for(
     """Call ``probe`` until it returns, and return that.
 
     ``probe`` raises :class:`NotYet` (with what it saw) while the wait must go on; exceptions in
-    ``tolerate`` count as the same. Any other exception ends the wait. ``deadline`` and the pauses are
-    seconds; the pause doubles from ``first_pause`` to ``max_pause``. Raises ``WaitTimeoutError``.
+    ``tolerate`` count as the same. Any other exception ends the wait. ``deadline`` (see :func:`patient`)
+    and the pauses are seconds; the pause doubles from ``first_pause`` to ``max_pause``. Raises
+    ``WaitTimeoutError``.
     """
-    start = clock.monotonic()
+    start, deadline = clock.monotonic(), patient(deadline)
     pause = first_pause
     not_yet: tuple[type[Exception], ...] = (NotYet, *tolerate)
     while True:

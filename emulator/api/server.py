@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 ENDPOINT, PORTS, CA = "endpoint.json", "ports.json", "ca.pem"
 STOP_SECONDS = 1
+# A client on a slow machine may pause this long and then use its connection again, for a POST too.
+IDLE_SECONDS = 75
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ async def _run(servers: list[Server], sockets: list[socket.socket], path: Path, 
 def _config(app: Any, **tls: str) -> uvicorn.Config:
     return uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=STOP_SECONDS,
-        server_header=False, ws="none", **tls,  # type: ignore[arg-type]  # only the two file names
+        timeout_keep_alive=IDLE_SECONDS, server_header=False, ws="none", **tls,  # type: ignore[arg-type]  # only the two file names
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ import docker.errors
 from docker.utils.socket import frames_iter
 
 from emulator.planes.base import PlaneError
+from harness.wait import patient
 
 COMMAND = ["nsenter", "--net=/run/netns/fabric", "python3", "-m", "wt_fabric.agent"]
 ANSWER_SECONDS = 30
@@ -64,14 +65,15 @@ class Session:
         return self._await(operation, answer)
 
     def _await(self, operation: str, answer: Future[Any]) -> Any:
-        for _ in range(ANSWER_SECONDS):
+        seconds = round(patient(ANSWER_SECONDS))
+        for _ in range(seconds):
             try:
                 return answer.result(1.0)
             except FutureTimeoutError:
                 # The engine does not hang up on us when it ends the container that the agent ran in.
                 if not self._runs():
                     self._end()
-        raise PlaneError(f"the fabric's agent gave no answer to {operation!r} in {ANSWER_SECONDS} s")
+        raise PlaneError(f"the fabric's agent gave no answer to {operation!r} in {seconds} s")
 
     def _runs(self) -> bool:
         try:

@@ -12,6 +12,7 @@ from functools import cache
 from typing import IO
 
 from harness.errors import CommandError, EngineError
+from harness.wait import patient
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 UNREACHABLE = (
@@ -64,11 +65,11 @@ def docker(
             stdout=sink or subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
-            timeout=deadline,
+            timeout=patient(deadline),
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"docker {arguments[0]} did not end in {deadline:.0f} s") from error
+        raise EngineError(f"docker {arguments[0]} did not end in {patient(deadline):.0f} s") from error
     output = (done.stdout or b"").decode(errors="replace")
     if done.returncode:
         errors = done.stderr.decode(errors="replace")

@@ -12,6 +12,7 @@ from harness.errors import CheckFailedError, InconclusiveError, UsageError
 from harness.target import Target
 from harness.topology.model import FrontDoor
 from harness.verify.single import SingleUse
+from harness.wait import patient
 
 TIMEOUT = 30.0
 CONNECT_TIMEOUT = 5.0
@@ -66,15 +67,15 @@ def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.
         proxy=target.proxy,
         verify=False,  # noqa: S501 (see above)
         trust_env=False,
-        timeout=TIMEOUT,
+        timeout=patient(TIMEOUT),
     )
 
 
 def open_single(target: Target, address: str, *, timeout: float) -> httpx.Client:
     """The same with a connection for each request, which takes at most ``CONNECT_TIMEOUT`` seconds."""
     target.insist_on_machines(address)
-    transport = SingleUse(target.proxy, seconds=CONNECT_TIMEOUT)
-    return httpx.Client(base_url=f"http://{address}", transport=transport, timeout=timeout)
+    transport = SingleUse(target.proxy, seconds=patient(CONNECT_TIMEOUT))
+    return httpx.Client(base_url=f"http://{address}", transport=transport, timeout=patient(timeout))
 
 
 def submit(

@@ -13,6 +13,7 @@ import docker.errors
 import requests
 
 from emulator.planes.base import PlaneError
+from harness.wait import patient
 
 API_SECONDS = 120
 REMEDY = "start Docker (or run `make setup`), and see that you may use it (group `docker`)"
@@ -47,7 +48,7 @@ class Owner:
 def connect() -> docker.DockerClient:
     """Connect to the engine. Raises ``PlaneError`` with the remedy when none answers."""
     try:
-        engine = docker.from_env(timeout=API_SECONDS)
+        engine = docker.from_env(timeout=round(patient(API_SECONDS)))
         engine.ping()
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise PlaneError(f"no Docker engine answers: {error}; {REMEDY}") from error

@@ -1,0 +1,75 @@
+"""``python -m harness.vm``: run a topology in a virtual machine with a kernel that lacks nothing.
+
+Exit codes are those of ``wavetank run``, which runs in there: 0 pass, 1 a check failed, 2 inconclusive,
+3 something could not be made or reached, 4 wrong usage, 130 and 143 stopped by a signal.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from harness.errors import UsageError, WavetankError
+from harness.progress import Progress
+from harness.settings import STATE_DIR
+from harness.vm.flow import Order, run
+
+TIMES = click.FloatRange(1)
+HOURS = click.FloatRange(0, min_open=True)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked us to stop; the machine is ended on its way out."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+@click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--topology", default="swarm", show_default=True, help="A name of topologies/, or a file.")
+@click.option("--state-dir", type=click.Path(path_type=Path), default=STATE_DIR, show_default=True)
+@click.option("--cpus", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--memory", type=click.IntRange(2048), default=12288, show_default=True, help="In MiB.")
+@click.option("--patience", type=TIMES, default=10.0, show_default=True, help="Deadlines inside, times this.")
+@click.option("--hours", type=HOURS, default=4.0, show_default=True, help="The most the run may take.")
+@click.argument("command", nargs=-1)
+def main(topology: str, state_dir: Path, command: tuple[str, ...], **machine: Any) -> int:
+    """Make it and run it; COMMAND runs there instead of ``wavetank run`` where it is given."""
+    return run(Order(topology, state_dir.resolve(), command=command, **machine), Progress())
+
+
+def entry(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; every error has been told on stderr."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _stop)
+    try:
+        result = main.main(arguments, prog_name="python -m harness.vm", standalone_mode=False)
+    except (Stopped, click.Abort) as error:  # click makes an Abort of every interruption
+        stopped = error if isinstance(error, Stopped) else error.__cause__
+        number = stopped.signum if isinstance(stopped, Stopped) else int(signal.SIGINT)
+        return _tell(f"stopped by {signal.Signals(number).name}", 128 + number)
+    except click.ClickException as error:
+        error.show()
+        return UsageError.exit_code
+    except WavetankError as error:
+        return _tell(str(error), error.exit_code)
+    return result if isinstance(result, int) else 0
+
+
+def _stop(signum: int, _frame: FrameType | None) -> None:
+    raise Stopped(signum)
+
+
+def _tell(text: str, code: int) -> int:
+    click.echo(f"wavetank: {text}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(entry(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""Run one command here, with a deadline, and an error that carries what it said."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from harness.errors import CommandError, EngineError, WaitTimeoutError
+
+
+def run(argv: Sequence[str], *, deadline: float, environment: Mapping[str, str] | None = None) -> str:
+    """Run ``argv`` and return what it printed. ``deadline`` is seconds.
+
+    Raises ``CommandError``, ``WaitTimeoutError``, and ``EngineError`` for a program that is not there.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=deadline,
+            env=environment,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise EngineError(f"there is no {argv[0]!r} here: run `harness/setup.sh --vm`") from error
+    except subprocess.TimeoutExpired as error:
+        said = error.stderr or b""
+        last = (said.decode(errors="replace") if isinstance(said, bytes) else said).strip()
+        raise WaitTimeoutError(f"{argv[0]} to end", deadline, last[-500:] or "nothing") from error
+    if done.returncode:
+        raise CommandError(argv, done.returncode, done.stdout + done.stderr)
+    return done.stdout

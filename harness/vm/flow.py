@@ -1,0 +1,114 @@
+"""The whole: pieces, boot, the run inside, and what it wrote brought out."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import WavetankError
+from harness.progress import Progress
+from harness.rundir import RunDir
+from harness.settings import topology_file
+from harness.vm import pieces, project
+from harness.vm.demands import insist
+from harness.vm.guest import Guest
+from harness.vm.inside import booted, bring_out, follow
+from harness.vm.making import make
+from harness.wait import PATIENCE_VARIABLE
+
+CHECK_SECONDS = 300  # what pyproject.toml gives one check
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: a topology (name or file of this project), and how the machine is to be.
+
+    ``memory`` is in MiB. ``patience`` stretches every deadline inside. ``hours`` is the most that the command
+    may take. ``command`` runs there, in the project's directory; empty: ``wavetank run`` of the topology.
+    """
+
+    topology: str
+    state_dir: Path
+    cpus: int = 2
+    memory: int = 12288
+    patience: float = 10.0
+    hours: float = 4.0
+    command: tuple[str, ...] = ()
+
+
+def run(order: Order, progress: Progress) -> int:
+    """Run the topology in a fresh machine and return the exit code of what ran there.
+
+    The run's directory here, with its report, the console's log and what it said, has the name of the run
+    inside and becomes the latest. Raises ``WavetankError`` where the machine could not do it.
+    """
+    insist(order.memory)
+    run_dir = RunDir(order.state_dir, name_for(order.topology))
+    with _scratch() as scratch:
+        made = make(order.topology, order.state_dir, scratch, progress)
+        run_dir.create()
+        with (
+            booted(made, scratch, run_dir, progress, cpus=order.cpus, memory=order.memory) as (
+                machine,
+                guest,
+            ),
+            _brought_out(guest, run_dir, progress),
+            progress.step("vm: run"),
+        ):
+            return follow(
+                machine,
+                guest,
+                command(order, run_dir.run),
+                environment(order),
+                run_dir.path / "vm.log",
+                deadline=order.hours * 3600,
+            )
+
+
+def command(order: Order, run_name: str) -> tuple[str, ...]:
+    """What runs in the guest."""
+    if order.command:
+        return order.command
+    file = project.inside(topology_file(order.topology))
+    named = ("--target=local", f"--topology={file}", f"--run={run_name}", "--keep=on-failure")
+    return ("python3", "-m", "harness.cli", "run", *named)
+
+
+def environment(order: Order) -> dict[str, str]:
+    """What makes the harness, and pytest, wait longer in there."""
+    return {
+        PATIENCE_VARIABLE: f"{order.patience:g}",
+        "PYTEST_TIMEOUT": f"{order.patience * CHECK_SECONDS:g}",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def name_for(topology: str) -> str:
+    """A run's name: the topology's, ``vm``, and something random."""
+    return f"{Path(topology).stem[:15].strip('-')}-vm-{secrets.token_hex(2)}"
+
+
+@contextmanager
+def _brought_out(guest: Guest, run_dir: RunDir, progress: Progress) -> Iterator[None]:
+    """Bring the run's files out at the end, after a failure too, whose own error then counts."""
+    try:
+        yield
+    except Exception:
+        try:
+            bring_out(guest, run_dir)
+        except WavetankError as second:
+            progress.note(f"vm: what the run wrote is lost: {str(second).splitlines()[0]}")
+        raise
+    with progress.step("vm: bring the report out"):
+        bring_out(guest, run_dir)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A directory for this boot alone, beside the pieces: saved images are linked into it, not copied."""
+    with tempfile.TemporaryDirectory(prefix=".boot-", dir=pieces.cache_dir()) as path:
+        yield Path(path)

@@ -1,0 +1,41 @@
+"""Which images a run of a topology needs: the emulator's own and the application's."""
+
+from __future__ import annotations
+
+import sys
+
+from harness.deploy.appfiles import read_app
+from harness.deploy.engine import Image, local_images
+from harness.deploy.gather import gather
+from harness.errors import EngineError
+from harness.progress import Progress
+from harness.topology.model import Service, StackService, Topology
+from harness.vm.command import run
+
+BUILD_SECONDS = 1800.0
+BASE = "wavetank/base:latest"  # application Dockerfiles begin with it
+
+
+def emulators() -> list[Image]:
+    """The emulator's images, built where they are missing. Raises ``CommandError`` with what failed."""
+    built = run([sys.executable, "-m", "emulator.images"], deadline=BUILD_SECONDS).split()
+    return list(local_images([*built, BASE]).values())
+
+
+def applications(topology: Topology, progress: Progress) -> list[Image]:
+    """The application's images, built where they are missing. Raises as ``deploy`` does for images.
+
+    Raises ``EngineError`` for an image that is not here: a guest cannot pull.
+    """
+    services: list[Service | StackService] = [*topology.services]
+    services += topology.swarm.services if topology.swarm else ()
+    apps = {
+        service.name: read_app(service.compose.read_text(), service.compose, service.environment)
+        for service in services
+    }
+    found = gather(services, apps, progress)
+    images = {image.reference: image for each in found.values() for image in each.values()}
+    for image in images.values():
+        if not image.id:
+            raise EngineError(f"{image.reference} is not on this machine: `docker pull` it, the guest cannot")
+    return list(images.values())

@@ -1,0 +1,72 @@
+"""Everything the machine boots from; what is kept from the last time is not made again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.deploy.deploy import archive_of
+from harness.deploy.engine import Image
+from harness.deploy.parallel import in_parallel
+from harness.progress import Progress
+from harness.settings import topology_file
+from harness.topology import load
+from harness.vm import data, images, pieces, project, root
+from harness.vm.disk import make_disk
+
+ROOT_GB, DATA_GB, PROJECT_GB = 4, 64, 8  # of sparse files
+SAVERS = 2
+
+
+@dataclass(frozen=True)
+class Made:
+    """On this machine's disk: the root as a directory, and the images of root, engine's data and project."""
+
+    root: Path
+    disks: tuple[Path, Path, Path]
+
+
+def make(topology_name: str, state_dir: Path, scratch: Path, progress: Progress) -> Made:
+    """Make it for a topology. ``scratch`` is this boot's own directory, on the file system of the pieces.
+
+    Raises ``UsageError`` for a topology or application that is not in this project, ``WavetankError`` else.
+    """
+    file = topology_file(topology_name)
+    project.inside(file)
+    topology = load(file)
+    project.inside(topology.app)
+    with progress.step("vm: images"):
+        applications = images.applications(topology, progress)
+        wanted = [*images.emulators(), *applications]
+    with progress.step("vm: save the application's images"):
+        saved = in_parallel(applications, archive_of(state_dir).path, workers=SAVERS)
+    tree = pieces.piece("root", root.identity(), root.make_root, progress)
+    root_disk = pieces.piece("root.ext4", root.identity(), lambda path: _root_disk(tree, path), progress)
+    filled_from = pieces.key(
+        root.identity(), data.LOAD, *sorted(f"{each.reference} {each.id}" for each in wanted)
+    )
+    data_disk = pieces.piece("data.ext4", filled_from, lambda path: _data_disk(tree, wanted, path), progress)
+    with progress.step("vm: make project"):
+        project_disk = _project_disk(tree, saved, scratch)
+    return Made(tree, (root_disk, data_disk, project_disk))
+
+
+def _root_disk(tree: Path, path: Path) -> None:
+    make_disk(tree, path, gigabytes=ROOT_GB, label="root")
+
+
+def _data_disk(tree: Path, wanted: Sequence[Image], path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".data-", dir=path.parent) as work:
+        filled = Path(work) / "docker"
+        data.fill(tree, [image.reference for image in wanted], filled)
+        make_disk(filled, path, gigabytes=DATA_GB, label="docker")
+
+
+def _project_disk(tree: Path, saved: Sequence[Path], scratch: Path) -> Path:
+    staged, path = scratch / "project", scratch / "project.ext4"
+    project.stage(staged, saved)
+    root.compile_in(tree, staged)
+    make_disk(staged, path, gigabytes=PROJECT_GB, label="wavetank")
+    return path

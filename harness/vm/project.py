@@ -1,0 +1,47 @@
+"""This project as the guest gets it, with the application's images as the deployer saved them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.settings import PROJECT
+
+# At the top: what the guest does not need, or makes for itself. All else is copied as it is, modes and times
+# included, for the names of images are hashes of such directories.
+LEFT_OUT = (".*", "*.egg-info", "build", "dist", "htmlcov")
+STATE = ".wavetank"
+IMAGES = f"{STATE}/images"
+
+
+def stage(into: Path, archives: Iterable[Path]) -> None:
+    """Fill the directory ``into``, which does not exist, with the project and the saved images."""
+    shutil.copytree(PROJECT, into, ignore=_left_out, symlinks=True)
+    images = into / IMAGES
+    images.mkdir(mode=0o700, parents=True)
+    for file in archives:
+        _link(file, images / file.name)
+
+
+def inside(path: Path, project: Path = PROJECT) -> str:
+    """``path`` relative to the project. Raises ``UsageError`` for one that the guest would not have."""
+    resolved = path.resolve()
+    if not resolved.is_relative_to(project.resolve()):
+        raise UsageError(f"{path} is not inside {project}, and only that is copied into the machine")
+    return resolved.relative_to(project.resolve()).as_posix()
+
+
+def _left_out(directory: str, names: list[str]) -> set[str]:
+    at_the_top = Path(directory) == PROJECT
+    return {name for name in names if at_the_top and any(fnmatch(name, pattern) for pattern in LEFT_OUT)}
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
