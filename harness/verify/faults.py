@@ -35,7 +35,7 @@ class Power:
 
         Raises ``WaitTimeoutError`` where the API does not do it in time, ``ApiError`` where it refuses.
         """
-        with _stopped_by_signals():
+        with stopped_by_signals():
             try:
                 self.off(*nodes)
                 yield
@@ -73,7 +73,7 @@ class Power:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[None]:
     """SIGTERM raises as ctrl-C does, so that ``finally`` blocks run."""
 
     def stop(signum: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,296 @@
+"""One fault from beginning to end: programs are handed in, nodes are away, come back, and all is as before.
+
+``undergo`` is the whole of it; what it returns is only read.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+
+from harness.api import Api
+from harness.errors import ResourceError, WaitTimeoutError, WavetankError
+from harness.failover import orphan, partition
+from harness.failover.expected import Expectation, doors, expect
+from harness.failover.fault import POWER_OFF, Fault, carried, leaders, resolve
+from harness.failover.measure import STEADY, Measured, Sent, Times, answers_again, measure, sent
+from harness.failover.orphan import Orphan
+from harness.failover.stream import FIRST_ANSWERS, Source, Stream, streaming
+from harness.failover.watch import Look, Watch, is_full, shown_down, unsettled
+from harness.swarm import look
+from harness.swarm.converge import State
+from harness.topology.model import FrontDoor
+from harness.verify.faults import Power, stopped_by_signals
+from harness.verify.history import Entry, Judgement
+from harness.verify.setup import Setup
+from harness.verify.way import to_judge0
+from harness.wait import NotYet, wait_for
+
+SETTLED_SECONDS = 90.0
+WATCH_SECONDS = 90.0
+AGAIN_SECONDS = 60.0
+PAUSE = 0.4
+QUORUM_SECONDS = 15.0
+# A node that is silent for three heartbeats is Down; one more, and it is surely shown.
+HEARTBEATS = 4
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where trials take place. ``api`` may change things."""
+
+    setup: Setup
+    door: FrontDoor
+    api: Api
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was seen of one fault.
+
+    ``carried``: the services that had tasks on the nodes. ``leaders``: who led before and while it lasted,
+    empty where nobody could be asked. ``control``: what managers said that had no majority. ``orphan``: the
+    task that was ended where nothing is rescheduled. ``went_on``: containers of a cut-off node that still ran
+    there just before it was let in again, and ``left_over``: those that did when all was well. ``trouble``:
+    why it was not well again in time, or empty.
+    """
+
+    name: str
+    number: int
+    fault: Fault
+    carried: tuple[str, ...]
+    expected: Expectation
+    times: Times
+    history: tuple[Entry, ...]
+    judgement: Judgement
+    looks: tuple[Look, ...]
+    leaders: tuple[str, str] = ("", "")
+    control: str = ""
+    orphan: Orphan | None = None
+    went_on: tuple[str, ...] = ()
+    left_over: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def submissions(self) -> tuple[Sent, ...]:
+        """Every program that was handed in, and what came of it."""
+        return sent(self.history, self.judgement)
+
+    @property
+    def measured(self) -> Measured:
+        """The times of it."""
+        return measure(
+            self.times,
+            self.submissions,
+            self.looks,
+            self.fault.nodes,
+            self.expected.room,
+            lost_any=bool(self.carried),
+        )
+
+
+def undergo(stage: Stage, name: str, number: int = 1) -> Trial:
+    """Bring one fault about, watch, heal it, and wait until all is as before.
+
+    ``name``: one of ``fault.names``; ``number``: which trial of it, for the names of files. Raises
+    ``WavetankError`` where the swarm was not well to begin with or the fault could not be made or healed,
+    ``InconclusiveError`` where it is none of this swarm. The nodes are back in any case.
+    """
+    setup = stage.setup
+    watch = Watch(setup.access, setup.topology, setup.deployment)
+    before = well(watch)
+    fault = resolve(name, setup.topology, before)
+    course = Course(stage, fault, expect(setup.topology, fault, before), before, watch)
+    source = Source(setup.target, stage.door, _address(stage, fault), secrets.token_hex(4))
+    file = setup.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
+    with streaming(source, file) as stream:
+        stream.await_first_answers()
+        ordered = time.time()
+        with in_force(stage, fault):
+            began = time.time()
+            observed = course.last(stream, ordered)
+            healing = time.time()
+        healed = time.time()
+        trouble = course.come_back(stream, healed)
+        times = Times(ordered, began, observed, healing, healed, time.time())
+        judgement = stream.judged(lambda: to_judge0(setup))
+    return Trial(
+        name=name,
+        number=number,
+        fault=fault,
+        carried=carried(before, fault.nodes),
+        expected=course.expected,
+        times=times,
+        history=stream.entries(),
+        judgement=judgement,
+        looks=tuple(watch.looks),
+        leaders=(_leader(before), course.leader),
+        control=course.control,
+        orphan=course.orphan,
+        went_on=course.went_on,
+        left_over=course.still_there() if not trouble else (),
+        trouble=trouble,
+    )
+
+
+def well(watch: Watch) -> State:
+    """Wait until nothing is wrong with the swarm. Raises ``WaitTimeoutError`` with what is."""
+
+    def probe() -> State:
+        seen = watch.look()
+        if seen.state is None:
+            raise NotYet(seen.said)
+        if missing := unsettled(seen.state):
+            raise NotYet("; ".join(missing))
+        return seen.state
+
+    return wait_for("the swarm to be well", probe, deadline=SETTLED_SECONDS, max_pause=PAUSE)
+
+
+@contextmanager
+def in_force(stage: Stage, fault: Fault) -> Iterator[None]:
+    """Run a block while the fault is there; it is healed afterwards, interrupted or not."""
+    setup = stage.setup
+    if fault.kind == POWER_OFF:
+        with Power(setup.target, setup.deployment, stage.api).without(*fault.nodes):
+            yield
+        return
+    with stopped_by_signals(), ExitStack() as stack:
+        for node in fault.nodes:
+            stack.enter_context(partition.cut_off(stage.api, setup.target, setup.access, node))
+        yield
+
+
+class Course:
+    """What is done, and noted, while a fault lasts and after it."""
+
+    def __init__(
+        self, stage: Stage, fault: Fault, expected: Expectation, before: State, watch: Watch
+    ) -> None:
+        self.expected = expected
+        self.leader = self.control = ""
+        self.orphan: Orphan | None = None
+        self.went_on: tuple[str, ...] = ()
+        self._setup, self._fault, self._before, self._watch = stage.setup, fault, before, watch
+        self._away = fault.nodes
+
+    def last(self, stream: Stream, ordered: float) -> float:
+        """Return when everything that is expected of the fault was seen, or its time is up.
+
+        What is returned is the time until which the service was to answer, for then more may be broken.
+        """
+        if not self.expected.visible:
+            self._wait_unseen(stream, ordered)
+        elif self.expected.controlled:
+            self._wait_for_replacement(stream, ordered)
+        else:
+            self._hear_the_managers()
+        if self.expected.answers:
+            _in_vain("programs to be taken", lambda: _answering(stream, ordered))
+        observed = time.time()
+        if self.expected.visible and not self.expected.controlled:
+            self._show_that_nothing_is_rescheduled()
+        self.went_on = self.still_there()
+        return observed
+
+    def come_back(self, stream: Stream, healed: float) -> str:
+        """Wait until all is as before the fault. Returns what is not, in words; empty if all is."""
+        access = self._setup.access
+        for node in access.nodes if access.bastion in self._away else self._away:
+            access.drop(node)
+        try:
+            well(self._watch)
+            wait_for(
+                "programs to be taken",
+                lambda: _accepting(stream, healed),
+                deadline=AGAIN_SECONDS,
+                max_pause=PAUSE,
+            )
+        except WavetankError as error:
+            return str(error)
+        return ""
+
+    def still_there(self) -> tuple[str, ...]:
+        """Of the containers that ran on nodes that are cut off, those that still do."""
+        if self._fault.kind == POWER_OFF:
+            return ()
+        ran = {each.container for each in self._before.tasks if each.node in self._away and each.container}
+        return tuple(sorted(ran & orphan.containers(self._setup.access, self._away)))
+
+    def _wait_for_replacement(self, stream: Stream, ordered: float) -> None:
+        lost = carried(self._before, self._away)
+
+        def probe() -> None:
+            seen = self._watch.look(self._away)
+            if seen.state is None:
+                raise NotYet(seen.said)
+            self.leader = _leader(seen.state) or self.leader
+            if not shown_down(seen.state, self._away):
+                raise NotYet(f"{', '.join(self._away)} not shown Down")
+            if lost and not is_full(seen.state, self.expected.room, self._away):
+                raise NotYet(f"what ran there ({', '.join(lost)}) does not run elsewhere")
+            if self.expected.answers:
+                _answering(stream, ordered)
+
+        _in_vain("lost tasks to run elsewhere", probe)
+
+    def _wait_unseen(self, stream: Stream, ordered: float) -> None:
+        """There is no way in: let the managers notice, and some submissions meet it."""
+        swarm = self._setup.topology.swarm
+        seconds = HEARTBEATS * (swarm.heartbeat if swarm else 0)
+        self._watch.look(self._away)
+
+        def probe() -> None:
+            gone = time.time() - ordered
+            ended = [each for each in sent(stream.entries()) if each.begun > ordered and each.ended]
+            if gone < seconds or len(ended) < STEADY:
+                raise NotYet(f"{gone:.0f} s have passed, and {len(ended)} submissions have ended")
+
+        _in_vain("managers to notice", probe)
+
+    def _hear_the_managers(self) -> None:
+        """Without a majority they say so, or none is left to say anything."""
+        setup = self._setup
+        self._watch.look(self._away)
+        try:
+            self.leader = look.a_manager(setup.access, setup.topology, deadline=QUORUM_SECONDS)
+        except ResourceError as error:
+            self.control = str(error)
+
+    def _show_that_nothing_is_rescheduled(self) -> None:
+        """A task that ends stays ended."""
+        setup = self._setup
+        task = orphan.choose(setup.topology, self._before, self._away)
+        if task is not None:
+            self.orphan = orphan.end(setup.access, setup.topology, self._before, task, self._away)
+
+
+def _answering(stream: Stream, ordered: float) -> None:
+    if answers_again(sent(stream.entries()), ordered, time.time()) is None:
+        raise NotYet("submissions are not all served")
+
+
+def _accepting(stream: Stream, since: float) -> None:
+    found = [each for each in sent(stream.entries()) if each.begun > since and each.outcome == "accepted"]
+    if len(found) < FIRST_ANSWERS:
+        raise NotYet(f"{len(found)} accepted since then")
+
+
+def _in_vain(awaited: str, probe: Callable[[], None]) -> None:
+    """Wait, and let what was measured tell that it was in vain."""
+    with suppress(WaitTimeoutError):
+        wait_for(awaited, probe, deadline=WATCH_SECONDS, max_pause=PAUSE)
+
+
+def _address(stage: Stage, fault: Fault) -> str:
+    """Of the doors that are left the first; where none is, the topology's own, which then is silent."""
+    nodes = stage.setup.deployment.nodes
+    left = [each for each in doors(stage.setup.topology, fault.nodes) if nodes[each].public_ip]
+    return nodes[left[0] if left else stage.door.node].public_ip or ""
+
+
+def _leader(state: State) -> str:
+    return next(iter(leaders(state)), "")
