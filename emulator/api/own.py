@@ -65,6 +65,12 @@ def _told(scan: Scan) -> dict[str, Any]:
     return {"scan": {**told, "seconds": round(scan.seconds, 3)}}
 
 
+@ROUTES.on("DELETE", "/_wavetank/connections/droplet/{droplet_id}", "")
+def _hang_up(cloud: Cloud, request: Request) -> Response:
+    cloud.plane.forget_connections(droplets.get(cloud, request.params["droplet_id"]).id)
+    return Response(204)
+
+
 @ROUTES.on("GET", "/_wavetank/console/droplet/{droplet_id}", "")
 def _droplet_console(cloud: Cloud, request: Request) -> Response:
     droplet = droplets.get(cloud, request.params["droplet_id"])

@@ -78,6 +78,10 @@ class Fabric:
         """Take a machine off the network, and forget its connections."""
         self.call("unwire", names=[link.name for link in machine.links], ips=machine.ips)
 
+    def hang_up(self, machine: Machine) -> None:
+        """Forget a machine's connections; each goes on where the rules that are in force now let it."""
+        self.call("unwire", names=[], ips=machine.ips)
+
     def dismiss(self, machine: Machine) -> None:
         """Take a machine off the network for good."""
         self.unplug(machine)

@@ -208,6 +208,9 @@ class Plane(Protocol):
     def apply(self, policy: NetworkPolicy) -> None:
         """Enforce ``policy`` on everything that runs, atomically; established connections go on."""
 
+    def forget_connections(self, droplet_id: int) -> None:
+        """Have every connection of a droplet judged anew, by the rules that are in force now."""
+
     def console(self, ref: str) -> str:
         """The last boot and system log of a machine, for error messages and bundles."""
 

@@ -116,6 +116,9 @@ class MemoryPlane:
         self._fault("apply")
         self._apply(policy)
 
+    def forget_connections(self, droplet_id: int) -> None:
+        """There are none."""
+
     def console(self, ref: str) -> str:
         """What a machine said while it booted."""
         return self._consoles.get(ref, "")

@@ -166,6 +166,12 @@ class DockerPlane:
         """Enforce ``policy`` on everything that runs, atomically; established connections go on."""
         self.fabric.apply(policy)
 
+    def forget_connections(self, droplet_id: int) -> None:
+        """Have every connection of a droplet judged anew, by the rules that are in force now."""
+        machine = self._records.get(droplet.reference(droplet_id))
+        if machine is not None:
+            self.fabric.hang_up(machine)
+
     def counters(self) -> Sequence[Mapping[str, Any]]:
         """The fabric's counts: ``ref, gate, verdict, firewall, packets, bytes`` of each gate."""
         return self.fabric.counters()
