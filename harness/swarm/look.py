@@ -234,11 +234,19 @@ def _ask(access: Access, name: str) -> str:
     try:
         access.run(name, script, deadline=ASK_SECONDS)
     except (CommandError, WaitTimeoutError, ResourceError) as error:
-        if isinstance(error, CommandError) and error.returncode != REMOTE_FAILURE:
-            return error.output.strip()
-        access.drop(name)  # its power may have been cut, and the standing connection hang
-        return str(error)
+        if not isinstance(error, CommandError) or error.returncode == REMOTE_FAILURE:
+            access.drop(name)  # its power may have been cut, and the standing connection hang
+        return _in_its_words(error)
     return ""
+
+
+def _in_its_words(error: CommandError | WaitTimeoutError | ResourceError) -> str:
+    """What a manager said, or that it was silent; without our own command, which is in the error, too."""
+    if isinstance(error, CommandError):
+        return error.output.strip() or f"exit {error.returncode}"
+    if isinstance(error, WaitTimeoutError):
+        return f"no answer within {error.seconds:.0f} s"
+    return str(error)
 
 
 def documents(text: str) -> list[dict[str, Any]]:
