@@ -50,14 +50,13 @@ def flows(raw: RawFlow, names: Names) -> tuple[model.Flow, ...]:
     listed = [("tcp", text) for text in raw.tcp] + [("udp", text) for text in raw.udp]
     if raw.icmp:
         listed.append(("icmp", "0"))
-    found = (
+    return tuple(
         model.Flow(source, destination, cast("model.Protocol", protocol), text)
         for source in _ends(raw.sources, names)
         for destination in _ends(raw.destinations, names)
         for protocol, text in listed
         if source != destination
     )
-    return tuple(dict.fromkeys(found))
 
 
 def compose_candidates(name: str, given: str | None, root: Path) -> list[Path]:
