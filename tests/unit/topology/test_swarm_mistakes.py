@@ -382,6 +382,17 @@ def test_an_intent_that_says_less_than_is_open_is_refused(load_swarm: Loader) ->
             load_swarm((old, honest.replace(OPEN_WEB, narrow)), *ENCRYPTED[1:])
 
 
+def test_an_intent_that_says_nothing_of_what_is_open_is_told_once(load_swarm: Loader) -> None:
+    """Not for every pair of droplets; and the remedy is all the lines that make it honest."""
+    old, honest = ENCRYPTED[0]
+    lines = [line for line in honest.splitlines() if 'tcp: ["0"]' in line]
+    silent = "\n".join(line for line in honest.splitlines() if line not in lines) + "\n"
+    with pytest.raises(TopologyError) as caught:
+        load_swarm((old, silent), *ENCRYPTED[1:])
+    assert [each.field for each in errors_of(caught.value)] == ["intent"]
+    assert caught.value.remedy.count('tcp: ["0"], udp: ["0"], icmp: true') == len(lines) == 4
+
+
 def test_an_intent_that_opens_what_has_no_address_is_refused(load_swarm: Loader) -> None:
     """The other way to be dishonest: the internet reaches no droplet that is private."""
     old, honest = ENCRYPTED[0]
