@@ -30,6 +30,11 @@ class ComposeFile:
     environment: Mapping[str, str]
     unset: tuple[str, ...]
 
+    @property
+    def passwords(self) -> dict[str, str]:
+        """What is secret in ``environment``: values, and the name of each."""
+        return {marks.bare(value): name for name, value in self.environment.items() if marks.is_secret(value)}
+
 
 class _Constructor(SafeConstructor):
     """Reads numbers as Docker does: ``0444`` is octal. Dates stay text."""

@@ -43,7 +43,7 @@ def convert(topology: Topology, sources: Sequence[Source], *, ipvs: bool) -> Sta
         made = [_part(job, siblings) for job in siblings]
         jobs += siblings
         parts += made
-        whole += [Part(notes=tuple(file_notes(source, file))), *made]
+        whole += [Part(notes=tuple(file_notes(source, file)), hidden=file.passwords), *made]
     check_names(jobs, parts)
     return _stack(topology.swarm.overlay, jobs, parts, join(whole))
 

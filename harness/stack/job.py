@@ -78,7 +78,7 @@ class Part:
     """What one step adds to the stack.
 
     ``body`` goes to the service; ``configs``, ``secrets`` and ``volumes`` to the top level. A config or
-    secret that is not ours to make has None for content. ``hidden`` are the values of secret variables.
+    secret that is not ours to make has None for content. ``hidden`` are secret values, with their variables.
     """
 
     body: Mapping[str, Any] = field(default_factory=dict)

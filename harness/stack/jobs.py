@@ -31,8 +31,7 @@ def jobs_of(topology: Topology, source: Source, file: ComposeFile, *, ipvs: bool
     if not started:
         problem, remedy = "all of its services have profiles", "take `profiles:` from one that is to run"
         raise TopologyError(problem, file=source.service.compose, field="services", remedy=remedy)
-    passwords = [marks.bare(value) for value in file.environment.values() if marks.is_secret(value)]
-    forms = url_forms(passwords)
+    forms = url_forms(file.passwords)
     service = source.service.name
     jobs = [
         Job(topology, source, file, name, title, title == service, forms, ipvs)

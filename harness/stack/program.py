@@ -32,7 +32,11 @@ def program(job: Job) -> Part:
         return join([Part(body={**body, **_as_given(job)}, notes=found.notes), health(job, None)])
     return join(
         [
-            Part(body={**body, **_wrapped(job)}, notes=found.notes, hidden=found.secret),
+            Part(
+                body={**body, **_wrapped(job)},
+                notes=found.notes,
+                hidden={value: name for name, value in found.secret.items()},
+            ),
             file_part(job, "environment", _secret_file(found.secret), FILE, label=FILE, hidden=True),
             health(job, READ),
         ]

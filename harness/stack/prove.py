@@ -25,8 +25,8 @@ def check_places(job: Job, body: Mapping[str, Any]) -> None:
 
 
 def check_values(job: Job, body: Mapping[str, Any], hidden: Mapping[str, str]) -> None:
-    """Raise ``TopologyError`` where a secret variable's value is written out. ``hidden``: values by name."""
-    for name, value in hidden.items():
+    """Raise ``TopologyError`` where a secret value is written out. ``hidden``: values, and their names."""
+    for value, name in hidden.items():
         for form in url_forms([value]):
             for path, text in _texts(body, "") if len(form) >= LONG else ():
                 if form in text:

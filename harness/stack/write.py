@@ -1,34 +1,21 @@
-"""The stack as text: YAML that every version of Docker's reader, YAML 1.1 or 1.2, takes for the same data."""
+"""The stack as text: YAML that every reader, of YAML 1.1 or 1.2, takes for the same data.
+
+What could be taken for anything but text is in double quotes, with escapes that all readers know.
+"""
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.nodes import ScalarNode
-from ruamel.yaml.representer import SafeRepresenter
 
 from harness.stack import marks
 
 # What needs no quotes, whoever reads it: it begins with a letter, and is no truth value.
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*(?::[/A-Za-z0-9_.-]+)*(?: [A-Za-z0-9_./=!-]+)*")
 TRUTHS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
-WIDE = 1 << 20
-
-
-class _Representer(SafeRepresenter):
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (the base class asks about each value)
-        return True
-
-    def represent_str(self, data: str) -> ScalarNode:
-        plain = PLAIN.fullmatch(data) and data.lower() not in TRUTHS
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
-
-
-_Representer.add_representer(str, _Representer.represent_str)
+ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+NOT_PRINTED = re.compile(r"[^ -\[\]-~\u00a1-\u02af]|[\"\\]")
 
 
 def escaped(value: Any) -> Any:
@@ -44,11 +31,48 @@ def escaped(value: Any) -> Any:
 
 def text(document: Mapping[str, Any]) -> str:
     """The document, which is escaped already, as YAML."""
-    writer = YAML(typ="safe", pure=True)
-    writer.Representer = _Representer
-    writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # (ruamel says None only)
-    writer.width = WIDE
-    buffer = io.StringIO()
-    writer.dump(dict(document), buffer)
-    return buffer.getvalue()
+    return "".join(f"{line}\n" for line in _lines(document))
+
+
+def _lines(value: Mapping[str, Any] | list[Any]) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _entry(f"{_scalar(key)}:", each)
+    else:
+        for each in value:
+            yield from _item(each)
+
+
+def _entry(key: str, value: Any) -> Iterator[str]:
+    """``key: value`` on a line, or what is in it below."""
+    if isinstance(value, Mapping | list) and value:
+        yield key
+        yield from (f"  {line}" for line in _lines(value))
+    else:
+        yield f"{key} {_scalar(value)}"
+
+
+def _item(value: Any) -> Iterator[str]:
+    """``- value``, whose first line is beside the dash."""
+    inner = _lines(value) if isinstance(value, Mapping | list) and value else iter([_scalar(value)])
+    yield f"- {next(inner)}"
+    yield from (f"  {line}" for line in inner)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, Mapping | list):
+        return "{}" if isinstance(value, Mapping) else "[]"
+    if not isinstance(value, str):
+        return str(value)
+    if PLAIN.fullmatch(value) and value.lower() not in TRUTHS:
+        return value
+    return f'"{NOT_PRINTED.sub(_escape, value)}"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in ESCAPES:
+        return ESCAPES[character]
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"

@@ -1,0 +1,93 @@
+"""Health checks: soon enough for a swarm, and no stricter than they were."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stack_helpers import compose, notes_of, refusal, web
+
+from harness.stack.health import spelled
+
+TEST = ["CMD", "probe"]
+
+
+def check(options: str = "") -> tuple[dict[str, object], list[str]]:
+    """A health check with these options, and the notes on its interval."""
+    body, stack = web(f"healthcheck: {{test: [CMD, probe]{options}}}")
+    return body["healthcheck"], notes_of(stack, "healthcheck.interval")
+
+
+def test_a_long_interval_is_shortened_and_failures_are_borne_longer() -> None:
+    """A swarm waits one interval before it counts a task as running."""
+    found, notes = check(", interval: 30s, timeout: 5s, retries: 3, start_period: 1m")
+    assert found == {
+        "test": TEST,
+        "interval": "3s",
+        "retries": 30,
+        "timeout": "5s",
+        "start_period": "60s",
+    }
+    assert "every 3s" in notes[0]
+    assert "30 failures instead of 3" in notes[0]
+
+
+def test_an_interval_that_is_not_said_is_dockers_30_s() -> None:
+    """So it is shortened as well; the same for the three failures."""
+    assert check()[0] == {"test": TEST, "interval": "3s", "retries": 30}
+
+
+def test_a_short_interval_stays() -> None:
+    """What is quick enough is not touched, and nothing is said."""
+    found, notes = check(", interval: 500ms, retries: 5")
+    assert found == {"test": TEST, "interval": "500ms", "retries": 5}
+    assert notes == []
+
+
+@given(interval=st.integers(1, 7200), retries=st.integers(1, 50))
+def test_it_is_never_unhealthy_any_sooner(interval: int, retries: int) -> None:
+    """The time of the failures in a row is at least what it was, and no longer than one interval more."""
+    found, _ = check(f", interval: {interval}s, retries: {retries}")
+    seconds = float(str(found["interval"]).removesuffix("s")) * int(str(found["retries"]))
+    assert interval * retries <= seconds < interval * retries + 3
+
+
+@pytest.mark.parametrize("said", ["{disable: true}", "{test: NONE}", "{test: [NONE]}"])
+def test_a_check_that_is_switched_off_stays_off(said: str) -> None:
+    """The image may have one of its own."""
+    body, _ = web(f"healthcheck: {said}")
+    wanted = {"test": ["CMD-SHELL", "NONE"]} if said == "{test: NONE}" else {"disable": True}
+    assert wanted.items() <= body["healthcheck"].items()
+
+
+def test_a_text_is_for_a_shell() -> None:
+    """As in compose."""
+    body, _ = web("healthcheck: {test: 'probe || exit 1', interval: 1s}")
+    assert body["healthcheck"]["test"] == ["CMD-SHELL", "probe || exit 1"]
+
+
+def test_none_at_all_is_told() -> None:
+    """A task counts as running before it can answer."""
+    _, stack = web("")
+    assert "before it can answer" in notes_of(stack, "healthcheck")[0]
+
+
+def test_a_start_interval_is_told_to_be_lost() -> None:
+    """Version 3.8 has none; the interval is short all along."""
+    body, stack = web("healthcheck: {test: [CMD, p], start_interval: 1s}")
+    assert "start_interval" not in body["healthcheck"]
+    assert notes_of(stack, "healthcheck.start_interval")
+
+
+@pytest.mark.parametrize(
+    "said", ["{test: [probe]}", "{interval: soon}", "{retries: few}", "{tset: x}", "{disable: perhaps}"]
+)
+def test_what_is_no_health_check_is_refused(said: str) -> None:
+    """With its place in the file."""
+    assert "services.web.healthcheck" in str(refusal(compose(f"healthcheck: {said}")))
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3, "3s"), (0.5, "500ms"), (90061, "90061s"), (1.5, "1500ms")])
+def test_times_are_spelled_as_docker_reads_them(seconds: float, text: str) -> None:
+    """With their unit."""
+    assert spelled(seconds) == text
