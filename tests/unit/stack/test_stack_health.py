@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stack_helpers import compose, notes_of, refusal, web
 
@@ -44,6 +44,7 @@ def test_a_short_interval_stays() -> None:
     assert notes == []
 
 
+@settings(deadline=None)
 @given(interval=st.integers(1, 7200), retries=st.integers(1, 50))
 def test_it_is_never_unhealthy_any_sooner(interval: int, retries: int) -> None:
     """The time of the failures in a row is at least what it was, and no longer than one interval more."""
