@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,61 +39,61 @@ def stack(output: str, out: Path | None, ipvs: bool | None, **common: Any) -> in
     from harness.stack import preview
 
     given = options.settings(common)
-    topology, standing = _begin(given)
-    if standing is None:
+    topology, run = _begin(given)
+    if run is None:
         made = _convert(topology, None, ipvs=ipvs is not False)
         notes = [*made.notes, *preview.left_to_do(made)]
     else:
-        choice, target, deployment = standing
-        capable = _has_ipvs(choice, target, topology, deployment) if ipvs is None else ipvs
-        made = _convert(topology, deployment, ipvs=capable)
+        made = _convert(topology, run.deployment, ipvs=_has_ipvs(topology, run) if ipvs is None else ipvs)
         notes = [*made.notes]
     for note in notes:
         click.echo(f"note: {note}", err=True)
-    run = standing[0].run if standing else None
-    _show(made, notes, run, out, output)
+    _show(made, notes, run.choice.run if run else None, out, output)
     return 0
 
 
-def _begin(given: Settings) -> tuple[Topology, tuple[Choice, Target, Deployment] | None]:
-    """The topology, and the run that has it, where one is up."""
+@dataclass(frozen=True)
+class _Run:
+    """A run that is up."""
+
+    choice: Choice
+    target: Target
+    deployment: Deployment
+
+
+def _begin(given: Settings) -> tuple[Topology, _Run | None]:
+    """The topology, and the run that was stood up with it, where one is up."""
     from harness import settings
 
-    if given.run or settings.latest_run(given.state_dir):
+    latest = settings.latest_run(given.state_dir)
+    if given.run or (latest and given.target in (None, latest.facts().get("target"))):
         choice = settings.choose_existing(given)
         topology = settings.load_topology(choice)
-        if given.run or _is_of(choice, topology):
-            return topology, _standing(choice, topology)
+        if given.run or choice.run_dir.facts().get("topology") == str(topology.file):
+            return topology, _run(choice, topology)
     return settings.load_topology(settings.choose_new(given)), None
 
 
-def _is_of(choice: Choice, topology: Topology) -> bool:
-    """Whether the run was stood up with this topology."""
-    return choice.run_dir.facts().get("topology") == str(topology.file)
-
-
-def _standing(choice: Choice, topology: Topology) -> tuple[Choice, Target, Deployment] | None:
-    """The run's deployment, if all of it is there."""
+def _run(choice: Choice, topology: Topology) -> _Run | None:
+    """The run, if all of it is there."""
     from harness import provision, settings
     from harness.progress import Progress
 
     if settings.is_nowhere(choice.settings, choice.target):
         return None
     target = settings.resolve(choice.settings, choice.target, Progress())
-    deployment = provision.observe(target, topology, choice.run)
-    there = topology.droplets.keys() <= deployment.nodes.keys()
-    return (
-        (choice, target, deployment)
-        if there and topology.databases.keys() <= deployment.databases.keys()
-        else None
+    found = provision.observe(target, topology, choice.run)
+    complete = (
+        topology.droplets.keys() <= found.nodes.keys() and topology.databases.keys() <= found.databases.keys()
     )
+    return _Run(choice, target, found) if complete else None
 
 
-def _has_ipvs(choice: Choice, target: Target, topology: Topology, deployment: Deployment) -> bool:
+def _has_ipvs(topology: Topology, run: _Run) -> bool:
     from harness.ssh import open_access
     from harness.swarm.deploy import has_ipvs
 
-    access = open_access(choice.run_dir, target, topology, deployment)
+    access = open_access(run.choice.run_dir, run.target, topology, run.deployment)
     try:
         return topology.swarm is not None and has_ipvs(access, topology)
     finally:
@@ -145,8 +146,6 @@ def _images(topology: Topology, rendered: Mapping[str, RenderedStack]) -> Images
 
 
 def _show(made: Stack, notes: Sequence[Note], run: str | None, out: Path | None, output: str) -> None:
-    from dataclasses import asdict
-
     from harness.stack import marks
 
     if out:
