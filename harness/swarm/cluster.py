@@ -141,8 +141,11 @@ def _forget(site: _Site, manager: str, engines: Mapping[str, Engine]) -> None:
 
 
 def remove_entry(access: Access, manager: str, member: Member) -> None:
-    """Take a node off the managers' list, and out of the quorum."""
-    demote = f"docker node demote {member.id} >/dev/null\n" if member.role == "manager" else ""
+    """Take a node off the managers' list, and out of the quorum.
+
+    One whose joining failed half-way may be listed as manager and be none, which nobody can demote.
+    """
+    demote = f"docker node demote {member.id} >/dev/null\n" if member.reachability else ""
     order(access, manager, f"set -e\n{demote}docker node rm --force {member.id} >/dev/null")
 
 
@@ -204,6 +207,8 @@ def _assign_roles(site: _Site, manager: str) -> str:
         order(site.access, manager, f"docker node promote {found[node].id} >/dev/null")
         site.did(f"{node} is a manager now")
     _await_roles(site, manager, wanted, "reachable")
+    for node in new:  # others reach it a moment before it answers as a manager
+        look.first_manager(site.access, site.topology.name, [node], deadline=MANAGER_SECONDS)
     if not surplus:
         return manager
     stays = look.a_manager(site.access, site.topology)

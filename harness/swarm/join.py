@@ -95,7 +95,7 @@ def join(access: Access, deployment: Deployment, manager: str, node: str, token:
     Raises ``ResourceError`` where it cannot reach the manager, or the other way round, with what to do, and
     for whatever else its engine says. It tries no longer then.
     """
-    await_way(access, deployment, node, manager)
+    await_way(access, deployment, node, manager, deadline=REACH_SECONDS)
     script = JOIN.format(own=private(deployment, node), manager=private(deployment, manager))
     try:
         access.run(node, script, stdin=f"{token}\n".encode(), deadline=JOIN_SECONDS)
@@ -108,9 +108,7 @@ def join(access: Access, deployment: Deployment, manager: str, node: str, token:
         raise ResourceError("droplet", node, f"did not join the swarm of {manager}: {said}") from error
 
 
-def await_way(
-    access: Access, deployment: Deployment, source: str, target: str, *, deadline: float = REACH_SECONDS
-) -> None:
+def await_way(access: Access, deployment: Deployment, source: str, target: str, *, deadline: float) -> None:
     """Wait until ``source`` reaches the manager ``target``. Raises ``ResourceError``."""
     script = REACH.format(address=private(deployment, target), seconds=ceil(patient(ANSWER_SECONDS)))
 
