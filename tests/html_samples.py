@@ -8,11 +8,13 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness import html, report
+from harness.failover.measure import quantiles
 from harness.topology import load, ports
 from harness.topology.gates import PROTOCOLS
 from harness.topology.model import DATABASE_PORTS, Topology
@@ -32,6 +34,7 @@ def passing() -> Report:
     made = _frame(topology)
     made["isolation"] = _isolation(topology, made)
     made["mutation"] = _mutation()
+    made["failover"] = _failover()
     made["checks"] = list(_checks(topology))
     made["verdict"] = "pass"
     return made
@@ -61,6 +64,7 @@ def failing() -> Report:
         "survivors": ["internal-lb: inbound tcp 2358 widened to 2359"],
     }
     made["mutation"]["results"][7]["killed_by"] = []
+    _lose(made["failover"][1])
     made["verdict"] = "fail"
     return made
 
@@ -238,6 +242,77 @@ def _mutation() -> dict[str, Any]:
     return {"mutants": 62, "killed": 62, "score": 1.0, "seconds": 88.4, "survivors": [], "results": results}
 
 
+def _failover() -> list[dict[str, Any]]:
+    """A worker lost once, the balancer's node three times, a partition, the only manager, the front door."""
+    one, manager = (
+        "They run on other nodes again, by themselves.",
+        "Nothing is rescheduled until runner is back.",
+    )
+    return [
+        _faulty("power_off", "worker-1", f"judge0-worker had tasks there. {one}", [_trial(0.0, 12.4, 18.1)]),
+        _faulty(
+            "power_off",
+            "judge0-lb",
+            f"judge0-lb and judge0-server had tasks there. {one}",
+            [_trial(again, again + 1.2, again + 8.0) for again in (11.8, 16.4, 13.1)],
+        ),
+        _faulty("partition", "worker-2", f"judge0-worker had tasks there. {one}", [_trial(0.0, 14.8, 19.9)]),
+        _faulty("power_off", "runner", manager, [_trial(0.0, None, None)]),
+        _faulty("power_off", "client", "Nothing is taken until client is back.", [_trial(None, None, None)]),
+    ]
+
+
+def _faulty(kind: str, node: str, buys: str, trials: list[dict[str, Any]]) -> dict[str, Any]:
+    times = ("rto_s", "gap_s", "detected_s", "full_s", "ready_s", "settled_s")
+    counts = (
+        "submitted", "accepted", "refused", "unanswered", "lost", "duplicated", "unknown",
+    )  # fmt: skip
+    return {
+        "fault": kind,
+        "nodes": [node],
+        "buys": buys,
+        **{name: quantiles([each[name] for each in trials]) for name in times},
+        **{name: sum(each[name] for each in trials) for name in counts},
+        "trials": trials,
+    }
+
+
+def _trial(again: float | None, detected: float | None, full: float | None) -> dict[str, Any]:
+    """A trial of 40 s, healed after 25: programs are refused until the service answers again."""
+    healing = 25.0
+    sent = []
+    for number in range(-4, 100):
+        begun = round(number * 0.35, 3)
+        refused = 0 < begun < (healing + 4 if again is None else again)
+        slow = round(0.3 + number * 7 % 11 / 9 + (4.0 if number % 13 == 0 else 0.0), 3)
+        outcome = "unanswered" if refused and number == 1 else "refused" if refused else "accepted"
+        seconds = None if outcome == "unanswered" else 4.8 if refused else slow
+        sent.append({"begun": begun, "seconds": seconds, "outcome": outcome})
+    counted = Counter(each["outcome"] for each in sent)
+    return {
+        "name": "power_off:node",
+        "carried": ["judge0-server"],
+        "expected": {"answers": again is not None, "rescheduled": full is not None},
+        "rto_s": again, "gap_s": 1.3 + (again or 0.0), "detected_s": detected, "full_s": full,
+        "ready_s": 7.9, "settled_s": 12.4, "submitted": len(sent), "accepted": counted["accepted"],
+        "refused": counted["refused"], "unanswered": counted["unanswered"],
+        "lost": 0, "duplicated": 0, "unknown": 0,
+        "timeline": {
+            "in_force": 0.8, "observed": healing, "healing": healing, "healed": 27.6, "ended": 40.0,
+            "submissions": sent,
+        },
+        "trouble": "",
+    }  # fmt: skip
+
+
+def _lose(entry: dict[str, Any]) -> None:
+    """Have one submission of the first trial be lost, and its swarm not be well afterwards."""
+    trial = entry["trials"][0]
+    trial["timeline"]["submissions"][3]["outcome"] = "lost"
+    trial["trouble"] = "waited 90 s for the swarm to be well; seen last: judge0-server has 1 of 2 tasks"
+    trial["lost"] = entry["lost"] = 1
+
+
 def _checks(topology: Topology) -> Iterator[dict[str, Any]]:
     nodes = list(topology.droplets)
     for file, names, ends in (
@@ -275,7 +350,7 @@ def _everywhere(document: Any, key: str = "") -> Any:
         return [_everywhere(each, key) for each in document]
     free = ("name", "source", "target", "destination", "reason", "firewall", "rule", "reproduce", "run",
             "topology", "mutant", "killed_by", "survivors", "kernel", "engine",
-            "status", "partial")  # fmt: skip
+            "status", "partial", "nodes", "buys", "trouble", "carried")  # fmt: skip
     if isinstance(document, str) and key in free and document not in ("local", "internet", "stranger"):
         return document + HOSTILE
     return copy.copy(document)

@@ -53,6 +53,7 @@ def trial_of(trial: Trial) -> dict[str, Any]:
         "unknown": outcomes.count("unknown"),
         "timeline": {
             "in_force": round(trial.times.in_force - start, 3),
+            "observed": round(trial.times.observed - start, 3),
             "healing": round(trial.times.healing - start, 3),
             "healed": round(trial.times.healed - start, 3),
             "ended": round(trial.times.ended - start, 3),

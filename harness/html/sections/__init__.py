@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from harness.html.sections import checks, differences, head, matrix, mutation, timings, topology
+from harness.html.sections import (
+    checks,
+    differences,
+    failover,
+    head,
+    matrix,
+    mutation,
+    timings,
+    topology,
+)
 
 
 class Section(Protocol):
@@ -20,4 +29,4 @@ class Section(Protocol):
     content: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
 
-SECTIONS: tuple[Any, ...] = (head, differences, topology, matrix, mutation, timings, checks)
+SECTIONS: tuple[Any, ...] = (head, differences, topology, matrix, mutation, failover, timings, checks)
