@@ -1,0 +1,182 @@
+"""Times and counts, made of hand-made histories and looks."""
+
+from __future__ import annotations
+
+import pytest
+from failover_rig import HA, look, moved, state, steady, submission
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.failover.measure import (
+    Times,
+    answers_again,
+    longest_gap,
+    measure,
+    quantiles,
+    sent,
+)
+from harness.verify.history import Entry, judge
+
+TIMES = Times(ordered=100, in_force=101, observed=130, healing=130, healed=132, ended=150)
+ROOM = {"judge0-server": 2, "judge0-lb": 1}
+BEFORE = state()
+DOWN = state(down=("server-1",))
+FULL = state(
+    places=moved(judge0_server=("judge0-lb", "server-2"), judge0_lb=("server-2",)), down=("server-1",)
+)
+AFTER = state(places=moved(judge0_server=("judge0-lb", "server-2"), judge0_lb=("server-2",)))
+
+
+def again(entries: list[Entry], since: float = 100, until: float = 130) -> float | None:
+    """When the service answered again."""
+    return answers_again(sent(entries), since, until)
+
+
+def test_a_service_that_never_faltered_answers_all_the_while() -> None:
+    """From the fault on, not from the first submission after it."""
+    assert again(steady(0, 95, 130)) == 100
+
+
+def test_it_answers_again_with_the_first_after_the_last_refused() -> None:
+    """One that was accepted in between does not count: it was no recovery."""
+    entries = [
+        *steady(0, 100, 105, kind="fail"),
+        *submission(90, 105, 0.5),
+        *submission(91, 106, 0.5, "fail"),
+        *steady(100, 107, 130),
+    ]
+    assert again(entries) == 107
+
+
+def test_an_answer_that_came_late_is_a_pause_too() -> None:
+    """Programs that hang are no service; those that were handed in before the fault do not count."""
+    entries = [*submission(0, 99, 25), *steady(1, 100, 104), *submission(50, 104, 12), *steady(60, 105, 130)]
+    assert again(entries) == 105
+
+
+def test_one_without_an_answer_is_a_pause() -> None:
+    """``info``: nobody knows what came of it."""
+    entries = [*steady(0, 100, 102), *submission(50, 102, 5, "info"), *steady(60, 103, 130)]
+    assert again(entries) == 103
+
+
+def test_a_few_that_were_served_are_no_recovery() -> None:
+    """It takes ten, and those that are still open are in doubt."""
+    refused = steady(0, 100, 110, kind="fail")
+    assert again([*refused, *steady(50, 110, 113)], until=113.4) is None
+    assert again([*refused, *steady(50, 110, 113), *submission(60, 113, None)], until=113.4) is None
+    assert again([*refused, *steady(50, 110, 113.4)], until=113.4) == 110
+
+
+def test_one_that_has_been_open_for_long_is_a_pause_already() -> None:
+    """Nobody need wait for its end."""
+    entries = [*steady(0, 100, 102), *submission(50, 102, None), *steady(60, 103, 113)]
+    assert again(entries, until=111) == 100
+    assert again(entries, until=113) == 103
+
+
+def test_what_comes_after_the_healing_is_not_asked() -> None:
+    """A service that only answers then did not survive."""
+    assert again([*steady(0, 100, 130, kind="fail"), *steady(200, 130, 150)]) is None
+
+
+def test_the_gap_is_between_accepted_answers() -> None:
+    """From the fault until the end that it has."""
+    entries = [*steady(0, 95, 100), *steady(50, 100, 112, kind="fail"), *steady(100, 112, 130)]
+    assert longest_gap(sent(entries), 100, 130) == pytest.approx(112.5 - 100.167, abs=0.01)
+    assert longest_gap((), 100, 130) == 30
+
+
+def test_a_trial_is_measured_whole() -> None:
+    """Detected, full, ready and settled, each with the look that first showed it."""
+    looks = [
+        look(99, BEFORE),
+        look(105, BEFORE),
+        look(110, None),
+        look(113, DOWN),
+        look(118, FULL),
+        look(133, FULL),
+        look(140, AFTER),
+    ]
+    found = measure(TIMES, sent(steady(0, 95, 130)), looks, ["server-1"], ROOM, lost_any=True)
+    assert (found.detected_s, found.full_s, found.ready_s, found.settled_s) == (13, 18, 10, 10)
+    assert found.rto_s == 0
+
+
+def test_tasks_on_the_lost_node_are_not_counted() -> None:
+    """The managers list them as running until they notice."""
+    found = measure(TIMES, (), [look(105, BEFORE)], ["server-1"], ROOM, lost_any=True)
+    assert found.full_s is None
+
+
+def test_what_was_not_seen_has_no_time() -> None:
+    """Not even a long one."""
+    found = measure(TIMES, (), [look(99, BEFORE), look(110, None)], ["server-1"], ROOM, lost_any=True)
+    assert (found.rto_s, found.detected_s, found.full_s, found.ready_s, found.settled_s) == (None,) * 5
+    assert found.gap_s == 30
+
+
+def test_where_nothing_was_lost_replicas_are_full_at_once() -> None:
+    """If anybody could look, that is."""
+    seen = measure(TIMES, (), [look(110, DOWN)], ["server-1"], ROOM, lost_any=False)
+    unseen = measure(TIMES, (), [look(110, None)], ["server-1"], ROOM, lost_any=False)
+    assert (seen.full_s, unseen.full_s) == (0, None)
+
+
+def test_all_lost_nodes_must_be_down_and_ready() -> None:
+    """One of two is not enough."""
+    one = state(HA, {}, down=("server-1",))
+    both = state(HA, {}, down=("server-1", "worker-1"))
+    looks = [look(105, one), look(109, both), look(135, one), look(139, state(HA, {}))]
+    found = measure(TIMES, (), looks, ["server-1", "worker-1"], {}, lost_any=False)
+    assert (found.detected_s, found.ready_s) == (9, 9)
+
+
+def test_outcomes_are_the_judges_where_it_has_one() -> None:
+    """An accepted one that Judge0 does not know is lost, whatever the front door said."""
+    seen = Entry("seen", 120, 2, token="t2")
+    history = [
+        *submission(1, 100, 1, "fail"),
+        *submission(2, 101, 1),
+        *submission(3, 102, 1, "info"),
+        *submission(4, 103, None),
+        seen,
+    ]
+    judgement = judge(history, listing=False)
+    assert [each.outcome for each in sent(history)] == ["refused", "accepted", "unanswered", "unanswered"]
+    assert [each.outcome for each in sent(history, judgement)][1] == "lost"
+
+
+def test_quantiles_are_values_that_were_measured() -> None:
+    """By nearest rank."""
+    assert quantiles([3.0]) == {"p50": 3.0, "p95": 3.0, "max": 3.0}
+    assert quantiles([float(each) for each in range(1, 21)]) == {"p50": 10.0, "p95": 19.0, "max": 20.0}
+
+
+def test_what_was_not_reached_counts_as_longest() -> None:
+    """It must not make the others look better."""
+    assert quantiles([1.0, None, 2.0]) == {"p50": 2.0, "p95": None, "max": None}
+    assert quantiles([]) == {"p50": None, "p95": None, "max": None}
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1))
+def test_quantiles_are_in_order(values: list[float]) -> None:
+    """And the largest is the largest."""
+    found = quantiles(list(values))
+    assert found["p50"] is not None
+    assert found["p95"] is not None
+    assert found["p50"] <= found["p95"] <= max(values) == found["max"]
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.booleans()), max_size=60))
+def test_nobody_is_refused_after_it_answered_again(made: list[tuple[float, bool]]) -> None:
+    """Whatever the history."""
+    entries = [
+        entry
+        for op, (at, fine) in enumerate(made)
+        for entry in submission(op, 100 + at, 0.5, "ok" if fine else "fail")
+    ]
+    found = again(entries)
+    after = [fine for at, fine in made if found is not None and found <= 100 + at < 130]
+    assert all(after)
+    assert found is None or len(after) >= 10
