@@ -1,8 +1,9 @@
-"""Work that goes on while a swarm is changed: programs at the front door and cheap requests."""
+"""Work that goes on while a swarm is changed: programs at the front door, and cheap requests."""
 
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from harness.wait import NotYet, wait_for
 SUBMIT_EVERY, LIST_EVERY, REQUEST_EVERY = 0.35, 1.5, 0.1
 # Longer than a program may take that is handed in at the wrong moment, until another worker has run it.
 ANSWER_SECONDS = 90.0
-BEGUN_DEADLINE = 30.0
+GO_ON_SECONDS = 60.0
 
 
 class Load:
@@ -37,15 +38,40 @@ class Load:
         if self._listing:
             self._streams.append(Steady(submissions.look_at_listing, every=LIST_EVERY))
 
-    def go_on(self, number: int) -> None:
-        """Let at least ``number`` more submissions be answered."""
-        wanted = len(self._ended()) + number
+    def go_on(self, number: int) -> float:
+        """Let ``number`` more submissions be begun and answered; returns when that was so."""
+        since = time.time()
 
-        def probe() -> None:
-            if len(self._ended()) < wanted:
-                raise NotYet(f"{len(self._ended())} of {wanted} submissions are answered")
+        def probe() -> float:
+            answered = sum(end is not None for _, end in self._begun(since))
+            if answered < number:
+                raise NotYet(f"{answered} of {number} submissions are answered")
+            return time.time()
 
-        wait_for("submissions to be answered", probe, deadline=BEGUN_DEADLINE, max_pause=0.2)
+        return wait_for("submissions to be answered", probe, deadline=GO_ON_SECONDS, max_pause=0.2)
+
+    def failed(self, since: float) -> list[str]:
+        """What was begun since then and not answered as it should be, in words, once all of that has ended.
+
+        Raises ``WaitTimeoutError`` where some of it hangs.
+        """
+        until = time.time()
+
+        def probe() -> list[Entry]:
+            ends = [end for begun, end in self._begun(since) if begun.at <= until]
+            if None in ends:
+                raise NotYet(f"{ends.count(None)} submissions are without an answer")
+            return [end for end in ends if end is not None]
+
+        ended = wait_for("answers to what was handed in", probe, deadline=ANSWER_SECONDS, max_pause=0.3)
+        return [*failed_submissions(ended), *failed_requests(self._asked(since))]
+
+    def told(self, since: float) -> str:
+        """How much was answered since then, and how long it took at most."""
+        asked = self._asked(since)
+        slowest = max((each.ended - each.begun for each in asked), default=0.0)
+        answered = sum(end is not None for _, end in self._begun(since))
+        return f"{answered} submissions and {len(asked)} requests, of which the slowest took {slowest:.1f} s"
 
     def stop(self) -> None:
         """Begin nothing more, and wait for what was begun."""
@@ -60,18 +86,14 @@ class Load:
         look_twice(self._submissions.journal, lambda: to_judge0(self._setup))
         return judge(self._submissions.journal.entries(), listing=self._listing)
 
-    def failed(self) -> list[str]:
-        """The submissions and requests that were not answered as they should, in words. Stops them first."""
-        self.stop()
-        return [*failed_submissions(self._ended()), *failed_requests(self._requests.made())]
+    def _begun(self, since: float) -> list[tuple[Entry, Entry | None]]:
+        """The submissions that were begun since then, each with its end if it has one."""
+        entries = self._submissions.journal.entries()
+        ends = {each.op: each for each in entries if each.kind in ("ok", "fail", "info")}
+        return [(each, ends.get(each.op)) for each in entries if each.kind == "invoke" and each.at >= since]
 
-    def __str__(self) -> str:
-        made = self._requests.made()
-        slowest = max((each.ended - each.begun for each in made), default=0.0)
-        return f"{len(self._ended())} submissions and {len(made)} requests, the slowest took {slowest:.1f} s"
-
-    def _ended(self) -> list[Entry]:
-        return [each for each in self._submissions.journal.entries() if each.kind in ("ok", "fail", "info")]
+    def _asked(self, since: float) -> list[Request]:
+        return [each for each in self._requests.made() if each.begun >= since]
 
 
 def failed_submissions(ended: Sequence[Entry]) -> list[str]:
@@ -89,24 +111,32 @@ def failed_requests(made: Sequence[Request]) -> list[str]:
 
 
 @contextmanager
-def under_load(setup: Setup, door: FrontDoor, name: str, *, balancer: bool = False) -> Iterator[Load]:
-    """Submissions at the front door and cheap requests, until the block ends.
-
-    The requests go through Judge0's ``balancer``, or to the front door's history. ``name`` tells the file
-    of the history from others.
-    """
-    file = setup.choice.run_dir.path / f"history-{name}.jsonl"
+def under_load(setup: Setup, door: FrontDoor) -> Iterator[Load]:
+    """Submissions and requests at the front door until the block ends; the history is kept with the run."""
+    file = setup.choice.run_dir.path / "history-swarm.jsonl"
     address = setup.deployment.nodes[door.node].public_ip or ""
     journal = Journal(file)
     with ExitStack() as stack:
         stack.callback(journal.close)
         client = stack.enter_context(frontdoor.open_single(setup.target, address, timeout=ANSWER_SECONDS))
-        asked = stack.enter_context(to_judge0(setup)) if balancer else client
-        requests = Requests(asked, shares.PATH if balancer else _cheap(door))
-        load = Load(setup, door, Submissions(client, door, journal, secrets.token_hex(4)), requests, file)
+        submissions = Submissions(client, door, journal, secrets.token_hex(4))
+        load = Load(setup, door, submissions, Requests(client, door.history or "/"), file)
         stack.callback(load.stop)
         yield load
 
 
-def _cheap(door: FrontDoor) -> str:
-    return door.history or "/"
+@contextmanager
+def balancer_asked(setup: Setup) -> Iterator[Requests]:
+    """Requests straight to Judge0's load balancer until the block ends; it must not move meanwhile.
+
+    Each takes a connection of its own: a standing one may be closed just as it is used again, which is no
+    fault of the balancer's.
+    """
+    with to_judge0(setup) as client:
+        client.headers["connection"] = "close"
+        requests = Requests(client, shares.PATH)
+        steady = Steady(requests.ask, every=REQUEST_EVERY)
+        try:
+            yield requests
+        finally:
+            steady.stop(frontdoor.TIMEOUT)

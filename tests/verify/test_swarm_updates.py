@@ -1,0 +1,278 @@
+"""A swarm is changed while work goes on: services updated, rolled back and scaled, members out and in again.
+
+Everything is as it was afterwards. What is handed in at the front door meanwhile is kept in a history, as
+when nodes lose their power, and none of it may be lost.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from harness.deployment import Deployment
+from harness.errors import ResourceError
+from harness.progress import Progress
+from harness.ssh import Access
+from harness.swarm import cluster, converge, join, look, rotate
+from harness.swarm.look import Task
+from harness.swarm.scale import scale
+from harness.topology.model import FrontDoor, Swarm, Topology
+from harness.verify import endings, swarm_workers
+from harness.verify.disturbing import Note
+from harness.verify.judge0 import Judge0
+from harness.verify.setup import Setup
+from harness.verify.steady import Requests
+from harness.verify.swarm_change import COMPLETED, ROLLED_BACK, broken_image, loaded, update
+from harness.verify.swarm_load import Load, balancer_asked, failed_requests, under_load
+from harness.verify.swarm_talk import owners, speaks_to, spoken_to
+from harness.verify.swarm_view import View, look_at
+from harness.verify.way import to_judge0
+
+pytestmark = pytest.mark.disturbs
+
+MORE = 5
+SOME = 5  # submissions before and after a change, to compare with
+TOKEN = re.compile(rb"SWMTKN-1-[0-9a-z]{20,}")
+
+
+@pytest.fixture(scope="module")
+def load(setup: Setup, door: FrontDoor) -> Iterator[Load]:
+    """One stream of work that goes on through all of this."""
+    with under_load(setup, door) as found:
+        yield found
+
+
+def test_a_bad_image_is_rolled_back(load: Load, setup: Setup, swarm: Swarm, note: Note) -> None:
+    """By the swarm itself, to the image from before; and meanwhile nothing fails, for what ran goes on."""
+    made, image = owners(swarm), broken_image()
+    service = max(spoken_to(swarm), key=lambda name: made[name].replicas)
+    good = image_of(look_at(setup), service)
+    since = load.go_on(SOME)
+    with loaded(setup.access, made[service].nodes, image), restored(setup, service, good):
+        found = update(setup, service, "--image", image.id)
+        took = time.time() - since
+        load.go_on(SOME)
+        left = image_of(look_at(setup), service)
+    note(f"{service}: {found.update} after {took:.0f} s: {found.message}; {load.told(since)}")
+    assert found.update == ROLLED_BACK, found.message
+    assert left == good
+    assert load.failed(since) == []
+
+
+def test_a_drained_node_gives_its_tasks_away(load: Load, setup: Setup, note: Note) -> None:
+    """They run elsewhere, it has none, and then it is active again."""
+    before = look_at(setup)
+    node = spare(before)[0]
+    moved = ", ".join(f"{each.service}.{each.slot}" for each in before.running() if each.node == node)
+    since = load.go_on(SOME)
+    with drained(setup, before, node):
+        converged(setup, before)
+        took = time.time() - since
+        during = look_at(setup)
+    load.go_on(SOME)
+    note(f"{node} gave {moved or 'nothing'} away in {took:.0f} s; {len(load.failed(since))} failed meanwhile")
+    assert availability(during, node) == "drain"
+    assert [each.service for each in during.running() if each.node == node] == []
+    assert availability(look_at(setup), node) == "active"
+
+
+def test_a_removed_node_comes_back(absence: Absence, setup: Setup, topology: Topology, note: Note) -> None:
+    """Off the members' list once it was removed, and with the next ``up`` a member as before."""
+    note(f"{absence.node}: {'; '.join(absence.changed)}")
+    assert absence.node not in absence.members
+    back = look_at(setup)
+    (member,) = [each for each in back.state.members if each.node == absence.node]
+    assert (member.status, member.availability) == ("ready", "active")
+    assert member.labels == absence.labels
+    assert set(topology.droplets) == {each.node for each in back.state.members}
+
+
+def test_an_old_token_lets_nobody_in(absence: Absence, note: Note) -> None:
+    """Once tokens were rotated, a droplet that was removed is refused with the old one."""
+    note(f"with the old token {absence.node} was told: {absence.refusal}")
+    assert absence.new != absence.old
+    assert absence.refusal, "the old token still lets droplets in"
+
+
+def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
+    """In no file of the run: no log, no report, no history; nor are old ones."""
+    files = [
+        file for file in setup.choice.run_dir.path.rglob("*") if file.is_file() and not file.is_symlink()
+    ]
+    assert files
+    assert [file.name for file in files if TOKEN.search(file.read_bytes())] == []
+
+
+def test_an_update_costs_nothing(updated: str, load: Load, setup: Setup, note: Note) -> None:
+    """Every task of a service is replaced under load, and no request or submission fails."""
+    before = {each.id for each in look_at(setup).running(updated)}
+    since = load.go_on(SOME)
+    with asked(setup, updated) as requests:
+        found = update(setup, updated, "--force")
+        took = time.time() - since
+        load.go_on(SOME)
+    direct = requests.made() if requests else ()
+    note(f"{len(before)} tasks replaced in {took:.0f} s; {load.told(since)}; {len(direct)} at the balancer")
+    assert found.update == COMPLETED, found.message
+    kept = before & {each.id for each in look_at(setup).running(updated)}
+    assert kept == set(), "tasks that were not replaced"
+    assert [*load.failed(since), *failed_requests(direct)] == []
+
+
+def test_workers_are_scaled(
+    load: Load, setup: Setup, topology: Topology, single: httpx.Client, door: FrontDoor, note: Note
+) -> None:
+    """Up to five tasks, which all register and run programs, and down again."""
+    services = swarm_workers.services_of(topology) or pytest.skip("no service of the stack runs programs")
+    service = services[0]
+    replicas = len(look_at(setup).running(service))
+    since = load.go_on(SOME)
+    with to_judge0(setup) as client:
+        judge0 = Judge0(client)
+        each = swarm_workers.slots(judge0) // replicas
+        try:
+            scaled(setup, service, MORE)
+            swarm_workers.wait_for_slots(judge0, MORE * each)
+            up = look_at(setup).running(service)
+            workers = {task.container: task.node for task in up}
+            seen = swarm_workers.spread(setup.access, single, door, workers, MORE * each)
+        finally:
+            scaled(setup, service, replicas)
+        swarm_workers.wait_for_slots(judge0, replicas * each)
+    load.go_on(SOME)
+    most = ", ".join(str(seen[each]) for each in workers)
+    note(
+        f"{MORE} tasks on {spread_of(up)}, {most} programs seen in each; then {replicas}; {load.told(since)}"
+    )
+    assert len(up) == MORE
+    assert len(look_at(setup).running(service)) == replicas
+    assert load.failed(since) == []
+
+
+def test_nothing_accepted_is_lost(load: Load, note: Note) -> None:
+    """Everything that was accepted while the swarm was changed ended, once, and stays as it ended."""
+    found = load.judgement()
+    note(f"{found}; {load.file}")
+    endings.insist(found, load.file)
+
+
+@dataclass(frozen=True)
+class Absence:
+    """A member that was taken out of the swarm and let in again.
+
+    ``members`` are the droplets that were members meanwhile; ``labels`` are its own from before; ``old`` and
+    ``new`` are join tokens; ``refusal`` is what it was told with the old one; ``changed`` how it came back.
+    """
+
+    node: str
+    labels: Mapping[str, str]
+    members: frozenset[str]
+    old: str = field(repr=False)
+    new: str = field(repr=False)
+    refusal: str
+    changed: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def absence(setup: Setup, topology: Topology, deployment: Deployment, access: Access) -> Absence:
+    """Remove a member, rotate the tokens, try the old one, and form the swarm anew."""
+    before = look_at(setup)
+    node, manager = spare(before)[-1], before.manager
+    (member,) = [each for each in before.state.members if each.node == node]
+    old = join.tokens(access, manager)["worker"]
+    refusal = ""
+    try:
+        rotate.remove(access, topology, deployment, node)
+        members = frozenset(each.node for each in look.members(access, deployment, manager))
+        rotate.rotate_tokens(access, manager)
+        try:
+            join.join(access, deployment, manager, node, old)
+        except ResourceError as error:
+            refusal = str(error)
+    finally:
+        changed = cluster.form(access, topology, deployment, progress=Progress())
+        converged(setup, before)
+    new = join.tokens(access, manager)["worker"]
+    return Absence(node, member.labels, members, old, new, refusal, changed)
+
+
+@contextmanager
+def drained(setup: Setup, view: View, node: str) -> Iterator[None]:
+    """Have a member take no tasks for as long as the block takes."""
+    (member,) = [each for each in view.state.members if each.node == node]
+    rotate.drain(setup.access, view.manager, member.id)
+    try:
+        yield
+    finally:
+        rotate.activate(setup.access, view.manager, member.id)
+
+
+@contextmanager
+def restored(setup: Setup, service: str, image: str) -> Iterator[None]:
+    """Give a service its image back after the block, if it has not got it by then."""
+    try:
+        yield
+    finally:
+        if image_of(look_at(setup), service) != image:
+            update(setup, service, "--image", image)
+
+
+def scaled(setup: Setup, service: str, replicas: int) -> None:
+    """Order so many tasks of a service, and wait until so many run."""
+    scale(setup.access, setup.topology, setup.deployment, {service: replicas}, progress=Progress())
+
+
+def converged(setup: Setup, before: View) -> None:
+    """Wait until every service is at its replicas again; what had failed ``before`` does not count."""
+    converge.converge(setup.access, setup.topology, setup.deployment, before=before.state)
+
+
+def image_of(view: View, service: str) -> str:
+    """What a service's tasks are told to run."""
+    return str(view.specs[service]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])
+
+
+def availability(view: View, node: str) -> str:
+    """Whether a member takes tasks, in Docker's words."""
+    (member,) = [each for each in view.state.members if each.node == node]
+    return member.availability
+
+
+def spread_of(tasks: Iterable[Task]) -> str:
+    """How many tasks run where: ``2 worker-1, 3 worker-2``."""
+    return ", ".join(
+        f"{count} {node}" for node, count in sorted(Counter(each.node for each in tasks).items())
+    )
+
+
+def spare(view: View) -> list[str]:
+    """The workers all of whose tasks can run elsewhere, those with the most tasks first; skips if none."""
+    made, ready = owners(view.swarm), {each.node for each in view.state.members if each.status == "ready"}
+    tasks = view.running()
+    movable = {
+        node: [each for each in tasks if each.node == node]
+        for node in ready - set(view.swarm.managers)
+        if all((ready & set(made[each.service].nodes)) - {node} for each in tasks if each.node == node)
+    }
+    if not movable:
+        pytest.skip("no member could be missed: on each is a task that may run nowhere else")
+    return sorted(sorted(movable), key=lambda node: len(movable[node]), reverse=True)
+
+
+@contextmanager
+def asked(setup: Setup, service: str) -> Iterator[Requests | None]:
+    """Requests straight to Judge0's balancer, where ``service`` is behind it: none else is asked so often."""
+    swarm, endpoint = setup.topology.swarm, setup.topology.checks.judge0
+    assert swarm is not None
+    if endpoint is None or service not in speaks_to(swarm, endpoint.service):
+        yield None
+        return
+    with balancer_asked(setup) as requests:
+        yield requests
