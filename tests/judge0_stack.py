@@ -27,6 +27,9 @@ APP = Path(__file__).parents[1] / "emulator/images/app"
 LABEL = "wavetank.test"
 READY = 60.0
 
+# SIOCSIFFLAGS without IFF_UP.
+DOWN = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'eth0', 0))"
+
 ENVIRONMENT = {
     "REDIS_HOST": "valkey",
     "REDIS_PORT": "25061",
@@ -128,7 +131,8 @@ class Stack:
             image, environment=dict(environment), labels={LABEL: self._name}, network=self._name, **options
         )
         self._network.disconnect(container)
-        self._network.connect(container, aliases=[alias])
+        # A swarm's names for a service and for its tasks.
+        self._network.connect(container, aliases=[alias, f"tasks.{alias}"])
         return container
 
     @staticmethod
@@ -158,11 +162,16 @@ class Stack:
 
     @contextmanager
     def service(
-        self, name: str, environment: Mapping[str, str], files: Mapping[str, bytes] | None = None
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        files: Mapping[str, bytes] | None = None,
+        **options: Any,
     ) -> Iterator[Container]:
         """One of the application's services, built and started, with `files` beside its compose file."""
-        self.images[name] = self._build(name)
-        container = self._create(self.images[name], name, environment)
+        if name not in self.images:
+            self.images[name] = self._build(name)
+        container = self._create(self.images[name], name, environment, **options)
         try:
             given = {"ca.pem": self._tls["ca.pem"], **(files or {})}
             container.put_archive(
@@ -190,10 +199,25 @@ class Stack:
         finally:
             container.remove(force=True, v=True)
 
+    def start_server(self, environment: Mapping[str, str] | None = None, **options: Any) -> Container:
+        """A server, which may not answer yet."""
+        return self._start("judge0-server", environment or {}, **options)
+
+    def lose_power(self, container: Container) -> None:
+        """Its address stays in its names, and nothing answers there any more: no refusal, no reset."""
+        self.engine.containers.run(
+            self.images["judge0-server"],
+            ["python3", "-c", DOWN],
+            network_mode=f"container:{container.id}",
+            cap_add=["NET_ADMIN"],
+            labels={LABEL: self._name},
+            remove=True,
+        )
+
     @contextmanager
     def server(self, environment: Mapping[str, str] | None = None) -> Iterator[httpx.Client]:
         """A server for the length of a block, as a client of it."""
-        container = self._start("judge0-server", environment or {})
+        container = self.start_server(environment)
         try:
             with httpx.Client(base_url=f"http://{self.address(container)}:2358", timeout=30) as client:
                 self._answers(client, environment or {})

@@ -133,16 +133,22 @@ class Connection(asyncio.Protocol):
 async def drain(server: asyncio.AbstractServer, connections: set[Connection]) -> None:
     """Stop accepting and return once all that was asked is answered.
 
-    For LINGER seconds it goes on as before: some connections were made but not accepted yet, on others the
-    request is on its way, and not everybody knows yet that this server goes.
+    For LINGER seconds it goes on as before: not everybody knows yet that this server goes. After that, some
+    requests may still be on their way, on connections that were made in time.
     """
-    until = time.monotonic() + LINGER
-    while time.monotonic() < until:
-        for connection in connections:
-            connection.last()
-        await asyncio.sleep(0.05)
+    await _linger(connections)
     server.close()
+    await _linger(connections, at_most=True)
     for connection in list(connections):
         connection.finish()
     while connections:
+        await asyncio.sleep(0.05)
+
+
+async def _linger(connections: set[Connection], *, at_most: bool = False) -> None:
+    """Wait LINGER seconds (`at_most`: or until no connection is left); each is closed after its answer."""
+    until = time.monotonic() + LINGER
+    while time.monotonic() < until and not (at_most and not connections):
+        for connection in connections:
+            connection.last()
         await asyncio.sleep(0.05)
