@@ -1,0 +1,185 @@
+"""Reading what Docker says of a swarm, and finding whom to ask."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from swarm_helpers import FakeAccess, deployment, failure, leader, lines, node, plan
+
+from harness.errors import ResourceError, WaitTimeoutError
+from harness.swarm import look
+
+LEADERLESS = "Error response from daemon: rpc error: code = Unknown desc = The swarm does not have a leader."
+NO_MANAGER = "Error response from daemon: This node is not a swarm manager."
+
+
+def task(name: str, at: str, *, state: str = "running", where: str = "id-one", **more: Any) -> dict[str, Any]:
+    """A task as ``docker inspect`` has it."""
+    return {
+        "ID": name,
+        "ServiceID": "s-web",
+        "Slot": 1,
+        "NodeID": where,
+        "DesiredState": "running",
+        "Spec": {"ContainerSpec": {"Image": "sha256:1"}},
+        "Status": {"Timestamp": at, "State": state},
+        **more,
+    }
+
+
+def spec(name: str, *, image: str = "sha256:1", **more: Any) -> dict[str, Any]:
+    """A service as ``docker service inspect`` has it."""
+    body = {"Name": f"stack_{name}", "TaskTemplate": {"ContainerSpec": {"Image": image}}}
+    return {"ID": f"s-{name}", "Spec": body, **more}
+
+
+def test_members_are_named_by_their_droplets_addresses() -> None:
+    """In the deployment's order; what has no droplet's address comes last and has no name."""
+    listed = lines(node("x", "10.9.0.1"), node("two", "10.1.0.12"), leader("boss", "10.1.0.10"))
+    found = look.members(FakeAccess(lambda *_: listed), deployment(), "boss")
+    assert [(each.node, each.id, each.address) for each in found] == [
+        ("boss", "id-boss", "10.1.0.10"),
+        ("two", "id-two", "10.1.0.12"),
+        ("", "id-x", "10.9.0.1"),
+    ]
+    assert [each.leader for each in found] == [True, False, False]
+
+
+def test_rebuilt_droplet_has_two_entries() -> None:
+    """Both are told, for one of them has to go."""
+    listed = lines(node("old", "10.1.0.11", status="down"), node("new", "10.1.0.11"))
+    found = look.members(FakeAccess(lambda *_: listed), deployment(), "boss")
+    assert [(each.node, each.status) for each in found] == [("one", "down"), ("one", "ready")]
+
+
+def test_services_lose_the_stacks_name_and_counts_their_remarks() -> None:
+    """Docker writes limits behind the numbers."""
+    rows = lines(
+        {"Name": "stack_web", "Replicas": "2/3 (max 1 per node)"}, {"Name": "stack_api", "Replicas": "0/0"}
+    )
+    update = {"State": "paused", "Message": "update paused due to failure"}
+    answer = rows + "---\n" + lines(spec("web", UpdateStatus=update), spec("api", image="sha256:2"))
+    api, web = look.services(FakeAccess(lambda *_: answer), "boss", "stack")
+    assert (api.name, api.image, api.running, api.desired, api.update) == ("api", "sha256:2", 0, 0, "")
+    assert (web.name, web.running, web.desired) == ("web", 2, 3)
+    assert (web.update, web.message) == ("paused", "update paused due to failure")
+
+
+def test_service_that_goes_while_it_is_listed_is_left_out() -> None:
+    """It was counted, and is gone when it is looked at."""
+    answer = lines({"Name": "stack_web", "Replicas": "1/1"}) + "---\n"
+    assert look.services(FakeAccess(lambda *_: answer), "boss", "stack") == ()
+
+
+def test_tasks_are_told_by_slot_and_the_newest_first() -> None:
+    """With the droplet they run on, if any, and what they say of themselves."""
+    tasks = [
+        task("old", "2026-01-01T10:00:00.1Z", state="failed", DesiredState="shutdown"),
+        task("new", "2026-01-01T10:00:02.5Z"),
+        task("waits", "2026-01-01T10:00:01Z", state="pending", where="", Slot=2),
+    ]
+    tasks[0]["Status"] |= {"Err": "task: non-zero exit (3)"}
+    tasks[1]["Status"] |= {"ContainerStatus": {"ContainerID": "c1"}}
+    answer = "---\n".join([lines(node("one", "10.1.0.11")), lines(spec("web")), lines(*tasks)])
+    found = look.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack")
+    assert [(each.id, each.slot, each.node, each.container) for each in found] == [
+        ("new", 1, "one", "c1"),
+        ("old", 1, "one", ""),
+        ("waits", 2, "", ""),
+    ]
+    assert (found[1].state, found[1].desired, found[1].error) == (
+        "failed",
+        "shutdown",
+        "task: non-zero exit (3)",
+    )
+    assert {each.service for each in found} == {"web"}
+    assert look.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack", "api") == ()
+
+
+def test_stack_without_services_has_no_tasks() -> None:
+    """The script ends early then."""
+    answer = lines(node("one", "10.1.0.11")) + "---\n"
+    assert look.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack") == ()
+
+
+def test_first_manager_that_answers_is_taken() -> None:
+    """One that was made a worker, or knows no leader, is not."""
+
+    def answer(name: str, script: str) -> str:
+        if name == "boss":
+            raise failure(NO_MANAGER)
+        return ""
+
+    access = FakeAccess(answer)
+    assert look.a_manager(access, plan(managers=("boss", "one", "two"))) == "one"
+    assert access.dropped == []
+
+
+def test_silent_manager_is_not_waited_for_when_another_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead machine says nothing for long; the connection to it is given up."""
+    monkeypatch.setattr(look, "PATIENCE_SECONDS", 0.01)
+    answered = threading.Event()
+
+    def answer(name: str, script: str) -> str:
+        if name == "boss":
+            answered.wait(30)
+            raise failure("Connection timed out", code=255)
+        return ""
+
+    access = FakeAccess(answer)
+    try:
+        assert look.a_manager(access, plan(managers=("boss", "one"))) == "one"
+    finally:
+        answered.set()
+
+
+def test_connection_that_failed_is_dropped() -> None:
+    """Its master may hang on a machine whose power was cut."""
+
+    def answer(name: str, script: str) -> str:
+        raise failure("Connection timed out", code=255)
+
+    access = FakeAccess(answer)
+    with pytest.raises(
+        ResourceError, match="none of its 1 managers answers as one\n  boss: Connection timed out"
+    ):
+        look.a_manager(access, plan(), deadline=0)
+    assert access.dropped == ["boss"]
+
+
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [
+        (
+            {"a": LEADERLESS, "b": "Connection timed out", "c": "Connection timed out"},
+            "1 of 3 managers answer",
+        ),
+        ({"a": LEADERLESS, "b": NO_MANAGER, "c": "it waits for a leader"}, "2 of 3 managers answer"),
+        ({"a": LEADERLESS, "b": "waited 10 s for a command on b"}, "1 of 2 managers answer, and it takes 2"),
+    ],
+)
+def test_lost_quorum_is_counted(said: dict[str, str], counted: str) -> None:
+    """Those that answer without a leader are the ones that are left."""
+    text = look.no_manager(said)
+    assert counted in text
+    assert "--force-new-cluster` on a" in text
+    assert all(f"\n  {name}: {each}" in text for name, each in said.items())
+
+
+def test_all_silent_is_no_lost_quorum() -> None:
+    """Nobody is left who could say so."""
+    text = look.no_manager({"a": "Connection timed out", "b": NO_MANAGER})
+    assert "quorum" not in text
+    assert "none of its 2 managers answers" in text
+
+
+def test_silent_manager_is_not_one_that_waits_for_a_leader() -> None:
+    """What it was asked is in the error that tells of its silence, and is not its word."""
+
+    def answer(name: str, script: str) -> str:
+        raise WaitTimeoutError(f"a command on boss: {script}", 10, "nothing")
+
+    with pytest.raises(ResourceError, match=r"none of its 1 managers .*\n  boss: no answer within 10 s"):
+        look.a_manager(FakeAccess(answer), plan(), deadline=0)
