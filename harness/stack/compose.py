@@ -31,6 +31,11 @@ class ComposeFile:
     unset: tuple[str, ...]
 
     @property
+    def started(self) -> tuple[str, ...]:
+        """The services that ``compose up`` starts: those without a profile."""
+        return tuple(name for name, body in self.services.items() if not body.get("profiles"))
+
+    @property
     def passwords(self) -> dict[str, str]:
         """What is secret in ``environment``: values, and the name of each."""
         return {marks.bare(value): name for name, value in self.environment.items() if marks.is_secret(value)}

@@ -21,6 +21,7 @@ KEYS = (
 PLACEMENT_KEYS = ("constraints", "preferences", "max_replicas_per_node")
 UPDATE_KEYS = ("parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order")
 RESTART_KEYS = ("condition", "delay", "max_attempts", "window")
+ORDERS = ("start-first", "stop-first")
 PERIOD = 100_000  # microseconds, of cpu_quota where cpu_period does not say
 
 
@@ -85,7 +86,10 @@ def _check_room(job: Job, replicas: int, placement: dict[str, Any]) -> None:
 def _order(job: Job, given: dict[str, Any], replicas: int) -> tuple[str, tuple[Note, ...]]:
     """``stop-first`` where two tasks would be in each other's way, and else as the topology says."""
     own = values.section(job, "deploy.update_config", given.get("update_config"))
-    wanted = job.service.order if job.main else str(own.get("order", job.service.order))
+    wanted = job.service.order if job.main else own.get("order", job.service.order)
+    if wanted not in ORDERS:
+        remedy = f"take {' or '.join(ORDERS)}"
+        raise job.error("deploy.update_config.order", "no such order of an update", remedy)
     if wanted != "start-first":
         return wanted, ()
     if has_data(job):

@@ -13,6 +13,7 @@ from harness.stack.ports import unclaimed
 from harness.stack.secrecy import secret_names, url_forms
 from harness.topology.model import Topology
 
+UNMISTAKABLE = 6  # letters: a shorter value, such as true or 3600, is no sign of a password where it is found
 TOP_LEVEL = ("version", "services", "networks", "volumes", "configs", "secrets")
 
 
@@ -27,15 +28,14 @@ def read_source(source: Source) -> ComposeFile:
 
 def jobs_of(topology: Topology, source: Source, file: ComposeFile, *, ipvs: bool) -> list[Job]:
     """One for each service of the compose file that ``compose up`` would start. Raises ``TopologyError``."""
-    started = [name for name, body in file.services.items() if not body.get("profiles")]
-    if not started:
+    if not file.started:
         problem, remedy = "all of its services have profiles", "take `profiles:` from one that is to run"
         raise TopologyError(problem, file=source.service.compose, field="services", remedy=remedy)
-    forms = url_forms(file.passwords)
+    forms = url_forms(file.passwords, shortest=UNMISTAKABLE)
     service = source.service.name
     jobs = [
         Job(topology, source, file, name, title, title == service, forms, ipvs)
-        for name, title in _titles(service, started).items()
+        for name, title in _titles(service, file.started).items()
     ]
     _check_meaning(jobs)
     return jobs
@@ -72,7 +72,7 @@ def file_notes(source: Source, file: ComposeFile) -> Iterator[Note]:
             raise TopologyError(
                 "a stack has no such section", file=source.service.compose, field=key, remedy=remedy
             )
-    for each, body in file.services.items():
-        if body.get("profiles"):
+    for each in file.services:
+        if each not in file.started:
             where = f"{name}: services.{each}.profiles"
             yield Note(where, "`compose up` does not start it", "it is not in the stack")

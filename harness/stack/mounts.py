@@ -196,7 +196,7 @@ def _volume(job: Job, mount: Mount) -> Part:
     if mount.source not in (job.file.document.get("volumes") or {}):
         remedy = "declare it under the file's own `volumes:`"
         raise job.error("volumes", f"there is no volume `{mount.source}`", remedy)
-    name = f"{job.service.name}-{mount.source}"
+    name = f"{job.service.name}_{mount.source}"
     what = f"each node has a volume {mount.source} of its own, so a task that moves finds an empty one"
     instead = "keep it on one node (`droplets:` or a constraint), or keep the data in a managed database"
     return Part(

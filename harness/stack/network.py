@@ -26,7 +26,11 @@ def network(job: Job, siblings: Sequence[Job]) -> Part:
 
 def check_names(jobs: Sequence[Job], parts: Sequence[Part]) -> None:
     """Raise ``TopologyError`` where one name would lead to two services."""
-    owners: dict[str, Job] = {job.title: job for job in jobs}
+    owners: dict[str, Job] = {}
+    for job in jobs:
+        other = owners.setdefault(job.title, job)
+        if other is not job:
+            raise _ambiguous(job.title, job, other)
     for job, part in zip(jobs, parts, strict=True):
         for alias in _aliases(part):
             other = owners.setdefault(alias, job)

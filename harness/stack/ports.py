@@ -70,7 +70,7 @@ def _is_wanted(job: Job, port: Port) -> bool:
 
 def _elsewhere(job: Job, wanted: int) -> bool:
     """Whether another service of the compose file publishes that port."""
-    others = (_sibling(job, name) for name in job.file.services if name != job.name)
+    others = (_sibling(job, name) for name in job.file.started if name != job.name)
     return any(each.published == wanted for other in others for each in published(other))
 
 

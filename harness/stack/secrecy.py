@@ -42,10 +42,10 @@ def says_secret(name: str) -> bool:
     return bool(NAME.search(name)) and not PLACE.search(name)
 
 
-def url_forms(passwords: Collection[str]) -> frozenset[str]:
-    """The passwords, as they are and as in a URL. Very short ones, found everywhere, are left out."""
+def url_forms(passwords: Collection[str], *, shortest: int = SHORTEST) -> frozenset[str]:
+    """The passwords, as they are and as in a URL. Short ones, which are found everywhere, are left out."""
     found = {*passwords, *(quote(each, safe="") for each in passwords)}
-    return frozenset(each for each in found if len(each) >= SHORTEST)
+    return frozenset(each for each in found if len(each) >= shortest)
 
 
 def holds_secret(content: bytes, forms: Collection[str]) -> bool:

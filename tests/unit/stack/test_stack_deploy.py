@@ -171,6 +171,12 @@ def test_keys_that_no_stack_has_are_refused(said: str) -> None:
     assert refusal(compose(f"deploy: {said}")).field.endswith(".color")
 
 
+def test_an_unknown_order_is_refused() -> None:
+    """Of a container beside the main one, whose order is the file's own."""
+    text = "services: {web: {image: w}, b: {image: b, deploy: {update_config: {order: x}}}}"
+    assert refusal(text).field == "services.b.deploy.update_config.order"
+
+
 def test_an_unknown_restart_policy_is_refused() -> None:
     """With those that there are."""
     assert "unless-stopped" in refusal(compose("restart: sometimes")).remedy

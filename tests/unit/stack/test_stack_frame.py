@@ -90,6 +90,14 @@ def test_one_name_never_leads_to_two_services() -> None:
         convert(a_topology(*(each.service for each in sources)), sources, ipvs=False)
 
 
+def test_two_services_never_have_one_name() -> None:
+    """``web`` with a container ``db`` beside a service ``web-db``."""
+    other = a_service("web-db")
+    sources = [a_source(TWO), a_source("services: {x: {image: x}}", other)]
+    with pytest.raises(TopologyError, match="'web-db' would lead to web-db"):
+        convert(a_topology(*(each.service for each in sources)), sources, ipvs=False)
+
+
 def test_a_service_with_a_profile_is_left_out() -> None:
     """As ``compose up`` leaves it out, and with a note that says so."""
     stack = converted(TWO.replace("{image: db}", "{image: db, profiles: [debug]}"))

@@ -100,7 +100,7 @@ def test_the_database_is_never_run_twice(tmp_path: Path) -> None:
     """An update stops the old one first, and a note says where its data are."""
     made = stack(tmp_path, cap_add=("SYS_ADMIN",))
     assert made.document["services"]["judge0-db"]["deploy"]["update_config"]["order"] == "stop-first"
-    assert made.document["volumes"] == {"judge0-data": {}}
+    assert made.document["volumes"] == {"judge0_data": {}}
     assert any("finds an empty one" in note.what for note in made.notes if "services.db" in note.where)
 
 

@@ -141,9 +141,9 @@ def test_named_volumes_are_the_services_own() -> None:
     sources = [first, second]
     stack = convert(a_topology(*(each.service for each in sources)), sources, ipvs=False)
     wanted = {"driver": "local", "labels": {"a": "b"}}
-    assert stack.document["volumes"] == {"web-data": wanted, "api-data": wanted}
+    assert stack.document["volumes"] == {"web_data": wanted, "api_data": wanted}
     body = stack.document["services"]["web"]
-    assert body["volumes"] == [{"type": "volume", "source": "web-data", "target": "/data"}]
+    assert body["volumes"] == [{"type": "volume", "source": "web_data", "target": "/data"}]
     assert "finds an empty one" in notes_of(stack, "volumes")[0]
     assert body["deploy"]["update_config"]["order"] == "stop-first"
     assert "same volume" in notes_of(stack, "deploy.update_config.order")[0]
@@ -155,7 +155,7 @@ def test_named_volumes_are_the_services_own() -> None:
 def test_an_external_volume_keeps_its_name(said: str) -> None:
     """It is there already."""
     stack = converted(f"volumes: {{data: {said}}}\n" + compose("volumes: ['data:/data:nocopy']"))
-    assert stack.document["volumes"] == {"web-data": {"external": True, "name": "data"}}
+    assert stack.document["volumes"] == {"web_data": {"external": True, "name": "data"}}
     (mount,) = stack.document["services"]["web"]["volumes"]
     assert mount["volume"] == {"nocopy": True}
 

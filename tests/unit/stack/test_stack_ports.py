@@ -83,6 +83,13 @@ def test_a_port_goes_to_the_container_that_has_it() -> None:
     assert services["web-admin"]["ports"][0]["target"] == 80
 
 
+def test_a_port_of_a_container_that_is_left_out_is_the_main_ones() -> None:
+    """Nobody else could publish it."""
+    text = "services: {web: {image: w}, admin: {image: a, ports: ['80:80'], profiles: [x]}}"
+    services = converted(text, a_service(ports=(80,))).document["services"]
+    assert services["web"]["ports"][0]["published"] == 80
+
+
 def test_a_port_that_no_container_has_is_refused() -> None:
     """Where none is the main one, nobody knows whose it is."""
     error = refusal("services: {a: {image: a}, b: {image: b}}", a_service(ports=(80,)))

@@ -77,6 +77,12 @@ def test_a_variable_that_takes_a_password_in_is_secret() -> None:
     )
 
 
+def test_a_setting_with_a_secrets_name_hides_nothing_else() -> None:
+    """What is short and common is no password where it is found."""
+    stack = converted(compose("env_file: .env"), environment={"SECRET_MODE": "true", "DEBUG": "true"})
+    assert stack.document["services"]["web"]["environment"] == {"DEBUG": "true"}
+
+
 def test_a_secrets_name_changes_with_its_content_only() -> None:
     """A swarm cannot change a secret; a new password is a new name, and an old one is not made again."""
     (one,) = converted(compose("env_file: .env"), environment=SECRETS).secrets
