@@ -96,10 +96,12 @@ def _stripped(extended: Path, compose: Path) -> str:
 def override(app: AppFiles, images: Mapping[str, Image]) -> str:
     """A second compose file that names the shipped images; JSON, which is YAML too.
 
-    The user's own file stays as it is. Compose 1.29 merges only files of one version.
+    The user's own file stays as it is. Compose 1.29 merges only files of one version, and takes one without
+    version and services for one of version 1.
     """
     built = [container.name for container in app.containers if container.build]
     services = {name: {"image": images[name].reference} for name in built}
+    services = services or {app.containers[0].name: {}}
     version: dict[str, object] = {} if app.version is None else {"version": app.version}
     return json.dumps(version | {"services": services}, indent=2) + "\n"
 

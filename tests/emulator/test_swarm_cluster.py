@@ -15,7 +15,8 @@ from tank import Tank, droplet, tcp
 
 from emulator.images.build import ensure
 from emulator.planes.base import DropletSpec, Gate
-from harness.deploy import collect_logs
+from harness.deploy import collect_logs, deploy
+from harness.deploy.scale import scale as scale_project
 from harness.deployment import Deployment, Node
 from harness.errors import CommandError, ResourceError, UsageError
 from harness.progress import Progress
@@ -27,7 +28,7 @@ from harness.swarm.kernel import kernel
 from harness.swarm.look import Member, Task
 from harness.swarm.scale import scale
 from harness.target import Target
-from harness.topology.model import Droplet, Management, Overlay, StackService, Swarm, Topology
+from harness.topology.model import Droplet, Management, Overlay, Service, StackService, Swarm, Topology
 from harness.wait import NotYet, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -81,6 +82,7 @@ class Site:
     """
 
     tank: Tank
+    target: Target
     deployment: Deployment
     access: Access
     told: io.StringIO = field(default_factory=io.StringIO)
@@ -181,7 +183,7 @@ def droplets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         }
         deployment = Deployment("swarm-test", "0d0c0b0a", "10.1.0.0/20", nodes, {})
         target = Target("local", "https://127.0.0.1:1", "token", proxy=tank.plane.info().proxy)
-        made = Site(tank, deployment, open_access(run_dir, target, plan(), deployment))
+        made = Site(tank, target, deployment, open_access(run_dir, target, plan(), deployment))
         yield made
         made.access.close()
     finally:
@@ -569,3 +571,34 @@ def test_scaling_what_is_not_there_or_cannot_be_is_refused_before_anything_chang
     desired = {each.name: each.desired for each in look.services(stack.access, "boss", STACK)}
     assert desired == {"door": 1, "lost": 0, "web": 0}
     assert len(set(stack.scale(door=2)[0].nodes)) == 2
+
+
+def test_plain_project_is_scaled_over_its_droplets(site: Site, tmp_path: Path) -> None:
+    """Without a swarm it is compose that does it, and what is scaled stays deployed."""
+    compose = tmp_path / "docker-compose.yml"
+    compose.write_text(
+        f"services: {{idle: {{image: '{IMAGE}', command: sleep 1000, stop_grace_period: 1s}}}}\n"
+    )
+    idle = Service("idle", ("one", "two"), compose, (), {}, (), "")
+    topology = replace(plan(), swarm=None, services=(idle,))
+    quiet = Progress(quiet=True)
+
+    def running() -> list[int]:
+        script = "docker ps -q --filter label=com.docker.compose.project=idle | wc -l"
+        return [int(site.access.run(node, script)) for node in idle.nodes]
+
+    try:
+        deploy(site.target, topology, site.deployment, site.access, progress=quiet)
+        (up,) = scale_project(site.access, topology, site.deployment, {"idle": 5}, progress=quiet)
+        assert (up.before, up.nodes) == (2, ("one", "one", "one", "two", "two"))
+        assert running() == [3, 2]
+        assert deploy(site.target, topology, site.deployment, site.access, progress=quiet).changed == ()
+        scale_project(site.access, topology, site.deployment, {"idle": 1}, progress=quiet)
+        assert running() == [1, 0]
+        again = deploy(site.target, topology, site.deployment, site.access, progress=quiet)
+        assert (again.changed, running()) == (("idle@two",), [1, 1])
+    finally:
+        for node in idle.nodes:
+            site.access.run(
+                node, "docker ps -aq --filter label=com.docker.compose.project=idle | xargs -r docker rm -f"
+            )

@@ -119,3 +119,10 @@ def test_hash_changes_with_what_matters(app: Path, change: str) -> None:
     else:
         rendered[".env"] = "PASSWORD=other\n"
     assert bundle(app, images=images, **rendered).digest != before
+
+
+def test_override_has_a_service_also_where_nothing_is_built(app: Path) -> None:
+    """Compose 1.29 takes one without version and services for a file of another version."""
+    made = bundle(app, "services: {side: {image: 'redis:7'}}\n", {"side": IMAGES["side"]})
+    text = next(each.data for each in made.entries if each.name == OVERRIDE)
+    assert json.loads(text) == {"services": {"side": {}}}
