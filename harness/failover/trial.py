@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.api import Api
 from harness.errors import ResourceError, WaitTimeoutError, WavetankError
@@ -51,11 +52,11 @@ class Stage:
 class Trial:
     """What was seen of one fault.
 
-    ``carried``: the services that had tasks on the nodes. ``leaders``: who led before and while it lasted,
-    empty where nobody could be asked. ``control``: what managers said that had no majority. ``orphan``: the
-    task that was ended where nothing is rescheduled. ``went_on``: containers of a cut-off node that still ran
-    there just before it was let in again, and ``left_over``: those that did when all was well. ``trouble``:
-    why it was not well again in time, or empty.
+    ``carried``: the services that had tasks on the nodes. ``file`` has the history. ``leaders``: who led
+    before, and while it lasted, empty where nobody could be asked. ``control``: what managers said that had
+    no majority. ``orphan``: the task that was ended where nothing is rescheduled. ``went_on``: containers of
+    a cut-off node that still ran there just before it was let in again, and ``left_over``: those that did
+    when all was well. ``trouble``: why it was not well again in time, or empty.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Trial:
     times: Times
     history: tuple[Entry, ...]
     judgement: Judgement
+    file: Path
     looks: tuple[Look, ...]
     leaders: tuple[str, str] = ("", "")
     control: str = ""
@@ -126,6 +128,7 @@ def undergo(stage: Stage, name: str, number: int = 1) -> Trial:
         times=times,
         history=stream.entries(),
         judgement=judgement,
+        file=file,
         looks=tuple(watch.looks),
         leaders=(_leader(before), course.leader),
         control=course.control,

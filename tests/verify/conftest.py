@@ -10,6 +10,8 @@ import testinfra
 from testinfra.host import Host
 
 from harness.api import Api
+from harness.failover.fault import MANAGER, PARTITION
+from harness.failover.fault import names as faults
 from harness.isolation.model import OUTSIDERS
 from harness.ssh import Access
 from harness.target import Target
@@ -27,10 +29,15 @@ MISSING = {
     "server": "nodes behind Judge0's load balancer",
     "stacked": "swarm",
     "updated": "swarm",
+    "fault": "swarm",
+    "cut_off": "swarm",
+    "manager_lost": "swarm",
+    "fallen": "droplets that are lost one by one",
 }
 INSTEAD = {
     "placed": "swarm.passwords_are_secrets and swarm.no_service_is_told_of_public_addresses look at it",
     "server": "swarm.servers_share_the_load and swarm_updates look at the tasks behind its balancer",
+    "fallen": "swarm_failover takes power from members, for tasks move, and knows what is survived",
 }
 
 
@@ -44,7 +51,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "database": list(topology.databases),
         "placed": [f"{service.name}@{node}" for service in topology.services for node in service.nodes],
         "server": list(servers),
-        "fallen": [*topology.droplets, *(["+".join(servers)] if servers else [])],
+        "fallen": [] if topology.swarm else [*topology.droplets, *(["+".join(servers)] if servers else [])],
+        "fault": list(faults(topology)),
+        "cut_off": [each for each in faults(topology) if each.startswith(PARTITION)],
+        "manager_lost": [each for each in faults(topology) if each.endswith(MANAGER)],
         "stacked": list(listening(topology.swarm)) if topology.swarm else [],
         "updated": spoken_to(topology.swarm) if topology.swarm else [],
         "language_name": [language.name for language in LANGUAGES],

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from harness.failover.expected import expect
+from harness.failover.fault import Fault, carried
+from harness.failover.measure import Times
+from harness.failover.trial import Trial
 from harness.failover.watch import Look
 from harness.settings import PROJECT
 from harness.swarm.converge import State
 from harness.swarm.look import Member, ServiceState, Task
 from harness.topology import load
 from harness.topology.model import Topology
-from harness.verify.history import Entry
+from harness.verify.history import Entry, judge
 
 RUN = "a"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQpUDzq3G8P1Yt2h1Ff5iXz8Mfnr5DHyVFTc8HWGFpk wavetank-a"
@@ -106,3 +111,34 @@ def steady(first: int, begun: float, until: float, *, took: float = 0.5, kind: A
         for each in range(number)
         for entry in submission(first + each, round(begun + each / 3, 3), took, kind)
     ]
+
+
+FULL = moved(judge0_server=("judge0-lb", "server-2"), judge0_lb=("server-2",))
+
+
+def trial(node: str = "server-1", *, again: float = 10.0, start_: float = 1000.0) -> Trial:
+    """One in which programs are refused until the service answers again."""
+    history = [
+        *steady(0, start_ - 2, start_),
+        *steady(100, start_, start_ + again, kind="fail"),
+        *steady(200, start_ + again, start_ + 40),
+        *submission(900, start_ + 1, None),
+    ]
+    seen = state()
+    fault = Fault("power_off", (node,))
+    return Trial(
+        name=f"power_off:{node}",
+        number=1,
+        fault=fault,
+        carried=carried(seen, (node,)),
+        expected=expect(SWARM, fault, seen),
+        times=Times(start_, start_ + 0.5, start_ + 25, start_ + 25, start_ + 27, start_ + 40),
+        history=tuple(history),
+        judgement=judge(history, listing=False),
+        file=Path("history.jsonl"),
+        looks=(
+            look(start_ + 12, state(down=("server-1",))),
+            look(start_ + 18, state(places=FULL, down=("server-1",))),
+            look(start_ + 33, state(places=FULL)),
+        ),
+    )
