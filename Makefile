@@ -5,7 +5,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce clean clean-images
+.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce bench-failover clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
@@ -44,6 +44,9 @@ bench-scan: images ## Measure the scan beside nmap and masscan, accuracy include
 
 bench-enforce: images ## Measure how soon a change of rules is enforced
 	$(BIN)/python -m harness.bench.enforce
+
+bench-failover: images ## Measure how a swarm takes the loss of worker nodes, 20 times
+	$(BIN)/python -m harness.bench.failover
 
 clean: ## Remove everything that can be made again (not the engine, not the images)
 	rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
