@@ -91,11 +91,11 @@ def wait_for(
     """Call ``probe`` until it returns, and return that.
 
     ``probe`` raises :class:`NotYet` (with what it saw) while the wait must go on; exceptions in
-    ``tolerate`` count as the same. Any other exception ends the wait. ``deadline`` (see :func:`patient`)
-    and the pauses are seconds; the pause doubles from ``first_pause`` to ``max_pause``. Raises
-    ``WaitTimeoutError``.
+    ``tolerate`` count as the same. Any other exception ends the wait. ``deadline`` and the pauses are
+    seconds; the pause doubles from ``first_pause`` to ``max_pause``. On a slow machine (see :func:`patient`)
+    both go further: probes cost more there, and must not be what keeps it busy. Raises ``WaitTimeoutError``.
     """
-    start, deadline = clock.monotonic(), patient(deadline)
+    start, deadline, max_pause = clock.monotonic(), patient(deadline), patient(max_pause)
     pause = first_pause
     not_yet: tuple[type[Exception], ...] = (NotYet, *tolerate)
     while True:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from harness.errors import CommandError, EngineError, WaitTimeoutError
 
 
-def run(argv: Sequence[str], *, deadline: float, environment: Mapping[str, str] | None = None) -> str:
-    """Run ``argv`` and return what it printed. ``deadline`` is seconds.
+def run(
+    argv: Sequence[str],
+    *,
+    deadline: float,
+    environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+) -> str:
+    """Run ``argv``, in ``directory`` if one is named, and return what it printed. ``deadline`` is seconds.
 
     Raises ``CommandError``, ``WaitTimeoutError``, and ``EngineError`` for a program that is not there.
     """
@@ -22,6 +29,7 @@ def run(argv: Sequence[str], *, deadline: float, environment: Mapping[str, str] 
             errors="replace",
             timeout=deadline,
             env=environment,
+            cwd=directory,
             check=False,
         )
     except FileNotFoundError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from harness.deploy.appfiles import read_app
 from harness.deploy.engine import Image, local_images
@@ -16,9 +17,9 @@ BUILD_SECONDS = 1800.0
 BASE = "wavetank/base:latest"  # application Dockerfiles begin with it
 
 
-def emulators() -> list[Image]:
-    """The emulator's images, built where they are missing. Raises ``CommandError`` with what failed."""
-    built = run([sys.executable, "-m", "emulator.images"], deadline=BUILD_SECONDS).split()
+def emulators(project: Path) -> list[Image]:
+    """The emulator's images, built from ``project`` where missing. Raises ``CommandError``."""
+    built = run([sys.executable, "-m", "emulator.images"], deadline=BUILD_SECONDS, directory=project).split()
     return list(local_images([*built, BASE]).values())
 
 

@@ -56,7 +56,7 @@ class Running:
         """Raise ``EngineError`` with its last lines if it has ended."""
         if self.process.poll() is not None:
             raise EngineError(
-                f"the virtual machine ended ({self.process.returncode}):\n{self.last_lines(20)}"
+                f"the virtual machine ended (exit {self.process.returncode}):\n{self.last_lines(20)}"
             )
 
     def last_lines(self, number: int) -> str:

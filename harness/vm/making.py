@@ -31,15 +31,17 @@ class Made:
 def make(topology_name: str, state_dir: Path, scratch: Path, progress: Progress) -> Made:
     """Make it for a topology. ``scratch`` is this boot's own directory, on the file system of the pieces.
 
+    All is made from one copy of the project: the guest finds every image under the name that it looks for.
     Raises ``UsageError`` for a topology or application that is not in this project, ``WavetankError`` else.
     """
-    file = topology_file(topology_name)
-    project.inside(file)
-    topology = load(file)
-    project.inside(topology.app)
+    file, staged = project.inside(topology_file(topology_name)), scratch / "project"
+    project.stage(staged)
+    topology = load(staged / file)
+    project.inside(topology.app, staged)
     with progress.step("vm: images"):
+        wanted = images.emulators(staged)
         applications = images.applications(topology, progress)
-        wanted = [*images.emulators(), *applications]
+        wanted += applications
     with progress.step("vm: save the application's images"):
         saved = in_parallel(applications, archive_of(state_dir).path, workers=SAVERS)
     tree = pieces.piece("root", root.identity(), root.make_root, progress)
@@ -49,7 +51,8 @@ def make(topology_name: str, state_dir: Path, scratch: Path, progress: Progress)
     )
     data_disk = pieces.piece("data.ext4", filled_from, lambda path: _data_disk(tree, wanted, path), progress)
     with progress.step("vm: make project"):
-        project_disk = _project_disk(tree, saved, scratch)
+        project.add_images(staged, saved)
+        project_disk = _project_disk(tree, staged, scratch / "project.ext4")
     return Made(tree, (root_disk, data_disk, project_disk))
 
 
@@ -64,9 +67,7 @@ def _data_disk(tree: Path, wanted: Sequence[Image], path: Path) -> None:
         make_disk(filled, path, gigabytes=DATA_GB, label="docker")
 
 
-def _project_disk(tree: Path, saved: Sequence[Path], scratch: Path) -> Path:
-    staged, path = scratch / "project", scratch / "project.ext4"
-    project.stage(staged, saved)
+def _project_disk(tree: Path, staged: Path, path: Path) -> Path:
     root.compile_in(tree, staged)
     make_disk(staged, path, gigabytes=PROJECT_GB, label="wavetank")
     return path

@@ -18,10 +18,14 @@ STATE = ".wavetank"
 IMAGES = f"{STATE}/images"
 
 
-def stage(into: Path, archives: Iterable[Path]) -> None:
-    """Fill the directory ``into``, which does not exist, with the project and the saved images."""
+def stage(into: Path) -> None:
+    """Copy the project to ``into``, which does not exist: what is edited from now on is the next run's."""
     shutil.copytree(PROJECT, into, ignore=_left_out, symlinks=True)
-    images = into / IMAGES
+
+
+def add_images(project: Path, archives: Iterable[Path]) -> None:
+    """Put the saved images where the deployer in ``project`` will look for them."""
+    images = project / IMAGES
     images.mkdir(mode=0o700, parents=True)
     for file in archives:
         _link(file, images / file.name)

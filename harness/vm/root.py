@@ -52,6 +52,7 @@ MASKED = (
     "systemd-pstore.service",
     "systemd-timesyncd.service",
     "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service",
     "systemd-update-done.service",
 )
 ENABLED = ("docker.service", "ssh.service", "wavetank-net.service")

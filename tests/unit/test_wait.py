@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import WaitTimeoutError
-from harness.wait import FakeClock, NotYet, wait_for
+from harness.errors import UsageError, WaitTimeoutError
+from harness.wait import FakeClock, NotYet, patient, wait_for
 
 
 class Recorder(FakeClock):
@@ -59,3 +59,24 @@ def test_tolerated_errors_are_waited_out_and_others_end_the_wait() -> None:
 
     with pytest.raises(ValueError, match="wrong"):
         wait_for("it", probe, deadline=9, tolerate=(OSError,), clock=FakeClock())
+
+
+def test_a_slow_machine_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every deadline is times WAVETANK_PATIENCE, and the error tells the one that passed."""
+    monkeypatch.setenv("WAVETANK_PATIENCE", "10")
+    clock = FakeClock()
+
+    def probe() -> None:
+        raise NotYet("new")
+
+    with pytest.raises(WaitTimeoutError, match="waited 20 s"):
+        wait_for("it", probe, deadline=2, clock=clock)
+    assert clock.now == 20
+
+
+@pytest.mark.parametrize("given", ["0.5", "-1", "nan", "inf", "much"])
+def test_a_patience_that_is_none_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what would be right."""
+    monkeypatch.setenv("WAVETANK_PATIENCE", given)
+    with pytest.raises(UsageError, match="a number of 1 or more"):
+        patient(1)

@@ -28,7 +28,7 @@ from emulator.planes.docker import database, droplet
 from emulator.planes.docker.engine import Owner, asking, connect, create, find, owned, remove
 from emulator.planes.docker.records import Records
 from harness.errors import WaitTimeoutError
-from harness.wait import NotYet, wait_for
+from harness.wait import NotYet, patient, wait_for
 
 log = logging.getLogger(__name__)
 
@@ -301,7 +301,7 @@ class DockerPlane:
 
         def answers() -> None:
             try:
-                said = self.fabric.banner(ip, SSH_PORT, 2.0)
+                said = self.fabric.banner(ip, SSH_PORT, patient(2.0))
             except PlaneError as error:
                 self._check_running(name, machine.ref)
                 raise NotYet(str(error)) from error
