@@ -248,3 +248,22 @@ def test_a_connection_does_not_outlive_its_machine(tank: Rig) -> None:
     assert not tank.wire.call("say", name="old", seconds=0.5)
     tank.wire.call("hang_up", name="old")
     assert tank.counted("two", "in", "drop") > before
+
+
+def test_forgotten_connections_are_judged_anew(tank: Rig) -> None:
+    """By the rules that are in force now: one is cut, the other one goes on."""
+    shapes = {port: tank.shape("one", "two", "tcp", port) for port in (5002, 5003)}
+    wall = tank.wall("wall", "two", inbound=[rule("tcp", "5002-5003", "sources")])
+    path = f"firewalls/{tank.call('POST', 'firewalls', wall)['firewall']['id']}"
+    tank.firewalls()
+    for port, shape in shapes.items():
+        ends = {"client": tank.path("one"), "server": tank.path("two")}
+        tank.wire.call("talk", name=str(port), shape=shape, **ends)
+    tank.call("PUT", path, tank.wall("wall", "two", inbound=[rule("tcp", "5003", "sources")]))
+    tank.firewalls()
+    assert [tank.wire.call("say", name=str(port), seconds=5) for port in shapes] == [True, True]
+    tank.https.delete(f"/_wavetank/connections/droplet/{tank.machines['two'].number}").raise_for_status()
+    assert tank.wire.call("say", name="5003", seconds=5)
+    assert not tank.wire.call("say", name="5002", seconds=0.5)
+    for port in shapes:
+        tank.wire.call("hang_up", name=str(port))

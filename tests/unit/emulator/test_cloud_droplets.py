@@ -60,6 +60,13 @@ def test_a_droplet_that_does_not_boot_says_why(cloud: Cloud, plane: MemoryPlane)
     assert droplets.get(cloud, made.id).status == "active"
 
 
+def test_connections_of_a_droplet_can_be_forgotten(cloud: Cloud) -> None:
+    """Under the emulator's own path; of one that is none they cannot."""
+    made = make_droplet(cloud)
+    assert call(cloud, "DELETE", f"/_wavetank/connections/droplet/{made.id}").status == 204
+    assert call(cloud, "DELETE", "/_wavetank/connections/droplet/999").status == 404
+
+
 def test_a_destroyed_droplet_is_gone_at_once_and_its_address_later(slow_cloud: Cloud) -> None:
     """Clients see a 404 at once; the address and the VPC's membership last until the machine is gone."""
     made = make_droplet(slow_cloud)
