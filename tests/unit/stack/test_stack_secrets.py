@@ -188,6 +188,12 @@ def test_a_password_where_all_would_see_it_is_refused(lines: str) -> None:
     assert error.field.startswith(f"services.web.{lines.partition(':')[0]}")
 
 
+def test_a_short_password_is_noticed_by_where_it_comes_from() -> None:
+    """Nobody could search for it: its letters are in other words."""
+    error = refusal(compose("command: [run, '${DB_PASSWORD}']"), environment={"DB_PASSWORD": "web"})
+    assert error.field == "services.web.command[1]"
+
+
 def test_a_password_that_is_written_out_elsewhere_is_refused() -> None:
     """What one variable says is secret is not to be seen in a command either."""
     lines = "environment: {REDIS_PASSWORD: hunter2222}\ncommand: [redis-server, --requirepass, hunter2222]"
