@@ -120,17 +120,19 @@ def test_first_manager_that_answers_is_taken() -> None:
 def test_silent_manager_is_not_waited_for_when_another_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead machine says nothing for long; the connection to it is given up."""
     monkeypatch.setattr(look, "PATIENCE_SECONDS", 0.01)
-    answered = threading.Event()
+    answered, spoke = threading.Event(), threading.Event()
 
     def answer(name: str, script: str) -> str:
         if name == "boss":
             answered.wait(30)
+            spoke.set()
             raise failure("Connection timed out", code=255)
         return ""
 
     access = FakeAccess(answer)
     try:
         assert look.a_manager(access, plan(managers=("boss", "one"))) == "one"
+        assert not spoke.is_set()
     finally:
         answered.set()
 
