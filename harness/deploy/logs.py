@@ -30,6 +30,11 @@ for name in $(docker ps -a --format '{{{{.Names}}}}'); do
   part docker logs --timestamps --tail {LINES} "$name"
 done
 part find {ROOT} -name .deployed -print
+if docker node ls >/dev/null 2>&1; then
+  part docker node ls
+  part docker service ls
+  for service in $(docker service ls -q); do part docker service ps --no-trunc "$service"; done
+fi
 true
 """
 

@@ -27,12 +27,13 @@ PATIENCE_SECONDS = 1.0  # for those that come first, once one that comes later h
 
 NAMESPACE = "com.docker.stack.namespace"
 
-# What is listed may be gone when it is looked at. A line of JSON each; parts are parted by ---.
+# What is listed may be gone when it is looked at ("No such node: x", and since Engine 25 "node x not found").
+# A line of JSON each; parts are parted by ---.
 LOOK = """\
 exec 3>&1
 look() {
   said=$(docker "$@" 2>&1 >&3) && return
-  if printf '%s\\n' "$said" | grep -qvi 'no such'; then printf '%s\\n' "$said" >&2; exit 1; fi
+  if printf '%s\\n' "$said" | grep -Eqvi 'no such|not found|^$'; then printf '%s\\n' "$said" >&2; exit 1; fi
 }
 """
 NODES = """\

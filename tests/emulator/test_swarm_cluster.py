@@ -471,8 +471,10 @@ def test_token_is_nowhere_in_what_is_said_or_kept(
     with pytest.raises(CommandError) as caught:
         site.access.run("two", "cat; exit 1", stdin=token.encode())
     site.access.run("two", "logger -t test < /dev/stdin", stdin=token.encode())
-    logs = (collect_logs(site.access, site.deployment, tmp_path) / "two.log").read_text()
+    collected = collect_logs(site.access, site.deployment, tmp_path)
+    logs = (collected / "two.log").read_text()
     assert "SWMTKN-********" in logs
+    assert "===== docker node ls" in (collected / "boss.log").read_text()
     for text in (*lines, site.told.getvalue(), str(caught.value), logs):
         assert token not in text
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +188,32 @@ def test_silent_manager_is_not_one_that_waits_for_a_leader() -> None:
 
     with pytest.raises(ResourceError, match=r"none of its 1 managers .*\n  boss: no answer within 10 s"):
         look.a_manager(FakeAccess(answer), plan(), deadline=0)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "told"),
+    [
+        ("Error: No such network: net", 0, '{"Name": "other"}\n'),
+        ("Error response from daemon: network net not found", 0, '{"Name": "other"}\n'),
+        ("Error: No such node: a\n\nError: No such node: b", 0, '{"Name": "other"}\n'),
+        ("Cannot connect to the Docker daemon", 1, ""),
+        ("Error: No such node: a\nCannot connect to the Docker daemon", 1, ""),
+    ],
+)
+def test_what_is_gone_is_left_out_and_other_failures_are_not(
+    tmp_path: Path, said: str, code: int, told: str
+) -> None:
+    """In the words of older engines and of newer ones."""
+    (tmp_path / "said").write_text(f"{said}\n")
+    (tmp_path / "docker").write_text(
+        f'#!/bin/sh\necho \'{{"Name": "other"}}\'\ncat {tmp_path}/said >&2\nexit 1\n'
+    )
+    (tmp_path / "docker").chmod(0o755)
+    script = look.LOOK + "look network inspect net\n"
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    if code:
+        assert "Cannot connect" in done.stderr
+    else:
+        assert done.stdout == told
