@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
-from app_names import connecting, wait_for_answer, wait_until_working
+from app_names import balancer, connecting, wait_for_answer, wait_until_known, wait_until_working
 from docker.models.containers import Container
 from judge0_stack import APP, Stack, create, run, show, wait_for_all
 
@@ -83,6 +83,21 @@ def test_a_server_that_stops_answers_whoever_still_comes(stack: Stack, server: C
     assert server.wait(timeout=30)["StatusCode"] == 0
 
 
+def test_a_balancer_that_stops_hands_on_the_answer_it_waits_for(stack: Stack, server: Container) -> None:
+    """A submission that is waited for is answered though the balancer was told to stop meanwhile."""
+    with (
+        balancer(stack) as (container, client),
+        connecting(f"http://{stack.address(server)}:2358") as direct,
+        stack.worker(COUNT="1"),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        wait_until_known(client, stack.address(server))
+        waited = pool.submit(run, client, BASH, "sleep 3; echo done")
+        wait_until_working(direct, 1)
+        container.stop(timeout=30)
+        assert waited.result()["stdout"] == "done\n"
+
+
 def test_every_process_of_a_server_stops_in_peace(stack: Stack) -> None:
     """WEB_CONCURRENCY=3: whichever process has the request answers it, and the container ends well."""
     server = stack.start_server({"WEB_CONCURRENCY": "3"})
@@ -103,12 +118,13 @@ def test_every_process_of_a_server_stops_in_peace(stack: Stack) -> None:
 
 
 def test_workers_that_stop_lose_nothing_and_run_nothing_twice(stack: Stack) -> None:
-    """Three of five are told to stop under load. MAX_ATTEMPTS=1: to repeat a run would be an error."""
+    """Three of five stop and run on beyond their lease. MAX_ATTEMPTS=1: to run it again is an error."""
     only = {"JUDGE0_VERSION": "scaled", "MAX_ATTEMPTS": "1", "WORKER_LEASE": "1", "COUNT": "1"}
     with stack.server({"JUDGE0_VERSION": "scaled"}) as client:
         workers = [stack.start_worker(**only) for _ in range(5)]
         try:
-            tokens = [create(client, BASH, f"sleep 2; echo {number}") for number in range(15)]
+            tokens = [create(client, BASH, f"sleep {6 - number}; echo {number}") for number in range(6)]
+            tokens += [create(client, BASH, f"echo {number}") for number in range(6, 12)]
             wait_until_working(client, 5)
             with ThreadPoolExecutor(3) as pool:
                 list(pool.map(lambda worker: worker.stop(timeout=20), workers[:3]))
@@ -117,13 +133,13 @@ def test_workers_that_stop_lose_nothing_and_run_nothing_twice(stack: Stack) -> N
         finally:
             for worker in workers:
                 worker.remove(force=True, v=True)
-    assert [item["stdout"] for item in found] == [f"{number}\n" for number in range(15)]
+    assert [item["stdout"] for item in found] == [f"{number}\n" for number in range(12)]
     assert (told["available"], told["working"], told["size"]) == (2, 0, 0)
 
 
 def test_a_worker_without_time_hands_back_what_it_runs(stack: Stack) -> None:
-    """STOP_SECONDS are over: another worker runs it from the start, and it counts as the first attempt."""
-    only = {"JUDGE0_VERSION": "handed", "MAX_ATTEMPTS": "1", "COUNT": "1"}
+    """STOP_SECONDS are over: it is In Queue as if nobody had tried, so that MAX_ATTEMPTS=2 leaves two."""
+    only = {"JUDGE0_VERSION": "handed", "MAX_ATTEMPTS": "2", "WORKER_LEASE": "1", "COUNT": "1"}
     with stack.server({"JUDGE0_VERSION": "handed"}) as client:
         with stack.worker(STOP_SECONDS="1", **only) as first:
             token = create(client, BASH, "sleep 5; echo done")
@@ -132,6 +148,9 @@ def test_a_worker_without_time_hands_back_what_it_runs(stack: Stack) -> None:
             assert first.wait()["StatusCode"] == 0
             [left] = show(client, token)
         assert left["status"]["description"] == "In Queue"
+        with stack.worker(**only) as second:
+            wait_until_running(client, token)
+            second.kill()
         with stack.worker(**only):
             [found] = wait_for_all(client, token)
     assert (found["status"]["description"], found["stdout"]) == ("Accepted", "done\n")
