@@ -31,7 +31,7 @@ class Engines:
         if "docker node ls -q >/dev/null" in script:
             return ""
         self.changed.append(script)
-        return ""
+        return "M W" if "join-token" in script else ""
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +63,20 @@ def test_manager_at_another_address_is_told() -> None:
     with pytest.raises(ResourceError, match=r"at 203.0.113.10, and its private address is 10.1.0.10"):
         form(engines)
     assert engines.changed == []
+
+
+def test_node_of_a_disk_that_is_gone_goes_before_it_is_missed() -> None:
+    """The managers still hold it for ready; its engine, which is a new one, knows better."""
+    boss = {"LocalNodeState": "active", "NodeID": "id-boss", "ControlAvailable": True}
+    two = {"LocalNodeState": "active", "NodeID": "id-two"}
+    listed = (leader("boss", "10.1.0.10"), node("one", "10.1.0.11"), node("two", "10.1.0.12"))
+    engines = Engines({"boss": boss, "two": two}, *listed)
+    changed = form(engines)
+    assert changed[:2] == (
+        "removed the stale node id-one (its droplet was rebuilt or left)",
+        "one joined as worker",
+    )
+    assert not any("id-two" in each for each in engines.changed if "node rm" in each)
 
 
 def test_change_is_tried_again_while_another_is_under_way() -> None:
