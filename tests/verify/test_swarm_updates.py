@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from harness.deployment import Deployment
-from harness.errors import ResourceError
+from harness.errors import CheckFailedError, ResourceError
 from harness.progress import Progress
 from harness.ssh import Access
 from harness.swarm import cluster, converge, join, look, rotate
@@ -38,6 +38,7 @@ from harness.verify.way import to_judge0
 pytestmark = pytest.mark.disturbs
 
 MORE = 5
+SHOWN = 3
 SOME = 5  # submissions before and after a change, to compare with
 TOKEN = re.compile(rb"SWMTKN-1-[0-9a-z]{20,}")
 
@@ -63,7 +64,7 @@ def test_a_bad_image_is_rolled_back(load: Load, setup: Setup, swarm: Swarm, note
     note(f"{service}: {found.update} after {took:.0f} s: {found.message}; {load.told(since)}")
     assert found.update == ROLLED_BACK, found.message
     assert left == good
-    assert load.failed(since) == []
+    insist_on_none(load.failed(since))
 
 
 def test_a_drained_node_gives_its_tasks_away(load: Load, setup: Setup, note: Note) -> None:
@@ -123,7 +124,7 @@ def test_an_update_costs_nothing(updated: str, load: Load, setup: Setup, note: N
     assert found.update == COMPLETED, found.message
     kept = before & {each.id for each in look_at(setup).running(updated)}
     assert kept == set(), "tasks that were not replaced"
-    assert [*load.failed(since), *failed_requests(direct)] == []
+    insist_on_none([*load.failed(since), *failed_requests(direct)])
 
 
 def test_workers_are_scaled(
@@ -153,7 +154,7 @@ def test_workers_are_scaled(
     )
     assert len(up) == MORE
     assert len(look_at(setup).running(service)) == replicas
-    assert load.failed(since) == []
+    insist_on_none(load.failed(since))
 
 
 def test_nothing_accepted_is_lost(load: Load, note: Note) -> None:
@@ -201,6 +202,12 @@ def absence(setup: Setup, topology: Topology, deployment: Deployment, access: Ac
         converged(setup, before)
     new = join.tokens(access, manager)["worker"]
     return Absence(node, member.labels, members, old, new, refusal, changed)
+
+
+def insist_on_none(failed: Sequence[str]) -> None:
+    """Raise ``CheckFailedError`` with the first of what failed while it was not to."""
+    if failed:
+        raise CheckFailedError(f"{len(failed)} failed meanwhile: {'; '.join(failed[:SHOWN])}")
 
 
 @contextmanager

@@ -22,10 +22,11 @@ def test_only_accepted_submissions_are_well() -> None:
     ]
 
 
-def test_only_200_answers_a_request() -> None:
-    """Errors are told in their own words."""
+def test_a_request_is_answered_unless_the_server_fails() -> None:
+    """To be refused is an answer. Errors are told in their own words."""
     made = [
         Request(0, 1, "GET /version", 200),
+        Request(0, 1, "GET /api/run", 405, "Method Not Allowed"),
         Request(0, 1, "GET /version", 502, "no server"),
         Request(0, 1, "GET /version", 0, "ReadTimeout()"),
     ]
