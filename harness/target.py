@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ApiError, CredentialsError, EngineError, UsageError
+from harness.wait import patient
 
 if TYPE_CHECKING:
     from harness.emulation import EmulatorStatus
@@ -173,7 +174,9 @@ def _info(emulator: EmulatorStatus) -> dict[str, Any]:
     url = f"{emulator.http}/_wavetank/info"
     headers = {"authorization": f"Bearer {emulator.token}"}
     try:
-        answer = httpx.get(url, headers=headers, timeout=INFO_SECONDS, trust_env=False).raise_for_status()
+        answer = httpx.get(
+            url, headers=headers, timeout=patient(INFO_SECONDS), trust_env=False
+        ).raise_for_status()
     except httpx.HTTPError as error:
         raise ApiError(f"GET {url}", 0, "unreachable", str(error)) from error
     document: dict[str, Any] = answer.json()

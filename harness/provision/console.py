@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.target import Target
+from harness.wait import patient
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def console(target: Target, kind: str, id_: Any) -> Console:
             url,
             headers={"authorization": f"Bearer {target.token}"},
             verify=trust,
-            timeout=10,
+            timeout=patient(10),
             trust_env=False,
         )
         told = answer.raise_for_status().json()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.deployment import Connection
+from harness.wait import patient
 
 Outcome = Literal["session", "refused", "unverified", "lost"]
 
@@ -63,7 +64,7 @@ def attempt(
     """
     tls = ssl.create_default_context(cadata=authority) if authority else None
     with stream:
-        stream.settimeout(SECONDS)
+        stream.settimeout(patient(SECONDS))
         try:
             SPEAKERS[engine](stream, tls, name or at.host, at, at.password if password is None else password)
         except ssl.SSLCertVerificationError as error:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.rundir import RunDir
+from harness.wait import patient
 
 Fingerprint = Mapping[str, list[str]]
 
@@ -200,7 +201,7 @@ def _json(*command: str) -> list[dict[str, Any]]:
 def _told(*command: str) -> str:
     """What a command prints; nothing where it is not there or may not."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patient(SECONDS), check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

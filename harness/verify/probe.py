@@ -17,6 +17,7 @@ from harness.connect import connect
 from harness.errors import InconclusiveError
 from harness.ssh import Access
 from harness.target import Target
+from harness.wait import patient
 
 Address = tuple[str, int]
 State = Literal["open", "closed", "filtered"]
@@ -82,9 +83,10 @@ def _state(code: int, said: str, probe: str) -> State:
 
 
 def _attempt(proxy: str | None, address: Address) -> State:
+    seconds = patient(SECONDS)
     try:
         made = (
-            connect(proxy, *address, timeout=SECONDS) if proxy else socket.create_connection(address, SECONDS)
+            connect(proxy, *address, timeout=seconds) if proxy else socket.create_connection(address, seconds)
         )
     except ConnectionRefusedError:
         return "closed"

@@ -12,6 +12,7 @@ import httpx
 
 from harness.errors import CommandError
 from harness.ssh import Access
+from harness.wait import patient
 
 SECONDS = 20
 
@@ -41,6 +42,6 @@ def over_socket(socket: Path) -> httpx.Client:
 
 def _tell_master(access: Access, order: str, forwarding: tuple[str, ...], node: str) -> None:
     argv = ["ssh", "-F", str(access.run_dir.ssh_config), "-O", order, *forwarding, node]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=patient(SECONDS), check=False)
     if done.returncode:
         raise CommandError(argv, done.returncode, done.stdout + done.stderr)
