@@ -69,20 +69,29 @@ def spread(
         texts = [f"{nap}-{each}" for each in range(number)]
         answers = [pool.submit(_run, client, door, nap, text) for text in texts]
         try:
-            seen = watch(partial(look, access, sorted(set(workers.values())), nap), workers)
+            see = partial(look, access, sorted(set(workers.values())), nap)
+            seen = watch(see, workers, over=lambda: all(each.done() for each in answers))
         finally:
             insist([each.result() for each in answers], texts)  # why a program failed says more than where
     return seen
 
 
-def watch(look: Callable[[], Mapping[str, int]], workers: Mapping[str, str]) -> Mapping[str, int]:
-    """Look until each of ``workers`` was seen to run something; the most that each did at once."""
+def watch(
+    look: Callable[[], Mapping[str, int]], workers: Mapping[str, str], over: Callable[[], bool]
+) -> Mapping[str, int]:
+    """Look until each of ``workers`` was seen to run something; the most that each did at once.
+
+    Raises ``CheckFailedError`` with those that were not, by when all is ``over``.
+    """
     most: dict[str, int] = {}
 
     def probe() -> Mapping[str, int]:
+        last = over()
         for container, count in look().items():
             most[container] = max(count, most.get(container, 0))
         idle = [f"{node} ({container[:12]})" for container, node in workers.items() if container not in most]
+        if idle and last:
+            raise CheckFailedError(f"no program ran in {', '.join(idle)}")
         if idle:
             raise NotYet(f"no program ran in {', '.join(idle)}")
         return most

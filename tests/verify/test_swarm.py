@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from harness.deployment import Deployment
-from harness.errors import InconclusiveError
+from harness.errors import CheckFailedError, InconclusiveError
 from harness.masking import secrets_of
 from harness.parallel import in_parallel
 from harness.ssh import Access
@@ -127,7 +127,8 @@ def test_services_reach_each_other(
         for task, seen in zip(tasks, found, strict=True)
         for each in swarm_talk.wrong(seen, expected)
     ]
-    assert problems == [], "; ".join(problems)
+    if problems:
+        raise CheckFailedError("; ".join(problems))
     note("; ".join(f"{name} {' '.join(expected[name])} {ends(ports[name])}" for name in ports))
 
 

@@ -17,14 +17,15 @@ WORKERS = {"a" * 64: "worker-1", "b" * 64: "worker-2"}
 def test_workers_are_seen_one_after_the_other() -> None:
     """What was seen once counts; the most at once is told."""
     looks: list[Mapping[str, int]] = [{}, {"a" * 64: 2}, {"a" * 64: 1, "b" * 64: 3}]
-    assert watch(lambda: looks.pop(0), WORKERS) == {"a" * 64: 2, "b" * 64: 3}
+    assert watch(lambda: looks.pop(0), WORKERS, lambda: False) == {"a" * 64: 2, "b" * 64: 3}
 
 
-def test_a_worker_that_runs_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("over", [True, False], ids=["all ended", "time is up"])
+def test_a_worker_that_runs_nothing_fails(over: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told by its droplet and its container."""
     monkeypatch.setattr(swarm_workers, "SEEN_SECONDS", 0.1)
     with pytest.raises(CheckFailedError, match=r"no program ran in worker-2 \(bbbbbbbbbbbb\)"):
-        watch(lambda: {"a" * 64: 4}, WORKERS)
+        watch(lambda: {"a" * 64: 4}, WORKERS, lambda: over)
 
 
 @pytest.mark.parametrize(("status", "text"), [("Internal Error", ""), ("Accepted", "another's")])
