@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,13 @@ def test_a_setting_with_a_secrets_name_hides_nothing_else() -> None:
     """What is short and common is no password where it is found."""
     stack = converted(compose("env_file: .env"), environment={"SECRET_MODE": "true", "DEBUG": "true"})
     assert stack.document["services"]["web"]["environment"] == {"DEBUG": "true"}
+
+
+def test_a_variable_that_takes_a_short_password_in_is_secret_too() -> None:
+    """By where it comes from; by its letters nobody would know."""
+    assert only_secret("environment: ['LOGIN=${DB_PASSWORD}']", environment={"DB_PASSWORD": "web"}) == (
+        "LOGIN=web\n"
+    )
 
 
 def test_a_secrets_name_changes_with_its_content_only() -> None:
@@ -186,6 +194,13 @@ def test_a_password_where_all_would_see_it_is_refused(lines: str) -> None:
     assert PASSWORD not in str(error)
     assert "$$NAME" in error.remedy
     assert error.field.startswith(f"services.web.{lines.partition(':')[0]}")
+
+
+def test_a_password_is_noticed_by_its_name_though_nobody_said_so() -> None:
+    """Whoever gathered the source may know of none."""
+    source = a_source(compose("command: [run, '${DB_PASSWORD}']"), environment=SECRETS)
+    with pytest.raises(TopologyError, match="it holds a password"):
+        convert(a_topology(source.service), [replace(source, secret=frozenset())], ipvs=False)
 
 
 def test_a_short_password_is_noticed_by_where_it_comes_from() -> None:
