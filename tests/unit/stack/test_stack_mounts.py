@@ -263,11 +263,12 @@ services:
     assert stack.secrets[key["source"]] == PASSWORD.encode()
 
 
-def test_a_declared_config_with_a_password_is_a_secret() -> None:
+@pytest.mark.parametrize("password", [PASSWORD, "abc"])
+def test_a_declared_config_with_a_password_is_a_secret(password: str) -> None:
     """Whoever may look at the swarm sees configs."""
     text = "configs: {c: {content: 'login ${DB_PASSWORD}'}}\n" + compose("configs: [c]")
-    stack = converted(text, environment={"DB_PASSWORD": PASSWORD})
-    assert list(stack.secrets.values()) == [f"login {PASSWORD}".encode()]
+    stack = converted(text, environment={"DB_PASSWORD": password})
+    assert list(stack.secrets.values()) == [f"login {password}".encode()]
     assert stack.document["services"]["web"]["secrets"][0]["target"] == "/c"
 
 
