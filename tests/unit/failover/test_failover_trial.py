@@ -30,15 +30,23 @@ FULL, AFTER = state(places=ELSEWHERE, down=LOST), state(places=ELSEWHERE)
 
 
 class Played:
-    """What is looked at, switched and handed in. ``looks`` are given out in their order, the last for ever.
+    """What is looked at, switched and handed in.
 
-    ``log`` holds what was done: ``off`` and ``on``, each look with who was away, and what was asked of nodes.
+    Looks before, during and after the fault are given out in their order, the last of each for ever. ``log``
+    holds what was done: ``off`` and ``on``, each look with who was away, and what was asked of nodes.
     """
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, looks: Sequence[State | None], topology: Topology = SWARM
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        during: Sequence[State | None],
+        after: Sequence[State | None],
+        before: Sequence[State | None] = (BEFORE,),
+        topology: Topology = SWARM,
     ) -> None:
-        self.pending = list(looks)
+        self.scripts = {"before": list(before), "during": list(during), "after": list(after)}
+        self.stage = "before"
         self.log: list[str] = []
         self.address, self.topology = "", topology
         self.left: set[str] = set()
@@ -54,13 +62,15 @@ class Played:
 
     def look(self, away: Collection[str] = ()) -> Look:
         self.log.append(f"look without {','.join(away)}" if away else "look")
-        seen = self.pending.pop(0) if len(self.pending) > 1 else self.pending[0]
+        pending = self.scripts["during" if away else self.stage]
+        seen = pending.pop(0) if len(pending) > 1 else pending[0]
         self.looks.append(Look(time.time(), seen, "" if seen else "nobody answers"))
         return self.looks[-1]
 
     @contextmanager
     def without(self, *nodes: str) -> Iterator[None]:
         self.log.append(f"off {','.join(nodes)}")
+        self.stage = "after"
         try:
             yield
         finally:
@@ -123,13 +133,15 @@ class Played:
 
 def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Power is back only when the node was Down, its tasks ran elsewhere and programs were taken."""
-    played = Played(monkeypatch, [DOWN, BEFORE, BEFORE, None, DOWN, FULL, FULL, AFTER])
+    played = Played(
+        monkeypatch, before=[DOWN, BEFORE], during=[BEFORE, None, DOWN, FULL], after=[FULL, AFTER]
+    )
     made = played.undergo("power_off:server-1", tmp_path)
     off, on = played.log.index("off server-1"), played.log.index("on server-1")
     assert played.log[:off] == ["look", "look", "submissions"]
-    assert played.log[off + 1 : on] == ["look without server-1"] * 4 + played.log[off + 5 : on]
     assert set(played.log[off + 1 : on]) == {"look without server-1"}
-    assert played.log[on + 1 :] == ["drop server-1", *["look"] * (len(played.log) - on - 3), "judged"]
+    assert on - off > 4
+    assert played.log[on + 1 :] == ["drop server-1", "look", "look", "judged"]
     found = made.measured
     assert None not in {found.rto_s, found.detected_s, found.full_s, found.ready_s, found.settled_s}
     assert (made.carried, made.trouble) == (("judge0-lb", "judge0-server"), "")
@@ -137,9 +149,22 @@ def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert played.address == "203.0.113.1"
 
 
+@pytest.mark.parametrize(
+    "lacking", [DOWN, state(places=ELSEWHERE)], ids=["tasks run nowhere", "not shown Down"]
+)
+def test_power_stays_off_until_all_that_is_expected_was_seen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lacking: State
+) -> None:
+    """Though programs are taken long before."""
+    played = Played(monkeypatch, during=[*[lacking] * 10, FULL], after=[AFTER])
+    found = played.undergo("power_off:server-1", tmp_path).measured
+    assert None not in {found.rto_s, found.detected_s, found.full_s}
+    assert played.log.count("look without server-1") > 10
+
+
 def test_times_are_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What is observed lies within the fault."""
-    times = Played(monkeypatch, [BEFORE, FULL, AFTER]).undergo("power_off:server-1", tmp_path).times
+    times = Played(monkeypatch, during=[FULL], after=[AFTER]).undergo("power_off:server-1", tmp_path).times
     told = [times.ordered, times.in_force, times.observed, times.healing, times.healed, times.ended]
     assert told == sorted(told)
 
@@ -149,20 +174,27 @@ def test_what_does_not_come_is_waited_for_only_so_long(
 ) -> None:
     """The trial ends all the same, and says what was not seen."""
     monkeypatch.setattr(module, "WATCH_SECONDS", 0.2)
-    monkeypatch.setattr(module, "SETTLED_SECONDS", 0.2)
-    played = Played(monkeypatch, [BEFORE, BEFORE, DOWN])
+    played = Played(monkeypatch, during=[DOWN], after=[DOWN])
+    well = module.well
+    monkeypatch.setattr(module, "well", lambda watch: _soon(monkeypatch, well, watch))
     made = played.undergo("power_off:server-1", tmp_path)
     assert "on server-1" in played.log
     assert (made.measured.full_s, made.measured.settled_s) == (None, None)
     assert "server-1 is down" in made.trouble
 
 
+def _soon(monkeypatch: pytest.MonkeyPatch, well: Any, watch: Any) -> Any:
+    """Wait for a swarm that is well, but not for long the next time."""
+    found = well(watch)
+    monkeypatch.setattr(module, "SETTLED_SECONDS", 0.2)
+    return found
+
+
 def test_without_a_manager_a_task_is_ended_and_the_swarm_not_asked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What the managers say is kept; and what that does to programs is no pause of the fault's."""
-    nobody = state(down=("runner",))
-    played = Played(monkeypatch, [BEFORE, None, nobody, BEFORE])
+    played = Played(monkeypatch, during=[None], after=[state(down=("runner",)), BEFORE])
     made = played.undergo("power_off:manager", tmp_path)
     assert "ended judge0-worker without runner" in played.log
     assert "quorum is lost" in made.control
@@ -174,7 +206,7 @@ def test_without_a_manager_a_task_is_ended_and_the_swarm_not_asked(
 def test_with_the_bastion_away_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All connections are made anew once it is back."""
     monkeypatch.setattr(module, "HEARTBEATS", 0)
-    played = Played(monkeypatch, [BEFORE, None, BEFORE])
+    played = Played(monkeypatch, during=[None], after=[BEFORE])
     made = played.undergo("power_off:client", tmp_path)
     assert not made.expected.answers
     assert made.orphan is None
@@ -186,7 +218,7 @@ def test_programs_go_to_a_door_that_is_left(monkeypatch: pytest.MonkeyPatch, tmp
     """Where the topology has a second one."""
     monkeypatch.setattr(module, "HEARTBEATS", 0)
     well = state(HA, HA_PLACES)
-    played = Played(monkeypatch, [well, None, well], HA)
+    played = Played(monkeypatch, before=[well], during=[None], after=[well], topology=HA)
     played.undergo("power_off:client", tmp_path)
     assert played.address == f"203.0.113.{list(HA.droplets).index('runner') + 1}"
 
@@ -195,8 +227,7 @@ def test_what_a_cut_off_node_runs_is_looked_at(monkeypatch: pytest.MonkeyPatch, 
     """Just before it is let in again, and when all is well."""
     lost = ("worker-1",)
     there = moved(judge0_worker=("worker-2", "worker-2"))
-    looks = [BEFORE, state(places=there, down=lost), state(places=there)]
-    played = Played(monkeypatch, looks)
+    played = Played(monkeypatch, during=[state(places=there, down=lost)], after=[state(places=there)])
     played.left = {"judge0-worker-1-worker-1", "somebody-else"}
     made = played.undergo("partition:worker", tmp_path)
     assert made.fault.nodes == lost
