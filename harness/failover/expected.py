@@ -43,7 +43,7 @@ def expect(topology: Topology, fault: Fault, state: State) -> Expectation:
         controlled=controlled,
         visible=topology.management.bastion not in fault.nodes,
         room=room,
-        buys=" ".join(_buys(topology, fault, state, controlled=controlled, missing=missing)),
+        buys=" ".join(_buys(topology, fault, state, room, controlled=controlled, missing=missing)),
     )
 
 
@@ -91,7 +91,13 @@ def _plain_missing(topology: Topology, lost: Collection[str]) -> list[str]:
 
 
 def _buys(
-    topology: Topology, fault: Fault, state: State, *, controlled: bool, missing: Sequence[str]
+    topology: Topology,
+    fault: Fault,
+    state: State,
+    room: Mapping[str, int],
+    *,
+    controlled: bool,
+    missing: Sequence[str],
 ) -> list[str]:
     managers = topology.swarm.managers if topology.swarm else ()
     down = [each for each in managers if each in fault.nodes]
@@ -99,15 +105,36 @@ def _buys(
     told = [f"{listed(had)} had tasks there." if had else "No task of the stack ran there."]
     if not controlled:
         told += _without_control(managers, down)
-    elif set(leaders(state)) & set(down):
-        told.append("Another manager leads, and lost tasks run on other nodes again.")
-    elif had and not missing:
-        told.append("They run on other nodes again, by themselves.")
+    else:
+        if set(leaders(state)) & set(down):
+            told.append("Another manager leads.")
+        told += _moves(state, had, room)
+    told += _plain_left(topology, fault.nodes)
     if missing:
         told.append(f"Without {listed(missing)} nothing is taken until {_are(fault.nodes)} back.")
     if fault.kind == PARTITION:
         told.append("What ran there goes on there, too, and is told to end once it is back.")
     return told
+
+
+def _moves(state: State, had: Sequence[str], room: Mapping[str, int]) -> list[str]:
+    """What becomes of lost tasks where somebody sees to it."""
+    wanted = {each.name: each.desired for each in state.services}
+    waiting = [name for name in had if room.get(name, wanted[name]) < wanted[name]]
+    moving = [name for name in had if name not in waiting]
+    told = ["They run on other nodes again, by themselves."] if moving and not waiting else []
+    if moving and waiting:
+        told.append(f"Those of {listed(moving)} run on other nodes again, by themselves.")
+    return told + ([f"There is no other place for {listed(waiting)}."] if waiting else [])
+
+
+def _plain_left(topology: Topology, lost: Collection[str]) -> list[str]:
+    """The plain compose projects that lose a node and have another."""
+    return [
+        f"{each.name}, a compose project, goes on on {listed(left)}."
+        for each in topology.services
+        if set(each.nodes) & set(lost) and (left := [node for node in each.nodes if node not in lost])
+    ]
 
 
 def _without_control(managers: Sequence[str], down: Sequence[str]) -> list[str]:

@@ -100,8 +100,8 @@ def _outcome(op: int, end: Entry | None, judgement: Judgement | None) -> Outcome
 def answers_again(all_: Sequence[Sent], since: float, until: float) -> float | None:
     """When the first submission was handed in from which on all are served; None where there is none yet.
 
-    Only those count that were handed in between ``since`` and ``until``; one without an answer so far is
-    in doubt, and does not count among the ``STEADY``.
+    Only those count that were handed in between ``since`` and ``until``; one that may still be answered in
+    time is in doubt, and does not count among the ``STEADY``.
     """
     within = [each for each in all_ if since <= each.begun < until]
     bad = [index for index, each in enumerate(within) if not each.is_served(until)]
@@ -109,6 +109,11 @@ def answers_again(all_: Sequence[Sent], since: float, until: float) -> float | N
     if sum(each.ended is not None for each in after) < STEADY:
         return None
     return after[0].begun if bad else since
+
+
+def known_until(all_: Sequence[Sent], now: float) -> float:
+    """When the first submission was handed in of which it is not known ``now`` whether it is served."""
+    return min([now, *(each.begun for each in all_ if each.ended is None and each.is_served(now))])
 
 
 def longest_gap(all_: Sequence[Sent], since: float, until: float) -> float:

@@ -54,6 +54,13 @@ def test_one_of_three_managers_is_survived() -> None:
     assert "Another manager leads" in found.buys
 
 
+def test_a_task_that_fits_nowhere_else_waits() -> None:
+    """Its port is taken where its sibling runs; the others move."""
+    lost = expect(HA, Fault("power_off", ("runner",)), state(HA, HA_PLACES))
+    assert "Those of runner-api run on other nodes again, by themselves." in lost.buys
+    assert "There is no other place for client." in lost.buys
+
+
 def test_two_of_three_managers_leave_nobody_to_decide() -> None:
     """What has tasks on other nodes goes on."""
     found = expect(HA, Fault("power_off", ("server-1", "worker-1")), state(HA, HA_PLACES))
@@ -76,6 +83,7 @@ def test_plain_projects_are_missed_where_no_node_of_theirs_is_left() -> None:
     both = expect(HA, Fault("power_off", ("worker-1", "worker-2")), state(HA, HA_PLACES))
     assert (one.answers, both.answers) == (True, False)
     assert "Without judge0-worker nothing is taken" in both.buys
+    assert "judge0-worker, a compose project, goes on on worker-1." in one.buys
 
 
 def test_who_is_cut_off_goes_on_with_what_it_has() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.failover.measure import (
     Times,
     answers_again,
+    known_until,
     longest_gap,
     measure,
     quantiles,
@@ -73,6 +74,14 @@ def test_one_that_has_been_open_for_long_is_a_pause_already() -> None:
     entries = [*steady(0, 100, 102), *submission(50, 102, None), *steady(60, 103, 113)]
     assert again(entries, until=111) == 100
     assert again(entries, until=113) == 103
+
+
+def test_what_may_still_be_served_is_not_known_yet() -> None:
+    """One that has been open for long is: it is not."""
+    entries = [*steady(0, 100, 102), *submission(50, 102, None), *submission(51, 107, None)]
+    assert known_until(sent(entries), 108) == 102
+    assert known_until(sent(entries), 113) == 107
+    assert known_until(sent(steady(0, 100, 102)), 103) == 103
 
 
 def test_what_comes_after_the_healing_is_not_asked() -> None:
