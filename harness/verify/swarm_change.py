@@ -37,26 +37,49 @@ class Image:
 
 
 def update(setup: Setup, service: str, *options: str) -> ServiceState:
-    """``docker service update OPTIONS`` on a manager, waited for to its end, whichever that is.
+    """``docker service update OPTIONS``, waited for to its end, whichever that is.
 
     Raises ``CommandError`` where the engine refuses, ``WaitTimeoutError`` where it does not end.
     """
+    order(setup, service, *options)
+    return ended(setup, service)
+
+
+def replace(setup: Setup, service: str) -> int:
+    """Have every task of a service replaced; returns how many there were, once none of them is left.
+
+    The update goes on: it watches the new ones for a while. Raises ``CheckFailedError`` where it stopped.
+    """
+    old = {each.id for each in _look(setup).running(service)}
+    order(setup, service, "--force")
+
+    def probe() -> int:
+        seen = _look(setup)
+        found = state_of(seen, service)
+        if found.update in ENDED and found.update != COMPLETED:
+            raise CheckFailedError(f"the update of {service} ended as {found.update}: {found.message}")
+        new = {each.id for each in seen.running(service)} - old
+        left = [each for each in (*seen.running(service), *seen.leaving(service)) if each.id in old]
+        if left or len(new) != found.desired:
+            raise NotYet(f"{len(new)} of {found.desired} new tasks run, {len(left)} old ones are left")
+        return len(old)
+
+    return wait_for(f"the tasks of {service} to be replaced", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+
+
+def order(setup: Setup, service: str, *options: str) -> None:
+    """``docker service update OPTIONS`` on a manager. Raises ``CommandError`` where the engine refuses."""
     swarm = setup.topology.swarm
     assert swarm is not None
-    manager = look.a_manager(setup.access, setup.topology)
-    words = (
-        "docker",
-        "service",
-        "update",
-        "--detach",
-        "--no-resolve-image",
-        *options,
-        f"{swarm.stack}_{service}",
-    )
-    setup.access.run(manager, shlex.join(words))
+    words = shlex.join([*UPDATE, *options, f"{swarm.stack}_{service}"])
+    setup.access.run(look.a_manager(setup.access, setup.topology), words)
+
+
+def ended(setup: Setup, service: str) -> ServiceState:
+    """How a service fares once its update has come to its end, and its tasks to rest."""
 
     def probe() -> ServiceState:
-        seen = converge.look_at(setup.access, setup.topology, setup.deployment, manager)
+        seen = _look(setup)
         found = state_of(seen, service)
         if found.update not in ENDED:
             raise NotYet(f"{found.update or 'not begun'}: {found.message}")
@@ -65,6 +88,11 @@ def update(setup: Setup, service: str, *options: str) -> ServiceState:
         return found
 
     return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+
+
+def _look(setup: Setup) -> State:
+    manager = look.a_manager(setup.access, setup.topology)
+    return converge.look_at(setup.access, setup.topology, setup.deployment, manager)
 
 
 def state_of(seen: State, service: str) -> ServiceState:

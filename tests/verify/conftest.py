@@ -20,7 +20,7 @@ from harness.verify import frontdoor
 from harness.verify.frontdoor import LANGUAGES, Language
 from harness.verify.outage import upstreams
 from harness.verify.setup import SETUP, Setup
-from harness.verify.swarm_talk import listening, owners, spoken_to
+from harness.verify.swarm_talk import listening, owners
 from harness.verify.swarm_view import View, look_at
 
 # What a topology may have none of; and, of a swarm, the checks that look at what it has instead.
@@ -28,7 +28,6 @@ MISSING = {
     "placed": "compose projects on nodes",
     "server": "nodes behind Judge0's load balancer",
     "stacked": "swarm",
-    "updated": "swarm",
     "fault": "swarm",
     "cut_off": "swarm",
     "manager_lost": "swarm",
@@ -56,7 +55,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "cut_off": [each for each in faults(topology) if each.startswith(PARTITION)],
         "manager_lost": [each for each in faults(topology) if each.endswith(MANAGER)],
         "stacked": list(listening(topology.swarm)) if topology.swarm else [],
-        "updated": spoken_to(topology.swarm) if topology.swarm else [],
         "language_name": [language.name for language in LANGUAGES],
     }
     for name, values in names.items():

@@ -29,7 +29,7 @@ from harness.verify.disturbing import Note
 from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
 from harness.verify.steady import Requests
-from harness.verify.swarm_change import COMPLETED, ROLLED_BACK, broken_image, loaded, update
+from harness.verify.swarm_change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
 from harness.verify.swarm_load import Load, balancer_asked, failed_requests, under_load
 from harness.verify.swarm_talk import owners, speaks_to, spoken_to
 from harness.verify.swarm_view import View, look_at
@@ -111,26 +111,26 @@ def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
     assert [file.name for file in files if TOKEN.search(file.read_bytes())] == []
 
 
-def test_an_update_costs_nothing(updated: str, load: Load, setup: Setup, note: Note) -> None:
-    """Every task of a service is replaced under load, and no request or submission fails."""
-    before = {each.id for each in look_at(setup).running(updated)}
-    since = load.go_on(SOME)
-    with asked(setup, updated) as requests:
-        found = update(setup, updated, "--force")
-        took = time.time() - since
-        load.go_on(SOME)
-    direct = requests.made() if requests else ()
-    note(f"{len(before)} tasks replaced in {took:.0f} s; {load.told(since)}; {len(direct)} at the balancer")
-    assert found.update == COMPLETED, found.message
-    kept = before & {each.id for each in look_at(setup).running(updated)}
-    assert kept == set(), "tasks that were not replaced"
+def test_updates_cost_nothing(load: Load, setup: Setup, swarm: Swarm, note: Note) -> None:
+    """Every service that others speak to is replaced under load, task by task: nothing fails meanwhile."""
+    since, direct, told = load.go_on(SOME), [], []
+    for service in spoken_to(swarm):
+        begun = time.time()
+        with asked(setup, service) as requests:
+            tasks = replace(setup, service)
+            load.go_on(SOME)
+        direct += requests.made() if requests else ()
+        told.append(f"{service}: {tasks} tasks replaced in {time.time() - begun:.0f} s")
+    ends = {service: ended(setup, service) for service in spoken_to(swarm)}
+    note("; ".join([*told, load.told(since), f"{len(direct)} requests straight to the balancer"]))
+    assert {service: end.update for service, end in ends.items()} == dict.fromkeys(ends, COMPLETED)
     insist_on_none([*load.failed(since), *failed_requests(direct)])
 
 
 def test_workers_are_scaled(
     load: Load, setup: Setup, topology: Topology, single: httpx.Client, door: FrontDoor, note: Note
 ) -> None:
-    """Up to five tasks, which all register and run programs, and down again."""
+    """Up to five tasks, which all register and run programs, and down again, and nothing fails meanwhile."""
     services = swarm_workers.services_of(topology) or pytest.skip("no service of the stack runs programs")
     service = services[0]
     replicas = len(look_at(setup).running(service))
@@ -138,19 +138,24 @@ def test_workers_are_scaled(
     with to_judge0(setup) as client:
         judge0 = Judge0(client)
         each = swarm_workers.slots(judge0) // replicas
+        begun = time.time()
         try:
             scaled(setup, service, MORE)
             swarm_workers.wait_for_slots(judge0, MORE * each)
+            rose = time.time() - begun
             up = look_at(setup).running(service)
             workers = {task.container: task.node for task in up}
             seen = swarm_workers.spread(setup.access, single, door, workers, MORE * each)
         finally:
+            begun = time.time()
             scaled(setup, service, replicas)
         swarm_workers.wait_for_slots(judge0, replicas * each)
+        fell = time.time() - begun
     load.go_on(SOME)
     most = ", ".join(str(seen[each]) for each in workers)
     note(
-        f"{MORE} tasks on {spread_of(up)}, {most} programs seen in each; then {replicas}; {load.told(since)}"
+        f"{MORE} tasks on {spread_of(up)} after {rose:.0f} s, which ran {most} programs; {replicas} after "
+        f"{fell:.0f} s; {load.told(since)}"
     )
     assert len(up) == MORE
     assert len(look_at(setup).running(service)) == replicas
