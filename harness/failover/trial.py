@@ -34,7 +34,7 @@ SETTLED_SECONDS = 180.0
 WATCH_SECONDS = 90.0
 AGAIN_SECONDS = 60.0
 PAUSE = 0.4
-QUORUM_SECONDS = 15.0
+QUORUM_SECONDS, ASKED_SECONDS = 60.0, 5.0
 # A node that is silent for three heartbeats is Down; one more, and it is surely shown.
 HEARTBEATS = 4
 
@@ -255,13 +255,20 @@ class Course:
         _in_vain("managers to notice", probe)
 
     def _hear_the_managers(self) -> None:
-        """Without a majority they say so, or none is left to say anything."""
+        """Without a majority they say so, but a leader that is left alone leads on for a while."""
         setup = self._setup
         self._watch.look(self._away)
-        try:
-            self.leader = look.a_manager(setup.access, setup.topology, deadline=QUORUM_SECONDS)
-        except ResourceError as error:
-            self.control = str(error)
+
+        def probe() -> str:
+            try:
+                self.leader = look.a_manager(setup.access, setup.topology, deadline=ASKED_SECONDS)
+            except ResourceError as error:
+                self.leader = ""
+                return str(error)
+            raise NotYet(f"{self.leader} still answers as one that has a leader")
+
+        with suppress(WaitTimeoutError):
+            self.control = wait_for("quorum to be missed", probe, deadline=QUORUM_SECONDS, max_pause=PAUSE)
 
     def _show_that_nothing_is_rescheduled(self) -> None:
         """A task that ends stays ended."""

@@ -50,6 +50,7 @@ class Played:
         self.log: list[str] = []
         self.address, self.topology = "", topology
         self.left: set[str] = set()
+        self.lingering = 0
         monkeypatch.setattr(module, "Watch", lambda *_: self)
         monkeypatch.setattr(module, "Power", lambda *_: self)
         monkeypatch.setattr(module, "streaming", self.streaming)
@@ -103,6 +104,9 @@ class Played:
         return Judgement({}, {}, 0, 0)
 
     def a_manager(self, _: Any, topology: Topology, *, deadline: float) -> str:
+        if self.lingering:
+            self.lingering -= 1
+            return "worker-1"
         raise ResourceError("swarm", topology.name, "quorum is lost")
 
     def end(self, _: Any, __: Any, seen: State, task: Any, away: Collection[str]) -> Orphan:
@@ -201,6 +205,30 @@ def test_without_a_manager_a_task_is_ended_and_the_swarm_not_asked(
     assert made.orphan is not None
     assert made.leaders == ("runner", "")
     assert (made.measured.rto_s, made.measured.detected_s) == (0, None)
+
+
+def test_a_leader_that_is_left_alone_may_take_its_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is asked until it knows that it leads nobody."""
+    well = state(HA, HA_PLACES, leader="worker-1")
+    played = Played(monkeypatch, before=[well], during=[well], after=[well], topology=HA)
+    played.lingering = 3
+    made = played.undergo("power_off:quorum", tmp_path)
+    assert "quorum is lost" in made.control
+    assert made.leaders == ("worker-1", "")
+
+
+def test_a_manager_that_goes_on_leading_alone_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """That would be no quorum at all."""
+    monkeypatch.setattr(module, "QUORUM_SECONDS", 0.1)
+    well = state(HA, HA_PLACES, leader="worker-1")
+    played = Played(monkeypatch, before=[well], during=[well], after=[well], topology=HA)
+    played.lingering = 10**6
+    made = played.undergo("power_off:quorum", tmp_path)
+    assert (made.control, made.leaders) == ("", ("worker-1", "worker-1"))
 
 
 def test_with_the_bastion_away_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
