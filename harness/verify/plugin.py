@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--faults",
         action=argparse.BooleanOptionalAction,
-        help="take power from machines (default: on target local only)",
+        help="take power from machines, and change a running swarm (default: on target local only)",
     )
 
 
@@ -102,8 +102,8 @@ def _refuse_without_target(config: pytest.Config) -> None:
 def _why_no_faults(config: pytest.Config) -> str:
     given = config.option.faults
     if given is None and config.option.target != "local":
-        return f"takes power from machines: say --faults to have it on target {config.option.target}"
-    return "takes power from machines: --no-faults" if given is False else ""
+        return f"disturbs what runs: say --faults to have it on target {config.option.target}"
+    return "disturbs what runs: --no-faults" if given is False else ""
 
 
 def _settings(config: pytest.Config) -> Settings:

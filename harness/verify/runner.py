@@ -21,7 +21,7 @@ ENDING_SECONDS = 150.0
 def run_checks(choice: Choice, *, keyword: str | None = None, faults: bool | None = None) -> int:
     """Run the checks in a process of their own, telling on stderr; 0 pass, 1 fail, 2 inconclusive.
 
-    ``faults``: whether to take power from machines; None: on target ``local`` only.
+    ``faults``: whether to disturb what runs, as by taking power; None: on target ``local`` only.
     The plugin writes the report. Raises ``UsageError`` and ``WavetankError`` where nothing could be checked.
     """
     if not CHECKS.is_dir():
