@@ -167,7 +167,7 @@ def _judged(topology: Topology, pair: Pair, port: int, state: str) -> str:
 
 
 def _ports(topology: Topology) -> list[int]:
-    stacked = topology.swarm.services if topology.swarm else ()
-    used = {port for service in (*topology.services, *stacked) for port in service.ports}
+    used = {port for service in topology.services for port in service.ports}
+    used |= {port for each in (topology.swarm.services if topology.swarm else ()) for port in each.ports}
     spans = [sets.parse(flow.ports) for flow in topology.intent if flow.protocol == "tcp"]
     return sorted(used | {SSH, DOCKER} | {end for span in spans for first_last in span for end in first_last})
