@@ -31,16 +31,20 @@ class Orphan:
 
 
 def choose(topology: Topology, state: State, away: Collection[str]) -> Task | None:
-    """A task whose service has another one, so that its end alone stops nothing; what runs programs first."""
+    """A task to be ended, of those that are left: one whose service has another, so that it is not missed.
+
+    Those that run programs come first. Where no task has a sibling, it is any; None where none is left.
+    """
     judge0 = topology.checks.judge0
     workers = judge0.workers if judge0 else ()
     found = [
-        task
-        for service in state.services
-        for task in state.running(service.name)
-        if task.node not in away and len(left(state, service.name, away)) > 1
+        task for service in state.services for task in state.running(service.name) if task.node not in away
     ]
-    return min(found, key=lambda task: task.node not in workers, default=None)
+
+    def loss(task: Task) -> tuple[bool, bool]:
+        return len(left(state, task.service, away)) < 2, task.node not in workers
+
+    return min(found, key=loss, default=None)
 
 
 def end(access: Access, topology: Topology, state: State, task: Task, away: Collection[str]) -> Orphan:

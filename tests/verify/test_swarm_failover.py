@@ -72,7 +72,7 @@ def test_lost_tasks_run_elsewhere_or_nobody_decides(trial: Trial, note: Note) ->
     if not trial.control:
         raise CheckFailedError(f"{trial.leaders[1]} still leads without a majority")
     if trial.orphan is None:
-        raise InconclusiveError("no service has a second task, so none could be ended: this shows nothing")
+        raise InconclusiveError("no task is left that could be ended: this shows nothing")
     task = trial.orphan.task
     note(f"{task.service}.{task.slot} was ended on {task.node}, and stayed so; {trial.control}")
     assert trial.orphan.others == (), f"{task.service}.{task.slot} was started anew, and nobody decides"

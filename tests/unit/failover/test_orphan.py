@@ -50,10 +50,13 @@ def test_the_task_has_a_sibling_and_runs_programs() -> None:
     assert other.service == "judge0-server"
 
 
-def test_where_no_task_has_a_sibling_none_is_ended() -> None:
-    """It would be missed."""
+def test_where_no_task_has_a_sibling_it_is_any() -> None:
+    """By then the service need not answer any more."""
     alone = moved(judge0_server=("server-1",), judge0_worker=("worker-1",))
-    assert choose(SWARM, state(places=alone), ("runner",)) is None
+    task = choose(SWARM, state(places=alone), ("runner",))
+    assert task is not None
+    assert task.node == "worker-1"
+    assert choose(SWARM, state(places={}), ("runner",)) is None
 
 
 def test_a_task_that_stays_ended_is_said_to() -> None:
