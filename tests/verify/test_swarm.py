@@ -207,6 +207,6 @@ def survival(managers: int) -> str:
     """How many managers can be lost, in words."""
     spare = (managers - 1) // 2
     if spare:
-        return f"{managers} managers: the swarm goes on without any {spare} of them"
+        return f"{managers} managers: the swarm goes on without any {'one' if spare == 1 else spare} of them"
     said = "1 manager: without it" if managers == 1 else f"{managers} managers: without one of them"
     return f"{said}, what runs goes on, but nothing is rescheduled and nothing can be changed"

@@ -266,16 +266,23 @@ def spread_of(tasks: Iterable[Task]) -> str:
 
 def spare(view: View) -> list[str]:
     """The workers all of whose tasks can run elsewhere, those with the most tasks first; skips if none."""
-    made, ready = owners(view.swarm), {each.node for each in view.state.members if each.status == "ready"}
-    tasks = view.running()
+    ready = {each.node for each in view.state.members if each.status == "ready"}
+    tasks = {node: [each for each in view.running() if each.node == node] for node in ready}
     movable = {
-        node: [each for each in tasks if each.node == node]
-        for node in ready - set(view.swarm.managers)
-        if all((ready & set(made[each.service].nodes)) - {node} for each in tasks if each.node == node)
+        node: len(tasks[node])
+        for node in sorted(ready - set(view.swarm.managers))
+        if all(places(view, task, ready) for task in tasks[node])
     }
     if not movable:
         pytest.skip("no member could be missed: on each is a task that may run nowhere else")
-    return sorted(sorted(movable), key=lambda node: len(movable[node]), reverse=True)
+    return sorted(movable, key=lambda node: movable[node], reverse=True)
+
+
+def places(view: View, task: Task, ready: set[str]) -> set[str]:
+    """Where a task could run instead: what publishes a port runs once on a node."""
+    service = owners(view.swarm)[task.service]
+    taken = {each.node for each in view.running(task.service)} if service.ports else {task.node}
+    return (ready & set(service.nodes)) - taken
 
 
 @contextmanager
