@@ -1,8 +1,8 @@
 """Times and counts of one trial, from what was seen. Pure; times are seconds.
 
 A submission is *served* if it was accepted and answered within ``PROMPT`` seconds. The service *answers
-again* with the first submission that is handed in after the fault and from which on all are served, until
-it is healed: ``STEADY`` at least. So a service that never faltered answers again after 0 s.
+again* with the first answer to those that were handed in after the fault and after which all are served, as
+long as it is observed: ``STEADY`` at least. So a service that never faltered answers again after 0 s.
 """
 
 from __future__ import annotations
@@ -98,17 +98,17 @@ def _outcome(op: int, end: Entry | None, judgement: Judgement | None) -> Outcome
 
 
 def answers_again(all_: Sequence[Sent], since: float, until: float) -> float | None:
-    """When the first submission was handed in from which on all are served; None where there is none yet.
+    """When the first of those was answered from which on all are served; None where there are none yet.
 
-    Only those count that were handed in between ``since`` and ``until``; one that may still be answered in
-    time is in doubt, and does not count among the ``STEADY``.
+    ``since`` where all of them are. Only those count that were handed in between ``since`` and ``until``; one
+    that may still be answered in time is in doubt, and does not count among the ``STEADY``.
     """
     within = [each for each in all_ if since <= each.begun < until]
     bad = [index for index, each in enumerate(within) if not each.is_served(until)]
-    after = within[bad[-1] + 1 :] if bad else within
-    if sum(each.ended is not None for each in after) < STEADY:
+    answered = [each.ended for each in within[bad[-1] + 1 if bad else 0 :] if each.ended is not None]
+    if len(answered) < STEADY:
         return None
-    return after[0].begun if bad else since
+    return min(answered) if bad else since
 
 
 def known_until(all_: Sequence[Sent], now: float) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from harness.api import Api
 from harness.errors import ResourceError, WaitTimeoutError, WavetankError
@@ -29,6 +30,8 @@ from harness.verify.history import Entry, Judgement
 from harness.verify.setup import Setup
 from harness.verify.way import to_judge0
 from harness.wait import NotYet, wait_for
+
+T = TypeVar("T")
 
 SETTLED_SECONDS = 180.0
 WATCH_SECONDS = 90.0
@@ -191,9 +194,10 @@ class Course:
             self._wait_for_replacement(stream, ordered)
         else:
             self._hear_the_managers()
+        observed = None
         if self.expected.answers:
-            _in_vain("programs to be taken", lambda: _answering(stream, ordered))
-        observed = known_until(sent(stream.entries()), time.time())
+            observed = _in_vain("programs to be taken", lambda: _answering(stream, ordered))
+        observed = observed or known_until(sent(stream.entries()), time.time())
         if self.expected.visible and not self.expected.controlled:
             self._show_that_nothing_is_rescheduled()
         self.went_on = self.still_there()
@@ -278,10 +282,13 @@ class Course:
             self.orphan = orphan.end(setup.access, setup.topology, self._before, task, self._away)
 
 
-def _answering(stream: Stream, ordered: float) -> None:
+def _answering(stream: Stream, ordered: float) -> float:
+    """Until when submissions are served again. Raises ``NotYet``."""
     all_ = sent(stream.entries())
-    if answers_again(all_, ordered, known_until(all_, time.time())) is None:
+    until = known_until(all_, time.time())
+    if answers_again(all_, ordered, until) is None:
         raise NotYet("submissions are not all served")
+    return until
 
 
 def _accepting(stream: Stream, since: float) -> None:
@@ -290,10 +297,11 @@ def _accepting(stream: Stream, since: float) -> None:
         raise NotYet(f"{len(found)} accepted since then")
 
 
-def _in_vain(awaited: str, probe: Callable[[], None]) -> None:
-    """Wait, and let what was measured tell that it was in vain."""
+def _in_vain(awaited: str, probe: Callable[[], T]) -> T | None:
+    """Wait, and let what was measured tell where it was in vain: None then."""
     with suppress(WaitTimeoutError):
-        wait_for(awaited, probe, deadline=WATCH_SECONDS, max_pause=PAUSE)
+        return wait_for(awaited, probe, deadline=WATCH_SECONDS, max_pause=PAUSE)
+    return None
 
 
 def _address(stage: Stage, fault: Fault) -> str:

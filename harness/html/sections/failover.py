@@ -12,7 +12,7 @@ from harness.html.words import seconds
 NAME = "failover"
 TITLE = "Failover"
 DONE = {"power_off": "without power", "partition": "cut off from the others"}
-TIMES = ("rto_s", "full_s", "ready_s")
+TIMES = ("rto_s", "gap_s", "full_s", "ready_s")
 NEVER, NO_PAUSE = "not seen", "no pause"
 
 

@@ -67,7 +67,7 @@ def test_a_table_has_every_time_and_count() -> None:
     told = table(summary([trial(), trial(again=14.0)]), 5, promised=True)
     assert "heartbeat 5 s, 2 times a worker node without power" in told
     again = next(line for line in told.splitlines() if "answering again" in line)
-    assert again.split()[-8:] == ["10.0", "s", "14.0", "s", "14.0", "s", "20", "s"]
+    assert again.split()[-8:] == ["10.5", "s", "14.5", "s", "14.5", "s", "20", "s"]
     assert "0 lost, 0 duplicated" in told
     assert "MISSED" not in told
 
@@ -100,6 +100,6 @@ def test_a_trial_is_told_as_it_ends() -> None:
     """What was hit, how long it was felt, and what was lost."""
     told = line(trial(), 3, 20)
     assert told.startswith(
-        "3/20 server-1 without power (judge0-lb, judge0-server): again 10.0 s, full 18.0 s"
+        "3/20 server-1 without power (judge0-lb, judge0-server): again 10.5 s, full 18.0 s"
     )
     assert "0 lost, 0 duplicated" in told
