@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_plan import DOCKERFILE, SERVER, Shell, shell
+from small_plan import COMPOSE, DOCKERFILE, SERVER, Shell, shell
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -62,17 +62,6 @@ swarm:
       replicas: 2
       environment: {CACHE_HOST: "plain", DOOR_PASSWORD: "SECRET"}
 """.replace("SECRET", SECRET)
-COMPOSE = """\
-services:
-  hello:
-    build: .
-    env_file: .env
-    ports: ["8080:8080"]
-    networks: [inner]
-networks:
-  inner:
-    external: true
-"""
 # What it answers proves that plain and secret variables arrived; told to, it ends at once.
 DOOR = SERVER.replace("cache is $ENV{CACHE_HOST}", "$ENV{CACHE_HOST} and $ENV{DOOR_PASSWORD}").replace(
     "$SIG{TERM}", 'if ($ENV{CACHE_HOST} eq "broken") { print STDERR "no such cache\\n"; exit 3 }\n$SIG{TERM}'
