@@ -126,7 +126,8 @@ def _scale(line: Mapping[str, Any]) -> Scale:
 
 def _lane(outcome: str, made: Sequence[Mapping[str, Any]], scale: Scale, y: float) -> tuple[Markup, float]:
     """Dots of one outcome, the higher the longer the answer took, and how tall they are together."""
-    rises = [TALLEST * min(each["seconds"] or 0.0, LONGEST) / LONGEST for each in made]
+    waits = [0.0 if outcome == "unanswered" else each["seconds"] or 0.0 for each in made]
+    rises = [TALLEST * min(each, LONGEST) / LONGEST for each in waits]
     floor = y + LINE + max(rises) + 2 * RADIUS
     dots = Markup().join(
         Markup('<circle cx="{}" cy="{}" r="{}"/>').format(
@@ -134,11 +135,9 @@ def _lane(outcome: str, made: Sequence[Mapping[str, Any]], scale: Scale, y: floa
         )
         for each, rise in zip(made, rises, strict=True)
     )
-    slowest = max(each["seconds"] or 0.0 for each in made)
-    label = f"{len(made)} {WORDS.get(outcome, outcome)}"
-    if slowest and outcome != "unanswered":
-        label += f", the slowest after {seconds(slowest)}"
-    return Markup('<g class="{}">{}{}</g>').format(outcome, _text(y, label), dots), floor - y
+    slowest = f", the slowest after {seconds(max(waits))}" if max(waits) else ""
+    label = _text(y, f"{len(made)} {WORDS.get(outcome, outcome)}{slowest}")
+    return Markup('<g class="{}">{}{}</g>').format(outcome, label, dots), floor - y
 
 
 def _bar(span: Span, scale: Scale, y: float) -> Markup:

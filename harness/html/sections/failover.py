@@ -12,8 +12,9 @@ from harness.html.words import seconds
 NAME = "failover"
 TITLE = "Failover"
 DONE = {"power_off": "without power", "partition": "cut off from the others"}
-TIMES = ("rto_s", "gap_s", "full_s", "ready_s")
-NEVER, NO_PAUSE = "not seen", "no pause"
+# The columns of the table, each with what 0 means there.
+TIMES = {"rto_s": "no pause", "gap_s": "0 s", "full_s": "none lost", "ready_s": "at once"}
+NEVER = "not seen"
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -34,7 +35,7 @@ def _fault(entry: Mapping[str, Any], number: int) -> Mapping[str, Any]:
     return {
         **entry,
         "title": f"{' and '.join(entry['nodes'])} {DONE.get(entry['fault'], entry['fault'])}",
-        "times": [_quantiles(entry[name]) for name in TIMES],
+        "times": [_quantiles(entry[name], nothing) for name, nothing in TIMES.items()],
         "picture": timeline.draw(trial, entry["fault"], f"failover-{number}"),
         "shown": f"Trial {place} of {len(entry['trials'])}, which was the slowest to answer again."
         if len(entry["trials"]) > 1
@@ -53,15 +54,13 @@ def _slowest(trials: Sequence[Mapping[str, Any]]) -> tuple[int, Mapping[str, Any
     return max(enumerate(trials, 1), key=slowness)
 
 
-def _quantiles(values: Mapping[str, float | None]) -> str:
-    """``11.8 s``, or ``11.8 / 16.5 / 17.0 s`` where the trials differ."""
-    told = [
-        NEVER if each is None else seconds(each) for each in (values["p50"], values["p95"], values["max"])
-    ]
+def _quantiles(values: Mapping[str, float | None], nothing: str) -> str:
+    """``11.8 s``, or ``11.8 / 16.5 / 17.0 s`` where the trials differ; ``nothing`` says what 0 means."""
+    told = [_time(values[each], nothing) for each in ("p50", "p95", "max")]
     return told[0] if len(set(told)) == 1 else " / ".join(told)
 
 
-def _time(value: float | None) -> str:
+def _time(value: float | None, nothing: str) -> str:
     if value is None:
         return NEVER
-    return seconds(value) if value else NO_PAUSE
+    return seconds(value) if value else nothing

@@ -59,6 +59,27 @@ def test_a_slow_answer_stands_higher() -> None:
     assert heights[0] > heights[1] > heights[2] > 0
 
 
+def test_one_without_an_answer_takes_no_room() -> None:
+    """How long it was waited for is our own patience."""
+    trial = sample(0)
+    trial["timeline"]["submissions"] = [{"begun": 1.0, "seconds": 45.0, "outcome": "unanswered"}]
+    short = draw(trial, "power_off", "x")
+    trial["timeline"]["submissions"][0]["seconds"] = None
+    assert draw(trial, "power_off", "x") == short
+    assert "1 unanswered<" in short
+
+
+def test_a_table_says_what_nothing_means() -> None:
+    """No pause in one column, nothing lost in another."""
+    report = html_samples.passing()
+    first = report["failover"][0]
+    first["full_s"] = dict.fromkeys(first["full_s"], 0.0)
+    content = failover.content(report)
+    assert content is not None
+    assert content["faults"][0]["times"] == ["no pause", "1.30 s", "none lost", "7.90 s"]
+    assert content["faults"][1]["times"][0] == "13.1 s / 16.4 s / 16.4 s"
+
+
 def test_bars_say_what_came_when() -> None:
     """In words, beside their length."""
     told = words(sample())
