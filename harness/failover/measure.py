@@ -1,8 +1,8 @@
 """Times and counts of one trial, from what was seen. Pure; times are seconds.
 
-A submission is *served* if it was accepted and answered within ``PROMPT`` seconds. The service *answers
-again* with the first answer to those that were handed in after the fault and after which all are served, as
-long as it is observed: ``STEADY`` at least. So a service that never faltered answers again after 0 s.
+The service *answers again* with the first answer that says accepted, from which on nothing that is handed in
+is refused or left without an answer, and there is never more than ``QUIET`` seconds without another such
+answer, for ``STEADY`` of them at least. So a service that never faltered answers again after 0 s.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from harness.wait import patient
 Outcome = Literal["accepted", "refused", "unanswered", "lost", "duplicated", "unknown"]
 
 UNSERVED: tuple[Outcome, ...] = ("refused", "unanswered")
-PROMPT = 10.0
+QUIET = 5.0
 STEADY = 10
+# One that is open for longer is taken to have no answer, until it has one.
+OPEN = 10.0
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,14 @@ class Sent:
     ended: float | None
     outcome: Outcome
 
-    def is_served(self, now: float) -> bool:
-        """Whether it was, or may still be, answered in time."""
-        if self.ended is None:
-            return now - self.begun <= patient(PROMPT)
-        return self.outcome not in UNSERVED and self.ended - self.begun <= patient(PROMPT)
+    def is_open(self, now: float) -> bool:
+        """Whether nobody can tell ``now`` what will come of it."""
+        return self.ended is None and now - self.begun <= patient(OPEN)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the answer said so."""
+        return self.ended is not None and self.outcome not in UNSERVED
 
 
 @dataclass(frozen=True)
@@ -98,28 +103,39 @@ def _outcome(op: int, end: Entry | None, judgement: Judgement | None) -> Outcome
 
 
 def answers_again(all_: Sequence[Sent], since: float, until: float) -> float | None:
-    """When the first of those was answered from which on all are served; None where there are none yet.
+    """When the first answer came from which on the service answers; None where there is none such yet.
 
-    ``since`` where all of them are. Only those count that were handed in between ``since`` and ``until``; one
-    that may still be answered in time is in doubt, and does not count among the ``STEADY``.
+    ``since`` where it never ceased to. What is handed in, or answered, after ``until`` does not count.
     """
-    within = [each for each in all_ if since <= each.begun < until]
-    bad = [index for index, each in enumerate(within) if not each.is_served(until)]
-    answered = [each.ended for each in within[bad[-1] + 1 if bad else 0 :] if each.ended is not None]
-    if len(answered) < STEADY:
+    wrong = [each.begun for each in all_ if since <= each.begun < until and _went_wrong(each, until)]
+    answers = accepted(all_, since, until)
+    points = pairwise([since, *answers, until])
+    pauses = [after for before, after in points if after - before > patient(QUIET)]
+    begin = max([since, *wrong, *pauses])
+    steady = [each for each in answers if each >= begin]
+    if len(steady) < STEADY:
         return None
-    return min(answered) if bad else since
+    return since if begin == since else steady[0]
+
+
+def _went_wrong(submission: Sent, until: float) -> bool:
+    return not submission.is_accepted and not submission.is_open(until)
+
+
+def accepted(all_: Iterable[Sent], since: float, until: float) -> list[float]:
+    """When answers came that said accepted, in order, after ``since`` and before ``until``."""
+    times = (each.ended for each in all_ if each.is_accepted and each.ended is not None)
+    return sorted(time for time in times if since < time < until)
 
 
 def known_until(all_: Sequence[Sent], now: float) -> float:
-    """When the first submission was handed in of which it is not known ``now`` whether it is served."""
-    return min([now, *(each.begun for each in all_ if each.ended is None and each.is_served(now))])
+    """When the first submission was handed in of which nobody can tell ``now`` what will come of it."""
+    return min([now, *(each.begun for each in all_ if each.is_open(now))])
 
 
 def longest_gap(all_: Sequence[Sent], since: float, until: float) -> float:
-    """The longest time between ``since`` and ``until`` in which no submission was answered as accepted."""
-    times = [each.ended for each in all_ if each.ended is not None and each.outcome not in UNSERVED]
-    points = [since, *sorted(time for time in times if since < time < until), until]
+    """The longest time between ``since`` and ``until`` in which no answer said accepted."""
+    points = [since, *accepted(all_, since, until), until]
     return max(after - before for before, after in pairwise(points))
 
 
