@@ -31,6 +31,7 @@ from harness.failover.watch import Watch
 from harness.settings import STATE_DIR, Settings, choose_existing
 from harness.swarm import look
 from harness.target import Target
+from harness.verify.faults import stopped_by_signals
 from harness.verify.setup import Setup, find
 
 Told = Mapping[str, Any]
@@ -113,7 +114,7 @@ def measure(setup: Setup, trials: int, heartbeat: int) -> Told:
     if setup.topology.swarm is None or door is None:
         raise UsageError(f"topology {setup.topology.name} has no swarm with a front door")
     made: list[Trial] = []
-    with Api(setup.target) as api, beating(setup, heartbeat):
+    with stopped_by_signals(), Api(setup.target) as api, beating(setup, heartbeat):
         stage = Stage(setup, door, api)
         for number in range(1, trials + 1):
             made.append(undergo(stage, f"{POWER_OFF}:{next_node(setup, made)}", number))
