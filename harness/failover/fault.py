@@ -12,10 +12,12 @@ from typing import Literal
 
 from harness.errors import InconclusiveError, UsageError
 from harness.swarm.converge import State
+from harness.topology import ports
 from harness.topology.model import Swarm, Topology
 
 Kind = Literal["power_off", "partition"]
 
+SWARM_PORTS = ports.parse("2377,4789,7946")
 POWER_OFF: Kind = "power_off"
 PARTITION: Kind = "partition"
 MANAGER, QUORUM, BALANCER, WORKER = "manager", "quorum", "balancer", "worker"
@@ -35,7 +37,8 @@ class Fault:
 
 def names(topology: Topology) -> tuple[str, ...]:
     """Every fault to be tried on a swarm, ``KIND:WHO``: each worker node in turn, the node of the load
-    balancer, a partition, the manager, a majority of several managers, and the front door last."""
+    balancer, a partition where firewalls can make one, the manager, a majority of several managers, and the
+    front door last."""
     swarm = topology.swarm
     if swarm is None:
         return ()
@@ -44,7 +47,9 @@ def names(topology: Topology) -> tuple[str, ...]:
     doors = [name for name in workers if door and name == door.node]
     found = [f"{POWER_OFF}:{name}" for name in workers if name not in doors]
     found += [f"{POWER_OFF}:{BALANCER}"] if balancer(topology) else []
-    found += [f"{PARTITION}:{WORKER}", f"{POWER_OFF}:{MANAGER}"]
+    cut = all(is_walled(topology, name) for name in workers if name not in doors)
+    found += [f"{PARTITION}:{WORKER}"] if cut else []
+    found += [f"{POWER_OFF}:{MANAGER}"]
     found += [f"{POWER_OFF}:{QUORUM}"] if len(swarm.managers) > 2 else []
     return (*found, *(f"{POWER_OFF}:{name}" for name in doors))
 
@@ -67,6 +72,18 @@ def resolve(name: str, topology: Topology, state: State) -> Fault:
     if not nodes:
         raise InconclusiveError(f"{name}: no node plays that part now")
     return Fault(POWER_OFF if kind == POWER_OFF else PARTITION, nodes)
+
+
+def is_walled(topology: Topology, node: str) -> bool:
+    """Whether the swarm's ports of a node are passed by one of its firewalls, so that they can be shut."""
+    rules = [
+        rule
+        for wall in topology.firewalls
+        if node in wall.droplets
+        for rule in (*wall.inbound, *wall.outbound)
+        if rule.protocol != "icmp"
+    ]
+    return any(ports.intersect(ports.parse(each.ports), SWARM_PORTS) for each in rules)
 
 
 def balancer(topology: Topology) -> str:

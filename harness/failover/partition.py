@@ -14,6 +14,7 @@ from dataclasses import replace
 from harness.api import Api
 from harness.errors import InconclusiveError, ResourceError
 from harness.extras import Extras
+from harness.failover.fault import SWARM_PORTS
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
 from harness.mutation.gates import ports_of
@@ -23,7 +24,6 @@ from harness.ssh import Access
 from harness.target import Target
 from harness.topology import ports
 
-SWARM_PORTS = ports.parse("2377,4789,7946")
 # What a cloud's firewall let through before goes on: TCP is ended at the node, so that it must begin anew.
 ENDS = " or ".join(f"{end} = :{port}" for port in (2377, 7946) for end in ("sport", "dport"))
 HANG_UP = f"ss --kill --tcp state established '( {ENDS} )' >/dev/null"

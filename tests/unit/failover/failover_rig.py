@@ -22,6 +22,7 @@ RUN = "a"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQpUDzq3G8P1Yt2h1Ff5iXz8Mfnr5DHyVFTc8HWGFpk wavetank-a"
 SWARM = load(PROJECT / "topologies/swarm.yaml")
 HA = load(PROJECT / "topologies/swarm-ha.yaml")
+ENCRYPTED = load(PROJECT / "topologies/swarm-encrypted.yaml")
 STANDARD = load(PROJECT / "topologies/standard.yaml")
 
 # Where the tasks of `swarm.yaml` might be: service, then a node a task.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from failover_rig import HA, HA_PLACES, STANDARD, SWARM, moved, state
+from failover_rig import ENCRYPTED, HA, HA_PLACES, STANDARD, SWARM, moved, state
 
 from harness.errors import InconclusiveError, UsageError
 from harness.failover.fault import busy_workers, carried, gone, names, resolve
@@ -29,6 +29,13 @@ def test_only_several_managers_have_a_majority_to_lose() -> None:
     """With one, its loss is the loss of it."""
     assert "power_off:quorum" not in names(SWARM)
     assert "power_off:quorum" in names(HA)
+
+
+def test_only_what_firewalls_cover_can_be_cut_off_by_them() -> None:
+    """Members of a swarm that sends ESP are on none."""
+    assert "partition:worker" not in names(ENCRYPTED)
+    assert "power_off:worker-1" in names(ENCRYPTED)
+    assert "partition:worker" in names(HA)
 
 
 def test_without_a_swarm_there_is_nothing_to_be_tried() -> None:
