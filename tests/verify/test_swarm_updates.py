@@ -44,7 +44,7 @@ TOKEN = re.compile(rb"SWMTKN-1-[0-9a-z]{20,}")
 
 
 @pytest.fixture(scope="module")
-def load(setup: Setup, door: FrontDoor) -> Iterator[Load]:
+def load(swarm: Swarm, setup: Setup, door: FrontDoor) -> Iterator[Load]:
     """One stream of work that goes on through all of this."""
     with under_load(setup, door) as found:
         yield found
@@ -187,7 +187,9 @@ class Absence:
 
 
 @pytest.fixture(scope="module")
-def absence(setup: Setup, topology: Topology, deployment: Deployment, access: Access) -> Absence:
+def absence(
+    swarm: Swarm, setup: Setup, topology: Topology, deployment: Deployment, access: Access
+) -> Absence:
     """Remove a member, rotate the tokens, try the old one, and form the swarm anew."""
     before = look_at(setup)
     node, manager = spare(before)[-1], before.manager
