@@ -10,7 +10,7 @@ from harness.verify.swarm_placing import facts, holds, plain
 
 NODE: dict[str, Any] = {
     "ID": "abc123",
-    "Spec": {"Role": "worker", "Availability": "active", "Labels": {"role": "judge0-server", "zone": ""}},
+    "Spec": {"Role": "worker", "Availability": "active", "Labels": {"role": "judge0-server", "zone": "FRA1"}},
     "Description": {
         "Hostname": "server-1",
         "Platform": {"Architecture": "x86_64", "OS": "linux"},
@@ -31,6 +31,7 @@ NODE: dict[str, Any] = {
         ("node.labels.role == judge0-server", True),
         ("node.labels.judge0-server == true", False),
         ("node.labels.judge0-server != true", True),
+        ("node.labels.zone == fra1", True),
         ("engine.labels.disk == ssd", True),
         ("node.platform.os == linux", True),
         ("node.platform.arch != aarch64", True),
