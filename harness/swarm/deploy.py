@@ -17,6 +17,7 @@ from harness.deploy.appfiles import read_app
 from harness.deploy.deploy import archive_of
 from harness.deploy.engine import programs
 from harness.deploy.gather import Images, gather
+from harness.deploy.remote import wait_until_ready
 from harness.deployment import Deployment
 from harness.errors import CommandError, ResourceError
 from harness.masking import secrets_of
@@ -60,6 +61,8 @@ def deploy(topology: Topology, deployment: Deployment, access: Access, *, progre
     """
     swarm = topology.swarm
     assert swarm is not None
+    if swarm.overlay.encrypted:
+        insist_on_esp(access, topology)
     rendered = {each.name: render.render_stack_service(topology, deployment, each) for each in swarm.services}
     with progress.step("swarm: images"):
         images = _images(topology, rendered, progress)
@@ -130,6 +133,19 @@ def has_ipvs(access: Access, topology: Topology) -> bool:
     assert topology.swarm is not None
     nodes = dict.fromkeys(node for service in topology.swarm.services for node in service.nodes)
     return all(each.ipvs for each in in_parallel([partial(kernel, access, node) for node in nodes]))
+
+
+def insist_on_esp(access: Access, topology: Topology) -> None:
+    """Raise ``ResourceError`` where an encrypted overlay carries nothing: a member's kernel has no ESP."""
+    in_parallel([partial(wait_until_ready, access, node) for node in topology.droplets])
+    found = in_parallel([partial(kernel, access, node) for node in topology.droplets])
+    lacking = [node for node, each in zip(topology.droplets, found, strict=True) if not each.esp]
+    if lacking:
+        problem = (
+            f"the kernel of {', '.join(lacking)} has no ESP, so nothing would cross its encrypted network: "
+            "take `encrypted: false`, or a kernel that has it (`make local-vm` brings one)"
+        )
+        raise ResourceError("swarm", topology.name, problem)
 
 
 def _images(topology: Topology, rendered: Mapping[str, RenderedStack], progress: Progress) -> Images:
