@@ -1,0 +1,184 @@
+"""What a load is and what came of it: plain data that every part of this package shares.
+
+Times within a run are nanoseconds since its start (``int``; ``NEVER`` where a thing did not happen); clocks
+of others, such as Judge0's, only ever give durations, in microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+NEVER = -1
+SECOND = 1_000_000_000
+
+Way = Literal["wait", "poll", "batch", "callback"]
+Door = Literal["client", "runner", "judge0"]
+Loop = Literal["open", "closed"]
+
+Times: TypeAlias = npt.NDArray[np.int64]
+
+
+class Outcome(IntEnum):
+    """What became of one arrival, for whoever sent it."""
+
+    OK = 0
+    WRONG = 1  # judged, but not the status or the output that the program must have
+    REFUSED = 2  # answered in words that it is not taken now: 429, 503
+    FAILED = 3  # answered with another HTTP status, or in a form that cannot be read
+    BROKEN = 4  # no connection, or one that ended before the answer
+    UNANSWERED = 5  # no answer, or no final status, in time
+    UNFINISHED = 6  # under way when the run was ended
+
+
+# One row for each arrival, in the order of arrivals.
+SAMPLE = np.dtype(
+    [
+        ("program", "<i2"),  # index into Workload.programs
+        ("outcome", "<u1"),
+        ("status", "<u1"),  # Judge0's status id; 0: none was told
+        ("intended", "<i8"),  # ns: when the schedule wanted it to begin
+        ("sent", "<i8"),  # ns: its first byte was given to the kernel
+        ("accepted", "<i8"),  # ns: it was taken (with `wait`: as `ended`)
+        ("ended", "<i8"),  # ns: its final status was known here
+        ("queued_us", "<i8"),  # by Judge0's timestamps: from creation until a worker began with it
+        ("ran_us", "<i8"),  # by Judge0's own measure: execution, wall time
+        ("judged_us", "<i8"),  # by Judge0's timestamps: from creation to final status
+    ]
+)
+Samples: TypeAlias = npt.NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class Program:
+    """One kind of submission, and what must come of it.
+
+    ``language`` is one of our names (python, javascript, bash, c, cpp). ``status`` is Judge0's id of the
+    final status that is right; ``stdout`` the output that is right (compared after stripping the end of
+    each line, then of the whole), or None where any will do. ``weight`` is its share of the mix, relative
+    to the others'. ``limits`` are further fields of the submission as Judge0 names them, such as
+    ``cpu_time_limit``; only ways to Judge0 itself can carry them.
+    """
+
+    name: str
+    language: str
+    source: str
+    stdin: str = ""
+    status: int = 3
+    stdout: str | None = None
+    weight: float = 1.0
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What arrives: programs in their mix. The same ``seed`` gives the same sequence of programs."""
+
+    name: str
+    programs: tuple[Program, ...]
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where connections lead: ``tcp`` host:port, ``unix`` a path (``host``), ``socks`` host:port by ``proxy``.
+
+    ``host_header`` is what requests say in ``Host``. ``tls``: TLS is spoken, not verified (a droplet's
+    certificate names no IP address). Sent to another process as it is.
+    """
+
+    kind: Literal["tcp", "unix", "socks"]
+    host: str
+    port: int = 0
+    proxy: str = ""
+    tls: bool = False
+    host_header: str = ""
+
+
+@dataclass(frozen=True)
+class Route:
+    """How arrivals are handed in: which door, which way, and why that way, in words for the report.
+
+    ``door`` ``client`` and ``runner`` speak the topology's ``checks.front_door``: ``path``, and ``request``
+    and ``reply`` as ``FrontDoor`` has them. ``judge0`` speaks Judge0's API, ``token`` is its
+    ``X-Auth-Token``. ``ids`` are Judge0's language ids by our names. ``callback_base`` is the URL under which ``callback``
+    hears. ``batch`` is how many submissions one creation holds.
+    """
+
+    door: Door
+    way: Way
+    address: Address
+    why: str = ""
+    path: str = ""
+    request: Mapping[str, str] = field(default_factory=dict)
+    reply: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+    ids: Mapping[str, int] = field(default_factory=dict)
+    callback_base: str = ""
+    batch: int = 20
+    poll_seconds: float = 0.05
+
+
+@dataclass(frozen=True)
+class Order:
+    """One run of the generator.
+
+    ``arrivals`` are due times in ns from the start, ascending (open loop). With ``loop`` ``closed`` they are
+    not used: ``clients`` clients hand in one after the other for ``seconds``. ``connections`` is the most
+    that are open at once, ``timeout`` the seconds from the intended start after which an arrival is given up,
+    ``drain`` how many seconds are waited, after the last arrival, for what is under way.
+    """
+
+    route: Route
+    workload: Workload
+    arrivals: Times
+    loop: Loop = "open"
+    clients: int = 0
+    seconds: float = 0.0
+    connections: int = 256
+    timeout: float = 60.0
+    drain: float = 60.0
+
+
+@dataclass(frozen=True)
+class Tick:
+    """How a run goes, about four times a second: counts since its start, quantiles (ms) of the last second.
+
+    ``p50`` and ``p99`` are NaN where nothing ended in it. ``late_p99`` is the generator's own lateness.
+    """
+
+    at: float  # seconds since the start
+    due: int
+    begun: int
+    accepted: int
+    ended: int
+    errors: int
+    in_flight: int
+    p50: float
+    p99: float
+    late_p99: float
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What the generator saw.
+
+    ``began`` is Unix time. ``seconds`` is how long it sent and drained. ``cpu_seconds`` is the generator
+    process's own. ``starved`` counts arrivals that had to wait because all ``connections`` were in use.
+    ``partial`` says why the run ended before its schedule did, or is empty. ``said`` are the first few error
+    texts of each outcome that is not ``OK``.
+    """
+
+    samples: Samples
+    began: float
+    seconds: float
+    cpu_seconds: float
+    peak_connections: int = 0
+    starved: int = 0
+    partial: str = ""
+    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
