@@ -86,7 +86,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Address:
-    """Where connections lead: ``tcp`` host:port, ``unix`` a path (``host``), ``socks`` host:port by ``proxy``.
+    """Where connections lead: ``tcp`` host:port, ``unix`` path ``host``, ``socks`` host:port by ``proxy``.
 
     ``host_header`` is what requests say in ``Host``. ``tls``: TLS is spoken, not verified (a droplet's
     certificate names no IP address). Sent to another process as it is.
@@ -106,8 +106,8 @@ class Route:
 
     ``door`` ``client`` and ``runner`` speak the topology's ``checks.front_door``: ``path``, and ``request``
     and ``reply`` as ``FrontDoor`` has them. ``judge0`` speaks Judge0's API, ``token`` is its
-    ``X-Auth-Token``. ``ids`` are Judge0's language ids by our names. ``callback_base`` is the URL under which ``callback``
-    hears. ``batch`` is how many submissions one creation holds.
+    ``X-Auth-Token``. ``ids`` are Judge0's language ids by our names. ``callback_base`` is the URL under
+    which ``callback`` hears. ``batch`` is how many submissions one creation holds.
     """
 
     door: Door
