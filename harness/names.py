@@ -7,22 +7,47 @@ projects) carries the run in its name. Nothing without one of the two is ever to
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from harness.errors import UsageError
 
 PREFIX = "wavetank"
 STRANGER = "stranger"  # stands for no node of a topology: a droplet in the VPC that no rule names
-RUN_PATTERN = re.compile(r"(?=.{1,24}$)[a-z0-9]+(?:-[a-z0-9]+)*")
+LONGEST_RUN = 24
+RUN_PATTERN = re.compile(rf"(?=.{{1,{LONGEST_RUN}}}$)[a-z0-9]+(?:-[a-z0-9]+)*")
+HOST_LABEL = 63  # RFC 1035, section 2.3.4
+HOST = "private-{cluster}-do-user-12345678-0"  # how DigitalOcean makes it; accounts have up to 8 digits
 
 
 def check_run(run: str) -> str:
     """Return ``run`` if it can be part of every kind of name. Raises ``UsageError``."""
     if not RUN_PATTERN.fullmatch(run):
         raise UsageError(
-            f"run name {run!r} is not usable: take 1 to 24 lower-case letters, digits "
+            f"run name {run!r} is not usable: take 1 to {LONGEST_RUN} lower-case letters, digits "
             "and single inner dashes, like 'local-7f3a'"
         )
     return run
+
+
+def longest_run(databases: Collection[str]) -> int:
+    """How long a run's name may be, so that each of its databases gets a host name."""
+    room = [HOST_LABEL - len(_host("", name)) for name in databases]
+    return min([LONGEST_RUN, *room])
+
+
+def check_databases(run: str, databases: Collection[str]) -> None:
+    """Raise ``UsageError`` where the host name that DigitalOcean makes for a database would be none."""
+    for name in databases:
+        if len(run) > longest_run([name]):
+            raise UsageError(
+                f"run name {run!r} is too long for database {name!r}: its host name would begin with "
+                f"'{_host(run, name)}', more than the {HOST_LABEL} characters that a part of a host name may "
+                f"have; take a run name of at most {longest_run([name])}"
+            )
+
+
+def _host(run: str, database: str) -> str:
+    return HOST.format(cluster=resource_name(run, database))
 
 
 def run_tag(run: str) -> str:

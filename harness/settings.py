@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import runlock
 from harness.errors import UsageError
-from harness.names import RUN_PATTERN, check_run
+from harness.names import check_run, longest_run
 from harness.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -81,6 +81,16 @@ def topology_file(name: str, *, project: Path = PROJECT) -> Path:
     return file.resolve()
 
 
+def new_name(topology: str, suffix: str = "", *, databases: Collection[str] = ()) -> str:
+    """``standard-7f3a``: the topology's name, as far as it can be part of a run's, and something random.
+
+    ``suffix`` goes between the two; the whole is short enough for the host names of ``databases``.
+    """
+    end = f"{suffix}-{secrets.token_hex(2)}"
+    stem = ("-".join(_words(topology)) or "run")[: longest_run(databases) - len(end)]
+    return f"{stem.strip('-')}{end}".strip("-")
+
+
 def latest_run(state_dir: Path) -> RunDir | None:
     """The run that ``latest`` points at, None where there is none."""
     latest = state_dir / "latest"
@@ -89,16 +99,19 @@ def latest_run(state_dir: Path) -> RunDir | None:
     return RunDir(state_dir, latest.resolve().name)
 
 
-def choose_new(settings: Settings, existing: Sequence[str] = ()) -> Choice:
+def choose_new(
+    settings: Settings, existing: Sequence[str] = (), *, databases: Collection[str] = ()
+) -> Choice:
     """What ``up`` works on: the named run, else the latest if it is the same plan and exists, else a new one.
 
     ``existing`` are the runs the target still has. One that another process works on is left to that.
+    A new one's name is short enough for ``databases``, the names of the topology's.
     """
     target = settings.target or "local"
     file = topology_file(settings.topology or "standard")
     run_dir = _named(settings) or _latest_like(settings, target, file, existing)
     if run_dir is None:
-        run_dir = RunDir(settings.state_dir, _new_name(file.stem))
+        run_dir = RunDir(settings.state_dir, new_name(file.stem, databases=databases))
     return Choice(target, str(file), _app(settings, run_dir.facts()), run_dir, settings)
 
 
@@ -206,13 +219,6 @@ def _latest_like(settings: Settings, target: str, file: Path, existing: Sequence
     facts = latest.facts()
     same = facts.get("target") == target and facts.get("topology") == str(file)
     return latest if same else None
-
-
-def _new_name(topology: str) -> str:
-    """``standard-7f3a``: the topology's name, as far as it can be part of a run's, and something random."""
-    stem = "-".join(part for part in _words(topology) if part)[:19].strip("-") or "run"
-    name = f"{stem}-{secrets.token_hex(2)}"
-    return name if RUN_PATTERN.fullmatch(name) else f"run-{secrets.token_hex(2)}"
 
 
 def _words(text: str) -> list[str]:

@@ -71,10 +71,10 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
         host = hostnet.read() if hostnet.is_possible() else None
     target = resolve(settings, draft.target, progress)
     existing = provision.runs(target)
-    choice = choose_new(settings, existing)
+    choice = choose_new(settings, existing, databases=topology.databases)
     if runlock.await_turn(choice.run_dir, progress):
         existing = provision.runs(target)
-        choice = choose_new(settings, existing)
+        choice = choose_new(settings, existing, databases=topology.databases)
     plan = provision.plan(target, topology, choice.run)
     return Prepared(choice, target, topology, plan, choice.run in existing, host)
 

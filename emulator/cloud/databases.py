@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{1,61})[a-z0-9]")
 ACCOUNT_NUMBER = 1234567
 MOST_RULES = 100
+HOST_LABEL = 63  # RFC 1035, section 2.3.4
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,7 @@ def create(cloud: Cloud, wish: Wish) -> Database:
         vpc = vpcs.in_region(cloud, wish.vpc_id, wish.region)
         used = vpcs.used_addresses(cloud)
         public_ip, private_ip = free_public(used), free_private(vpc.ip_range, used)
-        host = f"{wish.name}-do-user-{ACCOUNT_NUMBER}-0.db.ondigitalocean.com"
-        hosts = (host, f"private-{host}")
+        hosts = _hosts(wish.name)
         account = cloud.account
         pair = issue(Pair(account.ca_certificate, account.ca_key), hosts, (public_ip, private_ip))
         database = cloud.store.put(
@@ -188,6 +188,10 @@ def _check(wish: Wish) -> Engine:
         raise UnprocessableError(
             "invalid name: 3 to 63 lower-case letters, numbers and dashes, beginning with a letter"
         )
+    label = _hosts(wish.name)[1].partition(".")[0]
+    if len(label) > HOST_LABEL:
+        over = len(label) - HOST_LABEL
+        raise UnprocessableError(f"invalid name: {over} characters too long to be part of a host name")
     if wish.region not in REGIONS or not REGIONS[wish.region].available:
         raise UnprocessableError("invalid region")
     if wish.size not in STORAGE_GIB:
@@ -197,6 +201,12 @@ def _check(wish: Wish) -> Engine:
     if wish.num_nodes != 1:
         raise NotOfferedError("a database cluster of more than one node")
     return engine
+
+
+def _hosts(name: str) -> tuple[str, str]:
+    """The public host name and the private one."""
+    host = f"{name}-do-user-{ACCOUNT_NUMBER}-0.db.ondigitalocean.com"
+    return host, f"private-{host}"
 
 
 def _engine(wish: Wish) -> Engine:

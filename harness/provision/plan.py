@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.errors import UsageError
-from harness.names import resource_name
+from harness.names import check_databases, resource_name
 from harness.provision.compare import (
     firewall_differences,
     same_firewall,
@@ -71,7 +71,7 @@ def make_plan(
     """Compare what should be with what is. Without ``public_key`` an SSH key that is there is kept.
 
     Raises ``UsageError`` naming everything that only taking the run down could change: nothing that holds
-    data is ever replaced.
+    data is ever replaced; and where a database that is to be made could have no host name.
     """
     wanted = desired(topology, run)
     vpc_range = (seen.vpc or {}).get("ip_range") or topology.ip_range or UNKNOWN_RANGE
@@ -82,6 +82,8 @@ def make_plan(
             f"run {run!r} cannot become what {topology.file} says without losing data; "
             "take it down first, or name another with --run:\n  " + "\n  ".join(conflicts)
         )
+    databases = tuple(_databases(wanted, seen))
+    check_databases(run, [change.name for change in databases if change.action == "create"])
     return Plan(
         (
             *_tags(wanted, seen),
@@ -89,7 +91,7 @@ def make_plan(
             *_key(run, seen, public_key),
             *_bootstrap(topology, run, wanted, seen),
             *_firewalls(rules, run, seen),
-            *_databases(wanted, seen),
+            *databases,
             *_droplets(wanted, run, seen),
         )
     )

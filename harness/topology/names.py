@@ -14,7 +14,8 @@ from harness.topology.values import is_cidr
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 RESERVED = (INTERNET, OPERATORS, VPC, STRANGER, "self")
-LONGEST = {"droplets": 63, "databases": 28, "firewalls": 64, "services": 63}
+# Of a database's host name the run's name takes 8 characters at least (harness/names.py), as in run-7f3a.
+LONGEST = {"droplets": 63, "databases": 17, "firewalls": 64, "services": 63}
 PLACES = (INTERNET, OPERATORS, VPC)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,8 @@ from pathlib import Path
 from harness.errors import WavetankError
 from harness.progress import Progress
 from harness.rundir import RunDir
-from harness.settings import topology_file
+from harness.settings import new_name, topology_file
+from harness.topology import load
 from harness.vm import pieces, project
 from harness.vm.demands import insist
 from harness.vm.guest import Guest
@@ -88,8 +88,9 @@ def environment(order: Order) -> dict[str, str]:
 
 
 def name_for(topology: str) -> str:
-    """A run's name: the topology's, ``vm``, and something random."""
-    return f"{Path(topology).stem[:15].strip('-')}-vm-{secrets.token_hex(2)}"
+    """A run's name: the topology's, ``vm``, and something random. Raises ``TopologyError``."""
+    file = topology_file(topology)
+    return new_name(file.stem, "-vm", databases=load(file).databases)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.names import (
+    check_databases,
     check_run,
+    longest_run,
     node_of_tag,
     node_tag,
     part_of_name,
@@ -46,6 +48,21 @@ def test_a_run_that_cannot_be_part_of_every_name_is_refused(run: str) -> None:
     """With an example of what would do."""
     with pytest.raises(UsageError, match="local-7f3a"):
         check_run(run)
+
+
+def test_a_run_may_be_as_long_as_its_databases_host_names_let_it() -> None:
+    """One more, and DigitalOcean's name for the private host has a part of 64 characters."""
+    longest = longest_run(["mongo", "postgres"])
+    check_databases("r" * longest, ["mongo", "postgres"])
+    label = f"private-{resource_name('r' * longest, 'postgres')}-do-user-12345678-0"
+    assert len(label) == 63
+    with pytest.raises(UsageError, match=rf"too long for database 'postgres'.* at most {longest}$"):
+        check_databases("r" * (longest + 1), ["mongo", "postgres"])
+
+
+def test_without_databases_a_run_may_be_as_long_as_any() -> None:
+    """And with a short one, too."""
+    assert longest_run([]) == longest_run(["a"]) == len(check_run("r" * 24))
 
 
 @pytest.mark.parametrize(

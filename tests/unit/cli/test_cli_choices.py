@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.names import check_run, longest_run
 from harness.settings import (
     PROJECT,
     Settings,
     arguments,
     choose_existing,
     choose_new,
+    new_name,
     remember,
     topology_file,
 )
+from harness.topology.names import LONGEST
 
 STANDARD = str(PROJECT / "topologies" / "standard.yaml")
 
@@ -67,6 +70,22 @@ def test_a_file_with_an_odd_name_still_gives_a_usable_run(tmp_path: Path) -> Non
     run = choose_new(settled(tmp_path, topology=str(file))).run
     assert run.startswith("my-very-own-topolog")
     assert len(run) <= 24
+
+
+@pytest.mark.parametrize("suffix", ["", "-vm"])
+@pytest.mark.parametrize("topology", ["swarm-encrypted", "swarm", "---", "a-topology-of-a-very-long-name"])
+@pytest.mark.parametrize("databases", [["postgres", "mongo"], ["d" * LONGEST["databases"]], []])
+def test_a_new_name_is_short_enough(topology: str, suffix: str, databases: list[str]) -> None:
+    """Also for the longest name of a database that a topology may have."""
+    run = check_run(new_name(topology, suffix, databases=databases))
+    assert len(run) <= longest_run(databases)
+
+
+def test_a_new_run_has_room_for_its_topologys_databases(tmp_path: Path) -> None:
+    """``swarm-encrypted-7f3a`` would have none for ``postgres``."""
+    run = choose_new(settled(tmp_path, topology="swarm-encrypted"), databases=["postgres"]).run
+    assert run.startswith("swarm-encryp-")
+    assert len(run) == longest_run(["postgres"])
 
 
 def test_up_goes_on_with_the_latest_run_of_the_same_plan(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_the_certificate_is_the_authoritys_and_for_both_hosts(cloud: Cloud) -> N
         ({"num_nodes": "1"}, 422, "num_nodes must be an integer"),
         ({"num_nodes": None}, 422, "num_nodes is required"),
         ({"name": "Main"}, 422, "invalid name"),
+        ({"name": "m" * 38}, 422, "1 characters too long to be part of a host name"),
         ({"name": None}, 422, "name is required"),
         ({"private_network_uuid": "nope"}, 422, "Failed to resolve VPC"),
         ({"rules": [{"type": "ip_addr", "value": "::/0"}]}, 422, "not an IPv4"),

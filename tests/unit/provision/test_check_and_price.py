@@ -58,6 +58,18 @@ def test_the_accounts_droplet_limit_is_respected(cloud: Cloud, target: Target, t
     assert provision.leftovers(target, "a") == ()
 
 
+def test_a_run_whose_databases_could_have_no_host_names_is_refused(
+    cloud: Cloud, target: Target, topology: Topology
+) -> None:
+    """When it is planned, so that ``--dry-run`` says it, too; and nothing was made."""
+    run = "a-run-of-a-very-long-nam"
+    with pytest.raises(UsageError, match=r"too long for database 'main'.* at most 21"):
+        provision.plan(target, topology, run)
+    with pytest.raises(UsageError, match="too long for database 'main'"):
+        provision.provision(target, topology, run, public_key=PUBLIC_KEY, progress=QUIET)
+    assert provision.leftovers(target, run) == ()
+
+
 def test_the_price_is_the_sum_of_the_apis_own_prices(
     cloud: Cloud, target: Target, topology: Topology
 ) -> None:

