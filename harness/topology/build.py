@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from harness.topology import model
+from harness.topology import model, objectives
 from harness.topology.names import Names
 from harness.topology.schema import (
     RawDroplet,
@@ -14,6 +14,7 @@ from harness.topology.schema import (
     RawFlow,
     RawInbound,
     RawJudge0,
+    RawObjectives,
     RawOutbound,
     RawService,
     RawStackService,
@@ -42,6 +43,7 @@ def build(raw: RawTopology, names: Names, file: Path, app: Path | None) -> model
         app=root,
         checks=_checks(raw, names),
         swarm=_swarm(raw.swarm, names, root) if raw.swarm else None,
+        objectives=_objectives(raw.objectives, file) if raw.objectives else None,
     )
 
 
@@ -167,3 +169,10 @@ def _checks(raw: RawTopology, names: Names) -> model.Checks:
 def _judge0(raw: RawJudge0, names: Names) -> model.Judge0Endpoint:
     workers = names.droplets(raw.workers)
     return model.Judge0Endpoint(raw.node or "", raw.port, raw.source or "", workers, raw.service or "")
+
+
+def _objectives(raw: RawObjectives, file: Path) -> model.Objectives:
+    given = raw.model_dump()
+    if objectives.is_file(raw.workload):
+        given["workload"] = str(objectives.beside(file, raw.workload))
+    return model.Objectives(**given)

@@ -205,6 +205,25 @@ class Checks:
 
 
 @dataclass(frozen=True)
+class Objectives:
+    """What the deployment is held to under load; a limit that is None is not held to.
+
+    ``workload`` is a name or an absolute path. ``rate`` arrivals a second come at random (Poisson).
+    ``p95_ms`` and ``p99_ms`` bound the time from the intended start to the final status, ``errors`` (a share)
+    what is not judged as it must be; ``throughput`` is the least that must be judged right a second.
+    ``worse_by`` is the smallest change against a baseline that matters, as a share of it.
+    """
+
+    workload: str = "hello"
+    rate: float = 10.0
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    errors: float | None = None
+    throughput: float | None = None
+    worse_by: float = 0.1
+
+
+@dataclass(frozen=True)
 class Topology:
     """A whole deployment plan, as data.
 
@@ -224,6 +243,7 @@ class Topology:
     app: Path
     checks: Checks = Checks()
     swarm: Swarm | None = None
+    objectives: Objectives | None = None
 
     def all_firewalls(self) -> tuple[Firewall, ...]:
         """The declared firewalls and those that ``management`` implies, none over the limit of droplets.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.topology import names as naming
-from harness.topology import services, swarm, values
+from harness.topology import objectives, services, swarm, values
 from harness.topology.model import DATABASE_PORTS, TAGS_PER_FIREWALL
 from harness.topology.names import Names
 from harness.topology.schema import RawFirewall, RawFlow, RawJudge0, RawTopology
@@ -35,6 +35,7 @@ def check(raw: RawTopology, problems: Problems) -> Names:
     services.check_ports_once(raw, names, problems)
     swarm.check(raw, names, problems)
     _check_checks(raw, names, problems)
+    objectives.check(raw, problems)
     problems.raise_any()
     return names
 

@@ -162,6 +162,19 @@ class RawChecks(Raw):
     judge0: RawJudge0 | None = None
 
 
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class RawObjectives(Raw):
+    workload: str = "hello"
+    rate: Number = 10.0
+    p95_ms: Number | None = None
+    p99_ms: Number | None = None
+    errors: Number | None = None
+    throughput: Number | None = None
+    worse_by: Number = 0.1
+
+
 class RawTopology(Raw):
     version: str = Field(alias="schema")
     name: str
@@ -177,6 +190,7 @@ class RawTopology(Raw):
     services: dict[str, RawService] = Field(default_factory=dict)
     swarm: RawSwarm | None = None
     checks: Annotated[RawChecks, BeforeValidator(_none_is_empty)] = RawChecks()
+    objectives: RawObjectives | None = None
 
 
 def check(problems: Problems) -> RawTopology:
