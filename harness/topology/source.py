@@ -65,8 +65,11 @@ class Problems:
             raise TopologyErrors(found)
 
 
-def read(file: Path) -> Source:
-    """Read one YAML document. Raises ``TopologyError`` for what is not one, duplicate keys included."""
+def read(file: Path, *, sample: str = "topologies/standard.yaml") -> Source:
+    """Read one YAML document. Raises ``TopologyError`` for what is not one, duplicate keys included.
+
+    ``sample`` is a file of its kind to start from.
+    """
     text = _read_text(file)
     try:
         root = YAML(typ="safe", pure=True).compose(text)
@@ -83,9 +86,7 @@ def read(file: Path) -> Source:
     except YAMLError as error:
         raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file's syntax") from error
     if root is None or data is None:
-        raise TopologyError(
-            "the file is empty", file=file, remedy="start from a copy of topologies/standard.yaml"
-        )
+        raise TopologyError("the file is empty", file=file, remedy=f"start from a copy of {sample}")
     source = Source(file, root, data)
     problems = Problems(source)
     for path, line in _duplicates(root, ()):

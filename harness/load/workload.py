@@ -1,0 +1,228 @@
+"""Workloads: which programs arrive, in which mix, and what must come of each. Read from YAML.
+
+docs/workloads.md says what each key holds. The built-in ones are files too, in ``workloads`` beside this one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import UsageError
+from harness.load.judge0 import ACCEPTED, BY_TEXT, IDS, LIMITS, STATUSES, UNFINISHED
+from harness.load.model import Program, Workload
+from harness.topology.source import Problems, Step, did_you_mean, read
+
+VERSION = "wavetank/workload/v1"
+BUILT_IN = Path(__file__).parent / "workloads"
+
+LARGEST_TEXT = 8 * 1024 * 1024
+MOST_PROGRAMS = 1000
+# Shares hold within every run of so many arrivals.
+BLOCK = 100
+
+Chosen: TypeAlias = npt.NDArray[np.int16]
+
+
+class Raw(BaseModel):
+    """Base of all sections: no key that is not known, no type that is not meant."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class RawRepeat(Raw):
+    repeat: str
+    times: int
+
+
+class RawProgram(Raw):
+    language: str
+    source: str | RawRepeat
+    stdin: str | RawRepeat = ""
+    stdout: str | RawRepeat | None = None
+    status: int | str = ACCEPTED
+    weight: float = 1.0
+    limits: dict[str, float] = Field(default_factory=dict)
+
+
+class RawWorkload(Raw):
+    version: str = Field(alias="schema")
+    name: str
+    seed: int = 1
+    programs: dict[str, RawProgram]
+
+
+def built_in() -> tuple[str, ...]:
+    """The names of the workloads that come with Wavetank."""
+    return tuple(sorted(file.stem for file in BUILT_IN.glob("*.yaml")))
+
+
+def load_workload(name_or_file: str | Path) -> Workload:
+    """The built-in workload of that name, or the one in a YAML file.
+
+    Raises ``UsageError`` for a name that is neither, ``TopologyError`` (file, line, field, remedy) for a file
+    that is wrong, all that is wrong with it in one.
+    """
+    problems = Problems(read(find(name_or_file), sample="harness/load/workloads/hello.yaml"))
+    raw = _shape(problems)
+    _check(raw, problems)
+    problems.raise_any()
+    programs = tuple(_program(name, each) for name, each in raw.programs.items())
+    return Workload(raw.name, programs, raw.seed)
+
+
+def find(name_or_file: str | Path) -> Path:
+    """Where a workload is. Raises ``UsageError``."""
+    text = str(name_or_file)
+    if text in built_in():
+        return BUILT_IN / f"{text}.yaml"
+    file = Path(text)
+    if file.is_file():
+        return file
+    remedy = did_you_mean(text, built_in())
+    raise UsageError(f"workload {text!r}: no file, and not built in; {remedy}")
+
+
+def choose(workload: Workload, count: int) -> Chosen:
+    """Which program each of ``count`` arrivals is, as an index into ``workload.programs``.
+
+    The same workload gives the same sequence, and a shorter one is the beginning of a longer one. Of every
+    ``BLOCK`` arrivals in a row, counted from the first, each program has its share, rounded up or down
+    (systematic sampling, then shuffled): rare and expensive programs do not come in heaps by chance.
+    """
+    if count < 0:
+        raise UsageError(f"{count} arrivals cannot be chosen: take 0 or more")
+    weights = np.array([each.weight for each in workload.programs], dtype=np.float64)
+    bounds = np.cumsum(weights / weights.sum())[:-1]
+    random = np.random.default_rng(workload.seed)
+    blocks = [_block(bounds, random) for _ in range(math.ceil(count / BLOCK))]
+    chosen: Chosen = np.concatenate(blocks)[:count] if blocks else np.zeros(0, dtype=np.int16)
+    return chosen
+
+
+def _block(bounds: npt.NDArray[np.float64], random: np.random.Generator) -> Chosen:
+    points = (np.arange(BLOCK) + random.random()) / BLOCK
+    return random.permutation(np.searchsorted(bounds, points, side="right").astype(np.int16))
+
+
+def _shape(problems: Problems) -> RawWorkload:
+    """The file's data as typed sections. Raises ``TopologyError`` with all that has the wrong shape."""
+    data = problems.source.data
+    if not isinstance(data, Mapping) or data.get("schema") != VERSION:
+        problems.add(("schema",), "is not a workload's", f"begin the file with 'schema: {VERSION}'")
+        problems.raise_any()
+    try:
+        return RawWorkload.model_validate(data)
+    except ValidationError as error:
+        for path, problem, remedy in _told(error):
+            problems.add(path, problem, remedy)
+        problems.raise_any()
+        raise
+
+
+def _told(error: ValidationError) -> list[tuple[tuple[Step, ...], str, str]]:
+    """Path, problem and remedy of each of pydantic's errors; where a value may be one of two, once."""
+    told: dict[tuple[Step, ...], tuple[str, str]] = {}
+    for each in error.errors(include_url=False):
+        path = tuple(step for step in each["loc"] if step not in ("str", "int", "RawRepeat", "[key]"))
+        told.setdefault(path, _explain(each["type"], path, each["msg"]))
+    inner = {path[:-1] for path in told if len(path) > 1 and path[-1] in ("repeat", "times")}
+    return [(path, *words) for path, words in told.items() if path not in inner]
+
+
+def _explain(kind: str, path: tuple[Step, ...], message: str) -> tuple[str, str]:
+    if kind == "extra_forbidden":
+        return f"unknown key {path[-1]!r}", did_you_mean(str(path[-1]), _keys(path[:-1]))
+    if kind == "missing":
+        return "is missing", "add it; docs/workloads.md says what it holds"
+    if path[-1] in ("source", "stdin", "stdout"):
+        return "is no text", "write a text, or {repeat: TEXT, times: NUMBER}"
+    wanted = message.removeprefix("Input should be ").replace("valid ", "").replace("dictionary", "mapping")
+    return f"should be {wanted}", f"write {wanted}; docs/workloads.md shows the form"
+
+
+def _keys(path: tuple[Step, ...]) -> list[str]:
+    """The keys of the section at ``path``."""
+    section: Any = {0: RawWorkload, 2: RawProgram}.get(len(path), RawRepeat)
+    return [info.alias or name for name, info in section.model_fields.items()]
+
+
+def _check(raw: RawWorkload, problems: Problems) -> None:
+    if not raw.programs or len(raw.programs) > MOST_PROGRAMS:
+        problem = f"there are {len(raw.programs) or 'none'}"
+        problems.add(("programs",), problem, f"write 1 to {MOST_PROGRAMS}, each under a name of its own")
+    if raw.seed < 0:
+        problems.add(("seed",), f"{raw.seed} is negative", "take 0 or more")
+    for name, program in raw.programs.items():
+        _check_program(("programs", name), program, problems)
+
+
+def _check_program(path: tuple[Step, ...], program: RawProgram, problems: Problems) -> None:
+    if program.language not in IDS:
+        problem = f"no language is called {program.language!r}"
+        problems.add((*path, "language"), problem, did_you_mean(program.language, IDS))
+    if not 0 < program.weight < math.inf:
+        problem = f"{program.weight:g} is no weight"
+        remedy = "take a number over 0; leave the program out if it is not to arrive"
+        problems.add((*path, "weight"), problem, remedy)
+    _check_status((*path, "status"), program.status, problems)
+    for key in ("source", "stdin", "stdout"):
+        _check_text((*path, key), getattr(program, key), problems, blank=key != "source")
+    for name, limit in program.limits.items():
+        _check_limit((*path, "limits", name), name, limit, problems)
+
+
+def _check_status(path: tuple[Step, ...], status: int | str, problems: Problems) -> None:
+    known = [text for number, text in STATUSES.items() if number not in UNFINISHED]
+    if STATUSES.get(status) in known if isinstance(status, int) else status in known:
+        return
+    remedy = did_you_mean(str(status), known) if isinstance(status, str) else "take 3 to 14, or its text"
+    problems.add(path, f"{status!r} is none of Judge0's final statuses", remedy)
+
+
+def _check_text(
+    path: tuple[Step, ...], text: str | RawRepeat | None, problems: Problems, *, blank: bool
+) -> None:
+    if isinstance(text, RawRepeat) and text.times < 1:
+        problems.add((*path, "times"), f"{text.times} is no number of times", "take 1 or more")
+    elif _size(text) > LARGEST_TEXT:
+        problems.add(path, f"it is longer than {LARGEST_TEXT >> 20} MiB", "repeat it less often")
+    elif not blank and not (_written(text) or "").strip():
+        problems.add(path, "it is empty", "write a program")
+
+
+def _check_limit(path: tuple[Step, ...], name: str, limit: float, problems: Problems) -> None:
+    if name not in LIMITS:
+        problems.add(path, f"Judge0 has no limit {name!r}", did_you_mean(name, LIMITS))
+    elif not 0 <= limit < math.inf:
+        problems.add(path, f"{limit:g} is no limit", "take a number of 0 or more, in Judge0's own unit")
+
+
+def _program(name: str, raw: RawProgram) -> Program:
+    status = raw.status if isinstance(raw.status, int) else BY_TEXT[raw.status]
+    return Program(
+        name=name,
+        language=raw.language,
+        source=_written(raw.source) or "",
+        stdin=_written(raw.stdin) or "",
+        status=status,
+        stdout=_written(raw.stdout),
+        weight=raw.weight,
+        limits=dict(raw.limits),
+    )
+
+
+def _written(text: str | RawRepeat | None) -> str | None:
+    return text.repeat * text.times if isinstance(text, RawRepeat) else text
+
+
+def _size(text: str | RawRepeat | None) -> int:
+    """How long a text is once it is written out, which it is not for this."""
+    once = text.repeat if isinstance(text, RawRepeat) else text or ""
+    return len(once.encode()) * (text.times if isinstance(text, RawRepeat) else 1)
