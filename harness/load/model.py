@@ -107,7 +107,8 @@ class Route:
     ``door`` ``client`` and ``runner`` speak the topology's ``checks.front_door``: ``path``, and ``request``
     and ``reply`` as ``FrontDoor`` has them. ``judge0`` speaks Judge0's API, ``token`` is its
     ``X-Auth-Token``. ``ids`` are Judge0's language ids by our names. ``callback_base`` is the URL under
-    which ``callback`` hears. ``batch`` is how many submissions one creation holds.
+    which ``callback`` hears. ``batch`` is how many submissions one creation holds. ``timestamps`` are the
+    fields of a submission that tell when things happened, of those that this Judge0 has.
     """
 
     door: Door
@@ -121,6 +122,7 @@ class Route:
     ids: Mapping[str, int] = field(default_factory=dict)
     callback_base: str = ""
     batch: int = 20
+    timestamps: tuple[str, ...] = ()
     poll_seconds: float = 0.05
 
 
