@@ -24,6 +24,7 @@ KERNEL_ARGUMENTS = (
     "rw",
     "console=ttyS0",
     "net.ifnames=0",
+    "apparmor=0",  # its profile for containers forbids mount, which a swarm cannot lift for Judge0's workers
     "mitigations=off",
     "nowatchdog",
     "rcupdate.rcu_cpu_stall_suppress=1",
