@@ -119,7 +119,7 @@ class Api:
                 return route.handler(self._cloud, request)
         except CloudError as error:
             return _error(STATUS[error.id], error.id, error.message, request_id)
-        except PlaneError as error:  # only reads of the plane run within a request
+        except PlaneError as error:  # only reads of the plane, and what is ours alone, run within a request
             return _error(500, "server_error", str(error), request_id)
         except Exception:  # whatever goes wrong, the client gets an answer and the log the traceback
             log.exception("%s %s failed", request.method, request.path)

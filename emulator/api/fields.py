@@ -63,6 +63,16 @@ def number(body: Body, name: str, default: int | None = None) -> int:
     return value
 
 
+def decimal(body: Body, name: str) -> float:
+    """A number; 0 if it is absent."""
+    value = body.get(name)
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UnprocessableError(f"{name} must be a number")
+    return float(value)
+
+
 def array(body: Body, name: str) -> list[Any]:
     """A list; empty if it is absent."""
     value = body.get(name)

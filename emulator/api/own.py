@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from dataclasses import fields as dataclass_fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from emulator.api.fields import flag, number, objects, text, word
+from emulator.api.fields import decimal, flag, number, objects, text, word
 from emulator.api.http import Request, Response
 from emulator.api.routing import Routes
-from emulator.cloud import databases, droplets
+from emulator.cloud import databases, droplets, links
+from emulator.cloud.errors import UnprocessableError
 from emulator.cloud.scans import Scan, Wish
+from emulator.planes.base import PERFECT, Quality
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
 
+QUALITIES = tuple(field.name for field in dataclass_fields(Quality))
 PREFIX = "/_wavetank/"
 HEALTH = "/_wavetank/health"
 ROUTES = Routes("The emulator's own")
@@ -68,6 +72,32 @@ def _told(scan: Scan) -> dict[str, Any]:
 @ROUTES.on("DELETE", "/_wavetank/connections/droplet/{droplet_id}", "")
 def _hang_up(cloud: Cloud, request: Request) -> Response:
     cloud.plane.forget_connections(droplets.get(cloud, request.params["droplet_id"]).id)
+    return Response(204)
+
+
+@ROUTES.on("GET", "/_wavetank/links", "")
+def _links(cloud: Cloud, _request: Request) -> Response:
+    told = [{"droplet_id": id_, **asdict(quality)} for id_, quality in links.imperfect(cloud).items()]
+    return Response(200, {"links": told})
+
+
+@ROUTES.on("GET", "/_wavetank/links/droplet/{droplet_id}", "")
+def _link(cloud: Cloud, request: Request) -> Response:
+    return Response(200, {"link": asdict(links.quality(cloud, request.params["droplet_id"]))})
+
+
+@ROUTES.on("PUT", "/_wavetank/links/droplet/{droplet_id}", "")
+def _shape_link(cloud: Cloud, request: Request) -> Response:
+    body = request.json()
+    if unknown := sorted(set(body) - set(QUALITIES)):
+        raise UnprocessableError(f"unknown field {unknown[0]!r}: one of {', '.join(QUALITIES)}")
+    links.shape(cloud, request.params["droplet_id"], Quality(*(decimal(body, name) for name in QUALITIES)))
+    return _link(cloud, request)
+
+
+@ROUTES.on("DELETE", "/_wavetank/links/droplet/{droplet_id}", "")
+def _clear_link(cloud: Cloud, request: Request) -> Response:
+    links.shape(cloud, request.params["droplet_id"], PERFECT)
     return Response(204)
 
 

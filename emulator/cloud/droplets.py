@@ -19,7 +19,7 @@ from emulator.cloud.errors import NotFoundError, UnprocessableError
 from emulator.cloud.jobs import job
 from emulator.cloud.keys import get as get_key
 from emulator.cloud.machines import droplet_spec
-from emulator.cloud.models import Action, Assignment, Droplet, Firewall, Job
+from emulator.cloud.models import Action, Assignment, Droplet, Firewall, Job, LinkQuality
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -137,6 +137,9 @@ def _delete(cloud: Cloud, droplet: Droplet) -> None:
     assignment = cloud.store.get(Assignment, f"do:droplet:{droplet.id}")
     if assignment is not None:
         cloud.store.delete(assignment)
+    quality = cloud.store.get(LinkQuality, droplet.id)
+    if quality is not None:
+        cloud.store.delete(quality)
     cloud.jobs.submit("droplet.destroy", droplet.ref)
     cloud.network.changed()
 

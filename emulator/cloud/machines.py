@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from emulator.cloud import vpcs
 from emulator.cloud.addresses import RESOLVER, private_address, public_address
 from emulator.cloud.catalogue import SIZES
-from emulator.cloud.models import Database, Droplet
-from emulator.planes.base import Address, DatabaseSpec, DropletSpec
+from emulator.cloud.models import Database, Droplet, LinkQuality
+from emulator.planes.base import PERFECT, Address, DatabaseSpec, DropletSpec, Quality
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -35,7 +35,14 @@ def droplet_spec(cloud: Cloud, droplet: Droplet) -> DropletSpec:
         authorized_keys=droplet.ssh_keys,
         user_data=droplet.user_data,
         metadata=metadata(droplet, public, private),
+        quality=quality_of(cloud, droplet),
     )
+
+
+def quality_of(cloud: Cloud, droplet: Droplet) -> Quality:
+    """What a droplet's links are told to do."""
+    found = cloud.store.get(LinkQuality, droplet.id)
+    return Quality(**found.model_dump(exclude={"droplet_id"})) if found else PERFECT
 
 
 def database_spec(cloud: Cloud, database: Database) -> DatabaseSpec:

@@ -95,6 +95,20 @@ class Droplet(Record):
         return (self.private_ip, self.public_ip) if self.public_ip else (self.private_ip,)
 
 
+class LinkQuality(Record):
+    """What a droplet's links do to packets on their way to it; a droplet without one has perfect links."""
+
+    kind: ClassVar[str] = "link_quality"
+    droplet_id: int
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    loss_percent: float = 0.0
+
+    @property
+    def key(self) -> str:
+        return str(self.droplet_id)
+
+
 class Action(Record):
     """Something done to a resource. ``completed_at`` is empty until it ended."""
 

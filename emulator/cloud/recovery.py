@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from emulator.cloud.machines import droplet_spec
 from emulator.cloud.models import Database, Droplet, Job
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ def recover(cloud: Cloud) -> None:
 
     A machine without a record is removed. A droplet that should run and does not (the engine was restarted)
     is started again; one whose machine is gone is ``off``, with the reason in ``error`` (a cluster, for which
-    there is no such status, ``creating``). Machines that
-    recorded work is about are left to that work. Raises ``PlaneError``.
+    there is no such status, ``creating``). Machines that recorded work is about are left to that work. Links
+    are told their quality again, for whoever told them last may not have lived to record it. Raises
+    ``PlaneError``.
     """
     machines = cloud.plane.existing().machines
     pending = {job.ref for job in cloud.store.all(Job)}
@@ -39,7 +41,9 @@ def recover(cloud: Cloud) -> None:
 
 
 def _revive(cloud: Cloud, droplet: Droplet, state: str) -> None:
-    if state == "stopped":
+    if state == "running" and not cloud.plane.shape_refusal():
+        cloud.plane.shape(droplet_spec(cloud, droplet))
+    elif state == "stopped":
         log.warning("%s is stopped; starting it", droplet.ref)
         cloud.jobs.submit_later("droplet.power_on", droplet.ref)
     elif not state:

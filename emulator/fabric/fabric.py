@@ -72,7 +72,13 @@ class Fabric:
 
     def wire(self, machine: Machine, pid: int, container: str) -> None:
         """Plug a running machine in."""
-        self.call("wire", pid=pid, container=container, links=_links(machine))
+        self.call("wire", pid=pid, container=container, **_plugs(machine))
+
+    def shape(self, machine: Machine) -> None:
+        """Give those of a machine's links that are plugged in its quality."""
+        self._machines[machine.ref] = machine
+        names = [link.name for link in machine.links]
+        self.call("shape", names=names, quality=asdict(machine.quality))
 
     def unplug(self, machine: Machine) -> None:
         """Take a machine off the network, and forget its connections."""
@@ -175,7 +181,7 @@ class Fabric:
             if fresh:
                 session.call("publish", **_notice(machine))
             if not wired.issuperset(link.name for link in machine.links):
-                session.call("wire", pid=pid, container=container, links=_links(machine))
+                session.call("wire", pid=pid, container=container, **_plugs(machine))
 
     def _take(self, policy: NetworkPolicy) -> None:
         if self._policy is None or policy.serial >= self._policy.serial:
@@ -201,8 +207,8 @@ class Fabric:
         self._present = after
 
 
-def _links(machine: Machine) -> list[dict[str, Any]]:
-    return [asdict(link) for link in machine.links]
+def _plugs(machine: Machine) -> dict[str, Any]:
+    return {"links": [asdict(link) for link in machine.links], "quality": asdict(machine.quality)}
 
 
 def _notice(machine: Machine) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from emulator.planes.base import Address, DatabaseSpec, DropletSpec
+from emulator.planes.base import PERFECT, Address, DatabaseSpec, DropletSpec, Quality
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,13 @@ class Link:
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine: its interfaces, host names (to addresses) and its metadata document, if any."""
+    """One machine: its interfaces and their quality, host names (to addresses) and metadata, if any."""
 
     ref: str
     links: tuple[Link, ...]
     hosts: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] | None = None
+    quality: Quality = PERFECT
 
     @property
     def key(self) -> str:
@@ -51,7 +52,8 @@ class Machine:
     def from_json(data: Mapping[str, Any]) -> Machine:
         """What ``to_json`` gave. Raises ``KeyError`` or ``TypeError`` if it is not that."""
         links = tuple(Link(**link) for link in data["links"])
-        return Machine(data["ref"], links, data["hosts"], data["metadata"])
+        quality = Quality(**data.get("quality", {}))  # one that was made before there was any has none
+        return Machine(data["ref"], links, data["hosts"], data["metadata"], quality)
 
 
 def key(ref: str) -> str:
@@ -65,7 +67,8 @@ def key(ref: str) -> str:
 def droplet_machine(spec: DropletSpec) -> Machine:
     """A droplet as the fabric sees it."""
     ref = f"droplet:{spec.id}"
-    return Machine(ref, _links(ref, spec.public, spec.private, spec.vpc_range), {}, spec.metadata)
+    links = _links(ref, spec.public, spec.private, spec.vpc_range)
+    return Machine(ref, links, {}, spec.metadata, spec.quality)
 
 
 def database_machine(spec: DatabaseSpec) -> Machine:

@@ -29,6 +29,18 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """What a droplet's links do to packets on their way to it: delay, with jitter around it, and loss."""
+
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    loss_percent: float = 0.0
+
+
+PERFECT = Quality()
+
+
+@dataclass(frozen=True)
 class DropletSpec:
     """Everything a plane needs to make one droplet; the same spec makes the same droplet again.
 
@@ -48,6 +60,7 @@ class DropletSpec:
     authorized_keys: tuple[str, ...]
     user_data: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    quality: Quality = PERFECT
 
 
 @dataclass(frozen=True)
@@ -210,6 +223,12 @@ class Plane(Protocol):
 
     def forget_connections(self, droplet_id: int) -> None:
         """Have every connection of a droplet judged anew, by the rules that are in force now."""
+
+    def shape_refusal(self) -> str:
+        """Why this plane's links can only be perfect; empty if they can be made worse."""
+
+    def shape(self, spec: DropletSpec) -> None:
+        """Give a droplet's links their ``quality``: now where it runs, else when it has power again."""
 
     def console(self, ref: str) -> str:
         """The last boot and system log of a machine, for error messages and bundles."""

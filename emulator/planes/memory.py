@@ -7,6 +7,7 @@ injected by name, so that whoever uses a cloud can be tested against one that fa
 
 The key is ``droplet:<name>``, ``database:<name>`` or ``apply``; the text is the error's. The text ``hangs``
 blocks until the machine is destroyed or the plane closed. A fault lifted from ``faults`` no longer happens.
+The fault ``netem`` is why links cannot be made worse, ``shape`` what goes wrong when they are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from emulator.planes.base import (
     PlaneError,
     PlaneInfo,
     PowerState,
+    Quality,
     ScanOrder,
 )
 
@@ -34,7 +36,8 @@ HANGS = "hangs"
 class MemoryPlane:
     """The plane of tests. ``state`` keeps the machines in a file, so that they outlive the server's process.
 
-    ``delay`` is how many seconds it takes to make a machine. ``policy`` is what was applied last.
+    ``delay`` is how many seconds it takes to make a machine. ``policy`` is what was applied last,
+    ``qualities`` what droplets' links were last told to be, by id.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class MemoryPlane:
     ) -> None:
         self.faults = dict(faults or {})
         self.policy = NetworkPolicy(0, ())
+        self.qualities: dict[int, Quality] = {}
         self._delay, self._state = delay, state
         self._lock = threading.Condition()
         self._closed = False
@@ -118,6 +122,15 @@ class MemoryPlane:
 
     def forget_connections(self, droplet_id: int) -> None:
         """There are none."""
+
+    def shape_refusal(self) -> str:
+        """The fault ``netem``: links here are nothing but a note."""
+        return self.faults.get("netem", "")
+
+    def shape(self, spec: DropletSpec) -> None:
+        """Remember it; the fault ``shape`` prevents it."""
+        self._fault("shape")
+        self.qualities[spec.id] = spec.quality
 
     def console(self, ref: str) -> str:
         """What a machine said while it booted."""

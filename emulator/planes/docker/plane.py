@@ -39,6 +39,10 @@ MIN_FREE_BYTES = 2 * 1024**3
 CONSOLE_LINES = 400
 SSH_PORT = 22
 AT_ONCE = 8
+NO_NETEM = (
+    "this machine's kernel has no netem (module sch_netem), so links can neither delay nor lose packets; "
+    "docs/local-vm.md brings a kernel that has it"
+)
 
 
 class DockerPlane:
@@ -171,6 +175,16 @@ class DockerPlane:
         machine = self._records.get(droplet.reference(droplet_id))
         if machine is not None:
             self.fabric.hang_up(machine)
+
+    def shape_refusal(self) -> str:
+        """A kernel without netem delays and loses nothing."""
+        return "" if self.fabric.facts()["features"]["netem"] else NO_NETEM
+
+    def shape(self, spec: DropletSpec) -> None:
+        """Give a droplet's links their ``quality``: now where it runs, else when it has power again."""
+        machine = droplet_machine(spec)
+        self.fabric.shape(machine)
+        self._records.put(machine)
 
     def counters(self) -> Sequence[Mapping[str, Any]]:
         """The fabric's counts: ``ref, gate, verdict, firewall, packets, bytes`` of each gate."""

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from wt_fabric import flows, wiring
+from wt_fabric import flows, netem, wiring
 from wt_fabric.command import FabricError, run
 from wt_fabric.facts import facts, free_bytes
 
@@ -46,10 +46,16 @@ def objects() -> dict[str, Any]:
     return {"chains": chains, "counters": counters}
 
 
-def wire(pid: int, container: str, links: list[dict[str, Any]]) -> None:
-    """Connect a machine."""
+def wire(pid: int, container: str, links: list[dict[str, Any]], quality: dict[str, float]) -> None:
+    """Connect a machine, by links of a quality."""
     with wiring_lock:
-        wiring.wire(pid, container, links)
+        wiring.wire(pid, container, links, quality)
+
+
+def shape(names: list[str], quality: dict[str, float]) -> None:
+    """Give those of the links that are there another quality."""
+    with wiring_lock:
+        netem.shape(names, quality)
 
 
 def unwire(names: list[str], ips: list[str]) -> None:
@@ -102,6 +108,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "objects": objects,
     "wire": wire,
     "unwire": unwire,
+    "shape": shape,
     "links": wiring.links,
     "publish": publish,
     "retract": retract,

@@ -13,18 +13,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wt_fabric import netem
 from wt_fabric.command import FabricError, ip_batch, run
 
 Link = Mapping[str, Any]
 
 
-def wire(pid: int, container: str, links: Sequence[Link]) -> None:
-    """Connect a machine, whose first process is ``pid``. Anything of that name is replaced."""
+def wire(pid: int, container: str, links: Sequence[Link], quality: netem.Quality) -> None:
+    """Connect a machine, whose first process is ``pid``. Anything of that name is replaced.
+
+    No packet passes a link before it has its ``quality`` (see ``netem``).
+    """
     _check_identity(pid, container)
     unwire([link["name"] for link in links], ())
     ip_batch([line for link in links for line in _outside(pid, link)])
     for link in links:
         answer_at_once(link["name"])
+    if any(quality.values()):  # new links are perfect
+        netem.shape([link["name"] for link in links], quality)
     inside = ("nsenter", f"--net=/proc/{pid}/ns/net")
     ip_batch([line for link in links for line in _inside(link)], inside=inside)
 
