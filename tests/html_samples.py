@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import load_samples
+
 from harness import html, report
 from harness.failover.measure import quantiles
 from harness.topology import load, ports
@@ -97,15 +99,21 @@ def broken() -> Report:
     return made | {"verdict": "fail", "error": "droplet 'client': not active after 60 s (last seen: new)"}
 
 
+def loaded() -> Report:
+    """A report of experiments under load alone: one of each."""
+    made = _frame(load(FILE))
+    return made | {"load": load_samples.documents()}
+
+
 def hostile() -> Report:
     """Markup in every text that comes from outside."""
-    made: Report = _everywhere(failing())
+    made: Report = _everywhere(failing() | {"load": load_samples.documents()})
     made["error"] = HOSTILE
     return made
 
 
 SAMPLES: Mapping[str, Callable[[], Report]] = {
-    each.__name__: each for each in (passing, failing, inconclusive, old, broken, hostile)
+    each.__name__: each for each in (passing, failing, inconclusive, old, broken, loaded, hostile)
 }
 
 
@@ -350,7 +358,8 @@ def _everywhere(document: Any, key: str = "") -> Any:
         return [_everywhere(each, key) for each in document]
     free = ("name", "source", "target", "destination", "reason", "firewall", "rule", "reproduce", "run",
             "topology", "mutant", "killed_by", "survivors", "kernel", "engine",
-            "status", "partial", "nodes", "buys", "trouble", "carried")  # fmt: skip
+            "status", "partial", "nodes", "buys", "trouble", "carried", "told", "doubts", "label", "what",
+            "why", "node", "role", "refused", "REFUSED", "language", "refusal", "docker")  # fmt: skip
     if isinstance(document, str) and key in free and document not in ("local", "internet", "stranger"):
         return document + HOSTILE
     return copy.copy(document)

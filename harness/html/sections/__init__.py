@@ -14,6 +14,7 @@ from harness.html.sections import (
     differences,
     failover,
     head,
+    load,
     matrix,
     mutation,
     timings,
@@ -29,4 +30,4 @@ class Section(Protocol):
     content: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
 
-SECTIONS: tuple[Any, ...] = (head, differences, topology, matrix, mutation, failover, timings, checks)
+SECTIONS: tuple[Any, ...] = (head, differences, topology, matrix, mutation, failover, load, timings, checks)
