@@ -45,8 +45,13 @@ CREATE TABLE IF NOT EXISTS submissions (
     -- Who runs it and for the how manieth time: only the worker named here may write the result.
     worker text,
     attempt integer NOT NULL DEFAULT 0,
-    queued_at timestamptz NOT NULL DEFAULT now()
+    queued_at timestamptz NOT NULL DEFAULT now(),
+    -- When its last attempt began.
+    started_at timestamptz
 );
+
+-- Tables of before have no such column.
+ALTER TABLE submissions ADD COLUMN IF NOT EXISTS started_at timestamptz;
 
 -- What has no final status yet is few: the sweeper looks for it often.
 CREATE INDEX IF NOT EXISTS submissions_unfinished ON submissions (queued_at) WHERE status_id IN (1, 2);

@@ -12,7 +12,7 @@ import asyncpg
 from judge0_worker.verdict import INTERNAL_ERROR, Result
 
 _CLAIM = """
-UPDATE submissions s SET status_id = 2, worker = $2, attempt = s.attempt + 1
+UPDATE submissions s SET status_id = 2, worker = $2, attempt = s.attempt + 1, started_at = now()
 FROM languages l WHERE s.token = $1 AND s.status_id = 1 AND l.id = s.language_id
 RETURNING s.*, l.source_file, l.compile_cmd, l.run_cmd
 """
