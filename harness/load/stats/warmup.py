@@ -1,8 +1,8 @@
 """Where the warm-up of a run ends: the start that is cut off so that what is left is steady.
 
 MSER-5 (White 1997; White, Cobb, Spratt 2000): means of five neighbours each; cut off as many of them as make
-the standard error of the mean of the rest least. Where that is more than half of the run, and its halves differ,
-there is no steady state to speak of.
+the standard error of the mean of the rest least. Where that is more than half of the run, and the halves
+differ, there is no steady state to speak of.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from harness.load.model import SECOND, Outcome, Samples
 from harness.load.stats.interval import effective_size
@@ -55,7 +56,7 @@ def warmup(samples: Samples, seconds: float, *, minimum: float = 0.0) -> Warmup:
 
 
 def mser5(series: npt.NDArray[np.float64], most: int | None = None) -> int | None:
-    """How many values to cut off at the start, a multiple of 5, ``most`` at most; None: under 10 batches of 5.
+    """How many values to cut off at the start, a multiple of 5, ``most`` at most; None: under ten fives.
 
     More than half of the series: by MSER's guard it has no steady state.
     """
@@ -74,8 +75,10 @@ def drifts(series: npt.NDArray[np.float64]) -> bool:
     three steady runs of a busy queue (M/M/4 at 75 %), as a quiet end looks better than the rest by chance.
     """
     halves = np.array_split(series, 2)
-    error = math.sqrt(sum(float(half.var(ddof=1)) / effective_size(half) for half in halves))
-    return abs(float(halves[0].mean() - halves[1].mean())) > 2.576 * error
+    sizes = [effective_size(half) for half in halves]
+    error = math.sqrt(sum(float(half.var(ddof=1)) / size for half, size in zip(halves, sizes, strict=True)))
+    chance = float(stats.t.ppf(0.995, max(sum(sizes) - 2, 1)))
+    return abs(float(halves[0].mean() - halves[1].mean())) > chance * error
 
 
 def interval_means(samples: Samples, seconds: float, count: int) -> npt.NDArray[np.float64]:

@@ -32,7 +32,7 @@ def covers(interval: Interval, truth: float) -> bool:
 
 
 def remembering(random: np.random.Generator, count: int, memory: float) -> Array:
-    """A series of mean 0 in which each value keeps so much of the one before (AR 1), steady from the start."""
+    """A series of mean 0 in which each value keeps so much of the one before (AR 1), steady at once."""
     series = np.empty(count)
     series[0] = random.normal(0, 1 / math.sqrt(1 - memory**2))
     for i, step in enumerate(random.normal(size=count - 1), start=1):
