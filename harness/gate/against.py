@@ -1,0 +1,156 @@
+"""What was measured against a baseline, by the test in ``harness.load.stats.compare``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal, Protocol
+
+from harness.gate.environment import differences
+from harness.gate.key import key_of, listed
+from harness.gate.model import Judgement, doubted
+from harness.gate.reading import Baseline, Entry, Environment, Experiment, Number, Stored, read_baseline
+from harness.gate.words import LOWER_IS_WORSE, METRICS, title
+from harness.load.stats.compare import Comparison
+from harness.load.stats.compare import compare as by_ranks
+from harness.report import Verdict
+
+Bad = Literal["higher", "lower"]
+
+VERDICTS: Mapping[str, Verdict] = {
+    "better": "pass",
+    "same": "pass",
+    "worse": "fail",
+    "undecided": "inconclusive",
+}
+
+
+class Compare(Protocol):
+    """How two sets of repetitions are told apart: :func:`harness.load.stats.compare.compare`."""
+
+    def __call__(
+        self,
+        baseline: Mapping[str, Sequence[float]],
+        fresh: Mapping[str, Sequence[float]],
+        *,
+        worse_is: Mapping[str, Bad],
+        relevant: float = 0.1,
+    ) -> tuple[Comparison, ...]:
+        """A comparison for each metric of ``worse_is``."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """A baseline to be held against. ``accept``: figures of another environment count, too."""
+
+    file: Path
+    baseline: Baseline
+    accept: bool = False
+
+
+def against(file: Path, *, accept: bool = False) -> Against:
+    """The baseline in a file. Raises ``UsageError`` where it is none."""
+    return Against(file, read_baseline(file), accept)
+
+
+def judge_against(
+    given: Against, entry: Entry, now: Environment, relevant: float, compare: Compare = by_ranks
+) -> tuple[Judgement, ...]:
+    """Whether the two are comparable, and a judgement for each metric that both have."""
+    stored = _same(given.baseline, entry)
+    if stored is None:
+        told = f"the baseline has no {key_of(entry)}; it has {listed(given.baseline.experiments)}"
+        return (Judgement("baseline", "comparable", "inconclusive", told),)
+    differing = differences(given.baseline.environment, now, stored, entry)
+    first = _comparable(differing, accept=given.accept)
+    judged = _metrics(stored, entry, relevant, compare)
+    if first.verdict != "pass":
+        judged = tuple(doubted(each, "the two are not comparable") for each in judged)
+    return (first, *judged)
+
+
+def _same(baseline: Baseline, entry: Entry) -> Stored | None:
+    """The latest of the baseline's experiments that is the same as this one."""
+    wanted = key_of(entry)
+    found = [each for each in baseline.experiments if key_of(each).matches(wanted)]
+    return found[-1] if found else None
+
+
+def _comparable(differing: Sequence[str], *, accept: bool) -> Judgement:
+    if not differing:
+        return Judgement("baseline", "comparable", "pass", "measured in the same environment")
+    told = "; ".join(differing)
+    if accept:
+        return Judgement("baseline", "comparable", "pass", f"accepted although it differs: {told}")
+    remedy = "save a new baseline here, or say --accept-environment"
+    return Judgement("baseline", "comparable", "inconclusive", f"{told}; {remedy}")
+
+
+def _metrics(stored: Stored, entry: Entry, relevant: float, compare: Compare) -> tuple[Judgement, ...]:
+    old, new = values(stored), values(entry)
+    both = [metric for metric in METRICS if metric in old and metric in new]
+    worse_is: dict[str, Bad] = {each: "lower" if each in LOWER_IS_WORSE else "higher" for each in both}
+    found = compare(old, new, worse_is=worse_is, relevant=relevant) if both else ()
+    judged = {
+        each.metric: _judgement(each, relevant, worse_is[each.metric], relative=median(old[each.metric]) > 0)
+        for each in found
+    }
+    missing = [metric for metric in METRICS if (metric in old) != (metric in new)]
+    judged |= {
+        metric: _one_sided(metric, "the baseline" if metric in new else "this run") for metric in missing
+    }
+    if not judged:
+        return (Judgement("baseline", "samples", "inconclusive", "there is no metric to compare"),)
+    return tuple(judged[metric] for metric in METRICS if metric in judged)
+
+
+def values(experiment: Experiment) -> dict[str, tuple[float, ...]]:
+    """Each metric's value in each repetition; what was not told counts as the worst there is."""
+    return {
+        metric: tuple(_worst_if_untold(metric, each) for each in experiment.samples[metric])
+        for metric in METRICS
+        if experiment.samples.get(metric)
+    }
+
+
+def _worst_if_untold(metric: str, value: Number) -> float:
+    if value is not None:
+        return value
+    if metric in LOWER_IS_WORSE:
+        return 0.0
+    return math.inf if metric.endswith("_ms") else 1.0
+
+
+def _judgement(found: Comparison, relevant: float, bad: Bad, *, relative: bool) -> Judgement:
+    bound = relevant if relative else 0.0
+    harmless = found.verdict == "undecided" and _is_harmless(found, bound, bad)
+    told = f"{found.told}; at any rate it is not worse by {relevant:.0%}" if harmless else found.told
+    return Judgement(
+        "baseline",
+        found.metric,
+        "pass" if harmless else VERDICTS[found.verdict],
+        told.replace(found.metric, title(found.metric), 1),
+        baseline=found.baseline,
+        now=found.fresh,
+        change=found.shift,
+        relative=relative,
+        p_value=found.p_value,
+    )
+
+
+def _is_harmless(found: Comparison, bound: float, bad: Bad) -> bool:
+    """Whether all of the shift's interval is on the good side of what matters, better or the same.
+
+    That is the question of a gate; whether it is the one or the other may stay open.
+    """
+    low, high = found.shift.low, found.shift.high
+    if low is None or high is None:
+        return False
+    return high <= bound if bad == "higher" else low >= -bound
+
+
+def _one_sided(metric: str, where: str) -> Judgement:
+    return Judgement("baseline", metric, "inconclusive", f"{title(metric)}: {where} does not have it")

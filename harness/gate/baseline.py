@@ -1,0 +1,132 @@
+"""What is kept of a report to be compared with later: a small file that belongs into the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.gate.environment import environment_of
+from harness.gate.key import key_of, workload_sha256
+from harness.gate.reading import BASELINE, Baseline, Entry, Environment, entries
+from harness.gate.words import METRICS, interval, title
+from harness.load.stats.interval import t_interval
+from harness.report import write
+
+ENOUGH = 2  # repetitions: one alone says nothing of the noise
+
+
+def make(report: Mapping[str, Any], *, where: str, topology: str, forced: str = "") -> dict[str, Any]:
+    """The baseline of a report, as JSON. ``topology`` is the hash of what its topology says.
+
+    ``forced`` is why something is kept that is partial, inconclusive or failed; without it that is refused.
+    Raises ``UsageError``, for a report without anything to keep, too.
+    """
+    found = [each for each in _latest(entries(report, where)) if each.samples]
+    if not found:
+        raise UsageError(f"{where} holds no load that could be kept: `wavetank bench latency` measures one")
+    wrong = list(_wrong(report, found))
+    if wrong and not forced:
+        told = "\n  ".join(wrong)
+        raise UsageError(
+            f"{where} is no good baseline:\n  {told}\n"
+            "  remedy: measure again, or keep it all the same with --force 'WHY'"
+        )
+    return {
+        "schema": BASELINE,
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": str(report.get("run", "")),
+        "environment": _environment(report, found, topology, where).model_dump(),
+        "experiments": [_kept(each) for each in found],
+        "forced": forced if wrong else "",
+    }
+
+
+def save(file: Path, document: Mapping[str, Any]) -> None:
+    """Write a baseline in one step. Raises ``UsageError`` where that cannot be."""
+    try:
+        write(file, document)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def show(baseline: Baseline) -> str:
+    """A baseline in a few lines for people."""
+    at = baseline.environment
+    lines = [
+        f"saved {baseline.saved} of run {baseline.run} ({at.topology} on {at.target})",
+        f"kernel {at.kernel or 'not told'}, {at.cores or 'not told how many'} cores",
+    ]
+    if baseline.forced:
+        lines.append(f"kept although it did not pass: {baseline.forced}")
+    for each in baseline.experiments:
+        lines.append(f"{key_of(each)}: {each.verdict}")
+        lines += [f"  {line}" for line in _figures(each.samples)]
+    return "\n".join(lines)
+
+
+def _figures(samples: Mapping[str, Sequence[float | None]]) -> Iterator[str]:
+    for metric in METRICS:
+        told = [value for value in samples.get(metric, ()) if value is not None]
+        if told:
+            yield f"{title(metric)}: {interval(metric, t_interval(told))}, {len(told)} repetitions"
+
+
+def _latest(found: Sequence[Entry]) -> list[Entry]:
+    """Of several of the same key the last."""
+    return [
+        each
+        for index, each in enumerate(found)
+        if not any(key_of(later).matches(key_of(each)) for later in found[index + 1 :])
+    ]
+
+
+def _wrong(report: Mapping[str, Any], found: Sequence[Entry]) -> Iterator[str]:
+    if report.get("verdict") == "fail":
+        yield "the run's checks failed"
+    for each in found:
+        for why in _why_not(each):
+            yield f"{key_of(each)}: {why}"
+
+
+def _why_not(entry: Entry) -> Iterator[str]:
+    partial = entry.partial or next((run.partial for run in entry.runs if run.partial), "")
+    if partial:
+        yield f"it is partial: {partial}"
+    if entry.verdict != "pass":
+        yield f"its verdict is {entry.verdict}: {'; '.join(entry.doubts) or entry.told}"
+    fewest = min(len(values) for values in entry.samples.values())
+    if fewest < ENOUGH:
+        yield f"{fewest} repetitions say nothing of the noise; it takes {ENOUGH}, better 5 or more"
+
+
+def _environment(report: Mapping[str, Any], found: Sequence[Entry], topology: str, where: str) -> Environment:
+    """Where all of it was measured. Raises ``UsageError`` where that is not one place."""
+    all_of_them = [environment_of(report, each, topology) for each in found]
+    if any(each != all_of_them[0] for each in all_of_them):
+        raise UsageError(f"{where} holds loads of several environments: measure all of them in one")
+    return all_of_them[0]
+
+
+def _kept(entry: Entry) -> dict[str, Any]:
+    key = key_of(entry)
+    return {
+        **entry.model_dump(
+            include={
+                "experiment",
+                "verdict",
+                "told",
+                "began",
+                "workload",
+                "route",
+                "samples",
+                "doubts",
+                "partial",
+            }
+        ),
+        "workload_sha256": workload_sha256(entry.workload),
+        "rate": key.rate,
+        "histograms": [run.stages["total"].hdr for run in entry.runs if "total" in run.stages],
+    }

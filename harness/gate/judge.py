@@ -1,0 +1,164 @@
+"""Everything that is judged of one report: its checks, the load, its limits, and a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from harness import report as reports
+from harness.errors import UsageError
+from harness.gate.against import Against, judge_against
+from harness.gate.environment import environment_of, topology_sha256
+from harness.gate.key import listed, rate_of, same_rate
+from harness.gate.limits import has_limits, judge_limits
+from harness.gate.model import Gate, Judgement, doubted
+from harness.gate.reading import Entry, entries
+from harness.load.workload import load_workload
+from harness.report import Outcome
+from harness.topology.model import Objectives, Topology
+from harness.topology.objectives import is_file
+
+SHOWN = 5
+EXPERIMENT = "latency"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a report is held against. ``checks``: its checks count, too."""
+
+    topology: Topology
+    objectives: Objectives
+    against: Against | None = None
+    checks: bool = True
+
+
+def terms(topology: Topology, given: Against | None, *, checks: bool) -> Terms:
+    """The terms that a topology sets. Raises ``UsageError`` where there is nothing to be held against."""
+    objectives = topology.objectives
+    if objectives is None:
+        raise UsageError(
+            f"{topology.file} has no objectives: say under 'objectives:' what the deployment is held to, "
+            "as docs/gate.md shows"
+        )
+    if given is None and not has_limits(objectives):
+        raise UsageError(
+            f"{topology.file}: objectives: there is no limit among them and no --baseline is given: "
+            "add p95_ms, p99_ms, errors or throughput"
+        )
+    return Terms(topology, objectives, given, checks)
+
+
+def judge(report: Mapping[str, Any], given: Terms, *, where: str) -> Gate:
+    """Judge a report with a load in it. Raises ``UsageError`` where it is not the one of ``objectives``."""
+    if report.get("topology") != given.topology.name:
+        raise UsageError(
+            f"{where} is of topology {report.get('topology')!r}, the objectives are those of "
+            f"{given.topology.name!r}: name the right one with --topology"
+        )
+    entry = wanted(entries(report, where), given.objectives, where)
+    checked = (judge_checks(report),) if given.checks else ()
+    return _gate(report, given, (*checked, *judge_load(report, entry, given)), notes(entry, given))
+
+
+def judge_unmeasured(report: Mapping[str, Any], given: Terms, why: str) -> Gate:
+    """Judge a report of which only the checks are there."""
+    missing = Judgement("measurement", EXPERIMENT, "inconclusive", f"not measured: {why}")
+    return _gate(report, given, (judge_checks(report), missing), ())
+
+
+def _gate(
+    report: Mapping[str, Any], given: Terms, judgements: tuple[Judgement, ...], told: tuple[str, ...]
+) -> Gate:
+    file = str(given.against.file) if given.against else ""
+    run, target = str(report.get("run", "")), str(report.get("target", ""))
+    return Gate(run, target, given.topology.name, judgements, file, told)
+
+
+def judge_checks(report: Mapping[str, Any]) -> Judgement:
+    """All of a report's checks as one judgement."""
+    checks, error = report.get("checks") or [], report.get("error")
+    counts = {name: sum(each["outcome"] == name for each in checks) for name in get_args(Outcome)}
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing was checked"
+    wrong = [
+        f"{each['id']}: {each['reason']}" for each in checks if each["outcome"] in ("failed", "inconclusive")
+    ]
+    more = [f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+    reasons = [*([str(error)] if error else []), *wrong[:SHOWN], *more]
+    return Judgement("checks", "checks", reports.verdict(checks, error), "; ".join([told, *reasons]))
+
+
+def wanted(found: Sequence[Entry], objectives: Objectives, where: str) -> Entry:
+    """The latest load that is the one ``objectives`` name. Raises ``UsageError``."""
+    name = workload_name(objectives)
+    same = [
+        each
+        for each in found
+        if each.experiment == EXPERIMENT
+        and each.workload.name == name
+        and same_rate(rate_of(each), objectives.rate)
+    ]
+    if not same:
+        raise UsageError(
+            f"{where} has no {EXPERIMENT} of {name!r} at {objectives.rate:g}/s, as objectives name it; "
+            f"it has {listed(found)}. `wavetank bench {EXPERIMENT}` or `wavetank gate` without --from makes one"
+        )
+    return same[-1]
+
+
+def workload_name(objectives: Objectives) -> str:
+    """What the report calls the workload: for a file, the name in it."""
+    given = objectives.workload
+    return load_workload(Path(given)).name if is_file(given) else given
+
+
+def judge_load(report: Mapping[str, Any], entry: Entry, given: Terms) -> tuple[Judgement, ...]:
+    """The measurement itself, then what it shows. What a doubtful one shows is no verdict."""
+    first = judge_measurement(entry)
+    shown = tuple(_shown(report, entry, given))
+    if first.verdict != "pass":
+        shown = tuple(doubted(each, "the measurement itself is in doubt") for each in shown)
+    return (first, *shown)
+
+
+def _shown(report: Mapping[str, Any], entry: Entry, given: Terms) -> Iterator[Judgement]:
+    yield from judge_limits(entry, given.objectives)
+    if given.against is not None:
+        now = environment_of(report, entry, topology_sha256(given.topology.file))
+        yield from judge_against(given.against, entry, now, given.objectives.worse_by)
+
+
+def judge_measurement(entry: Entry) -> Judgement:
+    """Whether the load was what it was to be: whole, and not bounded by whoever put it on.
+
+    That an interval is wide is no doubt of this kind: limits are held against intervals.
+    """
+    doubts = list(dict.fromkeys(_doubts(entry)))
+    if doubts:
+        return Judgement("measurement", entry.experiment, "inconclusive", "; ".join(doubts))
+    arrivals = sum(run.arrivals for run in entry.runs)
+    return Judgement(
+        "measurement", entry.experiment, "pass", f"{arrivals} arrivals in {len(entry.runs)} runs"
+    )
+
+
+def _doubts(entry: Entry) -> Iterator[str]:
+    if not entry.runs:
+        yield "there is no run in it"
+    for partial in (entry.partial, *(run.partial for run in entry.runs)):
+        if partial:
+            yield f"partial: {partial}"
+    for run in entry.runs:
+        yield from run.doubts
+
+
+def notes(entry: Entry, given: Terms) -> tuple[str, ...]:
+    """What is to be known: doubts that intervals account for, and a baseline that was forced."""
+    of_runs = {doubt for run in entry.runs for doubt in run.doubts}
+    found = [doubt for doubt in entry.doubts if doubt not in of_runs]
+    if given.against and given.against.baseline.forced:
+        found.append(f"the baseline was kept although it did not pass: {given.against.baseline.forced}")
+    if not given.checks:
+        found.append("checks were left out")
+    return tuple(found)

@@ -1,0 +1,121 @@
+"""``wavetank gate`` as a whole: check, measure, judge, report. Or only judge what a report already holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import report as reports
+from harness import settings
+from harness.errors import UsageError
+from harness.gate.against import Against
+from harness.gate.document import document
+from harness.gate.environment import TOPOLOGY, topology_sha256
+from harness.gate.judge import Terms, judge, judge_unmeasured, terms
+from harness.gate.model import Gate
+from harness.gate.reading import read_report
+from harness.load.result import Found
+from harness.progress import Progress
+from harness.settings import Choice
+from harness.target import Target
+from harness.topology import load
+from harness.topology.model import Objectives
+
+FAILED = 1
+
+
+class Measure(Protocol):
+    """Who puts the load on: ``harness.load.experiments.measure_for_gate``."""
+
+    def __call__(
+        self, choice: Choice, objectives: Objectives, *, repetitions: int, progress: Progress
+    ) -> Found:
+        """Measure the latency that ``objectives`` name."""
+
+
+class RunChecks(Protocol):
+    """Who checks: :func:`harness.verify.runner.run_checks`."""
+
+    def __call__(self, choice: Choice) -> int:
+        """0 pass, 1 fail, 2 inconclusive; the report is written."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a deployment is checked and measured; ``check`` None: it is not checked."""
+
+    measure: Measure
+    check: RunChecks | None
+    repetitions: int
+    progress: Progress
+
+
+def run(choice: Choice, given: Against | None, means: Means) -> Gate:
+    """Check a deployment that is up, put the load on, judge both, and add the result to the run's report.
+
+    A deployment that failed its checks is not measured: its figures would say nothing.
+    Raises ``UsageError`` before anything is run where there is nothing to be held against, or nothing is up.
+    """
+    held = terms(settings.load_topology(choice), given, checks=means.check is not None)
+    target = settings.resolve_existing(choice, means.progress)
+    code = _checked(choice, means)
+    if code == FAILED:
+        report = reports.read(choice.run_dir)
+        judged = judge_unmeasured(report, held, "the checks failed")
+    else:
+        report = _measured(choice, held, means, target)
+        judged = judge(report, held, where=str(choice.run_dir.report))
+    _add(choice, held, target, {"gate": document(judged)})
+    return judged
+
+
+def from_report(file: Path, topology: str | None, given: Against | None, *, checks: bool) -> Gate:
+    """Judge a report without running anything; the report stays as it is.
+
+    ``topology`` is a name or a file; without it the one that the report names.
+    """
+    report = read_report(file)
+    held = terms(load(topology_of(report, topology, file)), given, checks=checks)
+    return judge(report, held, where=str(file))
+
+
+def topology_of(report: dict[str, Any], given: str | None, where: Path) -> Path:
+    """The file of a report's topology. Raises ``UsageError`` where it is none of ours and none is given."""
+    try:
+        return settings.topology_file(given or str(report.get("topology")))
+    except UsageError as error:
+        if given:
+            raise
+        raise UsageError(
+            f"{where} is of a topology that is not here; name its file with --topology: {error}"
+        ) from error
+
+
+def _checked(choice: Choice, means: Means) -> int:
+    if means.check is None:
+        return 0
+    with means.progress.step("verify"):
+        return means.check(choice)
+
+
+def _measured(choice: Choice, held: Terms, means: Means, target: Target) -> dict[str, Any]:
+    """Measure, and add the entry to the report's ``load``."""
+    with means.progress.step("load"):
+        found = means.measure(choice, held.objectives, repetitions=means.repetitions, progress=means.progress)
+    entry = found.document()
+    entry["environment"] = {**entry["environment"], TOPOLOGY: topology_sha256(held.topology.file)}
+    before = reports.read(choice.run_dir).get("load", []) if choice.run_dir.report.exists() else []
+    return _add(choice, held, target, {"load": [*before, entry]})
+
+
+def _add(choice: Choice, held: Terms, target: Target, sections: dict[str, Any]) -> dict[str, Any]:
+    """Add sections to the run's report; what else it says stays."""
+    before = reports.read(choice.run_dir) if choice.run_dir.report.exists() else {}
+    return reports.update(
+        choice.run_dir,
+        target=target,
+        topology=held.topology.name,
+        sections=sections,
+        error=before.get("error"),
+    )
