@@ -13,11 +13,12 @@ from typing import TextIO
 class Progress:
     """Reports steps as they begin and end, and remembers how long each took (``timings``, seconds).
 
-    Safe to use from several threads. ``quiet`` keeps the timings and prints nothing.
+    Safe to use from several threads. ``quiet`` keeps the timings and prints nothing. Without a ``stream``
+    it writes to what ``sys.stderr`` is at the time, so that a live view can put its lines above itself.
     """
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
-        self._stream = stream if stream is not None else sys.stderr
+        self._stream = stream
         self._quiet = quiet
         self._lock = threading.Lock()
         self.timings: dict[str, float] = {}
@@ -41,4 +42,4 @@ class Progress:
         if self._quiet:
             return
         with self._lock:
-            print(text, file=self._stream, flush=True)
+            print(text, file=self._stream or sys.stderr, flush=True)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -58,23 +55,6 @@ def short_ports(text: str, protocol: str = "tcp", longest: int = 12) -> str:
     if len(spaced) <= longest:
         return spaced
     return f"{count(ports.size(read_ports(text)))} ports"
-
-
-def figure(value: float | None) -> str:
-    """``0.0312``, ``4.71``, ``52.1``, ``1,240``, ``3.1e+10``: three digits say enough; a dash: no number."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if abs(value) >= 1e10 or 0 < abs(value) < 1e-4:
-        return f"{value:.2g}"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def interval(estimate: Mapping[str, Any] | None) -> str:
-    """``52.1 (49.8 to 54.4)`` for an estimate as the report has it; the interval only where one is told."""
-    if estimate is None:
-        return "–"
-    value, low, high = (figure(estimate.get(name)) for name in ("value", "low", "high"))
-    return value if "–" in (low, high) else f"{value} ({low} to {high})"
 
 
 def breakable(name: str) -> Markup:

@@ -7,10 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.figures import figure
 from harness.html.drawing import chart, scale
 from harness.html.drawing.chart import LINE, Plot, Table
 from harness.html.drawing.scale import Scale, finite, known
-from harness.html.words import figure, seconds
+from harness.html.words import seconds
 
 BAR, TOP = 16.0, 6.0
 ROW = LINE + BAR + 8

@@ -11,15 +11,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.figures import figure
 from harness.html.drawing import chart, scale
 from harness.html.drawing.chart import LINE, Plot, Point
 from harness.html.drawing.quantiles import limits
 from harness.html.drawing.scale import Scale
 from harness.html.drawing.seconds import Step, steps
-from harness.html.words import count, figure, plural
+from harness.html.words import count, plural
 
 TALL, MIDDLE, LOW = 110.0, 72.0, 44.0
 ABOVE, BELOW = 24.0, 12.0  # pixels around a plot: for its title, and to the next one
+MOST_LETTERS = 30
 LEAST_ERROR = 4.0  # pixels: one error is to be seen, too
 
 Keys = tuple[tuple[str, str], ...]
@@ -97,9 +99,7 @@ def _latency(shown: Sequence[Step], objective: Mapping[str, Any]) -> Panel:
             + chart.line(plot, _over(shown, "p99"), "p99")
         )
 
-    return Panel(
-        "Latency, ms, from the intended start", (("p50", "─ p50"), ("p99", "┄ p99")), y, TALL, inside
-    )
+    return Panel("Latency, ms", (("p50", "─ p50"), ("p99", "┄ p99")), y, TALL, inside)
 
 
 def _queue(queue: Mapping[str, Any]) -> Panel:
@@ -112,8 +112,8 @@ def _queue(queue: Mapping[str, Any]) -> Panel:
             chart.line(plot, zip(queue["t"], queue[name], strict=False), name) for name in names
         )
 
-    keys = (("waiting", "─ waiting"), ("working", "─ being worked on"), ("workers", "┄ workers"))
-    return Panel("Judge0's queue", keys, scale.linear(0.0, most, whole=True), MIDDLE, inside)
+    keys = (("waiting", "─ waiting"), ("working", "─ working"), ("workers", "┄ workers"))
+    return Panel("Queue", keys, scale.linear(0.0, most, whole=True), MIDDLE, inside)
 
 
 def _cpu(role: str, nodes: Sequence[Mapping[str, Any]]) -> Panel:
@@ -125,9 +125,15 @@ def _cpu(role: str, nodes: Sequence[Mapping[str, Any]]) -> Panel:
         areas = Markup().join(chart.area(plot, points, "cpu") for points in drawn)
         return areas + Markup().join(chart.line(plot, points, "cpu") for points in drawn)
 
-    names = ", ".join(dict.fromkeys(str(node["node"]) for node in nodes))
-    whose = role if names == role else f"{role}: {names}"
-    return Panel(f"CPU of {whose}", (), scale.linear(0.0, most, most=2), LOW, inside)
+    return Panel(f"CPU of {_whose(role, nodes)}", (), scale.linear(0.0, most, most=2), LOW, inside)
+
+
+def _whose(role: str, nodes: Sequence[Mapping[str, Any]]) -> str:
+    """A role with its nodes, by name where they are few."""
+    names = ", ".join(node["node"] for node in nodes)
+    if names == role:
+        return role
+    return f"{role}: {names if len(names) <= MOST_LETTERS else plural(len(nodes), 'node')}"
 
 
 def _over(shown: Iterable[Step], name: str) -> Iterator[Point]:

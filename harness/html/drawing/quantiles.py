@@ -8,9 +8,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.figures import figure
 from harness.html.drawing import chart, scale
 from harness.html.drawing.chart import Plot, Table
-from harness.html.words import count, figure
+from harness.html.words import count
 from harness.load.result import STAGES
 
 HEIGHT, TOP, LINE_AT = 240.0, 26.0, 11.0

@@ -7,10 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.figures import figure, interval
 from harness.html.drawing import chart, scale
 from harness.html.drawing.chart import LINE, Plot, Table
 from harness.html.drawing.scale import finite, known
-from harness.html.words import figure, interval
 
 HEIGHT, TOP = 260.0, 26.0
 MODELS = {"amdahl": "Amdahl", "usl": "Universal Scalability Law", "linear": "linear"}
@@ -78,7 +78,12 @@ def _fit(plot: Plot, fit: Mapping[str, Any]) -> Iterator[Markup]:
     kind = f"fit-{fit['model']}{' refused' if fit['refused'] else ''}"
     if not fit["refused"]:
         yield chart.band(plot, [(x, low, high) for x, low, _, high in fit["band"]], kind)
-    yield chart.line(plot, [(x, value) for x, _, value, _ in fit["band"]], kind)
+    yield chart.line(plot, [(x, _within(plot, value)) for x, _, value, _ in fit["band"]], kind)
+
+
+def _within(plot: Plot, value: float) -> float | None:
+    """None for what lies above the picture, which a model that is not used may."""
+    return value if value <= plot.y.last else None
 
 
 def _cores(plot: Plot, cores: int) -> Markup:

@@ -7,10 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.figures import figure, interval
 from harness.html.drawing import chart, scale
 from harness.html.drawing.chart import LINE, Plot, Table
 from harness.html.drawing.scale import finite, known
-from harness.html.words import figure, interval
 
 ROW, TOP = 17.0, 26.0
 STATES = {True: ("held", "● held"), False: ("missed", "✕ did not hold"), None: ("unknown", "○ no verdict")}

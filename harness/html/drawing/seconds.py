@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.figures import figure
 from harness.html.drawing.chart import Table
 from harness.html.drawing.scale import known
-from harness.html.words import count, figure, plural
+from harness.html.words import count, plural
 
 MOST_STEPS = 240
 COLUMNS = ("second", "due /s", "ended /s", "errors", "in flight", "p50 ms", "p99 ms")

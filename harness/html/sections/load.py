@@ -8,11 +8,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from harness.figures import figure, interval
 from harness.html.drawing import beyond, overtime, quantiles, scalingcurve, search
 from harness.html.drawing import seconds as by_second
 from harness.html.drawing.chart import Table
 from harness.html.drawing.scale import finite
-from harness.html.words import SYMBOLS, count, figure, interval, plural, seconds
+from harness.html.words import SYMBOLS, count, plural, seconds
 
 NAME = "load"
 TITLE = "Under load"
