@@ -1,0 +1,254 @@
+"""Arrivals handed in each way, and what is recorded of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from talk_samples import MS, TRIP, WORKLOAD, FakeEngine, FakeJudge0, FakeRecord, begun, route
+
+from harness.errors import UsageError
+from harness.load.model import NEVER, Address, Outcome, Program, Route, Way, Workload
+from harness.load.talk.batching import SPAN
+from harness.load.talk.opening import check_route, open_talk
+from harness.load.talk.polling import LOOKS
+
+POLL = 50 * MS
+WAYS: list[Way] = ["wait", "poll", "batch"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_ends_right_programs_as_ok(way: Way) -> None:
+    """The one that is meant to fail, too."""
+    engine, record, _ = begun(way, FakeJudge0(), 4, every=MS)
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.OK] * 4
+    assert [each.status for each in record.rows] == [3, 11, 3, 11]
+    assert all(
+        each.durations == {"queued_us": 40_000, "ran_us": 20_000, "judged_us": 60_000} for each in record.rows
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_wrong_output_is_wrong_however_fast(way: Way) -> None:
+    """With the program and what it printed."""
+    engine, record, _ = begun(way, FakeJudge0(stdout="hullo\n"), 2)
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.WRONG, Outcome.OK]
+    assert "hello: printed 'hullo\\n' in place of 'hello'" in record.rows[0].said
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("answer", "outcome", "words"),
+    [
+        ((503, {"error": "queue is full"}), Outcome.REFUSED, "503: queue is full"),
+        ((422, {"language_id": ["can't be blank"]}), Outcome.FAILED, "can't be blank"),
+        ((201, b"<html>"), Outcome.FAILED, "not JSON: <html>"),
+        ("broken: reset by peer", Outcome.BROKEN, "reset by peer"),
+        ("timeout: 60 s", Outcome.UNANSWERED, "60 s"),
+    ],
+)
+def test_what_is_not_taken_is_told_apart(way: Way, answer: Any, outcome: Outcome, words: str) -> None:
+    """Refused, failed, broken, unanswered; nothing of it was accepted."""
+    judge0 = FakeJudge0()
+    judge0.refuse = answer
+    engine, record, _ = begun(way, judge0, 1)
+    engine.run(1000 * MS)
+    [row] = record.rows
+    assert row.outcome is outcome
+    assert words in row.said
+    assert row.accepted == NEVER
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_under_way_when_the_run_ends_is_unfinished(way: Way) -> None:
+    """And stays so, whatever is answered afterwards."""
+    engine, record, talk = begun(way, FakeJudge0(), 3)
+    engine.run(TRIP - 1)
+    talk.finish()
+    assert record.outcomes() == [Outcome.UNFINISHED] * 3
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.UNFINISHED] * 3
+
+
+def test_waiting_is_accepted_when_it_ends() -> None:
+    """One answer tells both."""
+    engine, record, _ = begun("wait", FakeJudge0(), 1)
+    engine.run(1000 * MS)
+    [row] = record.rows
+    assert (row.sent, row.accepted, row.ended) == (0, TRIP, TRIP)
+
+
+def test_waiting_in_vain_for_a_final_status_is_unanswered() -> None:
+    """The service gave up first."""
+    engine, record, _ = begun("wait", lambda _: (201, {"token": "t", "status_id": 1}), 1)
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.UNANSWERED]
+
+
+def test_a_front_door_is_judged_by_its_own_words() -> None:
+    """It tells no durations."""
+    door = Route(
+        "client",
+        "wait",
+        Address("socks", "203.0.113.7", 80, proxy="127.0.0.1:1080"),
+        path="/api/run",
+        request={"language": "language", "source": "source"},
+        reply={"status": "status.description", "stdout": "stdout"},
+    )
+    replies = [{"status": {"description": text}, "stdout": "hello"} for text in ("Wrong Answer", "Accepted")]
+    engine, record = FakeEngine(lambda _: (200, replies.pop())), FakeRecord(2)
+    talk = open_talk(door, WORKLOAD, np.zeros(2, dtype=np.int16), record, engine)
+    talk.begin(0, 0)
+    talk.begin(1, 0)
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.OK, Outcome.WRONG]
+    assert record.rows[0].durations["queued_us"] == NEVER
+    assert [json.loads(each.body)["language"] for _, each in engine.requests] == ["python", "python"]
+
+
+def test_polling_sees_the_end_at_its_next_look() -> None:
+    """Accepted at the creation's answer, ended at the look's."""
+    engine, record, _ = begun("poll", FakeJudge0(ready=2), 1)
+    engine.run(1000 * MS)
+    [row] = record.rows
+    assert (row.sent, row.accepted) == (0, TRIP)
+    assert row.ended == TRIP + POLL + TRIP + POLL + TRIP
+
+
+def test_one_look_asks_for_twenty() -> None:
+    """What polling costs is known: 45 submissions are three requests a round."""
+    engine, record, _ = begun("poll", FakeJudge0(), 45)
+    engine.run(1000 * MS)
+    sizes = [each.path.count(",71-") + each.path.count(",46-") for _, each in engine.asked("GET")]
+    assert sizes == [19, 19, 4]
+    assert set(record.outcomes()) == {Outcome.OK}
+
+
+def test_polling_costs_no_more_with_thousands_under_way() -> None:
+    """They take turns, oldest first."""
+    engine, record, _ = begun("poll", FakeJudge0(), 1000)
+    engine.run(TRIP + 3 * POLL + 1)
+    looks = [at for at, _ in engine.asked("GET")]
+    assert looks == [TRIP + POLL] * LOOKS + [TRIP + 2 * POLL] * LOOKS + [TRIP + 3 * POLL] * LOOKS
+    ended = [each.outcome is Outcome.OK for each in record.rows]
+    assert ended == [True] * 2 * 160 + [False] * 680
+    engine.run(2000 * MS)
+    assert set(record.outcomes()) == {Outcome.OK}
+
+
+def test_polling_stops_when_nothing_is_under_way() -> None:
+    """And begins again with the next submission."""
+    engine, record, talk = begun("poll", FakeJudge0(), 2)
+    engine.run(10_000 * MS)
+    assert len(engine.asked("GET")) == 1
+    assert record.outcomes() == [Outcome.OK] * 2
+    talk.finish()
+
+
+@pytest.mark.parametrize("trouble", ["broken: reset", (503, {"error": "database unavailable"}), (502, b"")])
+def test_a_look_that_fails_is_repeated(trouble: Any) -> None:
+    """The submission is not lost by it."""
+    judge0 = FakeJudge0()
+    judge0.refuse_looks = [trouble]
+    engine, record, _ = begun("poll", judge0, 1)
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.OK]
+    assert len(engine.asked("GET")) == 2
+
+
+def test_a_look_that_cannot_succeed_is_not_repeated() -> None:
+    """As where Judge0 allows no batches."""
+    judge0 = FakeJudge0()
+    judge0.refuse_looks = [(400, {"error": "batched submissions are not allowed"})]
+    engine, record, _ = begun("poll", judge0, 1)
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.FAILED]
+    assert "batched submissions are not allowed" in record.rows[0].said
+
+
+def test_what_judge0_forgot_after_accepting_it_has_failed() -> None:
+    """It says null of its token; the others of the look are judged."""
+    judge0 = FakeJudge0()
+    judge0.unknown = {"71-0"}
+    engine, record, _ = begun("poll", judge0, 2)
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.FAILED, Outcome.OK]
+    assert "does not know what it accepted: token 71-0" in record.rows[0].said
+
+
+def test_nobody_waits_for_ever_for_a_final_status() -> None:
+    """A submission whose worker died stays in Processing."""
+    engine, record, _ = begun("poll", FakeJudge0(ready=10**9), 1, timeout=2.0)
+    engine.run(10_000 * MS)
+    [row] = record.rows
+    assert row.outcome is Outcome.UNANSWERED
+    assert row.said == "no final status 2 s after it was due"
+    assert 2000 * MS < row.ended <= 2000 * MS + POLL + TRIP
+
+
+def test_what_kept_looks_from_succeeding_is_told_at_the_end() -> None:
+    """The last trouble is the reason."""
+    judge0 = FakeJudge0()
+    judge0.refuse_looks = ["broken: refused"] * 1000
+    engine, record, _ = begun("poll", judge0, 1, timeout=2.0)
+    engine.run(10_000 * MS)
+    assert "looking for it: broken: refused" in record.rows[0].said
+
+
+def test_arrivals_that_are_due_together_share_a_creation() -> None:
+    """The first of them waits for the others."""
+    engine, record, _ = begun("batch", FakeJudge0(), 3, every=5 * MS)
+    engine.run(1000 * MS)
+    [(at, request)] = engine.asked("POST")
+    assert at == SPAN
+    assert len(json.loads(request.body)["submissions"]) == 3
+    assert record.outcomes() == [Outcome.OK] * 3
+    assert [each.sent for each in record.rows] == [SPAN] * 3
+
+
+def test_a_creation_that_is_full_goes_at_once() -> None:
+    """And the next one has a span of its own."""
+    engine, record, _ = begun("batch", FakeJudge0(), 25, every=MS // 4, batch=20)
+    engine.run(1000 * MS)
+    sizes = [(at, len(json.loads(each.body)["submissions"])) for at, each in engine.asked("POST")]
+    assert sizes == [(19 * MS // 4, 20), (5 * MS + SPAN, 5)]
+    assert set(record.outcomes()) == {Outcome.OK}
+
+
+def test_a_batch_may_be_taken_in_part() -> None:
+    """Judge0 answers with tokens and errors in one."""
+    mixed = [{"token": "71-0"}, {"language_id": ["can't be blank"]}]
+    judge0 = FakeJudge0()
+    judge0.looks["71-0"] = 0
+    engine, record, _ = begun(
+        "batch", lambda asked: (201, mixed) if asked.method == "POST" else judge0(asked), 2
+    )
+    engine.run(1000 * MS)
+    assert record.outcomes() == [Outcome.OK, Outcome.FAILED]
+    assert "can't be blank" in record.rows[1].said
+
+
+def test_a_door_takes_no_way_but_its_own() -> None:
+    """With what to do instead."""
+    door = dataclasses.replace(route("poll"), door="client")
+    with pytest.raises(UsageError, match="at the client door, take wait, or --door judge0"):
+        check_route(door, WORKLOAD)
+
+
+def test_a_language_that_judge0_does_not_have_is_a_mistake() -> None:
+    """Said before the run."""
+    few = dataclasses.replace(route("poll"), ids={"python": 71})
+    with pytest.raises(UsageError, match="this Judge0 has no bash; it has python"):
+        check_route(few, WORKLOAD)
+    check_route(few, Workload("one", (Program("a", "python", "1"),)))
+
+
+def test_callbacks_need_an_address_to_be_sent_to() -> None:
+    """Which nobody can guess."""
+    with pytest.raises(UsageError, match="--callback-url"):
+        check_route(route("callback"), WORKLOAD)
