@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness import background, emulation, provision, reaper, report, runlock
+from harness import background, emulation, links, provision, reaper, report, runlock
 from harness.deploy import collect_logs, deploy, prepare_images
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
@@ -96,6 +96,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
     remember(prepared.choice)
     with guarded(prepared, progress, keep=keep) as guard:
         images = background.start(lambda: prepare_images(topology, run_dir.state_dir, progress=progress))
+        mend_links(prepared, progress)
         with progress.step("provision"):
             deployment = provision.provision(
                 target, topology, run_dir.run, public_key=run_dir.public_key(), progress=progress, keep=True
@@ -122,6 +123,17 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
         fresh=True,
     )
     return Standing(prepared, deployment, access, changed, guard)
+
+
+def mend_links(prepared: Prepared, progress: Progress) -> None:
+    """Make links perfect that somebody made worse: before anything is powered on, which may be by them."""
+    if not prepared.existed:
+        return
+    run = prepared.choice.run
+    for node in links.mend(
+        prepared.target, lambda: provision.observe(prepared.target, prepared.topology, run)
+    ):
+        progress.note(f"the links of {node} are perfect again")
 
 
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:

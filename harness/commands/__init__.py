@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import click
 
+from harness.commands.baseline import baseline
 from harness.commands.diff import diff
 from harness.commands.down import down, sweep
 from harness.commands.drift import drift
 from harness.commands.emulator import emulator
 from harness.commands.explain import explain
+from harness.commands.gate import gate
+from harness.commands.link import link
 from harness.commands.mutate import mutate
 from harness.commands.nodes import exec_, logs, ssh
 from harness.commands.price import price
@@ -32,9 +35,12 @@ COMMANDS: tuple[click.Command, ...] = (
     explain,
     drift,
     mutate,
+    gate,
+    baseline,
     report,
     stack,
     scale,
+    link,
     ssh,
     exec_,
     logs,

@@ -1,0 +1,149 @@
+"""What goes on while packets to one node are late: round trips to it, a swarm's members, programs.
+
+A round trip is a TCP connection from the bastion to the node's sshd, which the management rules let pass in
+every topology, where ICMP may be shut. The median of several is taken, for a busy machine only ever adds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from harness import links
+from harness.errors import CheckError, InconclusiveError, WavetankError
+from harness.links import Quality
+from harness.ssh import Access
+from harness.swarm import look
+from harness.topology.model import Topology
+from harness.verify import frontdoor
+from harness.verify.setup import Setup
+
+ATTEMPTS = 15
+SSH_PORT = 22
+# A member that is silent for three heartbeats is Down; one more, and it is surely shown.
+HEARTBEATS = 4
+ANSWER_SECONDS = 90.0
+# Nothing is started between the two looks at the clock. One number a line, microseconds.
+SCRIPT = """\
+for _ in $(seq {attempts}); do
+  before=${{EPOCHREALTIME/[.,]/}}
+  exec 3<>/dev/tcp/{address}/{port} || exit 1
+  after=${{EPOCHREALTIME/[.,]/}}
+  exec 3>&-
+  echo $((after - before))
+done
+"""
+
+
+@dataclass(frozen=True)
+class Slow:
+    """What was seen of a node whose link was slow for a while; times in milliseconds.
+
+    ``members`` are those of a swarm that were not ready in any look meanwhile, with what they were.
+    ``accepted`` programs were run as they should, ``trouble`` is what went wrong with the others.
+    """
+
+    node: str
+    before_ms: float
+    during_ms: float
+    after_ms: float
+    looks: int
+    members: Mapping[str, str]
+    accepted: int
+    trouble: tuple[str, ...]
+
+
+def candidate(topology: Topology) -> str:
+    """The node whose link is made slow: one that runs programs, else any. Never the bastion. Empty: none."""
+    judge0 = topology.checks.judge0
+    wanted = [*(judge0.workers if judge0 else ()), *topology.droplets]
+    return next((node for node in wanted if node != topology.management.bastion), "")
+
+
+def suffer(setup: Setup, node: str, quality: Quality) -> Slow:
+    """Make a node's links slow, look, and make them perfect again, whatever happens in between."""
+    target, deployment = setup.target, setup.deployment
+    address = deployment.nodes[node].private_ip or ""
+    links.mend(target, lambda: deployment)
+    before = round_trip_ms(setup.access, address)
+    course = Course(setup)
+    with links.shaped(target, deployment, {node: quality}):
+        during = round_trip_ms(setup.access, address)
+        course.go_on()
+    after = round_trip_ms(setup.access, address)
+    return Slow(
+        node,
+        before,
+        during,
+        after,
+        course.looks,
+        course.members,
+        course.accepted,
+        tuple(dict.fromkeys(course.trouble)),
+    )
+
+
+def round_trip_ms(access: Access, address: str) -> float:
+    """The median time of a TCP connection from the bastion to an address's sshd, in milliseconds."""
+    script = SCRIPT.format(attempts=ATTEMPTS, address=address, port=SSH_PORT)
+    return read(access.run(access.bastion, f"exec bash -c '{script}'"))
+
+
+def read(told: str) -> float:
+    """The median of what the script says. Raises ``InconclusiveError`` where that is not enough."""
+    times = [int(line) / 1000 for line in told.split() if line.isdigit()]
+    if len(times) < ATTEMPTS:
+        raise InconclusiveError(f"{len(times)} of {ATTEMPTS} connections were made: {told!r}")
+    return median(times)
+
+
+class Course:
+    """What is done, and noted, while the link is slow."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.looks = self.accepted = 0
+        self.members: dict[str, str] = {}
+        self.trouble: list[str] = []
+        self._setup = setup
+        self._swarm = setup.topology.swarm
+
+    def go_on(self) -> None:
+        """Run a program and look at the members, again and again until a silent one would be shown Down."""
+        ends = time.monotonic() + (HEARTBEATS * self._swarm.heartbeat if self._swarm else 0)
+        while True:
+            self._submit()
+            self._look()
+            if time.monotonic() >= ends:
+                return
+            time.sleep(0.5)
+
+    def _submit(self) -> None:
+        door = self._setup.topology.checks.front_door
+        if door is None:
+            return
+        address = self._setup.deployment.nodes[door.node].public_ip or ""
+        try:
+            with frontdoor.open_single(self._setup.target, address, timeout=ANSWER_SECONDS) as client:
+                frontdoor.double(client, door, frontdoor.language("python"), self.accepted + 21)
+        except CheckError as error:
+            self.trouble.append(str(error))
+        else:
+            self.accepted += 1
+
+    def _look(self) -> None:
+        if self._swarm is None:
+            return
+        setup = self._setup
+        try:
+            manager = look.a_manager(setup.access, setup.topology)
+            seen = look.members(setup.access, setup.deployment, manager)
+        except WavetankError as error:
+            self.members["managers"] = str(error)
+            return
+        self.looks += 1
+        here = set(setup.deployment.nodes)
+        self.members |= {
+            each.node: each.status for each in seen if each.node in here and each.status != "ready"
+        }
