@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -56,6 +57,10 @@ class Listener(ThreadingHTTPServer):
             ) from error
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
+
+    def server_bind(self) -> None:
+        """Without the look at its own name, which asks a resolver."""
+        TCPServer.server_bind(self)
 
     def close(self) -> None:
         """Stop listening."""
