@@ -1,0 +1,174 @@
+"""Which Judge0 answers, told by what the real ones and the reference one say, and the way to take there."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import CheckFailedError, UsageError
+from harness.load.judge0 import IDS
+from harness.load.recognise import ALWAYS, Facing, choose_way, recognise
+
+INFORMATION = Path(__file__).parents[3] / "emulator/images/app/judge0-server/judge0_server/information.py"
+
+# Of 1.13.1's own answers, what is read here.
+ABOUT = {
+    "version": "1.13.1",
+    "homepage": "https://judge0.com",
+    "source_code": "https://github.com/judge0/judge0",
+    "maintainer": "Herman Zvonimir Došilović <hermanz.dosilovic@gmail.com>",
+}
+CONFIG = {
+    "enable_wait_result": True,
+    "enable_callbacks": True,
+    "max_queue_size": 100,
+    "enable_batched_submissions": True,
+    "max_submission_batch_size": 20,
+    "submission_cache_duration": 1.0,
+}
+LANGUAGES = [{"id": number, "name": "x"} for number in (45, *IDS.values())]
+
+
+def answering(
+    about: Any = ABOUT, config: Any = CONFIG, *, fields: tuple[str, ...] = ALWAYS, languages: Any = LANGUAGES
+) -> Callable[[str], Any]:
+    """A Judge0 that says this of itself, and whose submissions have these fields."""
+    pages = {"/about": about, "/config_info": config, "/languages": languages}
+
+    def get(path: str) -> Any:
+        if path in pages:
+            return pages[path]
+        field = path.rpartition("fields=")[2]
+        if field not in fields:
+            raise CheckFailedError(f'GET {path}: 400 {{"error":"invalid fields: [{field}]"}}')
+        return {"submissions": [None]}
+
+    return get
+
+
+def released() -> Facing:
+    """Judge0 1.13.1."""
+    return recognise(answering())
+
+
+def master() -> Facing:
+    """Judge0's master."""
+    fields = (*ALWAYS, "queued_at", "started_at", "execution_host")
+    return recognise(answering(config={**CONFIG, "disable_implicit_base64_encoding": False}, fields=fields))
+
+
+def reference() -> Facing:
+    """The reference Judge0, with the maintainer that its own code names."""
+    found = re.search(r'"maintainer": "([^"]+)"', INFORMATION.read_text())
+    assert found
+    return recognise(answering({**ABOUT, "maintainer": found[1]}))
+
+
+def test_the_released_judge0_is_known_by_what_it_lacks() -> None:
+    """Its `wait` passes by the workers, its single looks are cached."""
+    facing = released()
+    assert (facing.kind, facing.version) == ("released", "1.13.1")
+    assert (facing.wait_bypasses_queue, facing.single_get_cached) == (True, 1.0)
+    assert (facing.queue_limit, facing.batch_limit, facing.callbacks) == (100, 20, True)
+    assert facing.timestamps == ("created_at", "finished_at", "wall_time")
+
+
+def test_master_is_known_by_its_sign() -> None:
+    """It says 1.13.1, too; its `wait` goes through the queue, and it has more timestamps."""
+    facing = master()
+    assert (facing.kind, facing.version) == ("master", "1.13.1")
+    assert (facing.wait_bypasses_queue, facing.wait_looks_after) == (False, 2.0)
+    assert facing.timestamps == (*ALWAYS, "queued_at", "started_at")
+
+
+def test_the_reference_judge0_says_what_it_is() -> None:
+    """Nobody takes its figures for the real one's."""
+    facing = reference()
+    assert facing.kind == "reference"
+    assert not facing.wait_bypasses_queue
+    assert facing.wait_looks_after == 0
+    assert "reference" in facing.why
+
+
+def test_languages_are_those_that_it_has() -> None:
+    """By our names."""
+    facing = recognise(answering(languages=[{"id": 71, "name": "Python (3.8.1)"}, {"id": 45, "name": "x"}]))
+    assert facing.ids == {"python": 71}
+
+
+def test_fields_are_not_asked_for_where_batches_are_off() -> None:
+    """The look itself would be refused."""
+    facing = recognise(answering(config={**CONFIG, "enable_batched_submissions": False}, fields=()))
+    assert facing.timestamps == ALWAYS
+
+
+def test_another_refusal_is_not_taken_for_a_missing_field() -> None:
+    """It is passed on."""
+    pages = answering()
+
+    def get(path: str) -> Any:
+        if path.startswith("/submissions"):
+            raise CheckFailedError("GET /submissions/batch: 503 database unavailable")
+        return pages(path)
+
+    with pytest.raises(CheckFailedError, match="503"):
+        recognise(get)
+
+
+@pytest.mark.parametrize("about", [[], {}, "nginx"])
+def test_what_is_no_judge0_is_told(about: Any) -> None:
+    """With what it said instead."""
+    with pytest.raises(UsageError, match="no Judge0"):
+        recognise(answering(about))
+
+
+def test_without_a_wish_programs_are_polled() -> None:
+    """On every Judge0, and the report says why."""
+    for facing in (released(), master(), reference()):
+        way, why = choose_way(facing)
+        assert way == "poll"
+        assert "single looks are cached for 1 s" in why
+    assert "cached" not in choose_way(dataclasses.replace(released(), single_get_cached=0.0))[1]
+
+
+def test_waiting_is_not_taken_where_it_passes_by_the_workers() -> None:
+    """It would measure the web server."""
+    way, why = choose_way(released(), "wait")
+    assert way == "poll"
+    assert "past queue and workers" in why
+
+
+def test_waiting_is_taken_where_workers_do_the_work() -> None:
+    """With its grain, where it has one."""
+    assert choose_way(reference(), "wait")[0] == "wait"
+    way, why = choose_way(master(), "wait")
+    assert way == "wait"
+    assert "looks after 2 s for the first time" in why
+
+
+@pytest.mark.parametrize("wanted", ["poll", "batch", "callback"])
+def test_other_wishes_are_met(wanted: Any) -> None:
+    """Where this Judge0 allows them."""
+    assert choose_way(released(), wanted)[0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "off"),
+    [
+        ("wait", "wait"),
+        ("poll", "batches"),
+        ("batch", "batches"),
+        ("callback", "callbacks"),
+        (None, "batches"),
+    ],
+)
+def test_what_judge0_does_not_allow_is_a_mistake(wanted: Any, off: Any) -> None:
+    """Said before the run, with the setting."""
+    facing = dataclasses.replace(reference(), **{off: False})
+    with pytest.raises(UsageError, match="does not allow it"):
+        choose_way(facing, wanted)
