@@ -87,6 +87,9 @@ def nodes(rng: np.random.Generator, seconds: int, load: Values) -> tuple[NodeSer
             node, role, 2.0, t,
             cpu=tuple((SHARES.get(role, 0.01) * 2 * load * rng.uniform(0.9, 1.1, seconds)).round(3).tolist()),
             memory_mb=tuple(np.round(180 + 4 * np.sqrt(np.arange(seconds)), 1).tolist()),
+            source="cgroup",
+            parts={role: tuple((0.5 * load).round(3).tolist())} if role.startswith("judge0") else {},
+            steal=(0.02,) * seconds,
         )
         for role, names in ROLES.items()
         for node in names

@@ -264,6 +264,7 @@ def test_colours_can_be_told_apart(theme: int) -> None:
     pairs += [("quiet", ground) for ground in ("ground", "panel", "droplet", "database", "outside")]
     pairs += [(name, f"{name}-ground") for name in ("good", "bad", "doubt")]
     pairs += [(name, "ground") for name in ("good", "bad", "doubt", "link")]
+    pairs += [(name, "ground") for name in ("blue", "orange", "green", "purple")]
     pairs += [("ink", f"{name}-ground") for name in ("good", "bad", "doubt")]
     pairs += [("quiet", f"{name}-ground") for name in ("good", "bad", "doubt")]
     pairs += [("bad-on", "bad-strong"), *(("heat-ink", f"heat-{level}") for level in (1, 2, 3))]

@@ -45,14 +45,19 @@ def linear(first: float, last: float, *, most: int = 4, whole: bool = False, snu
 
     ``most`` is about how many steps it has; ``whole``: only whole numbers are written.
     """
-    first = max(first, -LARGEST)
-    last = min(max(last, first + (1.0 if whole else max(FINEST, abs(first) * FINEST))), LARGEST)
+    first, last = _ends(first, last, 1.0 if whole else FINEST)
     step = _step(last - first, most)
     step = max(step, 1.0) if whole else step
     begin, end = math.ceil(first / step - 1e-9), math.ceil(last / step - 1e-9)
     top = last if snug else end * step
     ticks = [number * step for number in range(begin, end + 1) if number * step <= top * (1 + 1e-9)]
     return Scale(first, top, tuple((tick, figure(tick)) for tick in ticks))
+
+
+def _ends(first: float, last: float, least: float) -> tuple[float, float]:
+    """Both ends, finite and ``least`` apart at least."""
+    first = min(max(first, -LARGEST), LARGEST / 2)
+    return first, min(max(last, first + max(least, abs(first) * FINEST)), LARGEST)
 
 
 def _step(span: float, most: int) -> float:
@@ -108,7 +113,7 @@ def _percent(number: int) -> str:
 
 def clock(first: float, last: float, most: int = 7) -> Scale:
     """Seconds, written as such, as minutes or hours, at steps that people count in."""
-    last = min(max(last, first + 1.0), LARGEST)
+    first, last = _ends(first, last, 1.0)
     step = next((each for each in CLOCK if (last - first) / each <= most), None)
     if step is None:
         step = 86400 * math.ceil((last - first) / 86400 / most)

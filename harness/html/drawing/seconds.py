@@ -6,7 +6,7 @@ Rates of a step are means; quantiles and what is in flight are the highest in it
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,10 @@ from harness.html.words import count, plural
 
 MOST_STEPS = 240
 COLUMNS = ("second", "due /s", "ended /s", "errors", "in flight", "p50 ms", "p99 ms")
-NODE_COLUMNS = ("node", "role", "cores", "CPU mean, cores", "CPU highest, cores", "memory highest, MB")
+NODE_COLUMNS = (
+    "node", "role", "cores", "CPU mean, cores", "CPU highest, cores", "stolen at most, cores",
+    "memory highest, MB", "told by",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,16 @@ def _row(step: Step) -> tuple[str, ...]:
 
 def nodes_table(nodes: Sequence[Mapping[str, Any]]) -> Table:
     """What each node did, in numbers."""
-    rows = tuple(
-        (
-            node["node"], node["role"], figure(node["cores"]), *_mean_and_most(node["cpu"]),
-            _mean_and_most(node["memory_mb"])[1],
-        )
-        for node in nodes
-    )  # fmt: skip
-    return Table("CPU and memory of each node", NODE_COLUMNS, rows)
+    rows = tuple(row for node in nodes for row in _node_rows(node))
+    return Table("CPU and memory of each node, and CPU of what runs on it", NODE_COLUMNS, rows)
+
+
+def _node_rows(node: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    memory, stolen = (_mean_and_most(node.get(name) or ())[1] for name in ("memory_mb", "steal"))
+    cpu = _mean_and_most(node["cpu"])
+    yield (node["node"], node["role"], figure(node["cores"]), *cpu, stolen, memory, node.get("source") or "–")
+    for name, values in (node.get("parts") or {}).items():
+        yield (f"{node['node']}: {name}", node["role"], "", *_mean_and_most(values), "", "", "")
 
 
 def queue_table(queue: Mapping[str, Any]) -> Table:

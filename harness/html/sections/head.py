@@ -55,7 +55,10 @@ def _reasons(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield plural(number, "check") + " inconclusive", "#failed"
     if survivors := report.get("mutation", {}).get("survivors"):
         yield plural(len(survivors), "mutant") + " survived", "#mutation"
-    if not any(check.get("outcome") != "skipped" for check in checks):
+    for entry in report.get("load") or ():
+        if entry["verdict"] != "pass":
+            yield f"{entry['experiment']} under load: {entry['verdict']}", "#load"
+    if not any(check.get("outcome") != "skipped" for check in checks) and not report.get("load"):
         yield "nothing was checked", "#differences"
 
 
