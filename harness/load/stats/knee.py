@@ -1,0 +1,280 @@
+"""The search for the highest rate that meets an objective, as pure functions over what was seen so far.
+
+The caller asks `next_rate`, runs it (draining before and after), adds what it saw, and asks again until there
+is no next rate; `capacity` then says what came of it. Rates go up by half until one does not hold, then the
+gap is halved until it is as narrow as asked for. At last both ends are seen twice.
+
+A rate holds only if the *whole* interval of the quantile is within the objective; it fails if the whole
+interval is beyond it, or if most of its runs had errors or refusals or did not keep up. Anything in between
+is run again, and undecided if it stays so: then it is neither the lower end nor the upper.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from harness.load.result import Capacity, Interval
+from harness.load.stats.interval import combined
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a rate must meet, and how it is searched.
+
+    ``quantile`` (its name, such as p95) of the latency is at most ``objective_ms``, ``keep_up`` the least
+    share of the offered rate that ends well in the same time, ``errors`` the share of arrivals that may fail
+    (refusals always count against a rate). The search begins at ``start``, ends at ``resolution``
+    (relative), stays within ``floor`` and ``ceiling``, and takes at most ``repetitions`` runs of a rate and
+    ``most`` of all.
+    """
+
+    objective_ms: float
+    start: float
+    quantile: str = "p95"
+    keep_up: float = 0.98
+    errors: float = 0.0
+    factor: float = 1.5
+    resolution: float = 0.05
+    floor: float = 0.1
+    ceiling: float = math.inf
+    repetitions: int = 3
+    most: int = 40
+
+    @property
+    def told(self) -> str:
+        """The objective in words."""
+        return f"{self.quantile} within {self.objective_ms:g} ms, no more than {self.errors:.2%} errors"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One run at ``rate``, warm-up left out.
+
+    ``latency`` is the quantile (ms) of all arrivals with its interval, as `stages.quantile_of_run` has it.
+    ``errors`` and ``refused`` count arrivals. ``doubt`` says why the run does not count, such as a generator
+    that was the bottleneck; empty: it counts.
+    """
+
+    rate: float
+    offered: float
+    achieved: float
+    arrivals: int
+    latency: Interval
+    errors: int = 0
+    refused: int = 0
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Search:
+    """An aim, and all runs so far in their order."""
+
+    aim: Aim
+    seen: tuple[Seen, ...] = field(default=())
+
+    def after(self, seen: Seen) -> Search:
+        """The search with one more run."""
+        return Search(self.aim, (*self.seen, seen))
+
+
+def next_rate(search: Search) -> float | None:
+    """The rate to run next; None: the search is over."""
+    aim = search.aim
+    if len(search.seen) >= aim.most:
+        return None
+    if not search.seen:
+        return min(aim.start, aim.ceiling)
+    latest = search.seen[-1].rate
+    if _is_open(search, latest):
+        return latest
+    low, high = _held_below(search), _not_held(search)
+    return _between(search, low, high) if high is not None else _up(search, low)
+
+
+def held(search: Search, rate: float) -> bool | None:
+    """What all runs at ``rate`` say together; None: nothing yet, or undecided."""
+    runs = [seen for seen in search.seen if seen.rate == rate and not seen.doubt]
+    broken = sum(1 for seen in runs if _broke(search.aim, seen))
+    if not runs or 2 * broken == len(runs):
+        return None
+    if 2 * broken > len(runs):
+        return False
+    good = [seen.latency for seen in runs if not _broke(search.aim, seen)]
+    return _within(search.aim, combined(good))
+
+
+def capacity(search: Search) -> Capacity:
+    """What the search found. ``rate`` is the highest that held; ``high`` the lowest that failed above it.
+
+    Where none held ``rate`` is 0, and ``high`` is None where none failed.
+    """
+    low = _held_below(search) or 0.0
+    over = _failed_above(search, low)
+    return Capacity(
+        rate=Interval(low, low, over),
+        over=over,
+        objective=search.aim.told,
+        told=_told(search, low, over),
+        steps=tuple(
+            {"rate": seen.rate, "held": _one(search.aim, seen), "why": why(search.aim, seen)}
+            for seen in search.seen
+        ),
+    )
+
+
+def why(aim: Aim, seen: Seen) -> str:
+    """Why one run holds, fails or does not tell, in words."""
+    broke = _broke(aim, seen)
+    if seen.doubt or broke:
+        return f"does not count: {seen.doubt}" if seen.doubt else broke
+    low, high = seen.latency.low, seen.latency.high
+    between = f" ({low:.0f} to {high:.0f} ms)" if low is not None and high is not None else ""
+    side = {True: "within", False: "beyond", None: "not clearly within"}[_within(aim, seen.latency)]
+    size = f"{seen.latency.value:.0f} ms" if math.isfinite(seen.latency.value) else "endless"
+    return f"{aim.quantile} {size}{between}: {side} {aim.objective_ms:g} ms"
+
+
+def _is_open(search: Search, rate: float) -> bool:
+    """Whether it takes another run to tell, and there may be one."""
+    runs = sum(1 for seen in search.seen if seen.rate == rate)
+    return held(search, rate) is None and runs < search.aim.repetitions
+
+
+def _up(search: Search, low: float | None) -> float | None:
+    """All that was run held: on, or seen twice at the ceiling."""
+    aim = search.aim
+    if low is None:
+        return None
+    if low >= aim.ceiling:
+        return _unconfirmed(search, (low,))
+    return min(low * aim.factor, aim.ceiling)
+
+
+def _between(search: Search, low: float | None, high: float) -> float | None:
+    """Halve the gap, or go down where nothing held; once it is narrow, see both ends twice."""
+    aim = search.aim
+    if low is None:
+        down = high / aim.factor
+        return down if down >= aim.floor else _unconfirmed(search, (high,))
+    if high > low * (1 + aim.resolution):
+        return (low + high) / 2
+    return _beyond_undecided(search, low)
+
+
+def _beyond_undecided(search: Search, low: float) -> float | None:
+    """Above ``low`` there may be rates that nobody can decide: find where those end."""
+    aim, over = search.aim, _failed_above(search, low)
+    unfailed = max(rate for rate in _rates(search) if over is None or rate < over)
+    if over is None:
+        counted = any(seen.rate == unfailed and not seen.doubt for seen in search.seen)
+        return min(unfailed * aim.factor, aim.ceiling) if counted and unfailed < aim.ceiling else None
+    if over > unfailed * (1 + aim.resolution):
+        return (unfailed + over) / 2
+    return _unconfirmed(search, (low, over))
+
+
+def _unconfirmed(search: Search, ends: Sequence[float]) -> float | None:
+    """The first of the ends that counts once only and may be run again."""
+    for rate in ends:
+        runs = [seen for seen in search.seen if seen.rate == rate]
+        if len([seen for seen in runs if not seen.doubt]) < 2 and len(runs) < search.aim.repetitions:
+            return rate
+    return None
+
+
+def _rates(search: Search) -> list[float]:
+    return sorted({seen.rate for seen in search.seen})
+
+
+def _not_held(search: Search) -> float | None:
+    """The lowest rate that did not hold: failed, or undecided for good."""
+    return next((rate for rate in _rates(search) if held(search, rate) is not True), None)
+
+
+def _failed_above(search: Search, low: float) -> float | None:
+    return next((rate for rate in _rates(search) if rate > low and held(search, rate) is False), None)
+
+
+def _held_below(search: Search) -> float | None:
+    """The highest rate that held with nothing below it that did not."""
+    limit = _not_held(search)
+    return max((rate for rate in _rates(search) if limit is None or rate < limit), default=None)
+
+
+def _broke(aim: Aim, seen: Seen) -> str:
+    """What a run broke whatever its latency, or nothing."""
+    if seen.refused:
+        return f"{seen.refused} of {seen.arrivals} refused"
+    if seen.errors > aim.errors * seen.arrivals:
+        return f"{seen.errors} of {seen.arrivals} failed"
+    if seen.achieved < aim.keep_up * seen.offered:
+        return f"only {seen.achieved:.1f} of {seen.offered:.1f} a second ended"
+    return ""
+
+
+def _within(aim: Aim, latency: Interval) -> bool | None:
+    """Whether the whole interval is on one side of the objective; an endless quantile is beyond it."""
+    if math.isinf(latency.value):
+        return False
+    if latency.low is None or latency.high is None:
+        return None
+    if latency.high <= aim.objective_ms:
+        return True
+    return False if latency.low > aim.objective_ms else None
+
+
+def _one(aim: Aim, seen: Seen) -> bool | None:
+    """What one run says by itself."""
+    if seen.doubt:
+        return None
+    return False if _broke(aim, seen) else _within(aim, seen.latency)
+
+
+def _told(search: Search, low: float, over: float | None) -> str:
+    parts = [_range(search, low, over)]
+    if undecided := [rate for rate in _rates(search) if rate > low and held(search, rate) is None]:
+        parts.append(f"undecided: {_list(undecided)} a second")
+    if above := [rate for rate in _rates(search) if rate > low and held(search, rate)]:
+        parts.append(f"not monotone: {_list(above)} a second held, though {_not_held(search):.1f} did not")
+    if unsteady := [rate for rate in _rates(search) if _contradicts(search, rate)]:
+        parts.append(f"runs contradict each other at {_list(unsteady)} a second")
+    if len(search.seen) >= search.aim.most and next_rate(Search(_patient(search.aim), search.seen)):
+        parts.append(f"ended after {len(search.seen)} runs, before it was as narrow as asked for")
+    return "; ".join(parts)
+
+
+def _range(search: Search, low: float, over: float | None) -> str:
+    if not low:
+        end = f"{over:.1f} a second failed" if over else "none could be decided"
+        return f"no rate held ({search.aim.told}): {end}"
+    if over:
+        return f"{low:.1f} a second held, {over:.1f} failed ({search.aim.told})"
+    return f"{low:.1f} a second held, none above it failed ({search.aim.told})"
+
+
+def _patient(aim: Aim) -> Aim:
+    return replace(aim, most=aim.most + 1)
+
+
+def _contradicts(search: Search, rate: float) -> bool:
+    """Whether one run at a rate held and another failed."""
+    return {True, False} <= {_one(search.aim, seen) for seen in search.seen if seen.rate == rate}
+
+
+def _list(rates: Sequence[float]) -> str:
+    return ", ".join(f"{rate:.1f}" for rate in rates)
+
+
+def littles_law(rate: float, latency_s: float, in_flight: float) -> float:
+    """By how much what was counted under way differs from L = lambda W, relative to it (Little 1961).
+
+    0.1: 10 % more under way than ``rate`` (a second) times ``latency_s`` explains. The three must be measured
+    apart from each other to mean anything, over a steady stretch; far from 0 one of them is wrong. ``inf``
+    where there is something under way that nothing explains.
+    """
+    expected = rate * latency_s
+    if expected <= 0:
+        return 0.0 if in_flight == 0 else math.inf
+    return in_flight / expected - 1
