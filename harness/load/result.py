@@ -5,6 +5,7 @@ Milliseconds end in ``_ms``, seconds in ``_s``; rates are arrivals a second. Nul
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -63,6 +64,8 @@ class NodeSeries:
     """What one node did, at the same ``t`` (seconds since the run's start) for each list.
 
     ``cpu`` in cores (``cores`` is how many it has), ``memory_mb`` in use. ``node`` may be a database's name.
+    ``source`` says where CPU times come from, ``parts`` is the CPU of each service's containers, ``steal``
+    what a hypervisor kept, in cores (empty: not told).
     """
 
     node: str
@@ -71,6 +74,9 @@ class NodeSeries:
     t: tuple[float, ...]
     cpu: tuple[float, ...]
     memory_mb: tuple[float, ...]
+    source: str = ""
+    parts: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    steal: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,5 +195,16 @@ class Found:
     partial: str = ""
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return asdict(self)
+        """As plain JSON: what is endless, or not a number, is null."""
+        document: dict[str, Any] = _plain(asdict(self))
+        return document
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
