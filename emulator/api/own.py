@@ -40,6 +40,11 @@ def _counters(cloud: Cloud, _request: Request) -> Response:
     return Response(200, {name: [dict(row) for row in rows] for name, rows in counted.items()})
 
 
+@ROUTES.on("GET", "/_wavetank/usage", "")
+def _usage(cloud: Cloud, _request: Request) -> Response:
+    return Response(200, {"databases": [asdict(each) for each in cloud.plane.usage()]})
+
+
 @ROUTES.on("POST", "/_wavetank/scans", "")
 def _scan(cloud: Cloud, request: Request) -> Response:
     body = request.json()

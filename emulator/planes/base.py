@@ -149,6 +149,21 @@ class PlaneInfo:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What a database has used at ``at``, in seconds since 1970 by the engine's clock.
+
+    ``cpu_seconds`` are since it was started, ``memory_bytes`` without the page cache that can be dropped at
+    once, ``cores`` the processors that it may use.
+    """
+
+    ref: str
+    at: float
+    cpu_seconds: float
+    memory_bytes: int
+    cores: float
+
+
+@dataclass(frozen=True)
 class ScanPair:
     """From a vantage to one address of a target: machines by ref, or ``internet`` (see ``internet_ip``)."""
 
@@ -238,6 +253,9 @@ class Plane(Protocol):
 
     def flows(self) -> Sequence[Mapping[str, Any]]:
         """What was dropped, by pair: a mapping each, ``source_ip, target_ip, protocol, gate, packets``."""
+
+    def usage(self) -> Sequence[Usage]:
+        """What each database that runs has used; one that stops meanwhile is left out."""
 
     def scan_refusal(self) -> str:
         """Why this plane cannot scan; empty if it can."""

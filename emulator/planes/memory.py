@@ -28,6 +28,7 @@ from emulator.planes.base import (
     PowerState,
     Quality,
     ScanOrder,
+    Usage,
 )
 
 HANGS = "hangs"
@@ -142,6 +143,10 @@ class MemoryPlane:
 
     def flows(self) -> Sequence[Mapping[str, Any]]:
         """No packet is dropped either."""
+        return ()
+
+    def usage(self) -> Sequence[Usage]:
+        """Nothing is used by what does not run."""
         return ()
 
     def scan_refusal(self) -> str:

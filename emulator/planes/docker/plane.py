@@ -23,8 +23,9 @@ from emulator.planes.base import (
     PlaneInfo,
     PowerState,
     ScanOrder,
+    Usage,
 )
-from emulator.planes.docker import database, droplet
+from emulator.planes.docker import database, droplet, usage
 from emulator.planes.docker.engine import Owner, asking, connect, create, find, owned, remove
 from emulator.planes.docker.records import Records
 from harness.errors import WaitTimeoutError
@@ -193,6 +194,10 @@ class DockerPlane:
     def flows(self) -> Sequence[Mapping[str, Any]]:
         """What the fabric dropped, by pair."""
         return self.fabric.flows()
+
+    def usage(self) -> Sequence[Usage]:
+        """What each database that runs has used."""
+        return usage.of_databases(self.engine, self._owner)
 
     def scan_refusal(self) -> str:
         """This plane can scan."""

@@ -158,6 +158,7 @@ def test_the_emulator_tells_of_itself(cloud: Cloud) -> None:
     assert set(info) >= {"plane", "proxy", "operator_ip", "internet_ip", "capabilities", "version"}
     assert info["plane"] == "memory"
     assert call(cloud, "GET", "/_wavetank/counters").body == {"counters": [], "flows": []}
+    assert call(cloud, "GET", "/_wavetank/usage").body == {"databases": []}
 
 
 def test_the_published_table_is_up_to_date() -> None:
