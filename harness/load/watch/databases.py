@@ -1,0 +1,35 @@
+"""CPU and memory of managed databases, as far as anybody tells.
+
+A managed database cannot be logged in to. The emulator tells under ``/_wavetank/usage`` what its databases'
+containers use; DigitalOcean's API has no such numbers for the minute that has just passed, so on the real
+cloud they are not told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.load.watch.marks import Mark, Track
+
+PATH = "/usage"
+PREFIX = "database:"
+SOURCE = "the emulator: the container's control group"
+ROLE = "database"
+
+
+def tracks(names: Mapping[str, str]) -> dict[str, Track]:
+    """An empty track for each database, by its reference; ``names`` are names by ids."""
+    return {f"{PREFIX}{identity}": Track(name, ROLE, source=SOURCE) for identity, name in names.items()}
+
+
+def take(tracks: Mapping[str, Track], ask: Callable[[str, str], Mapping[str, Any]]) -> None:
+    """Ask once, and add what is told to the tracks. Raises what ``ask(METHOD, PATH)`` raises."""
+    told = ask("GET", PATH)
+    now = time.monotonic()
+    for each in told.get("databases", ()):
+        track = tracks.get(each["ref"])
+        if track is not None:
+            track.cores = float(each["cores"])
+            track.marks.append(Mark(now, each["at"], each["cpu_seconds"], each["memory_bytes"]))

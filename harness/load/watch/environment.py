@@ -1,0 +1,210 @@
+"""Where a run took place: this machine, every node, Judge0's settings, and how much noise there was.
+
+Nothing here raises for what cannot be found out: there is then a text under ``unknown`` that says why.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from harness.deployment import Deployment
+from harness.errors import WavetankError
+from harness.load.watch import machine, noise
+from harness.load.watch.marks import MIB
+from harness.parallel import in_parallel
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology.model import Topology
+
+Ask = Callable[[str], Any]
+LOOK_SECONDS = 60.0
+SYSCTLS = (
+    "net/core/somaxconn",
+    "net/ipv4/tcp_max_syn_backlog",
+    "net/ipv4/ip_local_port_range",
+    "fs/file-max",
+    "kernel/pid_max",
+)
+# Of a container's environment only these: the rest may hold passwords.
+VARIABLES = (
+    "COUNT",
+    "INTERVAL",
+    "MAX_QUEUE_SIZE",
+    "MAX_SUBMISSION_BATCH_SIZE",
+    "NUMBER_OF_RUNS",
+    "RAILS_MAX_THREADS",
+    "RAILS_SERVER_PROCESSES",
+    "SUBMISSION_CACHE_DURATION",
+    "WEB_CONCURRENCY",
+)
+# Of Judge0's /config_info what limits how much or how fast.
+SETTINGS = (
+    "enable_wait_result",
+    "enable_callbacks",
+    "enable_batched_submissions",
+    "max_submission_batch_size",
+    "max_queue_size",
+    "number_of_runs",
+    "cpu_time_limit",
+    "max_cpu_time_limit",
+    "wall_time_limit",
+    "memory_limit",
+    "max_processes_and_or_threads",
+    "submission_cache_duration",
+)
+LOOK = r"""
+say() { printf '%s|%s\n' "$1" "$2"; }
+say kernel "$(uname -r)"
+say os "$(. /etc/os-release && echo "$PRETTY_NAME")"
+say cores "$(nproc)"
+while read -r name value unit; do
+    [ "$name" != MemTotal: ] || say memory "$((value * 1024))"
+done < /proc/meminfo
+cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null \
+    | while read -r bytes; do say memory "$bytes"; done
+for name in @SYSCTLS@; do say "sysctl|$name" "$(tr '\t' ' ' < /proc/sys/$name)"; done 2>/dev/null
+say engine "$(docker version --format '{{.Server.Version}}' 2>/dev/null)"
+names='{{.ID}}|{{.Image}}|{{.Label "com.docker.compose.project"}}|{{.Label "com.docker.stack.namespace"}}'
+names="$names|{{.Label \"com.docker.swarm.service.name\"}}|{{.Names}}"
+docker ps --format "$names" 2>/dev/null | while read -r line; do
+    id=${line%%|*}
+    say container "$line"
+    pid=$(docker inspect --format '{{.State.Pid}}' "$id")
+    say "nofile|$id" "$(sed -n 's/^Max open files *\([0-9a-z]*\).*/\1/p' "/proc/$pid/limits")"
+    docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id" \
+        | grep -E '^(@VARIABLES@)=' | while read -r pair; do say "setting|$id" "$pair"; done
+    [ -x "/proc/$pid/root/usr/sbin/nginx" ] || continue
+    say "nginx|$id" "$(docker exec "$id" nginx -v 2>&1 </dev/null)"
+done
+"""
+
+
+def environment(
+    access: Access, deployment: Deployment, topology: Topology, target: Target, *, ask: Ask | None = None
+) -> dict[str, Any]:
+    """Look at everything. Takes about a second and a look at each node; not while a run goes on.
+
+    ``ask`` gets JSON of Judge0's API by path, such as ``/config_info``, and raises where it cannot.
+
+    ``machine`` is this one, ``noise`` how calmly it keeps time, ``noisy`` why that puts results in doubt
+    (empty: it does not). ``nodes`` by name: ``kernel``, ``os``, ``cores``, ``memory_mb``, ``engine``,
+    ``sysctl``, ``size``, ``role`` and ``containers``, of which each has ``image``, ``nofile``, ``settings``
+    and, where it is one, ``nginx``. ``databases``: ``engine``, ``version`` and ``size``. ``judge0``:
+    ``version``, ``settings`` and ``workers``.
+    """
+    calm = noise.measure().told()
+    return {
+        "target": target.name,
+        "emulated": bool(target.info),
+        "region": topology.region,
+        "machine": this_machine(),
+        "noise": calm,
+        "noisy": calm["noisy"],
+        "nodes": _nodes(access, topology),
+        "databases": {
+            name: {"engine": each.engine, "version": each.version, "size": each.size}
+            for name, each in topology.databases.items()
+            if name in deployment.databases
+        },
+        "judge0": judge0(ask) if ask else {},
+    }
+
+
+def this_machine() -> dict[str, Any]:
+    """The machine that the generator runs on; in the emulator all nodes do, too."""
+    told: dict[str, Any] = {
+        "kernel": f"{platform.system()} {platform.release()}",
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "cores": machine.processors(),
+    }
+    if machine.MEMINFO.exists():
+        told["memory_mb"] = machine.memory(machine.MEMINFO.read_text())[0] // MIB
+    told["model"] = _model(Path("/proc/cpuinfo"))
+    return told
+
+
+def judge0(ask: Ask) -> dict[str, Any]:
+    """What Judge0 tells of its own limits. ``settings`` are those of ``/config_info`` that matter."""
+    told: dict[str, Any] = {}
+    for name, path, read in (
+        ("version", "/about", lambda answer: answer["version"]),
+        ("settings", "/config_info", _settings),
+        ("workers", "/workers", lambda answer: sum(each["available"] for each in answer)),
+    ):
+        try:
+            told[name] = read(ask(path))
+        except Exception as error:  # noqa: BLE001 (another Judge0 may answer anything at all)
+            told.setdefault("unknown", {})[name] = str(error)[:200] or type(error).__name__
+    return told
+
+
+def look() -> str:
+    """The script that a node is asked with; it only reads."""
+    return LOOK.replace("@SYSCTLS@", " ".join(SYSCTLS)).replace("@VARIABLES@", "|".join(VARIABLES))
+
+
+def read_look(text: str) -> dict[str, Any]:
+    """What the script printed, as plain JSON; lines that it does not know are left out."""
+    told: dict[str, Any] = {"sysctl": {}, "containers": {}}
+    found: dict[str, dict[str, Any]] = {}
+    for line in text.splitlines():
+        name, _, rest = line.partition("|")
+        key, _, value = rest.partition("|")
+        if name in ("kernel", "os", "engine") and rest:
+            told[name] = rest
+        elif name == "cores":
+            told["cores"] = int(rest)
+        elif name == "memory" and rest.isdigit():
+            told["memory_mb"] = min(told.get("memory_mb", int(rest) // MIB), int(rest) // MIB)
+        elif name == "sysctl":
+            told["sysctl"][key.replace("/", ".")] = value
+        elif name == "container":
+            found[key] = _container(told["containers"], value)
+        elif name in ("nofile", "setting", "nginx") and key in found:
+            _detail(found[key], name, value)
+    return told
+
+
+def _nodes(access: Access, topology: Topology) -> dict[str, Any]:
+    watched = [name for name in access.nodes if name in topology.droplets]
+    told = in_parallel([partial(_node, access, name) for name in watched])
+    sizes = {name: {"role": each.role, "size": each.size} for name, each in topology.droplets.items()}
+    return {name: sizes[name] | found for name, found in zip(watched, told, strict=True)}
+
+
+def _node(access: Access, name: str) -> dict[str, Any]:
+    try:
+        return read_look(access.run(name, look(), deadline=LOOK_SECONDS))
+    except WavetankError as error:
+        return {"unknown": str(error).splitlines()[0][:200]}
+
+
+def _container(containers: dict[str, Any], value: str) -> dict[str, Any]:
+    image, project, stack, service, name = value.split("|")
+    known = project or service.removeprefix(f"{stack}_") or name
+    described: dict[str, Any] = {"image": image, "settings": {}}
+    containers.setdefault(known, []).append(described)
+    return described
+
+
+def _detail(container: dict[str, Any], name: str, value: str) -> None:
+    if name == "setting":
+        variable, _, given = value.partition("=")
+        container["settings"][variable] = given
+    elif value:
+        container[name] = value.removeprefix("nginx version: ")
+
+
+def _settings(answer: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: answer[name] for name in SETTINGS if name in answer}
+
+
+def _model(cpuinfo: Path) -> str:
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return found[0] if found else platform.processor()

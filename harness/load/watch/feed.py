@@ -1,0 +1,102 @@
+"""Lines of a command that runs until it is told to end, and is begun again where it ends by itself."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from harness.errors import WavetankError
+
+AGAIN_SECONDS = 5.0
+END_SECONDS = 5.0
+
+
+class Feed:
+    """One command and the thread that reads it. ``close`` ends both.
+
+    ``argv`` is asked for the command line each time it is begun, and may raise ``WavetankError``: there is
+    no way to it now. ``take`` gets each line with when it arrived (``time.monotonic``), ``ended`` when and
+    why the command ended although nobody had told it to. All are called in the thread.
+    """
+
+    def __init__(
+        self,
+        argv: Callable[[], list[str]],
+        take: Callable[[float, str], object],
+        ended: Callable[[float, str], object],
+        *,
+        again: float = AGAIN_SECONDS,
+    ) -> None:
+        self._argv, self._take, self._ended, self._again = argv, take, ended, again
+        self._over = threading.Event()
+        self._starting = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the command, and wait for it."""
+        self.tell()
+        self._thread.join(END_SECONDS)
+
+    def tell(self) -> None:
+        """Tell the command to end, and do not wait: there may be others to tell."""
+        with self._starting:
+            self._over.set()
+            if self._process is not None:
+                self._process.terminate()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                why = self._follow(self._argv())
+            except (WavetankError, OSError) as error:
+                why = str(error).strip().splitlines()[0]
+            if not self._over.is_set():
+                self._ended(time.monotonic(), why)
+            self._over.wait(self._again)
+
+    def _follow(self, argv: list[str]) -> str:
+        """Read to the end; returns how it ended, in words."""
+        # Standard error is a file: a connection that ssh leaves in the background would hold a pipe open.
+        with tempfile.TemporaryFile("w+") as errors:
+            process = self._start(argv, errors.fileno())
+            if process is None:
+                return ""
+            try:
+                for line in process.stdout or ():
+                    self._take(time.monotonic(), line)
+            finally:
+                code = _end(process)
+            errors.seek(0)
+            said = errors.read().strip().splitlines()
+            return f"exit {code}" + (f": {said[-1]}" if said else "")
+
+    def _start(self, argv: list[str], errors: int) -> subprocess.Popen[str] | None:
+        with self._starting:
+            if self._over.is_set():
+                return None
+            # A session of its own: ctrl-C is for us, and what is seen until we end is wanted.
+            self._process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            return self._process
+
+
+def _end(process: subprocess.Popen[str]) -> int:
+    if process.stdout is not None:
+        process.stdout.close()
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(END_SECONDS)
+    process.kill()
+    return process.wait()

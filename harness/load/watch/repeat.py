@@ -1,0 +1,44 @@
+"""Do something once a second in a thread, for the length of a block."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+JOIN_SECONDS = 5.0
+
+
+@contextmanager
+def repeating(
+    every: float, action: Callable[[], object], failed: Callable[[float, str], object]
+) -> Iterator[None]:
+    """Call ``action`` at once and then every ``every`` seconds; what takes longer is not made up for.
+
+    ``failed`` hears when (monotonic) and why a call raised; the next one is made all the same. An action
+    that still runs when the block ends is waited for a few seconds, and then left to end by itself.
+    """
+    over = threading.Event()
+
+    def run() -> None:
+        due = time.monotonic()
+        while not over.wait(max(0.0, due - time.monotonic())):
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 (whatever it is: a watcher must not end the run)
+                failed(time.monotonic(), _told(error))
+            due = max(due + every, time.monotonic())
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(JOIN_SECONDS)
+
+
+def _told(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else type(error).__name__

@@ -1,0 +1,165 @@
+"""Watching a deployment while a run goes on: every node, its databases, the queue, and this machine.
+
+One ssh session a node stays open all the time: a look costs the node the look itself, and this machine a
+line to read. Whatever cannot be seen for a while is a gap in words, never an error: the run goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from harness.deployment import Deployment
+from harness.extras import Extras
+from harness.load.result import NodeSeries, QueueSeries
+from harness.load.watch import databases, loop, machine
+from harness.load.watch.feed import Feed
+from harness.load.watch.marks import Fault, Track, gaps, series
+from harness.load.watch.repeat import repeating
+from harness.load.watch.told import Reader
+from harness.load.watch.workers import Queued, queue_series, queued
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology.model import Topology
+
+EVERY_SECONDS = 1.0
+MEET_SECONDS = 20.0
+MACHINE, QUEUE = "machine", "queue"
+NOT_TOLD = "not watched: the cloud does not tell what managed databases use"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of one run; all ``t`` are seconds since it began.
+
+    ``nodes`` are droplets and, in the emulator, databases. ``machine`` is the one that this runs on;
+    ``shared``: the nodes share its processors, as all of an emulator's do. ``gaps`` say in words what was
+    not seen, and when.
+    """
+
+    nodes: tuple[NodeSeries, ...]
+    queue: QueueSeries | None
+    machine: NodeSeries | None
+    gaps: tuple[str, ...]
+    shared: bool = False
+
+
+@dataclass
+class Watch:
+    """All that has been seen so far. Filled by threads; ``collect`` may be asked at any time, and again."""
+
+    shared: bool
+    nodes: dict[str, Track]
+    databases: dict[str, Track]
+    machine: Track
+    queued: list[Queued] | None
+    queue_faults: list[Fault] = field(default_factory=list)
+    unwatched: tuple[str, ...] = ()
+
+    def collect(self, began: float, until: float | None = None) -> Seen:
+        """What was seen from ``began`` to ``until``, in seconds since 1970 (None: now).
+
+        One watch serves several runs, each with its own ``began``.
+        """
+        ahead = time.monotonic() - time.time()
+        first, last = began + ahead, (time.monotonic() if until is None else until + ahead)
+        nodes = [*self.nodes.values(), *self.databases.values()]
+        found = [series(track, first, last) for track in nodes]
+        return Seen(
+            nodes=tuple(each for each in found if each is not None),
+            queue=queue_series(tuple(self.queued or ()), first, last),
+            machine=series(self.machine, first, last),
+            gaps=(*self.unwatched, *self._gaps(first, last)),
+            shared=self.shared,
+        )
+
+    def _gaps(self, first: float, last: float) -> Iterator[str]:
+        for track in (*self.nodes.values(), *self.databases.values(), self.machine):
+            times = [mark.at for mark in tuple(track.marks)]
+            yield from gaps(track.node, times, tuple(track.faults), first, last)
+        if self.queued is not None:
+            times = [each.at for each in tuple(self.queued)]
+            yield from gaps(QUEUE, times, tuple(self.queue_faults), first, last)
+
+
+@contextmanager
+def watching(
+    access: Access,
+    deployment: Deployment,
+    topology: Topology,
+    target: Target,
+    *,
+    ask_workers: Callable[[], Any] | None = None,
+    every: float = EVERY_SECONDS,
+) -> Iterator[Watch]:
+    """Watch a deployment for the length of a block, every node about once in ``every`` seconds.
+
+    ``ask_workers`` returns the JSON of Judge0's ``/workers``, over a connection that is not the run's, with
+    a deadline of its own; what it raises is a gap. Raises nothing for nodes that cannot be reached.
+    """
+    watch = _fresh(access, deployment, topology, emulated=bool(target.info), queue=ask_workers is not None)
+    with ExitStack() as stack:
+        feeds = [_feed(access, track, every) for track in watch.nodes.values()]
+        stack.callback(_end, feeds)
+        _enter(stack, every, lambda: watch.machine.marks.append(machine.read()), watch.machine.faults)
+        if ask_workers is not None:
+            _enter(stack, every, partial(_look_at_queue, watch, ask_workers), watch.queue_faults)
+        if watch.databases:
+            extras = stack.enter_context(Extras(target))
+            faults = [track.faults for track in watch.databases.values()]
+            _enter(stack, every, partial(databases.take, watch.databases, extras.ask), *faults)
+        yield watch
+
+
+def _fresh(
+    access: Access, deployment: Deployment, topology: Topology, *, emulated: bool, queue: bool
+) -> Watch:
+    names = {node.id: name for name, node in deployment.databases.items()}
+    watched = [name for name in access.nodes if name in topology.droplets]
+    return Watch(
+        shared=emulated,
+        nodes={name: Track(name, topology.droplets[name].role) for name in watched},
+        databases=databases.tracks(names) if emulated else {},
+        machine=Track(MACHINE, MACHINE, float(machine.processors()), machine.SOURCE),
+        queued=[] if queue else None,
+        unwatched=() if emulated or not names else (f"{', '.join(names.values())}: {NOT_TOLD}",),
+    )
+
+
+def _enter(stack: ExitStack, every: float, action: Callable[[], object], *faults: list[Fault]) -> None:
+    def failed(at: float, why: str) -> None:
+        for each in faults:
+            each.append((at, why))
+
+    stack.enter_context(repeating(every, action, failed))
+
+
+def _look_at_queue(watch: Watch, ask: Callable[[], Any]) -> None:
+    before = time.monotonic()
+    answer = ask()
+    assert watch.queued is not None
+    watch.queued.append(queued((before + time.monotonic()) / 2, answer))
+
+
+def _feed(access: Access, track: Track, every: float) -> Feed:
+    script, reader = loop.script(every), Reader(track)
+
+    def argv() -> list[str]:
+        access.run(track.node, "true", deadline=MEET_SECONDS)  # the way is there, by the bastion if need be
+        return access.argv(track.node, script)
+
+    def ended(at: float, why: str) -> None:
+        track.faults.append((at, access.mask(why)))
+
+    return Feed(argv, reader.take, ended)
+
+
+def _end(feeds: list[Feed]) -> None:
+    for feed in feeds:
+        feed.tell()
+    for feed in feeds:
+        feed.close()
