@@ -11,6 +11,8 @@
 ``workers``      Judge0's ``/workers`` as a queue
 ``watching``     all of these while a run goes on
 ``kinds``        which node or service is a worker, a server, the balancer
+``uses``         how busy that was in the steady part of a run
+``facts``        what is known of a run
 ``bottleneck``   what limited a run, by stated rules (docs/bottleneck.md)
 ``noise``        how calmly this machine keeps time
 ``environment``  where a run took place: kernel, cores, versions, limits, noise

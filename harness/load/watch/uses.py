@@ -1,13 +1,13 @@
-"""How much of its cores a node used in the steady part of a run."""
+"""How much of its cores a node used, and how the queue stood, in the steady part of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean, median
 from typing import Any
 
-from harness.load.result import NodeSeries
+from harness.load.result import NodeSeries, QueueSeries
 
 LEAST_SECONDS = 3  # readings; with fewer nothing is said of a node
 
@@ -32,6 +32,24 @@ class Use:
         told: dict[str, Any] = {"cores": self.cores, "busy": round(self.busy, 3), "mean": round(self.mean, 3)}
         told |= {"steal": round(self.steal, 3)} if self.steal else {}
         return told | ({"mainly": self.mainly} if self.mainly else {})
+
+
+@dataclass(frozen=True)
+class QueueUse:
+    """Medians over the looks at the queue, and ``waited`` and ``all_busy``: in which share of them any
+    submission waited, and all workers were busy. ``idle`` is how many workers were not.
+    """
+
+    waiting: float
+    working: float
+    workers: float
+    idle: float
+    waited: float
+    all_busy: float
+
+    def told(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return asdict(self)
 
 
 def uses(nodes: Iterable[NodeSeries], window: tuple[float, float]) -> list[Use]:
@@ -60,3 +78,22 @@ def _use(node: NodeSeries, rows: list[int]) -> Use:
 
 def _within(t: Sequence[float], window: tuple[float, float]) -> Iterator[int]:
     return (row for row, at in enumerate(t) if window[0] <= at <= window[1])
+
+
+def queue_use(queue: QueueSeries, window: tuple[float, float]) -> QueueUse | None:
+    """How the queue stood between ``window``'s seconds; None: too little was seen of it."""
+    rows = list(_within(queue.t, window))
+    if len(rows) < LEAST_SECONDS:
+        return None
+    waiting, working, workers = (
+        [column[row] for row in rows] for column in (queue.waiting, queue.working, queue.workers)
+    )
+    pairs = list(zip(working, workers, strict=True))
+    return QueueUse(
+        waiting=median(waiting),
+        working=median(working),
+        workers=median(workers),
+        idle=median(max(0, there - busy) for busy, there in pairs),
+        waited=round(sum(each > 0 for each in waiting) / len(rows), 3),
+        all_busy=round(sum(busy >= there for busy, there in pairs) / len(rows), 3),
+    )
