@@ -16,6 +16,7 @@ from harness.topology.schema import (
     RawJudge0,
     RawObjectives,
     RawOutbound,
+    RawRunner,
     RawService,
     RawStackService,
     RawSwarm,
@@ -159,16 +160,23 @@ def _stack_service(name: str, service: RawStackService, names: Names, root: Path
 
 
 def _checks(raw: RawTopology, names: Names) -> model.Checks:
-    door, judge0 = raw.checks.front_door, raw.checks.judge0
+    door, judge0, runner = raw.checks.front_door, raw.checks.judge0, raw.checks.runner
     return model.Checks(
         model.FrontDoor(**door.model_dump()) if door else None,
         _judge0(judge0, names) if judge0 else None,
+        _runner(runner, door.path if door else "") if runner else None,
     )
 
 
 def _judge0(raw: RawJudge0, names: Names) -> model.Judge0Endpoint:
     workers = names.droplets(raw.workers)
     return model.Judge0Endpoint(raw.node or "", raw.port, raw.source or "", workers, raw.service or "")
+
+
+def _runner(raw: RawRunner, path: str) -> model.RunnerEndpoint:
+    return model.RunnerEndpoint(
+        raw.node or "", raw.port, raw.source or "", raw.path or path, raw.service or ""
+    )
 
 
 def _objectives(raw: RawObjectives, file: Path) -> model.Objectives:

@@ -7,7 +7,17 @@ from ipaddress import IPv4Network
 
 from harness.topology import gates, openness, placement, ports
 from harness.topology.build import flows
-from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Protocol, Rule, Topology
+from harness.topology.model import (
+    INTERNET,
+    OPERATORS,
+    VPC,
+    Flow,
+    Judge0Endpoint,
+    Protocol,
+    Rule,
+    RunnerEndpoint,
+    Topology,
+)
 from harness.topology.names import Names
 from harness.topology.ports import Ports
 from harness.topology.schema import RawTopology
@@ -225,18 +235,23 @@ def _is_reachable(topology: Topology, node: str, port: int) -> bool:
 
 
 def _check_checks(topology: Topology, problems: Problems) -> None:
-    door, judge0 = topology.checks.front_door, topology.checks.judge0
+    door = topology.checks.front_door
     if door and not topology.droplets[door.node].public_networking:
         remedy = f"set public_networking of {door.node} to true, or name the droplet that users reach"
         problems.add(("checks", "front_door", "node"), f"{door.node!r} has no public address", remedy)
-    if judge0 and judge0.source != judge0.node:
-        this = ((judge0.port, judge0.port),)
-        meant = gates.intended_ports(topology.intent, judge0.source, judge0.node, "tcp")
-        if not ports.intersect(this, meant):
-            problem = (
-                f"the intent does not let {judge0.source!r} talk to {judge0.node!r} on {judge0.port}/tcp"
-            )
-            problems.add(("checks", "judge0"), problem, "name a source and port that the intent has")
+    for key, endpoint in (("judge0", topology.checks.judge0), ("runner", topology.checks.runner)):
+        if endpoint and endpoint.source != endpoint.node:
+            _check_endpoint(topology, key, endpoint, problems)
+
+
+def _check_endpoint(
+    topology: Topology, key: str, endpoint: Judge0Endpoint | RunnerEndpoint, problems: Problems
+) -> None:
+    source, node, port = endpoint.source, endpoint.node, endpoint.port
+    meant = gates.intended_ports(topology.intent, source, node, "tcp")
+    if not ports.intersect(((port, port),), meant):
+        problem = f"the intent does not let {source!r} talk to {node!r} on {port}/tcp"
+        problems.add(("checks", key), problem, "name a source and port that the intent has")
 
 
 def describe(flow: Flow) -> str:

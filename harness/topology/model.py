@@ -197,11 +197,29 @@ class Judge0Endpoint:
 
 
 @dataclass(frozen=True)
+class RunnerEndpoint:
+    """Where the runner takes what the front door hands on, in the same words: ``node``:``port``.
+
+    It is asked as a :class:`Judge0Endpoint` is. ``path`` is the front door's unless it says otherwise.
+    """
+
+    node: str
+    port: int
+    source: str
+    path: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True)
 class Checks:
-    """What the end-to-end checks need to know of the application; None: those checks are skipped."""
+    """What the end-to-end checks need to know of the application; None: those checks are skipped.
+
+    ``runner`` is for load that leaves the front door out.
+    """
 
     front_door: FrontDoor | None = None
     judge0: Judge0Endpoint | None = None
+    runner: RunnerEndpoint | None = None
 
 
 @dataclass(frozen=True)

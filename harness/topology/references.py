@@ -8,7 +8,7 @@ from harness.topology import names as naming
 from harness.topology import objectives, services, swarm, values
 from harness.topology.model import DATABASE_PORTS, TAGS_PER_FIREWALL
 from harness.topology.names import Names
-from harness.topology.schema import RawFirewall, RawFlow, RawJudge0, RawTopology
+from harness.topology.schema import RawEndpoint, RawFirewall, RawFlow, RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
 
 RULES_PER_FIREWALL = 50
@@ -186,16 +186,22 @@ def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
         _check_words(problems, (*path, "reply"), door.reply, REPLY_WORDS, door.reply)
     if judge0 := raw.checks.judge0:
         path = ("checks", "judge0")
-        _check_judge0(raw, judge0, problems)
-        values.check_port(problems, (*path, "port"), judge0.port)
+        _check_endpoint(raw, path, judge0, problems)
         naming.check_droplets(problems, names, (*path, "workers"), judge0.workers)
+    if runner := raw.checks.runner:
+        _check_endpoint(raw, ("checks", "runner"), runner, problems)
+        if raw.checks.front_door is None:
+            remedy = "add checks.front_door: the runner is asked in its words"
+            problems.add(("checks", "runner"), "nothing says how the runner is asked", remedy)
 
 
-def _check_judge0(raw: RawTopology, judge0: RawJudge0, problems: Problems) -> None:
+def _check_endpoint(
+    raw: RawTopology, path: tuple[Step, ...], endpoint: RawEndpoint, problems: Problems
+) -> None:
     """It is either asked at one droplet from another, or wherever a service of the swarm runs."""
-    path = ("checks", "judge0")
-    droplets = {"node": judge0.node, "source": judge0.source}
-    if judge0.service is None:
+    values.check_port(problems, (*path, "port"), endpoint.port)
+    droplets = {"node": endpoint.node, "source": endpoint.source}
+    if endpoint.service is None:
         for key, droplet in droplets.items():
             if droplet is None:
                 remedy = "name a droplet; or, for a service of the swarm's, name that as 'service' instead"
@@ -204,9 +210,9 @@ def _check_judge0(raw: RawTopology, judge0: RawJudge0, problems: Problems) -> No
                 naming.check_droplet(problems, raw, (*path, key), droplet)
         return
     known = raw.swarm.services if raw.swarm else {}
-    if judge0.service not in known:
-        problem = f"no service of the swarm is called {judge0.service!r}"
-        problems.add((*path, "service"), problem, did_you_mean(judge0.service, known))
+    if endpoint.service not in known:
+        problem = f"no service of the swarm is called {endpoint.service!r}"
+        problems.add((*path, "service"), problem, did_you_mean(endpoint.service, known))
     for key, droplet in droplets.items():
         if droplet is not None:
             problem = "a service of the swarm is asked at whichever droplet its task runs on"

@@ -149,17 +149,25 @@ class RawFrontDoor(Raw):
     history: str = ""
 
 
-class RawJudge0(Raw):
+class RawEndpoint(Raw):
     port: int
     node: str | None = None
     source: str | None = None
     service: str | None = None
+
+
+class RawJudge0(RawEndpoint):
     workers: list[str] = Field(default_factory=list)
+
+
+class RawRunner(RawEndpoint):
+    path: str = ""
 
 
 class RawChecks(Raw):
     front_door: RawFrontDoor | None = None
     judge0: RawJudge0 | None = None
+    runner: RawRunner | None = None
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from harness.errors import InconclusiveError
-from harness.topology.model import Judge0Endpoint
+from harness.topology.model import Judge0Endpoint, RunnerEndpoint
 from harness.verify.setup import Setup
 from harness.verify.tunnel import over_socket, tunnel
 
@@ -24,11 +24,12 @@ def to_judge0(setup: Setup) -> Iterator[httpx.Client]:
     endpoint = setup.topology.checks.judge0
     if endpoint is None:
         raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
-    with _socket(setup, endpoint) as socket, over_socket(socket) as client:
+    with socket_to(setup, endpoint) as socket, over_socket(socket) as client:
         yield client
 
 
-def _socket(setup: Setup, endpoint: Judge0Endpoint) -> AbstractContextManager[Path]:
+def socket_to(setup: Setup, endpoint: Judge0Endpoint | RunnerEndpoint) -> AbstractContextManager[Path]:
+    """A unix socket here that leads to Judge0 or the runner. Raises ``CommandError``, ``ResourceError``."""
     if not endpoint.service:
         host = setup.deployment.nodes[endpoint.node].private_ip or ""
         return tunnel(setup.access, endpoint.source, host, endpoint.port)

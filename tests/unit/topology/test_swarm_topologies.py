@@ -21,7 +21,7 @@ from harness.provision import lock_down, plan, provision
 from harness.target import Target
 from harness.topology import Topology, gates, load, placement, underlay
 from harness.topology.application import imagined
-from harness.topology.model import Flow, Judge0Endpoint, Overlay, StackService
+from harness.topology.model import Flow, Judge0Endpoint, Overlay, RunnerEndpoint, StackService
 from harness.topology.render import render_stack_service
 
 Loader = Callable[..., Topology]
@@ -72,6 +72,18 @@ def test_a_swarm_is_read_with_its_defaults(load_swarm: Loader) -> None:
     assert api.compose == topology.app / "api/docker-compose.yml"
     assert topology.services == ()
     assert topology.checks.judge0 == Judge0Endpoint("", 8000, "", (), "api")
+
+
+def test_a_runner_is_asked_in_the_front_doors_words(load_small: Loader) -> None:
+    """At its path, unless it has one of its own; in the plan's swarms wherever its task runs."""
+    old = "  judge0: {node"
+    same = load_small((old, f"  runner: {{node: api-1, port: 8000, source: web}}\n{old}"))
+    other = load_small((old, f"  runner: {{node: api-1, port: 8001, source: web, path: /own}}\n{old}"))
+    assert same.checks.runner == RunnerEndpoint("api-1", 8000, "web", "/run")
+    assert other.checks.runner == RunnerEndpoint("api-1", 8001, "web", "/own")
+    for name in ("swarm", "swarm-ha", "swarm-encrypted"):
+        asked = load(TOPOLOGIES / f"{name}.yaml").checks.runner
+        assert asked == RunnerEndpoint("", 4000, "", "/api/run", "runner-api")
 
 
 def test_a_line_of_intent_may_name_several_ends(load_small: Loader) -> None:

@@ -377,6 +377,28 @@ BROKEN = {
         "'out'",
         "stdout",
     ),
+    "runner that the intent forbids": (
+        "  judge0: {node",
+        "  runner: {node: web, port: 8000, source: api-1}\n  judge0: {node",
+        "checks.runner",
+        "'api-1' talk to 'web' on 8000/tcp",
+        "intent",
+    ),
+    "runner on no droplet": (
+        "  judge0: {node",
+        "  runner: {node: api, port: 8000, source: web}\n  judge0: {node",
+        "checks.runner.node",
+        "no droplet is called 'api'",
+        "api-1",
+    ),
+    "runner that nobody knows how to ask": (
+        "  front_door:\n    node: web\n    path: /run\n    request: {code: source}\n"
+        "    reply: {stdout: output.text}\n",
+        "  runner: {node: api-1, port: 8000, source: web}\n",
+        "checks.runner",
+        "how the runner is asked",
+        "checks.front_door",
+    ),
     "check that the intent forbids": ("port: 8000", "port: 9000", "checks.judge0", "9000/tcp", "intent"),
 }
 
