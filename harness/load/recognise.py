@@ -8,7 +8,7 @@ Which timestamps it has is tried, by a look at a token that nobody has: unknown 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from harness.errors import CheckError, UsageError, WavetankError
@@ -34,7 +34,8 @@ class Facing:
     ``wait_looks_after`` are the seconds before such an answer can come at all. ``single_get_cached`` are the
     seconds for which ``GET /submissions/TOKEN`` repeats itself. ``queue_limit`` None: not told.
     ``timestamps`` are the fields that tell when things happened, ``ids`` the languages it has, by our names.
-    ``why`` says by which sign it was recognised.
+    ``slots`` is how many programs its workers run at once, None where it knows of no worker. ``why`` says by
+    which sign it was recognised.
     """
 
     kind: Kind
@@ -49,14 +50,19 @@ class Facing:
     queue_limit: int | None
     timestamps: tuple[str, ...]
     ids: Mapping[str, int]
+    slots: int | None
     why: str
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in the report: plain JSON."""
+        return {**asdict(self), "timestamps": list(self.timestamps), "ids": dict(self.ids)}
 
 
 def recognise(get: Get) -> Facing:
     """What answers. ``get`` returns the JSON at a path, and raises ``CheckError`` for a refusal.
 
-    Raises what ``get`` does where ``/about``, ``/config_info`` or ``/languages`` are refused, ``UsageError``
-    where what they say is not Judge0's.
+    Raises what ``get`` does where ``/about``, ``/config_info``, ``/languages`` or ``/workers`` are refused,
+    ``UsageError`` where what they say is not Judge0's.
     """
     about, config = get("/about"), get("/config_info")
     if not isinstance(about, dict) or not isinstance(config, dict) or "version" not in about:
@@ -76,6 +82,7 @@ def recognise(get: Get) -> Facing:
         queue_limit=_whole(config.get("max_queue_size")),
         timestamps=_timestamps(get) if batches else ALWAYS,
         ids=_ids(get("/languages")),
+        slots=_slots(get("/workers")),
         why=why,
     )
 
@@ -130,6 +137,11 @@ def _ids(languages: Any) -> dict[str, int]:
     """Of the languages that programs are written in, those that it has."""
     there = {each.get("id") for each in languages} if isinstance(languages, list) else set()
     return {name: number for name, number in IDS.items() if number in there}
+
+
+def _slots(queues: Any) -> int | None:
+    """``/workers`` counts worker processes; an empty list is what it says before there was any."""
+    return sum(int(each["available"]) for each in queues) if queues else None
 
 
 def _whole(value: Any) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -35,10 +36,15 @@ LANGUAGES = [{"id": number, "name": "x"} for number in (45, *IDS.values())]
 
 
 def answering(
-    about: Any = ABOUT, config: Any = CONFIG, *, fields: tuple[str, ...] = ALWAYS, languages: Any = LANGUAGES
+    about: Any = ABOUT,
+    config: Any = CONFIG,
+    *,
+    fields: tuple[str, ...] = ALWAYS,
+    languages: Any = LANGUAGES,
+    workers: Any = (),
 ) -> Callable[[str], Any]:
     """A Judge0 that says this of itself, and whose submissions have these fields."""
-    pages = {"/about": about, "/config_info": config, "/languages": languages}
+    pages = {"/about": about, "/config_info": config, "/languages": languages, "/workers": workers}
 
     def get(path: str) -> Any:
         if path in pages:
@@ -99,6 +105,20 @@ def test_languages_are_those_that_it_has() -> None:
     """By our names."""
     facing = recognise(answering(languages=[{"id": 71, "name": "Python (3.8.1)"}, {"id": 45, "name": "x"}]))
     assert facing.ids == {"python": 71}
+
+
+def test_slots_are_what_its_workers_run_at_once() -> None:
+    """None where it knows of no worker."""
+    workers = [{"queue": "1.13.1", "size": 0, "available": 4, "idle": 4, "working": 0, "failed": 0}]
+    assert recognise(answering(workers=workers)).slots == 4
+    assert released().slots is None
+
+
+def test_what_was_recognised_is_told_in_plain_json() -> None:
+    """As the report holds it."""
+    told = master().told()
+    assert json.loads(json.dumps(told)) == told
+    assert told["kind"] == "master"
 
 
 def test_fields_are_not_asked_for_where_batches_are_off() -> None:
