@@ -55,7 +55,7 @@ class Feed:
             try:
                 why = self._follow(self._argv())
             except (WavetankError, OSError) as error:
-                why = str(error).strip().splitlines()[0]
+                why = str(error).strip().splitlines()[-1]  # of a command: what it said last
             if not self._over.is_set():
                 self._ended(time.monotonic(), why)
             self._over.wait(self._again)

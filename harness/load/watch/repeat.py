@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 JOIN_SECONDS = 5.0
+REPEATING = "wavetank-repeating"  # the threads' name
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def repeating(
                 failed(time.monotonic(), _told(error))
             due = max(due + every, time.monotonic())
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run, name=REPEATING, daemon=True)
     thread.start()
     try:
         yield
