@@ -47,7 +47,7 @@ def gate(
     output: str,
     **common: Any,
 ) -> int:
-    """Check, put a load on, and judge both by objectives and a baseline; exit 0 pass, 1 fail, 2 inconclusive."""
+    """Check, put a load on, judge both by objectives and a baseline; exit 0 pass, 1 fail, 2 inconclusive."""
     from harness.gate.against import against
     from harness.gate.document import document
     from harness.gate.run import from_report
@@ -69,7 +69,7 @@ def gate(
 def _run(common: dict[str, Any], held: Against | None, *, repetitions: int, verify: bool) -> Gate:
     from harness import settings
     from harness.gate.run import Means, run
-    from harness.load.experiments import measure_for_gate
+    from harness.load.experiments.gated import measure_for_gate
     from harness.progress import Progress
     from harness.verify.runner import run_checks
 

@@ -1,4 +1,4 @@
-"""The gate as JSON: what `-o json` prints, and the report's ``gate``. ``gate.schema.json`` says what it holds."""
+"""The gate as JSON, printed and in the report. ``gate.schema.json`` beside this file says what it holds."""
 
 from __future__ import annotations
 

@@ -102,7 +102,8 @@ def wanted(found: Sequence[Entry], objectives: Objectives, where: str) -> Entry:
     if not same:
         raise UsageError(
             f"{where} has no {EXPERIMENT} of {name!r} at {objectives.rate:g}/s, as objectives name it; "
-            f"it has {listed(found)}. `wavetank bench {EXPERIMENT}` or `wavetank gate` without --from makes one"
+            f"it has {listed(found)}. `wavetank bench {EXPERIMENT}`, or `wavetank gate` without --from, "
+            "makes one"
         )
     return same[-1]
 

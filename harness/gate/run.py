@@ -106,7 +106,13 @@ def _measured(choice: Choice, held: Terms, means: Means, target: Target) -> dict
     entry = found.document()
     entry["environment"] = {**entry["environment"], TOPOLOGY: topology_sha256(held.topology.file)}
     before = reports.read(choice.run_dir).get("load", []) if choice.run_dir.report.exists() else []
-    return _add(choice, held, target, {"load": [*before, entry]})
+    others = [each for each in before if not _is_same(each, entry)]
+    return _add(choice, held, target, {"load": [*others, entry]})
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two entries are of one measurement: whoever measured may have added it already."""
+    return all(one.get(key) == other.get(key) for key in ("experiment", "began"))
 
 
 def _add(choice: Choice, held: Terms, target: Target, sections: dict[str, Any]) -> dict[str, Any]:

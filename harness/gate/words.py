@@ -1,4 +1,4 @@
-"""Figures in words: each metric in its unit, intervals as `812 ms (790 to 840)`."""
+"""Figures in words: each metric in its unit, intervals as `812 ms (790 ms to 840 ms)`."""
 
 from __future__ import annotations
 
