@@ -132,12 +132,31 @@ def test_without_checks_only_the_load_is_judged(played: Played) -> None:
 
 def test_what_the_report_said_before_stays(played: Played) -> None:
     """Earlier loads, other sections, and an error."""
-    before = report(found(experiment="soak"), notes=["a note"], error="the network changed", checks=[PASSED])
+    before = report(
+        found(experiment="soak", began="2026-01-01T00:00:00+00:00"),
+        notes=["a note"],
+        error="the network changed",
+        checks=[PASSED],
+    )
     played.choice.run_dir.report.write_text(json.dumps(before))
     played.gate(verify=False)
     assert [each["experiment"] for each in played.report["load"]] == ["soak", "latency"]
     assert played.report["notes"] == ["a note"]
     assert played.report["error"] == "the network changed"
+
+
+def test_a_load_that_is_in_the_report_already_is_there_once(played: Played) -> None:
+    """Whoever measures may have added it, without the topology's hash."""
+
+    def measure(choice: Choice, objectives: Objectives, **_: object) -> Found:
+        reports.update(
+            choice.run_dir, target=TARGET, topology="standard", sections={"load": [played.load.document()]}
+        )
+        return played.load
+
+    run(played.choice, None, Means(measure, None, 5, Progress(quiet=True)))
+    (entry,) = played.report["load"]
+    assert entry["environment"]["topology_sha256"]
 
 
 def test_nothing_is_run_where_nothing_could_be_judged(
