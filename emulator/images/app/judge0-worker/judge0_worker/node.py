@@ -45,6 +45,10 @@ class Node:
             if self._stopping.is_set():
                 await self._put_back(token)
                 return
+            if token in self.running:
+                # On the queue twice, as after a queue's loss: another slot here has it.
+                await self._let_go(token, news=False)
+                continue
             self.running.add(token)
             try:
                 await self._work(token, slot)

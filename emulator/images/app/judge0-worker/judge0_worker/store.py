@@ -11,9 +11,12 @@ import asyncpg
 
 from judge0_worker.verdict import INTERNAL_ERROR, Result
 
+# Also what is this worker's already: a claim whose answer was lost with the connection is made again.
 _CLAIM = """
-UPDATE submissions s SET status_id = 2, worker = $2, attempt = s.attempt + 1, started_at = now()
-FROM languages l WHERE s.token = $1 AND s.status_id = 1 AND l.id = s.language_id
+UPDATE submissions s
+SET status_id = 2, worker = $2, attempt = s.attempt + (s.status_id = 1)::int, started_at = now()
+FROM languages l
+WHERE s.token = $1 AND (s.status_id = 1 OR s.status_id = 2 AND s.worker = $2) AND l.id = s.language_id
 RETURNING s.*, l.source_file, l.compile_cmd, l.run_cmd
 """
 _FINISH = """
@@ -22,6 +25,7 @@ UPDATE submissions SET status_id = $4, stdout = $5, stderr = $6, compile_output 
 WHERE token = $1 AND status_id = 2 AND worker = $2 AND attempt = $3
 RETURNING 1
 """
+_FINISHED = "SELECT 1 FROM submissions WHERE token = $1 AND status_id > 2 AND worker = $2 AND attempt = $3"
 _RELEASE = """
 UPDATE submissions SET status_id = 1, queued_at = now()
 WHERE token = ANY($1::uuid[]) AND status_id = 2 AND worker = $2 AND attempt < $3
@@ -31,7 +35,7 @@ UPDATE submissions SET status_id = 1, queued_at = now(), attempt = attempt - 1
 WHERE token = $1 AND status_id = 2 AND worker = $2 AND attempt = $3
 """
 _GIVE_UP = f"""
-UPDATE submissions SET status_id = {INTERNAL_ERROR}, finished_at = now(), message = $4
+UPDATE submissions SET status_id = {INTERNAL_ERROR}, finished_at = now(), message = $4, worker = NULL
 WHERE token = ANY($1::uuid[]) AND status_id = 2 AND worker = $2 AND attempt >= $3
 RETURNING token
 """  # noqa: S608 - a constant of ours
@@ -42,13 +46,20 @@ WHERE status_id IN (1, 2) AND queued_at < now() - make_interval(secs => $1) ORDE
 
 
 async def claim(pool: asyncpg.Pool, token: str, worker: str) -> asyncpg.Record | None:
-    """Take a queued submission; None where another has it or it is finished or deleted."""
+    """Take a queued submission; None where another has it or it is finished or deleted.
+
+    Only for what no slot of this worker runs: it would be claimed once more.
+    """
     return await pool.fetchrow(_CLAIM, token, worker)
 
 
 async def finish(pool: asyncpg.Pool, token: str, worker: str, attempt: int, result: Result) -> bool:
-    """Write the result; False where this worker's turn was over."""
-    return bool(await pool.fetchval(_FINISH, token, worker, attempt, *astuple(result)))
+    """Write the result; False where this worker's turn was over.
+
+    True, too, where it was written before and the answer was lost with the connection.
+    """
+    written = await pool.fetchval(_FINISH, token, worker, attempt, *astuple(result))
+    return bool(written or await pool.fetchval(_FINISHED, token, worker, attempt))
 
 
 async def hand_back(pool: asyncpg.Pool, token: str, worker: str, attempt: int) -> None:
