@@ -77,6 +77,15 @@ def app() -> Iterator[Application]:
         yield Application(stack, mongo, runner, balancer, (addresses[0], addresses[1]), client, judge0)
 
 
+YESTERDAY = """
+import datetime, os, pymongo
+client = pymongo.MongoClient(os.environ["MONGO_URL"], tlsCAFile="/run/app/ca.pem")
+then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+client.editor.runs.insert_one({"_id": "old", "at": then, "source": "echo old"})
+print(*client.editor.runs.index_information())
+"""
+
+
 @pytest.mark.parametrize(
     ("language", "source"),
     [
@@ -96,6 +105,15 @@ def test_code_typed_into_the_client_comes_back_run(app: Application, language: s
     assert (answer["status"]["description"], answer["stdout"]) == ("Accepted", "ba\n"), answer
     newest = app.client.get("/api/history", params={"limit": 1}).json()["runs"][0]
     assert (newest["id"], newest["source"], newest["stdout"]) == (answer["id"], source, "ba\n")
+
+
+def test_the_history_has_an_index_and_shows_old_runs_after_recent_ones(app: Application) -> None:
+    """The newest are looked for among the recent ones first; where those are too few, all are shown."""
+    done = app.runner.exec_run(["python3", "-c", YESTERDAY])
+    assert done.output.decode().split() == ["_id_", "at_-1"]
+    answer = app.client.post("/api/run", json={"language": "bash", "source": "echo new"}).json()
+    shown = [run["id"] for run in app.client.get("/api/history", params={"limit": 100}).json()["runs"]]
+    assert (shown[0], shown[-1]) == (answer["id"], "old")
 
 
 def test_text_beyond_ascii_comes_back_as_it_was(app: Application) -> None:

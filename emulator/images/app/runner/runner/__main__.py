@@ -26,7 +26,9 @@ async def serve(settings: Settings) -> None:
         judge0 = Judge0(
             connections, settings.judge0_url, settings.judge0_token, patience=settings.judge0_patience
         )
-        api = Api(judge0, History(settings), run_timeout=settings.run_timeout)
+        history = History(settings)
+        index = asyncio.create_task(history.prepare())
+        api = Api(judge0, history, run_timeout=settings.run_timeout)
         runner = web.AppRunner(api.application(), access_log=None)
         await runner.setup()
         everywhere = "0.0.0.0"  # noqa: S104 - a server in a container
@@ -39,6 +41,7 @@ async def serve(settings: Settings) -> None:
         # Some connections were made but not accepted yet, and not everybody knows yet that this runner goes.
         await asyncio.sleep(LINGER)
         await runner.cleanup()
+        index.cancel()
 
 
 def main() -> None:

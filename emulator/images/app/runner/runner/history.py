@@ -5,21 +5,27 @@ answer.
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
 import pymongo
 from pymongo.errors import ConfigurationError, PyMongoError, ServerSelectionTimeoutError
 
-from runner.errors import TimedOutError, UnavailableError
+from runner.errors import RunnerError, TimedOutError, UnavailableError
 from runner.settings import Settings
+
+log = logging.getLogger("runner.history")
 
 LARGEST_PAGE = 100
 THREADS = 16
+RETRY_SECONDS = 5.0
+# The newest are looked for among the recent ones first: not every server stops reading at a limit.
+RECENT = (timedelta(minutes=1), timedelta(hours=1))
 
 T = TypeVar("T")
 
@@ -62,9 +68,31 @@ class History:
         await self._call(self._runs.insert_one, {"_id": identifier, "at": datetime.now(UTC), **run})
         return identifier
 
+    async def prepare(self) -> None:
+        """Have the index by which the newest are found; tries until MongoDB has answered."""
+        while True:
+            try:
+                await self._call(self._runs.create_index, [("at", pymongo.DESCENDING)])
+            except RunnerError as error:
+                log.info("no index yet: %s", error.message)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
     async def newest(self, count: int) -> list[dict[str, object]]:
-        found = await self._call(lambda: list(self._runs.find().sort("at", -1).limit(count)))
+        found = await self._call(self._newest, count)
         return [_shown(run) for run in found]
+
+    def _newest(self, count: int) -> list[dict[str, object]]:
+        now = datetime.now(UTC)
+        for age in RECENT:
+            found = self._find({"at": {"$gte": now - age}}, count)
+            if len(found) == count:
+                return found
+        return self._find({}, count)
+
+    def _find(self, wanted: dict[str, object], count: int) -> list[dict[str, object]]:
+        return list(self._runs.find(wanted).sort("at", pymongo.DESCENDING).limit(count))
 
     async def ping(self) -> None:
         """Succeeds where MongoDB answers."""
