@@ -4,75 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
+from recognise_samples import CONFIG, answering, master, reference, released
 
 from harness.errors import CheckFailedError, UsageError
-from harness.load.judge0 import IDS
-from harness.load.recognise import ALWAYS, Facing, choose_way, recognise
-
-INFORMATION = Path(__file__).parents[3] / "emulator/images/app/judge0-server/judge0_server/information.py"
-
-# Of 1.13.1's own answers, what is read here.
-ABOUT = {
-    "version": "1.13.1",
-    "homepage": "https://judge0.com",
-    "source_code": "https://github.com/judge0/judge0",
-    "maintainer": "Herman Zvonimir Došilović <hermanz.dosilovic@gmail.com>",
-}
-CONFIG = {
-    "enable_wait_result": True,
-    "enable_callbacks": True,
-    "max_queue_size": 100,
-    "enable_batched_submissions": True,
-    "max_submission_batch_size": 20,
-    "submission_cache_duration": 1.0,
-}
-LANGUAGES = [{"id": number, "name": "x"} for number in (45, *IDS.values())]
-
-
-def answering(
-    about: Any = ABOUT,
-    config: Any = CONFIG,
-    *,
-    fields: tuple[str, ...] = ALWAYS,
-    languages: Any = LANGUAGES,
-    workers: Any = (),
-) -> Callable[[str], Any]:
-    """A Judge0 that says this of itself, and whose submissions have these fields."""
-    pages = {"/about": about, "/config_info": config, "/languages": languages, "/workers": workers}
-
-    def get(path: str) -> Any:
-        if path in pages:
-            return pages[path]
-        field = path.rpartition("fields=")[2]
-        if field not in fields:
-            raise CheckFailedError(f'GET {path}: 400 {{"error":"invalid fields: [{field}]"}}')
-        return {"submissions": [None]}
-
-    return get
-
-
-def released() -> Facing:
-    """Judge0 1.13.1."""
-    return recognise(answering())
-
-
-def master() -> Facing:
-    """Judge0's master."""
-    fields = (*ALWAYS, "queued_at", "started_at", "execution_host")
-    return recognise(answering(config={**CONFIG, "disable_implicit_base64_encoding": False}, fields=fields))
-
-
-def reference() -> Facing:
-    """The reference Judge0, with the maintainer that its own code names."""
-    found = re.search(r'"maintainer": "([^"]+)"', INFORMATION.read_text())
-    assert found
-    return recognise(answering({**ABOUT, "maintainer": found[1]}))
+from harness.load.recognise import ALWAYS, choose_way, recognise
 
 
 def test_the_released_judge0_is_known_by_what_it_lacks() -> None:
