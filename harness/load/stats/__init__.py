@@ -7,6 +7,7 @@
 ``warmup``     where the start of a series ends and its steady state begins
 ``knee``       the search for the highest rate that meets an objective
 ``fit``        models of throughput against workers, and when to refuse them
+``scaling``    what a scaling experiment says of them, in words
 ``overload``   how a deployment behaved beyond its capacity, and recovered
 ``compare``    a fresh result against a stored baseline
 =============  ==================================================================================
