@@ -110,6 +110,16 @@ def test_a_container_without_a_group_says_whose_numbers_it_tells(tmp_path: Path)
     assert track.source.startswith("/proc/stat, of the host")
 
 
+def test_the_loop_ends_with_its_connection() -> None:
+    """What it prints has nowhere to go, and nobody has to end it."""
+    argv = ["sh", "-c", loop.script(0.01)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(20) != 0
+
+
 def test_this_machine_is_followed_until_the_feed_is_closed() -> None:
     """Real readings come in with real rates, and the shell is gone afterwards."""
     track, seen = Track("here", ""), threading.Event()
