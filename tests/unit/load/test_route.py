@@ -143,7 +143,8 @@ def test_judge0_is_recognised_before_it_is_loaded(sockets: list[str]) -> None:
 )
 def test_a_door_that_the_topology_does_not_know_is_told(door: Any, missing: str, words: str) -> None:
     """With the key that is missing."""
-    with pytest.raises(UsageError, match=words), open_route(setup_of(**{missing: None}), door):
+    gone: Any = {missing: None}
+    with pytest.raises(UsageError, match=words), open_route(setup_of(**gone), door):
         pass
     assert Checks().runner is None
 

@@ -1,0 +1,47 @@
+"""docs/workloads.md: its sample is a workload, and it leaves out no key, name, limit or outcome."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from harness.load.judge0 import IDS, LIMITS
+from harness.load.model import Door, Outcome, Way
+from harness.load.workload import RawProgram, RawWorkload, built_in, load_workload
+
+DOCS = Path(__file__).parents[3] / "docs/workloads.md"
+TEXT = DOCS.read_text()
+
+
+def test_the_sample_is_a_workload(tmp_path: Path) -> None:
+    """As it stands there."""
+    [sample] = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    file = tmp_path / "sample.yaml"
+    file.write_text(sample)
+    workload = load_workload(file)
+    assert [each.name for each in workload.programs] == ["greets", "counts", "stops"]
+    assert workload.programs[2].status == 11
+
+
+def rows() -> set[str]:
+    """What the first cells of tables name, and the languages and limits that cells list."""
+    return set(re.findall(r"`([^`]+)`", TEXT))
+
+
+def keys() -> list[str]:
+    """Every key of the format."""
+    head = [info.alias or name for name, info in RawWorkload.model_fields.items()]
+    return head + [f"programs.NAME.{name}" for name in RawProgram.model_fields]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [keys(), built_in(), tuple(IDS), LIMITS, get_args(Door), get_args(Way), [each.name for each in Outcome]],
+    ids=["keys", "workloads", "languages", "limits", "doors", "ways", "outcomes"],
+)
+def test_nothing_is_left_out(words: list[str]) -> None:
+    """Each is named in code type."""
+    assert set(words) <= rows()
