@@ -5,11 +5,11 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce bench-failover clean clean-images
+.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  KEEP=on-failure|always|never (now $(KEEP))   TOPOLOGY=$(TOPOLOGY) (of topologies/)"
 
@@ -47,6 +47,9 @@ bench-enforce: images ## Measure how soon a change of rules is enforced
 
 bench-failover: images ## Measure how a swarm takes the loss of worker nodes, 20 times
 	$(BIN)/python -m harness.bench.failover
+
+bench-judge0: images ## Measure the reference Judge0: creates, queue, CPU
+	$(BIN)/python -m harness.bench.judge0
 
 clean: ## Remove everything that can be made again (not the engine, not the images)
 	rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info

@@ -11,7 +11,8 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from harness.errors import WaitTimeoutError, WavetankError
@@ -32,11 +33,6 @@ class Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
-    @classmethod
-    async def to(cls, address: Address) -> Line:
-        """Raises OSError where nothing listens."""
-        return cls(*await asyncio.open_connection(*address))
-
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Status and body. Raises OSError or EOFError where the connection ends before."""
         self._writer.write(request)
@@ -45,9 +41,17 @@ class Line:
         body = await self._reader.readexactly(int(length[1])) if length else b""
         return int(head[9:12]), body
 
-    def close(self) -> None:
-        """Leave."""
-        self._writer.close()
+
+@asynccontextmanager
+async def line_to(address: Address) -> AsyncIterator[Line]:
+    """A connection for the length of a block. Raises OSError where nothing listens."""
+    reader, writer = await asyncio.open_connection(*address)
+    try:
+        yield Line(reader, writer)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 def create_request(source: str = HELLO, language: int = PYTHON) -> bytes:
@@ -76,10 +80,10 @@ async def create_for(address: Address, seconds: float, *, connections: int) -> C
     until, answers = time.monotonic() + seconds, Counter[int]()
 
     async def one() -> None:
-        line, request = await Line.to(address), create_request()
-        while time.monotonic() < until:
-            answers[(await line.ask(request))[0]] += 1
-        line.close()
+        request = create_request()
+        async with line_to(address) as line:
+            while time.monotonic() < until:
+                answers[(await line.ask(request))[0]] += 1
 
     await asyncio.gather(*(one() for _ in range(connections)))
     return answers
@@ -90,9 +94,8 @@ async def create_many(address: Address, count: int, *, connections: int) -> list
     tokens: list[str] = []
 
     async def one(share: int) -> None:
-        line = await Line.to(address)
-        tokens.extend([await create(line) for _ in range(share)])
-        line.close()
+        async with line_to(address) as line:
+            tokens.extend([await create(line) for _ in range(share)])
 
     shares = [count // connections + (number < count % connections) for number in range(connections)]
     await asyncio.gather(*(one(share) for share in shares))
@@ -101,24 +104,23 @@ async def create_many(address: Address, count: int, *, connections: int) -> list
 
 async def create_one_by_one(address: Address, count: int, *, pause: float) -> list[str]:
     """Create each when the one before has been finished for ``pause`` seconds: nothing waits for another."""
-    line, tokens = await Line.to(address), list[str]()
-    for _ in range(count):
-        tokens.append(await create(line))
-        await _until_final(line, tokens[-1:], within=60, every=0.02)
-        await asyncio.sleep(pause)
-    line.close()
+    tokens = list[str]()
+    async with line_to(address) as line:
+        for _ in range(count):
+            tokens.append(await create(line))
+            await _until_final(line, tokens[-1:], within=60, every=0.02)
+            await asyncio.sleep(pause)
     return tokens
 
 
 async def finished(address: Address, tokens: Sequence[str], *, within: float) -> list[dict[str, Any]]:
     """All submissions once they have a final status. Raises WaitTimeoutError."""
-    line, found = await Line.to(address), list[dict[str, Any]]()
-    until = time.monotonic() + within
-    # The last first: when they are done, most others are, and the server is asked little meanwhile.
-    for start in reversed(range(0, len(tokens), BATCH)):
-        each = tokens[start : start + BATCH]
-        found += await _until_final(line, each, within=until - time.monotonic(), every=0.2)
-    line.close()
+    found, until = list[dict[str, Any]](), time.monotonic() + within
+    async with line_to(address) as line:
+        # The last first: when they are done, most others are, and the server is asked little meanwhile.
+        for start in reversed(range(0, len(tokens), BATCH)):
+            each = tokens[start : start + BATCH]
+            found += await _until_final(line, each, within=until - time.monotonic(), every=0.2)
     return found
 
 
