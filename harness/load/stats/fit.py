@@ -41,8 +41,8 @@ LEAST_ERROR = 1e-3
 class Points:
     """Mean throughput ``c`` at each number of workers ``n``, its standard error, and degrees of freedom.
 
-    The error of each comes from its own repetitions and, as much again, from those of all (relative to their
-    means): three repetitions that happen to agree must not outweigh the rest.
+    The variance of each is half that of its own repetitions and half that of all (relative to their means):
+    three repetitions that happen to agree must not outweigh the rest.
     """
 
     n: Array
@@ -66,7 +66,8 @@ def points_of(repetitions: Mapping[int, Sequence[float]]) -> Points:
     freedom = np.array([len(run) - 1 for run in runs])
     squares = np.array([float(((run / run.mean() - 1) ** 2).sum()) for run in runs])
     pooled = squares.sum() / max(freedom.sum(), 1)
-    variance = (squares + freedom.sum() * pooled) / np.maximum(freedom + freedom.sum(), 1)
+    own = squares / np.maximum(freedom, 1)
+    variance = np.where(freedom > 0, (own + pooled) / 2, pooled)
     sizes = np.array([len(run) for run in runs])
     relative = np.maximum(np.sqrt(variance / sizes), LEAST_ERROR)
     return Points(np.array(workers, dtype=np.float64), means, means * relative, int(freedom.sum()))

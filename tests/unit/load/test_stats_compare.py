@@ -63,6 +63,13 @@ def test_the_same_is_said_only_where_the_whole_interval_is_irrelevant() -> None:
     assert one(loud, loud[::-1]).verdict == "undecided"
 
 
+def test_the_same_is_not_said_where_it_may_be_much_better() -> None:
+    """Either end of the interval beyond what is relevant is too far."""
+    for odd in ([70.0, 75, 80], [130.0, 125, 120]):
+        found = one(list(CALM["p95_ms"]), [*odd, 99.2, 99.8, 100.2, 100.8, 101.2])
+        assert found.verdict == "undecided"
+
+
 def test_a_significant_shift_below_the_relevant_is_not_worse() -> None:
     """5 % more, far outside of the noise."""
     found = one([100.0, 100.1, 100.2, 100.3, 100.4, 100.5], [105.0, 105.1, 105.2, 105.3, 105.4, 105.5])
@@ -77,6 +84,14 @@ def test_too_few_repetitions_are_undecided_and_say_how_many_it_takes() -> None:
     assert found.verdict == "undecided"
     assert "it takes 4 of each" in found.told
     assert (found.shift.low, found.shift.high) == (None, None)
+
+
+def test_too_few_repetitions_are_not_even_the_same() -> None:
+    """Four of each show nothing of five metrics: a gate that cannot fail must not pass."""
+    values = {f"m{i}": [100.0, 100.1, 100.2, 100.3] for i in range(5)}
+    found = compare(values, values, worse_is=dict.fromkeys(values, "higher"))
+    assert [one.verdict for one in found] == ["undecided"] * 5
+    assert "it takes 5 of each" in found[0].told
 
 
 @pytest.mark.parametrize(("metrics", "needed"), [(1, 4), (2, 5), (6, 5), (7, 6)])

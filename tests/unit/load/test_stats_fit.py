@@ -168,7 +168,7 @@ def test_points_all_over_the_place_are_refused_by_r2() -> None:
 
 
 def test_three_repetitions_that_agree_do_not_outweigh_the_rest() -> None:
-    """Their own error is half of what a point counts by; the other half is that of all."""
+    """Their own variance is half of what a point counts by; the other half is that of all."""
     points = points_of({1: [10, 10, 10], 2: [18, 20, 22], 4: [36, 40, 44]})
     relative = points.error / points.c
     assert 0.4 < relative[0] / relative[1] < 1
