@@ -259,6 +259,17 @@ def test_a_refused_fit_has_no_band_and_says_why() -> None:
     assert [each.tag for each in kinds(read, "measured")].count("circle") == len(scaling["points"])
 
 
+def test_a_point_that_is_no_number_is_only_in_the_table() -> None:
+    """It is not drawn, and the others are."""
+    scaling = sample("scaling")["scaling"]
+    points = [[3, {"value": math.nan, "low": None, "high": None}], *scaling["points"]]
+    read = drawn(scalingcurve.draw({**scaling, "points": points}, "key"))
+    assert [each.tag.rpartition("}")[2] for each in kinds(read, "measured")].count("circle") == len(
+        points
+    ) - 1
+    assert ("3", "–") in scalingcurve.points_table({"points": points}).rows
+
+
 def test_steps_of_a_search_are_told_apart_without_colour() -> None:
     """Held, not held and no verdict have a sign each, and their reason in words."""
     capacity = sample("capacity")["capacity"]
