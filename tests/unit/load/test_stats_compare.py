@@ -112,6 +112,13 @@ def test_errors_where_there_were_none_are_worse_whatever_their_share() -> None:
     assert found.shift.value == pytest.approx(0.001, abs=0.001)
 
 
+def test_more_errors_than_before_are_relative_to_those_before() -> None:
+    """Twice the share is a shift of 100 %, though one repetition had none."""
+    found = one([0.0, 0.01, 0.01, 0.01, 0.01], [0.02] * 5)
+    assert found.verdict == "worse"
+    assert found.shift.value == pytest.approx(1.0)
+
+
 def test_no_errors_on_either_side_are_the_same() -> None:
     """All ties: nothing to rank."""
     assert (one([0.0] * 6, [0.0] * 6).verdict, one([0.0] * 6, [0.0] * 6).p_value) == ("same", 1.0)
