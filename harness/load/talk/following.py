@@ -20,8 +20,11 @@ class Asking(Protocol):
     def now(self) -> int:
         """The time."""
 
-    def ask(self, request: bytes, then: Callable[[Answer], None]) -> None:
-        """Send a request when a connection is free, and pass its answer on."""
+    def ask(self, request: bytes, then: Callable[[Answer], None], give_up_at: int = 0) -> None:
+        """Send a request when a connection is free, and pass its answer on.
+
+        ``give_up_at`` 0: as long after the arrival as it is waited for.
+        """
 
     def later(self, after_ns: int, action: Callable[[], None]) -> None:
         """Do something in a while."""

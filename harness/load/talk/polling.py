@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from harness.load.talk.following import Following
 
 LOOKS = 8
+# A look takes Judge0 some milliseconds; one that got lost holds up those that it asks for.
+LOOK_PATIENCE = 10 * SECOND
 Asked = tuple[int, str]
 
 
@@ -74,7 +76,8 @@ class Poller:
     def _look(self, asked: list[Asked]) -> None:
         route = self._following.route
         request = protocol.encode(route, protocol.look(route, [token for _, token in asked]))
-        self._following.engine.ask(request, lambda answer: self._looked(asked, answer))
+        engine = self._following.engine
+        engine.ask(request, lambda answer: self._looked(asked, answer), engine.now() + LOOK_PATIENCE)
 
     def _looked(self, asked: list[Asked], answer: Answer) -> None:
         """Look again at what is unfinished, or at everything where there was no answer or a refusal."""

@@ -22,12 +22,13 @@ from harness.load.talk.protocol import Request
 
 MS = 1_000_000
 TRIP = 2 * MS
+UNIX = Address("unix", "/run/way")
 
 HELLO = Program("hello", "python", "print('hello')", stdout="hello")
 FAILING = Program("failing", "bash", "exit 3", status=11, stdout="")
 WORKLOAD = Workload("two", (HELLO, FAILING))
 
-Server = Callable[[Request], tuple[int, Any] | str]
+Server = Callable[[Request], tuple[int, Any] | str | None]
 
 
 class FakeEngine:
@@ -47,14 +48,17 @@ class FakeEngine:
         """Put an event into the queue."""
         heapq.heappush(self._events, (self.time + after_ns, next(self._order), action))
 
-    def ask(self, request: bytes, then: Callable[[Answer], None]) -> None:
-        """Ask the server at once, pass its answer on later."""
+    def ask(self, request: bytes, then: Callable[[Answer], None], give_up_at: int = 0) -> None:
+        """Ask the server at once, pass its answer on later; `None` is none, until it is given up."""
         head, _, body = request.partition(b"\r\n\r\n")
         method, path, _ = head.decode().split(" ", 2)
         asked = Request(method, path, body)
         self.requests.append((self.time, asked))
         found, sent = self.server(asked), self.time
-        self.later(TRIP, lambda: then(self._answer(found, sent)))
+        if found is None:
+            self.later(give_up_at - sent, lambda: then(self._answer("timeout: no answer in time", sent)))
+        else:
+            self.later(TRIP, lambda: then(self._answer(found, sent)))
 
     def _answer(self, found: tuple[int, Any] | str, sent: int) -> Answer:
         if isinstance(found, str):
@@ -125,9 +129,9 @@ class FakeJudge0:
         self.looks: dict[str, int] = {}
         self.unknown: set[str] = set()
         self.refuse: tuple[int, Any] | str | None = None
-        self.refuse_looks: list[tuple[int, Any] | str] = []
+        self.refuse_looks: list[tuple[int, Any] | str | None] = []
 
-    def __call__(self, request: Request) -> tuple[int, Any] | str:
+    def __call__(self, request: Request) -> tuple[int, Any] | str | None:
         """The answer to a request."""
         split = urlsplit(request.path)
         query = parse_qs(split.query)
@@ -167,9 +171,9 @@ class FakeJudge0:
         }
 
 
-def route(way: Way, **more: Any) -> Route:
+def route(way: Way, address: Address = UNIX, **more: Any) -> Route:
     """A route to Judge0's API."""
-    return Route("judge0", way, Address("unix", "/run/way"), ids=IDS, **more)
+    return Route("judge0", way, address, ids=IDS, **more)
 
 
 def begun(

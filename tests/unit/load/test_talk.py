@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.load.model import NEVER, Address, Outcome, Program, Route, Way, Workload
 from harness.load.talk.batching import SPAN
 from harness.load.talk.opening import check_route, open_talk
-from harness.load.talk.polling import LOOKS
+from harness.load.talk.polling import LOOK_PATIENCE, LOOKS
 
 POLL = 50 * MS
 WAYS: list[Way] = ["wait", "poll", "batch"]
@@ -159,6 +159,17 @@ def test_a_look_that_fails_is_repeated(trouble: Any) -> None:
     engine.run(1000 * MS)
     assert record.outcomes() == [Outcome.OK]
     assert len(engine.asked("GET")) == 2
+
+
+def test_a_look_that_got_lost_is_not_waited_for_as_long_as_a_program() -> None:
+    """Others ask for the same tokens again after some seconds."""
+    judge0 = FakeJudge0()
+    judge0.refuse_looks = [None]
+    engine, record, _ = begun("poll", judge0, 1)
+    engine.run(60_000 * MS)
+    [row] = record.rows
+    assert row.outcome is Outcome.OK
+    assert row.ended == TRIP + POLL + LOOK_PATIENCE + POLL + TRIP
 
 
 def test_a_look_that_cannot_succeed_is_not_repeated() -> None:
