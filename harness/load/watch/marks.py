@@ -97,7 +97,7 @@ def gaps(
 
 
 def _steps(marks: Sequence[Mark]) -> Iterator[Step]:
-    """Growth between neighbours. A clock or counter that went back began anew: a reboot, no step."""
+    """Growth between neighbours. A clock or counter that went back began anew, as may one after a gap."""
     for before, after in pairwise(marks):
         seconds = after.clock - before.clock
         if seconds <= 0 or after.cpu < before.cpu or after.at - before.at > SILENT_SECONDS:

@@ -151,6 +151,17 @@ def test_idle_workers_beside_a_queue_are_the_queues_fault() -> None:
     assert what(replace(QUIET, queue=queue(3, 1, 4))) == "none"
 
 
+def test_a_closed_loop_always_serves_all_so_that_excuses_no_queue() -> None:
+    """It offers no more than is achieved."""
+    assert what(replace(QUIET, queue=queue(3, 1, 4), loop="closed")) == "queue"
+
+
+def test_just_below_nine_tenths_of_its_cores_a_node_has_some_left() -> None:
+    """The limit is where the documents say."""
+    assert what(with_node(BEHIND, node("worker-1", 1.79))) == "unknown"
+    assert what(with_node(BEHIND, node("worker-1", 1.8))) == "worker cpu"
+
+
 def test_a_queue_that_was_full_before_anything_was_is_named() -> None:
     """With its limit; where a resource was used up, that is named instead."""
     facts = replace(

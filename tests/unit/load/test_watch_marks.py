@@ -37,6 +37,17 @@ def test_a_reboot_is_no_rate() -> None:
     found = series(track, 0, 10)
     assert found is not None
     assert (found.t, found.cpu) == ((2, 4), (1.0, 0.5))
+    track.marks = [Mark(1, 1, 90, 0), Mark(2, 2, 1, 0)]
+    assert series(track, 0, 10) is None
+
+
+def test_nothing_is_told_of_a_gap() -> None:
+    """There may have been a reboot in it that the counters do not show."""
+    track = Track("n", "r", 1.0)
+    track.marks = [Mark(1, 1, 0.1, 0), Mark(2, 2, 0.2, 0), Mark(9, 9, 5.0, 0), Mark(10, 10, 5.5, 0)]
+    found = series(track, 0, 20)
+    assert found is not None
+    assert (found.t, found.cpu) == ((2, 10), (0.1, 0.5))
 
 
 def test_only_what_falls_into_the_run_is_told_from_its_start() -> None:
