@@ -168,6 +168,26 @@ def test_texts_in_the_picture_can_be_read(name: str, tmp_path: Path) -> None:
     assert browser.measure(tmp_path, page_of(name), TEXTS, width=DESK) == [True, []]
 
 
+CHARTS = """
+const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
+const bad = [];
+const charts = [...document.querySelectorAll('svg.chart')].filter(each => each.checkVisibility());
+for (const chart of charts) {
+  const texts = [...chart.querySelectorAll('text')].filter(each => !each.matches('.objective-words'))
+    .map(each => [each.textContent, each.getBoundingClientRect()]);
+  for (const [one, at] of texts)
+    for (const [other, there] of texts)
+      if (one !== other && meet(at, there)) bad.push(one + ' over ' + other);
+}
+return [charts.length, bad]"""
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_texts_in_charts_can_be_read(width: int, tmp_path: Path) -> None:
+    """Axes, keys and names keep clear of one another; what is shown unfolded is five runs and three more."""
+    assert browser.measure(tmp_path, page_of("loaded"), CHARTS, width=width) == [5 * 2 + 3, []]
+
+
 PRINTED = """
 const all = (path, within = document) => [...within.querySelectorAll(path)];
 const tables = all('.matrix').map(table => {

@@ -97,7 +97,7 @@ def nines(last: float) -> Scale:
     The axis of HdrHistogram's plots. It ends at ``last``, 1 - 1e-9 at most, and holds 99 % at least.
     """
     last = min(max(last, 0.99), 1 - 1e-9)
-    ticks = [(0.0, "0 %"), (0.5, "50 %")]
+    ticks = [(0.5, "50 %")]
     ticks += [(1 - 10.0**-number, _percent(number)) for number in range(1, 10)]
     return Scale(0.0, last, tuple(tick for tick in ticks if tick[0] <= last + 1e-12), _nines)
 

@@ -123,7 +123,9 @@ def test_a_terminal_sees_the_view_and_keeps_one_line(monkeypatch: pytest.MonkeyP
     assert written.rindex(SHOW_CURSOR) > written.rindex(HIDE_CURSOR)
     assert "50/s offered" in written
     assert "█" in written
-    assert "latency [bold]: 3 s of 30 s, offered 50/s" in written.splitlines()[-1]
+    erased, told = written.splitlines()[-1].split("latency [bold]: 3 s of 30 s, offered 50/s")
+    assert erased.count("\x1b[2K") == 8
+    assert "sent late by 0.04 ms" in told
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
