@@ -143,7 +143,7 @@ def test_the_terminal_is_sane_after_ctrl_c(
 
 
 def test_progress_is_told_above_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is noted meanwhile has a line of its own, and the view is drawn again below it."""
+    """What is noted meanwhile takes the place of the view, which is drawn again below it."""
     with terminal(monkeypatch) as screen:
         progress = Progress()
         with live("latency", 30.0) as on_tick:
@@ -153,7 +153,7 @@ def test_progress_is_told_above_the_view(monkeypatch: pytest.MonkeyPatch) -> Non
             on_tick(FIRST)
             written = screen.read()
     above, below = written.split("worker-1 was scaled\r\n")
-    assert not above.endswith(" ")
+    assert above.count("\x1b[2K") == 8
     assert "latency" in below
 
 
