@@ -93,11 +93,11 @@ def combined(intervals: Sequence[Interval]) -> Interval:
     """One interval of several measurements of the same thing, weighted by their precision.
 
     The usual inverse-variance mean. Where they differ more than their intervals allow, it is widened by
-    Birge's ratio (Birge 1932; as the Particle Data Group does). Not told if none has an interval.
+    Birge's ratio (Birge 1932; as the Particle Data Group does). If none has an interval, it is Student's.
     """
     told = [i for i in intervals if i.low is not None and i.high is not None and math.isfinite(i.high)]
     if not told:
-        return intervals[0]
+        return t_interval([i.value for i in intervals], intervals[0].confidence)
     if len(told) == 1:
         return told[0]
     values = np.array([i.value for i in told])

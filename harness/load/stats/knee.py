@@ -24,10 +24,10 @@ class Aim:
     """What a rate must meet, and how it is searched.
 
     ``quantile`` (its name, such as p95) of the latency is at most ``objective_ms``, ``keep_up`` the least
-    share of the offered rate that ends well in the same time, ``errors`` the share of arrivals that may fail
-    (refusals always count against a rate). The search begins at ``start``, ends at ``resolution``
-    (relative), stays within ``floor`` and ``ceiling``, and takes at most ``repetitions`` runs of a rate and
-    ``most`` of all.
+    share of the offered rate that ends well in the same time (but for chance), ``errors`` the share of
+    arrivals that may fail (refusals always count against a rate). The search begins at ``start``, ends at
+    ``resolution`` (relative), stays within ``floor`` and ``ceiling``, and takes at most ``repetitions`` runs
+    of a rate and ``most`` of all.
     """
 
     objective_ms: float
@@ -209,9 +209,22 @@ def _broke(aim: Aim, seen: Seen) -> str:
         return f"{seen.refused} of {seen.arrivals} refused"
     if seen.errors > aim.errors * seen.arrivals:
         return f"{seen.errors} of {seen.arrivals} failed"
-    if seen.achieved < aim.keep_up * seen.offered:
+    if _fell_behind(aim, seen):
         return f"only {seen.achieved:.1f} of {seen.offered:.1f} a second ended"
     return ""
+
+
+def _fell_behind(aim: Aim, seen: Seen) -> bool:
+    """Whether fewer ended than should, by more than chance.
+
+    What is missing is by how much more were under way at the window's end than at its start. Each is about
+    Poisson around L = lambda W, so twice the standard deviation of their difference is chance.
+    """
+    if seen.offered <= 0:
+        return False
+    missing = seen.arrivals * (1 - seen.achieved / seen.offered)
+    under_way = seen.offered * min(seen.latency.value, aim.objective_ms) / 1000
+    return missing > (1 - aim.keep_up) * seen.arrivals + 2 * math.sqrt(2 * under_way)
 
 
 def _within(aim: Aim, latency: Interval) -> bool | None:

@@ -91,6 +91,14 @@ def test_what_is_no_latency_is_refused(bad: list[float]) -> None:
         stage_of(np.array(bad))
 
 
+def test_text_with_something_else_in_it_is_refused() -> None:
+    """Base64 is otherwise read past whatever is not part of it."""
+    text = stage_of(np.arange(10.0)).hdr
+    assert decode(text).get_total_count() == 10
+    with pytest.raises(UsageError, match="not an HDR histogram"):
+        decode(f"{text[:8]}%{text[8:]}")
+
+
 @pytest.mark.parametrize("text", ["", "abc", "%%%", "aGVsbG8=", "HISTFAAAJ814nD2bD0hj37bf79nnJL"])
 def test_text_that_holds_no_histogram_is_refused_in_words(text: str) -> None:
     """Whatever of it is wrong."""

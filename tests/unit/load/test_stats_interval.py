@@ -158,6 +158,8 @@ def test_combined_intervals_are_narrower_unless_they_contradict_each_other() -> 
     assert apart.value == pytest.approx(15)
     assert covers(apart, 10.5)
     assert combined([Interval(7), Interval(9, 8, 10)]) == Interval(9, 8, 10)
+    assert combined([Interval(7), Interval(8), Interval(9)]) == t_interval([7, 8, 9])
+    assert combined([Interval(7)]) == Interval(7)
 
 
 @settings(max_examples=60, deadline=None)
