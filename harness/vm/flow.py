@@ -13,13 +13,14 @@ from harness.progress import Progress
 from harness.rundir import RunDir
 from harness.settings import new_name, topology_file
 from harness.topology import load
-from harness.vm import pieces, project
+from harness.vm import data, pieces, project
 from harness.vm.demands import insist
 from harness.vm.guest import Guest
 from harness.vm.inside import booted, bring_out, follow
 from harness.vm.making import make
 from harness.wait import PATIENCE_VARIABLE
 
+SEED_VARIABLE = "WAVETANK_ENGINE_SEED"  # the emulator's: what engines of droplets begin with
 CHECK_SECONDS = 300  # what pyproject.toml gives one check
 
 
@@ -82,6 +83,7 @@ def environment(order: Order) -> dict[str, str]:
     """What makes the harness, and pytest, wait longer in there."""
     return {
         PATIENCE_VARIABLE: f"{order.patience:g}",
+        SEED_VARIABLE: f"/var/lib/docker/{data.SEED}",
         "PYTEST_TIMEOUT": f"{order.patience * CHECK_SECONDS:g}",
         "PYTHONUNBUFFERED": "1",
     }

@@ -47,9 +47,11 @@ def make(topology_name: str, state_dir: Path, scratch: Path, progress: Progress)
     tree = pieces.piece("root", root.identity(), root.make_root, progress)
     root_disk = pieces.piece("root.ext4", root.identity(), lambda path: _root_disk(tree, path), progress)
     filled_from = pieces.key(
-        root.identity(), data.LOAD, *sorted(f"{each.reference} {each.id}" for each in wanted)
+        root.identity(), data.LOAD, data.SEED, *sorted(f"{each.reference} {each.id}" for each in wanted)
     )
-    data_disk = pieces.piece("data.ext4", filled_from, lambda path: _data_disk(tree, wanted, path), progress)
+    data_disk = pieces.piece(
+        "data.ext4", filled_from, lambda path: _data_disk(tree, wanted, applications, path), progress
+    )
     with progress.step("vm: make project"):
         project.add_images(staged, saved)
         project_disk = _project_disk(tree, staged, scratch / "project.ext4")
@@ -60,10 +62,11 @@ def _root_disk(tree: Path, path: Path) -> None:
     make_disk(tree, path, gigabytes=ROOT_GB, label="root")
 
 
-def _data_disk(tree: Path, wanted: Sequence[Image], path: Path) -> None:
+def _data_disk(tree: Path, wanted: Sequence[Image], applications: Sequence[Image], path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".data-", dir=path.parent) as work:
         filled = Path(work) / "docker"
-        data.fill(tree, [image.reference for image in wanted], filled)
+        names, seeds = ([image.reference for image in each] for each in (wanted, applications))
+        data.fill_all(tree, names, seeds, filled)
         make_disk(filled, path, gigabytes=DATA_GB, label="docker")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from ipaddress import IPv4Network
 from typing import Any
@@ -14,6 +15,8 @@ from emulator.planes.docker.capabilities import droplet_capabilities
 from emulator.planes.docker.engine import Owner, anonymous_volume
 
 KIND = "droplet"
+ENGINE_SEED = "WAVETANK_ENGINE_SEED"
+SEEDED = "/usr/local/share/wavetank/engine"
 STOP_SIGNAL = "SIGRTMIN+3"
 SHARES_PER_VCPU = 1024
 
@@ -44,10 +47,19 @@ def host_config(owner: Owner, spec: DropletSpec, bounding_set: int) -> dict[str,
         "Memory": spec.memory_mb * 1024 * 1024,
         "CpuShares": SHARES_PER_VCPU * spec.vcpus,
         "Tmpfs": {"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"},  # noqa: S108 (the guest's)
-        "Mounts": [anonymous_volume("/var/lib/docker", owner.labels(KIND, reference(spec.id)))],
+        "Mounts": [anonymous_volume("/var/lib/docker", owner.labels(KIND, reference(spec.id))), *_images()],
         "Sysctls": {"net.ipv6.conf.default.disable_ipv6": "1"},
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
     }
+
+
+def _images() -> list[dict[str, Any]]:
+    """What a droplet's engine begins with, as from a snapshot that has images in it; usually nothing.
+
+    ``WAVETANK_ENGINE_SEED`` names a directory of the machine on which our engine runs.
+    """
+    source = os.environ.get(ENGINE_SEED, "")
+    return [{"Type": "bind", "Source": source, "Target": SEEDED, "ReadOnly": True}] if source else []
 
 
 def container_config(owner: Owner, spec: DropletSpec) -> dict[str, Any]:

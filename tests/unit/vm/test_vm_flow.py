@@ -252,3 +252,8 @@ def test_being_stopped_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setattr("harness.vm.__main__.run", stop)
     assert entry([]) == 130
     assert "stopped by SIGINT" in capsys.readouterr().err
+
+
+def test_engines_of_droplets_begin_with_the_application() -> None:
+    """The emulator inside is told where the images are that nobody need send to droplets."""
+    assert environment(Order("swarm", Path()))["WAVETANK_ENGINE_SEED"] == "/var/lib/docker/wavetank-seed"
