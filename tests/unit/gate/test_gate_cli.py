@@ -12,7 +12,9 @@ from gate_desk import Desk, Outcome
 from gate_samples import FASTER, PASSED, SAME, SLOWER, STEADY, WILD, found, report, run
 
 from harness.gate.document import SCHEMA_FILE
+from harness.gate.model import Gate
 from harness.load.result import Interval
+from harness.load.stats.interval import t_interval
 
 SCHEMA: Any = json.loads(SCHEMA_FILE.read_text())
 
@@ -261,3 +263,67 @@ def test_text_has_a_line_for_each_judgement_and_the_verdict_last(desk: Desk) -> 
     assert done.code == 1
     assert any(line.startswith("fail          baseline     p95: worse: +26") for line in lines)
     assert lines[-1] == "standard-7f3a on local: fail (3 fail, 9 pass)"
+
+
+def of(metric: str, values: tuple[float, ...]) -> dict[str, Any]:
+    """The report of a load that is as it was but for one metric."""
+    made = found(SAME)
+    changed = replace(made, samples={**made.samples, metric: values})
+    if metric == "throughput":
+        changed = replace(changed, throughput=t_interval(values))
+    return report(changed)
+
+
+@pytest.mark.parametrize(
+    ("rates", "verdict"),
+    [
+        ((3.3, 3.2, 3.25, 3.28, 3.31), "fail"),
+        ((4.9, 4.95, 4.92, 4.97, 4.91), "pass"),
+        ((3.1, 3.9, 3.3, 3.95, 3.2), "inconclusive"),
+        ((3.89, 4.9, 4.1, 5.3, 3.95), "pass"),
+    ],
+    ids=["less", "more", "perhaps less", "perhaps more"],
+)
+def test_less_throughput_is_worse_and_more_is_not(desk: Desk, rates: tuple[float, ...], verdict: str) -> None:
+    """The other way round than latency."""
+    done = desk.gate(of("throughput", rates))
+    assert verdicts(done, "baseline")["throughput"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("rates", "verdict"),
+    [
+        ((3.3, 3.2, 3.25, 3.28, 3.31), "pass"),
+        ((2.0, 2.1, 1.9, 2.05, 2.2), "fail"),
+        ((2.6, 3.6, 2.8, 3.4, 3.2), "inconclusive"),
+    ],
+    ids=["above", "below", "around"],
+)
+def test_throughput_has_a_lower_limit(desk: Desk, rates: tuple[float, ...], verdict: str) -> None:
+    """All of the interval must be above it, or below."""
+    done = desk.alone(of("throughput", rates))
+    assert verdicts(done, "objective")["throughput"] == verdict
+
+
+def test_errors_where_there_were_none_are_never_harmless(desk: Desk) -> None:
+    """A tenth of nothing is nothing: one repetition with some is not waved through."""
+    done = desk.gate(of("error_share", (0.0, 0.0, 0.05, 0.0, 0.0)))
+    assert verdicts(done, "baseline")["error_share"] == "inconclusive"
+    judged = next(
+        each for each in done.document["judgements"] if each["name"] == "error_share" and each["change"]
+    )
+    assert judged["relative"] is False
+
+
+def test_a_metric_that_one_side_lacks_is_said(desk: Desk) -> None:
+    """It is neither the same nor worse."""
+    made = report(found(SAME))
+    del made["load"][0]["samples"]["p99_ms"]
+    done = desk.gate(made)
+    assert done.code == 2
+    assert told(done, "baseline", "p99_ms") == "p99: this run does not have it"
+
+
+def test_where_nothing_was_judged_nothing_has_passed() -> None:
+    """An empty gate is no green one."""
+    assert Gate("a", "local", "standard", ()).verdict == "inconclusive"
