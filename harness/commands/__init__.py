@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from harness.commands.baseline import baseline
+from harness.commands.bench import bench
 from harness.commands.diff import diff
 from harness.commands.down import down, sweep
 from harness.commands.drift import drift
@@ -35,6 +36,7 @@ COMMANDS: tuple[click.Command, ...] = (
     explain,
     drift,
     mutate,
+    bench,
     gate,
     baseline,
     report,

@@ -56,6 +56,13 @@ def scale(
         return tuple(_scale(access, services[name], share) for name, share in shares.items())
 
 
+def count(access: Access, topology: Topology, name: str) -> int:
+    """How many containers of the service there are now, on all its nodes."""
+    service = next(each for each in topology.services if each.name == name)
+    container = _body(service)[0]
+    return sum(in_parallel([partial(_count, access, service, container, node) for node in service.nodes]))
+
+
 def spread(service: Service, count: int) -> dict[str, int]:
     """How many of ``count`` containers each of the service's nodes runs."""
     each, rest = divmod(count, len(service.nodes))

@@ -1,0 +1,147 @@
+"""One experiment from the command line: find the deployment, measure, add to the report."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from harness import report
+from harness.load.experiments.bench import Bench, Generate
+from harness.load.experiments.site import Wanted, open_bench
+from harness.load.model import Door, Way
+from harness.load.result import Found
+from harness.progress import Progress
+from harness.settings import Choice, load_topology, resolve_existing
+from harness.verify.setup import find
+
+SECTION = "load"
+TOKEN_VARIABLE = "JUDGE0_TOKEN"  # noqa: S105 (a name)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the command line asks for. ``locust`` is how many workers Locust has; 0: our own generator."""
+
+    workload: str | Path = "hello"
+    door: Door = "judge0"
+    way: Way | None = None
+    seed: int | None = None
+    connections: int = 256
+    timeout: float = 60.0
+    locust: int = 0
+    callback_url: str = ""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of it: plain JSON, the same for people, and the exit code."""
+
+    document: dict[str, Any]
+    text: str
+    code: int
+
+
+def run(choice: Choice, load: Load, experiment: Callable[[Bench], Found]) -> Done:
+    """Measure a deployment that is up. What a signal stopped is told as partial, with its code."""
+    found, signum = measured(choice, load, experiment, Progress())
+    add(choice, found)
+    return Done(found.document(), tell(found), 128 + signum if signum else report.exit_code(found.verdict))
+
+
+def measured(
+    choice: Choice, load: Load, experiment: Callable[[Bench], Found], progress: Progress
+) -> tuple[Found, int]:
+    """What was found, and the signal that stopped it, or 0.
+
+    Raises ``UsageError`` where the deployment is not up, and what ``open_bench`` raises.
+    """
+    setup = find(choice)
+    with stopped_by_signals(progress) as stop:
+        wanted = Wanted(
+            load.workload,
+            load.door,
+            load.way,
+            load.seed,
+            load.connections,
+            load.timeout,
+            token=os.environ.get(TOKEN_VARIABLE, ""),
+            callback_url=load.callback_url,
+            generate=_generator(load.locust),
+            stop=stop.event,
+        )
+        with open_bench(setup, wanted, progress) as bench:
+            found = experiment(bench)
+    return found, stop.signum
+
+
+def add(choice: Choice, found: Found) -> None:
+    """Add what was found to the run's report, after what is there; the rest stays as it is."""
+    before = report.read(choice.run_dir) if choice.run_dir.report.exists() else {}
+    report.update(
+        choice.run_dir,
+        target=resolve_existing(choice, Progress()),
+        topology=load_topology(choice).name,
+        sections={SECTION: [*before.get(SECTION, []), found.document()]},
+        error=before.get("error"),
+    )
+
+
+def tell(found: Found) -> str:
+    """What was found in a few lines for people."""
+    limits = dict.fromkeys(str(run.bottleneck.get("what", "")) for run in found.runs if run.bottleneck)
+    last = next((run for run in reversed(found.runs) if run.bottleneck), None)
+    lines = [
+        f"{found.experiment}: {found.told}",
+        f"  {found.workload['name']} by {found.route['door']} ({found.route['way']}): {found.route['why']}",
+    ]
+    if last:
+        lines.append(f"  bottleneck: {', '.join(limits)}; {last.bottleneck['why']}")
+    lines += [f"  in doubt: {doubt}" for doubt in found.doubts]
+    return "\n".join([*lines, f"  verdict: {found.verdict}"])
+
+
+@dataclass
+class Stop:
+    """Whether to stop, and by which signal that was asked for; 0: by none."""
+
+    event: threading.Event
+    signum: int = 0
+
+
+@contextmanager
+def stopped_by_signals(progress: Progress) -> Iterator[Stop]:
+    """The first SIGINT or SIGTERM in the block sets the event; a second one does what it always does."""
+    stop = Stop(threading.Event())
+    before: dict[signal.Signals, Any] = {}
+
+    def ask(signum: int, _frame: FrameType | None) -> None:
+        stop.signum = signum
+        stop.event.set()
+        progress.note("stopping: what was measured so far is kept; once more ends at once")
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _generator(locust: int) -> Generate:
+    if locust:
+        from harness.load.locust import generator
+
+        return generator(locust)
+    from harness.load.generator import generate
+
+    return generate

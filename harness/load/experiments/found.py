@@ -1,0 +1,143 @@
+"""From runs to what stands in the report: the parts that all experiments share, and the verdict."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from harness.load.experiments.bench import Bench
+from harness.load.experiments.measure import Measured
+from harness.load.experiments.repeat import Repeated
+from harness.load.result import Capacity, Experiment, Found, Interval, Overload, Run, Scaling, Verdict
+
+LATENCIES = ("p50_ms", "p95_ms", "p99_ms")
+STOPPED = "stopped before it was done"
+Objective = Mapping[str, float]
+
+
+def found(
+    bench: Bench,
+    experiment: Experiment,
+    begun: float,
+    *,
+    runs: Sequence[Measured],
+    told: str,
+    verdict: Verdict,
+    objective: Mapping[str, Any],
+    repeated: Repeated | None = None,
+    doubts: Iterable[str] = (),
+    scaling: Scaling | None = None,
+    capacity: Capacity | None = None,
+    overload: Overload | None = None,
+) -> Found:
+    """An experiment that began at ``begun`` (Unix time), with all that stands around its numbers.
+
+    A partial one, or one in doubt, is at best inconclusive; a failure stays one.
+    """
+    partial = runs[-1].run.partial if runs else STOPPED
+    partial = partial or (STOPPED if bench.stop.is_set() else "")
+    known = LATENCIES if repeated and repeated.samples else ()
+    doubts = tuple(dict.fromkeys((*(repeated.doubts if repeated else ()), *doubts)))
+    if verdict == "pass" and (partial or doubts):
+        verdict = "inconclusive"
+    return Found(
+        experiment=experiment,
+        verdict=verdict,
+        told=f"{told} (partial: {partial})" if partial else told,
+        began=datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds"),
+        seconds=round(time.time() - begun, 1),
+        workload=workload_of(bench),
+        route=route_of(bench),
+        objective=dict(objective),
+        environment=dict(bench.environment),
+        throughput=repeated.interval("throughput") if repeated and known else None,
+        latency={name: repeated.interval(name) for name in LATENCIES}
+        if repeated and repeated.samples
+        else {},
+        samples=dict(repeated.samples) if repeated else {},
+        runs=tuple(each.run for each in runs),
+        scaling=scaling,
+        capacity=capacity,
+        overload=overload,
+        doubts=doubts,
+        partial=partial,
+    )
+
+
+def workload_of(bench: Bench) -> dict[str, Any]:
+    """The workload as the report has it: all that makes it what it is."""
+    return {
+        "name": bench.workload.name,
+        "seed": bench.workload.seed,
+        "programs": [asdict(each) for each in bench.workload.programs],
+    }
+
+
+def route_of(bench: Bench) -> dict[str, Any]:
+    """The way in as the report has it; no address, and no token."""
+    route = bench.route
+    told = {"door": route.door, "way": route.way, "why": route.why, "facing": dict(bench.facing)}
+    return {**told, "poll_seconds": route.poll_seconds} if route.way in ("poll", "batch") else told
+
+
+def judge(repeated: Repeated, objective: Objective) -> tuple[Verdict, tuple[str, ...]]:
+    """Whether the runs meet the objective, and for each limit why not or why nobody can tell.
+
+    ``objective`` may hold ``p50_ms``, ``p95_ms``, ``p99_ms`` (at most), ``throughput`` (at least) and
+    ``errors`` (a share, at most). Without ``errors``, none may be. A limit inside an interval is undecided.
+    """
+    if not repeated.samples:
+        return "inconclusive", ()
+    limits = {"errors": 0.0, **objective}
+    each = [_judge_one(repeated, metric, limit) for metric, limit in limits.items()]
+    return worst(verdict for verdict, _ in each), tuple(why for _, why in each if why)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """A failure outweighs a doubt."""
+    given = set(verdicts)
+    return "fail" if "fail" in given else "inconclusive" if "inconclusive" in given else "pass"
+
+
+def held(value: Interval, limit: float, *, least: bool = False) -> bool | None:
+    """Whether a value is at most (or at ``least``) the limit; None where the limit lies in its interval."""
+    low = value.value if value.low is None else value.low
+    high = value.value if value.high is None else value.high
+    if least:
+        return True if low >= limit else False if high < limit else None
+    return True if high <= limit else False if low > limit else None
+
+
+def ms(value: float) -> str:
+    """Milliseconds for people."""
+    if not math.isfinite(value):
+        return "endless"
+    return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.3g} ms"
+
+
+def errors_of(runs: Iterable[Run]) -> tuple[int, int]:
+    """How many went wrong, and of how many."""
+    told = [(sum(run.errors.values()), run.arrivals) for run in runs]
+    return sum(wrong for wrong, _ in told), sum(count for _, count in told)
+
+
+def _judge_one(repeated: Repeated, metric: str, limit: float) -> tuple[Verdict, str]:
+    if metric == "errors":
+        wrong, of = errors_of(each.run for each in repeated.runs)
+        if wrong > limit * of:
+            return "fail", f"{wrong} of {of} went wrong, allowed is a share of {limit:g}"
+        return "pass", ""
+    value = repeated.interval(metric)
+    answer = held(value, limit, least=metric == "throughput")
+    if answer is True:
+        return "pass", ""
+    shown = f"{metric} is {value.value:.4g} ({_range(value)}), the limit is {limit:g}"
+    return ("fail", shown) if answer is False else ("inconclusive", f"{shown}: inside the interval")
+
+
+def _range(value: Interval) -> str:
+    return "no interval" if value.low is None else f"{value.low:.4g} to {value.high:.4g}"

@@ -1,0 +1,34 @@
+"""The load that a topology's ``objectives`` ask for, as often as the gate's test needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.load.experiments.command import Load, measured
+from harness.load.experiments.latency import Latency, latency
+from harness.load.experiments.repeat import Patience
+from harness.load.result import Found
+from harness.progress import Progress
+from harness.settings import Choice
+from harness.topology.model import Objectives
+
+SECONDS, WARMUP = 20.0, 2.0
+
+
+def measure_for_gate(
+    choice: Choice, objectives: Objectives, *, repetitions: int, progress: Progress
+) -> Found:
+    """Latency at the objectives' rate, ``repetitions`` times whatever their spread.
+
+    The limits are left to the gate, which judges them together with the baseline. Raises what
+    :func:`harness.load.experiments.site.open_bench` does.
+    """
+    workload = Path(objectives.workload) if "/" in objectives.workload else objectives.workload
+    wanted = Latency(
+        rate=objectives.rate,
+        seconds=SECONDS,
+        warmup=WARMUP,
+        objective={} if objectives.errors is None else {"errors": objectives.errors},
+        patience=Patience(repetitions, repetitions, precision=1.0),
+    )
+    return measured(choice, Load(workload), lambda bench: latency(bench, wanted), progress)[0]

@@ -1,0 +1,148 @@
+"""Far beyond capacity: refused in words, bounded for what is accepted, and soon as before once it stops?"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from harness.errors import ResourceError, UsageError
+from harness.load import schedule
+from harness.load.experiments.bench import Bench
+from harness.load.experiments.found import found
+from harness.load.experiments.latency import NONE
+from harness.load.experiments.measure import Measured, Plan, measure
+from harness.load.experiments.scaling import CLIENTS_A_SLOT, SLOTS
+from harness.load.model import SECOND, Outcome
+from harness.load.result import Found, Overload, Verdict
+from harness.load.stats.overload import Phases
+from harness.load.stats.overload import overload as judged
+
+CALM = 0.3  # of what is served at saturation
+BEYOND = 2.0
+VARIES = 1.25  # service times do, the limit is racy, and what is served at saturation is an estimate
+LEAST_CALM_SECONDS = 10.0
+REFUSED = Outcome.REFUSED.name.lower()
+# Beyond capacity these are the deployment's way to say no, or ours to end a run; all else is an error.
+ALLOWED = (REFUSED, Outcome.UNFINISHED.name.lower())
+
+
+@dataclass(frozen=True)
+class Overloading:
+    """``rate`` beyond capacity, or None for twice what is served; ``seconds`` of it at least.
+
+    ``bound_ms`` is what p95 of the accepted may be; None: what the queue's limit implies.
+    """
+
+    rate: float | None = None
+    seconds: float = 20.0
+    bound_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """Arrivals a second: what is served at saturation, a calm rate, and one beyond."""
+
+    served: float
+    calm: float
+    beyond: float
+
+
+def overload(bench: Bench, wanted: Overloading) -> Found:
+    """Saturate to learn what is served; then one run: calm, beyond, calm again.
+
+    Raises ``UsageError`` for a rate that is none beyond capacity, or a Judge0 that tells no limit.
+    """
+    if bench.queue_limit is None:
+        raise UsageError(
+            "Judge0 tells no limit of its queue (max_queue_size), so there is nothing to hold it to"
+        )
+    begun = time.time()
+    first = saturate(bench, wanted.seconds / 2)
+    if first.run.partial:
+        return _found(bench, begun, [first], wanted, "nothing was measured beyond capacity")
+    rates = rates_of(first, wanted)
+    plan, phases = plan_of(bench, rates, wanted)
+    run = measure(bench, plan)
+    if run.run.partial:
+        return _found(bench, begun, [first, run], wanted, "nothing was seen of its recovery")
+    told = judged(
+        run.recording.samples,
+        phases,
+        queue_limit=bench.queue_limit,
+        throughput=rates.served / VARIES,
+        said=run.run.said.get(REFUSED, ()),
+    )
+    if wanted.bound_ms is not None:
+        told = replace(told, bound_ms=wanted.bound_ms)
+    return _found(bench, begun, [first, run], wanted, told.told, told)
+
+
+def saturate(bench: Bench, seconds: float) -> Measured:
+    """A closed loop with more clients than slots, to learn what is served a second."""
+    clients = CLIENTS_A_SLOT * (bench.workers or 1) * (bench.slots or SLOTS)
+    return measure(bench, Plan("saturated", NONE, clients, seconds, warmup=seconds / 5))
+
+
+def rates_of(first: Measured, wanted: Overloading) -> _Rates:
+    """The rates of the run. Raises ``ResourceError`` where nothing was served, ``UsageError``."""
+    served = first.run.achieved
+    if served <= 0:
+        raise ResourceError("load target", "Judge0", f"served nothing of a closed loop: {first.run.said}")
+    beyond = BEYOND * served if wanted.rate is None else wanted.rate
+    if beyond <= served:
+        raise UsageError(f"--rate {beyond:g} is not beyond capacity: {served:.3g} a second are served")
+    return _Rates(served, CALM * served, beyond)
+
+
+def plan_of(bench: Bench, rates: _Rates, wanted: Overloading) -> tuple[Plan, Phases]:
+    """Long enough for the queue to fill and to stay full as long again, and to empty in what follows."""
+    assert bench.queue_limit is not None
+    filled = bench.queue_limit / (rates.beyond - rates.served)
+    emptied = bench.queue_limit / (rates.served - rates.calm)
+    calm = max(wanted.seconds, LEAST_CALM_SECONDS)
+    load = math.ceil(max(wanted.seconds, 2 * filled))
+    after = math.ceil(calm + 2 * emptied)
+    steps = [(rates.calm, calm), (rates.beyond, load), (rates.calm, after)]
+    arrivals = schedule.steps(steps)
+    ends = [int(seconds * SECOND) for seconds in (calm, calm + load, calm + load + after)]
+    plan = Plan("calm, beyond capacity, calm", arrivals, warmup=2.0, rate=rates.beyond)
+    return plan, Phases(2 * SECOND, ends[0], ends[1], ends[2])
+
+
+def problems(told: Overload, run: Measured) -> Iterator[str]:
+    """What is not as it must be, in words."""
+    errors = {name: count for name, count in run.run.errors.items() if name not in ALLOWED}
+    if errors:
+        yield f"not all was refused or ended well: {', '.join(f'{n} {name}' for name, n in errors.items())}"
+    if told.refused and not told.refusal:
+        yield "refusals have no words"
+    if told.accepted_p95_ms > told.bound_ms:
+        yield f"p95 of what was accepted is {told.accepted_p95_ms:.0f} ms, the bound {told.bound_ms:.0f} ms"
+    if told.recovered_s is None:
+        yield "it did not recover in time"
+
+
+def _found(  # noqa: PLR0917 (told: None where it ended early)
+    bench: Bench,
+    begun: float,
+    made: list[Measured],
+    wanted: Overloading,
+    text: str,
+    told: Overload | None = None,
+) -> Found:
+    wrong = list(problems(told, made[-1])) if told else []
+    verdict: Verdict = "fail" if wrong else "pass" if told else "inconclusive"
+    doubts = [] if told is None or told.refused else ["nobody was refused: the queue did not fill"]
+    return found(
+        bench,
+        "overload",
+        begun,
+        runs=made,
+        told="; ".join((text, *wrong)),
+        verdict=verdict,
+        objective={"bound_ms": wanted.bound_ms} if wanted.bound_ms else {},
+        doubts=doubts,
+        overload=told,
+    )

@@ -1,0 +1,179 @@
+"""From a deployment that is up to a :class:`Bench`: the way in, who watches, and how workers are scaled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harness.deploy import scale as projects
+from harness.errors import UsageError
+from harness.load.experiments.bench import Bench, Generate
+from harness.load.generator import generate
+from harness.load.live import live
+from harness.load.model import Door, Way
+from harness.load.route import open_route
+from harness.load.watch.environment import environment
+from harness.load.watch.kinds import Kinds, kinds
+from harness.load.watch.watching import watching
+from harness.load.workload import load_workload
+from harness.progress import Progress
+from harness.swarm import scale as swarms
+from harness.verify.setup import Setup
+from harness.verify.way import to_judge0
+from harness.wait import NotYet, wait_for
+
+ASK_SECONDS = 5.0
+REGISTER_SECONDS = 60.0
+SCALABLE = "worker"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is put on, and how: a workload's name or file, by which door and in which way.
+
+    ``way`` None: whatever measures the workers of the Judge0 that is found. ``token`` is its
+    ``X-Auth-Token``, ``callback_url`` where its workers reach this machine.
+    """
+
+    workload: str | Path = "hello"
+    door: Door = "judge0"
+    way: Way | None = None
+    seed: int | None = None
+    connections: int = 256
+    timeout: float = 60.0
+    drain: float = 60.0
+    token: str = ""
+    callback_url: str = ""
+    generate: Generate = generate
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Bench]:
+    """The deployment under load, as long as the block lasts.
+
+    Raises ``UsageError`` for a workload, door or way that cannot be, ``ResourceError`` and ``CommandError``
+    where the way in cannot be opened.
+    """
+    workload = load_workload(wanted.workload)
+    known = kinds(setup.topology)
+    with ExitStack() as stack:
+        way = open_route(setup, wanted.door, wanted.way, token=wanted.token, callback_url=wanted.callback_url)
+        route, facing = stack.enter_context(way)
+        judge0 = stack.enter_context(to_judge0(setup)) if setup.topology.checks.judge0 else None
+        ask = partial(_ask, judge0) if judge0 else None
+        tasks = _tasks(setup, known)
+        with progress.step("look at the environment"):
+            told = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
+        yield Bench(
+            workload=workload,
+            route=route,
+            generate=wanted.generate,
+            cores=_cores(setup, known, told),
+            kinds=known,
+            facing=asdict(facing) if facing else {},
+            environment=told,
+            watch=partial(
+                watching,
+                setup.access,
+                setup.deployment,
+                setup.topology,
+                setup.target,
+                ask_workers=partial(ask, "/workers") if ask else None,
+            ),
+            live=live,
+            stop=wanted.stop,
+            scale=_scaler(setup, known, ask, progress),
+            workers=tasks,
+            slots=_slots(ask, tasks),
+            queue_limit=facing.queue_limit if facing else None,
+            note=progress.note,
+            connections=wanted.connections,
+            timeout=wanted.timeout,
+            drain=wanted.drain,
+            seed=workload.seed if wanted.seed is None else wanted.seed,
+        )
+
+
+def worker_service(setup: Setup, known: Kinds) -> str:
+    """The one service whose tasks run programs. Raises ``UsageError`` where there is none, or several."""
+    found = [name for name, kind in known.services.items() if kind == SCALABLE]
+    if len(found) != 1:
+        told = ", ".join(found) or "none"
+        raise UsageError(
+            f"topology {setup.topology.name}: one service must run the programs, to be scaled: {told} does; "
+            "checks.judge0.workers names the nodes of one"
+        )
+    return found[0]
+
+
+def _ask(client: httpx.Client, path: str) -> Any:
+    return client.get(path, timeout=ASK_SECONDS).raise_for_status().json()
+
+
+def _scaler(
+    setup: Setup, known: Kinds, ask: Callable[[str], Any] | None, progress: Progress
+) -> Callable[[int], None]:
+    def scale(count: int) -> None:
+        service = worker_service(setup, known)
+        change = swarms.scale if setup.topology.swarm and _is_stacked(setup, service) else projects.scale
+        change(setup.access, setup.topology, setup.deployment, {service: count}, progress=progress)
+        if ask is not None:
+            _await_workers(partial(ask, "/workers"), count)
+
+    return scale
+
+
+def _await_workers(ask: Callable[[], Any], count: int) -> None:
+    """Until as many have registered as there are tasks: each has one slot or more, all of them the same."""
+
+    def probe() -> None:
+        available = sum(int(each["available"]) for each in ask())
+        if count and (available < count or available % count):
+            raise NotYet(f"{available} workers are registered")
+
+    wait_for(f"{count} worker tasks to register with Judge0", probe, deadline=REGISTER_SECONDS)
+
+
+def _slots(ask: Callable[[str], Any] | None, tasks: int | None) -> int | None:
+    """How many programs one worker task runs at once, by Judge0's own count of workers."""
+    if ask is None or not tasks:
+        return None
+    try:
+        available = sum(int(each["available"]) for each in ask("/workers"))
+    except (httpx.HTTPError, KeyError, TypeError, ValueError):
+        return None
+    return available // tasks or None
+
+
+def _is_stacked(setup: Setup, service: str) -> bool:
+    swarm = setup.topology.swarm
+    return swarm is not None and service in {each.name for each in swarm.services}
+
+
+def _tasks(setup: Setup, known: Kinds) -> int | None:
+    """How many worker tasks run now; None where nobody can tell."""
+    try:
+        service = worker_service(setup, known)
+    except UsageError:
+        return None
+    if _is_stacked(setup, service):
+        from harness.swarm.reach import running
+
+        return len(running(setup.access, setup.topology, setup.deployment, service))
+    return projects.count(setup.access, setup.topology, service)
+
+
+def _cores(setup: Setup, known: Kinds, told: dict[str, Any]) -> int:
+    """The cores that workers run on: those of their nodes, or of this machine where nodes share it."""
+    if setup.target.info:
+        return int(told["machine"]["cores"])
+    workers = [name for name, kind in known.nodes.items() if kind == SCALABLE]
+    return sum(int(told["nodes"][name].get("cores") or 1) for name in workers) or 1
