@@ -105,7 +105,7 @@ class Recorder:
         return self._head[2]
 
     def ended_between(self, first: int, last: int) -> npt.NDArray[np.int64]:
-        """Numbers of the arrivals that ended, in that order, from the ``first``-th to before the ``last``-th."""
+        """Numbers of the arrivals that ended, in order: those ``first`` to ``last`` of them."""
         return np.asarray(self._order)[first:last]
 
     def column(self, name: str) -> npt.NDArray[Any]:

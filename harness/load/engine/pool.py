@@ -27,6 +27,7 @@ class Pool:
         self._limit, self._loop = limit, loop
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
+        self._openings: set[_Opening] = set()
         self._queue: deque[Request] = deque()
         self._diallers: dial.Diallers | None = None
         if dial.at_once(address):
@@ -65,7 +66,7 @@ class Pool:
             text = str(error)
             self._loop.later(0, lambda: self.opened(text))
             return
-        _Opening(made, self._loop, self)
+        self._openings.add(_Opening(made, self._loop, self))
 
     def opened(self, dialled: dial.Dialled) -> None:
         """A connection was made, or could not be; then whoever has waited longest is told why."""
@@ -76,6 +77,11 @@ class Pool:
         connection = Connection(dialled, self._loop, self)
         self._all.add(connection)
         self.free(connection)
+
+    def settled(self, opening: _Opening, dialled: dial.Dialled) -> None:
+        """A TCP connection was made, or could not be."""
+        self._openings.discard(opening)
+        self.opened(dialled)
 
     def give_up(self, request: Request) -> None:
         """A request has waited too long for a connection."""
@@ -100,9 +106,10 @@ class Pool:
 
     def close(self) -> None:
         """Close every connection; requests under way are not told."""
-        for connection in self._all:
-            connection.close()
+        for each in (*self._all, *self._openings):
+            each.close()
         self._all.clear()
+        self._openings.clear()
         if self._diallers is not None:
             self._diallers.close()
             self._loop.unwatch(self._diallers.fd)
@@ -144,6 +151,11 @@ class _Opening:
         loop.watch(made.fileno(), WRITE, self._ready)
         loop.deadlines.add(self, self._until)
 
+    def close(self) -> None:
+        """Never mind."""
+        self._loop.unwatch(self._socket.fileno())
+        self._socket.close()
+
     def expire(self) -> None:
         """It takes too long."""
         self._end(f"no answer in {dial.CONNECT_SECONDS:g} s")
@@ -157,4 +169,4 @@ class _Opening:
         self._loop.unwatch(self._socket.fileno())
         if isinstance(dialled, str):
             self._socket.close()
-        self._pool.opened(dialled)
+        self._pool.settled(self, dialled)
