@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from harness.deployment import Deployment
+from harness.errors import WaitTimeoutError
 from harness.extras import Extras
 from harness.load.result import NodeSeries, QueueSeries
 from harness.load.watch import databases, loop, machine
@@ -25,9 +26,11 @@ from harness.load.watch.workers import Queued, queue_series, queued
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import Topology
+from harness.wait import NotYet, wait_for
 
 EVERY_SECONDS = 1.0
 MEET_SECONDS = 20.0
+SETTLE_SECONDS = 15.0
 MACHINE, QUEUE = "machine", "queue"
 NOT_TOLD = "not watched: the cloud does not tell what managed databases use"
 
@@ -99,7 +102,8 @@ def watching(
     """Watch a deployment for the length of a block, every node about once in ``every`` seconds.
 
     ``ask_workers`` returns the JSON of Judge0's ``/workers``, over a connection that is not the run's, with
-    a deadline of its own; what it raises is a gap. Raises nothing for nodes that cannot be reached.
+    a deadline of its own; what it raises is a gap. The block begins once every node was seen, or has turned
+    out not to be reachable, after ``SETTLE_SECONDS`` at the latest; that raises nothing.
     """
     watch = _fresh(access, deployment, topology, emulated=bool(target.info), queue=ask_workers is not None)
     with ExitStack() as stack:
@@ -112,7 +116,20 @@ def watching(
             extras = stack.enter_context(Extras(target))
             faults = [track.faults for track in watch.databases.values()]
             _enter(stack, every, partial(databases.take, watch.databases, extras.ask), *faults)
+        _settle(watch)
         yield watch
+
+
+def _settle(watch: Watch) -> None:
+    """Let every node be seen once, or be known not to be: the way to it may have to be made first."""
+
+    def probe() -> None:
+        silent = [name for name, track in watch.nodes.items() if not (track.marks or track.faults)]
+        if silent:
+            raise NotYet(f"nothing of {', '.join(silent)}")
+
+    with suppress(WaitTimeoutError):  # a gap, then
+        wait_for("a first look at every node", probe, deadline=SETTLE_SECONDS, max_pause=0.1)
 
 
 def _fresh(

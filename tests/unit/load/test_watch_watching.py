@@ -79,6 +79,14 @@ def test_what_can_be_seen_is_seen_and_the_rest_is_told_in_words() -> None:
     assert any("runner: nothing was seen" in gap and "No route to host" in gap for gap in seen.gaps)
 
 
+def test_the_block_begins_once_every_node_was_seen_or_is_known_not_to_be() -> None:
+    """A run that begins then is watched from its beginning."""
+    cloud = SimpleNamespace(info={})
+    with watching(Nodes(), deployment(), TOPOLOGY, cloud, every=EVERY) as watch:  # type: ignore[arg-type]
+        assert watch.nodes["client"].marks
+        assert watch.nodes["runner"].faults
+
+
 def test_times_count_from_the_start_of_the_run() -> None:
     """Not from that of the watching."""
     seen, began = watched(everything, lambda: QUEUE)
