@@ -1,0 +1,114 @@
+"""Load on the reference Judge0 itself: recognised, and every way to hand programs in judged right."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import closing
+from typing import NamedTuple
+
+import httpx
+import numpy as np
+import pytest
+from judge0_stack import Stack
+
+from harness.load.engine import Engine
+from harness.load.model import NEVER, SECOND, Address, Outcome, Program, Way, Workload
+from harness.load.recognise import Facing, recognise
+from harness.load.recorder import Recorder
+from harness.load.route import getting, judge0_route
+from harness.load.talk.opening import open_talk
+from harness.load.workload import choose
+from harness.wait import NotYet, patient, wait_for
+
+pytestmark = pytest.mark.docker
+
+COUNT, RATE = 30, 30
+WORKLOAD = Workload(
+    "short",
+    (
+        Program("hello", "bash", "echo hello", stdout="hello", weight=3),
+        Program("copies", "bash", "cat", stdin="é" * 9000, stdout="é" * 9000),
+        Program("fails", "bash", "echo before; exit 3", status=11, stdout="before"),
+    ),
+)
+
+
+class Rig(NamedTuple):
+    """A server with a worker, and what it was recognised as."""
+
+    address: Address
+    facing: Facing
+    here: str
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    """One for all tests of this module; `here` is this machine, as workers reach it."""
+    with Stack() as stack, stack.server() as client, stack.worker(COUNT="2") as worker:
+        facing = wait_for("the worker to register", lambda: with_slots(client), deadline=30)
+        stack.address(worker)  # makes its attributes those of now
+        networks = worker.attrs["NetworkSettings"]["Networks"]
+        [gateway] = [each["Gateway"] for each in networks.values()]
+        yield Rig(Address("tcp", client.base_url.host, 2358), facing, f"http://{gateway}")
+
+
+def with_slots(client: httpx.Client) -> Facing:
+    """What answers, once it knows of its worker."""
+    facing = recognise(getting(client))
+    if not facing.slots:
+        raise NotYet("no worker has registered")
+    return facing
+
+
+def recorded(rig: Rig, way: Way, workload: Workload) -> Recorder:
+    """`COUNT` arrivals, each followed to its end."""
+    route = judge0_route(rig.address, rig.facing, way, callback_url=rig.here)
+    record, chosen = Recorder(COUNT), choose(workload, COUNT)
+    seconds = patient(60)
+    with closing(Engine(rig.address, timeout=seconds)) as engine:
+        talk = open_talk(route, workload, chosen, record, engine, timeout=seconds)
+
+        def begin(number: int, intended: int) -> None:
+            record.begin(number, intended)
+            talk.begin(number, intended)
+
+        engine.connect(1)
+        arrivals = np.arange(COUNT, dtype=np.int64) * (SECOND // RATE)
+        engine.run(arrivals, begin, over=lambda: record.ended == COUNT, drain=seconds)
+        talk.finish()
+    return record
+
+
+def test_the_reference_judge0_is_recognised(rig: Rig) -> None:
+    """As what it is, with its limits."""
+    facing = rig.facing
+    assert (facing.kind, facing.version, facing.slots) == ("reference", "1.13.1", 2)
+    assert not facing.wait_bypasses_queue
+    assert (facing.queue_limit, facing.batch_limit, facing.single_get_cached) == (100, 20, 1.0)
+    assert {"created_at", "finished_at", "wall_time"} <= set(facing.timestamps)
+
+
+@pytest.mark.parametrize("way", ["wait", "poll", "batch", "callback"])
+def test_programs_are_judged_right_in_every_way(rig: Rig, way: Way) -> None:
+    """Status, output and stages, as Judge0's own clock tells them."""
+    record = recorded(rig, way, WORKLOAD)
+    samples = record.samples()
+    assert set(samples["outcome"]) == {Outcome.OK}, record.said()
+    assert set(samples["status"]) == {3, 11}
+    told = samples[["queued_us", "ran_us", "judged_us"]]
+    if way == "callback":
+        assert (samples["judged_us"] == NEVER).all()
+        return
+    assert (samples["queued_us"] >= 0).all(), told
+    assert (samples["ran_us"] > 0).all(), told
+    assert (samples["judged_us"] >= samples["ran_us"] - 3_000).all(), told
+    assert (samples["ended"] - samples["sent"] > (samples["judged_us"] - 3_000) * 1000).all(), told
+
+
+def test_a_wrong_answer_is_an_error_however_fast(rig: Rig) -> None:
+    """The program prints something else than it must."""
+    wrong = [dataclasses.replace(each, stdout="other") for each in WORKLOAD.programs[:1]]
+    record = recorded(rig, "wait", Workload("wrong", tuple(wrong)))
+    assert set(record.samples()["outcome"]) == {Outcome.WRONG}
+    assert "printed 'hello\\n' in place of 'other'" in record.said()["WRONG"][0]
