@@ -82,7 +82,7 @@ def test_lateness_is_the_generators_own() -> None:
     rows = few()
     rows["sent"] += np.arange(10) * 1_000_000
     rows["sent"][9] = NEVER
-    assert of.lateness_ms(rows) == 8
+    assert (of.lateness_ms(rows), of.lateness_ms(rows, 0.5)) == (8, 4)
 
 
 def test_seconds_hold_what_happened_in_them() -> None:
