@@ -31,7 +31,7 @@ TICK_SECONDS = 0.25
 START_SECONDS = 60.0
 END_SECONDS = 30.0
 # A closed loop makes as many arrivals as the server lets it: room for more than one core can send.
-CLOSED_RATE, CLOSED_MOST = 60_000, 10_000_000
+CLOSED_RATE, CLOSED_MOST = 120_000, 10_000_000
 
 OnTick: TypeAlias = Callable[[Tick], None]
 

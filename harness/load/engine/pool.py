@@ -106,8 +106,10 @@ class Pool:
 
     def close(self) -> None:
         """Close every connection; requests under way are not told."""
-        for each in (*self._all, *self._openings):
-            each.close()
+        for connection in self._all:
+            connection.close()
+        for opening in self._openings:
+            opening.close()
         self._all.clear()
         self._openings.clear()
         if self._diallers is not None:
