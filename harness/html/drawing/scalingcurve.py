@@ -81,9 +81,9 @@ def _fit(plot: Plot, fit: Mapping[str, Any]) -> Iterator[Markup]:
     yield chart.line(plot, [(x, _within(plot, value)) for x, _, value, _ in fit["band"]], kind)
 
 
-def _within(plot: Plot, value: float) -> float | None:
+def _within(plot: Plot, value: float | None) -> float | None:
     """None for what lies above the picture, which a model that is not used may."""
-    return value if value <= plot.y.last else None
+    return value if value is not None and value <= plot.y.last else None
 
 
 def _cores(plot: Plot, cores: int) -> Markup:

@@ -81,8 +81,8 @@ def _chief(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     standing = [run for run in runs if not run["doubts"] and not run["partial"]] or runs
     answer = finite(entry["capacity"]["rate"]["value"]) if entry["capacity"] else None
     if answer is not None:
-        return min(standing, key=lambda run: abs(run["offered"] - answer), default=None)
-    return max(standing, key=lambda run: run["offered"], default=None)
+        return min(standing, key=lambda run: abs((finite(run["offered"]) or 0.0) - answer), default=None)
+    return max(standing, key=lambda run: finite(run["offered"]) or 0.0, default=None)
 
 
 def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
