@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.gate.model import Gate
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-# As many on each side as it takes to show a shift of one metric among five: harness.load.stats.compare.
+# As many on each side as it takes to show a shift of one metric among four: harness.load.stats.compare.
 REPETITIONS = 5
 
 

@@ -13,12 +13,17 @@ from harness.gate.environment import differences
 from harness.gate.key import key_of, listed
 from harness.gate.model import Judgement, doubted
 from harness.gate.reading import Baseline, Entry, Environment, Experiment, Number, Stored, read_baseline
-from harness.gate.words import LOWER_IS_WORSE, METRICS, title
+from harness.gate.words import METRICS, title
 from harness.load.stats.compare import Comparison
 from harness.load.stats.compare import compare as by_ranks
 from harness.report import Verdict
 
 Bad = Literal["higher", "lower"]
+
+# At a rate that is given, throughput is what arrives, give or take chance: one that is slower or fails shows in
+# latency and errors.
+COMPARED = tuple(metric for metric in METRICS if metric != "throughput")
+NEEDED = {"p50_ms": 2, "p95_ms": 20, "p99_ms": 100}
 
 VERDICTS: Mapping[str, Verdict] = {
     "better": "pass",
@@ -65,7 +70,7 @@ def judge_against(
         told = f"the baseline has no {key_of(entry)}; it has {listed(given.baseline.experiments)}"
         return (Judgement("baseline", "comparable", "inconclusive", told),)
     differing = differences(given.baseline.environment, now, stored, entry)
-    first = _comparable(differing, accept=given.accept)
+    first = _comparable(differing, too_few(entry), accept=given.accept)
     judged = _metrics(stored, entry, relevant, compare)
     if first.verdict != "pass":
         judged = tuple(doubted(each, "the two are not comparable") for each in judged)
@@ -79,39 +84,55 @@ def _same(baseline: Baseline, entry: Entry) -> Stored | None:
     return found[-1] if found else None
 
 
-def _comparable(differing: Sequence[str], *, accept: bool) -> Judgement:
+def _comparable(differing: Sequence[str], left_out: Mapping[str, int], *, accept: bool) -> Judgement:
+    told = [
+        f"{title(name)} is not: it takes {needed} arrivals in each run" for name, needed in left_out.items()
+    ]
     if not differing:
-        return Judgement("baseline", "comparable", "pass", "measured in the same environment")
-    told = "; ".join(differing)
+        return _first("pass", ["measured in the same environment", *told])
     if accept:
-        return Judgement("baseline", "comparable", "pass", f"accepted although it differs: {told}")
-    remedy = "save a new baseline here, or say --accept-environment"
-    return Judgement("baseline", "comparable", "inconclusive", f"{told}; {remedy}")
+        return _first("pass", [f"accepted although it differs: {'; '.join(differing)}", *told])
+    return _first("inconclusive", [*differing, "save a new baseline here, or say --accept-environment"])
+
+
+def _first(verdict: Verdict, told: Sequence[str]) -> Judgement:
+    return Judgement("baseline", "comparable", verdict, "; ".join(told))
 
 
 def _metrics(stored: Stored, entry: Entry, relevant: float, compare: Compare) -> tuple[Judgement, ...]:
-    old, new = values(stored), values(entry)
-    both = [metric for metric in METRICS if metric in old and metric in new]
-    worse_is: dict[str, Bad] = {each: "lower" if each in LOWER_IS_WORSE else "higher" for each in both}
-    found = compare(old, new, worse_is=worse_is, relevant=relevant) if both else ()
+    left_out = too_few(entry)
+    old, new = (
+        {metric: found for metric, found in values(side).items() if metric not in left_out}
+        for side in (stored, entry)
+    )
+    worse_is: dict[str, Bad] = {metric: "higher" for metric in COMPARED if metric in old and metric in new}
+    found = compare(old, new, worse_is=worse_is, relevant=relevant) if worse_is else ()
     judged = {
-        each.metric: _judgement(each, relevant, worse_is[each.metric], relative=median(old[each.metric]) > 0)
-        for each in found
+        each.metric: _judgement(each, relevant, relative=median(old[each.metric]) > 0) for each in found
     }
-    missing = [metric for metric in METRICS if (metric in old) != (metric in new)]
+    missing = [metric for metric in COMPARED if (metric in old) != (metric in new)]
     judged |= {
         metric: _one_sided(metric, "the baseline" if metric in new else "this run") for metric in missing
     }
     if not judged:
         return (Judgement("baseline", "samples", "inconclusive", "there is no metric to compare"),)
-    return tuple(judged[metric] for metric in METRICS if metric in judged)
+    return tuple(judged[metric] for metric in COMPARED if metric in judged)
+
+
+def too_few(entry: Entry) -> dict[str, int]:
+    """Quantiles that no repetition can tell, and how many arrivals it takes: one beyond the quantile.
+
+    With fewer it is just the slowest of all, and noise.
+    """
+    fewest = min((run.arrivals for run in entry.runs), default=0)
+    return {metric: needed for metric, needed in NEEDED.items() if fewest < needed}
 
 
 def values(experiment: Experiment) -> dict[str, tuple[float, ...]]:
     """Each metric's value in each repetition; what was not told counts as the worst there is."""
     return {
         metric: tuple(_worst_if_untold(metric, each) for each in experiment.samples[metric])
-        for metric in METRICS
+        for metric in COMPARED
         if experiment.samples.get(metric)
     }
 
@@ -119,14 +140,11 @@ def values(experiment: Experiment) -> dict[str, tuple[float, ...]]:
 def _worst_if_untold(metric: str, value: Number) -> float:
     if value is not None:
         return value
-    if metric in LOWER_IS_WORSE:
-        return 0.0
     return math.inf if metric.endswith("_ms") else 1.0
 
 
-def _judgement(found: Comparison, relevant: float, bad: Bad, *, relative: bool) -> Judgement:
-    bound = relevant if relative else 0.0
-    harmless = found.verdict == "undecided" and _is_harmless(found, bound, bad)
+def _judgement(found: Comparison, relevant: float, *, relative: bool) -> Judgement:
+    harmless = found.verdict == "undecided" and _is_harmless(found, relevant if relative else 0.0)
     told = f"{found.told}; at any rate it is not worse by {relevant:.0%}" if harmless else found.told
     return Judgement(
         "baseline",
@@ -141,15 +159,12 @@ def _judgement(found: Comparison, relevant: float, bad: Bad, *, relative: bool) 
     )
 
 
-def _is_harmless(found: Comparison, bound: float, bad: Bad) -> bool:
+def _is_harmless(found: Comparison, bound: float) -> bool:
     """Whether all of the shift's interval is on the good side of what matters, better or the same.
 
     That is the question of a gate; whether it is the one or the other may stay open.
     """
-    low, high = found.shift.low, found.shift.high
-    if low is None or high is None:
-        return False
-    return high <= bound if bad == "higher" else low >= -bound
+    return found.shift.high is not None and found.shift.high <= bound
 
 
 def _one_sided(metric: str, where: str) -> Judgement:

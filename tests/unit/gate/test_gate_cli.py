@@ -50,7 +50,6 @@ def test_every_metric_is_compared(desk: Desk) -> None:
     done = desk.gate(report(found(SLOWER)))
     assert verdicts(done, "baseline") == {
         "comparable": "pass",
-        "throughput": "pass",
         "p50_ms": "fail",
         "p95_ms": "fail",
         "p99_ms": "fail",
@@ -262,7 +261,7 @@ def test_text_has_a_line_for_each_judgement_and_the_verdict_last(desk: Desk) -> 
     lines = done.out.splitlines()
     assert done.code == 1
     assert any(line.startswith("fail          baseline     p95: worse: +26") for line in lines)
-    assert lines[-1] == "standard-7f3a on local: fail (3 fail, 9 pass)"
+    assert lines[-1] == "standard-7f3a on local: fail (3 fail, 8 pass)"
 
 
 def of(metric: str, values: tuple[float, ...]) -> dict[str, Any]:
@@ -274,20 +273,22 @@ def of(metric: str, values: tuple[float, ...]) -> dict[str, Any]:
     return report(changed)
 
 
-@pytest.mark.parametrize(
-    ("rates", "verdict"),
-    [
-        ((3.3, 3.2, 3.25, 3.28, 3.31), "fail"),
-        ((4.9, 4.95, 4.92, 4.97, 4.91), "pass"),
-        ((3.1, 3.9, 3.3, 3.95, 3.2), "inconclusive"),
-        ((3.89, 4.9, 4.1, 5.3, 3.95), "pass"),
-    ],
-    ids=["less", "more", "perhaps less", "perhaps more"],
-)
-def test_less_throughput_is_worse_and_more_is_not(desk: Desk, rates: tuple[float, ...], verdict: str) -> None:
-    """The other way round than latency."""
-    done = desk.gate(of("throughput", rates))
-    assert verdicts(done, "baseline")["throughput"] == verdict
+def test_throughput_at_a_given_rate_is_not_compared(desk: Desk) -> None:
+    """It is what arrived, and arrivals are random; its own limit is still held."""
+    done = desk.gate(of("throughput", (3.3, 3.2, 3.25, 3.28, 3.31)))
+    assert done.code == 0
+    assert "throughput" not in verdicts(done, "baseline")
+    assert verdicts(done, "objective")["throughput"] == "pass"
+
+
+def test_a_quantile_of_too_few_arrivals_is_not_compared(desk: Desk) -> None:
+    """The 99th percentile of 73 is the slowest of them; that is said, and the others are compared."""
+    few = found(SAME)
+    few = replace(few, runs=tuple(replace(each, arrivals=73) for each in few.runs))
+    done = desk.gate(report(few))
+    assert done.code == 0
+    assert set(verdicts(done, "baseline")) == {"comparable", "p50_ms", "p95_ms", "error_share"}
+    assert "p99 is not: it takes 100 arrivals in each run" in told(done, "baseline", "comparable")
 
 
 @pytest.mark.parametrize(
