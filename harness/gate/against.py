@@ -20,7 +20,7 @@ from harness.report import Verdict
 
 Bad = Literal["higher", "lower"]
 
-# At a rate that is given, throughput is what arrives, give or take chance: one that is slower or fails shows in
+# At a rate that is given, throughput is what arrives, give or take chance. What is slower, or fails, shows in
 # latency and errors.
 COMPARED = tuple(metric for metric in METRICS if metric != "throughput")
 NEEDED = {"p50_ms": 2, "p95_ms": 20, "p99_ms": 100}
