@@ -5,7 +5,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 clean clean-images
+.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
@@ -50,6 +50,9 @@ bench-failover: images ## Measure how a swarm takes the loss of worker nodes, 20
 
 bench-judge0: images ## Measure the reference Judge0: creates, queue, CPU
 	$(BIN)/python -m harness.bench.judge0
+
+bench-generator: setup ## Measure the load generator beside wrk, hey and Locust
+	$(BIN)/python -m harness.bench.generator
 
 clean: ## Remove everything that can be made again (not the engine, not the images)
 	rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info
