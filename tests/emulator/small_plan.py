@@ -139,7 +139,7 @@ class Shell:
         return self.directory / "state"
 
     def begin(self, command: str, *arguments: object) -> Begun:
-        argv = [str(WAVETANK), command, f"--state-dir={self.state_dir}", *self.options]
+        argv = [str(WAVETANK), *command.split(), f"--state-dir={self.state_dir}", *self.options]
         process = subprocess.Popen(
             [*argv, *map(str, arguments)],
             env={**_clean(), **self.environment},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -79,6 +81,49 @@ def test_commands_reach_the_nodes(standing: Shell) -> None:
     assert inside.out.strip() == "inside"
     assert standing("exec", "--all", "--", "false").code == 1
     assert "judge0-lb" in standing("logs", "judge0-lb").out
+
+
+def test_load_is_put_on_and_told(standing: Shell) -> None:
+    """Every answer is checked, every node watched, the workers scaled and put back; the report has it all."""
+    done = standing.begin(
+        "bench scaling", "--workers=1,2", "--seconds=4", "--repetitions=2", "--workload=sleep", "-o", "json"
+    ).end()
+    assert done.code in (0, 2), done.err
+    runs = done.json["runs"]
+    assert [run["workers"] for run in runs] == [1, 1, 2, 2]
+    assert all(run["arrivals"] and not run["errors"] for run in runs)
+    assert {node["node"] for node in runs[0]["nodes"]} >= {"worker-1", "server-1", "postgres", "machine"}
+    assert max(runs[0]["queue"]["workers"]) < max(runs[-1]["queue"]["workers"])
+    checks(standing)
+    assert "Under load" in (standing.state_dir / "latest/report.html").read_text()
+
+
+def test_interrupted_load_is_partial(standing: Shell) -> None:
+    """ctrl-C ends it soon, keeps what was measured, says that it is a part, and leaves no process."""
+    begun = standing.begin("bench soak", "--rate=5", "--seconds=600", "-o", "json")
+    assert begun.process.stderr is not None
+    for line in begun.process.stderr:
+        if line.startswith("soak:"):
+            break
+    begun.interrupt()
+    done = begun.end()
+    assert done.code == 130, done.err
+    assert (done.json["verdict"], bool(done.json["partial"])) == ("inconclusive", True)
+    assert done.json["runs"][0]["arrivals"] > 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(begun.process.pid, 0)
+
+
+def test_gate_judges_what_was_measured(standing: Shell, tmp_path: Path) -> None:
+    """A load at the objectives' rate, held against them and then against itself: nothing got worse."""
+    measured = standing("gate", "--no-verify", "--repetitions=2")
+    assert measured.code in (0, 2), measured.err
+    kept, file = tmp_path / "kept.json", standing.state_dir / "latest/report.json"
+    saved = standing("baseline save", "--force=a test", kept)
+    assert saved.code == 0, saved.err
+    again = standing("gate", f"--from={file}", "--no-verify", f"--baseline={kept}")
+    assert again.code in (0, 2), again.out
+    assert "worse" not in again.out.replace("worse_by", "")
 
 
 def test_a_hole_in_a_firewall_is_noticed_and_mended(standing: Shell, target: Target) -> None:

@@ -30,7 +30,7 @@ ROUTE = Route("judge0", "poll", Address("tcp", "127.0.0.1", 1), "it is a simulat
 
 @dataclass
 class Queue:
-    """``workers`` of ``slots`` each take ``service`` seconds (exponential); more than ``cores`` bring nothing.
+    """``workers`` of ``slots`` each take ``service`` seconds (exponential), on ``cores`` at most.
 
     ``limit`` is how many may wait; beyond it arrivals are refused. ``wrong`` is the share answered wrong.
     """
