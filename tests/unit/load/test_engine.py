@@ -356,3 +356,11 @@ def test_two_answers_to_one_request_make_a_connection_useless() -> None:
     responses = Responses()
     assert responses.feed(OK + OK)
     assert not responses.keep
+
+
+def test_a_connection_of_which_the_server_said_that_it_ends_is_not_used_again() -> None:
+    """Even if it is still open when the next request is due."""
+    with web(says(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")) as server:
+        answers, _ = asked(server.address, 3, connections=1)
+        assert [one.body for one in answers] == [b"ok"] * 3
+        assert server.connections == 3

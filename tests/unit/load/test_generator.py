@@ -18,7 +18,7 @@ from load_web import OK, Web, says, unused_port, web
 from harness.errors import ResourceError, UsageError
 from harness.load.generator import GeneratorError, generate
 from harness.load.generator_ticks import ticker
-from harness.load.model import SECOND, Address, Order, Outcome, Route, Tick
+from harness.load.model import SECOND, Address, Order, Outcome, Program, Route, Tick, Workload
 from harness.load.recorder import Recorder
 from harness.load.schedule import constant
 from harness.load.talk_plain import open_plain, workload
@@ -227,3 +227,16 @@ def test_a_tick_tells_of_the_last_second_only() -> None:
         told = tick(1000 + SECOND)
     assert told.due == 10
     assert np.isnan([told.p50, told.p99, told.late_p99]).all()
+
+
+def test_submissions_are_judged_where_nobody_else_talks() -> None:
+    """The talk with Judge0 is the one that is taken by itself."""
+    body = b'{"token":"t","status":{"id":3},"stdout":"aGVsbG8K","time":"0.01","wall_time":"0.02"}'
+    answer = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    program = Program("hello", "python", "print('hello')", stdout="hello")
+    with web(says(answer)) as server:
+        route = Route("judge0", "wait", server.address, ids={"python": 71})
+        recording = generate(Order(route, Workload("one", (program,)), constant(50, 0.2), timeout=5))
+        assert all(b"/submissions?" in head for head in server.requests)
+    assert recording.samples["outcome"].tolist() == [Outcome.OK] * 10
+    assert recording.samples["status"].tolist() == [3] * 10
