@@ -15,7 +15,7 @@ from harness.deployment import Deployment
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.ssh import Access
 from harness.swarm.look import Role
-from harness.wait import patient, wait_for
+from harness.wait import NotYet, patient, wait_for
 
 PORT = 2377
 JOIN_SECONDS = 60.0
@@ -37,6 +37,9 @@ JOIN = """\
 read -r token
 docker swarm join --token "$token" --advertise-addr {own} --listen-addr {own}:2377 {manager}:2377 >/dev/null
 """
+# An engine waits for 20 s to be in, and goes on trying after that.
+GOES_ON = "will continue in the background"
+STATE = "docker info --format '{{.Swarm.LocalNodeState}}: {{.Swarm.Error}}'"
 LEAVE = "docker swarm leave --force"
 REACH = """\
 timeout {seconds} bash -c '</dev/tcp/{address}/2377' 2>&1 || {{
@@ -98,7 +101,7 @@ def join(access: Access, deployment: Deployment, manager: str, node: str, token:
     await_way(access, deployment, node, manager, deadline=REACH_SECONDS)
     script = JOIN.format(own=private(deployment, node), manager=private(deployment, manager))
     try:
-        access.run(node, script, stdin=f"{token}\n".encode(), deadline=JOIN_SECONDS)
+        _join(access, node, script, token)
     except (CommandError, WaitTimeoutError) as error:
         with suppress(CommandError, WaitTimeoutError, ResourceError):
             leave(access, node)
@@ -106,6 +109,26 @@ def join(access: Access, deployment: Deployment, manager: str, node: str, token:
         if UNREACHED in said:
             said = no_way(deployment, manager, node, said)
         raise ResourceError("droplet", node, f"did not join the swarm of {manager}: {said}") from error
+
+
+def _join(access: Access, node: str, script: str, token: str) -> None:
+    try:
+        access.run(node, script, stdin=f"{token}\n".encode(), deadline=JOIN_SECONDS)
+    except CommandError as error:
+        if GOES_ON not in error.output:
+            raise
+        _await_in(access, node)
+
+
+def _await_in(access: Access, node: str) -> None:
+    """Until the engine of ``node`` says that it is in."""
+
+    def probe() -> None:
+        state = access.run(node, STATE).strip()
+        if not state.startswith("active"):
+            raise NotYet(f"its engine says {state!r}")
+
+    wait_for(f"{node} to be in the swarm", probe, deadline=JOIN_SECONDS)
 
 
 def await_way(access: Access, deployment: Deployment, source: str, target: str, *, deadline: float) -> None:

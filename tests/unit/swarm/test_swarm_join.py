@@ -114,3 +114,18 @@ def test_leaving_what_one_is_not_in_is_fine() -> None:
         raise failure("Error response from daemon: This node is not part of a swarm")
 
     join.leave(FakeAccess(answer), "one")
+
+
+def test_engine_that_goes_on_joining_is_waited_for() -> None:
+    """On a slow machine 20 s, which is all that Docker waits for, are not enough."""
+    states = iter(["pending: ", "active: "])
+
+    def answer(name: str, script: str) -> str:
+        if "swarm join" in script:
+            raise failure("Timeout was reached before node joined. The attempt will continue in the background.")
+        return next(states) if "LocalNodeState" in script else ""
+
+    access = FakeAccess(answer)
+    join.join(access, deployment(), "boss", "two", TOKEN)
+    assert list(states) == []
+    assert not any("swarm leave" in script for _, script, _ in access.asked)
