@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import jsonschema
@@ -83,6 +83,15 @@ def test_commands_reach_the_nodes(standing: Shell) -> None:
     assert "judge0-lb" in standing("logs", "judge0-lb").out
 
 
+def generators() -> list[str]:
+    """Processes that hand in a load, whoever began them."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in found if "multiprocessing.spawn" in line]
+
+
 def test_load_is_put_on_and_told(standing: Shell) -> None:
     """Every answer is checked, every node watched, the workers scaled and put back; the report has it all."""
     done = standing.begin(
@@ -110,8 +119,7 @@ def test_interrupted_load_is_partial(standing: Shell) -> None:
     assert done.code == 130, done.err
     assert (done.json["verdict"], bool(done.json["partial"])) == ("inconclusive", True)
     assert done.json["runs"][0]["arrivals"] > 0
-    with pytest.raises(ProcessLookupError):
-        os.killpg(begun.process.pid, 0)
+    assert generators() == []
 
 
 def test_gate_judges_what_was_measured(standing: Shell, tmp_path: Path) -> None:
