@@ -122,7 +122,7 @@ def test_engine_that_goes_on_joining_is_waited_for() -> None:
 
     def answer(name: str, script: str) -> str:
         if "swarm join" in script:
-            raise failure("Timeout was reached before node joined. The attempt will continue in the background.")
+            raise failure("Timeout was reached before node joined. It will continue in the background.")
         return next(states) if "LocalNodeState" in script else ""
 
     access = FakeAccess(answer)
