@@ -84,11 +84,15 @@ def measured(
 def add(choice: Choice, found: Found) -> None:
     """Add what was found to the run's report, after what is there; the rest stays as it is."""
     before = report.read(choice.run_dir) if choice.run_dir.report.exists() else {}
+    topology = load_topology(choice)
     report.update(
         choice.run_dir,
         target=resolve_existing(choice, Progress()),
-        topology=load_topology(choice).name,
-        sections={SECTION: [*before.get(SECTION, []), found.document()]},
+        topology=topology.name,
+        sections={
+            SECTION: [*before.get(SECTION, []), found.document()],
+            "intent": report.intent(topology),
+        },
         error=before.get("error"),
     )
 
