@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class Repeated:
         """The mean over the runs with Student's interval; of a single run, a quantile's own interval."""
         if len(self.runs) == 1 and metric in QUANTILES and len(self.runs[0].steady):
             return quantile_of_run(self.runs[0].steady, QUANTILES[metric])
-        return t_interval(self.samples[metric])
+        mean = t_interval(self.samples[metric])
+        return mean if mean.low is None else replace(mean, low=max(mean.low, 0.0))  # none of them is below 0
 
     @property
     def partial(self) -> str:

@@ -10,11 +10,14 @@ import pytest
 from harness.errors import UsageError
 from harness.load.experiments.capacity import Search, capacity
 from harness.load.experiments.latency import Latency, latency
+from harness.load.experiments.measure import generator_doubts
 from harness.load.experiments.overload import Overloading, overload
 from harness.load.experiments.repeat import Patience
 from harness.load.experiments.scaling import Scale, scaling
 from harness.load.experiments.soak import Soak, creeps, soak, trend
-from tests.unit.load.simulated import Queue, bench
+from harness.load.model import Order
+from harness.load.schedule import poisson
+from tests.unit.load.simulated import ROUTE, WORKLOAD, Queue, bench
 
 
 def test_latency_meets_its_objective() -> None:
@@ -157,7 +160,6 @@ def test_creeping_memory_is_named() -> None:
     """The node whose memory grows, and by how much."""
     from harness.load.experiments.measure import Plan, measure
     from harness.load.result import NodeSeries
-    from harness.load.schedule import poisson
 
     measured = measure(bench(Queue(workers=4)), Plan("soak", poisson(10, 300, 1)))
     t = tuple(float(second) for second in range(300))
@@ -196,3 +198,12 @@ def test_overload_needs_a_limit_to_be_held_to() -> None:
     """A Judge0 that tells none cannot be judged."""
     with pytest.raises(UsageError, match="max_queue_size"):
         overload(bench(Queue()), Overloading())
+
+
+def test_generator_that_was_late_is_doubted() -> None:
+    """Arrivals that began late say nothing of the deployment, and a lack of connections is told as such."""
+    recording = Queue(workers=4).generate(Order(ROUTE, WORKLOAD, poisson(20, 10, 1)))
+    assert generator_doubts(recording, recording.samples, late=0.2) == []
+    assert "late itself" in generator_doubts(recording, recording.samples, late=500.0)[0]
+    starved = replace(recording, starved=len(recording.samples), peak_connections=4)
+    assert "all 4 were in use" in generator_doubts(starved, starved.samples, late=500.0)[0]
