@@ -50,8 +50,8 @@ def generate(
     before the run starts, ``UsageError`` for an order that cannot be, ``GeneratorError`` with the process's
     own words where it fails.
     """
-    _check(order)
-    capacity = _capacity(order)
+    check(order)
+    capacity = capacity_of(order)
     fd = os.memfd_create("wavetank-load", os.MFD_CLOEXEC)
     try:
         os.ftruncate(fd, size(capacity))
@@ -84,7 +84,8 @@ class _Child:
     pipe: Connection
 
 
-def _check(order: Order) -> None:
+def check(order: Order) -> None:
+    """Raise ``UsageError`` for an order that cannot be."""
     if order.connections < 1:
         raise UsageError(f"{order.connections} connections carry nothing: take 1 or more, like 256")
     if order.timeout <= 0 or order.drain < 0:
@@ -97,7 +98,8 @@ def _check(order: Order) -> None:
         raise UsageError("a closed loop needs 1 client or more, and more than 0 s")
 
 
-def _capacity(order: Order) -> int:
+def capacity_of(order: Order) -> int:
+    """How many arrivals there can be."""
     if order.loop == "open":
         return len(order.arrivals)
     return min(round(order.seconds * CLOSED_RATE) + order.clients, CLOSED_MOST)

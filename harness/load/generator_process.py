@@ -106,7 +106,7 @@ class Given:
 
 def run(given: Given, pipe: Connection) -> None:
     """The process, from its start to its end."""
-    _tie_to(given.parent)
+    tie_to(given.parent)
     try:
         _raise_descriptors()
         fd = os.open(f"/proc/{given.parent}/fd/{given.fd}", os.O_RDWR | os.O_CLOEXEC)
@@ -121,7 +121,7 @@ def run(given: Given, pipe: Connection) -> None:
     os._exit(0)  # threads that are connecting hold nothing worth waiting for
 
 
-def _tie_to(parent: int) -> None:
+def tie_to(parent: int) -> None:
     """End with the parent, whatever ends it, and not by a Ctrl-C that is meant for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

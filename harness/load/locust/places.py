@@ -1,0 +1,13 @@
+"""Where the master is, as people write it."""
+
+from __future__ import annotations
+
+from harness.errors import UsageError
+
+
+def place(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``. Raises ``UsageError``."""
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isdecimal() and 0 < int(port) < 65536):
+        raise UsageError(f"{text}: write where Locust's master listens, HOST:PORT, like 10.0.0.9:5557")
+    return host, int(port)
