@@ -62,10 +62,20 @@ _LOAD = (
     ),
     click.option(
         "--locust-workers",
-        type=click.IntRange(min=1),
+        type=click.IntRange(min=0),
         default=2,
         show_default=True,
-        help="How many workers Locust has.",
+        help="How many workers Locust has on this machine.",
+    ),
+    click.option(
+        "--locust-expect",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="How many more are started elsewhere.",
+    ),
+    click.option(
+        "--locust-bind", metavar="HOST:PORT", help="Where Locust's master listens for workers elsewhere."
     ),
 )
 _OBJECTIVE = (
@@ -219,6 +229,7 @@ def _bench(given: Mapping[str, Any], experiment: Experiment) -> int:
     from harness import settings
     from harness.load.experiments.command import Load, run
 
+    locust = _locust(given)
     choice = settings.choose_existing(options.settings(given))
     load = Load(
         workload=_workload(given["workload"]),
@@ -228,11 +239,22 @@ def _bench(given: Mapping[str, Any], experiment: Experiment) -> int:
         connections=given["connections"],
         timeout=given["timeout"],
         callback_url=given["callback_url"] or "",
-        locust=given["locust_workers"] if given["engine"] == "locust" else 0,
+        **locust,
     )
     done = run(choice, load, experiment)
     options.show(done.document, done.text, given["output"])
     return done.code
+
+
+def _locust(given: Mapping[str, Any]) -> dict[str, Any]:
+    workers, expect, bind = given["locust_workers"], given["locust_expect"], given["locust_bind"]
+    if given["engine"] != "locust":
+        if expect or bind:
+            raise UsageError("--locust-expect and --locust-bind need --engine locust")
+        return {}
+    if not workers and not expect:
+        raise UsageError("--locust-workers 0 needs --locust-expect 1 or more: somebody must hand in")
+    return {"locust": workers, "expect": expect, "bind": bind or ""}
 
 
 def _workload(text: str) -> str | Path:

@@ -27,7 +27,11 @@ TOKEN_VARIABLE = "JUDGE0_TOKEN"  # noqa: S105 (a name)
 
 @dataclass(frozen=True)
 class Load:
-    """What the command line asks for. ``locust`` is how many workers Locust has; 0: our own generator."""
+    """What the command line asks for.
+
+    ``locust`` and ``expect`` are how many workers Locust has here and elsewhere; both 0: our own generator.
+    ``bind`` is where its master listens, HOST:PORT; empty: where only workers here find it.
+    """
 
     workload: str | Path = "hello"
     door: Door = "judge0"
@@ -36,6 +40,8 @@ class Load:
     connections: int = 256
     timeout: float = 60.0
     locust: int = 0
+    expect: int = 0
+    bind: str = ""
     callback_url: str = ""
 
 
@@ -73,7 +79,7 @@ def measured(
             load.timeout,
             token=os.environ.get(TOKEN_VARIABLE, ""),
             callback_url=load.callback_url,
-            generate=_generator(load.locust),
+            generate=_generator(load),
             stop=stop.event,
         )
         with open_bench(setup, wanted, progress) as bench:
@@ -141,11 +147,13 @@ def stopped_by_signals(progress: Progress) -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def _generator(locust: int) -> Generate:
-    if locust:
+def _generator(load: Load) -> Generate:
+    if load.locust or load.expect:
         from harness.load.locust import generator
+        from harness.load.locust.places import LOCAL, place
 
-        return generator(locust)
+        host, port = place(load.bind) if load.bind else LOCAL
+        return generator(load.locust, expect=load.expect, bind=host, port=port)
     from harness.load.generator import generate
 
     return generate

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from harness.errors import UsageError
 
+LOCAL = "127.0.0.1", 0
+
 
 def place(text: str) -> tuple[str, int]:
     """Host and port of ``HOST:PORT``. Raises ``UsageError``."""
