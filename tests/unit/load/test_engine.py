@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from load_web import OK, Web, says, unused_port, web
 
+from harness.bench.judge0_tls import certificates
 from harness.errors import ResourceError
 from harness.load.engine import Answer, Engine
 from harness.load.engine.deadlines import FOREVER, SLOT_BITS, Deadlines
@@ -196,6 +199,22 @@ def test_a_unix_socket_is_spoken_to(tmp_path: Path) -> None:
         assert server.connections == 1
     with pytest.raises(ResourceError, match="refuses connections"):
         asked(Address("unix", str(tmp_path / "none")), ahead=1)
+
+
+@pytest.mark.parametrize("size", [2, 300_000], ids=["small", "many records"])
+def test_tls_is_spoken_and_not_verified(size: int, tmp_path: Path) -> None:
+    """A certificate of nobody will do; an answer of many records arrives whole."""
+    for name, content in certificates("droplet").items():
+        (tmp_path / name).write_bytes(content)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size
+    plain = socket.create_server(("127.0.0.1", 0))
+    listener = context.wrap_socket(plain, server_side=True)
+    with web(says(answer), listener) as server:
+        answers, _ = asked(replace(server.address, tls=True, host_header="droplet"), 3, connections=1)
+        assert [(one.error, len(one.body)) for one in answers] == [("", size)] * 3
+        assert server.connections == 1
 
 
 def test_a_socks_proxy_is_passed_through() -> None:
