@@ -49,6 +49,11 @@ class Crew:
                 start_new_session=True,
             )
 
+    @property
+    def names(self) -> set[str]:
+        """Of all processes here."""
+        return set(self._processes)
+
     def pid(self, name: str) -> int:
         """Its process id."""
         return self._processes[name].pid

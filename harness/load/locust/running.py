@@ -211,19 +211,30 @@ def _follow(hands: Crew, state: State, on_tick: OnTick | None, stop: threading.E
 
 
 def _take(hands: Crew, state: State) -> None:
-    """Hear one thing, and note it; and who has died."""
+    """Hear one thing, and note it; and who has died, unless what they said last is yet to be heard."""
     said = _heard(hands, state)
+    if said is None or said["kind"] == "tick":
+        _count_the_dead(hands, state)
     if said and said["kind"] == "tick":
         state.ticks[said["worker"]] = said["tick"]
     elif said and said["kind"] == "done":
         state.parts[state.index(said["worker"])] = as_part(said["part"])
         state.lost.pop(state.index(said["worker"]), None)
     elif said and said["kind"] == "lost":
-        state.lose(said["worker"], "the master heard no more of it")
-    elif not said:
-        for worker, name in state.names.items():
-            if how := hands.dead().get(name):
-                state.lose(worker, how)
+        _miss(hands, state, said["worker"])
+
+
+def _miss(hands: Crew, state: State, worker: str) -> None:
+    """Locust misses a worker that was silent for 3 s. One here may only lack CPU: we see if it lives."""
+    if state.names[worker] not in hands.names:
+        state.lose(worker, "the master heard no more of it")
+
+
+def _count_the_dead(hands: Crew, state: State) -> None:
+    dead = hands.dead()
+    for worker, name in state.names.items():
+        if name in dead:
+            state.lose(worker, dead[name])
 
 
 def _stop(hands: Crew, state: State) -> None:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 from talk_samples import WORKLOAD, route
 
-from harness.errors import EngineError, UsageError
-from harness.load.locust import generator, running
+from harness.errors import EngineError, ResourceError, UsageError, WaitTimeoutError
+from harness.load.generator import GeneratorError
+from harness.load.locust import crew, generator, running
 from harness.load.locust.crew import SECRET
 from harness.load.locust.line import Line
 from harness.load.locust.merging import Part, as_part, merge, merged_tick
 from harness.load.locust.places import place
-from harness.load.locust.running import Team, check_order
+from harness.load.locust.running import State, Team, check_order
 from harness.load.locust.shares import as_document, as_share, chosen, packed, split
 from harness.load.model import NEVER, SAMPLE, SECOND, Address, Order, Outcome, Samples
 from harness.load.workload import choose
+from harness.wait import NotYet, wait_for
 
 PUBLIC = Address("tcp", "203.0.113.9", 80)
 COUNT = 10
@@ -232,3 +237,62 @@ def test_the_masters_place_is_a_host_and_a_port() -> None:
     for wrong in ("10.0.0.9", ":5557", "10.0.0.9:0", "10.0.0.9:99999", "host:http"):
         with pytest.raises(UsageError, match=r"like 10\.0\.0\.9:5557"):
             place(wrong)
+
+
+def test_a_process_that_ends_at_once_is_an_error_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it."""
+    program = "print('no such option'); raise SystemExit(3)"
+    monkeypatch.setattr(crew, "argv", lambda _arguments: [sys.executable, "-c", program])
+    with pytest.raises(
+        GeneratorError, match=r"master ended before the run began: exit code 3\n  no such option"
+    ):
+        generator(1)(order())
+
+
+def test_nobody_waits_for_ever_and_nothing_is_left_running(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A master that says nothing is given up, and ended with what it started."""
+    program = f"""
+import os, pathlib, time
+child = os.fork()
+pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch()
+time.sleep(600)
+"""
+    monkeypatch.setattr(crew, "argv", lambda _arguments: [sys.executable, "-c", program])
+    monkeypatch.setattr(running, "GATHER_SECONDS", 2.0)
+    with pytest.raises(WaitTimeoutError, match="Locust's master to listen"):
+        generator(1)(order())
+    pids = [each.name for each in tmp_path.iterdir()]
+    assert pids
+    wait_for("processes to be gone", lambda: _gone(pids), deadline=10.0)
+
+
+def _gone(pids: list[str]) -> None:
+    """None of them runs; a zombie does not."""
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z":
+                raise NotYet(f"{pid}: {state}")
+
+
+def test_what_a_worker_says_of_its_failure_is_raised_as_it_was() -> None:
+    """A refusal is the user's to mend, a failure is ours, with its traceback."""
+    refused = running._error("worker 0", {"kind": "refused", "resource": ["load target", "h:1", "refuses"]})
+    assert isinstance(refused, ResourceError)
+    assert str(refused) == str(ResourceError("load target", "h:1", "refuses"))
+    assert isinstance(running._error("worker 0", {"kind": "refused", "usage": "no bash"}), UsageError)
+    assert "worker 0 failed:\nTrace" in str(running._error("worker 0", {"kind": "failed", "text": "Trace"}))
+
+
+def test_a_worker_that_is_done_is_not_lost_afterwards() -> None:
+    """Its process may end as soon as its samples are here."""
+    state = State(order(), split(order(), 2), {"a": "worker 0", "b": "worker 1"})
+    state.parts[0] = part(samples(ARRIVALS))
+    state.lose("a", "exit code 0")
+    assert not state.lost
+    assert not state.is_over
+    state.lose("b", "exit code 1")
+    assert state.lost == {1: "worker 1 was lost: exit code 1"}
+    assert state.is_over
