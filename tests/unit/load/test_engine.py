@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,7 +256,7 @@ class _socks:  # noqa: N801 (a context manager, used as a function)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with source, sink:
+    with suppress(OSError), source, sink:  # whichever way ends first closes both
         while data := source.recv(65536):
             sink.sendall(data)
 
