@@ -46,7 +46,7 @@ class Link:
         responses.keep = False
         if responses.end():
             return responses.status, responses.body
-        raise ConnectionError("the connection ended before the answer did")
+        raise ConnectionError("the server closed the connection before its answer was complete")
 
     @property
     def keep(self) -> bool:
@@ -129,7 +129,9 @@ class Green:
                 return Answer(status, body, sent, self.now(), "")
         except gevent.Timeout:
             error = error if sent != NEVER else "timeout: no free connection in time"
-        except (OSError, UsageError, httptools.HttpParserError) as problem:
+        except httptools.HttpParserError as problem:
+            error = f"broken: what came is not HTTP/1.1: {problem}"
+        except (OSError, UsageError) as problem:
             error = f"broken: {'' if sent != NEVER else 'connecting: '}{problem}"
         return Answer(0, b"", sent, self.now(), error)
 

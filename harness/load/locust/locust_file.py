@@ -65,7 +65,6 @@ class Master:
             if said:
                 self._runner.send_message(MESSAGE, said, client_id=said.pop("to"))
         self._runner.quit()
-        os._exit(0)
 
     def _from_worker(self, environment: Any, msg: Any, **_more: Any) -> None:
         del environment
