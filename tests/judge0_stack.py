@@ -16,6 +16,7 @@ import httpx
 from docker.models.containers import Container
 
 from emulator.images.build import connected, ensure
+from harness.bench.judge0_stack import DATABASES
 from harness.bench.judge0_tls import certificates
 from harness.wait import NotYet, wait_for
 
@@ -25,20 +26,6 @@ READY = 60.0
 
 # SIOCSIFFLAGS without IFF_UP.
 DOWN = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'eth0', 0))"
-
-ENVIRONMENT = {
-    "REDIS_HOST": "valkey",
-    "REDIS_PORT": "25061",
-    "REDIS_USERNAME": "default",
-    "REDIS_PASSWORD": "secret",
-    "REDIS_CA_FILE": "/ca.pem",
-    "POSTGRES_HOST": "postgres",
-    "POSTGRES_PORT": "25060",
-    "POSTGRES_DB": "defaultdb",
-    "POSTGRES_USER": "doadmin",
-    "POSTGRES_PASSWORD": "secret",
-    "POSTGRES_CA_FILE": "/ca.pem",
-}
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
@@ -113,7 +100,7 @@ class Stack:
         wait_for("the database to answer", probe, deadline=READY)
 
     def _start(self, name: str, environment: Mapping[str, str], **options: Any) -> Container:
-        container = self._create(self.images[name], name, {**ENVIRONMENT, **environment}, **options)
+        container = self._create(self.images[name], name, {**DATABASES, **environment}, **options)
         container.put_archive("/", archive({"ca.pem": self._tls["ca.pem"]}))
         container.start()
         return container
@@ -158,7 +145,7 @@ class Stack:
             f"asyncio.run(open_queue(os.environ, size=1).delete({key!r}))"
         )
         container = self._create(
-            self.images["judge0-server"], "once", ENVIRONMENT, command=["python3", "-c", code]
+            self.images["judge0-server"], "once", DATABASES, command=["python3", "-c", code]
         )
         try:
             container.put_archive("/", archive({"ca.pem": self._tls["ca.pem"]}))

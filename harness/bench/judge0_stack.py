@@ -30,7 +30,7 @@ PORT = 2358
 # What the worker's compose file gives it.
 SANDBOX = ("--cap-add=SYS_ADMIN", "--security-opt=apparmor=unconfined")
 
-ENVIRONMENT = {
+DATABASES = {
     "REDIS_HOST": "valkey",
     "REDIS_PORT": "25061",
     "REDIS_USERNAME": "default",
@@ -42,8 +42,8 @@ ENVIRONMENT = {
     "POSTGRES_USER": "doadmin",
     "POSTGRES_PASSWORD": "secret",
     "POSTGRES_CA_FILE": "/ca.pem",
-    "MAX_QUEUE_SIZE": "1000000",
 }
+ENVIRONMENT = {**DATABASES, "MAX_QUEUE_SIZE": "1000000"}
 
 
 @dataclass(frozen=True)

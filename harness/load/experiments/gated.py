@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from harness.load.experiments.command import Load, measured
@@ -31,4 +32,7 @@ def measure_for_gate(
         objective={} if objectives.errors is None else {"errors": objectives.errors},
         patience=Patience(repetitions, repetitions, precision=1.0),
     )
-    return measured(choice, Load(workload), lambda bench: latency(bench, wanted), progress)[0]
+    found, signum = measured(choice, Load(workload), lambda bench: latency(bench, wanted), progress)
+    if signum:
+        signal.raise_signal(signum)  # a part is nothing that a gate could judge
+    return found
