@@ -92,3 +92,16 @@ def test_what_is_no_health_check_is_refused(said: str) -> None:
 def test_times_are_spelled_as_docker_reads_them(seconds: float, text: str) -> None:
     """With their unit."""
     assert spelled(seconds) == text
+
+
+def test_slow_machine_has_its_checks_stretched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a task whose check takes longer is ended, started again, and so on."""
+    monkeypatch.setenv("WAVETANK_PATIENCE", "10")
+    found, _ = check(", interval: 2s, timeout: 3s, retries: 3, start_period: 1m")
+    assert found == {
+        "test": TEST,
+        "interval": "20s",
+        "retries": 3,
+        "timeout": "30s",
+        "start_period": "600s",
+    }
