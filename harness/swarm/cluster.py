@@ -20,7 +20,8 @@ from harness.swarm import join, labels, look, network
 from harness.swarm.look import Member
 from harness.swarm.survey import Engine, ask, survey
 from harness.topology.model import Swarm, Topology
-from harness.wait import NotYet, wait_for
+from harness.topology.swarm import SLOWEST
+from harness.wait import NotYet, patient, wait_for
 
 READY_SECONDS = 60.0
 ROLE_SECONDS = 60.0
@@ -97,7 +98,7 @@ def _manager(site: _Site, engines: Mapping[str, Engine]) -> str:
     if engines[first].state != "inactive":
         join.leave(site.access, first)
         site.did(f"{first} left a swarm that none of the droplets manages")
-    join.init(site.access, site.deployment, first, site.swarm.heartbeat)
+    join.init(site.access, site.deployment, first, heartbeat(site.swarm))
     site.did(f"{first} made the swarm")
     return first
 
@@ -258,8 +259,13 @@ def _mark(site: _Site, manager: str) -> None:
         site.did(text)
 
 
+def heartbeat(swarm: Swarm) -> int:
+    """The dispatcher's, in seconds: the topology's, stretched where nodes are so slow that they seem lost."""
+    return max(swarm.heartbeat, min(round(patient(swarm.heartbeat)), SLOWEST))
+
+
 def _set_heartbeat(site: _Site, manager: str, engines: Mapping[str, Engine]) -> None:
-    wanted = site.swarm.heartbeat
+    wanted = heartbeat(site.swarm)
     now = engines[manager].heartbeat or ask(site.access, manager).heartbeat
     if now is not None and now != wanted:
         order(site.access, manager, f"docker swarm update --dispatcher-heartbeat {wanted}s >/dev/null")

@@ -11,6 +11,7 @@ from swarm_helpers import FakeAccess, deployment, failure, leader, lines, node, 
 from harness.errors import ResourceError
 from harness.progress import Progress
 from harness.swarm import cluster, rotate
+from harness.topology.model import Overlay, Swarm
 
 INACTIVE: dict[str, Any] = {"LocalNodeState": "inactive"}
 BUSY = "Error response from daemon: rpc error: code = Unknown desc = update out of sequence"
@@ -133,3 +134,13 @@ def test_dead_member_is_removed_without_waiting_for_its_tasks() -> None:
     rotate.remove(FakeAccess(answer), plan(), deployment(), "two")
     assert any("docker node rm --force id-two" in each for each in engines.changed)
     assert not any("docker node ps" in each for each in engines.changed)
+
+
+@pytest.mark.parametrize(("patience", "seconds"), [("1", 3), ("4", 12), ("50", 60)])
+def test_heartbeat_is_stretched_on_slow_machines(
+    monkeypatch: pytest.MonkeyPatch, patience: str, seconds: int
+) -> None:
+    """There a node that works is silent for longer than a dead one may be elsewhere; a minute is the most."""
+    monkeypatch.setenv("WAVETANK_PATIENCE", patience)
+    swarm = Swarm(("boss",), "stack", Overlay("net"), (), heartbeat=3)
+    assert cluster.heartbeat(swarm) == seconds
