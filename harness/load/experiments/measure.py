@@ -139,7 +139,7 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, seen: Seen) -> Mea
         bottleneck=bottleneck(facts),
         doubts=tuple(_doubts(plan, recording, steady, late, settled)),
         partial=recording.partial,
-        said={name: tuple(texts) for name, texts in recording.said.items()},
+        said={name.lower(): tuple(texts) for name, texts in recording.said.items()},
     )
     return Measured(run, steady, recording, max(window.end - window.start, 0) / SECOND)
 

@@ -18,10 +18,11 @@ from harness.load.model import SECOND, Outcome
 from harness.load.result import Found, Overload, Verdict
 from harness.load.stats.overload import Phases
 from harness.load.stats.overload import overload as judged
+from harness.load.stats.stages import rates
 
 CALM = 0.3  # of what is served at saturation
 BEYOND = 2.0
-VARIES = 1.25  # service times do, the limit is racy, and what is served at saturation is an estimate
+VARIES = 1.5  # service times do, and the limit is racy: some more wait than it says
 LEAST_CALM_SECONDS = 10.0
 REFUSED = Outcome.REFUSED.name.lower()
 # Beyond capacity these are the deployment's way to say no, or ours to end a run; all else is an error.
@@ -62,8 +63,8 @@ def overload(bench: Bench, wanted: Overloading) -> Found:
     first = saturate(bench, wanted.seconds / 2)
     if first.run.partial:
         return _found(bench, begun, [first], wanted, "nothing was measured beyond capacity")
-    rates = rates_of(first, wanted)
-    plan, phases = plan_of(bench, rates, wanted)
+    wished = rates_of(first, wanted)
+    plan, phases = plan_of(bench, wished, wanted)
     run = measure(bench, plan)
     if run.run.partial:
         return _found(bench, begun, [first, run], wanted, "nothing was seen of its recovery")
@@ -71,7 +72,7 @@ def overload(bench: Bench, wanted: Overloading) -> Found:
         run.recording.samples,
         phases,
         queue_limit=bench.queue_limit,
-        throughput=rates.served / VARIES,
+        throughput=served_of(run, phases) / VARIES,
         said=run.run.said.get(REFUSED, ()),
     )
     if wanted.bound_ms is not None:
@@ -96,18 +97,23 @@ def rates_of(first: Measured, wanted: Overloading) -> _Rates:
     return _Rates(served, CALM * served, beyond)
 
 
-def plan_of(bench: Bench, rates: _Rates, wanted: Overloading) -> tuple[Plan, Phases]:
+def served_of(run: Measured, phases: Phases) -> float:
+    """What was served a second while it was too much: that is how fast a full queue moves then."""
+    return max(rates(run.recording.samples, phases.load, phases.stop).achieved, 0.01)
+
+
+def plan_of(bench: Bench, wished: _Rates, wanted: Overloading) -> tuple[Plan, Phases]:
     """Long enough for the queue to fill and to stay full as long again, and to empty in what follows."""
     assert bench.queue_limit is not None
-    filled = bench.queue_limit / (rates.beyond - rates.served)
-    emptied = bench.queue_limit / (rates.served - rates.calm)
+    filled = bench.queue_limit / (wished.beyond - wished.served)
+    emptied = bench.queue_limit / (wished.served - wished.calm)
     calm = max(wanted.seconds, LEAST_CALM_SECONDS)
     load = math.ceil(max(wanted.seconds, 2 * filled))
     after = math.ceil(calm + 2 * emptied)
-    steps = [(rates.calm, calm), (rates.beyond, load), (rates.calm, after)]
+    steps = [(wished.calm, calm), (wished.beyond, load), (wished.calm, after)]
     arrivals = schedule.steps(steps)
     ends = [int(seconds * SECOND) for seconds in (calm, calm + load, calm + load + after)]
-    plan = Plan("calm, beyond capacity, calm", arrivals, warmup=2.0, rate=rates.beyond)
+    plan = Plan("calm, beyond capacity, calm", arrivals, warmup=2.0, rate=wished.beyond)
     return plan, Phases(2 * SECOND, ends[0], ends[1], ends[2])
 
 
