@@ -19,8 +19,6 @@ from harness.load.watch.watching import Seen
 LATE_MS = 5.0
 LATE_SHARE = 0.1
 STARVED_SHARE = 0.01
-# With fewer arrivals nobody can tell a warm-up: what is left out then is fixed, and repetitions show more.
-TELLING = 150
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def _doubts(plan: Plan, recording: Recording, steady: Samples, late: float, sett
     doubts = [] if plan.clients else generator_doubts(recording, steady, late)
     if not len(steady):
         doubts.append("no arrival fell into the steady part: the run was too short")
-    if not settled.steady and len(recording.samples) >= TELLING:
+    if not settled.steady and settled.telling:
         doubts.append(settled.told)
     return doubts
 

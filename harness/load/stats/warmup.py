@@ -27,11 +27,15 @@ ARRIVALS = 3
 
 @dataclass(frozen=True)
 class Warmup:
-    """``seconds`` to leave out at the start. ``steady``: what follows is steady, as far as can be told."""
+    """``seconds`` to leave out at the start. ``steady``: what follows is steady, as far as can be told.
+
+    ``telling``: there were arrivals enough to tell; of fewer, only repetitions show whether it was steady.
+    """
 
     seconds: float
     steady: bool
     told: str
+    telling: bool = True
 
 
 def warmup(samples: Samples, seconds: float, *, minimum: float = 0.0) -> Warmup:
@@ -44,7 +48,8 @@ def warmup(samples: Samples, seconds: float, *, minimum: float = 0.0) -> Warmup:
     told = np.flatnonzero(~np.isnan(means))
     cut = mser5(means[told])
     if cut is None:
-        return Warmup(minimum, False, f"too short to tell a warm-up: {len(told)} intervals hold arrivals")
+        few = f"too short to tell a warm-up: {len(told)} intervals hold arrivals"
+        return Warmup(minimum, False, few, telling=False)
     if cut > len(told) // 2 and drifts(means[told]):
         return Warmup(minimum, False, "no steady state: latency still changes in the second half of the run")
     if cut > len(told) // 2:
