@@ -228,10 +228,11 @@ def overload(bound: float | None, **given: Any) -> int:
 def _bench(given: Mapping[str, Any], experiment: Experiment) -> int:
     from harness import settings
     from harness.load.experiments.command import Load, run
+    from harness.load.experiments.site import Wanted
 
     locust = _locust(given)
     choice = settings.choose_existing(options.settings(given))
-    load = Load(
+    wanted = Wanted(
         workload=_workload(given["workload"]),
         door=given["door"],
         way=given["way"],
@@ -239,9 +240,8 @@ def _bench(given: Mapping[str, Any], experiment: Experiment) -> int:
         connections=given["connections"],
         timeout=given["timeout"],
         callback_url=given["callback_url"] or "",
-        **locust,
     )
-    done = run(choice, load, experiment)
+    done = run(choice, Load(wanted, **locust), experiment)
     options.show(done.document, done.text, given["output"])
     return done.code
 

@@ -7,15 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
 from harness import report
 from harness.load.experiments.bench import Bench, Generate
 from harness.load.experiments.site import Wanted, open_bench
-from harness.load.model import Door, Way
 from harness.load.result import Found
 from harness.progress import Progress
 from harness.settings import Choice, load_topology, resolve_existing
@@ -27,22 +25,16 @@ TOKEN_VARIABLE = "JUDGE0_TOKEN"  # noqa: S105 (a name)
 
 @dataclass(frozen=True)
 class Load:
-    """What the command line asks for.
+    """What the command line asks for: ``wanted``, and who hands it in.
 
     ``locust`` and ``expect`` are how many workers Locust has here and elsewhere; both 0: our own generator.
     ``bind`` is where its master listens, HOST:PORT; empty: where only workers here find it.
     """
 
-    workload: str | Path = "hello"
-    door: Door = "judge0"
-    way: Way | None = None
-    seed: int | None = None
-    connections: int = 256
-    timeout: float = 60.0
+    wanted: Wanted
     locust: int = 0
     expect: int = 0
     bind: str = ""
-    callback_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,18 +62,8 @@ def measured(
     """
     setup = find(choice)
     with stopped_by_signals(progress) as stop:
-        wanted = Wanted(
-            load.workload,
-            load.door,
-            load.way,
-            load.seed,
-            load.connections,
-            load.timeout,
-            token=os.environ.get(TOKEN_VARIABLE, ""),
-            callback_url=load.callback_url,
-            generate=_generator(load),
-            stop=stop.event,
-        )
+        token, who = os.environ.get(TOKEN_VARIABLE, ""), _generator(load)
+        wanted = replace(load.wanted, token=token, generate=who, stop=stop.event)
         with open_bench(setup, wanted, progress) as bench:
             found = experiment(bench)
     return found, stop.signum

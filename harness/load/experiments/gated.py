@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.load.experiments.command import Load, measured
 from harness.load.experiments.latency import Latency, latency
 from harness.load.experiments.repeat import Patience
+from harness.load.experiments.site import Wanted
 from harness.load.result import Found
 from harness.progress import Progress
 from harness.settings import Choice
@@ -32,7 +33,7 @@ def measure_for_gate(
         objective={} if objectives.errors is None else {"errors": objectives.errors},
         patience=Patience(repetitions, repetitions, precision=1.0),
     )
-    found, signum = measured(choice, Load(workload), lambda bench: latency(bench, wanted), progress)
+    found, signum = measured(choice, Load(Wanted(workload)), lambda bench: latency(bench, wanted), progress)
     if signum:
         signal.raise_signal(signum)  # a part is nothing that a gate could judge
     return found
