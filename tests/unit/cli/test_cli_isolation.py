@@ -18,7 +18,7 @@ from harness.isolation.prove import Proof
 from harness.isolation.reported import look
 from harness.names import resource_name
 from harness.progress import Progress
-from harness.provision import provision
+from harness.provision import destroy, provision
 from harness.rundir import RunDir
 from harness.target import Target
 from harness.topology import load
@@ -46,8 +46,10 @@ def target(memory_emulator: emulation.EmulatorStatus) -> Target:
 
 
 @pytest.fixture(scope="module")
-def state_dir(target: Target, topology: Topology, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that stands, with the bootstrap firewall gone as after ``up``."""
+def state_dir(
+    target: Target, topology: Topology, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A run that stands, with the bootstrap firewall gone as after ``up``; taken down after the last test."""
     state_dir = tmp_path_factory.mktemp("isolation")
     run_dir = RunDir(state_dir, RUN)
     run_dir.path.mkdir(parents=True)
@@ -56,7 +58,8 @@ def state_dir(target: Target, topology: Topology, tmp_path_factory: pytest.TempP
     provision(target, topology, RUN, public_key=key, progress=Progress(quiet=True))
     client = _client(target)
     client.firewalls.delete(_firewall(client, "bootstrap")["id"])
-    return state_dir
+    yield state_dir
+    destroy(target, RUN, progress=Progress(quiet=True))
 
 
 @pytest.fixture
