@@ -29,7 +29,7 @@ local-vm: images ## The same in a virtual machine whose kernel lacks nothing: ho
 	nice $(BIN)/python -m harness.vm --topology $(if $(filter file,$(origin TOPOLOGY)),swarm,$(TOPOLOGY))
 
 test: images ## Run the project's tests, coverage shown
-	@harness/setup.sh --browser
+	@harness/setup.sh --tests
 	$(BIN)/python -m pytest tests/unit tests/contract -n auto --dist loadfile --cov --cov-report= $(PYTEST_ARGS) $(SOME)
 	$(BIN)/python -m pytest tests/emulator --cov --cov-append --cov-report=term:skip-covered $(PYTEST_ARGS) $(SOME)
 

@@ -11,18 +11,30 @@ T = TypeVar("T")
 WORKERS = 8
 
 
-def in_parallel(jobs: Iterable[Callable[[], T]], *, workers: int = WORKERS) -> list[T]:
+def nothing() -> None:
+    """Do nothing."""
+
+
+def in_parallel(
+    jobs: Iterable[Callable[[], T]], *, workers: int = WORKERS, interrupt: Callable[[], None] = nothing
+) -> list[T]:
     """Call every job and return what they returned, in order.
 
-    The first error ends it: what has not begun is not begun, what has begun is waited for, so that nobody
-    is still changing things when this returns or raises. That holds for ctrl-C too.
+    The first error ends it, and is the one that is raised: what has not begun is not begun, ``interrupt`` is
+    called to cut short what has, and that is waited for, so that nobody is still changing things when this
+    returns or raises. That holds for ctrl-C too.
     """
     pool = ThreadPoolExecutor(workers, thread_name_prefix="wavetank")
     try:
         futures = [pool.submit(job) for job in jobs]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in done:
-            future.result()
+        for future in futures:
+            if future in done:
+                future.result()
         return [future.result() for future in futures]
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        interrupt()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

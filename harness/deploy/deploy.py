@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.deploy import remote
@@ -11,14 +12,16 @@ from harness.deploy.appfiles import AppFiles, read_app
 from harness.deploy.bundle import COMPOSE, Bundle, make_bundle
 from harness.deploy.gather import BUILDERS, gather
 from harness.deploy.images import Archive
-from harness.deploy.parallel import in_parallel
 from harness.deployment import Deployment
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.parallel import in_parallel
 from harness.progress import Progress
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology import render
 from harness.topology.model import Service, StackService, Topology
+
+DEPLOYERS = 32  # services wait for each other's health, so all that may be waited for go side by side
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ def deploy(
     archive = archive_of(access.run_dir.state_dir)
     try:
         done = in_parallel(
-            bundles, lambda bundle: _bring(access, bundle, archive, progress), interrupt=access.interrupt
+            [partial(_bring, access, bundle, archive, progress) for bundle in bundles],
+            workers=DEPLOYERS,
+            interrupt=access.interrupt,
         )
     finally:
         access.resume()
@@ -76,7 +81,8 @@ def prepare_images(topology: Topology, state_dir: Path, *, progress: Progress) -
     }
     found = gather(services, apps, progress)
     unique = {image.id: image for images in found.values() for image in images.values() if image.id}
-    in_parallel(unique.values(), archive_of(state_dir).path, workers=BUILDERS)
+    archive = archive_of(state_dir)
+    in_parallel([partial(archive.path, image) for image in unique.values()], workers=BUILDERS)
 
 
 def archive_of(state_dir: Path) -> Archive:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from harness.deploy.appfiles import AppFiles, Build
 from harness.deploy.engine import Image, local_images
 from harness.deploy.images import bases_of, build_image, reference_of
-from harness.deploy.parallel import in_parallel
 from harness.errors import EngineError
+from harness.parallel import in_parallel
 from harness.progress import Progress
 
 BUILDERS = 2
@@ -93,7 +94,7 @@ def _build_missing(
         with progress.step(f"build {name}"):
             build_image(name, section, reference)
 
-    in_parallel(missing, build, workers=BUILDERS)
+    in_parallel([partial(build, reference) for reference in missing], workers=BUILDERS)
     if missing:
         found |= local_images(missing)
     return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from harness.deploy.parallel import in_parallel
 from harness.deploy.remote import ROOT
 from harness.deployment import Deployment
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.masking import mask, secrets_of
+from harness.parallel import in_parallel
 from harness.ssh import Access
 
 COLLECT_SECONDS = 60.0
@@ -50,7 +51,7 @@ def collect_logs(access: Access, deployment: Deployment, into: Path) -> Path:
     def collect(node: str) -> None:
         (into / f"{node}.log").write_text(mask(_ask(access, node), secrets))
 
-    in_parallel(deployment.nodes, collect)
+    in_parallel([partial(collect, node) for node in deployment.nodes])
     return into
 
 

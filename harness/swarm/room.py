@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.verify.swarm_placing import facts, holds
+from harness.swarm.placing import facts, holds
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 from harness.swarm import converge, look
 from harness.swarm.converge import State
 from harness.swarm.look import Task
+from harness.swarm.placing import facts
 from harness.topology.model import Swarm
 from harness.verify.setup import Setup
-from harness.verify.swarm_placing import facts
 
 READY, RUNNING = "ready", "running"
 LOOK = """\

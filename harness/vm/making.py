@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.deploy.deploy import archive_of
 from harness.deploy.engine import Image
-from harness.deploy.parallel import in_parallel
+from harness.parallel import in_parallel
 from harness.progress import Progress
 from harness.settings import topology_file
 from harness.topology import load
@@ -43,7 +44,8 @@ def make(topology_name: str, state_dir: Path, scratch: Path, progress: Progress)
         applications = images.applications(topology, progress)
         wanted += applications
     with progress.step("vm: save the application's images"):
-        saved = in_parallel(applications, archive_of(state_dir).path, workers=SAVERS)
+        archive = archive_of(state_dir)
+        saved = in_parallel([partial(archive.path, image) for image in applications], workers=SAVERS)
     tree = pieces.piece("root", root.identity(), root.make_root, progress)
     root_disk = pieces.piece("root.ext4", root.identity(), lambda path: _root_disk(tree, path), progress)
     filled_from = pieces.key(

@@ -50,3 +50,19 @@ def test_after_an_error_what_has_begun_is_waited_for_and_the_rest_is_not_begun()
         in_parallel([slow, fail], workers=2)
     assert done.count("slow") == 1
     assert done.count("never") < 50
+
+
+def test_an_error_cuts_short_what_has_begun_and_is_the_one_that_is_raised() -> None:
+    """Not what the interrupted say."""
+    stop = threading.Event()
+
+    def slow() -> None:
+        assert stop.wait(10)
+        raise ValueError("interrupted")
+
+    def bad() -> None:
+        raise ValueError("the cause")
+
+    with pytest.raises(ValueError, match="the cause"):
+        in_parallel([slow, bad], interrupt=stop.set)
+    assert stop.is_set()

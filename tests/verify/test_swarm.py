@@ -18,6 +18,7 @@ from harness.errors import CheckFailedError, InconclusiveError
 from harness.masking import secrets_of
 from harness.parallel import in_parallel
 from harness.ssh import Access
+from harness.swarm.placing import holds, plain
 from harness.topology.model import FrontDoor, StackService, Swarm, Topology
 from harness.verify import shares, swarm_talk, swarm_workers
 from harness.verify.balance import Balance, slack, wrong
@@ -26,7 +27,6 @@ from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
 from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
-from harness.verify.swarm_placing import holds, plain
 from harness.verify.swarm_view import View
 from harness.verify.way import to_judge0
 

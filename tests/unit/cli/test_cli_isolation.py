@@ -46,9 +46,7 @@ def target(memory_emulator: emulation.EmulatorStatus) -> Target:
 
 
 @pytest.fixture(scope="module")
-def state_dir(
-    target: Target, topology: Topology, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+def state_dir(target: Target, topology: Topology, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A run that stands, with the bootstrap firewall gone as after ``up``; taken down after the last test."""
     state_dir = tmp_path_factory.mktemp("isolation")
     run_dir = RunDir(state_dir, RUN)

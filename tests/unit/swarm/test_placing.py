@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.verify.swarm_placing import facts, holds, plain
+from harness.swarm.placing import facts, holds, plain
 
 NODE: dict[str, Any] = {
     "ID": "abc123",
