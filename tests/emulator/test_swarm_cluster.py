@@ -5,38 +5,25 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tank import Tank, droplet, tcp
+from swarm_site import NAMES, NETWORK, STACK, Site, plan, service, standing
+from tank import tcp
 
-from emulator.images.build import ensure
-from emulator.planes.base import DropletSpec, Gate
+from emulator.planes.base import Gate
 from harness.deploy import collect_logs, deploy
 from harness.deploy.scale import scale as scale_project
-from harness.deployment import Deployment, Node
 from harness.errors import CommandError, ResourceError, UsageError
 from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.scaling import Scaled
-from harness.ssh import Access, open_access
-from harness.swarm import cluster, join, look, rotate
+from harness.swarm import join, look, rotate
 from harness.swarm.kernel import kernel
-from harness.swarm.look import Member, Task
-from harness.swarm.scale import scale
-from harness.target import Target
-from harness.topology.model import Droplet, Management, Overlay, Service, StackService, Swarm, Topology
-from harness.wait import NotYet, wait_for
+from harness.topology.model import Service
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-MARKER = "#!/bin/sh\nmkdir -p /var/lib/wavetank\ntouch /var/lib/wavetank/booted\n"
-NAMES = ("boss", "one", "two")
-ROLES = {"boss": "boss", "one": "hand", "two": "hand"}
-STACK, NETWORK = "stack", "net"
 IMAGE = "wavetank/base:latest"
 
 # All but the swarm's 2377/tcp.
@@ -51,149 +38,11 @@ docker info --format '{{.Swarm.Cluster.Version.Index}}'
 """
 
 
-def plan(
-    *services: StackService,
-    managers: tuple[str, ...] = ("boss",),
-    encrypted: bool = False,
-    heartbeat: int = 2,
-    droplets: tuple[str, ...] = NAMES,
-) -> Topology:
-    """A topology of these droplets, all members."""
-    machines = {
-        name: Droplet(name, "s-1vcpu-1gb", "ubuntu-24-04-x64", ROLES[name], True, "") for name in droplets
-    }
-    swarm = Swarm(managers, STACK, Overlay(NETWORK, encrypted), services, heartbeat)
-    return Topology(
-        "three", Path("three.yaml"), "fra1", None, machines, {}, (), (), (), Management("boss", ("self",)),
-        Path(), swarm=swarm,
-    )  # fmt: skip
-
-
-def service(name: str, *nodes: str) -> StackService:
-    """A service of the stack, as far as labels go."""
-    return StackService(name, nodes, Path("docker-compose.yml"), (), {}, ())
-
-
-@dataclass
-class Site:
-    """Three droplets, of which ``boss`` is the bastion and, unless a test says otherwise, the manager.
-
-    ``told`` is what was said on the way.
-    """
-
-    tank: Tank
-    target: Target
-    deployment: Deployment
-    access: Access
-    told: io.StringIO = field(default_factory=io.StringIO)
-
-    def form(self, topology: Topology | None = None, deployment: Deployment | None = None) -> tuple[str, ...]:
-        """Form the swarm."""
-        told = Progress(self.told)
-        return cluster.form(self.access, topology or plan(), deployment or self.deployment, progress=told)
-
-    def members(self, manager: str = "boss") -> dict[str, Member]:
-        """The swarm's list of nodes, which has each droplet once."""
-        listed = look.members(self.access, self.deployment, manager)
-        found = {each.node: each for each in listed}
-        assert len(found) == len(listed), listed
-        return found
-
-    def swarm_of(self, node: str) -> dict[str, Any]:
-        """What ``docker info`` says of a node's swarm."""
-        found: dict[str, Any] = json.loads(self.access.run(node, "docker info --format '{{json .Swarm}}'"))
-        return found
-
-    def address(self, node: str) -> str:
-        """A droplet's private address."""
-        return self.deployment.nodes[node].private_ip or ""
-
-    def await_down(self, name: str) -> None:
-        """Until the manager has missed a droplet's heartbeats."""
-
-        def probe() -> None:
-            if (seen := self.members()[name].status) != "down":
-                raise NotYet(seen)
-
-        wait_for(f"{name} to be down", probe, deadline=60)
-
-    def await_no_tasks(self, node: str) -> None:
-        """Until no container of a task is left on a droplet."""
-
-        def probe() -> None:
-            if left := self.access.run(node, "docker ps -aq --filter label=com.docker.swarm.task"):
-                raise NotYet(left)
-
-        wait_for(f"the tasks of {node} to be gone", probe, deadline=60)
-
-    def rebuild(self, name: str) -> None:
-        """Give a droplet a new disk, as the API's action does."""
-        self.access.close()
-        self.tank.plane.rebuild_droplet(self.tank.nodes[self.deployment.nodes[name].id], self.tank.policy())
-        self.access.forget(name)
-
-    def serve(self, name: str, *options: str, image: str, command: str = "exec sleep 1000") -> None:
-        """Make a service of the stack."""
-        words = [
-            f"docker service create --detach --no-resolve-image --endpoint-mode dnsrr --network {NETWORK}",
-            f"--constraint node.role==worker --stop-grace-period 1s --name {STACK}_{name}",
-            f"--label com.docker.stack.namespace={STACK} --restart-delay 100ms",
-            *options,
-            f"{image} sh -c '{command}'",
-        ]
-        self.access.run("boss", " ".join(words))
-
-    def tasks(self, name: str, state: str, count: int) -> tuple[Task, ...]:
-        """The tasks of a service in this state, once there are so many."""
-
-        def probe() -> tuple[Task, ...]:
-            found = look.tasks(self.access, self.deployment, "boss", STACK, name)
-            wanted = tuple(each for each in found if each.state == state)
-            if len(wanted) < count:
-                raise NotYet(str(found))
-            return wanted
-
-        return wait_for(f"{count} {state} tasks of {name}", probe, deadline=60)
-
-    def scale(self, **wanted: int) -> tuple[Scaled, ...]:
-        """Scale services."""
-        quiet = Progress(quiet=True)
-        return scale(self.access, plan(), self.deployment, wanted, progress=quiet, deadline=60)
-
-
 @pytest.fixture(scope="module")
 def droplets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Three droplets that no firewall covers."""
-    ensure(["base", "droplet", "fabric"])
-    tank = Tank.new(tmp_path_factory.mktemp("swarm-tank"))
-    try:
-        run_dir = RunDir(tmp_path_factory.mktemp("swarm-state"), "swarm-test")
-        run_dir.create()
-        keys = [run_dir.public_key()]
-        specs = [named(droplet(number, user_data=MARKER, keys=keys)) for number in (1, 2, 3)]
-        tank.nodes = {spec.id: spec for spec in specs}
-        policy = tank.policy()
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(lambda spec: tank.plane.create_droplet(spec, policy), specs))
-        nodes = {
-            spec.name: Node(
-                spec.name, spec.id, "active", spec.public.ip if spec.public else None, spec.private.ip
-            )
-            for spec in specs
-        }
-        deployment = Deployment("swarm-test", "0d0c0b0a", "10.1.0.0/20", nodes, {})
-        target = Target("local", "https://127.0.0.1:1", "token", proxy=tank.plane.info().proxy)
-        made = Site(tank, target, deployment, open_access(run_dir, target, plan(), deployment))
+    with standing(tmp_path_factory.mktemp("swarm")) as made:
         yield made
-        made.access.close()
-    finally:
-        tank.destroy()
-
-
-def named(spec: DropletSpec) -> DropletSpec:
-    """A droplet whose host name is the topology's, as in every deployment."""
-    name = NAMES[spec.id - 1]
-    return replace(spec, name=name, metadata={**spec.metadata, "hostname": name})
 
 
 @pytest.fixture
