@@ -36,16 +36,17 @@ def _check_droplets(api: Api, topology: Topology, droplets: list[Droplet]) -> No
         (
             partial(every, client.regions.list, "regions"),
             partial(every, client.sizes.list, "sizes"),
-            partial(every, client.images.list, "images", type="distribution"),
+            partial(every, client.images.list, "images"),  # of every kind, the account's own too
         )
     )
     region = topology.region
     _among(topology, "region", region, {each["slug"] for each in regions if each["available"]}, "region")
     usable = {each["slug"] for each in sizes if each["available"] and region in each["regions"]}
-    offered = {each["slug"] for each in images if each["slug"]} | {str(each["id"]) for each in images}
+    here = [each for each in images if region in each["regions"]]
+    offered = {each["slug"] for each in here if each["slug"]} | {str(each["id"]) for each in here}
     for droplet in droplets:
         _among(topology, f"droplets.{droplet.name}.size", droplet.size, usable, f"size in {region}")
-        _among(topology, f"droplets.{droplet.name}.image", droplet.image, offered, "image")
+        _among(topology, f"droplets.{droplet.name}.image", droplet.image, offered, f"image in {region}")
 
 
 def _check_limit(api: Api, wanted: int) -> None:

@@ -112,7 +112,7 @@ def _droplet(topology: Topology, run: str, name: str) -> Body:
         "name": name,
         "region": topology.region,
         "size": droplet.size,
-        "image": droplet.image,
+        "image": int(droplet.image) if droplet.image.isdecimal() else droplet.image,
         "tags": [run_tag(run), node_tag(run, name)],
         "public_networking": droplet.public_networking,
         "user_data": user_data(droplet.user_data),

@@ -227,7 +227,7 @@ def _droplet_conflicts(name: str, seen: Body, wanted: Body) -> Iterator[str]:
     image = seen["image"] or {}
     yield from _differs("droplet", name, "region", seen["region"]["slug"], wanted["region"])
     yield from _differs("droplet", name, "size", seen["size_slug"], wanted["size"])
-    if wanted["image"] not in (image.get("slug"), str(image.get("id"))):
+    if wanted["image"] not in (image.get("slug"), image.get("id")):
         yield from _differs("droplet", name, "image", image.get("slug") or image.get("id"), wanted["image"])
     public = any(each["type"] == "public" for each in seen["networks"].get("v4") or ())
     if seen["status"] != "new":

@@ -54,7 +54,7 @@ class RawVpc(Raw):
 
 class RawDroplet(Raw):
     size: str | None = None
-    image: str | None = None
+    image: Text | None = None
     role: str | None = None
     public_networking: bool | None = None
     user_data: str | None = None
@@ -62,7 +62,7 @@ class RawDroplet(Raw):
 
 class RawDefaults(Raw):
     size: str | None = None
-    image: str | None = None
+    image: Text | None = None
     public_networking: bool = True
     user_data: str = ""
 

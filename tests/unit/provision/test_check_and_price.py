@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from small_topology import PUBLIC_KEY, QUIET, droplet, make_topology
 
+from emulator.cloud.catalogue import find_image
 from emulator.cloud.core import Cloud, Limits
 from harness import provision
+from harness.api import Api, every
 from harness.errors import TopologyError, UsageError
 from harness.target import Target
 from harness.topology.model import Topology
@@ -48,6 +50,18 @@ def test_what_is_not_on_offer_names_the_field_and_what_is_near(
     assert raised.value.field == field
     assert near in str(raised.value)
     assert provision.leftovers(target, "a") == ()
+
+
+def test_an_image_is_asked_for_by_slug_or_by_number(cloud: Cloud, target: Target) -> None:
+    """Whatever its kind; what stands is known again by either."""
+    number = str(find_image("ubuntu-24-04-x64").id)
+    by_number = make_topology(droplets={"web": droplet("web", image=number), "api": droplet("api")})
+    provision.provision(target, by_number, "a", public_key=PUBLIC_KEY, progress=QUIET)
+    with Api(target) as api:
+        made = every(api.client.droplets.list, "droplets")
+    assert [each["image"]["slug"] for each in made] == ["ubuntu-24-04-x64"] * 2
+    assert provision.plan(target, by_number, "a").empty
+    assert provision.plan(target, make_topology(), "a").empty
 
 
 def test_the_accounts_droplet_limit_is_respected(cloud: Cloud, target: Target, topology: Topology) -> None:
