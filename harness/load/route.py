@@ -20,7 +20,7 @@ from harness.load.judge0 import IDS
 from harness.load.model import Address, Door, Route, Way
 from harness.load.recognise import Facing, Get, choose_way, recognise
 from harness.topology.model import FrontDoor
-from harness.verify.tunnel import over_socket
+from harness.tunnel import over_socket
 from harness.verify.way import socket_to
 
 if TYPE_CHECKING:

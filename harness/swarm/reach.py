@@ -18,7 +18,7 @@ from harness.swarm import look
 from harness.swarm.converge import look_at
 from harness.swarm.look import Task
 from harness.topology.model import Topology
-from harness.verify.tunnel import tunnel
+from harness.tunnel import tunnel
 
 BRIDGE = "docker network inspect docker_gwbridge --format '{{json .Containers}}'"
 DEADLINE = 15.0

@@ -18,10 +18,10 @@ from harness.isolation.model import Side
 from harness.ssh import Access
 from harness.topology import gates, ports
 from harness.topology.model import VPC, Topology
+from harness.tunnel import tunnel
 from harness.verify import databases
 from harness.verify.databases import Attempt
 from harness.verify.probe import Address
-from harness.verify.tunnel import tunnel
 
 Case = Literal["right", "password", "plain", "authority", "name"]
 

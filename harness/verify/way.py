@@ -10,8 +10,8 @@ import httpx
 
 from harness.errors import InconclusiveError
 from harness.topology.model import Judge0Endpoint, RunnerEndpoint
+from harness.tunnel import over_socket, tunnel
 from harness.verify.setup import Setup
-from harness.verify.tunnel import over_socket, tunnel
 
 
 @contextmanager
