@@ -18,6 +18,7 @@ from typing import IO
 from harness.errors import InconclusiveError
 from harness.ssh import Access
 from harness.verify.swarm_talk import inside
+from harness.wait import patient
 
 VXLAN, ESP = 4789, 50
 SECONDS = 60  # after which an ear that nobody asked ends by itself
@@ -127,7 +128,9 @@ def _sing(access: Access, way: Way, token: str) -> str:
 @contextmanager
 def _ear(access: Access, node: str, address: str, token: str) -> Iterator[subprocess.Popen[str]]:
     """A process on ``node`` that listens, and tells what it heard when its standard input ends."""
-    asked = json.dumps({"token": token, "address": address, "seconds": SECONDS, "vxlan": VXLAN, "esp": ESP})
+    asked = json.dumps(
+        {"token": token, "address": address, "seconds": patient(SECONDS), "vxlan": VXLAN, "esp": ESP}
+    )
     argv = access.argv(node, ["python3", "-c", EAR, asked])
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -141,7 +144,7 @@ def _ear(access: Access, node: str, address: str, token: str) -> Iterator[subpro
 def _ask(process: subprocess.Popen[str], node: str) -> dict[str, dict[str, int]]:
     """What the ear heard, by the sender's address."""
     try:
-        told, _ = process.communicate(timeout=ENDING)
+        told, _ = process.communicate(timeout=patient(ENDING))
         heard: dict[str, dict[str, int]] = json.loads(told)
     except (subprocess.TimeoutExpired, ValueError) as error:
         raise InconclusiveError(f"{node} did not tell what it heard: {error}") from error
