@@ -23,6 +23,7 @@ from harness.failover.orphan import Orphan
 from harness.failover.stream import FIRST_ANSWERS, Source, Stream, streaming
 from harness.failover.watch import Look, Watch, is_full, shown_down, unsettled
 from harness.swarm import look
+from harness.swarm.cluster import heartbeat
 from harness.swarm.converge import State
 from harness.topology.model import FrontDoor
 from harness.verify.faults import Power, stopped_by_signals
@@ -247,7 +248,7 @@ class Course:
     def _wait_unseen(self, stream: Stream, ordered: float) -> None:
         """There is no way in: let the managers notice, and some submissions meet it."""
         swarm = self._setup.topology.swarm
-        seconds = HEARTBEATS * (swarm.heartbeat if swarm else 0)
+        seconds = HEARTBEATS * (heartbeat(swarm) if swarm else 0)
         self._watch.look(self._away)
 
         def probe() -> None:
