@@ -1,8 +1,10 @@
 # Wavetank's everyday commands. Each sets up what it needs first.
 KEEP ?= on-failure
 TOPOLOGY ?= standard
+CHECKS ?=
 PYTEST_ARGS ?=
 BIN := .venv/bin
+PICKED := $(if $(CHECKS),-k '$(CHECKS)')
 # Who picks tests may pick none of one half: pytest calls that 5.
 SOME := $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 
@@ -14,6 +16,7 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  KEEP=on-failure|always|never (now $(KEEP))   TOPOLOGY=$(TOPOLOGY) (of topologies/)"
+	@echo "  CHECKS='isolation or end_to_end': only those, as pytest's -k; PYTEST_ARGS: for make test"
 
 setup: ## Install what is missing: engine, tools, virtual environment
 	@harness/setup.sh
@@ -22,11 +25,11 @@ images: setup ## Build the emulator's images that are missing
 	@$(BIN)/python -m emulator.images > /dev/null
 
 local: images ## Stand the topology up here, deploy, check, report, take it down
-	$(BIN)/wavetank run --target local --topology topologies/$(TOPOLOGY).yaml --keep $(KEEP)
+	$(BIN)/wavetank run --target local --topology topologies/$(TOPOLOGY).yaml --keep $(KEEP) $(PICKED)
 
 local-vm: images ## The same in a virtual machine whose kernel lacks nothing: hours (TOPOLOGY=swarm)
 	@harness/setup.sh --vm
-	nice $(BIN)/python -m harness.vm --topology $(if $(filter file,$(origin TOPOLOGY)),swarm,$(TOPOLOGY))
+	nice $(BIN)/python -m harness.vm --topology $(if $(filter file,$(origin TOPOLOGY)),swarm,$(TOPOLOGY)) $(PICKED)
 
 test: images ## Run the project's tests, coverage shown
 	@harness/setup.sh --tests

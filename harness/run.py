@@ -14,17 +14,24 @@ from harness.verify.runner import run_checks
 
 
 def run(
-    settings: Settings, consent: Consent, progress: Progress, *, keep: Keep
+    settings: Settings,
+    consent: Consent,
+    progress: Progress,
+    *,
+    keep: Keep,
+    keyword: str | None = None,
+    faults: bool | None = None,
 ) -> tuple[dict[str, Any], int]:
     """Stand a topology up, check it and take it down; returns the report and the exit code.
 
+    ``keyword`` and ``faults`` pick checks, as in :func:`harness.verify.runner.run_checks`.
     Raises ``WavetankError`` where it could not be stood up; the report is written then, too.
     """
     started = time.monotonic()
     standing = up(settings, consent, progress, keep=keep)
     choice, target = standing.prepared.choice, standing.prepared.target
     with progress.step("verify"):
-        code = run_checks(choice)
+        code = run_checks(choice, keyword=keyword, faults=faults)
     left = ""
     if code != 0:
         gather_logs(standing.access, standing.deployment, progress)

@@ -57,6 +57,14 @@ yes = click.option("--yes", is_flag=True, help="Do not ask before making what co
 max_cost = click.option(
     "--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Refuse what costs more in an hour."
 )
+keyword = click.option(
+    "-k", "keyword", metavar="EXPRESSION", help="Only checks whose name matches, as pytest's -k."
+)
+faults = click.option(
+    "--faults/--no-faults",
+    default=None,
+    help="Take power from machines, too. Default: on target local only.",
+)
 
 
 def common(function: F) -> F:

@@ -26,8 +26,19 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="When to leave the deployment up afterwards.",
 )
+@options.keyword
+@options.faults
 @options.output
-def run(yes: bool, max_cost: float | None, keep: Keep, output: str, **common: Any) -> int:
+def run(
+    *,
+    yes: bool,
+    max_cost: float | None,
+    keep: Keep,
+    keyword: str | None,
+    faults: bool | None,
+    output: str,
+    **common: Any,
+) -> int:
     """Stand the topology up, check it, write the report, and take it down again (see --keep)."""
     from harness import report
     from harness import run as flow
@@ -35,7 +46,7 @@ def run(yes: bool, max_cost: float | None, keep: Keep, output: str, **common: An
 
     settings, progress = options.settings(common), Progress()
     consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
-    written, code = flow.run(settings, consent, progress, keep=keep)
+    written, code = flow.run(settings, consent, progress, keep=keep, keyword=keyword, faults=faults)
     text = f"{report.summary(written)}\n{settings.state_dir / 'runs' / written['run'] / 'report.json'}"
     options.show(written, text, output)
     return code

@@ -11,12 +11,8 @@ from harness.commands import options
 
 @click.command()
 @options.common
-@click.option("-k", "keyword", metavar="EXPRESSION", help="Only checks whose name matches, as pytest's -k.")
-@click.option(
-    "--faults/--no-faults",
-    default=None,
-    help="Take power from machines, too. Default: on target local only.",
-)
+@options.keyword
+@options.faults
 @options.output
 def verify(keyword: str | None, faults: bool | None, output: str, **common: Any) -> int:
     """Check the deployment; exit 0 pass, 1 a check failed, 2 inconclusive."""

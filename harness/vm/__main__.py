@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from harness.commands import options
 from harness.errors import UsageError, WavetankError
 from harness.progress import Progress
 from harness.settings import STATE_DIR
@@ -38,6 +39,8 @@ class Stopped(KeyboardInterrupt):
 @click.option("--memory", type=click.IntRange(2048), default=12288, show_default=True, help="In MiB.")
 @click.option("--patience", type=TIMES, default=10.0, show_default=True, help="Deadlines inside, times this.")
 @click.option("--hours", type=HOURS, default=4.0, show_default=True, help="The most the run may take.")
+@options.keyword
+@options.faults
 @click.argument("command", nargs=-1)
 def main(topology: str, state_dir: Path, command: tuple[str, ...], **machine: Any) -> int:
     """Make it and run it; COMMAND runs there instead of ``wavetank run`` where it is given."""

@@ -30,6 +30,7 @@ class Order:
 
     ``memory`` is in MiB. ``patience`` stretches every deadline inside. ``hours`` is the most that the command
     may take. ``command`` runs there, in the project's directory; empty: ``wavetank run`` of the topology.
+    ``keyword`` and ``faults`` pick its checks.
     """
 
     topology: str
@@ -39,6 +40,8 @@ class Order:
     patience: float = 10.0
     hours: float = 4.0
     command: tuple[str, ...] = ()
+    keyword: str | None = None
+    faults: bool | None = None
 
 
 def run(order: Order, progress: Progress) -> int:
@@ -76,7 +79,9 @@ def command(order: Order, run_name: str) -> tuple[str, ...]:
         return order.command
     file = project.inside(topology_file(order.topology))
     named = ("--target=local", f"--topology={file}", f"--run={run_name}", "--keep=on-failure")
-    return ("python3", "-m", "harness.cli", "run", *named)
+    picked = ("-k", order.keyword) if order.keyword else ()
+    asked = () if order.faults is None else ("--faults" if order.faults else "--no-faults",)
+    return ("python3", "-m", "harness.cli", "run", *named, *picked, *asked)
 
 
 def environment(order: Order) -> dict[str, str]:

@@ -162,15 +162,19 @@ def test_status_tells_what_is_missing(stage: Stage) -> None:
 def test_run_keeps_what_it_is_told_to(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, keep: str, checks: int, stays: bool
 ) -> None:
-    """``run`` exits with the checks' code, and leaves the deployment up as ``--keep`` says."""
+    """``run`` picks checks, exits with their code, and leaves the deployment up as ``--keep`` says."""
 
-    def play(choice: Choice) -> int:
+    told = {}
+
+    def play(choice: Choice, **picked: object) -> int:
+        told.update(picked)
         report.write(choice.run_dir.report, report.read(choice.run_dir))
         return checks
 
     monkeypatch.setattr(flow, "run_checks", play)
-    done = call(stage, "run", "--yes", f"--keep={keep}", "-o", "json")
+    done = call(stage, "run", "--yes", f"--keep={keep}", "-k", "isolation", "--no-faults", "-o", "json")
     assert done.code == checks, done.err
+    assert told == {"keyword": "isolation", "faults": False}
     assert bool(status(stage)["runs"]) == stays
     timings = json.loads(done.out)["timings"]
     assert {"prepare", "provision", "deploy", "verify", "total"} <= set(timings)

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_a_run_of_the_topology_is_what_runs_there() -> None:
     assert argv[:4] == ("python3", "-m", "harness.cli", "run")
     assert "--topology=topologies/swarm.yaml" in argv
     assert "--run=swarm-vm-1" in argv
+
+
+def test_checks_are_picked_as_by_the_run_itself() -> None:
+    """By name, and whether power is taken."""
+    picked = command(replace(PASSING, keyword="mesh or wire", faults=False), "x")
+    assert picked[-3:] == ("-k", "mesh or wire", "--no-faults")
+    assert not {"-k", "--faults", "--no-faults"} & set(command(PASSING, "x"))
 
 
 def test_a_command_of_ones_own_runs_instead() -> None:
