@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from typing import Literal
 
 from python_socks import ProxyError
@@ -40,7 +41,7 @@ def from_node(access: Access, node: str, addresses: Iterable[Address]) -> dict[A
     """What ``node`` finds at each address (host or IP, port). Raises ``InconclusiveError``."""
     wanted = list(dict.fromkeys(addresses))
     words = " ".join(f"{host}:{port}" for host, port in wanted)
-    told = access.run(node, SCRIPT % (SECONDS, words), deadline=30 + SECONDS)
+    told = access.run(node, SCRIPT % (ceil(patient(SECONDS)), words), deadline=30 + SECONDS)
     found = dict(_read(line, node) for line in told.splitlines())
     missing = [address for address in wanted if address not in found]
     if missing:

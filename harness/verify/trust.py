@@ -28,6 +28,7 @@ Case = Literal["right", "password", "plain", "authority", "name"]
 SIDES: tuple[Side, ...] = ("private", "public")
 WRONG = "not-the-password"
 ELSEWHERE = "elsewhere.example"
+SSH_PORT = 22  # every droplet has an sshd
 NOT_SO = "28000"  # PostgreSQL: this user may not come in this way, whatever the password
 
 
@@ -85,8 +86,14 @@ def control(deployment: Deployment, topology: Topology, node: str, known: tuple[
             return endpoint.address
     for flow in gates.intended(topology):
         if flow.source == node and flow.protocol == "tcp" and flow.destination in deployment.nodes:
-            return deployment.nodes[flow.destination].private_ip or "", ports.parse(flow.ports)[0][0]
+            return deployment.nodes[flow.destination].private_ip or "", _listening(flow.ports)
     raise LookupError(f"{node} may talk to nobody, so nothing shows that its probes work")
+
+
+def _listening(given: str) -> int:
+    """Of a flow's ports one that surely has a listener: sshd's where it is among them, else the first."""
+    ranges = ports.parse(given)
+    return SSH_PORT if any(first <= SSH_PORT <= last for first, last in ranges) else ranges[0][0]
 
 
 def attempts(access: Access, node: str, database: DatabaseNode, endpoint: Endpoint) -> Mapping[Case, Attempt]:
