@@ -22,6 +22,7 @@ from harness.errors import CheckFailedError
 from harness.topology.model import FrontDoor
 from harness.verify import frontdoor
 from harness.verify.history import Entry, Journal
+from harness.wait import patient
 
 THREADS = 256
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)
@@ -32,10 +33,13 @@ SLOW = 10.0  # a request that takes longer than this hangs
 
 
 class Steady:
-    """Calls ``act`` with 0, 1, 2, ... every ``every`` seconds until stopped. ``act`` raises nothing."""
+    """Calls ``act`` with 0, 1, 2, ... every ``every`` seconds until stopped. ``act`` raises nothing.
+
+    ``WAVETANK_PATIENCE`` stretches the pace: a stream is to disturb nothing, on a slow machine neither.
+    """
 
     def __init__(self, act: Callable[[int], None], *, every: float) -> None:
-        self._act, self._every = act, every
+        self._act, self._every = act, patient(every)
         self._over = threading.Event()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="steady")
         self._pace = threading.Thread(target=self._run, daemon=True)
@@ -46,7 +50,7 @@ class Steady:
         """Begin nothing more, and wait up to ``deadline`` seconds for what was begun. Raises its errors."""
         self._over.set()
         self._pace.join()
-        done, late = wait(self._begun, timeout=deadline)
+        done, late = wait(self._begun, timeout=patient(deadline))
         self._pool.shutdown(wait=not late, cancel_futures=True)
         for each in done:
             each.result()
@@ -188,7 +192,7 @@ class Requests:
         """One request."""
         begun = time.time()
         try:
-            response = self._client.get(self._path, params={"wt": number}, timeout=SLOW)
+            response = self._client.get(self._path, params={"wt": number}, timeout=patient(SLOW))
         except httpx.HTTPError as error:
             made = Request(begun, time.time(), f"GET {self._path}", 0, repr(error))
         else:
