@@ -18,7 +18,7 @@ from harness.commands import options
 from harness.errors import UsageError, WavetankError
 from harness.progress import Progress
 from harness.settings import STATE_DIR
-from harness.vm.flow import Order, run
+from harness.vm.flow import CHECKS, Order, run
 
 TIMES = click.FloatRange(1)
 HOURS = click.FloatRange(0, min_open=True)
@@ -37,9 +37,9 @@ class Stopped(KeyboardInterrupt):
 @click.option("--state-dir", type=click.Path(path_type=Path), default=STATE_DIR, show_default=True)
 @click.option("--cpus", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--memory", type=click.IntRange(2048), default=12288, show_default=True, help="In MiB.")
-@click.option("--patience", type=TIMES, default=10.0, show_default=True, help="Deadlines inside, times this.")
+@click.option("--patience", type=TIMES, default=20.0, show_default=True, help="Deadlines inside, times this.")
 @click.option("--hours", type=HOURS, default=4.0, show_default=True, help="The most the run may take.")
-@options.keyword
+@click.option("-k", "keyword", metavar="EXPRESSION", default=CHECKS, show_default=True, help="As `verify`'s.")
 @options.faults
 @click.argument("command", nargs=-1)
 def main(topology: str, state_dir: Path, command: tuple[str, ...], **machine: Any) -> int:

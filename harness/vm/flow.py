@@ -22,6 +22,8 @@ from harness.wait import PATIENCE_VARIABLE
 
 SEED_VARIABLE = "WAVETANK_ENGINE_SEED"  # the emulator's: what engines of droplets begin with
 CHECK_SECONDS = 300  # what pyproject.toml gives one check
+# What an emulated processor cannot tell more of than any other, in hours; docs/local-vm.md says why.
+CHECKS = "not isolation and not swarm_updates and not swarm_failover"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Order:
     state_dir: Path
     cpus: int = 2
     memory: int = 12288
-    patience: float = 10.0
+    patience: float = 20.0
     hours: float = 4.0
     command: tuple[str, ...] = ()
     keyword: str | None = None

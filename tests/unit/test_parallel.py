@@ -66,3 +66,17 @@ def test_an_error_cuts_short_what_has_begun_and_is_the_one_that_is_raised() -> N
     with pytest.raises(ValueError, match="the cause"):
         in_parallel([slow, bad], interrupt=stop.set)
     assert stop.is_set()
+
+
+@pytest.mark.parametrize(("patience", "most"), [("1", 8), ("10", 2)])
+def test_a_slow_machine_is_given_less_at_once(
+    monkeypatch: pytest.MonkeyPatch, patience: str, most: int
+) -> None:
+    """Where patience is asked for; and as much as is said where that is said."""
+    monkeypatch.setenv("WAVETANK_PATIENCE", patience)
+    together = threading.Barrier(most)
+    in_parallel([lambda: together.wait(10)] * most)  # each waits for all others
+    names = in_parallel([lambda: threading.current_thread().name] * 50)
+    assert len(set(names)) <= most
+    meeting = threading.Barrier(3)
+    in_parallel([lambda: meeting.wait(10)] * 3, workers=3)
