@@ -26,8 +26,8 @@ def in_parallel(
 ) -> list[T]:
     """Call every job and return what they returned, in order.
 
-    ``workers`` of them at once; by default 8, or 2 on a machine so slow that ``WAVETANK_PATIENCE`` is set: with
-    more, members of a swarm there seem dead to each other, and their own time-outs nobody can stretch.
+    ``workers`` of them at once; by default 8, or 2 on a machine so slow that ``WAVETANK_PATIENCE`` is set:
+    with more, members of a swarm there seem dead to each other, whose own time-outs nobody can stretch.
 
     The first error ends it, and is the one that is raised: what has not begun is not begun, ``interrupt`` is
     called to cut short what has, and that is waited for, so that nobody is still changing things when this
