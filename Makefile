@@ -27,7 +27,7 @@ images: setup ## Build the emulator's images that are missing
 local: images ## Stand the topology up here, deploy, check, report, take it down
 	$(BIN)/wavetank run --target local --topology topologies/$(TOPOLOGY).yaml --keep $(KEEP) $(PICKED)
 
-local-vm: images ## The same in a virtual machine whose kernel lacks nothing: hours (TOPOLOGY=swarm)
+local-vm: images ## The same in a virtual machine whose kernel lacks nothing: half an hour (TOPOLOGY=swarm)
 	@harness/setup.sh --vm
 	nice $(BIN)/python -m harness.vm --topology $(if $(filter file,$(origin TOPOLOGY)),swarm,$(TOPOLOGY)) $(PICKED)
 
