@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 
 from harness import links
-from harness.errors import InconclusiveError
 from harness.links import Quality
 from harness.topology.model import FrontDoor, Swarm
 from harness.verify.disturbing import Note
@@ -35,10 +34,7 @@ def slow(setup: Setup) -> Slow:
 def test_round_trip_takes_as_much_longer(slow: Slow, note: Note) -> None:
     """A connection to the node takes the delay longer, for packets to it are late by that."""
     note(f"{slow.node}: {slow.before_ms:.1f} ms before, {slow.during_ms:.1f} ms while packets were late")
-    later = slow.during_ms - slow.before_ms
-    assert later >= AT_LEAST_MS
-    if later > AT_MOST_MS:
-        raise InconclusiveError(f"{later:.0f} ms later instead of {DELAY_MS:g}: a busy machine adds to it")
+    assert AT_LEAST_MS <= slow.during_ms - slow.before_ms <= AT_MOST_MS
 
 
 def test_members_stay_ready(slow: Slow, swarm: Swarm, note: Note) -> None:
