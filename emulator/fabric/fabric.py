@@ -173,7 +173,7 @@ class Fabric:
         """Learn what the kernel holds; what it lacks, give it: rules first, then links."""
         objects = session.call("objects")
         names = frozenset(counter["name"] for counter in objects["counters"])
-        self._present = Present(frozenset(objects["chains"]), names)
+        self._present = Present(frozenset(objects["chains"]), names, frozenset(session.call("gated")))
         if fresh:
             self._load_by(session)
         wired = set(session.call("links"))

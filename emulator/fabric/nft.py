@@ -6,6 +6,12 @@ sender's egress gate and the receiver's ingress gate. The gates are two chains, 
 A machine of which the policy says nothing gets nothing through.
 
 The ruleset replaces what is there in one transaction but keeps counters, so that these only ever grow.
+Nothing that both old and new rules let pass may be lost meanwhile, and two things would lose it. A map that
+belongs to a rule: the kernel empties it before the last packet has left that rule (``nft_map_deactivate`` in
+its ``nf_tables_api.c``); so the maps ``gates.<out|in>``, which say whose gate an interface leads to, stay.
+And a set of several ranges or networks, which finds nothing for a moment after it came into force (seen with
+Linux 6.18); so each network has a rule of its own, and sets hold single values only.
+
 Counters are named ``<machine>.<out|in|spoof>.<pass|drop>[.<firewall's hash>]``; gates count the first packet
 of a connection, ``all.established.pass`` the rest.
 
@@ -18,7 +24,7 @@ of echo requests by their identifier. A set that is full takes no more pairs; th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, collapse_addresses
 
@@ -31,8 +37,10 @@ PROBES = "61000-65535"
 PAIR = "ip saddr . ip daddr . meta l4proto"
 SYN = "tcp flags & (fin | syn | rst | ack) == syn"
 ECHO = "icmp type echo-request icmp sequence 22356"  # WT, as wt_fabric.frames has it
+ANYBODY = IPv4Network("0.0.0.0/0")
 FLOWS_MOST, PROBES_MOST = 32768, 65536
-LOST = ("out", "in", "route", "other")
+GATES = ("out", "in")
+LOST = (*GATES, "route", "other")
 FIXED_COUNTERS = tuple(
     f"all.{name}" for name in ("established.pass", "invalid.drop", "route.drop", "spoof.drop", "input.drop")
 )
@@ -40,10 +48,11 @@ FIXED_COUNTERS = tuple(
 
 @dataclass(frozen=True)
 class Present:
-    """What the kernel's table holds already, by name."""
+    """What the kernel's table holds already, by name; ``links`` are the interfaces that have gates."""
 
     chains: frozenset[str] = frozenset()
     counters: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -70,11 +79,12 @@ def ruleset(policy: NetworkPolicy, machines: Sequence[Machine], present: Present
         "forward": _forward(text),
         "input": _input(text),
         "routes": _routes(text, machines),
-        "egress": _dispatch("iifname", "out", machines),
-        "ingress": _dispatch("oifname", "in", machines),
+        "egress": _dispatch("iifname", "out"),
+        "ingress": _dispatch("oifname", "in"),
     }
-    after = Present(frozenset(text.chains), frozenset(text.counters))
-    return "\n".join(_transaction(text, present, after)) + "\n", after
+    owners = {link.name: machine for machine in machines for link in machine.links}
+    after = Present(frozenset(text.chains), frozenset(text.counters), frozenset(owners))
+    return "\n".join(_transaction(text, owners, present, after)) + "\n", after
 
 
 def counter_labels(name: str) -> tuple[str, str, str, str]:
@@ -88,18 +98,24 @@ def firewall_hash(firewall: str) -> str:
     return hashlib.sha256(firewall.encode()).hexdigest()[:8]
 
 
-def _transaction(text: _Text, present: Present, after: Present) -> Iterable[str]:
+def _transaction(
+    text: _Text, owners: Mapping[str, Machine], present: Present, after: Present
+) -> Iterable[str]:
     yield f"add table {TABLE}"
     for name in text.counters:
         if name not in present.counters:
             yield f"add counter {TABLE} {name}"
     yield f"flush table {TABLE}"
+    stale = sorted(present.links - after.links)
+    for gate in GATES if stale else ():
+        yield f"delete element {TABLE} gates.{gate} {_set(map(_quoted, stale))}"
     for name in sorted(present.chains - after.chains):
         yield f"delete chain {TABLE} {name}"
     for name in sorted(present.counters - after.counters):
         yield f"delete counter {TABLE} {name}"
     yield f"table {TABLE} {{"
     yield from _sets()
+    yield from _maps({name: owners[name] for name in owners if name not in present.links})
     for name, rules in text.chains.items():
         yield f"  chain {name} {{"
         yield from (f"    {rule}" for rule in rules)
@@ -115,6 +131,17 @@ def _sets() -> Iterable[str]:
     for gate in LOST:
         yield f"  set probes.{gate} {{ typeof {PAIR} . tcp sport; size {PROBES_MOST}; {counted} }}"
         yield f"  set echoes.{gate} {{ typeof {PAIR} . icmp id; size {PROBES_MOST}; {counted} }}"
+
+
+def _maps(fresh: Mapping[str, Machine]) -> Iterable[str]:
+    """Whose gates interfaces lead to, with those that are ``fresh``; what is there stays untouched."""
+    for gate in GATES:
+        yield f"  map gates.{gate} {{"
+        yield "    type ifname : verdict"
+        if fresh:
+            gates = (f"{_quoted(name)} : goto {gate}.{machine.key}" for name, machine in fresh.items())
+            yield f"    elements = {_set(gates)}"
+        yield "  }"
 
 
 def _lost(gate: str) -> list[str]:
@@ -133,11 +160,12 @@ def _guard(text: _Text, machines: Sequence[Machine]) -> list[str]:
     rules = [
         "type filter hook prerouting priority raw; policy drop;",
         'iifname "lo" accept',
-        f'iifname "edge0" ip saddr {_set(layout.OUTSIDE)} accept',
+        *(f'iifname "edge0" ip saddr {network} accept' for network in layout.OUTSIDE),
     ]
     links = [link for machine in machines for link in machine.links]
     if links:
-        rules.append(f"iifname . ip saddr {_set(f'{_quoted(link)} . {link.ip}' for link in links)} accept")
+        known = _set(f"{_quoted(link.name)} . {link.ip}" for link in links)
+        rules.append(f"iifname . ip saddr {known} accept")
     named = (
         f"iifname {_names(machine.links)} {text.count(f'{machine.key}.spoof.drop')} goto lost.other"
         for machine in machines
@@ -178,18 +206,13 @@ def _routes(text: _Text, machines: Sequence[Machine]) -> list[str]:
     networks: dict[str, list[str]] = {"": ['"edge0"']}
     for machine in machines:
         for link in machine.links:
-            networks.setdefault(link.network, []).append(_quoted(link))
+            networks.setdefault(link.network, []).append(_quoted(link.name))
     rules = [f"iifname {_set(names)} oifname {_set(names)} return" for names in networks.values()]
     return [*rules, f"{text.count('all.route.drop')} goto lost.route"]
 
 
-def _dispatch(side: str, gate: str, machines: Sequence[Machine]) -> list[str]:
-    links = [(link, machine) for machine in machines for link in machine.links]
-    if not links:
-        return []
-    # While rules are replaced, a lookup may miss what is in the map: such a packet must not slip through.
-    gates = (f"{_quoted(link)} : goto {gate}.{machine.key}" for link, machine in links)
-    return [f"{side} vmap {_set(gates)}", f'{side} "edge0" return', "goto lost.other"]
+def _dispatch(side: str, gate: str) -> list[str]:
+    return [f"{side} vmap @gates.{gate}", f'{side} "edge0" return', "goto lost.other"]
 
 
 def _gates(text: _Text, machine: Machine, member: MemberPolicy | None) -> None:
@@ -200,22 +223,30 @@ def _gates(text: _Text, machine: Machine, member: MemberPolicy | None) -> None:
             rules = [f"{text.count(f'{prefix}.pass')} return"]
         else:
             allowed = () if member is None else member.outbound if gate == "out" else member.inbound
-            rules = [_allow(text, prefix, address, rule) for rule in allowed]
+            rules = [rule for one in allowed for rule in _allow(text, prefix, address, one)]
             rules.append(f"{text.count(f'{prefix}.drop')} goto lost.{gate}")
         text.chains[f"{gate}.{machine.key}"] = rules
 
 
-def _allow(text: _Text, prefix: str, address: str, gate: Gate) -> str:
+def _allow(text: _Text, prefix: str, address: str, gate: Gate) -> Iterable[str]:
     parts = [f"meta l4proto {gate.protocol}"]
     first, last = gate.ports
     if gate.protocol != "icmp" and (first > 1 or last < 65535):
         parts.append(f"th dport {first}" if first == last else f"th dport {first}-{last}")
-    peers = list(collapse_addresses(IPv4Network(peer, strict=False) for peer in gate.peers))
-    if not peers:
-        parts.append("ip saddr 0.0.0.0 ip daddr 0.0.0.0")
-    elif peers != [IPv4Network("0.0.0.0/0")]:
-        parts.append(f"ip {address} {_set(map(str, peers))}")
-    return " ".join([*parts, text.count(f"{prefix}.pass.{firewall_hash(gate.firewall)}"), "return"])
+    then = [text.count(f"{prefix}.pass.{firewall_hash(gate.firewall)}"), "return"]
+    for peers in _peers(gate.peers):
+        yield " ".join([*parts, *([f"ip {address} {peers}"] if peers else ()), *then])
+
+
+def _peers(peers: Sequence[str]) -> Iterable[str]:
+    """What an address is compared with: each network by itself, then all single addresses; "" for anybody."""
+    given = [IPv4Network(peer, strict=False) for peer in peers]
+    networks = list(collapse_addresses(one for one in given if one.prefixlen < 32))
+    if ANYBODY in networks:
+        return [""]
+    single = sorted({one for one in given if one.prefixlen == 32 and not any(map(one.subnet_of, networks))})
+    together = [_set(str(one.network_address) for one in single)] if single else []
+    return [*map(str, networks), *together]
 
 
 def _set(elements: Iterable[str]) -> str:
@@ -223,11 +254,11 @@ def _set(elements: Iterable[str]) -> str:
 
 
 def _names(links: Sequence[Link]) -> str:
-    return _set(_quoted(link) for link in links)
+    return _set(_quoted(link.name) for link in links)
 
 
-def _quoted(link: Link) -> str:
-    return f'"{link.name}"'
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def firewalls_by_hash(policy: NetworkPolicy) -> dict[tuple[str, str, str], str]:

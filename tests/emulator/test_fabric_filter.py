@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from tank import Tank, tcp, udp
 
@@ -24,6 +26,13 @@ header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 17, 0,
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 s.sendto(header + struct.pack("!HHHH", 9, 9, 8, 0), (sys.argv[2], 0))
 """
+FLOOD = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for _ in range(int(sys.argv[2])):
+    s.sendto(b"", (sys.argv[1], 9))
+"""
+PACKETS = 400_000
 HOLD = """
 import socket, sys
 s = socket.create_connection((sys.argv[1], 22))
@@ -151,6 +160,35 @@ def test_established_connection_survives_a_change_of_rules(tank: Tank) -> None:
     finally:
         stream.close()
         raw.close()
+
+
+@pytest.mark.parametrize("side", ["private", "public"])
+def test_replacing_rules_loses_nothing_that_old_and_new_allow(tank: Tank, side: str) -> None:
+    """A stream goes on while rules are replaced as fast as can be: every packet passes all of its gates."""
+    networks = ("10.1.0.0/28", "10.3.0.0/24", "198.51.100.0/24", "203.0.113.0/25", "10.9.0.1/32")
+    through = Gate("udp", (9, 9), networks, f"flood {side}")
+    container, target, gates = {
+        "private": ("droplet-1", TWO, {("droplet:1", "out"), ("droplet:2", "in")}),
+        "public": ("fabric", TWO_PUBLIC, {("droplet:2", "in")}),
+    }[side]
+    sender = tank.engine.containers.get(f"wt-{tank.instance}-{container}")
+
+    def replace(*more: Gate) -> None:
+        tank.rules(n1=((), (through, *more)), n2=((through, *more), ()))
+
+    replace()
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(sender.exec_run, ["python3", "-Ic", FLOOD, target, str(PACKETS)])
+        while not sending.done():
+            replace(tcp(22))
+            replace()
+    assert tuple(sending.result()) == (0, b"")
+    passed = {
+        (counter["ref"], counter["gate"]): counter["packets"]
+        for counter in tank.plane.counters()
+        if (counter["firewall"], counter["verdict"]) == (f"flood {side}", "pass") and counter["packets"]
+    }
+    assert passed == dict.fromkeys(gates, PACKETS)
 
 
 def test_counters_only_grow(tank: Tank) -> None:

@@ -64,7 +64,7 @@ def test_unknown_and_unallowed_machines_are_shut(members: tuple[MemberPolicy, ..
         (Gate("tcp", (0, 65535), ANYWHERE), "meta l4proto tcp counter"),
         (Gate("tcp", (1, 65535), ANYWHERE), "meta l4proto tcp counter"),
         (Gate("icmp", (0, 65535), ANYWHERE), "meta l4proto icmp counter"),
-        (Gate("tcp", (80, 80), ("10.0.0.1/32", "10.0.0.0/31")), "th dport 80 ip saddr { 10.0.0.0/31 } "),
+        (Gate("tcp", (80, 80), ("10.0.0.1/32", "10.0.0.0/31")), "th dport 80 ip saddr 10.0.0.0/31 "),
         (Gate("tcp", (80, 80), ("10.0.0.1/32", "0.0.0.0/0")), "th dport 80 counter"),
     ],
 )
@@ -77,14 +77,27 @@ def test_gates_match_the_other_side() -> None:
     """The ingress gate looks at the source, the egress gate at the destination."""
     gate = Gate("tcp", (80, 80), ("10.9.0.1/32",))
     text = compiled(member(11, gate, outbound=(gate,)))
-    assert "ip saddr { 10.9.0.1/32 }" in chain(text, "in.d11")[0]
-    assert "ip daddr { 10.9.0.1/32 }" in chain(text, "out.d11")[0]
+    assert "ip saddr { 10.9.0.1 }" in chain(text, "in.d11")[0]
+    assert "ip daddr { 10.9.0.1 }" in chain(text, "out.d11")[0]
+
+
+def test_each_network_has_a_rule_and_addresses_share_one() -> None:
+    """No set holds a range or a network, for it would miss packets while rules are replaced."""
+    peers = ("10.9.0.1/32", "10.8.0.0/25", "10.9.0.0/32", "10.8.0.128/25", "10.8.0.7/32", "10.7.0.0/16")
+    text = compiled(member(11, Gate("tcp", (80, 90), peers)))
+    matches = [
+        rule.split(" counter ")[0].removeprefix("meta l4proto tcp th dport 80-90 ip saddr ")
+        for rule in chain(text, "in.d11")[:-1]
+    ]
+    assert matches == ["10.7.0.0/16", "10.8.0.0/24", "{ 10.9.0.0, 10.9.0.1 }"]
+    assert not re.search(r"{ [^}]*[0-9][-/][0-9][^}]* }", text)
 
 
 def test_allowance_without_peers_admits_nobody() -> None:
-    """No peer is not the same as every peer."""
-    rule = chain(compiled(member(11, Gate("tcp", (80, 80), ()))), "in.d11")[0]
-    assert "ip saddr 0.0.0.0 ip daddr 0.0.0.0" in rule
+    """No peer is not the same as every peer: nothing is allowed, and the counter is there."""
+    text = compiled(member(11, Gate("tcp", (80, 80), ())))
+    assert chain(text, "in.d11") == ['counter name "d11.in.drop" goto lost.in']
+    assert f"d11.in.pass.{firewall_hash('')}" in text
 
 
 def test_guard_knows_every_interface_and_its_address() -> None:
@@ -143,10 +156,51 @@ def test_interface_names_fit() -> None:
     assert key("database:c6a1e347-b386-4efb-9553-3532801a82ab") == "bc6a1e347b386"
 
 
+def elements(text: str, gate: str) -> list[str]:
+    """What is added to one map of gates."""
+    found = re.search(
+        rf"  map gates\.{gate} {{\n    type ifname : verdict\n(?:    elements = {{ (.*) }}\n)?  }}\n", text
+    )
+    assert found, f"no map gates.{gate} in\n{text}"
+    return found[1].split(", ") if found[1] else []
+
+
+def test_interfaces_lead_to_their_machines_gates() -> None:
+    """By maps, to which only what is new is added: an element that is written anew is missed meanwhile."""
+    first, present = ruleset(NetworkPolicy(1, ()), (machine(11),), Present())
+    second, both = ruleset(NetworkPolicy(1, ()), (machine(11), machine(12)), present)
+    third, _ = ruleset(NetworkPolicy(1, ()), (machine(11), machine(12)), both)
+    for gate in ("out", "in"):
+        assert elements(first, gate) == [f'"d11e0" : goto {gate}.d11', f'"d11e1" : goto {gate}.d11']
+        assert elements(second, gate) == [f'"d12e0" : goto {gate}.d12', f'"d12e1" : goto {gate}.d12']
+        assert elements(third, gate) == []
+
+
+def test_interfaces_of_a_machine_that_is_gone_lead_nowhere() -> None:
+    """They leave the maps before the chains that they led to are deleted."""
+    _, present = ruleset(NetworkPolicy(1, ()), (machine(11), machine(12)), Present())
+    text, after = ruleset(NetworkPolicy(1, ()), (machine(11),), present)
+    lines = text.splitlines()
+    for gate in ("out", "in"):
+        gone = lines.index(f'delete element inet wavetank gates.{gate} {{ "d12e0", "d12e1" }}')
+        assert gone < lines.index(f"delete chain inet wavetank {gate}.d12")
+        assert elements(text, gate) == []
+    assert after.links == {"d11e0", "d11e1"}
+
+
+def test_no_rule_has_a_map_of_its_own() -> None:
+    """It would be emptied when rules are replaced, before the last packet has left them."""
+    text = compiled(member(11, Gate("tcp", (80, 80), ("10.9.0.0/16",))), machines=(machine(11), machine(12)))
+    assert "map {" not in text
+    assert " vmap @" in text
+
+
 def test_machine_that_no_gate_is_found_for_is_shut() -> None:
-    """A gate's lookup that finds nothing, as may happen while rules are replaced, drops the packet."""
+    """A gate's lookup that finds nothing drops the packet."""
     text = compiled(member(11, covered=False))
-    for name, side in (("egress", "iifname"), ("ingress", "oifname")):
-        rules = chain(text, name)
-        assert "goto" in rules[0]
-        assert rules[1:] == [f'{side} "edge0" return', "goto lost.other"]
+    for name, side, gate in (("egress", "iifname", "out"), ("ingress", "oifname", "in")):
+        assert chain(text, name) == [
+            f"{side} vmap @gates.{gate}",
+            f'{side} "edge0" return',
+            "goto lost.other",
+        ]

@@ -23,6 +23,7 @@ from wt_fabric.facts import facts, free_bytes
 
 RUN = Path("/run/wavetank")
 TABLE = ("inet", "wavetank")
+GATES = "gates.out"  # of the two maps, which hold the same links
 
 loading = threading.Lock()
 wiring_lock = threading.Lock()
@@ -38,12 +39,26 @@ def load(ruleset: str) -> None:
 def objects() -> dict[str, Any]:
     """Chains by name, and counters with their packets and bytes."""
     chains, counters = [], []
-    for entry in json.loads(run("nft", "-j", "-t", "list", "table", *TABLE))["nftables"]:
+    for entry in _listed("table"):
         if "chain" in entry:
             chains.append(entry["chain"]["name"])
         if "counter" in entry:
             counters.append({key: entry["counter"][key] for key in ("name", "packets", "bytes")})
     return {"chains": chains, "counters": counters}
+
+
+def gated() -> list[str]:
+    """The links that have gates; none before the first load."""
+    if not any(entry.get("map", {}).get("name") == GATES for entry in _listed("table")):
+        return []
+    (found,) = (entry["map"] for entry in _listed("map", GATES, terse=False) if "map" in entry)
+    return [link for link, _ in found.get("elem", ())]
+
+
+def _listed(kind: str, *name: str, terse: bool = True) -> list[dict[str, Any]]:
+    # Terse: without the elements of sets, of which there may be very many.
+    output = run("nft", "-j", *(["-t"] if terse else ()), "list", kind, *TABLE, *name)
+    return list(json.loads(output)["nftables"])
 
 
 def wire(pid: int, container: str, links: list[dict[str, Any]], quality: dict[str, float]) -> None:
@@ -106,6 +121,7 @@ def banner(ip: str, port: int, seconds: float) -> str:
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "load": load,
     "objects": objects,
+    "gated": gated,
     "wire": wire,
     "unwire": unwire,
     "shape": shape,
