@@ -70,7 +70,7 @@ def bases_of(build: Build) -> tuple[str, ...]:
 def build_image(name: str, build: Build, reference: str) -> None:
     """Run ``docker build``. Raises ``ResourceError`` with the failing step and the last lines printed."""
     # The host's network: some engines have no bridge, and a build needs its package mirrors only.
-    arguments = ["build", "--network", build.network or "host", "--tag", reference]
+    arguments = ["build", "--force-rm", "--network", build.network or "host", "--tag", reference]
     arguments += ["--file", str(build.context / build.dockerfile), "--label", "wavetank.app=image"]
     if build.target:
         arguments += ["--target", build.target]
