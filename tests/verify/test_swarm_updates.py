@@ -39,6 +39,7 @@ pytestmark = pytest.mark.disturbs
 
 MORE = 5
 SHOWN = 3
+NO_TOKEN = "A valid join token is necessary"  # SwarmKit's manager, manager/ca.go
 SOME = 5  # submissions before and after a change, to compare with
 TOKEN = re.compile(rb"SWMTKN-1-[0-9a-z]{20,}")
 
@@ -100,6 +101,7 @@ def test_an_old_token_lets_nobody_in(absence: Absence, note: Note) -> None:
     note(f"with the old token {absence.node} was told: {absence.refusal}")
     assert absence.new != absence.old
     assert absence.refusal, "the old token still lets droplets in"
+    assert NO_TOKEN in absence.refusal, "it was refused for another reason"
 
 
 def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
