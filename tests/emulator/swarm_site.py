@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from swarm_samples import NAMES, NETWORK, STACK, plan
 from tank import Tank, droplet
 
 from emulator.images.build import ensure
@@ -24,36 +25,10 @@ from harness.swarm import cluster, look
 from harness.swarm.look import Member, Task
 from harness.swarm.scale import scale
 from harness.target import Target
-from harness.topology.model import Droplet, Management, Overlay, StackService, Swarm, Topology
+from harness.topology.model import Topology
 from harness.wait import NotYet, wait_for
 
 MARKER = "#!/bin/sh\nmkdir -p /var/lib/wavetank\ntouch /var/lib/wavetank/booted\n"
-NAMES = ("boss", "one", "two")
-ROLES = {"boss": "boss", "one": "hand", "two": "hand"}
-STACK, NETWORK = "stack", "net"
-
-
-def plan(
-    *services: StackService,
-    managers: tuple[str, ...] = ("boss",),
-    encrypted: bool = False,
-    heartbeat: int = 2,
-    droplets: tuple[str, ...] = NAMES,
-) -> Topology:
-    """A topology of these droplets, all members."""
-    machines = {
-        name: Droplet(name, "s-1vcpu-1gb", "ubuntu-24-04-x64", ROLES[name], True, "") for name in droplets
-    }
-    swarm = Swarm(managers, STACK, Overlay(NETWORK, encrypted), services, heartbeat)
-    return Topology(
-        "three", Path("three.yaml"), "fra1", None, machines, {}, (), (), (), Management("boss", ("self",)),
-        Path(), swarm=swarm,
-    )  # fmt: skip
-
-
-def service(name: str, *nodes: str) -> StackService:
-    """A service of the stack, as far as labels go."""
-    return StackService(name, nodes, Path("docker-compose.yml"), (), {}, ())
 
 
 @dataclass

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swarm_site import NAMES, NETWORK, STACK, Site, plan, service, standing
+from swarm_samples import NAMES, NETWORK, STACK, plan, service
+from swarm_site import Site, standing
 from tank import tcp
 
 from emulator.planes.base import Gate

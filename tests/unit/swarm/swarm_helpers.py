@@ -6,14 +6,12 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from swarm_samples import NAMES
 
 from harness.deployment import Deployment, Node
 from harness.errors import CommandError
-from harness.topology.model import Droplet, Management, Overlay, StackService, Swarm, Topology
-
-NAMES = ("boss", "one", "two")
 
 
 @dataclass
@@ -53,23 +51,6 @@ def deployment(*names: str) -> Deployment:
         for number, name in enumerate(names or NAMES, 1)
     }
     return Deployment("run-1", "vpc", "10.1.0.0/20", nodes, {})
-
-
-def plan(*services: StackService, managers: tuple[str, ...] = ("boss",)) -> Topology:
-    """A swarm of ``boss``, ``one`` and ``two``."""
-    machines = {
-        name: Droplet(name, "s", "i", "boss" if name == "boss" else "hand", True, "") for name in NAMES
-    }
-    swarm = Swarm(managers, "stack", Overlay("net"), services)
-    return Topology(
-        "three", Path("three.yaml"), "fra1", None, machines, {}, (), (), (), Management("boss", ("self",)),
-        Path(), swarm=swarm,
-    )  # fmt: skip
-
-
-def service(name: str, *nodes: str) -> StackService:
-    """A service of the stack that may run on ``nodes``."""
-    return StackService(name, nodes, Path("docker-compose.yml"), (), {}, ())
 
 
 def node(

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from swarm_helpers import FakeAccess, deployment, failure, leader, lines, node, plan
+from swarm_helpers import FakeAccess, deployment, failure, leader, lines, node
+from swarm_samples import plan
 
 from harness.errors import ResourceError
 from harness.progress import Progress

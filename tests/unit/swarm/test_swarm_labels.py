@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from swarm_helpers import NAMES, plan, service
+from swarm_samples import NAMES, plan, service
 
 from harness.swarm import labels
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swarm_helpers import FakeAccess, deployment, failure, leader, lines, node, plan
+from swarm_helpers import FakeAccess, deployment, failure, leader, lines, node
+from swarm_samples import plan
 
 from harness.errors import ResourceError, WaitTimeoutError
 from harness.swarm import look
