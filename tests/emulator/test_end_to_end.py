@@ -49,8 +49,8 @@ def checks(wavetank: Shell) -> dict[str, str]:
 
 
 def test_every_check_passes(standing: Shell) -> None:
-    """All checks pass on what ``up`` made, and the report and junit.xml say so."""
-    done = standing.begin("verify", "--no-faults").end(300)
+    """All checks but the scan, which comes later, pass on what ``up`` made; report and junit.xml say so."""
+    done = standing.begin("verify", "--no-faults", "-k", "not isolation").end(300)
     assert done.code == 0, done.err
     outcomes = checks(standing)
     assert set(outcomes.values()) <= {"passed", "skipped"}
