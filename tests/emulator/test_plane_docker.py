@@ -95,6 +95,24 @@ def test_restarted_plane_attaches_to_what_runs(tank: Tank) -> None:
         tank.plane.start()
 
 
+def test_restarted_plane_takes_away_what_an_earlier_one_made(tank: Tank) -> None:
+    """A new server knows whose gates are there: those of a droplet that is destroyed go, the others stay."""
+    tank.add(droplet(22))
+    before = set(tank.plane.fabric.call("gated"))
+    again = DockerPlane(tank.instance, tank.plane._owner.state_dir)
+    again.start()
+    try:
+        again.apply(tank.policy())
+        again.destroy_droplet(22)
+        del tank.nodes[22]
+        assert before - set(again.fabric.call("gated")) == {"d22e0", "d22e1"}
+        assert tank.probe(1, TWO, 22) == "open"
+    finally:
+        again.close()
+        tank.plane.close()
+        tank.plane.start()
+
+
 def test_creating_again_changes_nothing(tank: Tank) -> None:
     """A repeated create finds the droplet and keeps it."""
     before = tank.engine.api.inspect_container(tank.container(1))["State"]["StartedAt"]
