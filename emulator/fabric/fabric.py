@@ -208,7 +208,8 @@ class Fabric:
 
 
 def _plugs(machine: Machine) -> dict[str, Any]:
-    return {"links": [asdict(link) for link in machine.links], "quality": asdict(machine.quality)}
+    links = [asdict(link) for link in machine.links]
+    return {"links": links, "quality": asdict(machine.quality), "guest": machine.is_guest}
 
 
 def _notice(machine: Machine) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class Machine:
         return key(self.ref)
 
     @property
+    def is_guest(self) -> bool:
+        """Whether it is run by its container's first process, in namespaces of its own."""
+        return self.ref.startswith("droplet:")
+
+    @property
     def ips(self) -> list[str]:
         """All addresses."""
         return [link.ip for link in self.links]

@@ -38,10 +38,11 @@ def specification(order: ScanOrder, running: Running) -> dict[str, Any]:
     """What the scan is told. ``running`` are machines by ref: with their first process and container."""
     refs = {ref for pair in order.pairs for ref in (pair.source, pair.target)}
     ends = {ref: _end(*each) for ref, each in running.items()}
-    ends[INTERNET] = {"pid": 0, "container": "", "links": [BEYOND["link"]]}
+    ends[INTERNET] = {"pid": 0, "container": "", "guest": False, "links": [BEYOND["link"]]}
+    lost = {"pid": -1, "guest": False, "links": []}
     return {
         # A machine that does not run is named all the same: its pairs are told to be lost, the others go on.
-        "ends": {ref: ends.get(ref, {"pid": -1, "container": ref, "links": []}) for ref in refs},
+        "ends": {ref: ends.get(ref, {**lost, "container": ref}) for ref in refs},
         "pairs": [_pair(pair, running) for pair in order.pairs],
         "tcp": order.tcp,
         "udp": order.udp,
@@ -51,7 +52,8 @@ def specification(order: ScanOrder, running: Running) -> dict[str, Any]:
 
 
 def _end(machine: Machine, pid: int, container: str) -> dict[str, Any]:
-    return {"pid": pid, "container": container, "links": [link.name for link in machine.links]}
+    links = [link.name for link in machine.links]
+    return {"pid": pid, "container": container, "guest": machine.is_guest, "links": links}
 
 
 def _pair(pair: ScanPair, running: Running) -> dict[str, str]:

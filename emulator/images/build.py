@@ -27,6 +27,7 @@ import docker.utils
 from emulator.images.errors import ImageBuildError
 from emulator.images.rootfs import make_root
 from emulator.images.source import IMAGES, content_hash, context
+from emulator.images.userns import ROOT, exported
 from emulator.images.wheels import wheels_for
 from emulator.planes.base import PlaneError
 from harness.errors import WaitTimeoutError
@@ -36,6 +37,7 @@ __all__ = ["NAMES", "ImageBuildError", "build_image", "ensure"]
 
 # The base first, then what takes longest.
 NAMES = ("base", "droplet", "postgres", "mongodb", "fabric", "valkey")
+ROOTFS = "droplet-rootfs"  # what the image of a droplet is made from
 REPOSITORY = "wavetank"
 LABEL = "wavetank.image"
 LOCK_SECONDS = 1800.0
@@ -111,7 +113,8 @@ def _image_id(engine: docker.DockerClient, reference: str) -> str | None:
 
 
 def _reference(name: str, base_id: str) -> str:
-    return f"{REPOSITORY}/{name}:{content_hash(IMAGES / name, base_id)}"
+    also = [_reference(ROOTFS, base_id)] if name == "droplet" else []
+    return f"{REPOSITORY}/{name}:{content_hash(IMAGES / name, base_id, *also)}"
 
 
 def _all_there(engine: docker.DockerClient, wanted: Sequence[str]) -> dict[str, str] | None:
@@ -152,12 +155,33 @@ def _build_side_by_side(
 
     def build(name: str) -> None:
         with _timed(name, progress):
+            if name == "droplet":
+                _build_droplet(engine, refs[name], base, progress)
+                return
             extra = wheels_for(IMAGES / name, cache_dir() / "wheels", _machine(engine))
             build_image(engine, name, IMAGES / name, refs[name], base=base, progress=progress, extra=extra)
 
     with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
         for outcome in [pool.submit(build, name) for name in refs]:
             outcome.result()
+
+
+def _build_droplet(engine: docker.DockerClient, reference: str, base: str, progress: Progress) -> None:
+    """Two images: a droplet's files, and what runs them in a user namespace of their own."""
+    rootfs = _reference(ROOTFS, _image_id(engine, base) or "")
+    if _image_id(engine, rootfs) is None:
+        build_image(engine, ROOTFS, IMAGES / ROOTFS, rootfs, base=base, progress=progress)
+    with exported(engine, rootfs) as archive:
+        build_image(
+            engine,
+            "droplet",
+            IMAGES / "droplet",
+            reference,
+            base=base,
+            progress=progress,
+            extra={"rootfs.tar": archive},
+            arguments={"ROOT": str(ROOT)},
+        )
 
 
 def _machine(engine: docker.DockerClient) -> str:
@@ -175,19 +199,20 @@ def build_image(
     base: str,
     progress: Progress,
     extra: dict[str, Path] | None = None,
+    arguments: dict[str, str] | None = None,
 ) -> None:
     """Build ``directory``'s Dockerfile on ``base`` and tag it. Raises ``ImageBuildError``.
 
-    ``extra`` maps paths inside the build context to files from elsewhere.
+    ``extra`` maps paths inside the build context to files from elsewhere; ``arguments`` are its ``ARG``s.
     """
-    arguments = {"BASE": base} | {key: os.environ[key] for key in PROXIES if key in os.environ}
+    given = {"BASE": base} | {key: os.environ[key] for key in PROXIES if key in os.environ}
     try:
         with context(directory, extra) as packed:
             output = engine.api.build(
                 fileobj=packed,
                 custom_context=True,
                 tag=reference,
-                buildargs=arguments,
+                buildargs=given | (arguments or {}),
                 labels={LABEL: name},
                 network_mode="host",
                 rm=True,

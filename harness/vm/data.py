@@ -6,6 +6,8 @@ of it can be left behind, and what it writes is what it will read.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -60,6 +62,14 @@ def fill_all(root: Path, references: Sequence[str], applications: Sequence[str],
         (data / SEED).mkdir(mode=0o700)
         for part in PARTS:
             (scratch / part).rename(data / SEED / part)
+        mark_opaque(data / SEED)
+
+
+def mark_opaque(layers: Path) -> None:
+    """Say of each directory that hides those below it so again, where a user namespace reads it (userxattr)."""
+    for directory, _, _ in os.walk(layers):
+        with contextlib.suppress(OSError):  # most have no such attribute
+            os.setxattr(directory, "user.overlay.opaque", os.getxattr(directory, "trusted.overlay.opaque"))
 
 
 def fill(root: Path, references: Sequence[str], data: Path) -> None:

@@ -15,8 +15,10 @@ import docker
 import httpx
 from model_wire import EDGE, FABRIC, Seen, Shape, Wire
 from serving import Served, start
+from tank import guest_namespace
 
 from emulator.fabric.layout import INTERNET
+from emulator.planes.docker.droplet import inside
 from emulator.planes.docker.records import Records
 from emulator.statedir import instance
 from harness.wait import NotYet, wait_for
@@ -117,7 +119,10 @@ class Rig:
 
     def path(self, name: str) -> str:
         """A machine's network namespace, as the fabric's container sees it."""
-        return f"/proc/{self._inspect(name)['State']['Pid']}/ns/net"
+        pid = self._inspect(name)["State"]["Pid"]
+        if not self.machines[name].ref.startswith("droplet:"):
+            return f"/proc/{pid}/ns/net"
+        return guest_namespace(self.engine, f"wt-{instance(self.state)}-fabric", pid)
 
     def leave(self, name: str) -> None:
         """Close a machine's namespace: an open one would outlive the machine."""
@@ -263,7 +268,8 @@ class Rig:
 
     def run(self, name: str, *argv: str) -> str:
         """Run a program in a machine; its output."""
-        result: Any = self.engine.containers.get(self.container(name)).exec_run(list(argv))
+        command = inside(argv) if self.machines[name].ref.startswith("droplet:") else list(argv)
+        result: Any = self.engine.containers.get(self.container(name)).exec_run(command)
         assert result.exit_code == 0, result.output.decode()
         return str(result.output.decode())
 

@@ -13,6 +13,7 @@ from tank import Tank
 
 from emulator.fabric import scans
 from emulator.planes.base import ScanOrder, ScanPair
+from emulator.planes.docker.droplet import inside
 from harness.isolation.model import Pair, Seen
 from harness.isolation.verdict import judge
 from harness.wait import NotYet, wait_for
@@ -88,7 +89,7 @@ def listening(tank: Tank, number: int) -> Iterator[None]:
     """A droplet that listens on ``LISTENERS``, and answers datagrams to ``UDP_LISTENER``."""
     container = tank.engine.containers.get(tank.container(number))
     argv = ["python3", "-Ic", LISTEN, *map(str, (UDP_LISTENER, *LISTENERS))]
-    container.exec_run(argv, detach=True)
+    container.exec_run(inside(argv), detach=True)
 
     def probe() -> None:
         if tank.run(number, "test", "-s", "/run/listener")[0]:
@@ -114,8 +115,7 @@ def _in_fabric(tank: Tank, *argv: str) -> str:
 
 def tables(tank: Tank, number: int) -> Sequence[str]:
     """Names of all tables of nftables in a droplet."""
-    pid = tank.engine.api.inspect_container(tank.container(number))["State"]["Pid"]
-    listed = _in_fabric(tank, "nsenter", f"--net=/proc/{pid}/ns/net", "nft", "list", "tables")
+    listed = _in_fabric(tank, "nsenter", f"--net={tank.namespace(number)}", "nft", "list", "tables")
     return [line for line in listed.splitlines() if line.startswith("table")]
 
 

@@ -14,6 +14,7 @@ import docker
 
 from emulator.planes.base import Address, DropletSpec, Gate, MemberPolicy, NetworkPolicy
 from emulator.planes.docker import DockerPlane
+from emulator.planes.docker.droplet import inside
 
 Verdict = Literal["open", "closed", "filtered"]
 
@@ -31,6 +32,14 @@ with socket.socket(socket.AF_INET, kind) as s:
         print("filtered")
 """
 ANYWHERE = ("0.0.0.0/0",)
+
+
+def guest_namespace(engine: docker.DockerClient, fabric: str, pid: int) -> str:
+    """The network namespace of the droplet that a container's process runs, as the fabric sees it."""
+    script = f"from wt_fabric.guests import first_process; print(first_process({pid}, 0))"
+    told = engine.containers.get(fabric).exec_run(["python3", "-c", script])
+    assert told.exit_code == 0, told.output
+    return f"/proc/{told.output.decode().strip()}/ns/net"
 
 
 def tcp(ports: int | tuple[int, int], *peers: str, firewall: str = "test") -> Gate:
@@ -110,8 +119,13 @@ class Tank:
 
     def run(self, number: int, *argv: str) -> tuple[int, str]:
         """Run a program in a droplet: its exit code and output."""
-        result = self.engine.containers.get(self.container(number)).exec_run(list(argv))
+        result = self.engine.containers.get(self.container(number)).exec_run(inside(argv))
         return result.exit_code, result.output.decode()
+
+    def namespace(self, number: int) -> str:
+        """A droplet's network namespace, as the fabric's container sees it."""
+        pid = self.engine.api.inspect_container(self.container(number))["State"]["Pid"]
+        return guest_namespace(self.engine, f"wt-{self.instance}-fabric", pid)
 
     def probe(self, number: int, ip: str, port: int, *, seconds: float = 1.0) -> Verdict:
         """What a TCP connection from a droplet meets."""

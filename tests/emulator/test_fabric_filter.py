@@ -8,6 +8,7 @@ import pytest
 from tank import Tank, tcp, udp
 
 from emulator.planes.base import Gate
+from emulator.planes.docker.droplet import inside
 
 pytestmark = pytest.mark.docker
 
@@ -144,7 +145,8 @@ def test_esp_does_not_pass_a_covered_droplet(tank: Tank) -> None:
 
 def test_established_connection_survives_a_change_of_rules(tank: Tank) -> None:
     """New rules stop new connections; the one that was there goes on."""
-    made = tank.engine.api.exec_create(tank.container(1), ["python3", "-Ic", HOLD, TWO], stdin=True, tty=True)
+    hold = inside(["python3", "-Ic", HOLD, TWO])
+    made = tank.engine.api.exec_create(tank.container(1), hold, stdin=True, tty=True)
     stream = tank.engine.api.exec_start(made["Id"], socket=True, tty=True)
     raw = stream._sock
     try:
@@ -172,13 +174,14 @@ def test_replacing_rules_loses_nothing_that_old_and_new_allow(tank: Tank, side: 
         "public": ("fabric", TWO_PUBLIC, {("droplet:2", "in")}),
     }[side]
     sender = tank.engine.containers.get(f"wt-{tank.instance}-{container}")
+    flood = ["python3", "-Ic", FLOOD, target, str(PACKETS)]
 
     def replace(*more: Gate) -> None:
         tank.rules(n1=((), (through, *more)), n2=((through, *more), ()))
 
     replace()
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(sender.exec_run, ["python3", "-Ic", FLOOD, target, str(PACKETS)])
+        sending = pool.submit(sender.exec_run, flood if container == "fabric" else inside(flood))
         while not sending.done():
             replace(tcp(22))
             replace()

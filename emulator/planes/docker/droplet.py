@@ -1,4 +1,8 @@
-"""A droplet's container: its configuration and the files it is born with."""
+"""A droplet's container: its configuration and the files it is born with.
+
+The container runs ``boot`` (``images/droplet``), which has runc run the droplet in a user namespace: root in
+a droplet, and in a privileged container inside of one, is an ordinary user of the machine below.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
 from emulator.fabric import layout
+from emulator.images.userns import ROOT
 from emulator.planes.base import DropletSpec
-from emulator.planes.docker.capabilities import droplet_capabilities
 from emulator.planes.docker.engine import Owner, anonymous_volume
 
 KIND = "droplet"
@@ -19,6 +24,30 @@ ENGINE_SEED = "WAVETANK_ENGINE_SEED"
 SEEDED = "/usr/local/share/wavetank/engine"
 STOP_SIGNAL = "SIGRTMIN+3"
 SHARES_PER_VCPU = 1024
+# runc's name for what runs in the container, and where its files are.
+GUEST = "droplet"
+ROOTFS = "droplet/rootfs/"
+# What runc needs to make namespaces, mounts and a group for a droplet; none of them reaches into it.
+CAPABILITIES = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "KILL",
+    "MKNOD",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_ADMIN",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+]
+# Raising a limit takes CAP_SYS_RESOURCE on the machine, which a droplet's root never has.
+UNLIMITED = [
+    {"Name": "nofile", "Soft": 1048576, "Hard": 1048576},
+    {"Name": "memlock", "Soft": 65536, "Hard": -1},
+    {"Name": "core", "Soft": 0, "Hard": -1},
+    {"Name": "nproc", "Soft": -1, "Hard": -1},
+]
 
 
 def reference(droplet_id: int) -> str:
@@ -31,26 +60,39 @@ def container_name(owner: Owner, droplet_id: int) -> str:
     return owner.name(f"droplet-{droplet_id}")
 
 
-def host_config(owner: Owner, spec: DropletSpec, bounding_set: int) -> dict[str, Any]:
-    """What a droplet may use. Memory is a hard limit; vCPUs are a weight, so that boots do not crawl."""
+def host_config(owner: Owner, spec: DropletSpec, *, raise_limits: bool) -> dict[str, Any]:
+    """What a droplet's container may use. Memory is a hard limit; vCPUs are a weight: boots must not crawl.
+
+    What has the capabilities is ``boot`` and runc; the droplet runs below, in a user namespace, and is nobody
+    out here. That may mount a proc of its own only where this one is not masked. ``raise_limits``: whether
+    this machine can give what compose files ask for (``ulimits``).
+    """
     return {
         "NetworkMode": "none",
         "CgroupnsMode": "private",
-        "CapAdd": droplet_capabilities(bounding_set),
+        "CapDrop": ["ALL"],
+        "CapAdd": CAPABILITIES,
         "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
         "MaskedPaths": [],
         "ReadonlyPaths": [],
-        "ExtraHosts": [f"{spec.name}:127.0.1.1"],
-        "Dns": [layout.RESOLVER],
-        "DnsSearch": ["."],
-        "DnsOptions": ["timeout:1", "attempts:2"],
         "Memory": spec.memory_mb * 1024 * 1024,
         "CpuShares": SHARES_PER_VCPU * spec.vcpus,
-        "Tmpfs": {"/run": "exec,mode=755", "/run/lock": "", "/tmp": "exec,mode=1777"},  # noqa: S108 (the guest's)
+        "PidsLimit": pids_limit(spec),
+        "Ulimits": UNLIMITED if raise_limits else [],
+        "Tmpfs": {"/run": ""},
         "Mounts": [anonymous_volume("/var/lib/docker", owner.labels(KIND, reference(spec.id))), *_images()],
-        "Sysctls": {"net.ipv6.conf.default.disable_ipv6": "1"},
         "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
     }
+
+
+def pids_limit(spec: DropletSpec) -> int:
+    """Tasks that a droplet may have: half of what Linux gives a machine of that memory (threads-max)."""
+    return max(4096, 4 * spec.memory_mb)
+
+
+def inside(argv: Sequence[str]) -> list[str]:
+    """The command that runs another one in a droplet, as its root; for the engine's ``exec``."""
+    return ["runc", "exec", GUEST, *argv]
 
 
 def _images() -> list[dict[str, Any]]:
@@ -68,18 +110,21 @@ def container_config(owner: Owner, spec: DropletSpec) -> dict[str, Any]:
         "hostname": spec.name,
         "labels": owner.labels(KIND, reference(spec.id)),
         "stop_signal": STOP_SIGNAL,
-        "environment": {"container": "docker"},
     }
 
 
 def seed(spec: DropletSpec) -> bytes:
-    """The archive a droplet's disk is seeded with: root's keys, user_data and its engine's configuration."""
+    """A droplet's first files: its names, root's keys, user_data and its engine's configuration."""
+    loopback = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n"
     files = {
+        "etc/hostname": f"{spec.name}\n",
+        "etc/hosts": f"{loopback}127.0.1.1 {spec.name}\n",
+        "etc/resolv.conf": f"nameserver {layout.RESOLVER}\noptions timeout:1 attempts:2\n",
         "root/.ssh/authorized_keys": "".join(f"{key.strip()}\n" for key in spec.authorized_keys),
         "etc/docker/daemon.json": json.dumps(engine_settings(spec.vpc_range), indent=2) + "\n",
         "var/lib/cloud/seed/wavetank/user-data": spec.user_data,
     }
-    return archive(files)
+    return archive(files, below=ROOTFS, owner=ROOT, readable=("etc/hostname", "etc/hosts", "etc/resolv.conf"))
 
 
 def engine_settings(vpc_range: str) -> dict[str, Any]:
@@ -103,18 +148,23 @@ def _pools() -> list[list[IPv4Network]]:
     return [usual, other]
 
 
-def archive(files: dict[str, str]) -> bytes:
-    """Pack texts by path, with their directories, for ``put_archive``; only root may read them."""
+def archive(files: dict[str, str], *, below: str = "", owner: int = 0, readable: Sequence[str] = ()) -> bytes:
+    """Pack texts by path, with their directories, for ``put_archive``.
+
+    They go below the directory ``below``, and are ``owner``'s; others may read those that are ``readable``.
+    """
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for directory in sorted({parent for path in files for parent in _parents(path)}):
-            entry = tarfile.TarInfo(directory)
+            entry = tarfile.TarInfo(below + directory)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o700 if directory.startswith("root") else 0o755
+            entry.uid = entry.gid = owner
             tar.addfile(entry)
         for path, text in files.items():
             data = text.encode()
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), 0o600
+            entry = tarfile.TarInfo(below + path)
+            entry.size, entry.mode = len(data), 0o644 if path in readable else 0o600
+            entry.uid = entry.gid = owner
             tar.addfile(entry, io.BytesIO(data))
     return packed.getvalue()
 

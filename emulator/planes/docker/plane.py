@@ -135,7 +135,7 @@ class DockerPlane:
         found = find(self.engine, name)
         if found is not None and found["State"]["Running"]:
             script = f"echo {spec.name} > /etc/hostname && hostname {spec.name}"
-            self._execute(name, ["sh", "-ec", script])
+            self._execute(name, droplet.inside(["sh", "-ec", script]))
 
     def rebuild_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
         """Replace the disk by a fresh image; id and addresses stay."""
@@ -222,7 +222,7 @@ class DockerPlane:
             text: str = self.engine.api.logs(name, tail=CONSOLE_LINES).decode(errors="replace")
         if kind == droplet.KIND and found["State"]["Running"]:
             journal = ["journalctl", "--no-pager", "--boot", f"--lines={CONSOLE_LINES}"]
-            text += self._try(name, journal)[1]
+            text += self._try(name, droplet.inside(journal))[1]
         return text
 
     def destroy_all(self) -> None:
@@ -273,7 +273,8 @@ class DockerPlane:
             )
 
     def _make_droplet(self, name: str, spec: DropletSpec) -> None:
-        host = droplet.host_config(self._owner, spec, self.fabric.facts()["bounding_set"])
+        can = self.fabric.facts()["features"]
+        host = droplet.host_config(self._owner, spec, raise_limits=can["sys_resource"])
         config = droplet.container_config(self._owner, spec)
         create(self.engine, self._image("droplet"), name, host=host, **config)
         self._put(name, droplet.seed(spec))

@@ -6,14 +6,16 @@ import io
 import json
 import stat
 import tarfile
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
 from emulator.fabric.links import database_machine, droplet_machine
+from emulator.images.source import IMAGES
+from emulator.images.userns import ROOT, mapping, move_owners
 from emulator.planes.base import Address, DatabaseSpec, DropletSpec, PlaneError
-from emulator.planes.docker.capabilities import NAMES, droplet_capabilities
 from emulator.planes.docker.droplet import engine_settings, host_config, seed
 from emulator.planes.docker.engine import Owner
 from emulator.planes.docker.records import Records
@@ -71,33 +73,86 @@ def test_droplets_own_bridges_stay_away_from_the_vpc(vpc: str) -> None:
     assert not any(bridges[0].overlaps(pool) for pool in pools)
 
 
-def test_capabilities_are_what_the_machine_has() -> None:
-    """A bit that the machine lacks is not asked for, nor one that droplets must not have."""
-    everything = (1 << 41) - 1
-    without = everything & ~(1 << NAMES.index("SYS_RESOURCE"))
-    assert "SYS_RESOURCE" in droplet_capabilities(everything)
-    assert "SYS_RESOURCE" not in droplet_capabilities(without)
-    assert "SYS_MODULE" not in droplet_capabilities(everything)
-    assert "BPF" not in droplet_capabilities(everything)
-
-
 def test_droplet_has_its_memory_and_a_weight() -> None:
     """Memory is a limit, vCPUs are a share."""
-    host = host_config(OWNER, spec(), 0)
+    host = host_config(OWNER, spec(), raise_limits=False)
     assert host["Memory"] == 512 * 1024 * 1024
     assert host["CpuShares"] == 2048
     assert host["NetworkMode"] == "none"
 
 
+@pytest.mark.parametrize(("memory", "tasks"), [(512, 4096), (1024, 4096), (8192, 32768)])
+def test_droplet_has_a_number_of_tasks(memory: int, tasks: int) -> None:
+    """Never without a limit, and more for a larger one."""
+    assert host_config(OWNER, replace(spec(), memory_mb=memory), raise_limits=False)["PidsLimit"] == tasks
+
+
+def test_limits_are_raised_only_where_the_machine_can() -> None:
+    """An engine refuses to start a container with limits above those of its own machine."""
+    assert host_config(OWNER, spec(), raise_limits=False)["Ulimits"] == []
+    names = {limit["Name"] for limit in host_config(OWNER, spec(), raise_limits=True)["Ulimits"]}
+    assert names == {"nofile", "memlock", "core", "nproc"}
+
+
+def test_a_droplets_container_is_not_given_what_lets_its_root_out() -> None:
+    """What starts a droplet has no more than it needs; the droplet itself is below, in a namespace."""
+    assert host_config(OWNER, spec(), raise_limits=True)["CapDrop"] == ["ALL"]
+    granted = set(host_config(OWNER, spec(), raise_limits=True)["CapAdd"])
+    assert granted.isdisjoint(
+        {"DAC_READ_SEARCH", "SYS_MODULE", "SYS_RAWIO", "SYS_TIME", "SYS_BOOT", "SYSLOG", "NET_ADMIN", "BPF"}
+    )
+
+
+def test_bundle_maps_root_to_nobody_and_filters_calls() -> None:
+    """Users and groups alike, into a range that no distribution gives to anybody (systemd's UIDS-GIDS.md)."""
+    linux = json.loads((IMAGES / "droplet" / "config.json").read_text())["linux"]
+    assert linux["uidMappings"] == linux["gidMappings"]
+    assert linux["uidMappings"] == [{"containerID": 0, **mapping()}]
+    assert mapping()["hostID"] == ROOT == 0x70000000
+    assert {"type": "user"} in linux["namespaces"]
+    refused = {name for rule in linux["seccomp"]["syscalls"] for name in rule["names"] if "args" not in rule}
+    assert {"open_by_handle_at", "bpf", "kexec_load", "perf_event_open", "init_module", "syslog"} <= refused
+
+
+def test_owners_are_moved_and_nothing_else(tmp_path: Path) -> None:
+    """Files, links and modes stay; devices, which a droplet's root could not have, are left out."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, kind, owner in (
+            ("a", tarfile.REGTYPE, 0),
+            ("b", tarfile.LNKTYPE, 5),
+            ("c", tarfile.CHRTYPE, 0),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.uid, entry.gid, entry.mode = kind, owner, owner + 1, 0o4755
+            entry.linkname = "a" if kind == tarfile.LNKTYPE else ""
+            entry.size = 3 if kind == tarfile.REGTYPE else 0
+            archive.addfile(entry, io.BytesIO(b"abc"))
+    packed.seek(0)
+    move_owners(packed, tmp_path / "moved.tar")
+    with tarfile.open(tmp_path / "moved.tar") as moved:
+        found = {
+            entry.name: (entry.uid - ROOT, entry.gid - ROOT, entry.mode, entry.linkname) for entry in moved
+        }
+        content = moved.extractfile("a")
+        assert content is not None
+        assert content.read() == b"abc"
+    assert found == {"a": (0, 1, 0o4755, ""), "b": (5, 6, 0o4755, "a")}
+
+
 def test_seed_is_readable_by_root_only() -> None:
-    """Keys, user_data and the engine's configuration, one key a line."""
+    """Keys, user_data and the engine's configuration, one key a line, in the droplet's file system."""
     with tarfile.open(fileobj=io.BytesIO(seed(spec()))) as archive:
-        files = {entry.name: entry for entry in archive if entry.isfile()}
-        keys = archive.extractfile("root/.ssh/authorized_keys")
+        entries = archive.getmembers()
+        keys = archive.extractfile("droplet/rootfs/root/.ssh/authorized_keys")
         assert keys is not None
         assert keys.read() == b"ssh-ed25519 AAAA me\n"
-    assert {entry.mode for entry in files.values()} == {0o600}
-    assert "etc/docker/daemon.json" in files
+    names = {"hostname", "hosts", "resolv.conf"}
+    files = {entry.name: entry for entry in entries if entry.isfile()}
+    assert {entry.mode for name, entry in files.items() if Path(name).name not in names} == {0o600}
+    assert {entry.mode for name, entry in files.items() if Path(name).name in names} == {0o644}
+    assert {(entry.uid, entry.gid) for entry in entries} == {(ROOT, ROOT)}
+    assert "droplet/rootfs/etc/docker/daemon.json" in files
 
 
 def test_record_comes_back_as_it_was(tmp_path: Path) -> None:

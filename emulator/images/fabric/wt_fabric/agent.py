@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from wt_fabric import flows, netem, wiring
+from wt_fabric import flows, guests, netem, wiring
 from wt_fabric.command import FabricError, run
 from wt_fabric.facts import facts, free_bytes
 
@@ -61,10 +61,13 @@ def _listed(kind: str, *name: str, terse: bool = True) -> list[dict[str, Any]]:
     return list(json.loads(output)["nftables"])
 
 
-def wire(pid: int, container: str, links: list[dict[str, Any]], quality: dict[str, float]) -> None:
-    """Connect a machine, by links of a quality."""
+def wire(
+    pid: int, container: str, links: list[dict[str, Any]], quality: dict[str, float], *, guest: bool
+) -> None:
+    """Connect a machine, by links of a quality; ``guest``: one that the container's process runs."""
+    machine = guests.first_process(pid) if guest else pid
     with wiring_lock:
-        wiring.wire(pid, container, links, quality)
+        wiring.wire(machine, container, links, quality)
 
 
 def shape(names: list[str], quality: dict[str, float]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from wt_fabric import wire, witness
+from wt_fabric import guests, wire, witness
 from wt_fabric.command import FABRIC, FabricError, enter, run
 
 FABRIC_NAMESPACE = f"/run/netns/{FABRIC}"
@@ -65,8 +65,10 @@ def find(ref: str, told: Mapping[str, Any]) -> End:
     """An end as the emulator names it. Raises ``LostError`` if there is no such machine."""
     end = End(ref, told["pid"], told["container"], tuple(told["links"]))
     try:
+        if told["guest"]:
+            end = replace(end, pid=guests.first_process(end.pid, 0))
         end = replace(end, namespace=Path(end.path).stat().st_ino)
-    except OSError as error:
+    except (OSError, FabricError) as error:
         raise LostError(gone(ref)) from error
     if not end.there():
         raise LostError(gone(ref))
