@@ -10,6 +10,8 @@ from harness.commands import options
 from harness.commands.consent import asker
 
 if TYPE_CHECKING:
+    from harness.progress import Progress
+    from harness.settings import Settings
     from harness.up import Keep
 
 
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="When to leave the deployment up afterwards.",
 )
+@click.option(
+    "--isolation",
+    type=click.Choice(["user-namespace", "vm"]),
+    default="user-namespace",
+    show_default=True,
+    help="What is between droplets and this machine: SECURITY.md says what each promises. vm: half an hour.",
+)
 @options.keyword
 @options.faults
 @options.output
@@ -34,6 +43,7 @@ def run(
     yes: bool,
     max_cost: float | None,
     keep: Keep,
+    isolation: str,
     keyword: str | None,
     faults: bool | None,
     output: str,
@@ -45,8 +55,33 @@ def run(
     from harness.progress import Progress
 
     settings, progress = options.settings(common), Progress()
+    if isolation == "vm":
+        return _in_virtual_machine(settings, progress, keyword=keyword, faults=faults)
     consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
     written, code = flow.run(settings, consent, progress, keep=keep, keyword=keyword, faults=faults)
     text = f"{report.summary(written)}\n{settings.state_dir / 'runs' / written['run'] / 'report.json'}"
     options.show(written, text, output)
     return code
+
+
+def _in_virtual_machine(
+    settings: Settings, progress: Progress, *, keyword: str | None, faults: bool | None
+) -> int:
+    """The same inside of a virtual machine, which ends with it. Its report is brought out."""
+    from harness.errors import UsageError
+    from harness.vm.flow import CHECKS, Order
+    from harness.vm.flow import run as run_there
+
+    if settings.target not in (None, "local"):
+        raise UsageError(f"--isolation vm is for --target local: droplets of {settings.target} are not here")
+    if settings.app or settings.run:
+        raise UsageError(
+            "--isolation vm takes the topology's own application and a new run: no --app, no --run"
+        )
+    order = Order(
+        settings.topology or "standard",
+        settings.state_dir.resolve(),
+        keyword=keyword or CHECKS,
+        faults=faults,
+    )
+    return run_there(order, progress)

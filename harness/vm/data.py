@@ -66,7 +66,7 @@ def fill_all(root: Path, references: Sequence[str], applications: Sequence[str],
 
 
 def mark_opaque(layers: Path) -> None:
-    """Say of each directory that hides those below it so again, where a user namespace reads it (userxattr)."""
+    """Say of each directory that hides those below it so where a user namespace reads it (userxattr)."""
     for directory, _, _ in os.walk(layers):
         with contextlib.suppress(OSError):  # most have no such attribute
             os.setxattr(directory, "user.overlay.opaque", os.getxattr(directory, "trusted.overlay.opaque"))

@@ -10,13 +10,13 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
 from emulator.fabric import layout
 from emulator.images.userns import ROOT
-from emulator.planes.base import DropletSpec
+from emulator.planes.base import DropletSpec, PlaneError
 from emulator.planes.docker.engine import Owner, anonymous_volume
 
 KIND = "droplet"
@@ -27,6 +27,11 @@ SHARES_PER_VCPU = 1024
 # runc's name for what runs in the container, and where its files are.
 GUEST = "droplet"
 ROOTFS = "droplet/rootfs/"
+NO_USER_NAMESPACES = (
+    "this kernel lets no user namespace be made; without one a droplet would have its root be root here: "
+    "allow them (sysctl user.max_user_namespaces above 0), or run in a virtual machine: "
+    "`wavetank run --isolation vm` (SECURITY.md)"
+)
 # What runc needs to make namespaces, mounts and a group for a droplet; none of them reaches into it.
 CAPABILITIES = [
     "CHOWN",
@@ -58,6 +63,12 @@ def reference(droplet_id: int) -> str:
 def container_name(owner: Owner, droplet_id: int) -> str:
     """The engine's name for a droplet."""
     return owner.name(f"droplet-{droplet_id}")
+
+
+def check_machine(features: Mapping[str, bool]) -> None:
+    """Raise ``PlaneError`` where no user namespace can be made: no droplet ever runs without one."""
+    if not features["user_namespaces"]:
+        raise PlaneError(NO_USER_NAMESPACES)
 
 
 def host_config(owner: Owner, spec: DropletSpec, *, raise_limits: bool) -> dict[str, Any]:

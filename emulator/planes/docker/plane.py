@@ -274,6 +274,7 @@ class DockerPlane:
 
     def _make_droplet(self, name: str, spec: DropletSpec) -> None:
         can = self.fabric.facts()["features"]
+        droplet.check_machine(can)
         host = droplet.host_config(self._owner, spec, raise_limits=can["sys_resource"])
         config = droplet.container_config(self._owner, spec)
         create(self.engine, self._image("droplet"), name, host=host, **config)

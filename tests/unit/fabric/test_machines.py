@@ -16,7 +16,7 @@ from emulator.fabric.links import database_machine, droplet_machine
 from emulator.images.source import IMAGES
 from emulator.images.userns import ROOT, mapping, move_owners
 from emulator.planes.base import Address, DatabaseSpec, DropletSpec, PlaneError
-from emulator.planes.docker.droplet import engine_settings, host_config, seed
+from emulator.planes.docker.droplet import check_machine, engine_settings, host_config, seed
 from emulator.planes.docker.engine import Owner
 from emulator.planes.docker.records import Records
 
@@ -101,6 +101,13 @@ def test_a_droplets_container_is_not_given_what_lets_its_root_out() -> None:
     assert granted.isdisjoint(
         {"DAC_READ_SEARCH", "SYS_MODULE", "SYS_RAWIO", "SYS_TIME", "SYS_BOOT", "SYSLOG", "NET_ADMIN", "BPF"}
     )
+
+
+def test_without_user_namespaces_there_is_no_droplet() -> None:
+    """A wall that this machine cannot have is never silently left out."""
+    check_machine({"user_namespaces": True})
+    with pytest.raises(PlaneError, match=r"max_user_namespaces.*--isolation vm"):
+        check_machine({"user_namespaces": False})
 
 
 def test_bundle_maps_root_to_nobody_and_filters_calls() -> None:
