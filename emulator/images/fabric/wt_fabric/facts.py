@@ -38,7 +38,7 @@ def facts() -> dict[str, Any]:
             "nft_numgen": works(
                 f"nft add table inet t; nft add chain inet t c; nft add rule inet t c {NUMGEN}"
             ),
-            "user_namespaces": works("unshare --user --map-root-user true"),
+            "user_namespaces": works("unshare --user true"),
             "cgroup_v2": Path("/sys/fs/cgroup/cgroup.controllers").exists(),
             "sys_resource": bool(bounding_set() >> 24 & 1),
         }
