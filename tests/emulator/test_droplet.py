@@ -97,6 +97,27 @@ def test_privileged_container_runs_and_reaches_other_nodes(tank: Tank) -> None:
     assert output.startswith("SSH-2.0"), output
 
 
+def test_privileged_container_with_limits_starts_and_can_be_entered(tank: Tank) -> None:
+    """Limits and a score that this machine does not give are lowered, at start and at each `docker exec`."""
+    settled(tank, 1)
+    code, output = tank.run(1, "bash", "-c", SELF_IMAGE)
+    assert code == 0, output
+    wanted = (
+        "--privileged",
+        "--oom-score-adj=-500",
+        "--ulimit=memlock=-1",
+        "--ulimit=nofile=9999999:9999999",
+    )
+    serve = ("self", "/usr/bin/nc", "-lk", "9")
+    code, output = tank.run(1, "docker", "run", "--detach", "--rm", "--name", "strong", *wanted, *serve)
+    assert code == 0, output
+    try:
+        told = tank.run(1, "docker", "exec", "strong", "/usr/bin/grep", "open files", "/proc/self/limits")
+        assert told[0] == 0, told[1]
+    finally:
+        tank.run(1, "docker", "rm", "--force", "strong")
+
+
 def test_rename_changes_host_name_and_metadata(tank: Tank) -> None:
     """A renamed droplet knows its new name, from itself and from the metadata service."""
     from dataclasses import replace
