@@ -1,7 +1,8 @@
 """Tries to get out of a machine, as its root; runs where it is tried, and needs nothing but Python and Linux.
 
-Argument: JSON with ``canary`` (a file on the disk of the machine below and its text) and ``marker`` (the last
-word in the command line of a process there). Out: JSON, by attack what it reached, null where it was refused.
+In (argument, or standard input): JSON with ``canary`` (a file on the disk of the machine below and its text)
+and ``markers`` (last words of command lines of processes elsewhere).
+Out: JSON, by attack what it reached, or null.
 What could do harm is done so that it does none: a sysctl is written what it holds, a trigger is opened only.
 """
 
@@ -15,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-GIVEN = json.loads(sys.argv[1])
+GIVEN = json.loads(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.read())
 LIBC = ctypes.CDLL(None, use_errno=True)
 NUMBERS = {  # x86-64, and what every architecture since has
     "x86_64": {
@@ -150,16 +151,17 @@ def found(reached: list[str]) -> str:
 
 
 def processes() -> str:
-    """Processes of the machine below."""
-    for proc in procs():
-        for path in proc.glob("[0-9]*/cmdline"):
-            try:
-                words = path.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if words[-2:-1] == [GIVEN["marker"].encode()]:
-                return str(path)
-    raise PermissionError
+    """Processes of the machine below, and of other machines."""
+    return found([str(path) for proc in procs() for path in proc.glob("[0-9]*/cmdline") if marked(path)])
+
+
+def marked(cmdline: Path) -> bool:
+    """Whether a process is one of those elsewhere."""
+    try:
+        words = cmdline.read_text(errors="replace").split("\0")
+    except OSError:
+        return False
+    return bool(set(GIVEN["markers"]) & set(words[-2:-1]))
 
 
 def release_agent() -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tank import Tank
+from tank import Tank, droplet
 
 pytestmark = pytest.mark.docker
 
@@ -37,21 +37,25 @@ def canary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def process() -> Iterator[str]:
-    """The last word of the command line of a process on this machine."""
-    marker = uuid.uuid4().hex
-    with subprocess.Popen([sys.executable, "-c", "input()", marker], stdin=subprocess.PIPE) as running:
-        yield marker
+@pytest.fixture
+def markers(tank: Tank) -> Iterator[list[str]]:
+    """Last words of the command lines of a process on this machine, and of one in another droplet."""
+    here, there = uuid.uuid4().hex, uuid.uuid4().hex
+    sleeper = f"python3 -c 'import time; time.sleep(600)' {there} >/dev/null 2>&1 & echo $!"
+    code, number = tank.run(2, "sh", "-c", sleeper)
+    assert code == 0, number
+    with subprocess.Popen([sys.executable, "-c", "input()", here], stdin=subprocess.PIPE) as running:
+        yield [here, there]
         assert running.poll() is None
+    assert tank.run(2, "kill", number.strip())[0] == 0
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_nobody_gets_out_of_a_droplet(tank: Tank, canary: Path, process: str, place: str) -> None:
+def test_nobody_gets_out_of_a_droplet(tank: Tank, canary: Path, markers: list[str], place: str) -> None:
     """Disks, settings, devices, processes, memory and kernel of the machine below are out of reach."""
     code, output = tank.run(1, "bash", "-c", IMAGE)
     assert code == 0, output
-    given = json.dumps({"canary": [str(canary), canary.read_text()], "marker": process})
+    given = json.dumps({"canary": [str(canary), canary.read_text()], "markers": markers})
     code, output = tank.run(1, *PLACES[place], "/usr/bin/python3", "-Ic", ATTACKS, given)
     assert code == 0, output
     assert {attack: reached for attack, reached in json.loads(output).items() if reached} == {}
@@ -85,3 +89,12 @@ def test_this_machines_loopback_is_out_of_reach(tank: Tank) -> None:
         port = server.getsockname()[1]
         met = {ip: tank.probe(1, ip, port) for ip in ("127.0.0.1", "10.1.0.1", "203.0.113.1")}
     assert "open" not in met.values(), met
+
+
+def test_machines_of_another_emulator_are_out_of_reach(tank: Tank, own_tank: Tank) -> None:
+    """Two emulators have the same networks and share none: an address of one leads nowhere in the other."""
+    own_tank.add(droplet(7))
+    own_tank.add(droplet(8))
+    there = [own_tank.nodes[7].private.ip, own_tank.nodes[7].public.ip]
+    assert [own_tank.probe(8, ip, 22) for ip in there] == ["open", "open"]
+    assert [tank.probe(1, ip, 22) for ip in there] == ["filtered", "filtered"]
