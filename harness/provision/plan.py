@@ -71,8 +71,10 @@ def make_plan(
     """Compare what should be with what is. Without ``public_key`` an SSH key that is there is kept.
 
     Raises ``UsageError`` naming everything that only taking the run down could change: nothing that holds
-    data is ever replaced; and where a database that is to be made could have no host name.
+    data is ever replaced; where something that is not the run's own has a name of it; and where a database
+    that is to be made could have no host name.
     """
+    _refuse_lookalikes(run, seen)
     wanted = desired(topology, run)
     vpc_range = (seen.vpc or {}).get("ip_range") or topology.ip_range or UNKNOWN_RANGE
     rules = firewalls(topology, run, vpc_range, target.operators)
@@ -206,6 +208,15 @@ def _droplets(wanted: Desired, run: str, seen: Observed) -> Iterator[Change]:
             yield Change("delete", "droplet", droplet["name"], f"is a second {node}", droplet["id"])
     for stranger in seen.strangers:
         yield Change("delete", "droplet", stranger["name"], "was left behind by a scan", stranger["id"])
+
+
+def _refuse_lookalikes(run: str, seen: Observed) -> None:
+    if seen.lookalikes:
+        named = ", ".join(map(str, seen.lookalikes))
+        raise UsageError(
+            f"not made by run {run!r}, but named like what is: {named}; nothing is made or changed beside "
+            "what somebody else may use: rename or remove it, or take another name with --run"
+        )
 
 
 def _conflicts(wanted: Desired, run: str, seen: Observed) -> Iterator[str]:

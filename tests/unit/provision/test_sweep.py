@@ -31,9 +31,9 @@ def later(**span: float) -> datetime:
 def test_young_runs_stay_and_old_ones_go(target: Target) -> None:
     """Each whole, and nothing else."""
     up(target, "a")
-    assert sweep(target, HOUR, now=later(minutes=50)) == []
+    assert sweep(target, HOUR, now=later(minutes=50)).runs == []
     assert provision.runs(target) == ("a",)
-    assert sweep(target, HOUR, now=later(minutes=61)) == ["a"]
+    assert sweep(target, HOUR, now=later(minutes=61)).runs == ["a"]
     assert provision.runs(target) == ()
 
 
@@ -41,7 +41,7 @@ def test_a_dry_run_only_names_them(target: Target) -> None:
     """They are there afterwards."""
     up(target, "a")
     up(target, "b")
-    assert sweep(target, HOUR, dry_run=True, now=later(days=1)) == ["a", "b"]
+    assert sweep(target, HOUR, dry_run=True, now=later(days=1)).runs == ["a", "b"]
     assert provision.runs(target) == ("a", "b")
 
 
@@ -49,7 +49,7 @@ def test_a_run_that_somebody_works_on_is_left_alone(target: Target) -> None:
     """However old, and the others go all the same."""
     up(target, "a")
     up(target, "b")
-    assert sweep(target, timedelta(0), is_busy=lambda run: run == "a") == ["b"]
+    assert sweep(target, timedelta(0), is_busy=lambda run: run == "a").runs == ["b"]
     assert provision.runs(target) == ("a",)
 
 
@@ -59,7 +59,7 @@ def test_foreign_resources_are_not_even_found(target: Target) -> None:
         api.client.tags.create(body={"name": "production"})
         api.client.vpcs.create(body={"name": "wavetank", "region": "fra1"})
     assert survey(target) == []
-    assert sweep(target, timedelta(0), now=later(days=99)) == []
+    assert sweep(target, timedelta(0), now=later(days=99)).runs == []
 
 
 def test_a_run_without_a_date_goes_only_when_everything_is_to_go(target: Target) -> None:
@@ -67,5 +67,5 @@ def test_a_run_without_a_date_goes_only_when_everything_is_to_go(target: Target)
     with Api(target) as api:
         api.client.tags.create(body={"name": "wavetank:a"})
     assert [(found.run, found.age) for found in survey(target)] == [("a", None)]
-    assert sweep(target, timedelta(seconds=1), now=later(days=99)) == []
-    assert sweep(target, timedelta(0)) == ["a"]
+    assert sweep(target, timedelta(seconds=1), now=later(days=99)).runs == []
+    assert sweep(target, timedelta(0)).runs == ["a"]
