@@ -98,7 +98,7 @@ def sweep(
         progress.note(f"{found.run}: {_words(found.age)}: {', '.join(map(str, found.items))}")
     if going and not dry_run:
         agree([item for found in going for item in found.items])
-        going = tuple(found for found in going if _take_down(target, found, left, progress))
+        going = tuple(found for found in going if _take_down(target, found, left, progress, now))
     return Swept(going, left, any(found.guests for found in old))
 
 
@@ -128,9 +128,12 @@ def _why_left(found: Found, is_busy: Callable[[str], bool]) -> str:
     return f"others are bound to it: {'; '.join(found.guests)}" if found.guests else ""
 
 
-def _take_down(target: Target, found: Found, left: dict[str, str], progress: Progress) -> bool:
+def _take_down(
+    target: Target, found: Found, left: dict[str, str], progress: Progress, now: datetime | None
+) -> bool:
     """Whether it went: agreeing takes time, and somebody may have begun to use it meanwhile."""
-    used = lease.alive(inspect(target, found.run).leases)
+    present = (now or datetime.now(UTC)).timestamp()
+    used = lease.alive(inspect(target, found.run).leases, now=present)
     if used:
         left[found.run] = "; ".join(map(str, used))
         progress.note(f"{found.run}: left alone: {left[found.run]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 
 from harness.api import Api, optional
@@ -39,7 +40,8 @@ def destroy(
                 break
             with progress.step("remove"):
                 remove_machines(api, seen, limits)
-                seen = _look(api, run, agreed)  # somebody may have come meanwhile
+                # somebody may have come meanwhile; what was in the VPC is what it was known by
+                seen = replace(seen, guests=_look(api, run, agreed).guests)
                 remove_rest(api, seen, limits)
             if seen.held:
                 break

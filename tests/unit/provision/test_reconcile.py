@@ -256,7 +256,7 @@ def test_a_vpc_that_would_not_go_is_told_with_its_members(
     with Api(target) as api:
         api.client.droplets.create(body={**body, "vpc_uuid": vpc_id})
     monkeypatch.setattr(import_module("harness.provision.observe"), "guests", lambda *_: ())
-    with pytest.raises(WaitTimeoutError, match=r"vpc wavetank-a.*with members: x \(do:droplet:\d+\)"):
+    with pytest.raises(WaitTimeoutError, match=r"vpc wavetank-a.*with members.*: x \(do:droplet:\d+\)"):
         provision.destroy(target, "a", progress=QUIET, deadlines=Deadlines(removal=0.1))
 
 
