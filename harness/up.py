@@ -177,10 +177,10 @@ def _down(
 
 
 def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
-    """Remove the emulator that a command started for a ``local`` target, once no run is left in it."""
+    """Remove the emulator that a command started for a ``local`` target, once nothing is left in it."""
     if target.name != "local":
         return
-    emulation.stop_unused(state_dir, lambda: not provision.runs(target), progress)
+    emulation.stop_unused(state_dir, lambda: provision.is_empty(target), progress)
 
 
 def first_submission(target: Target, topology: Topology, deployment: Deployment) -> None:

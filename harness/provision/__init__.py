@@ -16,7 +16,7 @@ from harness.provision.observe import Item, Observed, deployment, look
 from harness.provision.phases import lock_down
 from harness.provision.plan import Change, Plan, make_plan
 from harness.provision.price import Price, PriceItem, price
-from harness.provision.runs import runs
+from harness.provision.runs import is_empty, runs
 from harness.target import Target
 from harness.topology.model import Topology
 
@@ -30,6 +30,7 @@ __all__ = [
     "PriceItem",
     "destroy",
     "inspect",
+    "is_empty",
     "leftovers",
     "lock_down",
     "observe",

@@ -8,7 +8,7 @@ bound to has to stay as well.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ class Guest:
     name: str
     id: str
     ties: tuple[Tie, ...]
+    tags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name} ({self.id}): {', '.join(tie.words for tie in self.ties)}"
@@ -56,7 +57,7 @@ def guests(account: Account, mine: Own) -> Iterator[Guest]:
         for each in bodies:
             ties = tuple(_ties(mine, each, home)) if each["id"] not in known else ()
             if ties:
-                yield Guest(kind, each["name"], str(each["id"]), ties)
+                yield Guest(kind, each["name"], str(each["id"]), ties, tags_of(each))
     for tag in account.tags:
         if tag["name"] in mine.tags:
             yield from _tagged(tag)
@@ -84,10 +85,12 @@ def trusting(api: Api, account: Account, mine: Own) -> list[Guest]:
 
 def merged(found: Iterable[Guest]) -> tuple[Guest, ...]:
     """Each guest once, with all its ties."""
-    ties: dict[tuple[str, str, str], dict[Tie, None]] = {}
+    known: dict[tuple[str, str, str], Guest] = {}
     for each in found:
-        ties.setdefault((each.kind, each.name, each.id), {}).update(dict.fromkeys(each.ties))
-    return tuple(Guest(*who, tuple(bound)) for who, bound in ties.items())
+        before = known.get((each.kind, each.name, each.id), replace(each, ties=()))
+        ties = tuple(dict.fromkeys((*before.ties, *each.ties)))
+        known[each.kind, each.name, each.id] = replace(before, ties=ties, tags=before.tags or each.tags)
+    return tuple(known.values())
 
 
 def refuse(run: str, found: Sequence[Guest]) -> None:

@@ -1,4 +1,4 @@
-"""Which runs there are on a target, whoever made them."""
+"""Which runs there are on a target, whoever made them, and whether there is anything at all."""
 
 from __future__ import annotations
 
@@ -12,3 +12,12 @@ def runs(target: Target) -> tuple[str, ...]:
     """The names of all runs of which anything is left on ``target``, sorted."""
     with Api(target, read_only=True) as api:
         return runs_of(ask(api))
+
+
+def is_empty(target: Target) -> bool:
+    """Whether nobody has made anything on ``target``: no run, and by hand no machine, network, rule or key."""
+    with Api(target, read_only=True) as api:
+        account = ask(api)
+    networks = [each for each in account.vpcs if not each.get("default")]
+    made = (account.droplets, account.databases, account.firewalls, account.keys, networks)
+    return not any(made) and not runs_of(account)

@@ -105,6 +105,22 @@ def test_a_firewall_of_the_run_stays_on_whom_it_covers_by_id(target: Target, mad
     assert "wavetank-a--web" in firewalls(target)
 
 
+def test_up_takes_no_firewall_off_anybody(target: Target, topology: Topology, made: Deployment) -> None:
+    """It would be open to the internet from then on; who has a node's tag stays covered: that is mended."""
+    mail = droplet(target, "mail")
+    droplet(target, "tagged", tags=["wavetank:a:web"])
+    with Api(target) as api:
+        found = every(api.client.firewalls.list, "firewalls")
+        (web,) = (each for each in found if each["name"] == "wavetank-a--web")
+        rule = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
+        api.client.firewalls.add_rules(web["id"], body={"inbound_rules": [rule]})
+        provision.provision(target, topology, "a", public_key=PUBLIC_KEY, progress=QUIET)
+        api.client.firewalls.assign_droplets(web["id"], body={"droplet_ids": [mail]})
+        with pytest.raises(UsageError, match=rf"droplet mail \({mail}\), which is covered by firewall"):
+            provision.provision(target, topology, "a", public_key=PUBLIC_KEY, progress=QUIET)
+        assert mail in api.client.firewalls.get(web["id"])["firewall"]["droplet_ids"]
+
+
 def test_a_database_in_the_vpc_is_found(target: Target, made: Deployment) -> None:
     """It holds the VPC."""
     with Api(target) as api:

@@ -62,6 +62,18 @@ def test_foreign_resources_are_not_even_found(target: Target) -> None:
     assert sweep(target, timedelta(0), now=later(days=99)).runs == []
 
 
+def test_an_emulator_with_others_things_in_it_is_not_empty(target: Target) -> None:
+    """It is removed only once nothing is left that anybody made; the networks that came with it are not."""
+    assert provision.is_empty(target)
+    with Api(target) as api:
+        vpc = api.client.vpcs.create(body={"name": "wavetank-precious", "region": "fra1"})["vpc"]
+        assert not provision.is_empty(target)
+        api.client.vpcs.delete(vpc["id"])
+    assert provision.is_empty(target)
+    up(target, "a")
+    assert not provision.is_empty(target)
+
+
 def test_a_run_without_a_date_goes_only_when_everything_is_to_go(target: Target) -> None:
     """Tags and keys have none."""
     with Api(target) as api:
