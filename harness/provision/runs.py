@@ -15,7 +15,7 @@ def runs(target: Target) -> tuple[str, ...]:
 
 
 def is_empty(target: Target) -> bool:
-    """Whether nobody has made anything on ``target``: no run, and by hand no machine, network, rule or key."""
+    """Whether nobody has made anything on ``target``: no run, and no machine, network or key by hand."""
     with Api(target, read_only=True) as api:
         account = ask(api)
     networks = [each for each in account.vpcs if not each.get("default")]
