@@ -1,4 +1,4 @@
-"""What was left behind is found by tag and name, and goes once it is old enough."""
+"""What was left behind is found by tag and mark, and goes once it is old enough."""
 
 from __future__ import annotations
 
