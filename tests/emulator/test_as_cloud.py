@@ -127,6 +127,8 @@ def test_a_whole_life(cloud: Cloud) -> None:
     assert cloud.recorder.lasting_changes() == changed, (
         "a second up changes nothing, and gives its lease back"
     )
+    assert {method for method, _ in cloud.recorder.leases} == {"POST", "DELETE"}
+    assert not any("wavetank-lease" in tag for tag in cloud.everything()["tags"]), "all of them ended"
 
     down = wavetank("down", "--yes")
     assert down.code == 0, down.err

@@ -12,8 +12,11 @@ import pydo
 import pytest
 from tests_cli import Outcome, Stage
 
-from harness import emulation
+from harness import emulation, lease
+from harness.cli import Stopped
 from harness.commands import consent
+from harness.deploy import DeployResult
+from harness.errors import ResourceError, UsageError
 from harness.lease import LIFE_SECONDS, Lease
 
 MACHINE = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}
@@ -118,6 +121,27 @@ def test_somebody_elsewhere_uses_it(stands: Stage, client: Any, leased: Lease) -
     assert forced.code == 0, forced.err
 
 
+@pytest.mark.parametrize("ending", [None, Stopped(2), ResourceError("service", "a", "is not healthy")])
+def test_a_command_holds_a_lease_and_gives_it_back(
+    stage: Stage, client: Any, ending: BaseException | None
+) -> None:
+    """However it ends; meanwhile a sweep from anywhere leaves the run alone."""
+    seen: list[str] = []
+
+    def deploy(*_: object, **__: object) -> DeployResult:
+        seen.extend(tag for tag in everything(client)["tags"] if tag.startswith("wavetank-lease:"))
+        if ending is not None:
+            raise ending
+        return DeployResult((), ())
+
+    stage.deploy = deploy
+    call(stage, "up", "--yes", "--run=a", "--keep")
+    (held,) = map(lease.parse, seen)
+    assert held is not None
+    assert (held.run, held.holder) == ("a", lease.me())
+    assert [tag for tag in everything(client)["tags"] if "lease" in tag] == []
+
+
 def test_a_stranger_in_the_network_is_seen_by_everybody_and_loses_nothing(stands: Stage, client: Any) -> None:
     """It has only a node's tag: ``status``, ``diff`` and ``drift`` show it; ``down`` and ``sweep`` stop."""
     (vpc,) = (each for each in client.vpcs.list(per_page=200)["vpcs"] if each["name"] == "wavetank-a")
@@ -160,7 +184,6 @@ def test_up_beside_what_somebody_else_made(stage: Stage, client: Any) -> None:
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
     """Yes is yes; no ends it."""
-    from harness.errors import UsageError
     from harness.provision import Item
 
     monkeypatch.setattr(consent.sys.stdin, "isatty", lambda: True, raising=False)
