@@ -95,7 +95,7 @@ def sweep(
         progress.note(f"{run}: left alone: {why}")
     going = tuple(found for found in old if found.run not in left)
     for found in going:
-        progress.note(f"{found.run}: {_words(found.age)}: {', '.join(map(str, found.items))}")
+        progress.note("\n".join((f"{found.run}: {_words(found.age)}", *_listed(found, now))))
     if going and not dry_run:
         agree([item for found in going for item in found.items])
         going = tuple(found for found in going if _take_down(target, found, left, progress, now))
@@ -140,6 +140,11 @@ def _take_down(
         return False
     destroy(target, found.run, progress=progress, agreed=found.items)
     return True
+
+
+def _listed(found: Found, now: datetime | None) -> Iterator[str]:
+    present = now or datetime.now(UTC)
+    yield from (f"  {each}, {_words(_age([each], present))}" for each in found.items)
 
 
 def _is_old(found: Found, older_than: timedelta) -> bool:

@@ -44,14 +44,14 @@ def _ask(price: Price) -> None:
         raise UsageError("not agreed to; nothing was made")
 
 
-def remover(target: str, *, yes: bool) -> Callable[[Sequence[Item]], None]:
+def remover(target: str, *, yes: bool, show: bool = True) -> Callable[[Sequence[Item]], None]:
     """What is asked before anything is taken away: the list is shown, and on a cloud it has to be agreed to.
 
     The function raises ``UsageError`` where there is nobody to ask, and where the answer is no.
     """
 
     def agree(items: Sequence[Item]) -> None:
-        for each in items:
+        for each in items if show else ():
             click.echo(f"  {each}, {age(each)}", err=True)
         if target == "local" or yes:
             return

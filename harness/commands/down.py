@@ -89,7 +89,7 @@ def sweep(older_than: timedelta, dry_run: bool, yes: bool, output: str, **common
         older_than,
         dry_run=dry_run,
         is_busy=lambda run: _is_busy(given, run),
-        agree=remover(target.name, yes=yes),
+        agree=remover(target.name, yes=yes, show=False),
         progress=progress,
     )
     stop_if_empty(target, given.state_dir, progress)

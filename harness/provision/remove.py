@@ -100,13 +100,17 @@ def _machine(kind: str, body: dict[str, Any], operations: Any, deadlines: Deadli
 
 def _vpc(api: Api, body: dict[str, Any], deadlines: Deadlines) -> None:
     """Delete a VPC; while the API says that it has members, those are named."""
+    if body.get("default"):
+        raise ResourceError(
+            "vpc", body["name"], "is the default of its region, and such a one cannot be deleted"
+        )
 
     def delete(vpc_id: str) -> None:
         try:
             api.client.vpcs.delete(vpc_id)
         except ApiError as error:
-            told = _with_members(api, vpc_id, error)
-            raise ApiError(error.request, error.status, error.id, told) from error
+            message = _with_members(api, vpc_id, error)
+            raise ApiError(error.request, error.status, error.id, message) from error
 
     _settled("vpc", body, delete, deadlines)
 

@@ -260,6 +260,15 @@ def test_a_vpc_that_would_not_go_is_told_with_its_members(
         provision.destroy(target, "a", progress=QUIET, deadlines=Deadlines(removal=0.1))
 
 
+def test_a_vpc_that_became_its_regions_default_is_told_at_once(target: Target, topology: Topology) -> None:
+    """As the first of a region does: no deadline would change that it cannot be deleted."""
+    vpc_id = up(target, topology).vpc_id
+    with Api(target) as api:
+        api.client.vpcs.patch(vpc_id, body={"default": True})
+    with pytest.raises(ResourceError, match="vpc 'wavetank-a': is the default of its region"):
+        provision.destroy(target, "a", progress=QUIET)
+
+
 def test_down_does_not_believe_that_it_worked(
     target: Target, topology: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
