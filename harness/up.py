@@ -156,6 +156,8 @@ def down_alone(
     seen = provision.inspect(target, run_dir.run)
     lease.check_free(run_dir.run, lease.alive(seen.leases), progress, force=force)
     provision.refuse(run_dir.run, seen.guests)
+    for each in seen.lookalikes:
+        progress.note(f"left alone: {each}: has a name of the run, and not its mark")
     if seen.items():
         agree(seen.items())
     _down(target, run_dir, progress, seen.items())

@@ -175,7 +175,10 @@ def test_up_beside_what_somebody_else_made(stage: Stage, client: Any) -> None:
         assert refused.code == 4
         assert f"vpc wavetank-shared ({vpc})" in refused.err
         assert everything(client) == before
-        assert call(stage, "sweep", "--older-than=0s", "--yes").out == "nothing to sweep\n"
+        swept = call(stage, "sweep", "--older-than=0s", "--yes")
+        assert swept.out == "nothing to sweep\n"
+        assert f"left alone: vpc wavetank-shared ({vpc})" in swept.err
+        assert call(stage, "down", "--run=shared", "--yes").code == 4
         assert everything(client) == before
     finally:
         client.vpcs.delete(vpc)
