@@ -15,6 +15,7 @@ from types import FrameType
 
 import click
 
+from harness import lease
 from harness.commands import COMMANDS
 from harness.errors import CheckError, InconclusiveError, WavetankError
 
@@ -68,6 +69,8 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(error, error.exit_code)
     except CheckError as error:
         return _tell(error, 2 if isinstance(error, InconclusiveError) else 1)
+    finally:
+        lease.end()
     return result if isinstance(result, int) else 0
 
 

@@ -48,10 +48,14 @@ class DatabaseNode:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Everything of one run. ``nodes`` and ``databases`` are keyed by their names in the topology."""
+    """Everything of one run. ``nodes`` and ``databases`` are keyed by their names in the topology.
+
+    ``guests`` are, in words, who is bound to the run (is in its VPC, carries its tags) and not of it.
+    """
 
     run: str
     vpc_id: str
     vpc_range: str
     nodes: Mapping[str, Node]
     databases: Mapping[str, DatabaseNode]
+    guests: tuple[str, ...] = ()

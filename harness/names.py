@@ -1,7 +1,7 @@
-"""How everything a run makes is named and tagged; the only place that knows.
+"""How everything a run makes is named, tagged and marked; the only place that knows.
 
-Droplets and databases carry the run's tag. What DigitalOcean cannot tag (VPCs, firewalls, SSH keys,
-projects) carries the run in its name. Nothing without one of the two is ever touched.
+Droplets and databases carry the run's tag. What DigitalOcean cannot tag (VPCs, firewalls, SSH keys) carries
+the run in its name and a mark besides, for anybody may give such a name: see ``harness.provision.owner``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Collection
 from harness.errors import UsageError
 
 PREFIX = "wavetank"
+LEASE = "wavetank-lease"  # not a run's tag: what says that a run is used is no part of it
 STRANGER = "stranger"  # stands for no node of a topology: a droplet in the VPC that no rule names
 LONGEST_RUN = 24
 RUN_PATTERN = re.compile(rf"(?=.{{1,{LONGEST_RUN}}}$)[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -66,6 +67,27 @@ def resource_name(run: str, name: str = "") -> str:
     Runs hold no double dash and names are joined by one, so no run's names can be another's.
     """
     return f"{PREFIX}-{run}--{name}" if name else f"{PREFIX}-{run}"
+
+
+def vpc_mark(run: str) -> str:
+    """The description of a run's VPC: what tells it from one that only has the name."""
+    return f"Wavetank run {run}"
+
+
+def key_mark(run: str) -> str:
+    """The comment of a run's public key: what tells it from one that only has the name."""
+    return resource_name(run)
+
+
+def lease_tag(run: str, *parts: str) -> str:
+    """The tag that says that somebody uses a run; ``parts`` are who, and until when."""
+    return ":".join((LEASE, run, *parts))
+
+
+def parts_of_lease(tag: str) -> tuple[str, ...] | None:
+    """The run and the parts of a lease's tag, None if it is none."""
+    kind, *parts = tag.split(":")
+    return tuple(parts) if kind == LEASE and parts and RUN_PATTERN.fullmatch(parts[0]) else None
 
 
 def run_of_tag(tag: str) -> str | None:

@@ -170,10 +170,10 @@ def _target(options: argparse.Namespace, progress: Progress) -> Target:
 
 
 def _stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
-    """Stop an emulator that a command started, once no run is left in it."""
+    """Stop an emulator that a command started, once nothing is left in it."""
     from harness import emulation, provision
 
-    emulation.stop_unused(state_dir, lambda: not provision.runs(target), progress)
+    emulation.stop_unused(state_dir, lambda: provision.is_empty(target), progress)
 
 
 if __name__ == "__main__":

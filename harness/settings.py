@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import lease as leases
 from harness import runlock
 from harness.errors import UsageError
 from harness.names import check_run, longest_run
@@ -143,11 +144,17 @@ def is_nowhere(settings: Settings, target: str) -> bool:
     return target == "local" and not emulation.directory(settings.state_dir).is_dir()
 
 
-def resolve_existing(choice: Choice, progress: Progress) -> Target:
-    """The target of a run that should be there. Raises ``UsageError`` where it cannot be."""
+def resolve_existing(choice: Choice, progress: Progress, *, lease: bool = True) -> Target:
+    """The target of a run that should be there. Raises ``UsageError`` where it cannot be.
+
+    Until the command ends a lease says that the run is used; with ``lease`` False nothing is changed.
+    """
     if is_nowhere(choice.settings, choice.target):
         raise UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
-    return resolve(choice.settings, choice.target, progress)
+    target = resolve(choice.settings, choice.target, progress)
+    if lease:
+        leases.keep(target, choice.run)
+    return target
 
 
 def resolve(settings: Settings, target: str, progress: Progress) -> Target:

@@ -5,13 +5,13 @@ Each step lives in the module of its name; read this file to know the order and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness import background, emulation, links, provision, reaper, report, runlock
+from harness import background, emulation, lease, links, provision, reaper, report, runlock
 from harness.deploy import collect_logs, deploy, prepare_images
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
@@ -31,6 +31,7 @@ FIRST_SUBMISSION_DEADLINE = 60.0
 BASTION_DEADLINE = 10.0  # for a look whether there is anything to collect from at all
 
 Consent = Callable[[Price], None]
+Agree = Callable[[Sequence[provision.Item]], None]
 Keep = Literal["on-failure", "always", "never"]
 
 
@@ -95,6 +96,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
     hostnet.keep(run_dir, prepared.host)
     remember(prepared.choice)
     with guarded(prepared, progress, keep=keep) as guard:
+        lease.keep(target, run_dir.run)
         images = background.start(lambda: prepare_images(topology, run_dir.state_dir, progress=progress))
         mend_links(prepared, progress)
         with progress.step("provision"):
@@ -137,9 +139,37 @@ def mend_links(prepared: Prepared, progress: Progress) -> None:
 
 
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
-    """Take a run away and prove that nothing of it is left. Raises ``ResourceError`` where something is."""
+    """Take a run away and prove that nothing of it is left; what somebody else is bound to stays.
+
+    Raises ``ResourceError`` where something is left.
+    """
+    _down(target, run_dir, progress, None)
+
+
+def down_alone(
+    target: Target, run_dir: RunDir, progress: Progress, agree: Agree, *, force: bool = False
+) -> tuple[provision.Item, ...]:
+    """Take a run away if nobody else uses it or is bound to it, and ``agree`` takes the list of what goes.
+
+    Returns that list; empty: nothing is there. Raises ``UsageError`` before anything is changed.
+    """
+    seen = provision.inspect(target, run_dir.run)
+    lease.check_free(run_dir.run, lease.alive(seen.leases), progress, force=force)
+    provision.refuse(run_dir.run, seen.guests)
+    for each in seen.lookalikes:
+        progress.note(f"left alone: {each}: has a name of the run, and not its mark")
+    if seen.items():
+        agree(seen.items())
+    _down(target, run_dir, progress, seen.items())
+    return seen.items()
+
+
+def _down(
+    target: Target, run_dir: RunDir, progress: Progress, agreed: Sequence[provision.Item] | None
+) -> None:
+    lease.end(target, run_dir.run)
     with progress.step("down"):
-        provision.destroy(target, run_dir.run, progress=progress)
+        provision.destroy(target, run_dir.run, progress=progress, agreed=agreed)
         left = provision.leftovers(target, run_dir.run)
         if left:
             raise ResourceError("run", run_dir.run, f"still there after it was taken down: {left}")
@@ -149,10 +179,10 @@ def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
 
 
 def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
-    """Remove the emulator that a command started for a ``local`` target, once no run is left in it."""
+    """Remove the emulator that a command started for a ``local`` target, once nothing is left in it."""
     if target.name != "local":
         return
-    emulation.stop_unused(state_dir, lambda: not provision.runs(target), progress)
+    emulation.stop_unused(state_dir, lambda: provision.is_empty(target), progress)
 
 
 def first_submission(target: Target, topology: Topology, deployment: Deployment) -> None:

@@ -94,6 +94,7 @@ def delete(cloud: Cloud, name: str) -> None:
     """Remove a tag from everything that carries or names it."""
     with cloud.store.transaction():
         tag = get(cloud, name)
+        named = _is_named(cloud, tag.name)
         for droplet in droplets(cloud, tag.name):
             cloud.store.put(_without(droplet, tag.name))
         for database in cloud.store.all(Database):
@@ -106,7 +107,19 @@ def delete(cloud: Cloud, name: str) -> None:
         for firewall in cloud.store.all(Firewall):
             cloud.store.put(forget(firewall, tag=tag.name))
         cloud.store.delete(tag)
-        cloud.network.changed()
+        if named:  # one that nobody carries bears on no gate: leases come and go while packets are counted
+            cloud.network.changed()
+
+
+def _is_named(cloud: Cloud, name: str) -> bool:
+    """Whether anything carries a tag, or any rule or trusted source names it."""
+    trusted = [rule.value for each in cloud.store.all(Database) for rule in each.rules if rule.type == "tag"]
+    ruled = [
+        tag
+        for each in cloud.store.all(Firewall)
+        for tag in (*each.tags, *(tag for rule in (*each.inbound, *each.outbound) for tag in rule.peers.tags))
+    ]
+    return bool(droplets(cloud, name) or databases(cloud, name)) or carries((*trusted, *ruled), name)
 
 
 def _resource(cloud: Cloud, kind: str, id_: str) -> Droplet | Database:

@@ -34,7 +34,7 @@ def diff(*, observe: bool, start: str | None, end: str | None, output: str, **co
     stands = standing(options.settings(common))
     surveyed = survey(stands, (start, end) if start and end else None, observe=observe)
     options.show(_document(stands.choice.run, surveyed), _text(surveyed), output)
-    if surveyed.differences:
+    if surveyed.differences or surveyed.guests:
         return 1
     return 2 if surveyed.doubts else 0
 
@@ -48,6 +48,7 @@ def _document(run: str, surveyed: Survey) -> dict[str, Any]:
         "probes": surveyed.observation.probes if surveyed.observation else 0,
         "witnesses": list(surveyed.observation.witnesses) if surveyed.observation else [],
         "differences": [violation(each) for each in surveyed.differences],
+        "guests": list(surveyed.guests),
         "inconclusive": list(surveyed.doubts),
         "notes": list(surveyed.notes),
     }
@@ -59,6 +60,7 @@ def _text(surveyed: Survey) -> str:
         lines.append(f"no difference: {surveyed.compared}")
     else:
         lines.append(f"{len(surveyed.differences)} differences: {surveyed.compared}")
+    lines += [f"not of the run: {each}" for each in surveyed.guests]
     lines += [f"inconclusive: {each}" for each in surveyed.doubts]
     return "\n".join((*lines, *(f"note: {each}" for each in surveyed.notes)))
 

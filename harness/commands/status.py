@@ -20,7 +20,10 @@ RUNNING = {"active", "online"}
 @options.common
 @options.output
 def status(output: str, **common: Any) -> int:
-    """Show the run's droplets, databases and a swarm's services; exit 1 if one is missing or not running."""
+    """Show the run's droplets, databases and a swarm's services; exit 1 if one is missing or not running.
+
+    Also if what is not of the run is in its VPC or carries its tags.
+    """
     from harness import provision, settings
     from harness.progress import Progress
 
@@ -45,7 +48,8 @@ def _observe(choice: Choice, target: Target) -> dict[str, Any]:
     from harness import provision, report, settings
 
     topology = settings.load_topology(choice)
-    seen = report.parts(provision.observe(target, topology, choice.run))
+    deployment = provision.observe(target, topology, choice.run)
+    seen = report.parts(deployment)
     missing = [
         name
         for kind, wanted in (("droplets", topology.droplets), ("databases", topology.databases))
@@ -59,8 +63,9 @@ def _observe(choice: Choice, target: Target) -> dict[str, Any]:
         "run": choice.run,
         "target": choice.target,
         "topology": topology.name,
-        "healthy": running and not missing,
+        "healthy": running and not missing and not deployment.guests,
         "missing": missing,
+        "guests": list(deployment.guests),
         **seen,
         "stack": stack,
         "trouble": trouble,
@@ -96,6 +101,7 @@ def _text(document: dict[str, Any]) -> str:
         private, public = (each["addresses"][end] or "-" for end in ("private", "public"))
         lines.append(f"  {each['name']:12} {each['status']:9} {private:15} {public}")
     lines += [f"  {name:12} missing" for name in document["missing"]]
+    lines += [f"  not of the run: {each}" for each in document["guests"]]
     for each in document["stack"]:
         count = f"{each['running']}/{each['desired']}"
         lines.append(f"  {each['service']:20} {count:9} {' '.join(each['nodes'])}")

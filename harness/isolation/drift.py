@@ -20,8 +20,11 @@ from harness.isolation.reported import (
     sources_of,
 )
 from harness.names import STRANGER, node_tag, resource_name, run_of_name, run_tag
+from harness.provision.account import Account
 from harness.provision.desired import BOOTSTRAP, desired, firewalls
+from harness.provision.guests import guests
 from harness.provision.observe import database_of, node_of
+from harness.provision.owner import own
 from harness.provision.plan import UNKNOWN_RANGE
 from harness.topology.model import Topology
 
@@ -64,6 +67,7 @@ def drift(topology: Topology, run: str, operators: Sequence[str], told: Document
     scene = _scene(topology, run, operators, told)
     return (
         *_droplets(scene),
+        *_guests(scene),
         *_databases(scene),
         *_firewalls(scene),
         *_foreign(scene),
@@ -106,6 +110,24 @@ def _droplets(scene: _Scene) -> Iterator[Drift]:
             known = node in scene.topology.droplets
             what = f"is a second {node}" if known else "is not in the topology"
             yield Drift("droplet", str(body["name"]), f"({body['id']}) {what}")
+
+
+def _guests(scene: _Scene) -> Iterator[Drift]:
+    told = scene.told
+    account = Account(
+        vpcs=_bodies(told.vpcs),
+        firewalls=_bodies(told.firewalls),
+        droplets=_bodies(told.droplets),
+        databases=_bodies(told.databases),
+    )
+    for guest in guests(account, own(account, scene.run)):
+        bound = ", ".join(tie.words for tie in guest.ties if tie.kind != "firewall")
+        if bound:  # whom a firewall covers is told with the firewall
+            yield Drift(guest.kind, guest.name, f"({guest.id}) is not of the run, but {bound}")
+
+
+def _bodies(told: Sequence[Body]) -> tuple[dict[str, Any], ...]:
+    return tuple(dict(each) for each in told)
 
 
 def _databases(scene: _Scene) -> Iterator[Drift]:

@@ -15,6 +15,7 @@ from typing import Any
 from harness.api import Api, every, optional
 from harness.deployment import Node
 from harness.names import resource_name
+from harness.provision.observe import look
 from harness.provision.ready import Deadlines, longest_pause
 from harness.target import Target
 from harness.wait import NotYet, wait_for
@@ -99,7 +100,7 @@ def _remove_all(api: Api, target: Target, run: str, limits: Deadlines) -> None:
     def probe() -> None:
         there = [
             each
-            for each in every(api.client.firewalls.list, "firewalls")
+            for each in look(api, run).firewalls
             if each["name"].startswith(resource_name(run, f"{NAME}-"))
         ]
         for each in there:

@@ -32,7 +32,7 @@ def standing(settings: Settings) -> Standing:
     """Look at the run that ``settings`` mean, changing nothing. Raises ``UsageError`` where nothing is up."""
     choice = choose_existing(settings)
     topology = load_topology(choice)
-    target = resolve_existing(choice, Progress())
+    target = resolve_existing(choice, Progress(), lease=False)
     deployment = provision.observe(target, topology, choice.run)
     with Api(target, read_only=True) as api:
         told = ask(api, choice.run)

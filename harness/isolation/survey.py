@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness import lease
 from harness.errors import UsageError
 from harness.isolation.bar import bar
 from harness.isolation.compare import differences
@@ -18,13 +19,17 @@ from harness.topology.model import OPERATORS
 
 @dataclass(frozen=True)
 class Survey:
-    """What came of it. ``pairs`` counts them, ``doubts`` is what stays undecided, ``notes`` all else."""
+    """What came of it. ``pairs`` counts them, ``doubts`` is what stays undecided, ``notes`` all else.
+
+    ``guests`` are, in words, who is bound to the run and not of it.
+    """
 
     pairs: int
     differences: tuple[Difference, ...]
     observation: Observation | None
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
+    guests: tuple[str, ...] = ()
 
     @property
     def compared(self) -> str:
@@ -41,15 +46,15 @@ def survey(stands: Standing, between: tuple[str, str] | None, *, observe: bool) 
     _insist(pairs, between)
     if observe:
         return _observed(stands, chosen)
-    return Survey(
-        len(pairs), differences(stands.topology, network, None, pairs), None, (), stands.network.notes
-    )
+    found = differences(stands.topology, network, None, pairs)
+    return Survey(len(pairs), found, None, (), stands.network.notes, stands.deployment.guests)
 
 
 def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
     from harness.isolation import prove
 
     stands.target.insist_on_machines()
+    lease.keep(stands.target, stands.choice.run)
     with bar("scan") as told:
         proof = prove.prove(
             stands.target,
@@ -67,7 +72,8 @@ def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
         for each in seen.seen
         if each.inconclusive
     ]
-    return Survey(len(proof.pairs), proof.differences, seen, tuple(doubts), proof.network.notes)
+    notes, guests = proof.network.notes, stands.deployment.guests
+    return Survey(len(proof.pairs), proof.differences, seen, tuple(doubts), notes, guests)
 
 
 def _chooser(stands: Standing, between: tuple[str, str] | None) -> Callable[[Pair], bool]:

@@ -1,8 +1,8 @@
 """Make a topology real through DigitalOcean's API, keep it so, and take it away; one file per step.
 
 ``desired`` (what should be) and ``observe`` (what is) meet in ``plan`` (what to change, and why), which
-``apply`` carries out and ``destroy`` undoes. Everything of a run is found by its tag or name, and nothing
-else is ever touched.
+``apply`` carries out and ``destroy`` undoes. ``owner`` knows what is a run's own, and nothing else is ever
+touched; ``guests`` knows who else would lose something, and what has to stay as long as they do.
 """
 
 from __future__ import annotations
@@ -10,28 +10,34 @@ from __future__ import annotations
 from harness.deployment import Deployment
 from harness.progress import Progress
 from harness.provision.apply import Deadlines, apply
-from harness.provision.destroy import destroy, leftovers
-from harness.provision.observe import deployment, look
+from harness.provision.destroy import destroy, inspect, leftovers
+from harness.provision.guests import refuse
+from harness.provision.observe import Item, Observed, deployment, look
 from harness.provision.phases import lock_down
 from harness.provision.plan import Change, Plan, make_plan
 from harness.provision.price import Price, PriceItem, price
-from harness.provision.runs import runs
+from harness.provision.runs import is_empty, runs
 from harness.target import Target
 from harness.topology.model import Topology
 
 __all__ = [
     "Change",
     "Deadlines",
+    "Item",
+    "Observed",
     "Plan",
     "Price",
     "PriceItem",
     "destroy",
+    "inspect",
+    "is_empty",
     "leftovers",
     "lock_down",
     "observe",
     "plan",
     "price",
     "provision",
+    "refuse",
     "runs",
 ]
 

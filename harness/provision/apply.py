@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.api import Api
 from harness.errors import ApiError, ResourceError
-from harness.names import resource_name
+from harness.names import key_mark, resource_name
 from harness.parallel import in_parallel
 from harness.progress import Progress
 from harness.provision.check import check
@@ -120,7 +120,8 @@ class _Work:
             self.vpc = answer["vpc"]
 
     def _make_key(self) -> None:
-        body = {"name": resource_name(self.run), "public_key": self.public_key}
+        marked = " ".join((*self.public_key.split()[:2], key_mark(self.run)))
+        body = {"name": resource_name(self.run), "public_key": marked}
         for change in self.plan.of("update", "ssh_key"):
             _named(change, lambda each: self.client.ssh_keys.delete(each.id))
         for change in (*self.plan.of("create", "ssh_key"), *self.plan.of("update", "ssh_key")):

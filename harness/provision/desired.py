@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import TopologyError, UsageError
-from harness.names import node_tag, resource_name, run_tag
+from harness.names import node_tag, resource_name, run_tag, vpc_mark
 from harness.provision.firstboot import user_data
 from harness.topology.model import INTERNET, OPERATORS, VPC, Firewall, Rule, Topology
 
@@ -95,7 +95,7 @@ def operator_cidrs(topology: Topology, operators: Sequence[str]) -> tuple[str, .
 
 
 def _vpc(topology: Topology, run: str) -> Body:
-    body = {"name": resource_name(run), "region": topology.region, "description": f"Wavetank run {run}"}
+    body = {"name": resource_name(run), "region": topology.region, "description": vpc_mark(run)}
     return {**body, "ip_range": topology.ip_range} if topology.ip_range else body
 
 

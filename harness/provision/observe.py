@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from harness.api import Api, every, optional
 from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.names import (
-    STRANGER,
-    node_of_tag,
-    node_tag,
-    part_of_name,
-    resource_name,
-    run_of_name,
-    run_of_tag,
-    run_tag,
-)
+from harness.names import node_of_tag, part_of_name, parts_of_lease, run_of_tag, run_tag
 from harness.parallel import in_parallel
+from harness.provision.account import Account, ask
+from harness.provision.guests import Guest, guests, members, merged, trusting
+from harness.provision.owner import Own, lookalikes, own
 from harness.topology.model import Topology
 
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Item:
+    """One resource; ``id`` is empty for a tag, ``created_at`` where the API tells no date."""
+
+    kind: str
+    name: str
+    id: str = ""
+    created_at: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name} ({self.id})" if self.id else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
 class Observed:
     """A run's resources as the API shows them; ``trusted`` are each database's rules by its id.
 
-    ``strangers`` are droplets that a scan put beside the run's own, and should have removed.
+    ``strangers`` are droplets that a scan put beside the run's own, and should have removed. Not the run's
+    own are ``guests``, who are bound to it, and ``lookalikes``, which only have a name like it. ``leases``
+    are the tags of those who use it.
     """
 
     tags: tuple[str, ...] = ()
@@ -41,6 +50,9 @@ class Observed:
     databases: tuple[Body, ...] = ()
     strangers: tuple[Body, ...] = ()
     trusted: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
+    guests: tuple[Guest, ...] = ()
+    lookalikes: tuple[Item, ...] = ()
+    leases: tuple[str, ...] = ()
 
     @property
     def vpc(self) -> Body | None:
@@ -52,41 +64,66 @@ class Observed:
         """The run's SSH key."""
         return self.keys[0] if self.keys else None
 
+    @property
+    def held(self) -> frozenset[str]:
+        """What has to stay as long as the guests do: ids of VPCs and firewalls, names of tags."""
+        ours = {*self.tags, *(each["id"] for each in (*self.vpcs, *self.firewalls))}
+        return frozenset(tie.id for guest in self.guests for tie in guest.ties if tie.id in ours)
+
+    def items(self) -> tuple[Item, ...]:
+        """Everything of the run, in the order in which it is taken down."""
+        kinds = (
+            ("droplet", self.droplets),
+            ("stranger", self.strangers),
+            ("database", self.databases),
+            ("firewall", self.firewalls),
+            ("vpc", self.vpcs),
+            ("ssh key", self.keys),
+        )
+        return (
+            *(item_of(kind, each) for kind, bodies in kinds for each in bodies),
+            *(Item("tag", each) for each in self.tags),
+        )
+
     def inventory(self) -> tuple[str, ...]:
         """Everything in words, like ``droplet runner (3164444)``; empty where nothing is there."""
-        return (
-            *(f"droplet {each['name']} ({each['id']})" for each in self.droplets),
-            *(f"stranger {each['name']} ({each['id']})" for each in self.strangers),
-            *(f"database {each['name']} ({each['id']})" for each in self.databases),
-            *(f"firewall {each['name']} ({each['id']})" for each in self.firewalls),
-            *(f"vpc {each['name']} ({each['id']})" for each in self.vpcs),
-            *(f"ssh key {each['name']} ({each['id']})" for each in self.keys),
-            *(f"tag {each}" for each in self.tags),
-        )
+        return tuple(map(str, self.items()))
+
+
+def item_of(kind: str, body: Mapping[str, Any]) -> Item:
+    """A resource from the API's words."""
+    return Item(kind, body["name"], str(body["id"]), str(body.get("created_at") or ""))
 
 
 def look(api: Api, run: str) -> Observed:
     """Everything of ``run``, by a handful of lists asked at once."""
-    client = api.client
-    tags, vpcs, keys, firewalls, droplets, databases = in_parallel(
-        (
-            partial(every, client.tags.list, "tags"),
-            partial(every, client.vpcs.list, "vpcs"),
-            partial(every, client.ssh_keys.list, "ssh_keys"),
-            partial(every, client.firewalls.list, "firewalls"),
-            partial(droplets_of, api, run),
-            partial(databases_of, api, run),
-        )
-    )
+    account = ask(api)
+    mine = own(account, run)
+    return _observed(api, account, mine, (*guests(account, mine), *members(api, mine)))
+
+
+def look_closely(api: Api, run: str) -> Observed:
+    """As :func:`look`, and whether a database of somebody else's trusts nobody but the run."""
+    account = ask(api)
+    mine = own(account, run)
+    found = (*guests(account, mine), *members(api, mine), *trusting(api, account, mine))
+    return _observed(api, account, mine, found)
+
+
+def _observed(api: Api, account: Account, mine: Own, found: Iterable[Guest]) -> Observed:
+    leases = (tag["name"] for tag in account.tags if (parts_of_lease(tag["name"]) or ("",))[0] == mine.run)
     return Observed(
-        tags=tuple(tag["name"] for tag in tags if run_of_tag(tag["name"]) == run),
-        vpcs=tuple(vpc for vpc in vpcs if vpc["name"] == resource_name(run)),
-        keys=tuple(key for key in keys if key["name"] == resource_name(run)),
-        firewalls=tuple(each for each in firewalls if run_of_name(each["name"]) == run),
-        droplets=tuple(droplets),
-        databases=tuple(databases),
-        strangers=tuple(_strangers(api, run, {tag["name"] for tag in tags})),
-        trusted=_trusted(api, databases),
+        tags=mine.tags,
+        vpcs=mine.vpcs,
+        keys=mine.keys,
+        firewalls=mine.firewalls,
+        droplets=mine.droplets,
+        databases=mine.databases,
+        strangers=mine.strangers,
+        trusted=_trusted(api, mine.databases),
+        guests=merged(found),
+        lookalikes=tuple(item_of(kind, each) for kind, each in lookalikes(account, mine)),
+        leases=tuple(leases),
     )
 
 
@@ -95,11 +132,6 @@ def droplets_of(api: Api, run: str) -> list[Body]:
     tag = run_tag(run)
     found = every(api.client.droplets.list, "droplets", tag_name=tag)
     return [droplet for droplet in found if tag in droplet["tags"]]
-
-
-def _strangers(api: Api, run: str, tags: set[str]) -> list[Body]:
-    own = node_tag(run, STRANGER)
-    return every(api.client.droplets.list, "droplets", tag_name=own) if own in tags else []
 
 
 def databases_of(api: Api, run: str) -> list[Body]:
@@ -136,10 +168,11 @@ def deployment(api: Api, topology: Topology, run: str, observed: Observed) -> De
             name: _cluster(name, clusters[name], certificate)
             for name, certificate in zip(wanted, certificates, strict=True)
         },
+        guests=tuple(map(str, observed.guests)),
     )
 
 
-def _trusted(api: Api, databases: list[Body]) -> dict[str, tuple[Body, ...]]:
+def _trusted(api: Api, databases: Sequence[Body]) -> dict[str, tuple[Body, ...]]:
     ids = [str(database["id"]) for database in databases]
     answers = in_parallel([partial(api.client.databases.list_firewall_rules, each) for each in ids])
     return {each: tuple(answer.get("rules") or ()) for each, answer in zip(ids, answers, strict=True)}

@@ -71,8 +71,10 @@ def make_plan(
     """Compare what should be with what is. Without ``public_key`` an SSH key that is there is kept.
 
     Raises ``UsageError`` naming everything that only taking the run down could change: nothing that holds
-    data is ever replaced; and where a database that is to be made could have no host name.
+    data is ever replaced; where something that is not the run's own has a name of it, or would lose a
+    firewall or tag; and where a database that is to be made could have no host name.
     """
+    _refuse_lookalikes(run, seen)
     wanted = desired(topology, run)
     vpc_range = (seen.vpc or {}).get("ip_range") or topology.ip_range or UNKNOWN_RANGE
     rules = firewalls(topology, run, vpc_range, target.operators)
@@ -84,7 +86,7 @@ def make_plan(
         )
     databases = tuple(_databases(wanted, seen))
     check_databases(run, [change.name for change in databases if change.action == "create"])
-    return Plan(
+    plan = Plan(
         (
             *_tags(wanted, seen),
             *_vpc(wanted, seen),
@@ -95,6 +97,8 @@ def make_plan(
             *_droplets(wanted, run, seen),
         )
     )
+    _refuse_to_uncover(run, plan, rules, seen)
+    return plan
 
 
 def droplets_by_node(seen: Observed, run: str) -> dict[str, Body]:
@@ -206,6 +210,39 @@ def _droplets(wanted: Desired, run: str, seen: Observed) -> Iterator[Change]:
             yield Change("delete", "droplet", droplet["name"], f"is a second {node}", droplet["id"])
     for stranger in seen.strangers:
         yield Change("delete", "droplet", stranger["name"], "was left behind by a scan", stranger["id"])
+
+
+def _refuse_lookalikes(run: str, seen: Observed) -> None:
+    if seen.lookalikes:
+        named = ", ".join(map(str, seen.lookalikes))
+        raise UsageError(
+            f"not made by run {run!r}, but named like what is: {named}; nothing is made or changed beside "
+            "what somebody else may use: rename or remove it, or take another name with --run"
+        )
+
+
+def _refuse_to_uncover(run: str, plan: Plan, rules: dict[str, Body], seen: Observed) -> None:
+    """A firewall or tag that would be taken off somebody who stays is left on, and so is all else."""
+    lost = [
+        f"{guest.kind} {guest.name} ({guest.id}), which {tie.words}"
+        for change in (*plan.of("update", "firewall"), *plan.of("delete", "firewall", "tag"))
+        for guest in seen.guests
+        for tie in guest.ties
+        if tie.id == change.id and _tags_after(change, rules, seen).isdisjoint(guest.tags)
+    ]
+    if lost:
+        raise UsageError(
+            f"run {run!r} cannot become what its topology says without taking something off what is not its "
+            "own; take it off there yourself first, or protect it otherwise:\n  " + "\n  ".join(lost)
+        )
+
+
+def _tags_after(change: Change, rules: dict[str, Body], seen: Observed) -> set[str]:
+    """The tags that a firewall covers once it was changed; the bootstrap one keeps those that it has."""
+    if change.action == "delete":
+        return set()
+    before = next((each for each in seen.firewalls if each["id"] == change.id), {})
+    return set(rules.get(change.name, before).get("tags") or ())
 
 
 def _conflicts(wanted: Desired, run: str, seen: Observed) -> Iterator[str]:

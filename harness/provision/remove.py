@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from harness.api import Api, optional
+from harness.api import Api, every, optional
 from harness.errors import ApiError, ResourceError
 from harness.parallel import in_parallel
 from harness.provision.observe import Observed, look
@@ -18,11 +18,17 @@ LONGEST_PAUSE = 1.0
 
 
 def remove(api: Api, seen: Observed, deadlines: Deadlines) -> None:
-    """Remove exactly what is in ``seen``, and wait until each is gone.
+    """Remove what is in ``seen``, and wait until each is gone; what a guest is bound to stays.
 
     Droplets and databases go first, and firewalls only after them, so that nothing is ever uncovered.
     Raises ``WaitTimeoutError`` or ``ResourceError`` for what would not go.
     """
+    remove_machines(api, seen, deadlines)
+    remove_rest(api, seen, deadlines)
+
+
+def remove_machines(api: Api, seen: Observed, deadlines: Deadlines) -> None:
+    """Remove droplets and databases, and the key, which no machine needs once it is there."""
     client = api.client
     in_parallel(
         [
@@ -35,16 +41,23 @@ def remove(api: Api, seen: Observed, deadlines: Deadlines) -> None:
         ],
         workers=12,
     )
+
+
+def remove_rest(api: Api, seen: Observed, deadlines: Deadlines) -> None:
+    """Remove what is left once no machine is there. Where a guest stays, so do the tags: they say whose."""
+    client, held = api.client, seen.held
     in_parallel(
         [
             *(
                 partial(_settled, "firewall", each, client.firewalls.delete, deadlines)
                 for each in seen.firewalls
+                if each["id"] not in held
             ),
-            *(partial(_settled, "vpc", each, client.vpcs.delete, deadlines) for each in seen.vpcs),
+            *(partial(_vpc, api, each, deadlines) for each in seen.vpcs if each["id"] not in held),
         ]
     )
-    in_parallel([partial(optional, client.tags.delete, tag) for tag in seen.tags])
+    if not held:
+        in_parallel([partial(optional, client.tags.delete, tag) for tag in seen.tags])
 
 
 def remove_new(api: Api, run: str, before: Observed, deadlines: Deadlines) -> None:
@@ -62,6 +75,7 @@ def difference(now: Observed, before: Observed) -> Observed:
         droplets=_without(now.droplets, before.droplets),
         databases=_without(now.databases, before.databases),
         strangers=_without(now.strangers, before.strangers),
+        guests=now.guests,
     )
 
 
@@ -82,6 +96,31 @@ def _machine(kind: str, body: dict[str, Any], operations: Any, deadlines: Deadli
             raise NotYet(str(seen.get(kind, {}).get("status", "there")))
 
     wait_for(f"{kind} {body['name']} to be gone", probe, deadline=deadlines.removal, max_pause=LONGEST_PAUSE)
+
+
+def _vpc(api: Api, body: dict[str, Any], deadlines: Deadlines) -> None:
+    """Delete a VPC; while the API says that it has members, those are named."""
+    if body.get("default"):
+        raise ResourceError(
+            "vpc", body["name"], "is the default of its region, and such a one cannot be deleted"
+        )
+
+    def delete(vpc_id: str) -> None:
+        try:
+            api.client.vpcs.delete(vpc_id)
+        except ApiError as error:
+            message = _with_members(api, vpc_id, error)
+            raise ApiError(error.request, error.status, error.id, message) from error
+
+    _settled("vpc", body, delete, deadlines)
+
+
+def _with_members(api: Api, vpc_id: str, error: ApiError) -> str:
+    if error.status not in BUSY:
+        return error.message
+    listing = partial(every, api.client.vpcs.list_members, "members", vpc_id=vpc_id)
+    listed = ", ".join(f"{each['name']} ({each['urn']})" for each in optional(listing) or ())
+    return f"{error.message}: {listed}" if listed else error.message
 
 
 def _settled(kind: str, body: dict[str, Any], delete: Callable[..., Any], deadlines: Deadlines) -> None:

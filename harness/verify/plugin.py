@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import lease
 from harness.errors import UsageError, WavetankError
 from harness.settings import PROJECT, STATE_DIR, TARGETS, Settings, choose_existing
 
@@ -70,6 +71,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from harness.verify.setup import CHOICE, SETUP, find
 
     choice = session.config.stash[CHOICE]
+    session.config.add_cleanup(lease.end)
     try:
         session.config.stash[SETUP] = find(choice)
     except WavetankError as error:

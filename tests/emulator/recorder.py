@@ -17,14 +17,19 @@ HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date"
 
 @dataclass
 class Recorder:
-    """Where the relay listens, and what was asked: method and path."""
+    """Where the relay listens, and what was asked: method and path; ``leases`` are those about leases."""
 
     url: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
+    leases: list[tuple[str, str]] = field(default_factory=list)
 
     def changes(self) -> list[tuple[str, str]]:
         """What was more than a look."""
         return [each for each in self.asked if each[0] != "GET"]
+
+    def lasting_changes(self) -> int:
+        """How many requests changed more than a lease, which a command gives back at its end."""
+        return len(self.changes()) - len(self.leases)
 
 
 @contextmanager
@@ -55,6 +60,8 @@ def _handler(recorder: Recorder, upstream: httpx.Client) -> type[BaseHTTPRequest
         def relay(self) -> None:
             recorder.asked.append((self.command, self.path))
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            if self.command != "GET" and (b"wavetank-lease" in body or "wavetank-lease" in self.path):
+                recorder.leases.append((self.command, self.path))
             headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
             answer = upstream.request(self.command, self.path, headers=headers, content=body)
             self.send_response(answer.status_code)

@@ -92,7 +92,7 @@ def cloud(account: tuple[Served, httpx.Client, dict[str, Any]], tmp_path: Path) 
             made = Cloud(server, recorder, wavetank, plan, client)
             yield made
             if any("wavetank:" in tag for tag in made.everything()["tags"]):
-                wavetank("sweep", "--older-than=0s")
+                wavetank("sweep", "--yes", "--older-than=0s")
 
 
 def test_a_whole_life(cloud: Cloud) -> None:
@@ -121,12 +121,16 @@ def test_a_whole_life(cloud: Cloud) -> None:
     assert diff.code == 0, diff.out + diff.err
     assert diff.json["witnesses"] == ["prober"]
 
-    changed = len(cloud.recorder.changes())
+    changed = cloud.recorder.lasting_changes()
     again = wavetank.up("--yes", "-o", "json").end()
     assert (again.code, again.json["run"], again.json["changes"]) == (0, run, []), again.err
-    assert len(cloud.recorder.changes()) == changed, "a second up changes nothing"
+    assert cloud.recorder.lasting_changes() == changed, (
+        "a second up changes nothing, and gives its lease back"
+    )
+    assert {method for method, _ in cloud.recorder.leases} == {"POST", "DELETE"}
+    assert not any("wavetank-lease" in tag for tag in cloud.everything()["tags"]), "all of them ended"
 
-    down = wavetank("down")
+    down = wavetank("down", "--yes")
     assert down.code == 0, down.err
     assert cloud.everything() == before, "others' things, and nothing else"
     assert [path for _, path in cloud.recorder.asked if not path.startswith("/v2/")] == []

@@ -64,4 +64,4 @@ def stage(
     for module in (up, run):
         monkeypatch.setattr(module, "gather_logs", lambda *_: None)
     yield set_up
-    wavetank("sweep", "--target=do", "--older-than=0s", f"--state-dir={set_up.state_dir}")
+    wavetank("sweep", "--target=do", "--yes", "--older-than=0s", f"--state-dir={set_up.state_dir}")

@@ -52,7 +52,7 @@ def test_up_then_down(stage: Stage) -> None:
     shown = status(stage)
     assert shown["healthy"]
     assert {each["name"] for each in shown["droplets"]} >= {"client", "runner", "worker-2"}
-    gone = call(stage, "down")
+    gone = call(stage, "down", "--yes")
     assert gone.code == 0, gone.err
     assert status(stage) == {"run": None, "runs": []}
 
@@ -120,7 +120,7 @@ def test_two_runs_do_not_disturb_each_other(stage: Stage) -> None:
     """Taking one run down leaves the other as it is."""
     up(stage, "--run=one")
     up(stage, "--run=two")
-    assert call(stage, "down", "--run=one").code == 0
+    assert call(stage, "down", "--yes", "--run=one").code == 0
     shown = status(stage)
     assert (shown["run"], shown["runs"], shown["healthy"]) == ("two", ["two"], True)
 
@@ -133,7 +133,7 @@ def test_sweep_finds_runs_by_their_age(stage: Stage) -> None:
     assert young.out == "nothing to sweep\n"
     assert json.loads(dry.out)["runs"] == ["stale"]
     assert status(stage)["runs"] == ["stale"]
-    assert call(stage, "sweep", "--older-than=0s").out == "stale\n"
+    assert call(stage, "sweep", "--yes", "--older-than=0s").out == "stale\n"
     assert status(stage)["runs"] == []
 
 

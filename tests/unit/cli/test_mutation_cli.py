@@ -27,7 +27,7 @@ def test_what_is_not_up_cannot_be_mutated(stage: Stage) -> None:
     """Neither a run that was taken down, nor none at all."""
     assert call(stage, "mutate", "--yes").code == 4
     assert call(stage, "up", "--yes", "--run=a").code == 0
-    assert call(stage, "down").code == 0
+    assert call(stage, "down", "--yes").code == 0
     gone = call(stage, "mutate", "--yes")
     assert gone.code == 4
     assert "is not (all) up" in gone.err

@@ -269,7 +269,7 @@ def test_naming_by_id_is_no_drift() -> None:
 def test_drift_of_a_firewall(fields: dict[str, Any], problems: list[str]) -> None:
     """Each thing that differs is named, and nothing else."""
     told = changed("middle", **fields)
-    told = replace(told, droplets=[*told.droplets, droplet(9, "other")])
+    told = replace(told, droplets=[*told.droplets, droplet(9, "other") | {"vpc_uuid": "w"}])
     found = drift(PLAN, RUN, (), told)
     assert {(each.kind, each.name) for each in found} == {("firewall", resource_name(RUN, "middle"))}
     assert [each.problem for each in found] == problems

@@ -209,8 +209,9 @@ def test_a_run_made_elsewhere_is_refused(target: Target, topology: Topology) -> 
 
 def test_a_key_that_no_droplet_has_is_replaced(target: Target, topology: Topology) -> None:
     """It is left from a run that never got that far."""
+    ours = OTHER_KEY.replace("somebody", "wavetank-a")
     with Api(target) as api:
-        api.client.ssh_keys.create(body={"name": "wavetank-a", "public_key": OTHER_KEY})
+        api.client.ssh_keys.create(body={"name": "wavetank-a", "public_key": ours})
     up(target, topology)
     with Api(target) as api:
         key = look(api, "a").key
@@ -236,14 +237,36 @@ def test_taking_a_run_down_leaves_nothing_of_it(target: Target, topology: Topolo
 
 
 def test_what_cannot_be_taken_away_is_named_with_the_reason(target: Target, topology: Topology) -> None:
-    """Somebody else's droplet lives in the run's VPC: it stays, and so does the VPC."""
+    """Somebody else's droplet lives in the run's VPC: it stays, and so does the VPC; nobody waits for it."""
     vpc_id = up(target, topology).vpc_id
     body = {"name": "x", "region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}
     with Api(target) as api:
         api.client.droplets.create(body={**body, "vpc_uuid": vpc_id})
-    with pytest.raises(WaitTimeoutError, match=r"(?i)vpc wavetank-a.*members"):
-        provision.destroy(target, "a", progress=QUIET, deadlines=Deadlines(removal=0.1))
+    with pytest.raises(ResourceError, match=r"vpc wavetank-a .*\n  because of droplet x \(\d+\): is in vpc"):
+        provision.destroy(target, "a", progress=QUIET)
     assert [each.split()[0] for each in provision.leftovers(target, "a")] == ["vpc", "tag", "tag", "tag"]
+
+
+def test_a_vpc_that_would_not_go_is_told_with_its_members(
+    target: Target, topology: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Members that no look had shown are named all the same."""
+    vpc_id = up(target, topology).vpc_id
+    body = {"name": "x", "region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}
+    with Api(target) as api:
+        api.client.droplets.create(body={**body, "vpc_uuid": vpc_id})
+    monkeypatch.setattr(import_module("harness.provision.observe"), "guests", lambda *_: ())
+    with pytest.raises(WaitTimeoutError, match=r"vpc wavetank-a.*with members.*: x \(do:droplet:\d+\)"):
+        provision.destroy(target, "a", progress=QUIET, deadlines=Deadlines(removal=0.1))
+
+
+def test_a_vpc_that_became_its_regions_default_is_told_at_once(target: Target, topology: Topology) -> None:
+    """As the first of a region does: no deadline would change that it cannot be deleted."""
+    vpc_id = up(target, topology).vpc_id
+    with Api(target) as api:
+        api.client.vpcs.patch(vpc_id, body={"default": True})
+    with pytest.raises(ResourceError, match="vpc 'wavetank-a': is the default of its region"):
+        provision.destroy(target, "a", progress=QUIET)
 
 
 def test_down_does_not_believe_that_it_worked(
@@ -252,7 +275,8 @@ def test_down_does_not_believe_that_it_worked(
     """It asks again, and what is left is an error."""
     step = import_module("harness.provision.destroy")  # the package has a function of that name
     up(target, topology)
-    monkeypatch.setattr(step, "remove", lambda *_: None)
+    monkeypatch.setattr(step, "remove_machines", lambda *_: None)
+    monkeypatch.setattr(step, "remove_rest", lambda *_: None)
     with pytest.raises(ResourceError, match=r"still there: .*\bdroplet web\b"):
         provision.destroy(target, "a", progress=QUIET)
 
@@ -308,11 +332,12 @@ def test_what_is_not_of_the_run_is_never_touched(target: Target, topology: Topol
     assert everything(target) == before
 
 
-def test_runs_are_found_by_tag_and_by_name(target: Target, topology: Topology) -> None:
+def test_runs_are_found_by_tag_and_by_mark(target: Target, topology: Topology) -> None:
     """Whoever made them, and however little is left."""
     up(target, topology)
+    marked = {"name": "wavetank-only-a-vpc", "description": "Wavetank run only-a-vpc"}
     with Api(target) as api:
-        api.client.vpcs.create(body={"name": "wavetank-only-a-vpc", "region": "fra1"})
+        api.client.vpcs.create(body={**marked, "region": "fra1"})
     assert provision.runs(target) == ("a", "only-a-vpc")
 
 
