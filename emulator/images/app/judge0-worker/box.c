@@ -18,6 +18,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
@@ -303,7 +304,12 @@ static void set_tree(void) {
 }
 
 static void drop_privileges(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+    for (int capability = 0; capability < 64; capability++)
+        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);  // refused without CAP_SETPCAP; nothing is gained then either
     if (setgroups(0, NULL) || setresgid(o.uid, o.uid, o.uid) || setresuid(o.uid, o.uid, o.uid)) die("setuid");
+    if (syscall(SYS_capset, &header, none)) die("capset");  // an engine may have made some inheritable
 }
 
 static void exec_command(void) {
@@ -402,9 +408,10 @@ static void make_groups(pid_t pid) {
 }
 
 static void remove_group(const char *group) {
-    for (int i = 0; group && i < 200 && rmdir(group) && errno == EBUSY; i++) {
-        struct timespec t = {0, 1000000};
-        nanosleep(&t, NULL);  // the kernel is still taking the last process apart
+    // The kernel may still be taking the last process apart, on a busy machine for long; the worker tries again.
+    for (int i = 1; group && i < 20 && rmdir(group) && errno == EBUSY; i++) {
+        struct timespec t = {0, i * 1000000};
+        nanosleep(&t, NULL);
     }
 }
 

@@ -41,7 +41,7 @@ class Groups:
         return [word for option, path in found if path for word in (option, str(path))]
 
     def remove(self, name: str) -> bool:
-        """Remove what a `box` that was killed has left; False while one of its processes is not gone yet."""
+        """Remove what a `box` has left; False while one of its processes is not quite gone."""
         groups = [base / name for base in (self.memory, self.cpu, self.unified) if base]
         for group in groups:
             with contextlib.suppress(OSError):

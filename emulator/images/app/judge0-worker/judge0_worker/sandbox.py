@@ -15,6 +15,8 @@ BOX = "/usr/local/bin/box"
 # Beyond the wall limit, which `box` itself keeps.
 PATIENCE = 30.0
 SHELL = "/usr/bin/bash"
+# A control group stays while the kernel takes its last process apart.
+TIDY_SECONDS = 1.0
 # Where `box` writes its report.
 REPORT = 3
 
@@ -112,10 +114,15 @@ class Slot:
         os.chown(self.box, uid, uid)
 
     def empty(self) -> None:
-        """Leave nothing of what ran here: no file, and no control group of a `box` that was killed."""
+        """Leave nothing of what ran here: no file, and no control group that its `box` could not remove."""
         while unmount(self.directory):
             pass
+        self._tidy()
+
+    def _tidy(self) -> None:
         self._left = [name for name in self._left if not self.groups.remove(name)]
+        if self._left:
+            asyncio.get_running_loop().call_later(TIDY_SECONDS, self._tidy)
 
     async def run(
         self, command: Sequence[str], limits: Limits, *, uid: int, stdin: Path | None, merge: bool = False
@@ -141,7 +148,6 @@ class Slot:
             ]
             self._left.append(name)
             meta = parse_meta(await _spawn(arguments, within=limits.wall + PATIENCE))
-            self._left.remove(name)
             largest = limits.file * 1024
             return Outcome(meta, _read(stdout, largest), _read(stderr, largest))
 
