@@ -42,9 +42,9 @@ def archive(
 
 
 def entries(count: int) -> bytes:
-    """A zip file with nothing but a list of ``count`` names, all of the same empty file."""
+    """A zip file that is a list of ``count`` names, and the file of none of them."""
     name = b"%06d"
-    head = HEADER.pack(b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, 6, 0) + b"000000"
+    head = HEADER.pack(b"PK\3\4", 20, 0, 0, 0, 0, 0, 0, 0, 6, 0) + b"no one"
     listed = b"".join(
         ENTRY.pack(b"PK\1\2", 20, 20, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0) + name % number
         for number in range(count)

@@ -138,6 +138,13 @@ class Writer:
     async def _write_group(self, group: Sequence[tuple[Sequence[Row], asyncio.Future[None]]]) -> None:
         try:
             await self._write([row for rows, _ in group for row in rows])
+        except (ValueError, asyncpg.DataError) as error:
+            # Somebody's value cannot be written: nobody else's rows may go with it.
+            if len(group) > 1:
+                for each in group:
+                    await self._write_group([each])
+            else:
+                group[0][1].set_exception(error)
         except Exception as error:  # noqa: BLE001 - whatever it was belongs to those who wait for the rows
             for _, done in group:
                 if not done.done():

@@ -13,7 +13,7 @@ LARGEST = 2048
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _WHOLE = re.compile(r"[0-9]{1,9}")
-_FIELDS = frozenset(("time", "time-wall", "max-rss", "cg-mem", "exitcode", "exitsig", "status", "message"))
+FIELDS = frozenset(("time", "time-wall", "max-rss", "cg-mem", "exitcode", "exitsig", "status", "message"))
 # How `status` and what else tells the end must go together.
 _ENDS = {"": {"exitcode"}, "RE": {"exitcode"}, "SG": {"exitsig"}, "TO": set[str](), "XX": set[str]()}
 
@@ -61,7 +61,7 @@ def _values(text: str) -> dict[str, str]:
     values: dict[str, str] = {}
     for line in text.removesuffix("\n").split("\n") if text else ():
         key, separator, value = line.partition(":")
-        if not separator or key not in _FIELDS:
+        if not separator or key not in FIELDS:
             raise UnreadableError(f"unknown line {line[:40]!r}")
         if key in values:
             raise UnreadableError(f"{key} twice")
