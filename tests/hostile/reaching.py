@@ -171,6 +171,28 @@ print(len(open("/proc/net/unix").readlines()), os.listdir("/proc/sys/net/ipv4/co
         lacks=(b"25060", b"25061", b"2358", b" 22 ", b"eth0"),
     ),
     Attack(
+        "network-allowed",
+        "has the worker's network, and wants to take it away, or to listen to it",
+        PYTHON,
+        python("""
+import fcntl, struct
+s = socket.socket()
+tell(
+    down=attempt(fcntl.ioctl, s, 0x8914, struct.pack("16sh", b"eth0", 0)),
+    address=attempt(fcntl.ioctl, s, 0x8916, struct.pack("16sHH4s8x", b"eth0", 2, 0, b"\\x0a\\0\\0\\1")),
+    raw=attempt(socket.socket, 2, 3, 1),
+    packet=attempt(socket.socket, 17, 3, 0x300),
+    vsock=attempt(socket.socket, 40, 1, 0),
+    netfilter=attempt(socket.socket, 16, 3, 12),
+    priority=attempt(s.setsockopt, 1, 36, 1),
+)
+"""),
+        ACCEPTED,
+        "down EPERM\naddress EPERM\nraw EPERM\npacket EAFNOSUPPORT\nvsock EAFNOSUPPORT\nnetfilter EPROTONOSUPPORT\n"
+        "priority EPERM\n",
+        body={"enable_network": True},
+    ),
+    Attack(
         "control-groups",
         "looks for the control groups that count what it uses",
         BASH,

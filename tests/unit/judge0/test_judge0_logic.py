@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from judge0_server import params, render, validate
+from judge0_server import cache, params, render, validate
 from judge0_server.messages import Request, multipart
 from judge0_worker import callback, report, verdict
 
@@ -175,6 +176,17 @@ def test_a_callback_tells_what_base64_encoded_answers_tell() -> None:
     assert set(told) == set(render.DEFAULT)
     assert told["status"] == {"id": 3, "description": "Accepted"}
     assert (told["time"], told["memory"]) == ("0.01", 7)
+
+
+def test_rows_are_kept_for_their_time_and_no_longer() -> None:
+    """One that nobody asks for again is not kept until ten thousand others have come."""
+    kept = cache.Cache(0.05, largest=3)
+    for key in "abcd":
+        kept.put(key, key)
+    assert [kept.get(key) for key in "abcd"] == [None, "b", "c", "d"]
+    time.sleep(0.06)
+    kept.put("e", "e")
+    assert (len(kept), kept.get("d"), kept.get("e")) == (1, None, "e")
 
 
 def test_server_and_worker_have_the_same_connect_py() -> None:

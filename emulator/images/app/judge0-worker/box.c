@@ -42,7 +42,7 @@
 #include <unistd.h>
 
 // Where a file descriptor is that must outlive the closing of all others.
-enum { META = 3, STACK_BYTES = 64 * 1024, KEPT = 100 };
+enum { META = 3, STACK_BYTES = 64 * 1024, KEPT = 100, FILES = 65536 };
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -75,10 +75,11 @@ static void die(const char *format, ...) {
     _exit(1);
 }
 
-// Nothing above the standard streams is open in what is started from here on.
-static void close_at_exec(void) {
-    if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) && syscall(SYS_close_range, META + 1, ~0U, 0))
-        die("close_range");
+static void close_all(unsigned first, unsigned last, int at_exec) {
+    if (!syscall(SYS_close_range, first, last, at_exec ? CLOSE_RANGE_CLOEXEC : 0)) return;
+    for (unsigned fd = first; fd <= last && fd < FILES; fd++)  // a kernel before 5.11
+        if (at_exec) fcntl(fd, F_SETFD, FD_CLOEXEC);
+        else close(fd);
 }
 
 static char *path(const char *format, ...) {
@@ -323,7 +324,7 @@ static void exec_command(void) {
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    close_at_exec();
+    close_all(3, ~0U, 1);
     execve(o.command[0], o.command, environment);
     die("execve(\"%s\")", o.command[0]);
 }
@@ -342,7 +343,8 @@ static int kept(int fd) {
 static void forget_outside(struct inside *pipes) {
     pipes->result = kept(pipes->result);
     error_pipe = pipes->error = kept(pipes->error);
-    if (syscall(SYS_close_range, 3, KEPT - 1, 0) || syscall(SYS_close_range, pipes->error + 1, ~0U, 0)) die("close_range");
+    close_all(3, KEPT - 1, 0);
+    close_all(pipes->error + 1, ~0U, 0);
 }
 
 // PID 1 of the box: root, as the program is not. Reaps whatever the program leaves behind, and ends (and all with
@@ -488,7 +490,7 @@ static int run(void) {
     struct rusage usage;
     char text[512];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    close_at_exec();
+    close_all(3, ~0U, 1);
     if (pipe2(go, O_CLOEXEC) || pipe2(result, O_CLOEXEC) || pipe2(error, O_CLOEXEC)) die("pipe");
     struct inside pipes = {go[0], result[1], error[1]};
     int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (o.network ? 0 : CLONE_NEWNET);
