@@ -138,6 +138,17 @@ class Stack:
         finally:
             container.remove(force=True, v=True)
 
+    def sql(self, statement: str) -> list[list[str]]:
+        """The rows of a statement, values as text."""
+        to = "host=127.0.0.1 port=25060 user=doadmin dbname=defaultdb sslmode=require"
+        told = self.postgres.exec_run(
+            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, to],
+            environment={"PGPASSWORD": "secret"},
+        )
+        text = told.output.decode()
+        assert told.exit_code == 0, text
+        return [line.split("|") for line in text.splitlines()]
+
     def forget_queue(self, key: str) -> None:
         """Delete a key in Valkey, as if it had lost it."""
         code = (

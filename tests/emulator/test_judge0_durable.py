@@ -58,17 +58,6 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-def sql(stack: Stack, statement: str) -> list[list[str]]:
-    """The rows of a statement, values as text."""
-    to = "host=127.0.0.1 port=25060 user=doadmin dbname=defaultdb sslmode=require"
-    told = stack.postgres.exec_run(
-        ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, to], environment={"PGPASSWORD": "secret"}
-    )
-    text = told.output.decode()
-    assert told.exit_code == 0, text
-    return [line.split("|") for line in text.splitlines()]
-
-
 class Load:
     """Hands a program of a second in five times a second; what is refused or lost was not accepted."""
 
@@ -126,15 +115,15 @@ def loaded(client: httpx.Client) -> Iterator[Load]:
 
 def hold(stack: Stack, client: httpx.Client, disturb: Callable[[Load], None]) -> Load:
     """Disturb a loaded stack; then each accepted submission must have been finished, once, and rightly."""
-    sql(stack, AUDIT)
+    stack.sql(AUDIT)
     with loaded(client) as load:
         disturb(load)
     ended = wait_for_all(client, *load.accepted)
     assert {(each["status"]["id"], each["stdout"]) for each in ended} == {(3, "done\n")}
     given = ", ".join(f"('{token}'::uuid)" for token in load.accepted)
     finished = f"SELECT token FROM audit WHERE became > 2 AND token IN (SELECT * FROM (VALUES {given}) v)"
-    assert len(sql(stack, finished)) == len(load.accepted)
-    assert sql(stack, TWICE) == []
+    assert len(stack.sql(finished)) == len(load.accepted)
+    assert stack.sql(TWICE) == []
     return load
 
 
@@ -143,7 +132,7 @@ def wait_until_busy(stack: Stack, worker: Container) -> None:
 
     def probe() -> None:
         mine = f"SELECT 1 FROM submissions WHERE status_id = 2 AND worker LIKE '{worker.short_id}%'"
-        if not sql(stack, mine):
+        if not stack.sql(mine):
             raise NotYet("it runs nothing")
 
     wait_for("the worker to run something", probe, deadline=60)
@@ -167,7 +156,7 @@ def test_a_worker_killed_under_load_loses_nothing_and_finishes_nothing_twice(sta
     with stack.server(version) as client, stack.worker(COUNT="2", **version) as first:
         with stack.worker(COUNT="2", **version):
             load = hold(stack, client, kill)
-        again = sql(stack, "SELECT count(*) FROM audit WHERE was = 2 AND became = 1")
+        again = stack.sql("SELECT count(*) FROM audit WHERE was = 2 AND became = 1")
     assert int(again[0][0]) > 0, "it ran nothing when it was killed"
     assert not load.refused
 
@@ -185,7 +174,7 @@ def test_a_worker_that_was_taken_for_dead_and_comes_back_finishes_nothing_twice(
             first.unpause()
 
     def taken_over() -> None:
-        [[again]] = sql(stack, "SELECT count(*) FROM audit WHERE became > 2 AND attempt > 1")
+        [[again]] = stack.sql("SELECT count(*) FROM audit WHERE became > 2 AND attempt > 1")
         if again == "0":
             raise NotYet("nothing was run again")
 

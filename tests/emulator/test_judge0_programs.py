@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from hostile import ALL
+from hostile_run import Aftermath, attack
 from judge0_stack import Stack, run
 
 pytestmark = pytest.mark.docker
@@ -14,10 +16,51 @@ BASH, C, CPP, JAVASCRIPT, PYTHON, TEXT = 46, 50, 54, 63, 71, 43
 
 
 @pytest.fixture(scope="module")
-def judge0() -> Iterator[httpx.Client]:
+def stack() -> Iterator[Stack]:
+    """Databases, for both workers of this module."""
+    with Stack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def judge0(stack: Stack) -> Iterator[httpx.Client]:
     """A server with one worker of two slots."""
-    with Stack() as stack, stack.server() as client, stack.worker(COUNT="2", MY_SECRET="hidden"):
+    with stack.server() as client, stack.worker(COUNT="2", MY_SECRET="hidden"):
         yield client
+
+
+@pytest.fixture(scope="module")
+def hostile(stack: Stack) -> Iterator[Aftermath]:
+    """What became of all hostile programs and of those that ran among them, on one worker of eight slots."""
+    limits = {"MAX_QUEUE_SIZE": "1000", "MAX_MEMORY_LIMIT": "256000", "MAX_CPU_TIME_LIMIT": "5"}
+    settings = {"JUDGE0_VERSION": "hostile", **limits}
+    with stack.server(settings) as client, stack.worker(COUNT="8", **settings) as worker:
+        yield attack(stack, client, worker)
+
+
+@pytest.mark.parametrize("name", [each.name for each in ALL])
+def test_a_hostile_program_ends_as_it_must(hostile: Aftermath, name: str) -> None:
+    """Its status, what it printed and what it did not get to see: see tests/hostile."""
+    hostile.check(name)
+
+
+def test_who_ran_among_hostile_programs_was_not_wronged(hostile: Aftermath) -> None:
+    """Handed in meanwhile: all are finished, accepted, with their own output, at the first attempt."""
+    assert len(hostile.bystanders) >= 40
+    assert hostile.wronged() == []
+
+
+def test_hostile_programs_leave_the_worker_as_it_was(hostile: Aftermath) -> None:
+    """The same process, and one worker's name on all results: none died, and none was taken for dead."""
+    assert hostile.after.process == hostile.before.process
+    assert (len(hostile.workers), hostile.attempts) == (1, 1)
+
+
+def test_hostile_programs_leave_nothing_behind(hostile: Aftermath) -> None:
+    """No process, file, mount or control group of a box; and reading what they wrote took no memory."""
+    left = hostile.after.left
+    assert left == {"processes": [], "files": [], "mounts": [], "groups": [], "handles": []}
+    assert hostile.after.peak_mb < 300
 
 
 @pytest.mark.parametrize(

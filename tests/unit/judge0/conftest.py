@@ -9,6 +9,6 @@ sys.path += [str(APP / "judge0-server"), str(APP / "judge0-worker")]
 # Compiled files would lie in directories that are shipped and built from.
 before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
 import judge0_worker.callback  # noqa: E402
-import judge0_worker.verdict  # noqa: E402, F401
+import judge0_worker.sandbox  # noqa: E402, F401
 
 sys.dont_write_bytecode = before

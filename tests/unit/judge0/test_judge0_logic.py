@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from judge0_server import params, render, validate
+from judge0_server import cache, params, render, validate
 from judge0_server.messages import Request, multipart
-from judge0_worker import callback, verdict
+from judge0_worker import callback, report, verdict
 
 APP = Path(__file__).parents[3] / "emulator/images/app"
 
@@ -89,6 +90,14 @@ def test_a_body_that_is_no_json_is_malformed() -> None:
     assert params.parse_body(request("text/plain")) == {}
 
 
+@pytest.mark.parametrize("value", ["a\0b", "\ud800"])
+@pytest.mark.parametrize("name", ["compiler_options", "command_line_arguments", "callback_url"])
+def test_a_text_that_no_column_holds_is_malformed(name: str, value: str) -> None:
+    """It would fail the statement that writes it, and with it all rows that were written together."""
+    with pytest.raises(params.MalformedError):
+        validate.submission({"source_code": b"x", "language_id": 50, name: value}, SETTINGS)
+
+
 def test_a_multipart_form_without_a_boundary_is_malformed() -> None:
     """It says what is missing."""
     with pytest.raises(ValueError, match="boundary"):
@@ -139,7 +148,7 @@ def test_unknown_fields_are_named() -> None:
 )
 def test_how_a_run_ended_decides_its_status(text: str, status: int) -> None:
     """What the sandbox writes becomes a status; where it writes no end, that is an internal error."""
-    assert verdict.status(verdict.parse_meta(text), None, None) == status
+    assert verdict.status(report.parse_meta(text), None, None) == status
 
 
 @pytest.mark.parametrize(
@@ -156,7 +165,7 @@ def test_output_is_compared_without_what_trails(
     stdout: bytes | None, expected: bytes | None, accepted: bool
 ) -> None:
     """Each line's end and the whole's; nothing printed is not the same as an empty expectation."""
-    ended = verdict.parse_meta("exitcode:0\n")
+    ended = report.parse_meta("exitcode:0\n")
     assert (verdict.status(ended, stdout, expected) == verdict.ACCEPTED) is accepted
 
 
@@ -167,6 +176,17 @@ def test_a_callback_tells_what_base64_encoded_answers_tell() -> None:
     assert set(told) == set(render.DEFAULT)
     assert told["status"] == {"id": 3, "description": "Accepted"}
     assert (told["time"], told["memory"]) == ("0.01", 7)
+
+
+def test_rows_are_kept_for_their_time_and_no_longer() -> None:
+    """One that nobody asks for again is not kept until ten thousand others have come."""
+    kept = cache.Cache(0.05, largest=3)
+    for key in "abcd":
+        kept.put(key, key)
+    assert [kept.get(key) for key in "abcd"] == [None, "b", "c", "d"]
+    time.sleep(0.06)
+    kept.put("e", "e")
+    assert (len(kept), kept.get("d"), kept.get("e")) == (1, None, "e")
 
 
 def test_server_and_worker_have_the_same_connect_py() -> None:

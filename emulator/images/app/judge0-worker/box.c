@@ -4,20 +4,25 @@
 //       build the read-only tree that every run sees: /usr, a minimal /etc and /dev, empty /box, /tmp, /proc
 //   box run OPTIONS -- COMMAND ARGS...
 //       --root ROOT --dir DIR (becomes /box) --uid N --stdin F --stdout F --stderr F (or "-": to stdout)
-//       --cpu S --wall S --memory KB --stack KB --processes N --file KB --tmp KB
+//       --cpu S --wall S --memory KB --memory-total KB --stack KB --processes N --file KB --tmp KB
 //       --memory-cgroup DIR --cpu-cgroup DIR (v1) or --cgroup2 DIR: a fresh group is made inside, --name N
-//       --address-space: the memory limit holds for each process instead; --cpu-each: likewise the time limit
+//       --address-space: the memory limit holds for each process, and --memory-total for all of them together
+//       --cpu-each: the time limit holds for each process
 //       --network: keep the container's network
-//   Writes "key:value" lines to file descriptor 3: time, time-wall, max-rss, cg-mem, exitcode | exitsig,
-//   status (RE, SG, TO, XX) and message. Exits 0 unless the sandbox itself failed (then status is XX).
+//   Writes "key:value" lines to file descriptor 3, a pipe, with one write(2): time, time-wall, max-rss, cg-mem,
+//   exitcode | exitsig, status (RE, SG, TO, XX) and message. Exits 0 unless the sandbox itself failed (XX).
+//   Only the process that was called has that pipe, and nothing from within the box reaches that process.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,18 +34,24 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { META = 3, STACK_BYTES = 64 * 1024 };
+// Where a file descriptor is that must outlive the closing of all others.
+enum { META = 3, STACK_BYTES = 64 * 1024, KEPT = 100, FILES = 65536 };
+
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
 
 static struct {
     const char *root, *dir, *in, *out, *err, *memory_cgroup, *cpu_cgroup, *cgroup2, *name;
     double cpu, wall;
-    long memory, stack, processes, file, tmp, uid;
+    long memory, total, stack, processes, file, tmp, uid;
     int address_space, cpu_each, network;
     char **command;
 } o = {.in = "/dev/null", .out = "/dev/null", .err = "/dev/null", .cpu = 5, .wall = 10, .memory = 128000,
@@ -62,6 +73,13 @@ static void die(const char *format, ...) {
     }
     if (dprintf(META, "status:XX\nmessage:%s\n", text) < 0) dprintf(2, "box: %s\n", text);
     _exit(1);
+}
+
+static void close_all(unsigned first, unsigned last, int at_exec) {
+    if (!syscall(SYS_close_range, first, last, at_exec ? CLOSE_RANGE_CLOEXEC : 0)) return;
+    for (unsigned fd = first; fd <= last && fd < FILES; fd++)  // a kernel before 5.11
+        if (at_exec) fcntl(fd, F_SETFD, FD_CLOEXEC);
+        else close(fd);
 }
 
 static char *path(const char *format, ...) {
@@ -104,7 +122,7 @@ static double now(void) {
 
 // ---- setup ----------------------------------------------------------------------------------------------
 
-static void bind(const char *from, const char *to, unsigned long flags) {
+static void show(const char *from, const char *to, unsigned long flags) {
     if (mount(from, to, NULL, MS_BIND | MS_REC, NULL)) die("bind %s on %s", from, to);
     if (mount(NULL, to, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | flags, NULL)) die("remount %s", to);
 }
@@ -135,19 +153,19 @@ static int setup(const char *root) {
         if (mkdir(path("%s/%s", root, dirs[i]), 0755)) die("mkdir %s/%s", root, dirs[i]);
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         if (symlink(path("usr/%s", links[i]), path("%s/%s", root, links[i]))) die("symlink %s", links[i]);
-    bind("/usr", path("%s/usr", root), MS_RDONLY | MS_NODEV);
+    show("/usr", path("%s/usr", root), MS_RDONLY | MS_NODEV);
     write_file(path("%s/etc/passwd", root), "root:x:0:0:root:/:/bin/sh\nbox:x:60000:60000::/tmp:/bin/bash\n");
     write_file(path("%s/etc/group", root), "root:x:0:\nbox:x:60000:\n");
     copy_file("/etc/ld.so.cache", path("%s/etc/ld.so.cache", root));
     if (!access("/etc/alternatives", F_OK)) {
         char *target = path("%s/etc/alternatives", root);
         if (mkdir(target, 0755)) die("mkdir %s", target);
-        bind("/etc/alternatives", target, MS_RDONLY | MS_NODEV);
+        show("/etc/alternatives", target, MS_RDONLY | MS_NODEV);
     }
     for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
         char *target = path("%s/dev/%s", root, nodes[i]);
         write_file(target, "");
-        bind(path("/dev/%s", nodes[i]), target, MS_NOEXEC);
+        show(path("/dev/%s", nodes[i]), target, MS_NOEXEC);
     }
     if (symlink("/proc/self/fd", path("%s/dev/fd", root)) || symlink("fd/0", path("%s/dev/stdin", root)) ||
         symlink("fd/1", path("%s/dev/stdout", root)) || symlink("fd/2", path("%s/dev/stderr", root)))
@@ -180,6 +198,18 @@ static void set_limits(void) {
     if (o.cpu_each || (!o.cpu_cgroup && !o.cgroup2)) limit(RLIMIT_CPU, (rlim_t)o.cpu + 1, "cpu");
 }
 
+// Each of these macros is a whole number of instructions, and falls through where it does not apply.
+#define REFUSE(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+#define DENY(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), REFUSE(EPERM)
+#define MISSING(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), REFUSE(ENOSYS)
+#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+// The kernel takes flags, families, types and protocols from the lower half of an argument.
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the lower half of an argument is elsewhere"
+#endif
+#define ARGUMENT(number) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[number]))
+#define IS(value, then, otherwise) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, then, otherwise)
+
 // What no program under test needs and what has let programs out of sandboxes before.
 static void filter_syscalls(void) {
 #if defined(__x86_64__)
@@ -189,42 +219,70 @@ static void filter_syscalls(void) {
 #else
 #error "this architecture has no system call filter"
 #endif
-#define DENY(number) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+    const unsigned spaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+                            CLONE_NEWCGROUP;
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        IS(arch, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),  // as of int 0x80: other numbers, other arguments
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 #if defined(__x86_64__)
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1),  // the x32 numbers
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1), REFUSE(ENOSYS),  // the x32 numbers
+        DENY(SYS_iopl), DENY(SYS_ioperm), DENY(SYS_modify_ldt), DENY(SYS_uselib),
 #endif
-        DENY(SYS_unshare), DENY(SYS_setns), DENY(SYS_mount), DENY(SYS_umount2), DENY(SYS_pivot_root),
-        DENY(SYS_ptrace), DENY(SYS_process_vm_readv), DENY(SYS_process_vm_writev), DENY(SYS_bpf),
-        DENY(SYS_perf_event_open), DENY(SYS_userfaultfd), DENY(SYS_keyctl), DENY(SYS_add_key),
-        DENY(SYS_request_key), DENY(SYS_kexec_load), DENY(SYS_init_module), DENY(SYS_finit_module),
-        DENY(SYS_open_by_handle_at), DENY(SYS_io_uring_setup), DENY(SYS_fsopen), DENY(SYS_open_tree),
-        DENY(SYS_move_mount), DENY(SYS_mount_setattr),
+        // Namespaces and mounts.
+        DENY(SYS_unshare), DENY(SYS_setns), DENY(SYS_mount), DENY(SYS_umount2), DENY(SYS_pivot_root), DENY(SYS_chroot),
+        DENY(SYS_fsopen), DENY(SYS_fsconfig), DENY(SYS_fsmount), DENY(SYS_fspick), DENY(SYS_open_tree),
+        DENY(SYS_move_mount), DENY(SYS_mount_setattr), DENY(SYS_quotactl), DENY(SYS_name_to_handle_at),
+        DENY(SYS_open_by_handle_at), DENY(SYS_fanotify_init),
+        // Other processes.
+        DENY(SYS_ptrace), DENY(SYS_process_vm_readv), DENY(SYS_process_vm_writev), DENY(SYS_process_madvise),
+        DENY(SYS_pidfd_getfd), DENY(SYS_kcmp),
+        // The machine.
+        DENY(SYS_kexec_load), DENY(SYS_kexec_file_load), DENY(SYS_init_module), DENY(SYS_finit_module),
+        DENY(SYS_delete_module), DENY(SYS_reboot), DENY(SYS_swapon), DENY(SYS_swapoff), DENY(SYS_acct),
+        DENY(SYS_syslog), DENY(SYS_settimeofday), DENY(SYS_clock_settime), DENY(SYS_clock_adjtime),
+        DENY(SYS_sethostname), DENY(SYS_setdomainname),
+        // Much code in the kernel that is seldom used.
+        DENY(SYS_bpf), DENY(SYS_perf_event_open), DENY(SYS_userfaultfd), DENY(SYS_keyctl), DENY(SYS_add_key),
+        DENY(SYS_request_key), DENY(SYS_io_uring_setup), DENY(SYS_io_uring_enter), DENY(SYS_io_uring_register),
+        DENY(SYS_lookup_dcookie), DENY(SYS_move_pages), DENY(SYS_migrate_pages),
         // Its flags are behind a pointer; a C library told that there is no clone3 takes clone.
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        MISSING(SYS_clone3),
+        IS(SYS_clone, 0, 4),
+        ARGUMENT(0), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, spaces, 0, 1), REFUSE(EPERM), ALLOW,
+        // Of the families of sockets those that programs use. AF_VSOCK knows no namespaces and leads to the host;
+        // others (AF_ALG, AF_PACKET, AF_XDP, ...) are large, or have the kernel load a module.
+        IS(SYS_socketpair, 0, 4),
+        ARGUMENT(0), IS(AF_UNIX, 0, 1), ALLOW, REFUSE(EAFNOSUPPORT),
+        IS(SYS_socket, 1, 0), ALLOW,
+        ARGUMENT(0), IS(AF_UNIX, 0, 1), ALLOW,
+        IS(AF_NETLINK, 0, 4),  // how the C library lists interfaces
+        ARGUMENT(2), IS(NETLINK_ROUTE, 0, 1), ALLOW, REFUSE(EPROTONOSUPPORT),
+        IS(AF_INET, 2, 0), IS(AF_INET6, 1, 0), REFUSE(EAFNOSUPPORT),
+        ARGUMENT(1), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SOCK_RAW, 0, 1), REFUSE(EPROTONOSUPPORT),
+        ARGUMENT(2), IS(IPPROTO_IP, 5, 0), IS(IPPROTO_TCP, 4, 0), IS(IPPROTO_UDP, 3, 0), IS(IPPROTO_ICMP, 2, 0),
+        IS(IPPROTO_ICMPV6, 1, 0), REFUSE(EPROTONOSUPPORT),
+        ALLOW,
     };
     struct sock_fprog program = {sizeof code / sizeof *code, code};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) die("seccomp");
 }
 
+// A stream of the program's: never what a link leads to. The file is its own, so it may open /dev/stdin and such.
+static int stream(const char *file, int flags) {
+    struct stat info;
+    int fd = open(file, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 || fstat(fd, &info)) die("open %s", file);
+    if (S_ISREG(info.st_mode) && fchown(fd, o.uid, o.uid)) die("give %s away", file);
+    return fd;
+}
+
 static void set_files(void) {
-    int in = open(o.in, O_RDONLY), out = open(o.out, O_WRONLY | O_CREAT | O_TRUNC, 0600), err;
-    if (in < 0) die("open %s", o.in);
-    if (out < 0) die("open %s", o.out);
-    err = strcmp(o.err, "-") ? open(o.err, O_WRONLY | O_CREAT | O_TRUNC, 0600) : out;
-    if (err < 0) die("open %s", o.err);
+    int in = stream(o.in, O_RDONLY), out = stream(o.out, O_WRONLY | O_CREAT | O_TRUNC);
+    int err = strcmp(o.err, "-") ? stream(o.err, O_WRONLY | O_CREAT | O_TRUNC) : out;
     if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) die("dup2");
 }
 
@@ -247,7 +305,12 @@ static void set_tree(void) {
 }
 
 static void drop_privileges(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct none[2] = {{0, 0, 0}, {0, 0, 0}};
+    for (int capability = 0; capability < 64; capability++)
+        prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);  // refused without CAP_SETPCAP; nothing is gained then either
     if (setgroups(0, NULL) || setresgid(o.uid, o.uid, o.uid) || setresuid(o.uid, o.uid, o.uid)) die("setuid");
+    if (syscall(SYS_capset, &header, none)) die("capset");  // an engine may have made some inheritable
 }
 
 static void exec_command(void) {
@@ -261,7 +324,7 @@ static void exec_command(void) {
     for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    syscall(SYS_close_range, 4, ~0U, 0);
+    close_all(3, ~0U, 1);
     execve(o.command[0], o.command, environment);
     die("execve(\"%s\")", o.command[0]);
 }
@@ -270,7 +333,22 @@ struct inside {
     int go, result, error;
 };
 
-// PID 1 of the box: reaps whatever the program leaves behind, and ends (and all with it) when the program does.
+static int kept(int fd) {
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, KEPT);
+    if (copy < 0) die("dup");
+    return copy;
+}
+
+// Of what was open outside only two pipes' ends that nothing can be read from: no report, no other end.
+static void forget_outside(struct inside *pipes) {
+    pipes->result = kept(pipes->result);
+    error_pipe = pipes->error = kept(pipes->error);
+    close_all(3, KEPT - 1, 0);
+    close_all(pipes->error + 1, ~0U, 0);
+}
+
+// PID 1 of the box: root, as the program is not. Reaps whatever the program leaves behind, and ends (and all with
+// it) when the program does.
 static int inside(void *argument) {
     struct inside *pipes = argument;
     char c;
@@ -278,20 +356,21 @@ static int inside(void *argument) {
     error_pipe = pipes->error;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (read(pipes->go, &c, 1) != 1) _exit(1);
+    forget_outside(pipes);
     set_files();
     set_tree();
+    unshare(CLONE_NEWCGROUP);  // where the kernel knows it: /proc/self/cgroup then says nothing of the worker's
     if (sethostname("box", 3)) die("sethostname");
-    int result = pipes->result;
     pid_t child = fork();
     if (child < 0) die("fork");
     if (!child) exec_command();
     close(pipes->error);
     for (;;) {
-        pid_t pid = wait(&status);
+        pid_t pid = waitpid(-1, &status, __WALL);
         if (pid < 0 && errno != EINTR) _exit(1);
         if (pid == child) break;
     }
-    if (write(result, &status, sizeof status) != sizeof status) _exit(1);
+    if (write(pipes->result, &status, sizeof status) != sizeof status) _exit(1);
     _exit(0);
 }
 
@@ -309,10 +388,13 @@ static void join(const char *group, pid_t pid) {
     if (put(path("%s/cgroup.procs", group), "%d", (int)pid)) die("enter control group %s", group);
 }
 
+// Where the limit is each process's own, many of them must still not take the machine's memory away.
+static long memory_of_all(void) { return o.address_space && o.total > o.memory ? o.total : o.memory; }
+
 static void make_groups(pid_t pid) {
     if (o.cgroup2) {
         memory_group = cpu_group = make_group(o.cgroup2);
-        if (!o.address_space && put(path("%s/memory.max", memory_group), "%ld", o.memory * 1024)) die("memory.max");
+        if (put(path("%s/memory.max", memory_group), "%ld", memory_of_all() * 1024)) die("memory.max");
         put(path("%s/memory.swap.max", memory_group), "0");  // absent where swap accounting is off
         put(path("%s/memory.oom.group", memory_group), "0");
         join(memory_group, pid);
@@ -320,19 +402,18 @@ static void make_groups(pid_t pid) {
     }
     if (o.memory_cgroup) {
         memory_group = make_group(o.memory_cgroup);
-        if (!o.address_space) {
-            if (put(path("%s/memory.limit_in_bytes", memory_group), "%ld", o.memory * 1024)) die("memory limit");
-            put(path("%s/memory.memsw.limit_in_bytes", memory_group), "%ld", o.memory * 1024);
-        }
+        if (put(path("%s/memory.limit_in_bytes", memory_group), "%ld", memory_of_all() * 1024)) die("memory limit");
+        put(path("%s/memory.memsw.limit_in_bytes", memory_group), "%ld", memory_of_all() * 1024);
         join(memory_group, pid);
     }
     if (o.cpu_cgroup) join(cpu_group = make_group(o.cpu_cgroup), pid);
 }
 
 static void remove_group(const char *group) {
-    for (int i = 0; group && i < 200 && rmdir(group) && errno == EBUSY; i++) {
-        struct timespec t = {0, 1000000};
-        nanosleep(&t, NULL);  // the kernel is still taking the last process apart
+    // The kernel may still be taking the last process apart, on a busy machine for long; the worker tries again.
+    for (int i = 1; group && i < 20 && rmdir(group) && errno == EBUSY; i++) {
+        struct timespec t = {0, i * 1000000};
+        nanosleep(&t, NULL);
     }
 }
 
@@ -382,25 +463,25 @@ static const char *watch(pid_t pid, double start, int *status, struct rusage *us
 static double seconds(struct timeval t) { return t.tv_sec + t.tv_usec / 1e6; }
 
 static void report(const char *killed, int have_status, int status, double wall, double base, struct rusage *u) {
+    char end[128], text[512], mem[32] = "";
     double grouped = group_cpu(), used = seconds(u->ru_utime) + seconds(u->ru_stime);
     double spent = (grouped >= 0 ? grouped : used) - base;
     long memory = group_memory();
+    int number = !have_status ? SIGKILL : WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (spent < 0) spent = 0;
-    dprintf(META, "time:%.3f\ntime-wall:%.3f\nmax-rss:%ld\n", spent, wall, u->ru_maxrss);
-    if (memory >= 0) dprintf(META, "cg-mem:%ld\n", memory);
-    int overtime = have_status && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
-    if (!killed && (spent > o.cpu || overtime)) killed = "Time limit exceeded";
-    if (killed) {
-        dprintf(META, "status:TO\nmessage:%s\n", killed);
-    } else if (!have_status) {
-        dprintf(META, "exitsig:9\nstatus:SG\nmessage:Caught fatal signal 9\n");
-    } else if (WIFSIGNALED(status)) {
-        dprintf(META, "exitsig:%d\nstatus:SG\nmessage:Caught fatal signal %d\n", WTERMSIG(status), WTERMSIG(status));
-    } else {
-        dprintf(META, "exitcode:%d\n", WEXITSTATUS(status));
-        if (WEXITSTATUS(status))
-            dprintf(META, "status:RE\nmessage:Exited with error status %d\n", WEXITSTATUS(status));
-    }
+    if (memory >= 0) snprintf(mem, sizeof mem, "cg-mem:%ld\n", memory);
+    if (!killed && (spent > o.cpu || (have_status && number == SIGXCPU))) killed = "Time limit exceeded";
+    if (killed)
+        snprintf(end, sizeof end, "status:TO\nmessage:%s\n", killed);
+    else if (number)
+        snprintf(end, sizeof end, "exitsig:%d\nstatus:SG\nmessage:Caught fatal signal %d\n", number, number);
+    else if (WEXITSTATUS(status))
+        snprintf(end, sizeof end, "exitcode:%d\nstatus:RE\nmessage:Exited with error status %d\n", WEXITSTATUS(status),
+                 WEXITSTATUS(status));
+    else
+        snprintf(end, sizeof end, "exitcode:0\n");
+    int n = snprintf(text, sizeof text, "time:%.3f\ntime-wall:%.3f\nmax-rss:%ld\n%s%s", spent, wall, u->ru_maxrss, mem, end);
+    if (write(META, text, n) != n) _exit(1);
 }
 
 static int run(void) {
@@ -409,6 +490,7 @@ static int run(void) {
     struct rusage usage;
     char text[512];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close_all(3, ~0U, 1);
     if (pipe2(go, O_CLOEXEC) || pipe2(result, O_CLOEXEC) || pipe2(error, O_CLOEXEC)) die("pipe");
     struct inside pipes = {go[0], result[1], error[1]};
     int flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | (o.network ? 0 : CLONE_NEWNET);
@@ -431,11 +513,12 @@ static int run(void) {
 }
 
 static void parse(int argc, char **argv) {
-    enum { ROOT = 1, DIR_, UID, IN, OUT, ERR, CPU, WALL, MEM, STK, PROCS, FSIZE, TMP, MCG, CCG, CG2, NAME, AS, EACH, NET };
+    enum { ROOT = 1, DIR_, UID, IN, OUT, ERR, CPU, WALL, MEM, STK, PROCS, FSIZE, TMP, TOTAL, MCG, CCG, CG2, NAME, AS, EACH, NET };
     static const struct option options[] = {
         {"root", 1, 0, ROOT}, {"dir", 1, 0, DIR_}, {"uid", 1, 0, UID}, {"stdin", 1, 0, IN}, {"stdout", 1, 0, OUT},
         {"stderr", 1, 0, ERR}, {"cpu", 1, 0, CPU}, {"wall", 1, 0, WALL}, {"memory", 1, 0, MEM}, {"stack", 1, 0, STK},
-        {"processes", 1, 0, PROCS}, {"file", 1, 0, FSIZE}, {"tmp", 1, 0, TMP}, {"memory-cgroup", 1, 0, MCG},
+        {"processes", 1, 0, PROCS}, {"file", 1, 0, FSIZE}, {"tmp", 1, 0, TMP}, {"memory-total", 1, 0, TOTAL},
+        {"memory-cgroup", 1, 0, MCG},
         {"cpu-cgroup", 1, 0, CCG}, {"cgroup2", 1, 0, CG2}, {"name", 1, 0, NAME}, {"address-space", 0, 0, AS},
         {"cpu-each", 0, 0, EACH}, {"network", 0, 0, NET}, {0, 0, 0, 0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) switch (c) {
@@ -452,6 +535,7 @@ static void parse(int argc, char **argv) {
         case PROCS: o.processes = atol(optarg); break;
         case FSIZE: o.file = atol(optarg); break;
         case TMP: o.tmp = atol(optarg); break;
+        case TOTAL: o.total = atol(optarg); break;
         case MCG: o.memory_cgroup = optarg; break;
         case CCG: o.cpu_cgroup = optarg; break;
         case CG2: o.cgroup2 = optarg; break;

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Iterable
 
 import redis
@@ -78,24 +77,3 @@ class Jobs:
                 news = self._waiting.get(message["data"].decode())
                 if news and not news.done():
                     news.set_result(None)
-
-
-class Cache:
-    """Answers kept for a short time, as Judge0 keeps rows; bounded."""
-
-    def __init__(self, seconds: float, *, largest: int = 10_000) -> None:
-        self._seconds, self._largest = seconds, largest
-        self._kept: dict[str, tuple[float, object]] = {}
-
-    def get(self, key: str) -> object | None:
-        until, value = self._kept.get(key, (0.0, None))
-        return value if until > time.monotonic() else None
-
-    def put(self, key: str, value: object) -> None:
-        if self._seconds > 0:
-            if len(self._kept) >= self._largest:
-                self._kept.clear()
-            self._kept[key] = (time.monotonic() + self._seconds, value)
-
-    def drop(self, key: str) -> None:
-        self._kept.pop(key, None)

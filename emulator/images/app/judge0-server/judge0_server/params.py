@@ -72,6 +72,14 @@ def text(value: object) -> str | None:
     return str(value) if isinstance(value, int | float) else None
 
 
+def column(value: object) -> str | None:
+    """As `text`; raises MalformedError for what no text column holds."""
+    found = text(value)
+    if found is not None and ("\0" in found or any("\ud800" <= letter <= "\udfff" for letter in found)):
+        raise MalformedError("a text with a character that is none")
+    return found
+
+
 def attributes(body: Mapping[str, object], *, encoded: bool) -> dict[str, object]:
     """The permitted scalars of `body`; texts as bytes, decoded where the request says they are Base64."""
     taken: dict[str, object] = {}

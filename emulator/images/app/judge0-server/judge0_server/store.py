@@ -37,6 +37,7 @@ _INSERT = "INSERT INTO submissions ({}) SELECT * FROM unnest({})".format(  # noq
 _MIGRATION_LOCK = 0x6A756467
 
 Row = Mapping[str, object]
+Group = Sequence[tuple[Sequence[Row], asyncio.Future[None]]]
 
 
 async def migrate(pool: asyncpg.Pool) -> None:
@@ -135,14 +136,27 @@ class Writer:
         finally:
             self._busy -= 1
 
-    async def _write_group(self, group: Sequence[tuple[Sequence[Row], asyncio.Future[None]]]) -> None:
+    async def _write_group(self, group: Group) -> None:
         try:
             await self._write([row for rows, _ in group for row in rows])
+        except (ValueError, asyncpg.DataError) as error:
+            # Somebody's value cannot be written: nobody else's rows may go with it.
+            if len(group) == 1:
+                _settle(group, error)
+            else:
+                for each in group:
+                    await self._write_group([each])
         except Exception as error:  # noqa: BLE001 - whatever it was belongs to those who wait for the rows
-            for _, done in group:
-                if not done.done():
-                    done.set_exception(error)
+            _settle(group, error)
         else:
-            for _, done in group:
-                if not done.done():
-                    done.set_result(None)
+            _settle(group)
+
+
+def _settle(group: Group, error: Exception | None = None) -> None:
+    for _, done in group:
+        if done.done():
+            continue
+        if error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)

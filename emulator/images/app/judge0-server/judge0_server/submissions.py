@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import asyncpg
 
 from judge0_server import answers, params, render, store, validate
+from judge0_server.cache import Cache
 from judge0_server.connect import QUEUE_ERRORS
-from judge0_server.jobs import Cache, Jobs
+from judge0_server.jobs import Jobs
 from judge0_server.messages import Request, Response
 from judge0_server.settings import Settings
 

@@ -158,7 +158,7 @@ def submission(taken: Mapping[str, object], settings: Settings) -> dict[str, obj
         if row[name] and name in taken and setting and not getattr(settings, setting):
             errors[name] = [_REFUSED[name]]
     for name in ("compiler_options", "command_line_arguments", "callback_url"):
-        row[name] = params.text(taken.get(name))
+        row[name] = params.column(taken.get(name))
     row["additional_files"] = taken.get("additional_files")
     _check_options(row, language_id, settings, errors)
     _check_language(language_id, errors)

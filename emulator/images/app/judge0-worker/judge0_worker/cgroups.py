@@ -1,5 +1,6 @@
 """Where runs get control groups of their own: v1 and v2, inside a container that may make mounts."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -38,6 +39,14 @@ class Groups:
             return ["--cgroup2", str(self.unified)]
         found = [("--memory-cgroup", self.memory), ("--cpu-cgroup", self.cpu)]
         return [word for option, path in found if path for word in (option, str(path))]
+
+    def remove(self, name: str) -> bool:
+        """Remove what a `box` has left; False while one of its processes is not quite gone."""
+        groups = [base / name for base in (self.memory, self.cpu, self.unified) if base]
+        for group in groups:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        return not any(group.exists() for group in groups)
 
 
 def find(directory: Path) -> Groups:

@@ -1,16 +1,18 @@
 """One submission from source to result: files, compilation, runs."""
 
-import io
+import asyncio
 import os
 import re
-import zipfile
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from judge0_worker import verdict
-from judge0_worker.sandbox import Limits, Slot
+from judge0_worker.report import Meta
+from judge0_worker.sandbox import SHELL, Limits, Outcome, Slot
 from judge0_worker.settings import Settings
-from judge0_worker.verdict import Meta, Result
+from judge0_worker.verdict import Result
 
 Row = Mapping[str, object]
 
@@ -18,6 +20,12 @@ Row = Mapping[str, object]
 # submissions, not even over workers that share a kernel.
 FIRST_UID, UIDS = 1_000_000, 1_000_000
 MULTI_FILE = 89
+
+# Runs in the sandbox (see unpack.py), where all can read it.
+UNPACK = ("/usr/bin/python3", "-IS", "/usr/local/lib/judge0/unpack.py")
+
+# Texts up to this size are compared at once; longer ones beside the loop, which other submissions need.
+SHORT = 65536
 
 _UNSAFE = re.compile(r"[$&;<>|`\n]")
 
@@ -27,7 +35,7 @@ def sanitize(arguments: str | None) -> str:
     return _UNSAFE.sub("", arguments or "")
 
 
-def limits(row: Row) -> Limits:
+def limits(row: Row, settings: Settings) -> Limits:
     return Limits(
         cpu=row["cpu_time_limit"],
         wall=row["wall_time_limit"],
@@ -38,6 +46,7 @@ def limits(row: Row) -> Limits:
         each_memory=row["enable_per_process_and_thread_memory_limit"],
         each_time=row["enable_per_process_and_thread_time_limit"],
         network=row["enable_network"],
+        total=settings.compile.memory,
     )
 
 
@@ -48,113 +57,110 @@ def _write(path: Path, content: bytes, uid: int, mode: int = 0o600) -> None:
     os.chown(path, uid, uid)
 
 
-def extract(archive: bytes, box: Path, uid: int, *, largest: int) -> None:
-    """Unpack a zip file into the box, never over what is there; one that cannot be read is no files at all.
-
-    Stops after `largest` bytes. Links in the archive become plain files, names cannot lead out of the box.
-    """
-    left = largest
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as files:
-            for member in files.infolist():
-                target = box / os.path.normpath("/" + member.filename).lstrip("/")
-                if member.is_dir() or target == box or target.exists():
-                    continue
-                with files.open(member) as file:
-                    content = file.read(left + 1)
-                left -= len(content)
-                if left < 0:
-                    return
-                _make_parents(target.parent, box, uid)
-                _write(target, content, uid, 0o600 | (member.external_attr >> 16) & 0o100)
-    except (
-        zipfile.BadZipFile,
-        zipfile.LargeZipFile,
-        RuntimeError,
-        ValueError,
-        OSError,
-        EOFError,
-    ):
-        return
-
-
-def _make_parents(directory: Path, box: Path, uid: int) -> None:
-    if directory != box and not directory.exists():
-        _make_parents(directory.parent, box, uid)
-        directory.mkdir(0o700)
-        os.chown(directory, uid, uid)
-
-
-def prepare(row: Row, slot: Slot, uid: int, settings: Settings) -> bool:
+async def prepare(row: Row, slot: Slot, uid: int, settings: Settings) -> bool:
     """Fill a clean box. All of it before anything runs: nothing is written where a program could have left a
     link. Returns whether there is something to compile."""
     slot.clean(uid)
-    _write(slot.path("stdin"), row["stdin"] or b"", 0)
+    _write(slot.path("stdin"), row["stdin"] or b"", uid)
     box = slot.box
-    if row["language_id"] == MULTI_FILE:
-        extract(row["additional_files"], box, uid, largest=settings.max_extract_size * 1024)
-        return (box / "compile").is_file()
-    _write(box / row["source_file"], row["source_code"], uid)
-    if row["compile_cmd"]:
-        _write(box / "compile", (row["compile_cmd"] % sanitize(row["compiler_options"])).encode(), uid)
-    _write(box / "run", f"{row['run_cmd']} {sanitize(row['command_line_arguments'])}".rstrip().encode(), uid)
+    if row["language_id"] != MULTI_FILE:
+        _write(box / row["source_file"], row["source_code"], uid)
+        if row["compile_cmd"]:
+            options = sanitize(row["compiler_options"])
+            _write(box / "compile", (row["compile_cmd"] % options).encode(), uid)
+        command = f"{row['run_cmd']} {sanitize(row['command_line_arguments'])}"
+        _write(box / "run", command.rstrip().encode(), uid)
     if row["additional_files"]:
-        extract(row["additional_files"], box, uid, largest=settings.max_extract_size * 1024)
-    return row["compile_cmd"] is not None
+        await _unpack(row["additional_files"], slot, uid, settings)
+    return _is_file(box / "compile")
+
+
+async def _unpack(archive: bytes, slot: Slot, uid: int, settings: Settings) -> None:
+    """Unpack a zip file into the box, in the sandbox: what it costs is the submission's to bear.
+
+    One that cannot be read, or costs too much, is as many files as were unpacked until then.
+    """
+    source = slot.path("archive")
+    _write(source, archive, uid)
+    limits = replace(settings.compile, file=settings.max_extract_size)
+    await slot.run((*UNPACK, str(settings.max_extract_size * 1024)), limits, uid=uid, stdin=source)
+    source.unlink()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 async def execute(row: Row, slot: Slot, settings: Settings) -> Result:
-    """Compile where needed, run as often as asked. Raises OSError where the slot cannot be used."""
-    uid = FIRST_UID + row["id"] % UIDS
-    compile_output = None
-    if prepare(row, slot, uid, settings):
-        meta = await slot.run("compile", settings.compile, uid=uid, stdin=None, merge=True)
-        compile_output = _read(slot.path("stdout"))
-        if meta.status == "XX":
-            return _internal(meta)
-        if meta.status:
-            if meta.status == "TO":
-                compile_output = b"Compilation time limit exceeded."
-            return Result(verdict.COMPILATION_ERROR, compile_output=compile_output)
-    return await _run(row, slot, uid, compile_output)
+    """Compile where needed and run, as often as asked. Raises OSError where the slot cannot be used."""
+    try:
+        return await _execute(row, slot, settings)
+    finally:
+        slot.empty()
 
 
-async def _run(row: Row, slot: Slot, uid: int, compile_output: bytes | None) -> Result:
+async def _execute(row: Row, slot: Slot, settings: Settings) -> Result:
+    """As in Judge0, each run has a box of its own, so that none finds what an earlier one has left.
+
+    A program that did its work only once would make the mean of its times a lie.
+    """
     metas: list[Meta] = []
-    status, stdout, stderr = verdict.ACCEPTED, None, None
-    merge = row["redirect_stderr_to_stdout"]
-    for _ in range(row["number_of_runs"]):
-        meta = await slot.run("run", limits(row), uid=uid, stdin=slot.path("stdin"), merge=merge)
-        metas.append(meta)
-        stdout = _read(slot.path("stdout"))
-        stderr = None if merge else _read(slot.path("stderr"))
-        status = verdict.status(meta, stdout, row["expected_output"])
+    for _ in range(max(1, row["number_of_runs"])):
+        uid = FIRST_UID + row["id"] % UIDS
+        compiled = None
+        if await prepare(row, slot, uid, settings):
+            compiled = await slot.run((SHELL, "compile"), settings.compile, uid=uid, stdin=None, merge=True)
+            if compiled.meta.status:
+                return _not_compiled(compiled)
+        outcome = await _run(row, slot, uid, settings)
+        metas.append(outcome.meta)
+        status = await _judge(outcome, row["expected_output"])
         if status != verdict.ACCEPTED:
             break
-    last = metas[-1]
     if status == verdict.INTERNAL_ERROR:
-        return _internal(last)
-    memory = verdict.mean([meta.memory for meta in metas])
+        return _internal(outcome.meta)
+    return _result(status, outcome, metas, compiled.stdout if compiled else None)
+
+
+def _not_compiled(compiled: Outcome) -> Result:
+    if compiled.meta.status == "XX":
+        return _internal(compiled.meta)
+    late = compiled.meta.status == "TO"
+    told = b"Compilation time limit exceeded." if late else compiled.stdout
+    return Result(verdict.COMPILATION_ERROR, compile_output=told)
+
+
+async def _run(row: Row, slot: Slot, uid: int, settings: Settings) -> Outcome:
+    merge = row["redirect_stderr_to_stdout"]
+    stdin = slot.path("stdin")
+    return await slot.run((SHELL, "run"), limits(row, settings), uid=uid, stdin=stdin, merge=merge)
+
+
+async def _judge(outcome: Outcome, expected: bytes | None) -> int:
+    judged = outcome.meta, outcome.stdout, expected
+    if len(outcome.stdout or b"") + len(expected or b"") <= SHORT:
+        return verdict.status(*judged)
+    return await asyncio.to_thread(verdict.status, *judged)
+
+
+def _result(status: int, outcome: Outcome, metas: Sequence[Meta], compile_output: bytes | None) -> Result:
+    last, memory = metas[-1], verdict.mean([meta.memory for meta in metas])
     return Result(
         status,
-        stdout=stdout,
-        stderr=stderr,
+        stdout=outcome.stdout,
+        stderr=outcome.stderr,
         compile_output=compile_output,
         message=last.message.encode() if last.message else None,
         time=verdict.mean([meta.time for meta in metas]),
         wall_time=verdict.mean([meta.wall_time for meta in metas]),
         memory=None if memory is None else int(memory),
-        exit_code=last.exit_code if last.exit_code is not None or last.status == "TO" else None,
+        exit_code=last.exit_code,
         exit_signal=last.exit_signal,
     )
 
 
 def _internal(meta: Meta) -> Result:
     return Result(verdict.INTERNAL_ERROR, message=(meta.message or "").encode())
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes() or None
-    except FileNotFoundError:
-        return None

@@ -20,6 +20,11 @@ log = logging.getLogger("judge0.worker")
 # A worker that stops waits for this to be over: a command that is broken off may have taken something.
 TAKE_SECONDS = 1
 RETRY_SECONDS = 0.2
+# Results wait in memory until their callbacks are over; one that is told to stop waits for them so long.
+CALLBACKS = 32
+LEAVE_SECONDS = 3.0
+# A value that cannot be written, as asyncpg or PostgreSQL says: trying again does not help.
+UNWRITABLE = (ValueError, asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 
 T = TypeVar("T")
 
@@ -68,7 +73,7 @@ class Node:
 
     async def _work(self, token: str, slot: Slot) -> None:
         name = self.settings.name
-        row = await self._insist("claim", lambda: store.claim(self.pool, token, name), DATABASE_ERRORS)
+        row = await self._claim(token)
         if row is None:
             await self._let_go(token, news=False)
             return
@@ -82,12 +87,33 @@ class Node:
             )
             await self._put_back(token)
             return
-        written = await self._insist(
-            "finish", lambda: store.finish(self.pool, token, name, row["attempt"], result), DATABASE_ERRORS
-        )
+        written = await self._finish(row, result)
         await self._let_go(token, news=written, failed=result.status_id == INTERNAL_ERROR)
         if written and row["callback_url"]:
-            self._call_back(row["callback_url"], token, result)
+            await self._call_back(row["callback_url"], token, result)
+
+    async def _claim(self, token: str) -> asyncpg.Record | None:
+        name = self.settings.name
+        try:
+            return await self._insist("claim", lambda: store.claim(self.pool, token, name), DATABASE_ERRORS)
+        except UNWRITABLE:
+            log.exception("%.200r on the queue is no token", token)
+            return None
+
+    async def _finish(self, row: asyncpg.Record, result: Result) -> bool:
+        token, name, attempt = str(row["token"]), self.settings.name, row["attempt"]
+
+        def write(what: Result) -> Awaitable[bool]:
+            return self._insist(
+                "finish", lambda: store.finish(self.pool, token, name, attempt, what), DATABASE_ERRORS
+            )
+
+        try:
+            return await write(result)
+        except UNWRITABLE as error:
+            # However often it were tried: the slot would never run anything again.
+            log.exception("%s: the result cannot be written", token)
+            return await write(Result(INTERNAL_ERROR, message=f"no result: {type(error).__name__}".encode()))
 
     async def _execute(self, row: asyncpg.Record, slot: Slot) -> Result | None:
         """The result; None where `give_up` broke it off."""
@@ -106,7 +132,8 @@ class Node:
             return execution.result()
         # A slot must outlive whatever one submission does to it; the submission says what happened.
         log.error("running %s", row["token"], exc_info=error)
-        return Result(INTERNAL_ERROR, message=f"{type(error).__name__}: {error}".encode())
+        message = f"{type(error).__name__}: {error}"
+        return Result(INTERNAL_ERROR, message=message.encode("utf-8", "replace"))
 
     async def _put_back(self, token: str) -> None:
         """To the head of the queue, for another worker."""
@@ -118,7 +145,10 @@ class Node:
             # It is In Queue in the database: a sweep puts it on the queue.
             log.warning("queue: %s: %s", type(error).__name__, error)
 
-    def _call_back(self, url: str, token: str, result: Result) -> None:
+    async def _call_back(self, url: str, token: str, result: Result) -> None:
+        """In the background; where too many are on their way already, once one of them is over."""
+        while len(self._callbacks) >= CALLBACKS:
+            await asyncio.wait(self._callbacks, return_when=asyncio.FIRST_COMPLETED)
         tries, timeout = self.settings.callbacks_max_tries, self.settings.callbacks_timeout
         task = asyncio.create_task(callback.call(url, token, result, tries=tries, timeout=timeout))
         self._callbacks.add(task)
@@ -140,10 +170,12 @@ class Node:
     async def _insist(
         self, what: str, action: Callable[[], Awaitable[T]], errors: tuple[type[BaseException], ...]
     ) -> T:
-        """Until it works: a database that restarts must cost no submission."""
+        """Until it works: a database that restarts must cost no submission. Raises what no retry mends."""
         while True:
             try:
                 return await action()
+            except UNWRITABLE:
+                raise
             except errors as error:
                 log.warning("%s: %s: %s", what, type(error).__name__, error)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -181,7 +213,8 @@ class Node:
     async def leave(self) -> None:
         """After the last run: nothing is held, so nobody need wait for the heartbeat to end."""
         name = self.settings.name
-        await asyncio.gather(*self._callbacks)
+        if self._callbacks:
+            await asyncio.wait(self._callbacks, timeout=LEAVE_SECONDS)
         pipe = self.queue.pipeline(transaction=False)
         pipe.delete(self.keys.worker(name)).srem(self.keys.workers, name)
         try:

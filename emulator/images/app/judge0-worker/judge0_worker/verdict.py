@@ -1,7 +1,11 @@
 """What became of a run: its status, and the figures over several runs. Nothing here touches the world."""
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+
+from judge0_worker.report import Meta
 
 ACCEPTED, WRONG_ANSWER, TIME_LIMIT_EXCEEDED, COMPILATION_ERROR = 3, 4, 5, 6
 SIGSEGV, SIGXFSZ, SIGFPE, SIGABRT, NZEC, OTHER = 7, 8, 9, 10, 11, 12
@@ -26,19 +30,6 @@ _BY_SIGNAL = {11: SIGSEGV, 25: SIGXFSZ, 8: SIGFPE, 6: SIGABRT}
 
 
 @dataclass(frozen=True)
-class Meta:
-    """What `box` says of a run: seconds, KB, and how it ended (status is "", RE, SG, TO or XX)."""
-
-    time: float | None = None
-    wall_time: float | None = None
-    memory: int | None = None
-    exit_code: int | None = None
-    exit_signal: int | None = None
-    status: str = ""
-    message: str | None = None
-
-
-@dataclass(frozen=True)
 class Result:
     """A submission's final columns."""
 
@@ -54,35 +45,18 @@ class Result:
     exit_signal: int | None = None
 
 
-def parse_meta(text: str) -> Meta:
-    """`box`'s "key:value" lines; a text without an end in it is a sandbox that failed."""
-    values = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    if "status" not in values and "exitcode" not in values:
-        return Meta(status="XX", message="the sandbox gave no result")
-
-    def whole(name: str) -> int | None:
-        return int(values[name]) if name in values else None
-
-    def real(name: str) -> float | None:
-        return float(values[name]) if name in values else None
-
-    memory = whole("cg-mem")
-    return Meta(
-        time=real("time"),
-        wall_time=real("time-wall"),
-        memory=whole("max-rss") if memory is None else memory,
-        exit_code=whole("exitcode"),
-        exit_signal=whole("exitsig"),
-        status=values.get("status", ""),
-        message=values.get("message"),
-    )
+def _lines(text: bytes) -> Iterator[bytes]:
+    return (line.rstrip() for line in io.BytesIO(text.rstrip()))
 
 
-def strip(text: bytes | None) -> bytes | None:
-    """The end of every line stripped, then of the whole: what is compared."""
-    if text is None:
-        return None
-    return b"\n".join(line.rstrip() for line in text.split(b"\n")).rstrip()
+def same(first: bytes | None, second: bytes | None) -> bool:
+    """Whether two texts agree once the end of each line is stripped, then that of the whole.
+
+    Line by line, and no further than they agree: an expectation of 30 MB may be 30 million lines.
+    """
+    if first is None or second is None:
+        return first is second
+    return all(one == other for one, other in zip_longest(_lines(first), _lines(second)))
 
 
 def status(meta: Meta, stdout: bytes | None, expected: bytes | None) -> int:
@@ -96,7 +70,7 @@ def status(meta: Meta, stdout: bytes | None, expected: bytes | None) -> int:
     if meta.status == "XX":
         message = meta.message or ""
         return EXEC_FORMAT_ERROR if message.endswith("Exec format error") else INTERNAL_ERROR
-    return ACCEPTED if expected is None or strip(stdout) == strip(expected) else WRONG_ANSWER
+    return ACCEPTED if expected is None or same(stdout, expected) else WRONG_ANSWER
 
 
 def mean(values: Sequence[float | None]) -> float | None:
