@@ -30,6 +30,7 @@ STOP_SECONDS = 30.0
 DESTROY_SECONDS = 180
 LOG_TAIL = 2000
 AUTO = "auto"
+TOLD = {"pid", "https", "http", "plane", "ca_file", "token"}
 _USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
 
 
@@ -226,8 +227,10 @@ def _endpoint(state: Path) -> dict[str, Any] | None:
         told: dict[str, Any] = json.loads((state / "endpoint.json").read_text())
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EngineError(f"{state / 'endpoint.json'} cannot be read: {error}; remove it") from error
+    if not isinstance(told, dict) or not told.keys() >= TOLD or type(told["pid"]) is not int:
+        raise EngineError(f"{state / 'endpoint.json'} does not tell where an emulator is; remove it")
     return told
 
 

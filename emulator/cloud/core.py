@@ -65,8 +65,10 @@ class Cloud:
         """Make the account where there is none, attach to the plane, take up what was under way.
 
         ``start_plane`` takes the place of the plane's ``start``, for a caller that has begun it already.
-        Raises ``PlaneError`` if the plane cannot do its work, first of all enforce rules.
+        Raises ``PlaneError`` if the plane cannot do its work, first of all enforce rules, and ``StoreError``
+        if there are records that nobody can read.
         """
+        self.store.check()
         self.seed()
         (start_plane or self.plane.start)()
         recovery.recover(self)

@@ -54,7 +54,7 @@ class MemoryPlane:
         self._machines: dict[str, PowerState] = {}
         self._consoles: dict[str, str] = {}
         if state is not None and state.exists():
-            self._machines = json.loads(state.read_text())
+            self._machines = _machines(state)
 
     def start(self) -> None:
         """Fail if the fault ``start`` is set."""
@@ -210,3 +210,14 @@ class MemoryPlane:
             new = self._state.with_suffix(".new")
             new.write_text(json.dumps(self._machines))
             new.replace(self._state)
+
+
+def _machines(file: Path) -> dict[str, PowerState]:
+    """What a file says of the machines. Raises ``PlaneError``."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise PlaneError(f"{file} cannot be read ({error}); remove it, and with it the machines") from error
+    if not isinstance(found, dict) or not all(state in ("running", "stopped") for state in found.values()):
+        raise PlaneError(f"{file} is not a list of machines; remove it, and with it the machines")
+    return found
