@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from harness.errors import EngineError, WaitTimeoutError
-from harness.process import is_running, started_at
+from harness.process import is_running, started_at, without_secrets
 from harness.progress import Progress
 from harness.wait import NotYet, patient, wait_for
 
@@ -173,6 +173,7 @@ def _spawn(state: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command,
             cwd=_project(),
+            env=without_secrets(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
