@@ -15,6 +15,7 @@ from emulator.cloud.models import Account
 from emulator.cloud.network import Network
 from emulator.cloud.scans import Scans
 from emulator.cloud.store import Store
+from emulator.cloud.watch import Watch
 from emulator.planes.base import Plane
 
 __all__ = ["JOB_MODULES", "Cloud", "Limits"]
@@ -52,6 +53,7 @@ class Cloud:
         self.jobs = Jobs(self, transitions)
         self.network = Network(self, background=transitions == "background")
         self.scans = Scans(self)
+        self.watch = Watch(self, background=transitions == "background")
 
     @property
     def account(self) -> Account:
@@ -74,6 +76,7 @@ class Cloud:
         recovery.recover(self)
         self.network.start()
         self.jobs.resume()
+        self.watch.start()
 
     def seed(self) -> None:
         """Make the account, its default project and each region's default VPC, where they are missing."""
@@ -85,6 +88,7 @@ class Cloud:
 
     def close(self) -> None:
         """Let go of everything; machines keep running and recorded work is taken up by the next start."""
+        self.watch.close()
         self.scans.close()
         self.jobs.close()
         self.network.close()

@@ -72,6 +72,10 @@ class Network:
         """Apply the records' wish once the open transaction has committed."""
         self._cloud.store.after_commit(self._request)
 
+    def renew(self) -> None:
+        """Apply the records' wish again: what was in force may be lost."""
+        self._request()
+
     def policy(self) -> NetworkPolicy:
         """What the records ask for now, under a new serial."""
         store = self._cloud.store
