@@ -1,4 +1,4 @@
-"""What somebody does to containers past the API is noticed, and what the API does itself is not mistaken for it."""
+"""What is done to containers past the API is noticed; what the API does itself is not mistaken for it."""
 
 from __future__ import annotations
 
