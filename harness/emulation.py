@@ -30,6 +30,7 @@ STOP_SECONDS = 30.0
 DESTROY_SECONDS = 180
 LOG_TAIL = 2000
 AUTO = "auto"
+SAID = "emulator: "
 TOLD = {"pid", "https", "http", "plane", "ca_file", "token"}
 _USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
 
@@ -146,7 +147,8 @@ def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
 
     def probe() -> EmulatorStatus:
         if process.poll() is not None:
-            raise EngineError(f"the emulator did not start (exit {process.returncode}):\n{_tail(state)}")
+            told = _refusal(state) or f"\n{_tail(state)}"
+            raise EngineError(f"the emulator did not start (exit {process.returncode}): {told}")
         found = status(state_dir)
         if found is None:
             raise NotYet(_tail(state) or "nothing in its log yet")
@@ -247,6 +249,12 @@ def _is_healthy(emulator: EmulatorStatus) -> bool:
     except httpx.HTTPError:
         return False
     return answer.is_success
+
+
+def _refusal(state: Path) -> str:
+    """The sentence with which the program ended, if it did so on purpose."""
+    lines = (state / "server.log").read_text(errors="replace").splitlines() or [""]
+    return lines[-1].removeprefix(SAID) if lines[-1].startswith(SAID) else ""
 
 
 def _tail(state: Path) -> str:

@@ -47,6 +47,7 @@ class Events:
                     self._stream.close()
 
     def _listen(self) -> None:
+        silent = ""
         while not self._closed.is_set():
             try:
                 self._follow()
@@ -56,8 +57,9 @@ class Events:
             except Exception as error:  # whatever a dying engine says, its next one must be heard
                 problem = f"{type(error).__name__}: {error}"
                 log.exception("an event could not be taken")
-            if not self._closed.wait(AGAIN_SECONDS):
-                log.warning("the engine's events are not heard (%s); connecting again", problem)
+            if not self._closed.wait(AGAIN_SECONDS) and problem != silent:
+                log.warning("the engine's events are not heard (%s); connecting again and again", problem)
+                silent = problem
 
     def _follow(self) -> None:
         with closing(connect()) as engine:
