@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.planes.base import Plane, PlaneError
-from emulator.statedir import DATABASE, LOG, PLANE, hold, instance, plane_of
+from emulator.statedir import DATABASE, LOG, PLANE, PLANES, hold, instance, plane_of
 from harness.errors import EngineError, WavetankError
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except PlaneError as error:
         print(f"emulator: {error}", file=sys.stderr)  # noqa: T201 (a program's message)
+        return EngineError.exit_code
+    except OSError as error:  # a directory that cannot be written, a disk that is full
+        print(f"emulator: the state directory cannot be used: {error}", file=sys.stderr)  # noqa: T201 (a program's message)
         return EngineError.exit_code
     return code
 
@@ -64,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _common(parser: argparse.ArgumentParser, run: object) -> None:
     parser.add_argument("--state", type=Path, required=True, help="the emulator's directory")
-    parser.add_argument("--plane", choices=("docker", "memory"), help="default: the directory's, or docker")
+    parser.add_argument("--plane", choices=PLANES, help="default: the directory's, or docker")
     parser.set_defaults(run=run)
 
 
@@ -103,9 +106,8 @@ def _serve(options: argparse.Namespace) -> int:
         with ThreadPoolExecutor(1) as pool:  # the plane mostly waits for the engine: load the rest meanwhile
             starting = pool.submit(plane.start)
             from emulator.api.server import serve
-            from emulator.cloud.core import Cloud
 
-            cloud = Cloud(state / DATABASE, plane)
+            cloud = _open(state, plane, starting)
             try:
                 _start(cloud, starting)
                 ports = {"https_port": options.https_port, "http_port": options.http_port}
@@ -116,9 +118,49 @@ def _serve(options: argparse.Namespace) -> int:
     os._exit(0)  # work under way is recorded and taken up by the next server; its threads are not waited for
 
 
-def _start(cloud: Cloud, starting: Future[None]) -> None:
+def _open(state: Path, plane: Plane, starting: Future[None]) -> Cloud:
+    """The cloud of the records there are. Raises ``EngineError`` where they are gone, or cannot be used.
+
+    A new file in the place of one that was lost would be the end of machines that only the old one knew.
+    """
+    from emulator.cloud.core import Cloud
+    from emulator.cloud.store import StoreError
+
+    file = state / DATABASE
     try:
-        cloud.start(starting.result)
+        if not file.exists() or not file.stat().st_size:
+            _await(starting)
+            _insist_on_none(file, plane)
+        return Cloud(file, plane)
+    except (StoreError, EngineError, OSError) as error:
+        starting.exception()  # it must not be at work while it is let go of
+        plane.close()
+        raise EngineError(str(error)) from error
+
+
+def _insist_on_none(file: Path, plane: Plane) -> None:
+    machines = plane.existing().machines
+    if machines:
+        raise EngineError(
+            f"{file} is gone or empty, and {len(machines)} machines of it are there: put it back, or remove "
+            "them with `wavetank emulator stop --destroy`"
+        )
+
+
+def _start(cloud: Cloud, starting: Future[None]) -> None:
+    from emulator.cloud.store import StoreError
+
+    try:
+        cloud.start(lambda: _await(starting))
+    except StoreError as error:
+        raise EngineError(str(error)) from error
+    except PlaneError as error:
+        raise EngineError(f"the data plane cannot start: {error}") from error
+
+
+def _await(starting: Future[None]) -> None:
+    try:
+        starting.result()
     except PlaneError as error:
         raise EngineError(f"the data plane cannot start: {error}") from error
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from pathlib import Path
 
 from harness.errors import EngineError
 
-LOCK, DATABASE, LOG, PLANE = "lock", "state.db", "log", "plane"
+LOCK, DATABASE, LOG, PLANE, PORTS = "lock", "state.db", "log", "plane", "ports.json"
+PLANES = ("docker", "memory")
+MOST_PORT = 65535
 
 
 @contextmanager
@@ -37,10 +40,41 @@ def hold(state: Path) -> Iterator[None]:
 def plane_of(state: Path, wanted: str | None) -> str:
     """The plane of a state directory, settled when it is first served. Raises ``EngineError``."""
     file = state / PLANE
-    known = file.read_text().strip() if file.exists() else None
+    known = read(file, "remove it, and say which one with --plane") if file.exists() else None
+    if known is not None and (known := known.strip()) not in PLANES:
+        raise unusable(file, f"{known[:40]!r} is not a plane", f"write {' or '.join(PLANES)} into it")
     if wanted and known and wanted != known:
         raise EngineError(f"{state} is of the {known} plane; destroy it before using {wanted}")
     return known or wanted or "docker"
+
+
+def ports_of(state: Path) -> tuple[int, int]:
+    """The ports of the server before, https and http; zeros if there was none. Raises ``EngineError``."""
+    file, remedy = state / PORTS, "remove it: free ports are then taken, and endpoint.json tells which"
+    if not file.exists():
+        return (0, 0)
+    try:
+        ports = json.loads(read(file, remedy))
+    except (ValueError, RecursionError) as error:
+        raise unusable(file, f"it is not JSON ({error})", remedy) from error
+    good = isinstance(ports, list) and len(ports) == len(set(map(str, ports))) == 2
+    if not good or not all(type(port) is int and 0 < port <= MOST_PORT for port in ports):
+        told = f"{str(ports)[:40]} is not a list of two different ports from 1 to {MOST_PORT}"
+        raise unusable(file, told, remedy)
+    return ports[0], ports[1]
+
+
+def read(file: Path, remedy: str) -> str:
+    """A file's text. Raises ``EngineError``."""
+    try:
+        return file.read_text()
+    except (OSError, ValueError) as error:
+        raise unusable(file, f"it cannot be read ({error})", remedy) from error
+
+
+def unusable(file: Path, problem: str, remedy: str) -> EngineError:
+    """The error for a file of the state directory that nobody can use, in one sentence."""
+    return EngineError(f"{file} is not usable: {problem}; {remedy}")
 
 
 def instance(state: Path) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from harness.errors import EngineError, WaitTimeoutError
-from harness.process import is_running, started_at
+from harness.process import is_running, started_at, without_secrets
 from harness.progress import Progress
 from harness.wait import NotYet, patient, wait_for
 
@@ -30,6 +30,8 @@ STOP_SECONDS = 30.0
 DESTROY_SECONDS = 180
 LOG_TAIL = 2000
 AUTO = "auto"
+SAID = "emulator: "
+TOLD = {"pid", "https", "http", "plane", "ca_file", "token"}
 _USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
 
 
@@ -145,7 +147,8 @@ def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
 
     def probe() -> EmulatorStatus:
         if process.poll() is not None:
-            raise EngineError(f"the emulator did not start (exit {process.returncode}):\n{_tail(state)}")
+            told = _refusal(state) or f"\n{_tail(state)}"
+            raise EngineError(f"the emulator did not start (exit {process.returncode}): {told}")
         found = status(state_dir)
         if found is None:
             raise NotYet(_tail(state) or "nothing in its log yet")
@@ -172,6 +175,7 @@ def _spawn(state: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             command,
             cwd=_project(),
+            env=without_secrets(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -226,8 +230,10 @@ def _endpoint(state: Path) -> dict[str, Any] | None:
         told: dict[str, Any] = json.loads((state / "endpoint.json").read_text())
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EngineError(f"{state / 'endpoint.json'} cannot be read: {error}; remove it") from error
+    if not isinstance(told, dict) or not told.keys() >= TOLD or type(told["pid"]) is not int:
+        raise EngineError(f"{state / 'endpoint.json'} does not tell where an emulator is; remove it")
     return told
 
 
@@ -243,6 +249,12 @@ def _is_healthy(emulator: EmulatorStatus) -> bool:
     except httpx.HTTPError:
         return False
     return answer.is_success
+
+
+def _refusal(state: Path) -> str:
+    """The sentence with which the program ended, if it did so on purpose."""
+    lines = (state / "server.log").read_text(errors="replace").splitlines() or [""]
+    return lines[-1].removeprefix(SAID) if lines[-1].startswith(SAID) else ""
 
 
 def _tail(state: Path) -> str:

@@ -1,13 +1,27 @@
-"""Whether a process is there, and whether it is the one we mean: numbers are used again."""
+"""Whether a process is there, and whether it is the one we mean: numbers are used again.
+
+And what one that outlives us need not know.
+"""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from os import sysconf
 from pathlib import Path
+
+SECRET = re.compile(
+    r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIAL|(API|ACCESS|PRIVATE)_?KEY", re.IGNORECASE
+)
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of an environment a process may have that runs on: all but tokens, passwords and keys, by name."""
+    return {name: value for name, value in environment.items() if not SECRET.search(name)}
 
 
 def started_at(pid: int) -> float | None:

@@ -15,19 +15,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from harness import runlock
+from harness.process import without_secrets
 
 if TYPE_CHECKING:
     from harness.progress import Progress
     from harness.rundir import RunDir
     from harness.target import Target
 
-TOKEN_VARIABLE = "WAVETANK_REAPER_TOKEN"  # noqa: S105 (a variable's name)
 RELEASE = b"released"
 LOG = "reaper.log"
 REAP_SECONDS = 900.0
@@ -80,14 +81,28 @@ def guard(target: Target, run_dir: RunDir, *, keep: bool = False) -> Guard:
         process = subprocess.Popen(
             command,
             cwd=Path(__file__).resolve().parent.parent,
-            env={**os.environ, TOKEN_VARIABLE: target.token},
+            env=without_secrets(os.environ),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             pass_fds=(lock,),  # held until the run is gone, whoever dies
         )
-    return Guard(process, lock)
+    guarded = Guard(process, lock)
+    try:
+        _tell(process, target.token)
+    except BaseException:
+        guarded.release()
+        raise
+    return guarded
+
+
+def _tell(process: subprocess.Popen[bytes], token: str) -> None:
+    """Hand the token over: by the pipe, which nobody else reads, as they do command lines."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it ended at once; its log says why, and the run goes on without
+        process.stdin.write(token.encode() + b"\n")
+        process.stdin.flush()
 
 
 def _options(target: Target, run_dir: RunDir) -> list[str]:
@@ -112,9 +127,10 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # only the maker ends us
-    if sys.stdin.buffer.read() == RELEASE:
+    token, _, word = sys.stdin.buffer.read().partition(b"\n")
+    if word == RELEASE or not token:  # a maker that died before it had said the token has made nothing
         return 0
-    return _reap(options)
+    return _reap(options, token.decode())
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -125,7 +141,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _reap(options: argparse.Namespace) -> int:
+def _reap(options: argparse.Namespace, token: str) -> int:
     from harness.errors import WavetankError  # imported only now: a reaper that waits should weigh little
     from harness.progress import Progress
     from harness.wait import NotYet, wait_for
@@ -135,7 +151,7 @@ def _reap(options: argparse.Namespace) -> int:
 
     def attempt() -> None:
         try:
-            _take_down(options, progress)
+            _take_down(options, token, progress)
         except WavetankError as error:
             progress.note(f"not yet: {error}")
             raise NotYet(str(error)) from error
@@ -149,23 +165,22 @@ def _reap(options: argparse.Namespace) -> int:
     return 0
 
 
-def _take_down(options: argparse.Namespace, progress: Progress) -> None:
+def _take_down(options: argparse.Namespace, token: str, progress: Progress) -> None:
     from harness import provision
 
-    target = _target(options, progress)
+    target = _target(options, token, progress)
     provision.destroy(target, options.run, progress=progress)
     if target.name == "local":
         _stop_if_empty(target, options.state_dir, progress)
 
 
-def _target(options: argparse.Namespace, progress: Progress) -> Target:
+def _target(options: argparse.Namespace, token: str, progress: Progress) -> Target:
     from harness.target import Target, resolve_target
 
     facts = options.target
     if facts["name"] == "local":
         return resolve_target("local", state_dir=options.state_dir, progress=progress)
     ca_file = Path(facts["ca_file"]) if facts["ca_file"] else None
-    token = os.environ[TOKEN_VARIABLE]
     return Target(facts["name"], facts["endpoint"], token, ca_file, None, tuple(facts["operators"]))
 
 

@@ -75,10 +75,10 @@ class Stack:
         return str(image.id)
 
     def _database(self, name: str, image: str, port: str, user: str) -> Container:
-        environment = {"WT_USER": user, "WT_PASSWORD": "secret", "WT_DATABASE": "defaultdb", "WT_PORT": port}
+        environment = {"WT_USER": user, "WT_DATABASE": "defaultdb", "WT_PORT": port}
         container = self._create(image, name, environment)
         tls = {f"wavetank/tls/{file}": content for file, content in self._tls.items()}
-        container.put_archive("/etc", archive(tls))
+        container.put_archive("/etc", archive({**tls, "wavetank/password": b"secret"}))
         container.start()
         return container
 

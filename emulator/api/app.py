@@ -7,8 +7,8 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from emulator.api import (
@@ -28,6 +28,7 @@ from emulator.api.operations import is_literal, offered_elsewhere
 from emulator.api.routing import Route, Routes, match
 from emulator.cloud.core import Cloud
 from emulator.cloud.errors import CloudError, NotFoundError, NotOfferedError
+from emulator.cloud.store import StoreClosedError, StoreError
 from emulator.planes.base import PlaneError
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ STATUS = {
     "not_found": HTTPStatus.NOT_FOUND,
     "conflict": HTTPStatus.CONFLICT,
     "precondition_failed": HTTPStatus.PRECONDITION_FAILED,
+    "request_entity_too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "unprocessable_entity": HTTPStatus.UNPROCESSABLE_ENTITY,
     "not_implemented": HTTPStatus.NOT_IMPLEMENTED,
 }
@@ -86,8 +88,28 @@ class Allowance:
         return passes, headers
 
 
+@dataclass(frozen=True)
+class Admission:
+    """Whether a request may be answered: ``refusal`` is the answer if not. ``headers`` go with each."""
+
+    headers: Mapping[str, str]
+    refusal: Response | None = None
+
+    def response(self, response: Response) -> Response:
+        """An answer with these headers."""
+        return replace(response, headers={**self.headers, **response.headers})
+
+    def error(self, status: int, id_: str, message: str) -> Response:
+        """An error with these headers, in DigitalOcean's shape."""
+        body = {"id": id_, "message": message, "request_id": self.headers["x-request-id"]}
+        return self.response(Response(int(status), body))
+
+
 class Api:
-    """The API of one cloud. ``any_token`` lets every token in, as the mock does."""
+    """The API of one cloud. ``any_token`` lets every token in, as the mock does.
+
+    Who reads requests off a wire asks :meth:`admit` with the head alone, before there is a body.
+    """
 
     def __init__(self, cloud: Cloud, *, any_token: bool = False, enforce_limit: bool = False) -> None:
         self._cloud, self._any_token = cloud, any_token
@@ -96,42 +118,75 @@ class Api:
 
     def handle(self, request: Request) -> Response:
         """Answer a request. Never raises: a fault of ours is a 500, logged with its traceback."""
-        passes, headers = self._allowance.take()
-        headers["x-request-id"] = str(uuid.uuid4())
-        request = replace(request, path=request.path.rstrip("/") or "/")
-        if not self._admitted(request):
-            response = _error(401, "Unauthorized", "Unable to authenticate you", headers["x-request-id"])
-        elif not passes:
-            text = "API Rate limit exceeded."
-            response = _error(429, "too_many_requests", text, headers["x-request-id"])
-        else:
-            response = self._answer(request, headers["x-request-id"])
-        log.info("%s %s %s", request.method, request.path, response.status)
-        return replace(response, headers={**headers, **response.headers})
+        admission = self.admit(request)
+        return admission.refusal or self.answer(request, admission)
 
-    def _answer(self, request: Request, request_id: str) -> Response:
+    def admit(self, head: Request) -> Admission:
+        """Whether a request may be answered, by all but its body."""
+        passes, headers = self._allowance.take()
+        admission = Admission({**headers, "x-request-id": str(uuid.uuid4())})
+        if not self._is_known(head):
+            refusal = admission.error(401, "Unauthorized", "Unable to authenticate you")
+        elif not head.is_well_addressed:
+            refusal = admission.error(400, "bad_request", "The Host header is not a host and port.")
+        elif not passes:
+            refusal = admission.error(429, "too_many_requests", "API Rate limit exceeded.")
+        else:
+            return admission
+        _note(head, refusal)
+        return replace(admission, refusal=refusal)
+
+    def refuse(self, head: Request, admission: Admission, error: CloudError) -> Response:
+        """Answer a request that was admitted, and whose body is not one."""
+        response = admission.error(STATUS[error.id], error.id, error.message)
+        _note(head, response)
+        return response
+
+    def answer(self, request: Request, admission: Admission) -> Response:
+        """Answer a request that was admitted."""
+        response = admission.response(self._answer(request, admission))
+        _note(request, response)
+        return response
+
+    def _answer(self, request: Request, admission: Admission) -> Response:
         try:
-            route, params = find(request.method, request.path)
-            request = replace(request, params=params)
-            if request.method == "GET":
-                return route.handler(self._cloud, request)
-            with self._cloud.store.transaction():  # what cannot be answered did not happen
-                return route.handler(self._cloud, request)
+            return self._perform(request)
         except CloudError as error:
-            return _error(STATUS[error.id], error.id, error.message, request_id)
+            return admission.error(STATUS[error.id], error.id, error.message)
+        except StoreClosedError:
+            return admission.error(503, "service_unavailable", "The emulator is stopping.")
+        except StoreError as error:
+            return admission.error(503, "service_unavailable", str(error))
         except PlaneError as error:  # only reads of the plane, and what is ours alone, run within a request
-            return _error(500, "server_error", str(error), request_id)
+            return admission.error(500, "server_error", str(error))
         except Exception:  # whatever goes wrong, the client gets an answer and the log the traceback
             log.exception("%s %s failed", request.method, request.path)
-            return _error(500, "server_error", "Server Error", request_id)
+            return admission.error(500, "server_error", "Server Error")
 
-    def _admitted(self, request: Request) -> bool:
-        if request.path == own.HEALTH:
+    def _perform(self, request: Request) -> Response:
+        path = _path(request)
+        route, params = find(request.method, path)
+        request = replace(request, path=path, params=params)
+        if request.method == "GET":
+            return route.handler(self._cloud, request)
+        with self._cloud.store.transaction():  # what cannot be answered did not happen
+            return route.handler(self._cloud, request)
+
+    def _is_known(self, head: Request) -> bool:
+        if _path(head) == own.HEALTH:
             return True
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        scheme, _, token = head.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return False
         return self._any_token or secrets.compare_digest(token.strip().encode(), self._token)
+
+
+def _path(request: Request) -> str:
+    return request.path.rstrip("/") or "/"
+
+
+def _note(request: Request, response: Response) -> None:
+    log.info("%s %.300s %s", request.method, _path(request), response.status)
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
@@ -144,7 +199,3 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     if offered_elsewhere(method, path):
         raise NotOfferedError(f"{method} {path}")
     raise NotFoundError
-
-
-def _error(status: int, id_: str, message: str, request_id: str) -> Response:
-    return Response(int(status), {"id": id_, "message": message, "request_id": request_id})

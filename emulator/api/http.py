@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import AddressValueError, IPv6Address
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from emulator.cloud.errors import BadRequestError
+from emulator.api import bodies
+
+HOST = re.compile(r"(?:[\w.-]{1,255}|\[(?P<ipv6>[0-9a-fA-F:.]{2,45})\])(?::(?P<port>[0-9]{1,5})?)?", re.ASCII)
+MOST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -27,16 +32,16 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
-        """The body, an object; empty if there is none. Raises ``BadRequestError``."""
-        if not self.body.strip():
-            return {}
-        try:
-            document = json.loads(self.body)
-        except ValueError as error:
-            raise BadRequestError("Unable to parse the request body as JSON.") from error
-        if not isinstance(document, dict):
-            raise BadRequestError("The request body must be a JSON object.")
-        return document
+        """The body, an object; empty if there is none. Raises ``BadRequestError`` or ``TooLargeError``."""
+        return bodies.read(self.body)
+
+    @property
+    def is_well_addressed(self) -> bool:
+        """Whether ``base_url`` has a host name or address, and a port if any, that can be."""
+        host = HOST.fullmatch(self.base_url.partition("://")[2])
+        if host is None or int(host["port"] or 0) > MOST_PORT:
+            return False
+        return host["ipv6"] is None or _is_ipv6(host["ipv6"])
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,14 @@ class Response:
     def content(self) -> bytes:
         """The body as it goes out."""
         return b"" if self.body is None else json.dumps(self.body).encode()
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except AddressValueError:
+        return False
+    return True
 
 
 def make_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Request:

@@ -40,6 +40,11 @@ def _counters(cloud: Cloud, _request: Request) -> Response:
     return Response(200, {name: [dict(row) for row in rows] for name, rows in counted.items()})
 
 
+@ROUTES.on("GET", "/_wavetank/events", "")
+def _events(cloud: Cloud, _request: Request) -> Response:
+    return Response(200, {"events": [asdict(each) for each in cloud.watch.notices()]})
+
+
 @ROUTES.on("GET", "/_wavetank/usage", "")
 def _usage(cloud: Cloud, _request: Request) -> Response:
     return Response(200, {"databases": [asdict(each) for each in cloud.plane.usage()]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +11,7 @@ from emulator.api.http import Request, Response
 from emulator.cloud.errors import UnprocessableError
 
 DEFAULT, MOST = 20, 200
+DIGITS = re.compile("[0-9]{1,18}")
 
 
 def page(request: Request, name: str, items: Sequence[Any]) -> Response:
@@ -46,7 +48,7 @@ def _number(request: Request, name: str, default: int, most: int | None) -> int:
     text = request.query.get(name, "")
     if not text:
         return default
-    number = int(text) if text.isascii() and text.isdigit() else 0
+    number = int(text) if DIGITS.fullmatch(text) else 0
     if number < 1 or (most is not None and number > most):
         raise UnprocessableError(
             f"{name} must be {f'between 1 and {most}' if most else '1 or more'}, not {text!r}"

@@ -15,29 +15,33 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request as StarletteRequest
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response as StarletteResponse
 from starlette.types import Receive, Scope, Send
 
 from emulator.api.app import Api
-from emulator.api.http import Request, make_request
-from emulator.cloud.certificates import issue, make_authority
+from emulator.api.bodies import check_size
+from emulator.api.guard import GuardedProtocol, Limits
+from emulator.api.http import Request, Response
+from emulator.api.tls import CA, server_files
 from emulator.cloud.core import Cloud
-from emulator.statedir import write_private
+from emulator.cloud.errors import TooLargeError
+from emulator.statedir import PORTS, ports_of, write_private
 from harness.errors import EngineError
 
 log = logging.getLogger(__name__)
 
-ENDPOINT, PORTS, CA = "endpoint.json", "ports.json", "ca.pem"
+ENDPOINT = "endpoint.json"
 STOP_SECONDS = 1
-# A client on a slow machine may pause this long and then use its connection again, for a POST too.
-IDLE_SECONDS = 75
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,12 @@ def listen(host: str, port: int, preferred: int = 0) -> socket.socket:
 
 def serve(cloud: Cloud, state: Path, plane: str, *, host: str, https_port: int, http_port: int) -> None:
     """Serve ``cloud``, which is started, until SIGTERM or SIGINT; machines keep running after that."""
-    previous = _previous_ports(state)
+    previous = ports_of(state)
+    certificate, key = server_files(state, host)
     tls = listen(host, https_port, previous[0])
     plain = listen(host, http_port, previous[1])
     ports = (tls.getsockname()[1], plain.getsockname()[1])
     write_private(state / PORTS, json.dumps(ports))
-    certificate, key = _certificates(state, host)
     endpoint = Endpoint(
         pid=os.getpid(),
         https=f"https://{host}:{ports[0]}",
@@ -121,18 +125,20 @@ async def _run(servers: list[Server], sockets: list[socket.socket], path: Path, 
     await asyncio.gather(*tasks)
 
 
-def _config(app: Any, **tls: str) -> uvicorn.Config:
+def _config(app: Any, limits: Limits = LIMITS, **tls: str) -> uvicorn.Config:
     return uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=STOP_SECONDS,
-        timeout_keep_alive=IDLE_SECONDS, server_header=False, ws="none", **tls,  # type: ignore[arg-type]  # only the two file names
+        timeout_keep_alive=limits.idle_seconds, server_header=False, ws="none",
+        http=partial(GuardedProtocol, limits=limits), **tls,  # type: ignore[arg-type]  # only the two file names
     )  # fmt: skip
 
 
 def _asgi(api: Api) -> Any:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        incoming = StarletteRequest(scope, receive)
-        request = _request(incoming, await incoming.body())
-        answer = await run_in_threadpool(api.handle, request)
+        try:
+            answer = await _answer(api, _head(scope), receive)
+        except ClientDisconnect:
+            return
         media_type = None if answer.body is None else "application/json"
         response = StarletteResponse(
             answer.content(), status_code=answer.status, headers=dict(answer.headers), media_type=media_type
@@ -142,33 +148,43 @@ def _asgi(api: Api) -> Any:
     return app
 
 
-def _request(incoming: StarletteRequest, body: bytes) -> Request:
-    scope = incoming.scope
-    host = incoming.headers.get("host") or ":".join(str(part) for part in scope["server"])
-    url = f"{scope['scheme']}://{host}{scope['raw_path'].decode('latin-1')}"
-    query = scope["query_string"].decode("latin-1")
-    return make_request(incoming.method, f"{url}?{query}", dict(incoming.headers), body)
-
-
-def _certificates(state: Path, host: str) -> tuple[Path, Path]:
-    """The files of the server's certificate and key, issued by the state's own CA; made where missing."""
-    folder = state / "tls"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    authority_key, certificate, key = folder / "ca-key.pem", folder / "server.pem", folder / "server-key.pem"
-    if not key.exists():
-        authority = make_authority("Wavetank emulator CA")
-        pair = issue(authority, ["localhost"], sorted({"127.0.0.1", host}))
-        write_private(authority_key, authority.key)
-        write_private(state / CA, authority.certificate)
-        write_private(certificate, pair.certificate)
-        write_private(key, pair.key)
-    return certificate, key
-
-
-def _previous_ports(state: Path) -> tuple[int, int]:
-    """The ports of the server before, so that its clients find this one; zeros if there was none."""
+async def _answer(api: Api, head: Request, receive: Receive) -> Response:
+    """The answer to a request, whose body is read only if its head lets it in."""
+    admission = api.admit(head)
+    if admission.refusal is not None:
+        return admission.refusal
     try:
-        https, http = json.loads((state / PORTS).read_text())
-    except (FileNotFoundError, ValueError):
-        return (0, 0)
-    return int(https), int(http)
+        body = await _body(head, receive)
+    except TooLargeError as error:
+        return api.refuse(head, admission, error)
+    return await run_in_threadpool(api.answer, replace(head, body=body), admission)
+
+
+async def _body(head: Request, receive: Receive) -> bytes:
+    """Raises ``TooLargeError`` as soon as that is known, and ``ClientDisconnect``."""
+    check_size(int(head.headers.get("content-length", "0")))
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        check_size(len(body))
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _head(scope: Scope) -> Request:
+    """A request without its body. A header that came twice is one with both values, as HTTP has it."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    host = headers.get("host") or ":".join(str(part) for part in scope["server"])
+    return Request(
+        method=scope["method"].upper(),
+        path=scope["raw_path"].decode("latin-1"),
+        query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
+        headers=headers,
+        base_url=f"{scope['scheme']}://{host}",
+    )

@@ -15,6 +15,7 @@ from emulator.cloud.models import Account
 from emulator.cloud.network import Network
 from emulator.cloud.scans import Scans
 from emulator.cloud.store import Store
+from emulator.cloud.watch import Watch
 from emulator.planes.base import Plane
 
 __all__ = ["JOB_MODULES", "Cloud", "Limits"]
@@ -52,6 +53,7 @@ class Cloud:
         self.jobs = Jobs(self, transitions)
         self.network = Network(self, background=transitions == "background")
         self.scans = Scans(self)
+        self.watch = Watch(self, background=transitions == "background")
 
     @property
     def account(self) -> Account:
@@ -65,13 +67,16 @@ class Cloud:
         """Make the account where there is none, attach to the plane, take up what was under way.
 
         ``start_plane`` takes the place of the plane's ``start``, for a caller that has begun it already.
-        Raises ``PlaneError`` if the plane cannot do its work, first of all enforce rules.
+        Raises ``PlaneError`` if the plane cannot do its work, first of all enforce rules, and ``StoreError``
+        if there are records that nobody can read.
         """
+        self.store.check()
         self.seed()
         (start_plane or self.plane.start)()
         recovery.recover(self)
         self.network.start()
         self.jobs.resume()
+        self.watch.start()
 
     def seed(self) -> None:
         """Make the account, its default project and each region's default VPC, where they are missing."""
@@ -83,6 +88,7 @@ class Cloud:
 
     def close(self) -> None:
         """Let go of everything; machines keep running and recorded work is taken up by the next start."""
+        self.watch.close()
         self.scans.close()
         self.jobs.close()
         self.network.close()

@@ -6,6 +6,7 @@
   * NotFoundError              404
   * ConflictError              409
   * PreconditionFailedError    412
+  * TooLargeError              413
   * UnprocessableError         422
   * NotOfferedError            501: DigitalOcean has it, this emulator does not
   * NotPossibleError           501: the emulator's own, and not on this plane
@@ -55,6 +56,12 @@ class PreconditionFailedError(CloudError):
     """Something else must be done first."""
 
     id = "precondition_failed"
+
+
+class TooLargeError(CloudError):
+    """There is more of it than anybody needs to say."""
+
+    id = "request_entity_too_large"
 
 
 class UnprocessableError(CloudError):

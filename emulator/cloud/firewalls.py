@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*")
-PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 ALL = "0"
 MOST_DROPLETS, MOST_TAGS, MOST_RULES, MOST_PEERS = 10, 5, 50, 1000
 

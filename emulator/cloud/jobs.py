@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from emulator.cloud.models import Job
-from emulator.cloud.store import StoreClosedError
+from emulator.cloud.store import StoreClosedError, StoreError
 from emulator.planes.base import PlaneError
 from harness.errors import WaitTimeoutError
 from harness.wait import NotYet, wait_for
@@ -115,17 +115,19 @@ class Jobs:
         return bool(self._cloud.store.all(Job))
 
     def run(self, record: Job) -> None:
-        """Do one job to its end and settle it; what ends after the store did is left to the next start."""
+        """Do one job to its end and settle it; what cannot be recorded is left to the next start."""
         try:
             self._run(KINDS[record.work], record)
         except StoreClosedError:
             log.info("%s of %s is left to the next start", record.work, record.ref)
+        except StoreError as error:
+            log.warning("%s of %s is left to the next start: %s", record.work, record.ref, error)
 
     def _run(self, kind: JobKind, record: Job) -> None:
         error = ""
         try:
             kind.work(self._cloud, record)
-        except StoreClosedError:
+        except (StoreClosedError, StoreError):
             raise
         except PlaneError as failure:
             error = str(failure) or type(failure).__name__
@@ -170,7 +172,7 @@ class Jobs:
 
         try:
             wait_for(f"the turn of {record.work}", probe, deadline=INTERRUPT_SECONDS, tolerate=(PlaneError,))
-        except StoreClosedError:
+        except (StoreClosedError, StoreError):
             return
         except WaitTimeoutError as error:
             log.warning("%s", error)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from emulator.cloud.models import Database, Droplet, Firewall
 from emulator.cloud.policy import covers, network_policy
-from emulator.cloud.store import StoreClosedError
+from emulator.cloud.store import StoreClosedError, StoreError
 from emulator.planes.base import MemberPolicy, NetworkPolicy, PlaneError
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ class Network:
     def changed(self) -> None:
         """Apply the records' wish once the open transaction has committed."""
         self._cloud.store.after_commit(self._request)
+
+    def renew(self) -> None:
+        """Apply the records' wish again: what was in force may be lost."""
+        self._request()
 
     def policy(self) -> NetworkPolicy:
         """What the records ask for now, under a new serial."""
@@ -131,7 +135,7 @@ class Network:
             self._apply()
         except StoreClosedError:
             return False
-        except PlaneError as error:
+        except (PlaneError, StoreError) as error:
             self._failed = True
             log.error("the network policy could not be applied: %s", error)  # noqa: TRY400 (the text says it all)
         except Exception:  # the applier must outlive a fault of the plane, or no rule would ever change again

@@ -34,7 +34,7 @@ def recover(cloud: Cloud) -> None:
         for database in cloud.store.all(Database):
             known.add(database.ref)
             state = machines.get(database.ref)
-            if database.ref not in pending and database.status == "online":
+            if database.ref not in pending and (database.status == "online" or state == "stopped"):
                 _revive_database(cloud, database, state or "")
     for ref in machines.keys() - known:
         _remove_stray(cloud, ref)

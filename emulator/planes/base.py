@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 PowerState = Literal["running", "stopped"]
+# "away": what happened meanwhile was not heard, of any machine; its ref is empty.
+Heard = Literal["started", "stopped", "removed", "away"]
 INTERNET = "internet"
 
 
@@ -199,6 +201,13 @@ class Plane(Protocol):
 
     def existing(self) -> Existing:
         """Find every machine of this emulator, whatever its state."""
+
+    def watch(self, told: Callable[[str, Heard], object]) -> None:
+        """From now on say what happens to machines, and to the ``fabric``, whoever does it.
+
+        ``told`` gets a ref and what it was, from a thread of the plane's, within seconds. Its own doing the
+        plane may tell, too.
+        """
 
     def create_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
         """Make and boot a droplet; returns when sshd answers. ``policy`` holds before its first packet."""

@@ -22,6 +22,7 @@ from emulator.planes.base import (
     DatabaseSpec,
     DropletSpec,
     Existing,
+    Heard,
     NetworkPolicy,
     PlaneError,
     PlaneInfo,
@@ -53,8 +54,9 @@ class MemoryPlane:
         self._removed: set[str] = set()
         self._machines: dict[str, PowerState] = {}
         self._consoles: dict[str, str] = {}
+        self._told: Callable[[str, Heard], object] = lambda _ref, _what: None
         if state is not None and state.exists():
-            self._machines = json.loads(state.read_text())
+            self._machines = _machines(state)
 
     def start(self) -> None:
         """Fail if the fault ``start`` is set."""
@@ -74,6 +76,21 @@ class MemoryPlane:
         """The machines made so far."""
         with self._lock:
             return Existing(dict(self._machines))
+
+    def watch(self, told: Callable[[str, Heard], object]) -> None:
+        """Hand on what :meth:`by_hand` is told."""
+        self._told = told
+
+    def by_hand(self, ref: str, what: Heard) -> None:
+        """What a user of the engine does to a machine, past the plane: start, stop or remove it."""
+        states: Mapping[Heard, PowerState] = {"started": "running", "stopped": "stopped"}
+        with self._lock:
+            if what in states and ref in self._machines:
+                self._machines[ref] = states[what]
+            elif what == "removed":
+                self._machines.pop(ref, None)
+            self._save()
+        self._told(ref, what)
 
     def create_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
         """Make a droplet, unless a fault says otherwise; a machine that never boots is there all the same."""
@@ -210,3 +227,14 @@ class MemoryPlane:
             new = self._state.with_suffix(".new")
             new.write_text(json.dumps(self._machines))
             new.replace(self._state)
+
+
+def _machines(file: Path) -> dict[str, PowerState]:
+    """What a file says of the machines. Raises ``PlaneError``."""
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise PlaneError(f"{file} cannot be read ({error}); remove it, and with it the machines") from error
+    if not isinstance(found, dict) or not all(state in ("running", "stopped") for state in found.values()):
+        raise PlaneError(f"{file} is not a list of machines; remove it, and with it the machines")
+    return found

@@ -57,12 +57,14 @@ class Stack:
 
     def start(self, role: str, *options: str, **environment: str) -> None:
         """Start judge0-server or judge0-worker with Judge0's variables."""
-        self._run(role, {**ENVIRONMENT, **environment}, self.files / "ca.pem", "/ca.pem", *options)
+        self._run(role, {**ENVIRONMENT, **environment}, {self.files / "ca.pem": "/ca.pem"}, *options)
 
     def database(self, role: str, port: str, user: str) -> None:
         """Start postgres or valkey and wait until it answers its user."""
-        names = {"WT_USER": user, "WT_PASSWORD": "secret", "WT_DATABASE": "defaultdb", "WT_PORT": port}
-        self._run(role, names, self.files, "/etc/wavetank/tls")
+        names = {"WT_USER": user, "WT_DATABASE": "defaultdb", "WT_PORT": port}
+        password = self.files / "password"
+        password.write_text("secret")
+        self._run(role, names, {self.files: "/etc/wavetank/tls", password: "/etc/wavetank/password"})
 
         def probe() -> None:
             try:
@@ -72,12 +74,13 @@ class Stack:
 
         wait_for(f"{role} to answer", probe, deadline=READY)
 
-    def _run(self, role: str, names: Mapping[str, str], file: Path, where: str, *options: str) -> None:
+    def _run(self, role: str, names: Mapping[str, str], files: Mapping[Path, str], *options: str) -> None:
         words = [word for name, value in names.items() for word in ("--env", f"{name}={value}")]
         place = (f"--network={self.name}", f"--network-alias={role}", f"--label={LABEL}={self.name}")
         made = docker("create", *place, *words, *options, self.images[role]).strip()
         self.containers[role] = made
-        docker("cp", str(file), f"{made}:{where}")
+        for file, where in files.items():
+            docker("cp", str(file), f"{made}:{where}")
         docker("start", made)
 
     def remove(self, role: str) -> None:

@@ -140,16 +140,17 @@ def start(
 
 def environment(name: str) -> dict[str, str]:
     """What a database container is told."""
-    settings = {"USER": USERS[name], "PASSWORD": PASSWORD, "DATABASE": "defaultdb", "PORT": str(PORTS[name])}
+    settings = {"USER": USERS[name], "DATABASE": "defaultdb", "PORT": str(PORTS[name])}
     return {f"WT_{key}": value for key, value in settings.items()}
 
 
 def tls_archive(pem: dict[str, bytes]) -> bytes:
-    """The certificates as the archive that is unpacked in /etc."""
+    """The certificates and the password as the archive that is unpacked in /etc."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, content in pem.items():
-            entry = tarfile.TarInfo(f"wavetank/tls/{name}")
+        files = {f"wavetank/tls/{name}": content for name, content in pem.items()}
+        for name, content in {**files, "wavetank/password": PASSWORD.encode()}.items():
+            entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), 0o600
             archive.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
@@ -181,13 +182,12 @@ def test_a_missing_setting_ends_it_with_its_name(
     engine: docker.DockerClient, references: dict[str, str], name: str
 ) -> None:
     """Without a password there is no server, and the log says why."""
-    incomplete = environment(name) | {"WT_PASSWORD": ""}
     container = engine.containers.run(
-        references[IMAGES[name]], environment=incomplete, network_mode="none", detach=True
+        references[IMAGES[name]], environment=environment(name), network_mode="none", detach=True
     )
     try:
         assert container.wait(timeout=30)["StatusCode"] != 0
-        assert "WT_PASSWORD" in container.logs().decode()
+        assert "/etc/wavetank/password" in container.logs().decode()
     finally:
         container.remove(force=True, v=True)
 

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from serving import Served, start
 
+from emulator.statedir import instance
 from harness.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
@@ -26,6 +27,7 @@ DROPLET = {
     "image": "ubuntu-24-04-x64",
     "tags": ["web"],
 }
+DATABASE = {"name": "main", "engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1}
 SSH = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
 BOOT = 120.0
 
@@ -66,6 +68,52 @@ def test_a_killed_server_leaves_its_machines_to_the_next(state: Path) -> None:
         second.kill()
 
 
+def test_what_is_done_to_containers_by_hand_is_noticed(state: Path) -> None:
+    """docker kill, start, restart and rm, of droplet, cluster and fabric: told within seconds, and mended."""
+    server = start(state, plane="docker")
+    engine = docker.from_env()
+    try:
+        with _client(server) as https:
+            droplet = _made(https.post("/v2/droplets", json=DROPLET))["droplet"]["id"]
+            cluster = _made(https.post("/v2/databases", json=DATABASE))["database"]["id"]
+            at, of = f"/v2/droplets/{droplet}", f"/v2/databases/{cluster}"
+            _await_status(https, at, "active")
+            _await_status(https, of, "online")
+            machine = engine.containers.get(_name(state, f"droplet-{droplet}"))
+            database = engine.containers.get(_name(state, f"database-{cluster}"))
+
+            machine.kill()
+            database.stop(timeout=10)
+            _await_status(https, at, "off")
+            _await_status(https, of, "creating")
+            machine.start()
+            database.start()
+            _await_status(https, at, "active")
+            _await_status(https, of, "online")
+            assert "eth1:" in machine.exec_run(["cat", "/proc/net/dev"]).output.decode()
+            seen = len(_events(https))
+            machine.restart(timeout=0)
+            _await_event(https, seen, "is connected again")
+            _await_status(https, at, "active")
+
+            engine.containers.get(_name(state, "fabric")).remove(force=True)
+            _await_event(https, seen, "is made anew")
+            _await_running(engine, _name(state, "fabric"))
+
+            machine.remove(force=True, v=True)
+            database.remove(force=True, v=True)
+            _await_status(https, at, "off")
+            _await_status(https, of, "creating")
+            assert "its disk" in https.get(f"/_wavetank/console/droplet/{droplet}").json()["error"]
+            action = _made(https.post(f"{at}/actions", json={"type": "power_on"}))["action"]["id"]
+            _await_status(https, f"/v2/actions/{action}", "errored")
+            _made(https.post(f"{at}/actions", json={"type": "rebuild", "image": DROPLET["image"]}))
+            _await_status(https, at, "active")
+    finally:
+        engine.close()
+        server.kill()
+
+
 def test_sweep_removes_what_lost_its_directory(state: Path) -> None:
     """A tank whose directory was deleted is found by its labels."""
     server = start(state, plane="docker")
@@ -103,6 +151,39 @@ def _await_active(https: httpx.Client, droplet_id: int) -> Any:
         return shown
 
     return wait_for("the droplet to be active", probe, deadline=BOOT)
+
+
+def _await_status(https: httpx.Client, path: str, status: str) -> None:
+    def probe() -> None:
+        (shown,) = _made(https.get(path)).values()
+        if shown["status"] != status:
+            raise NotYet(f"{shown['status']}; {_events(https)}")
+
+    wait_for(f"{path} to be {status}", probe, deadline=BOOT, max_pause=0.3)
+
+
+def _events(https: httpx.Client) -> Any:
+    return _made(https.get("/_wavetank/events"))["events"]
+
+
+def _await_event(https: httpx.Client, after: int, word: str) -> None:
+    def probe() -> None:
+        if not any(word in each["text"] for each in _events(https)[after:]):
+            raise NotYet(str(_events(https)))
+
+    wait_for(f"{word!r} to be told", probe, deadline=BOOT, max_pause=0.3)
+
+
+def _await_running(engine: docker.DockerClient, name: str) -> None:
+    def probe() -> None:
+        if not engine.api.containers(filters={"name": f"^/{name}$", "status": "running"}):
+            raise NotYet(name)
+
+    wait_for(f"{name} to run", probe, deadline=BOOT)
+
+
+def _name(state: Path, what: str) -> str:
+    return f"wt-{instance(state)}-{what}"
 
 
 def _machines(state: Path, *, fabric: bool = False) -> set[tuple[str, str]]:

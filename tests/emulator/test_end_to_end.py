@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from small_plan import Shell, shell
+from spilling import leaks, secrets_of
 
 from harness import report
 from harness.api import Api, every
@@ -56,6 +57,11 @@ def test_every_check_passes(standing: Shell) -> None:
     assert set(outcomes.values()) <= {"passed", "skipped"}
     assert len([each for each in outcomes.values() if each == "passed"]) > 100
     assert "<testsuite" in (standing.state_dir / "latest/junit.xml").read_text()
+
+
+def test_no_secret_is_shown(standing: Shell, target: Target) -> None:
+    """Not by the engine, in no command line, environment or log, and in no file that others may read."""
+    assert leaks(standing.state_dir, secrets_of(standing.state_dir, target)) == []
 
 
 def test_second_up_sends_no_change(standing: Shell) -> None:

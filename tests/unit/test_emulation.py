@@ -115,8 +115,22 @@ def test_the_local_target_is_what_the_emulator_says(state_dir: Path) -> None:
     assert running.auto
 
 
-def test_secrets_are_not_shown(state_dir: Path) -> None:
-    """Nor readable by others."""
+def test_a_damaged_state_is_one_sentence(state_dir: Path) -> None:
+    """What the emulator says of its files is what the user is told, without the log around it."""
+    state = emulation.directory(state_dir)
+    state.mkdir(parents=True)
+    (state / "ports.json").write_text("[99999, 1]")
+    with pytest.raises(EngineError) as caught:
+        emulation.start(state_dir, QUIET)
+    said = str(caught.value)
+    assert f"{state / 'ports.json'} is not usable" in said
+    assert (len(said.splitlines()), "Traceback" in said) == (1, False)
+
+
+def test_secrets_are_not_shown(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor readable by others; and those of the user's shell are not kept in a process that stays."""
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", "dop_v1_of_the_shell")
     running = emulation.start(state_dir, QUIET)
+    assert b"dop_v1_of_the_shell" not in Path(f"/proc/{running.pid}/environ").read_bytes()
     assert running.token not in repr(running)
     assert (running.state / "endpoint.json").stat().st_mode & 0o77 == 0

@@ -50,7 +50,6 @@ def container_config(owner: Owner, spec: DatabaseSpec) -> dict[str, Any]:
         "labels": owner.labels(KIND, reference(spec.id)),
         "environment": {
             "WT_USER": spec.user,
-            "WT_PASSWORD": spec.password,
             "WT_DATABASE": spec.database,
             "WT_PORT": str(spec.port),
         },
@@ -58,6 +57,10 @@ def container_config(owner: Owner, spec: DatabaseSpec) -> dict[str, Any]:
 
 
 def seed(spec: DatabaseSpec) -> bytes:
-    """The archive with the cluster's certificate, key and CA."""
+    """The archive with the cluster's certificate, key and CA, and its password.
+
+    That is no variable, for the engine tells those of a container to everybody who asks.
+    """
     tls = {"ca.pem": spec.ca, "cert.pem": spec.certificate, "key.pem": spec.key}
-    return archive({f"etc/wavetank/tls/{name}": text for name, text in tls.items()})
+    files = {f"etc/wavetank/tls/{name}": text for name, text in tls.items()}
+    return archive(files | {"etc/wavetank/password": spec.password})

@@ -18,6 +18,7 @@ from emulator.planes.base import (
     DatabaseSpec,
     DropletSpec,
     Existing,
+    Heard,
     NetworkPolicy,
     PlaneError,
     PlaneInfo,
@@ -27,6 +28,7 @@ from emulator.planes.base import (
 )
 from emulator.planes.docker import database, droplet, usage
 from emulator.planes.docker.engine import Owner, asking, connect, create, find, owned, remove
+from emulator.planes.docker.events import Events
 from emulator.planes.docker.records import Records
 from harness.errors import WaitTimeoutError
 from harness.wait import NotYet, patient, wait_for
@@ -59,6 +61,8 @@ class DockerPlane:
         self._engine: docker.DockerClient | None = None
         self._fabric: Fabric | None = None
         self._images: dict[str, str] = {}
+        self._events: Events | None = None
+        self._plugged: dict[str, int] = {}
 
     def start(self) -> None:
         """Connect, build missing images, find or make the fabric, and wire what runs."""
@@ -76,6 +80,9 @@ class DockerPlane:
 
     def close(self) -> None:
         """Let go; machines keep running."""
+        if self._events is not None:
+            self._events.close()
+            self._events = None
         if self._fabric is not None:
             self._fabric.close()
         if self._engine is not None:
@@ -91,6 +98,16 @@ class DockerPlane:
         found = [container for container in owned(self.engine, self._owner) if container.ref]
         states: dict[str, PowerState] = {one.ref: "running" if one.running else "stopped" for one in found}
         return Existing(states)
+
+    def watch(self, told: Callable[[str, Heard], object]) -> None:
+        """Say what happens to containers, as the engine tells it."""
+
+        def hand_on(ref: str, what: Heard) -> None:
+            if what != "started" or not self._is_plugged(ref):
+                told(ref, what)
+
+        self._events = Events(self._owner, hand_on)
+        self._events.start()
 
     # -- droplets
 
@@ -299,6 +316,7 @@ class DockerPlane:
             self.fabric.unplug(machine)
             with asking(f"starting {machine.ref}"):
                 self.engine.api.start(name)
+        if fresh or not self._has_links(name, machine):  # one that somebody else started has none
             self._wire(name, machine)
 
     def _wire(self, name: str, machine: Machine) -> None:
@@ -307,11 +325,22 @@ class DockerPlane:
             raise self._stopped(machine)
         try:
             self.fabric.wire(machine, found["State"]["Pid"], found["Id"])
+            self._plugged[machine.ref] = found["State"]["Pid"]
         except PlaneError as error:
             now = find(self.engine, name)
             if now is not None and now["State"]["Pid"] == found["State"]["Pid"]:
                 raise
             raise self._stopped(machine) from error
+
+    def _has_links(self, name: str, machine: Machine) -> bool:
+        devices = self._execute(name, ["cat", "/proc/net/dev"])
+        return all(f"{link.device}:" in devices for link in machine.links)
+
+    def _is_plugged(self, ref: str) -> bool:
+        """Whether the machine as it runs now was connected by this plane: then it was started by it, too."""
+        kind, _, identity = ref.partition(":")
+        found = find(self.engine, self._owner.name(f"{kind}-{identity}"))
+        return found is not None and self._plugged.get(ref) == found["State"]["Pid"]
 
     def _stopped(self, machine: Machine) -> PlaneError:
         told = self.console(machine.ref)[-2000:]

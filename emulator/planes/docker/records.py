@@ -55,6 +55,6 @@ class Records:
     def _read(self, path: Path) -> Machine:
         try:
             return Machine.from_json(json.loads(path.read_text()))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             remedy = "destroy the machine, or remove the file and destroy the emulator"
             raise PlaneError(f"{path} is not a machine's record ({error}); {remedy}") from error

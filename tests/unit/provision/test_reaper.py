@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from small_topology import PUBLIC_KEY, QUIET, Serve
 
 from harness import emulation, provision, reaper
@@ -127,3 +128,29 @@ def test_the_reaper_is_told_no_secret_on_its_command_line(serve: Serve) -> None:
     with reaper.guard(target, RunDir(state_of(target), "a")) as guard:
         assert guard.process is not None
         assert target.token not in " ".join(map(str, guard.process.args))  # type: ignore[arg-type]
+
+
+def test_the_reaper_has_no_secret_in_its_environment(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the target's nor those of the user's shell: it may live for hours."""
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", "dop_v1_of_the_shell")
+    monkeypatch.setenv("JUDGE0_TOKEN", "dop_v1_of_the_shell")
+    target = serve()
+    with reaper.guard(target, RunDir(state_of(target), "a")) as guard:
+        assert guard.process is not None
+        environment = Path(f"/proc/{guard.process.pid}/environ").read_text()
+    assert "PATH=" in environment
+    assert "dop_v1_of_the_shell" not in environment
+    assert target.token not in environment
+
+
+def test_a_maker_that_dies_before_it_has_begun_has_nothing_taken_down(serve: Serve) -> None:
+    """Without a token there is nothing that it can have made."""
+    target = serve()
+    command = [
+        sys.executable,
+        "-m",
+        "harness.reaper",
+        *reaper._options(target, RunDir(state_of(target), "a")),
+    ]
+    done = subprocess.run(command, cwd=PROJECT, input=b"", capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")

@@ -7,12 +7,19 @@ The fabric's spoof guard makes the source address trustworthy. `/metadata/v1.jso
 from __future__ import annotations
 
 import json
+import re
+import socket
 import sys
+import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+DIGITS = re.compile("[0-9]{1,6}")
 ROOT = "/metadata/v1"
+CONNECTION_SECONDS = 30.0
+MOST_CONNECTIONS = 512
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,11 +30,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer with the document, a leaf or a listing."""
-        file = self.directory / f"{self.client_address[0]}.json"
-        if not file.exists():
+        try:
+            document = json.loads((self.directory / f"{self.client_address[0]}.json").read_text())
+        except FileNotFoundError:
             self._answer(404, "no droplet has this address\n")
             return
-        document = json.loads(file.read_text())
         path = self.path.partition("?")[0]
         if path in (f"{ROOT}.json", f"{ROOT}.json/"):
             self._answer(200, json.dumps(document), "application/json")
@@ -63,7 +70,7 @@ def descend(document: Any, parts: list[str]) -> Any:
         name = part.replace("-", "_") if isinstance(value, dict) and part not in value else part
         if isinstance(value, dict) and name in value:
             value = value[name]
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+        elif isinstance(value, list) and DIGITS.fullmatch(part) and int(part) < len(value):
             value = value[int(part)]
         else:
             raise KeyError(part)
@@ -91,10 +98,45 @@ def is_directory(value: Any) -> bool:
 
 
 class Server(ThreadingHTTPServer):
-    """Seven droplets may boot at once."""
+    """Seven droplets may boot at once.
+
+    Whoever says nothing, or half a request, is cut off after ``CONNECTION_SECONDS``; beyond
+    ``MOST_CONNECTIONS`` nobody is let in.
+    """
 
     request_queue_size = 128
     daemon_threads = True
+    seconds = CONNECTION_SECONDS
+
+    def __init__(self, *arguments: Any) -> None:
+        self._room = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(*arguments)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 (the base's)
+        """Whether there is room for one more."""
+        return self._room.acquire(blocking=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection for as long as it may last."""
+        timer = threading.Timer(self.seconds, cut_off, (request,))
+        timer.daemon = True
+        timer.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            timer.cancel()
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that leave in the middle; all else is a fault, for the log."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+def cut_off(client: socket.socket) -> None:
+    """Wake whoever reads from a connection, or writes to it."""
+    with suppress(OSError):
+        client.shutdown(socket.SHUT_RDWR)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import os
 import socket
 import struct
 import sys
 import threading
+import time
 from contextlib import suppress
 
 CHUNK = 1 << 20
 CONNECT_SECONDS = 30.0
 HANDSHAKE_SECONDS = 10.0
 BACKLOG = 1024
+PAUSE_SECONDS = 0.05
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 GRANTED, FAILED, NETWORK, HOST, REFUSED, COMMAND, ADDRESS = 0, 1, 3, 4, 5, 7, 8
 ANSWERS = {
@@ -41,10 +45,12 @@ class RefusalError(Exception):
         self.code = code
 
 
-def exactly(client: socket.socket, size: int) -> bytes:
+def exactly(client: socket.socket, size: int, deadline: float = math.inf) -> bytes:
     """`size` bytes, and none of those that follow: they belong to the peer."""
     data = b""
     while len(data) < size:
+        if deadline < math.inf:
+            client.settimeout(max(0.001, deadline - time.monotonic()))
         more = client.recv(size - len(data))
         if not more:
             raise ConnectionError("the client has left")
@@ -52,25 +58,25 @@ def exactly(client: socket.socket, size: int) -> bytes:
     return data
 
 
-def greeting(client: socket.socket) -> None:
+def greeting(client: socket.socket, deadline: float) -> None:
     """Agree on no authentication."""
-    version, methods = exactly(client, 2)
-    if version != 5 or 0 not in exactly(client, methods):
+    version, methods = exactly(client, 2, deadline)
+    if version != 5 or 0 not in exactly(client, methods, deadline):
         client.sendall(b"\x05\xff")
         raise ConnectionError("not a client of ours")
     client.sendall(b"\x05\x00")
 
 
-def request(client: socket.socket) -> tuple[str, int]:
+def request(client: socket.socket, deadline: float) -> tuple[str, int]:
     """Where the client wants to go. Raises `RefusalError`."""
-    _, command, _, kind = exactly(client, 4)
+    _, command, _, kind = exactly(client, 4, deadline)
     if kind == 1:
-        host = socket.inet_ntoa(exactly(client, 4))
+        host = socket.inet_ntoa(exactly(client, 4, deadline))
     elif kind == 3:
-        host = exactly(client, exactly(client, 1)[0]).decode("ascii", "replace")
+        host = exactly(client, exactly(client, 1, deadline)[0], deadline).decode("ascii", "replace")
     else:
         raise RefusalError(ADDRESS)
-    (port,) = struct.unpack(">H", exactly(client, 2))
+    (port,) = struct.unpack(">H", exactly(client, 2, deadline))
     if command != 1:
         raise RefusalError(COMMAND)
     return host, port
@@ -82,7 +88,7 @@ def connect(host: str, port: int, source: str) -> socket.socket:
         peer = socket.create_connection((host, port), CONNECT_SECONDS, (source, 0))
     except socket.gaierror as error:
         raise RefusalError(HOST) from error
-    except TimeoutError as error:
+    except (TimeoutError, UnicodeError) as error:  # no answer, and a name that is none
         raise RefusalError(HOST) from error
     except OSError as error:
         raise RefusalError(ANSWERS.get(error.errno or 0, FAILED)) from error
@@ -93,10 +99,12 @@ def connect(host: str, port: int, source: str) -> socket.socket:
 def serve(client: socket.socket, source: str) -> None:
     """Serve one client to its end."""
     with client, suppress(OSError):
-        client.settimeout(HANDSHAKE_SECONDS)
-        greeting(client)
+        deadline = (
+            time.monotonic() + HANDSHAKE_SECONDS
+        )  # from the first byte to the last, or it could trickle
+        greeting(client, deadline)
         try:
-            host, port = request(client)
+            host, port = request(client, deadline)
             client.settimeout(None)
             peer = connect(host, port, source)
         except RefusalError as refusal:
@@ -154,7 +162,15 @@ def listen(address: str, port: int, source: str) -> None:
                 client, _ = server.accept()
             except ConnectionAbortedError:
                 continue
-            threading.Thread(target=serve, args=(client, source), daemon=True).start()
+            except OSError as error:
+                if error.errno not in EXHAUSTED:
+                    raise
+                time.sleep(PAUSE_SECONDS)  # until some of those that are there have ended
+                continue
+            try:
+                threading.Thread(target=serve, args=(client, source), daemon=True).start()
+            except RuntimeError:  # no more threads: this one is turned away, and the way in stays
+                client.close()
 
 
 def main(arguments: list[str]) -> None:
