@@ -193,7 +193,7 @@ def _beyond(this: Gate, that: Gate, *, below: int = LAST + 1) -> Beyond:
 
 
 def _named(ground: Ground, rules: Sequence[Rule], beyond: Beyond) -> Iterator[tuple[str, str]]:
-    """By which peers of ``rules`` what is ``beyond`` gets through: ``tcp 4000``, and ``client, 0.0.0.0/0``."""
+    """By which peers of ``rules`` what is ``beyond`` gets through: ``tcp 4000`` and ``client, ::/0``."""
     found: dict[tuple[str, Ports], list[str]] = {}
     for rule in rules:
         for peer in rule.peers:
