@@ -44,7 +44,8 @@ def standing(settings: Settings, *, whole: bool = True) -> Standing:
     target = resolve_existing(choice, Progress())
     if choice.place:
         found = look_at_existing(target, topology, choice.place, whole=whole)
-        network = replace(network_of(topology, choice.run, found.told), operators=target.operators)
+        network = network_of(topology, choice.run, found.told)
+        network = replace(network, operators=target.operators, existing=choice.place.tag)
         return Standing(choice, target, topology, found.deployment, found.told, network, found.match)
     deployment = provision.observe(target, topology, choice.run)
     with Api(target, read_only=True) as api:
