@@ -104,7 +104,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def _only_looking(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect each check that does not say that it only looks, and each that lacks the key it logs in with."""
+    """Deselect each check that does not say that it only looks, or that lacks the key it logs in with."""
     from harness.verify.looking import left_out, note
     from harness.verify.setup import LEFT_OUT, SECTIONS
 

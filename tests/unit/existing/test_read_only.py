@@ -54,7 +54,7 @@ def test_no_change_is_sent(change: str, made: HandMade, target: Target, arrived:
     """The call raises, and nothing at all has arrived at the server."""
     with Api(target) as api, pytest.raises(ApiError, match="not sent") as caught:
         CHANGES[change](api.client, made)
-    assert (caught.value.status, arrived) == (0, Counter())
+    assert (caught.value.status, api.mutations, arrived) == (0, 0, Counter())
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "get"])
