@@ -128,6 +128,7 @@ def attempts(
     topology: Topology,
     endpoints: tuple[Endpoint, ...],
     setup: Setup,
+    passwords: tuple[str, ...],
 ) -> Attempts:
     """What came of every log-in, from every droplet that is to get through; only right ones at others'."""
     wrong = setup.choice.place is None

@@ -15,7 +15,6 @@ import pytest
 
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, InconclusiveError
-from harness.masking import secrets_of
 from harness.parallel import in_parallel
 from harness.ssh import Access
 from harness.swarm.placing import holds, plain
@@ -176,15 +175,13 @@ def test_every_worker_runs_programs(
 
 
 @pytest.mark.existing("login")
-def test_passwords_are_secrets(view: View, access: Access, deployment: Deployment) -> None:
+def test_passwords_are_secrets(view: View, access: Access, passwords: tuple[str, ...]) -> None:
     """No service's definition holds a password of a database, and no config does: any manager shows both."""
     configs = [base64.b64decode(each) for each in access.run(view.manager, CONFIGS).split()]
     shown = {name: json.dumps(spec) for name, spec in view.specs.items()}
     shown |= {f"config {number}": each.decode(errors="replace") for number, each in enumerate(configs)}
     # Which ones are not told: this goes into a report.
-    assert [
-        name for name, text in shown.items() if any(each in text for each in secrets_of(deployment))
-    ] == []
+    assert [name for name, text in shown.items() if any(each in text for each in passwords)] == []
 
 
 @pytest.mark.existing("login")
