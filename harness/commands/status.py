@@ -53,9 +53,11 @@ def _existing(choice: Choice, output: str) -> int:
     assert stands.match is not None
     extra = [named(each) for each in stands.match.extra]
     found = _told(choice, stands.target, stands.topology, stands.deployment)
-    document = {**found, **options.existing(choice), "extra": extra}
+    blind = bool(stands.topology.swarm and choice.place and choice.place.key is None)
+    notes = ["the swarm's services were not looked at: that takes --ssh-key"] if blind else []
+    document = {**found, **options.existing(choice), "extra": extra, "notes": notes}
     document["healthy"] = found["healthy"] and not extra
-    lines = [_text(document), *(f"  {each}: not in the topology" for each in extra)]
+    lines = [_text(document), *(f"  {each}: not in the topology" for each in extra), *notes]
     options.show(document, "\n".join(lines), output)
     return 0 if document["healthy"] else 1
 
