@@ -4,6 +4,9 @@ pydo returns the body of an error as if it were an answer wherever the OpenAPI d
 and repeats a POST after a 500, 503 or 504, which would make things twice. So a policy at each end of its
 pipeline settles both for every call: no answer of 400 and above reaches pydo, and of the requests that
 change something, only those that are safe to repeat are.
+
+A client that may only read refuses every method but GET twice: in the policy, and in the transport below all
+else, past which no byte gets. A target that is ``read_only`` gives no other client.
 """
 
 from __future__ import annotations
@@ -16,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
+from azure.core.pipeline.transport import RequestsTransport
 
 from harness.errors import ApiError, CredentialsError
+from harness.readonly import insist_on_get
 from harness.wait import patient
 
 if TYPE_CHECKING:
@@ -37,25 +42,31 @@ Body = dict[str, Any]
 class Api:
     """A pydo client whose every call returns the document or raises ``ApiError`` or ``CredentialsError``.
 
-    ``client`` is pydo's, as documented there; safe to use from several threads. With ``read_only`` a call
-    that would change something raises ``ApiError`` before it is sent. ``mutations`` and ``reads`` count
-    the requests of each kind. Close it, or use it as a context manager.
+    ``client`` is pydo's, as documented there; safe to use from several threads. With ``read_only``, and
+    always where the target is, a call by any other method than GET raises ``ApiError`` before it is sent.
+    ``mutations`` and ``reads`` count the requests of each kind. Close it, or use it as a context manager.
     """
 
     def __init__(self, target: Target, *, read_only: bool = False) -> None:
         import pydo  # 0.2 s and 67 MB, so only where an API is called
 
-        self._boundary = _Boundary(target.endpoint, read_only=read_only)
+        only_get = read_only or target.read_only
+        self._boundary = _Boundary(target.endpoint, read_only=only_get)
+        connecting = {
+            "connection_timeout": patient(CONNECT_SECONDS),
+            "read_timeout": patient(READ_SECONDS),
+            "connection_verify": str(target.ca_file) if target.ca_file else True,
+        }
         self.client: Any = pydo.Client(
             target.token,
             endpoint=target.endpoint,
             timeout=patient(RETRY_SECONDS),
-            connection_timeout=patient(CONNECT_SECONDS),
-            read_timeout=patient(READ_SECONDS),
-            connection_verify=str(target.ca_file) if target.ca_file else True,
             retry_policy=_SafeRetry(retry_connect=1, timeout=patient(RETRY_SECONDS)),
             per_call_policies=[self._boundary],
+            transport=(_OnlyGet if only_get else RequestsTransport)(**connecting),
         )
+        if only_get:  # these two send some of their requests past the pipeline
+            self.client.agents = self.client.gateway = None
         self.client.__enter__()
 
     @property
@@ -119,6 +130,14 @@ class _SafeRetry(RetryPolicy[Any, Any]):
         return bool(super().is_retry(settings, response))
 
 
+class _OnlyGet(RequestsTransport):  # type: ignore[misc]  # Any to mypy
+    """The way to the network of a client that may only read: there is none for any method but GET."""
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        insist_on_get(request.method, request.url)
+        return super().send(request, **kwargs)
+
+
 class _Boundary(HTTPPolicy[Any, Any]):
     """Outermost policy: counts, refuses changes where only reading is allowed, and raises our errors."""
 
@@ -130,7 +149,7 @@ class _Boundary(HTTPPolicy[Any, Any]):
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         method, url = request.http_request.method, request.http_request.url
-        self._count(method, f"{method} {url}")
+        self._count(method, url)
         try:
             response = self.next.send(request)
         except HttpResponseError as error:  # an answer that could not be read as JSON
@@ -141,13 +160,13 @@ class _Boundary(HTTPPolicy[Any, Any]):
             raise self._error(f"{method} {url}", response.http_response)
         return response
 
-    def _count(self, method: str, request: str) -> None:
+    def _count(self, method: str, url: str) -> None:
+        if self._read_only:
+            insist_on_get(method, url)
         if method in READING:
             with self._lock:
                 self.reads += 1
             return
-        if self._read_only:
-            raise ApiError(request, 0, "read_only", "not sent: this command only looks")
         with self._lock:
             self.mutations += 1
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import ApiError
+from harness.readonly import insist_on_get
 from harness.target import Target
 from harness.wait import patient
+
+if TYPE_CHECKING:
+    import httpx
 
 PREFIX = "/_wavetank"
 SECONDS = 30.0
 
 
 class Extras:
-    """A connection to an emulator's own paths. Close it, or use it as a context manager."""
+    """A connection to an emulator's own paths. Close it, or use it as a context manager.
+
+    Where the target is ``read_only`` it sends nothing but GET, as a client of the cloud's API does.
+    """
 
     def __init__(self, target: Target) -> None:
         import httpx
@@ -26,6 +33,7 @@ class Extras:
             verify=ssl.create_default_context(cafile=target.ca_file),
             timeout=patient(SECONDS),
             trust_env=False,
+            event_hooks={"request": [_only_get]} if target.read_only else {},
         )
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -57,3 +65,7 @@ class Extras:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _only_get(request: httpx.Request) -> None:
+    insist_on_get(request.method, str(request.url))

@@ -220,7 +220,8 @@ def summary(report: Mapping[str, Any]) -> str:
     if report["error"]:
         lines.append(f"error: {report['error']}")
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no checks"
-    lines.append(f"{report['run']} on {report['target']}: {report['verdict']} ({told})")
+    name = f"existing {report['existing']}" if "existing" in report else report["run"]
+    lines.append(f"{name} on {report['target']}: {report['verdict']} ({told})")
     return "\n".join(lines)
 
 

@@ -32,6 +32,11 @@ class RunDir:
         return self.path / "id_ed25519"
 
     @property
+    def login(self) -> str:
+        """Who logs in to the nodes."""
+        return "root"
+
+    @property
     def known_hosts(self) -> Path:
         return self.path / "known_hosts"
 

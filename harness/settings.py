@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import lease as leases
 from harness import runlock
 from harness.errors import UsageError
+from harness.existing.place import ExistingDir, existing_dir
 from harness.names import check_run, longest_run
 from harness.rundir import RunDir
 
@@ -31,7 +32,11 @@ TARGETS = ("local", "do")
 
 @dataclass(frozen=True)
 class Settings:
-    """The common options as given; None where the user left the choice to us."""
+    """The common options as given; None where the user left the choice to us.
+
+    ``existing`` is the tag of a deployment that somebody else made, which takes the place of a run;
+    ``ssh_key`` and ``ssh_user`` are for its nodes.
+    """
 
     target: str | None = None
     topology: str | None = None
@@ -42,8 +47,15 @@ class Settings:
     ca_file: Path | None = None
     proxy: str | None = None
     operators: tuple[str, ...] = ()
+    existing: str | None = None
+    ssh_key: Path | None = None
+    ssh_user: str | None = None
 
     def __post_init__(self) -> None:
+        if self.existing is not None and self.run is not None:
+            raise UsageError("--existing and --run exclude one another: what somebody else made is no run")
+        if self.existing is None and (self.ssh_key or self.ssh_user):
+            raise UsageError("--ssh-key and --ssh-user go with --existing: a run has a key of its own")
         if self.target not in (None, *TARGETS):
             raise UsageError(f"unknown target {self.target!r}: take one of {', '.join(TARGETS)}")
         if self.run is not None:
@@ -66,6 +78,11 @@ class Choice:
     @property
     def run(self) -> str:
         return self.run_dir.run
+
+    @property
+    def place(self) -> ExistingDir | None:
+        """Where an existing deployment of somebody else's has its reports; None for a run."""
+        return self.run_dir if isinstance(self.run_dir, ExistingDir) else None
 
 
 def topology_file(name: str, *, project: Path = PROJECT) -> Path:
@@ -119,8 +136,11 @@ def choose_new(
 def choose_existing(settings: Settings) -> Choice:
     """What every other command works on: the named run, else the latest; the rest as the run remembers it.
 
-    Raises ``UsageError`` where nothing was stood up yet.
+    With ``existing`` it is what somebody else made, of which nothing is remembered. Raises ``UsageError``
+    where nothing was stood up yet.
     """
+    if settings.existing is not None:
+        return _of_somebody_else(settings, settings.existing)
     run_dir = _named(settings) or latest_run(settings.state_dir)
     if run_dir is None:
         raise UsageError(
@@ -137,6 +157,12 @@ def choose_existing(settings: Settings) -> Choice:
     return Choice(target, topology, _app(settings, facts), run_dir, _with_facts(settings, facts))
 
 
+def _of_somebody_else(settings: Settings, tag: str) -> Choice:
+    place = existing_dir(settings.state_dir, tag, settings.ssh_key, settings.ssh_user or "root")
+    topology = settings.topology or "standard"
+    return Choice(settings.target or "do", topology, _app(settings, {}), place, settings)
+
+
 def is_nowhere(settings: Settings, target: str) -> bool:
     """Whether ``target`` is ``local`` and there is no emulator, so that nothing can be there either."""
     from harness import emulation
@@ -147,21 +173,27 @@ def is_nowhere(settings: Settings, target: str) -> bool:
 def resolve_existing(choice: Choice, progress: Progress, *, lease: bool = True) -> Target:
     """The target of a run that should be there. Raises ``UsageError`` where it cannot be.
 
-    Until the command ends a lease says that the run is used; with ``lease`` False nothing is changed.
+    Until the command ends a lease says that the run is used; with ``lease`` False nothing is changed, nor of
+    what somebody else made.
     """
     if is_nowhere(choice.settings, choice.target):
+        if choice.place:
+            raise UsageError(f"there is no emulator in {choice.settings.state_dir}, and so nothing to check")
         raise UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
     target = resolve(choice.settings, choice.target, progress)
-    if lease:
+    if lease and not choice.place:
         leases.keep(target, choice.run)
     return target
 
 
 def resolve(settings: Settings, target: str, progress: Progress) -> Target:
-    """A target, ready to be talked to. Starts the emulator for ``local`` where none runs."""
+    """A target, ready to be talked to. Starts the emulator for ``local`` where none runs.
+
+    With ``existing`` it is one of which no client sends anything but GET.
+    """
     from harness.target import resolve_target
 
-    return resolve_target(
+    found = resolve_target(
         target,
         state_dir=settings.state_dir,
         endpoint=settings.endpoint,
@@ -170,6 +202,7 @@ def resolve(settings: Settings, target: str, progress: Progress) -> Target:
         operators=settings.operators,
         progress=progress,
     )
+    return replace(found, read_only=settings.existing is not None)
 
 
 def load_topology(choice: Choice) -> Topology:
@@ -199,7 +232,10 @@ def arguments(choice: Choice) -> list[str]:
     pairs = (
         ("--target", choice.target),
         ("--topology", choice.topology),
-        ("--run", choice.run),
+        ("--run", None if choice.place else choice.run),
+        ("--existing", settings.existing),
+        ("--ssh-key", settings.ssh_key and settings.ssh_key.resolve()),
+        ("--ssh-user", settings.ssh_user),
         ("--app", choice.app),
         ("--state-dir", settings.state_dir.resolve()),
         ("--endpoint", settings.endpoint),

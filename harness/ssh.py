@@ -40,7 +40,7 @@ Input = bytes | IO[bytes] | None
 
 COMMON = """\
 Host *
-  User root
+  User {login}
   IdentityFile {key}
   IdentitiesOnly yes
   PreferredAuthentications publickey
@@ -282,6 +282,7 @@ def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment:
 def configuration(run_dir: RunDir, hosts: Sequence[str]) -> str:
     """The text of ``ssh_config``."""
     common = COMMON.format(
+        login=run_dir.login,
         key=_quoted(run_dir.private_key),
         known_hosts=_quoted(run_dir.known_hosts),
         control=control_path(run_dir),

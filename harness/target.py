@@ -33,6 +33,7 @@ class Target:
     ``endpoint`` is the API's URL without ``/v2``; ``ca_file`` the CA to trust for it (None: the system's);
     ``proxy`` a ``socks5://host:port`` through which public addresses are reached (None: directly);
     ``operators`` the CIDRs this machine is seen as; ``info`` what ``/_wavetank/info`` told (empty: a cloud).
+    ``read_only``: no client made of this target sends anything but GET, whatever it is asked for.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Target:
     proxy: str | None = None
     operators: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+    read_only: bool = False
 
     def insist_on_machines(self, *addresses: str) -> None:
         """Raise ``EngineError`` where addresses are nobody's: packets for them would leave this machine.

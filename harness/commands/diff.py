@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.common
-@click.option("--observe/--no-observe", default=True, show_default=True, help="Send packets as well.")
+@options.reading
+@click.option(
+    "--observe/--no-observe",
+    default=None,
+    help="Send packets as well. Default: yes; with --existing no packet is ever sent.",
+)
 @click.argument("start", metavar="[FROM", required=False)
 @click.argument("end", metavar="TO]", required=False)
 @options.output
-def diff(*, observe: bool, start: str | None, end: str | None, output: str, **common: Any) -> int:
+def diff(*, observe: bool | None, start: str | None, end: str | None, output: str, **common: Any) -> int:
     """Compare what is intended, what the rules allow and what packets do; exit 1 if they differ.
 
     For all pairs, or only from FROM to TO: droplets, databases, internet or stranger. Exit 2 if nothing
@@ -31,9 +35,12 @@ def diff(*, observe: bool, start: str | None, end: str | None, output: str, **co
 
     if start and not end:
         raise UsageError("name both FROM and TO, or neither")
-    stands = standing(options.settings(common))
-    surveyed = survey(stands, (start, end) if start and end else None, observe=observe)
-    options.show(_document(stands.choice.run, surveyed), _text(surveyed), output)
+    given = options.settings(common)
+    packets = options.packets(given, "--observe", asked=observe, default=True)
+    stands = standing(given)
+    surveyed = survey(stands, (start, end) if start and end else None, observe=packets)
+    document = {**_document(stands.choice.run, surveyed), **options.existing(stands.choice)}
+    options.show(document, _text(surveyed), output)
     if surveyed.differences or surveyed.guests:
         return 1
     return 2 if surveyed.doubts else 0

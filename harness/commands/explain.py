@@ -16,7 +16,7 @@ ENDS = {"out": "sender's gate", "in": "receiver's gate", "route": "route"}
 
 
 @click.command()
-@options.common
+@options.reading
 @click.argument("start", metavar="FROM")
 @click.argument("end", metavar="TO")
 @click.argument("port")
@@ -37,9 +37,12 @@ def explain(
     from harness.isolation.standing import standing
 
     explaining.flow(port)
-    stands = standing(options.settings(common))
+    given = options.settings(common)
+    options.packets(given, "--probe", asked=probe, default=True)
+    stands = standing(given)
     asked = explaining.ask(stands.network, stands.topology, (start, end, port), public=public)
-    told = explaining.explain(stands, asked, probe=is_witnessed(stands.target) if probe is None else probe)
+    sent = options.packets(given, "--probe", asked=probe, default=is_witnessed(stands.target))
+    told = explaining.explain(stands, asked, probe=sent)
     options.show(_document(told), _text(told, stands.network.notes), output)
     if told.differences:
         return 1

@@ -11,7 +11,7 @@ from harness.commands import options
 
 
 @click.command()
-@options.common
+@options.reading
 @click.option(
     "--html",
     "file",

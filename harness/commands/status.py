@@ -9,6 +9,7 @@ import click
 from harness.commands import options
 
 if TYPE_CHECKING:
+    from harness.deployment import Deployment
     from harness.settings import Choice
     from harness.target import Target
     from harness.topology.model import Topology
@@ -17,7 +18,7 @@ RUNNING = {"active", "online"}
 
 
 @click.command()
-@options.common
+@options.reading
 @options.output
 def status(output: str, **common: Any) -> int:
     """Show the run's droplets, databases and a swarm's services; exit 1 if one is missing or not running.
@@ -28,6 +29,8 @@ def status(output: str, **common: Any) -> int:
     from harness.progress import Progress
 
     given = options.settings(common)
+    if given.existing is not None:
+        return _existing(settings.choose_existing(given), output)
     choice = settings.choose_existing(given) if given.run or settings.latest_run(given.state_dir) else None
     name = choice.target if choice else given.target or "local"
     if settings.is_nowhere(given, name):
@@ -44,11 +47,34 @@ def status(output: str, **common: Any) -> int:
     return 0 if document["healthy"] else 1
 
 
+def _existing(choice: Choice, output: str) -> int:
+    """The same of what somebody else made; with it, what has the tag and no place in the topology."""
+    from harness.existing.match import named
+    from harness.isolation.standing import standing
+
+    stands = standing(choice.settings, whole=False)
+    assert stands.match is not None
+    extra = [named(each) for each in stands.match.extra]
+    found = _described(choice, stands.target, stands.topology, stands.deployment)
+    blind = bool(stands.topology.swarm and choice.place and choice.place.key is None)
+    notes = ["the swarm's services were not looked at: that takes --ssh-key"] if blind else []
+    document = {**found, **options.existing(choice), "extra": extra, "notes": notes}
+    document["healthy"] = found["healthy"] and not extra
+    lines = [_text(document), *(f"  {each}: not in the topology" for each in extra), *notes]
+    options.show(document, "\n".join(lines), output)
+    return 0 if document["healthy"] else 1
+
+
 def _observe(choice: Choice, target: Target) -> dict[str, Any]:
-    from harness import provision, report, settings
+    from harness import provision, settings
 
     topology = settings.load_topology(choice)
-    deployment = provision.observe(target, topology, choice.run)
+    return _described(choice, target, topology, provision.observe(target, topology, choice.run))
+
+
+def _described(choice: Choice, target: Target, topology: Topology, deployment: Deployment) -> dict[str, Any]:
+    from harness import report
+
     seen = report.parts(deployment)
     missing = [
         name
@@ -57,7 +83,8 @@ def _observe(choice: Choice, target: Target) -> dict[str, Any]:
         if name not in {each["name"] for each in seen[kind]}
     ]
     running = all(each["status"] in RUNNING for kind in seen.values() for each in kind)
-    stack, trouble = _stack(choice, target, topology) if topology.swarm and running else ([], "")
+    asked = topology.swarm and running and not (choice.place and choice.place.key is None)
+    stack, trouble = _stack(choice, target, topology, deployment) if asked else ([], "")
     running = running and not trouble and all(each["running"] == each["desired"] for each in stack)
     return {
         "run": choice.run,
@@ -72,16 +99,18 @@ def _observe(choice: Choice, target: Target) -> dict[str, Any]:
     }
 
 
-def _stack(choice: Choice, target: Target, topology: Topology) -> tuple[list[dict[str, Any]], str]:
+def _stack(
+    choice: Choice, target: Target, topology: Topology, deployment: Deployment
+) -> tuple[list[dict[str, Any]], str]:
     """Each service of the swarm's stack with how many of its tasks run where; or why nobody can tell."""
-    from harness import provision
     from harness.errors import WavetankError
     from harness.ssh import open_access
     from harness.swarm import look
     from harness.swarm.converge import look_at
 
     try:
-        deployment = provision.observe(target, topology, choice.run)
+        if choice.place:
+            choice.place.create()
         access = open_access(choice.run_dir, target, topology, deployment)
         state = look_at(access, topology, deployment, look.a_manager(access, topology))
     except WavetankError as error:
@@ -96,7 +125,8 @@ def _stack(choice: Choice, target: Target, topology: Topology) -> tuple[list[dic
 
 
 def _text(document: dict[str, Any]) -> str:
-    lines = [f"{document['run']} ({document['topology']} on {document['target']})"]
+    name = f"existing {document['existing']}" if "existing" in document else document["run"]
+    lines = [f"{name} ({document['topology']} on {document['target']})"]
     for each in (*document["droplets"], *document["databases"]):
         private, public = (each["addresses"][end] or "-" for end in ("private", "public"))
         lines.append(f"  {each['name']:12} {each['status']:9} {private:15} {public}")

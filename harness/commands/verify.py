@@ -10,12 +10,15 @@ from harness.commands import options
 
 
 @click.command()
-@options.common
+@options.reading
 @options.keyword
 @options.faults
 @options.output
 def verify(keyword: str | None, faults: bool | None, output: str, **common: Any) -> int:
-    """Check the deployment; exit 0 pass, 1 a check failed, 2 inconclusive."""
+    """Check the deployment; exit 0 pass, 1 a check failed, 2 inconclusive.
+
+    With --existing only the checks that change nothing are collected.
+    """
     from harness import report, settings
     from harness.verify.runner import run_checks
 

@@ -87,7 +87,8 @@ class Network:
     """All that decides who reaches whom. ``droplets`` and ``databases`` by their names in the topology.
 
     ``others`` are droplets beyond the run that a rule or a trusted source names, as ``NAME (ID)``, and the
-    ``stranger`` where there is one. ``operators`` are CIDRs, where somebody filled them in.
+    ``stranger`` where there is one. ``operators`` are CIDRs, where somebody filled them in, and ``existing``
+    the tag of a deployment that somebody else made, for which ``run`` is only a label.
     """
 
     run: str
@@ -98,6 +99,7 @@ class Network:
     others: Mapping[str, Droplet] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
+    existing: str = ""
 
 
 def all_peers(network: Network) -> Iterator[Peer]:

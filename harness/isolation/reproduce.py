@@ -1,4 +1,7 @@
-"""A command that sends one packet, to see a difference with one's own eyes. Pure."""
+"""A command that sends one packet, to see a difference with one's own eyes. Pure.
+
+For a deployment that somebody else made, the command shows the rules instead: no packet is sent there.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,10 @@ SECONDS = 3
 
 def reproduce(network: Network, pair: Pair, protocol: Protocol, port: int) -> str:
     """The command, ready to paste: from a droplet over ssh, from elsewhere by ``wavetank explain``."""
+    if network.existing:
+        return _by_explain(f"--existing {network.existing}", pair, protocol, port)
     if pair.source not in network.droplets:
-        return _by_explain(network, pair, protocol, port)
+        return _by_explain(f"--run {network.run} --probe", pair, protocol, port)
     return f"wavetank ssh --run {network.run} {pair.source} -- {_script(network, pair, protocol, port)}"
 
 
@@ -34,7 +39,7 @@ def _script(network: Network, pair: Pair, protocol: Protocol, port: int) -> str:
     return f"timeout {SECONDS} bash -c '</dev/tcp/{where}/{port}'"
 
 
-def _by_explain(network: Network, pair: Pair, protocol: Protocol, port: int) -> str:
+def _by_explain(options: str, pair: Pair, protocol: Protocol, port: int) -> str:
     what = "icmp" if protocol == "icmp" else f"{port}/{protocol}"
     side = " --public" if pair.side == "public" else ""
-    return f"wavetank explain --run {network.run} --probe{side} {pair.source} {pair.target} {what}"
+    return f"wavetank explain {options}{side} {pair.source} {pair.target} {what}"

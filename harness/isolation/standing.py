@@ -8,6 +8,8 @@ from harness import provision
 from harness.api import Api
 from harness.deployment import Deployment
 from harness.errors import UsageError
+from harness.existing.match import Match
+from harness.existing.view import look as look_at_existing
 from harness.isolation.network import Network
 from harness.isolation.reported import Documents, ask, network_of
 from harness.progress import Progress
@@ -18,7 +20,10 @@ from harness.topology.model import Topology
 
 @dataclass(frozen=True)
 class Standing:
-    """A run of which something is there; ``told`` is what the API answered, ``network`` what it means."""
+    """A run of which something is there; ``told`` is what the API answered, ``network`` what it means.
+
+    ``match``: of an existing deployment, what stands for what; None for a run of ours.
+    """
 
     choice: Choice
     target: Target
@@ -26,13 +31,22 @@ class Standing:
     deployment: Deployment
     told: Documents
     network: Network
+    match: Match | None = None
 
 
-def standing(settings: Settings) -> Standing:
-    """Look at the run that ``settings`` mean, changing nothing. Raises ``UsageError`` where nothing is up."""
+def standing(settings: Settings, *, whole: bool = True) -> Standing:
+    """Look at the run that ``settings`` mean, changing nothing. Raises ``UsageError`` where nothing is up.
+
+    An existing deployment has to be the topology's, node for node, if ``whole``.
+    """
     choice = choose_existing(settings)
     topology = load_topology(choice)
     target = resolve_existing(choice, Progress(), lease=False)
+    if choice.place:
+        found = look_at_existing(target, topology, choice.place, whole=whole)
+        network = network_of(topology, choice.run, found.told)
+        network = replace(network, operators=target.operators, existing=choice.place.tag)
+        return Standing(choice, target, topology, found.deployment, found.told, network, found.match)
     deployment = provision.observe(target, topology, choice.run)
     with Api(target, read_only=True) as api:
         told = ask(api, choice.run)

@@ -2,6 +2,7 @@
 
 Without ``--target`` it does nothing but leave ``tests/verify`` alone. With it, the run's deployment is found
 through the API before anything is collected, checks may end *inconclusive*, and the report is written.
+With ``--existing`` the deployment is somebody else's: only checks that say what they send are collected.
 Everything else of the harness is imported only then.
 """
 
@@ -33,6 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ca-file", type=Path, help="CA to trust for the API")
     group.addoption("--proxy", metavar="URL", help="SOCKS5 proxy towards public addresses")
     group.addoption("--operator-cidr", action="append", default=[], metavar="CIDR", help="seen from there")
+    group.addoption("--existing", metavar="TAG", help="in a run's place: what somebody else made, tagged so")
+    group.addoption("--ssh-key", type=Path, help="with --existing: your private key for its nodes")
+    group.addoption("--ssh-user", metavar="NAME", help="with --existing: who logs in there (default: root)")
     group.addoption(
         "--faults",
         action=argparse.BooleanOptionalAction,
@@ -51,11 +55,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
     try:
         choice = choose_existing(_settings(config))
+        _insist_on_no_faults(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[CHOICE] = choice
     if config.args_source == pytest.Config.ArgsSource.TESTPATHS:
         config.args = [str(CHECKS)]
+    if choice.place:
+        choice.place.create()
     if not config.option.xmlpath and choice.run_dir.path.is_dir():
         config.option.xmlpath = str(choice.run_dir.junit)
     config.pluginmanager.import_plugin("harness.verify.fixtures")
@@ -83,6 +90,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Checks that disturb others come last, the one that judges them all very last; or they are left out."""
     if config.option.target is None:
         return
+    if config.option.existing is not None:
+        _only_looking(config, items)
+        return
     items.sort(key=lambda item: [mark.kwargs.get("last", False) for mark in item.iter_markers("disturbs")])
     reason = _why_no_faults(config)
     for item in items if reason else ():
@@ -93,6 +103,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the checks out of an ordinary test run."""
     return True if config.option.target is None and collection_path == CHECKS else None
+
+
+def _only_looking(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect each check that does not say that it only looks, or that lacks the key it logs in with."""
+    from harness.verify.looking import left_out, note
+    from harness.verify.setup import LEFT_OUT, SECTIONS
+
+    reasons = {item: left_out(item, login=config.option.ssh_key is not None) for item in items}
+    gone = [item for item in items if reasons[item]]
+    for item in gone:
+        item.stash[LEFT_OUT] = reasons[item]
+    items[:] = [item for item in items if not reasons[item]]
+    config.hook.pytest_deselected(items=gone)
+    config.stash[SECTIONS]["notes"].append(note(config.option.existing, len(items), reasons.values()))
+
+
+def _insist_on_no_faults(config: pytest.Config) -> None:
+    if config.option.existing is not None and config.option.faults:
+        raise UsageError("--faults disturbs what runs, and --existing only looks: leave one of them out")
 
 
 def _refuse_without_target(config: pytest.Config) -> None:
@@ -120,4 +149,7 @@ def _settings(config: pytest.Config) -> Settings:
         ca_file=given.ca_file,
         proxy=given.proxy,
         operators=tuple(given.operator_cidr),
+        existing=given.existing,
+        ssh_key=given.ssh_key,
+        ssh_user=given.ssh_user,
     )

@@ -13,7 +13,7 @@ from harness import report
 from harness.errors import InconclusiveError
 from harness.masking import mask, secrets_of
 from harness.report import Check, Outcome
-from harness.verify.setup import SECTIONS, SETUP
+from harness.verify.setup import LEFT_OUT, SECTIONS, SETUP
 
 REASON_LENGTH = 1000
 ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -68,7 +68,8 @@ class Recorder:
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """What was not asked for is in the report, too: as skipped."""
         for item in items:
-            self.checks[item.nodeid] = Check(check_id(item.nodeid), "skipped", "deselected")
+            reason = item.stash.get(LEFT_OUT, "deselected")
+            self.checks[item.nodeid] = Check(check_id(item.nodeid), "skipped", reason)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
@@ -77,6 +78,8 @@ class Recorder:
         if setup is None:
             return
         found = self.config.stash[SECTIONS]
+        if setup.choice.place:
+            found["existing"] = setup.choice.place.tag
         written = report.update(
             setup.choice.run_dir,
             target=setup.target,
@@ -84,6 +87,7 @@ class Recorder:
             deployment=setup.deployment,
             timings={"verify": round(time.monotonic() - self._started, 3)},
             checks=self.checks.values(),
+            fresh=setup.choice.place is not None,
             sections={"intent": report.intent(setup.topology), **found},
             error=None if exitstatus in ENDED else f"the checks did not end: pytest's exit code {exitstatus}",
         )

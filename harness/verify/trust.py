@@ -96,8 +96,10 @@ def _listening(given: str) -> int:
     return SSH_PORT if any(first <= SSH_PORT <= last for first, last in ranges) else ranges[0][0]
 
 
-def attempts(access: Access, node: str, database: DatabaseNode, endpoint: Endpoint) -> Mapping[Case, Attempt]:
-    """Log in from ``node`` the right way, and in every way that must not work.
+def attempts(
+    access: Access, node: str, database: DatabaseNode, endpoint: Endpoint, *, wrong: bool = True
+) -> Mapping[Case, Attempt]:
+    """Log in from ``node`` the right way and, if ``wrong``, in every way that must not work.
 
     Without TLS a made-up password is sent, never the real one: should the database take it, that shows in
     the database's having an opinion on it.
@@ -114,7 +116,7 @@ def attempts(access: Access, node: str, database: DatabaseNode, endpoint: Endpoi
                 )
 
         right = log_in(authority)
-        if right.outcome != "session":
+        if right.outcome != "session" or not wrong:
             return {"right": right}
         return {
             "right": right,

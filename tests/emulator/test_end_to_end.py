@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +63,26 @@ def test_every_check_passes(standing: Shell) -> None:
 def test_no_secret_is_shown(standing: Shell, target: Target) -> None:
     """Not by the engine, in no command line, environment or log, and in no file that others may read."""
     assert leaks(standing.state_dir, secrets_of(standing.state_dir, target)) == []
+
+
+def test_an_existing_deployment_is_only_looked_at(standing: Shell) -> None:
+    """The same as somebody else's, by its tag and the owner's key: checks pass, and only GET arrives."""
+    log = standing.state_dir / "emulator/log"
+    before = len(log.read_text())
+    there = ("--existing=wavetank:whole", "--target=local", f"--topology={standing.plan}")
+    key = f"--ssh-key={standing.state_dir / 'runs/whole/id_ed25519'}"
+    chosen = "gates or machines or engine_answers or worker_runs_it or logs_in"
+    done = standing.begin("verify", *there, key, "-k", chosen).end(300)
+    assert done.code == 0, done.err
+    assert standing("drift", *there).code == 0
+    asked = re.findall(r" ([A-Z]+) (/(?:v2|_wavetank)/)", log.read_text()[before:])
+    assert {method for method, _ in asked} == {"GET"}
+    (file,) = standing.state_dir.glob("existing/wavetank-whole-*/report.json")
+    outcomes = {each["id"]: each["outcome"] for each in json.loads(file.read_text())["checks"]}
+    assert outcomes["end_to_end.worker_runs_it"] == "passed"
+    assert outcomes["databases.trusted_droplet_logs_in[mongo]"] == "passed"
+    assert set(outcomes.values()) == {"passed", "skipped"}
+    assert (standing.state_dir / "latest").resolve().name == "whole"
 
 
 def test_second_up_sends_no_change(standing: Shell) -> None:

@@ -10,9 +10,11 @@ import testinfra
 from testinfra.host import Host
 
 from harness.api import Api
+from harness.deployment import Deployment
 from harness.failover.fault import MANAGER, PARTITION
 from harness.failover.fault import names as faults
 from harness.isolation.model import OUTSIDERS
+from harness.masking import secrets_of
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topology
@@ -81,6 +83,15 @@ def host(access: Access, node: str) -> Host:
 def api(target: Target) -> Api:
     """DigitalOcean's API, for reading only."""
     return Api(target, read_only=True)
+
+
+@pytest.fixture(scope="session")
+def passwords(deployment: Deployment) -> tuple[str, ...]:
+    """The databases' passwords; skips where the API does not tell them to this token."""
+    ends = [each for one in deployment.databases.values() for each in (one.public, one.private)]
+    if not all(each.password for each in ends):
+        pytest.skip("the API tells no passwords to this token: it lacks the scope database:view_credentials")
+    return secrets_of(deployment)
 
 
 @pytest.fixture(scope="session")

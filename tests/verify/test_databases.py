@@ -20,6 +20,7 @@ from harness.verify import trust
 from harness.verify.databases import Attempt
 from harness.verify.disturbing import Note
 from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
+from harness.verify.setup import Setup
 from harness.verify.trust import Case, Endpoint
 
 SSH = 22
@@ -28,6 +29,7 @@ Attempts = Mapping[tuple[str, Endpoint], Mapping[Case, Attempt]]
 Look = Callable[[str], dict[Address, State]]
 
 
+@pytest.mark.existing("login")
 def test_trusted_droplet_logs_in(database: str, attempts: Attempts, note: Note) -> None:
     """Over TLS, verified by the cluster's CA and host name, its credentials open a session that answers."""
     note(insist(database, "right", attempts))
@@ -53,6 +55,7 @@ def test_another_name_is_not_believed(database: str, attempts: Attempts, note: N
     note(insist(database, "name", attempts))
 
 
+@pytest.mark.existing("login")
 def test_only_trusted_droplets_connect(
     database: str, look: Look, endpoints: tuple[Endpoint, ...], topology: Topology
 ) -> None:
@@ -74,6 +77,7 @@ def test_only_trusted_droplets_connect(
     assert closed == set(), "reachable, if not served"
 
 
+@pytest.mark.existing("login")
 def test_internet_does_not_connect(
     database: str, outside: Mapping[Address, State], endpoints: tuple[Endpoint, ...]
 ) -> None:
@@ -119,9 +123,15 @@ def outside(
 
 @pytest.fixture(scope="session")
 def attempts(
-    access: Access, deployment: Deployment, topology: Topology, endpoints: tuple[Endpoint, ...]
+    access: Access,
+    deployment: Deployment,
+    topology: Topology,
+    endpoints: tuple[Endpoint, ...],
+    setup: Setup,
+    passwords: tuple[str, ...],
 ) -> Attempts:
-    """What came of every log-in, from every droplet that is to get through."""
+    """What came of every log-in, from every droplet that is to get through; only right ones at others'."""
+    wrong = setup.choice.place is None
     wanted = [
         (node, endpoint)
         for node in topology.droplets
@@ -131,7 +141,7 @@ def attempts(
 
     def log_in(key: tuple[str, Endpoint]) -> Mapping[Case, Attempt]:
         node, endpoint = key
-        return trust.attempts(access, node, deployment.databases[endpoint.database], endpoint)
+        return trust.attempts(access, node, deployment.databases[endpoint.database], endpoint, wrong=wrong)
 
     with ThreadPoolExecutor(8) as pool:
         return dict(zip(wanted, pool.map(log_in, wanted), strict=True))

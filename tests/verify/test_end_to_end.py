@@ -25,6 +25,7 @@ BASH = frontdoor.language("bash")
 PYTHON = frontdoor.language("python")
 
 
+@pytest.mark.existing("requests")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_page_is_served(scheme: str, target: Target, deployment: Deployment, door: FrontDoor) -> None:
     """The client's page comes on port 80 and on port 443."""
@@ -34,17 +35,20 @@ def test_page_is_served(scheme: str, target: Target, deployment: Deployment, doo
     assert "text/html" in answer.headers["content-type"]
 
 
+@pytest.mark.existing("requests")
 def test_program_is_run(language: Language, front_door: httpx.Client, door: FrontDoor) -> None:
     """A program in each language is Accepted, and its output is right."""
     frontdoor.double(front_door, door, language, random.randrange(10**6))
 
 
+@pytest.mark.existing("requests")
 def test_program_is_run_over_https(target: Target, deployment: Deployment, door: FrontDoor) -> None:
     """The same over TLS."""
     with frontdoor.open_client(target, deployment.nodes[door.node].public_ip or "", scheme="https") as client:
         frontdoor.double(client, door, PYTHON, 21)
 
 
+@pytest.mark.existing("requests")
 def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> None:
     """The submission is found again in the runner's history: the second hop, and its database."""
     if not door.history:
@@ -53,6 +57,7 @@ def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> No
     assert answer.token in front_door.get(door.history).text
 
 
+@pytest.mark.existing("login")
 def test_load_balancer_passes_it_to_a_server(
     front_door: httpx.Client, door: FrontDoor, setup: Setup, topology: Topology, access: Access
 ) -> None:
@@ -66,6 +71,7 @@ def test_load_balancer_passes_it_to_a_server(
     assert [each for each in found.servers if after.count(each) > before.count(each)] != []
 
 
+@pytest.mark.existing("login")
 def test_worker_runs_it(
     front_door: httpx.Client, door: FrontDoor, topology: Topology, access: Access
 ) -> None:

@@ -37,6 +37,7 @@ LISTENING = "ss -Hlnt | awk '{print $4}'"
 SECONDS = 5.0
 
 
+@pytest.mark.existing("login")
 def test_only_the_front_door_answers_the_internet(
     stranger: Target, deployment: Deployment, topology: Topology, published: Mapping[str, set[int]]
 ) -> None:
@@ -60,6 +61,7 @@ def test_only_the_front_door_answers_the_internet(
     assert {address for address, state in found.items() if state != "filtered"} == wanted
 
 
+@pytest.mark.existing("requests")
 def test_port_80_speaks_http(stranger: Target, door: FrontDoor, deployment: Deployment) -> None:
     """A page comes, in plain text, and the request is not sent back to whoever asks with TRACE."""
     with frontdoor.open_client(stranger, public(deployment, door)) as client:
@@ -67,6 +69,7 @@ def test_port_80_speaks_http(stranger: Target, door: FrontDoor, deployment: Depl
         assert client.request("TRACE", "/").status_code in (400, 403, 404, 405, 501)
 
 
+@pytest.mark.existing("requests")
 def test_port_443_speaks_tls(stranger: Target, door: FrontDoor, deployment: Deployment) -> None:
     """TLS 1.2 or later, with whatever certificate: it cannot name an IP address; no page without TLS."""
     modern = ssl.create_default_context()
@@ -84,6 +87,7 @@ def test_port_443_speaks_tls(stranger: Target, door: FrontDoor, deployment: Depl
     assert answer.status_code >= 400
 
 
+@pytest.mark.existing("requests")
 def test_files_of_the_machine_are_not_served(
     stranger: Target, door: FrontDoor, deployment: Deployment
 ) -> None:
@@ -93,6 +97,7 @@ def test_files_of_the_machine_are_not_served(
             assert "root:" not in client.get(path).text
 
 
+@pytest.mark.existing("login")
 def test_quiet_droplets_take_nothing(
     quiet: tuple[str, ...], look: Callable[[str], dict[Address, State]], deployment: Deployment,
     topology: Topology,
@@ -112,6 +117,7 @@ def test_quiet_droplets_take_nothing(
     }
 
 
+@pytest.mark.existing("login")
 def test_quiet_droplets_do_not_listen(quiet: tuple[str, ...], access: Access) -> None:
     """But for ssh, and on loopback."""
     for node in quiet:

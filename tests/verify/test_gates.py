@@ -6,19 +6,17 @@ from collections.abc import Iterable
 
 import pytest
 
-from harness.api import Api
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError
 from harness.isolation import drift as drifting
 from harness.isolation.compare import differences
 from harness.isolation.drift import Drift
 from harness.isolation.model import Difference
-from harness.isolation.reported import Documents, ask, network_of
+from harness.isolation.reported import Documents, network_of
 from harness.names import resource_name, run_of_name
-from harness.target import Target
 from harness.topology import ports
 from harness.topology.model import Topology
-from harness.verify.setup import SETUP
+from harness.verify.setup import SETUP, Setup
 
 SHOWN = 10
 
@@ -31,15 +29,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="module")
-def told(api: Api, deployment: Deployment) -> Documents:
+def told(setup: Setup) -> Documents:
     """What the API reports now."""
-    return ask(api, deployment.run)
+    return setup.reported()
 
 
 @pytest.fixture(scope="module")
-def drift(told: Documents, deployment: Deployment, topology: Topology, target: Target) -> tuple[Drift, ...]:
+def drift(setup: Setup, told: Documents) -> tuple[Drift, ...]:
     """Everything that is not as the topology says."""
-    return drifting.drift(topology, deployment.run, target.operators, told)
+    return setup.drift(told)
+
+
+@pytest.fixture(scope="module")
+def admissions(setup: Setup, told: Documents) -> tuple[Drift, ...]:
+    """Where all firewalls together let through other than the topology's, whatever they are called."""
+    return setup.admissions(told)
 
 
 def test_firewalls_are_those_of_the_topology(
@@ -60,6 +64,18 @@ def test_firewall_rules_are_those_of_the_topology(
     insist_on_none(each for each in drift if (each.kind, each.name) == ("firewall", name))
 
 
+@pytest.mark.existing("api")
+def test_droplet_admits_what_the_topology_says(node: str, admissions: tuple[Drift, ...]) -> None:
+    """All firewalls that cover the droplet together: every address, every port, both ways, and no other."""
+    insist_on_none(each for each in admissions if (each.kind, each.name) == ("droplet", node))
+
+
+@pytest.mark.existing("api")
+def test_firewalls_can_be_judged(admissions: tuple[Drift, ...]) -> None:
+    """Each that covers a droplet is in force, and names nobody whose addresses the API does not tell."""
+    insist_on_none(each for each in admissions if each.kind == "firewall")
+
+
 def test_firewalls_are_in_force(told: Documents, deployment: Deployment) -> None:
     """No firewall has changes pending."""
     ours = [each for each in told.firewalls if run_of_name(each["name"]) == deployment.run]
@@ -67,11 +83,13 @@ def test_firewalls_are_in_force(told: Documents, deployment: Deployment) -> None
     assert [each["pending_changes"] for each in ours if each["pending_changes"]] == []
 
 
+@pytest.mark.existing("api")
 def test_trusted_sources_are_those_of_the_topology(database: str, drift: tuple[Drift, ...]) -> None:
     """Each database trusts exactly the droplets that the topology names."""
     insist_on_none(each for each in drift if (each.kind, each.name) == ("trusted sources", database))
 
 
+@pytest.mark.existing("api")
 def test_rules_allow_what_is_intended(told: Documents, deployment: Deployment, topology: Topology) -> None:
     """Both gates together pass what has to get through and nothing else, computed for every pair.
 

@@ -89,6 +89,7 @@ def test_several_at_once_all_end(judge0: Judge0) -> None:
     assert [each.stdout.strip() for each in told] == [str(number) for number in range(6)]
 
 
+@pytest.mark.existing("login")
 def test_workers_are_there(judge0: Judge0) -> None:
     """Judge0 knows of workers that wait for work."""
     queues = judge0.get("/workers")

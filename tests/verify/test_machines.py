@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
+import pytest
+
 from harness.api import Api, every
 from harness.deployment import Deployment
-from harness.names import node_tag, run_tag
 from harness.topology.model import Topology
+from harness.verify.setup import Setup
 
 
+@pytest.mark.existing("api")
 def test_droplet_is_active_at_its_addresses(node: str, deployment: Deployment, topology: Topology) -> None:
     """Each droplet is active, in the VPC's range, and public exactly if the topology says so."""
     found = deployment.nodes[node]
@@ -20,8 +23,9 @@ def test_droplet_is_active_at_its_addresses(node: str, deployment: Deployment, t
     assert found.public_ip is None or ip_address(found.public_ip) not in ip_network(deployment.vpc_range)
 
 
+@pytest.mark.existing("api")
 def test_droplet_is_what_was_asked_for(
-    node: str, deployment: Deployment, topology: Topology, api: Api
+    node: str, deployment: Deployment, topology: Topology, api: Api, setup: Setup
 ) -> None:
     """Each droplet has the size, image, region, VPC and tags of the topology."""
     found = api.client.droplets.get(deployment.nodes[node].id)["droplet"]
@@ -30,17 +34,21 @@ def test_droplet_is_what_was_asked_for(
     assert found["image"]["slug"] == wanted.image
     assert found["region"]["slug"] == topology.region
     assert found["vpc_uuid"] == deployment.vpc_id
-    assert {run_tag(deployment.run), node_tag(deployment.run, node)} <= set(found["tags"])
+    assert {each.lower() for each in setup.tags(node)} <= {each.lower() for each in found["tags"]}
 
 
-def test_no_other_droplet_carries_the_run(deployment: Deployment, topology: Topology, api: Api) -> None:
+@pytest.mark.existing("api")
+def test_no_other_droplet_carries_the_run(
+    deployment: Deployment, topology: Topology, api: Api, setup: Setup
+) -> None:
     """The run's tag is on the topology's droplets and no others."""
-    tagged = every(api.client.droplets.list, "droplets", tag_name=run_tag(deployment.run))
+    tagged = every(api.client.droplets.list, "droplets", tag_name=setup.tag)
     assert sorted(each["id"] for each in tagged) == sorted(
         deployment.nodes[name].id for name in topology.droplets
     )
 
 
+@pytest.mark.existing("api")
 def test_database_is_online(database: str, deployment: Deployment, topology: Topology, api: Api) -> None:
     """Each cluster is online, with the topology's engine, version and size, in the run's VPC."""
     found = api.client.databases.get_cluster(deployment.databases[database].id)["database"]
@@ -53,6 +61,7 @@ def test_database_is_online(database: str, deployment: Deployment, topology: Top
     assert found["private_network_uuid"] == deployment.vpc_id
 
 
+@pytest.mark.existing("api")
 def test_database_has_a_private_and_a_public_endpoint(database: str, deployment: Deployment) -> None:
     """Each cluster has two host names, and a certificate authority to check them with."""
     found = deployment.databases[database]

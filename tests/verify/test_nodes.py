@@ -25,6 +25,7 @@ PUBLISHED = re.compile(r"(?:0\.0\.0\.0|\[?::\]?):(\d+)->")
 UPSTREAM = re.compile(r"^\s*server\s+([\d.]+):(\d+)[^;{]*;", re.MULTILINE)
 
 
+@pytest.mark.existing("login")
 def test_machine_is_up(host: Host) -> None:
     """Systemd has started everything, and nothing failed."""
     state = host.run("systemctl is-system-running")
@@ -36,6 +37,7 @@ def test_machine_has_its_name(node: str, host: Host) -> None:
     assert host.run("hostname").stdout.strip().endswith(node)
 
 
+@pytest.mark.existing("login")
 def test_engine_answers(host: Host) -> None:
     """Each droplet has a Docker engine of its own."""
     assert host.run("docker info").rc == 0
@@ -53,6 +55,7 @@ def test_containers_are_those_of_its_services(node: str, host: Host, topology: T
     assert [each["Name"] for each in found if not is_fine(each)] == []
 
 
+@pytest.mark.existing("login")
 def test_only_its_ports_are_open(node: str, host: Host, topology: Topology) -> None:
     """A node listens for ssh, its services and its swarm on anything but loopback, and for nothing else."""
     listening = {
@@ -92,6 +95,7 @@ def test_environment_holds_private_addresses(
     assert [host for host in public if host in text] == []
 
 
+@pytest.mark.existing("login")
 def test_load_balancer_knows_the_servers(deployment: Deployment, topology: Topology, lb: Host) -> None:
     """``nginx -T`` shows the private addresses of the servers that it may talk to, and nothing else."""
     endpoint = topology.checks.judge0
@@ -105,6 +109,7 @@ def test_load_balancer_knows_the_servers(deployment: Deployment, topology: Topol
     assert set(UPSTREAM.findall(config)) == wanted
 
 
+@pytest.mark.existing("login")
 def test_database_resolves_into_the_vpc(
     database: str, deployment: Deployment, topology: Topology, access: Access
 ) -> None:

@@ -15,7 +15,6 @@ import pytest
 
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, InconclusiveError
-from harness.masking import secrets_of
 from harness.parallel import in_parallel
 from harness.ssh import Access
 from harness.swarm.placing import holds, plain
@@ -50,6 +49,7 @@ def test_member_is_ready(node: str, view: View, swarm: Swarm, topology: Topology
     assert labels == {"role": topology.droplets[node].role, **placed}
 
 
+@pytest.mark.existing("login")
 def test_managers_are_those_of_the_topology(view: View, swarm: Swarm, note: Note, remark: Remark) -> None:
     """They and no others, all of them reachable, one of them leads; and how many of them can be missed."""
     managers = {each.node: each for each in view.state.members if each.role == "manager"}
@@ -64,6 +64,7 @@ def test_managers_are_those_of_the_topology(view: View, swarm: Swarm, note: Note
         remark(told)
 
 
+@pytest.mark.existing("login")
 def test_service_is_at_its_replicas(stacked: str, view: View, note: Note) -> None:
     """As many tasks run as are ordered, on members that are there, and no update is under way or stuck."""
     found = {each.name: each for each in view.state.services}
@@ -173,17 +174,17 @@ def test_every_worker_runs_programs(
     note(f"{number} programs at once, seen in {told}")
 
 
-def test_passwords_are_secrets(view: View, access: Access, deployment: Deployment) -> None:
+@pytest.mark.existing("login")
+def test_passwords_are_secrets(view: View, access: Access, passwords: tuple[str, ...]) -> None:
     """No service's definition holds a password of a database, and no config does: any manager shows both."""
     configs = [base64.b64decode(each) for each in access.run(view.manager, CONFIGS).split()]
     shown = {name: json.dumps(spec) for name, spec in view.specs.items()}
     shown |= {f"config {number}": each.decode(errors="replace") for number, each in enumerate(configs)}
     # Which ones are not told: this goes into a report.
-    assert [
-        name for name, text in shown.items() if any(each in text for each in secrets_of(deployment))
-    ] == []
+    assert [name for name, text in shown.items() if any(each in text for each in passwords)] == []
 
 
+@pytest.mark.existing("login")
 def test_no_service_is_told_of_public_addresses(view: View, deployment: Deployment) -> None:
     """What services are told names databases by their private hosts, and no droplet's public address."""
     public = {each.public.host for each in deployment.databases.values()}

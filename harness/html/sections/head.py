@@ -69,6 +69,8 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "target",
         {"local": "local (emulated)", "do": "DigitalOcean"}.get(report.get("target", ""), "unknown"),
     )
+    if report.get("existing"):
+        yield "deployment", f"an existing one, tagged {report['existing']}, only looked at"
     yield "when", _when(report)
     if total is not None:
         yield "took", seconds(total)

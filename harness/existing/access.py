@@ -1,0 +1,28 @@
+"""The way in to the nodes of somebody else's deployment: by the user's own key, or none at all."""
+
+from __future__ import annotations
+
+from harness.deployment import Deployment
+from harness.errors import UsageError
+from harness.existing.place import ExistingDir
+from harness.masking import secrets_of
+from harness.ssh import Access, open_access
+from harness.target import Target
+from harness.topology.model import Topology
+
+NO_KEY = "nothing logs in to an existing deployment's nodes without --ssh-key"
+
+
+class NoAccess(Access):
+    """Lets nobody in anywhere."""
+
+    def _check(self, node: str) -> None:
+        raise UsageError(f"{node}: {NO_KEY}")
+
+
+def access_to(place: ExistingDir, target: Target, topology: Topology, deployment: Deployment) -> Access:
+    """A way in with the user's key; without one, none. Nothing is connected yet."""
+    place.create()
+    if place.key is None:
+        return NoAccess(place, {}, "", secrets_of(deployment))
+    return open_access(place, target, topology, deployment)
