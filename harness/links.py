@@ -14,9 +14,8 @@ from typing import Any
 from harness.deployment import Deployment
 from harness.errors import ApiError, UsageError
 from harness.extras import Extras
-from harness.mutation.interrupts import undisturbed
+from harness.signals import stopped_by_signals, undisturbed
 from harness.target import Target
-from harness.verify.faults import stopped_by_signals
 from harness.wait import NotYet, wait_for
 
 SECONDS = 60.0

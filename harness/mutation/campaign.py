@@ -12,11 +12,11 @@ from harness.errors import WaitTimeoutError, WavetankError
 from harness.isolation.model import Pair
 from harness.mutation import apply, journal, judge
 from harness.mutation.effect import Baseline, Effect, effect
-from harness.mutation.interrupts import undisturbed
 from harness.mutation.judge import Witnesses
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.protection import Protection
 from harness.rundir import RunDir
+from harness.signals import undisturbed
 from harness.topology.model import Protocol
 from harness.topology.ports import Ports
 from harness.wait import NotYet, wait_for
