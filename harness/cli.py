@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 
 import click
 
@@ -23,7 +21,6 @@ from harness.signals import Stopped
 
 USAGE = 4
 UNREACHABLE = 3
-STOPPED = frozenset(128 + each for each in signals.SIGNALS)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -45,10 +42,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point of the ``wavetank`` script."""
-    code = run(sys.argv[1:])
-    if code in STOPPED:
-        _leave(code)
-    sys.exit(code)
+    signals.leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -89,16 +83,6 @@ def _stopped(cause: BaseException | None) -> int:
     signum = cause.signum if isinstance(cause, Stopped) else int(signal.SIGINT)
     signals.say(f"wavetank: stopped by {signals.name_of(signum)}")
     return 128 + signum
-
-
-def _leave(code: int) -> None:
-    """End here where a thread still waits for an answer: the interpreter would wait for that thread."""
-    if all(each.daemon for each in threading.enumerate() if each is not threading.main_thread()):
-        return
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
-            stream.flush()
-    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SLICE_SECONDS = 0.1  # between two looks of a wait that something else ends
@@ -62,12 +62,27 @@ def name_of(signum: int) -> str:
     return signal.Signals(signum).name
 
 
+def heeded() -> tuple[signal.Signals, ...]:
+    """The signals that stop us: all three, but for SIGHUP where ``nohup`` has silenced it."""
+    silenced = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(each for each in SIGNALS if each is not signal.SIGHUP or not silenced)
+
+
 def install() -> None:
-    """Have the three signals raise :class:`Stopped` from here on; what ``nohup`` has silenced stays so."""
-    for each in SIGNALS:
-        if each is not signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:
-            signal.signal(each, _deliver)
+    """Have the signals raise :class:`Stopped` from here on."""
+    for each in heeded():
+        signal.signal(each, _deliver)
     sys.unraisablehook = _rescue
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, also where a thread still waits for an answer that nobody wants any more."""
+    if all(each.daemon for each in threading.enumerate() if each is not threading.main_thread()):
+        sys.exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from emulator.planes.base import (
 from emulator.planes.docker import database, droplet, usage
 from emulator.planes.docker.engine import Owner, asking, connect, create, find, owned, remove
 from emulator.planes.docker.records import Records
+from harness import signals
 from harness.errors import WaitTimeoutError
 from harness.wait import NotYet, patient, wait_for
 
@@ -65,12 +66,13 @@ class DockerPlane:
         self._engine = connect()
         try:
             self._attach(self._engine)
-        except PlaneError:
+        except BaseException:  # stopped, too
             self.close()
             raise
 
     def _attach(self, engine: docker.DockerClient) -> None:
         self._images = build.ensure(["droplet", "fabric"], log.info, client=engine)
+        signals.check()  # building takes long enough for somebody to stop us
         self._fabric = Fabric(engine, self._owner, self._images["fabric"], self._running)
         self._fabric.attach(self._records.all())
 
