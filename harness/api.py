@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 
+from harness import signals
 from harness.errors import ApiError, CredentialsError
 from harness.wait import patient
 
@@ -132,7 +134,7 @@ class _Boundary(HTTPPolicy[Any, Any]):
         method, url = request.http_request.method, request.http_request.url
         self._count(method, f"{method} {url}")
         try:
-            response = self.next.send(request)
+            response = self._sent(request)
         except HttpResponseError as error:  # an answer that could not be read as JSON
             raise ApiError(f"{method} {url}", error.status_code or 0, "unreadable", error.message) from error
         except AzureError as error:
@@ -140,6 +142,12 @@ class _Boundary(HTTPPolicy[Any, Any]):
         if response.http_response.status_code >= 400:
             raise self._error(f"{method} {url}", response.http_response)
         return response
+
+    def _sent(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        """The answer; a signal does not wait for one to a question, but for one to a change it does."""
+        if request.http_request.method not in READING:
+            return self.next.send(request)
+        return signals.abandonable(partial(self.next.send, request))
 
     def _count(self, method: str, request: str) -> None:
         if method in READING:
