@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from types import TracebackType
 from typing import Any, TypeVar
 
 from harness import signals
@@ -14,6 +15,19 @@ T = TypeVar("T")
 WORKERS = 8
 FEW = 2
 SOON_SECONDS = 1.0
+
+
+class Pool(ThreadPoolExecutor):
+    """Threads whose waits a signal ends; after an error in the block, what has not begun is not begun."""
+
+    def submit(self, call: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
+        """As the base's; ``map`` comes here as well."""
+        return super().submit(signals.bound(call), *arguments, **named)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown(wait=True, cancel_futures=error is not None)
 
 
 def nothing() -> None:
@@ -37,10 +51,10 @@ def in_parallel(
     request under way that changes something, and that this is waited for is told.
     """
     futures: list[Future[T]] = []
-    pool = ThreadPoolExecutor(workers or (WORKERS if patient(1) == 1 else FEW), thread_name_prefix="wavetank")
+    pool = Pool(workers or (WORKERS if patient(1) == 1 else FEW), thread_name_prefix="wavetank")
     try:
         with signals.undisturbed():  # a job that began and is on no list would not be waited for
-            futures += [pool.submit(signals.bound(job)) for job in jobs]
+            futures += [pool.submit(job) for job in jobs]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in futures:
             if future in done:

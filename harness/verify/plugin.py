@@ -8,6 +8,7 @@ Everything else of the harness is imported only then.
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.target is None:
         _refuse_without_target(config)
         return
+    from harness import signals
     from harness.verify.recorder import Recorder
     from harness.verify.setup import CHOICE
 
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    stack.enter_context(signals.stopped_by_signals())  # so that the threads of a check end, too
     try:
         choice = choose_existing(_settings(config))
     except UsageError as error:
