@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,7 +17,7 @@ from datetime import datetime
 from functools import cache
 from os import sysconf
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from harness import signals
 from harness.wait import patient
@@ -61,16 +62,29 @@ def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
 def communicate(process: subprocess.Popen[bytes], text: bytes | None, seconds: float) -> tuple[bytes, bytes]:
     """As the method of that name, but ended by a signal in every thread; ``seconds`` as for :func:`run`."""
     over = time.monotonic() + patient(seconds)
+    if text is not None:
+        _feed(process, text)
     while True:
         try:
-            out, errors = process.communicate(text, timeout=signals.SLICE_SECONDS)
+            out, errors = process.communicate(timeout=signals.SLICE_SECONDS)
         except subprocess.TimeoutExpired:
             signals.check()
             if time.monotonic() >= over:
                 raise
-            text = None  # it has it
         else:
             return out or b"", errors or b""
+
+
+def _feed(process: subprocess.Popen[bytes], text: bytes) -> None:
+    """Write to its standard input beside us: ``communicate``, asked again, writes no more."""
+    pipe, process.stdin = process.stdin, None
+    assert pipe is not None
+
+    def write(pipe: IO[bytes] = pipe) -> None:
+        with suppress(OSError), pipe:  # it may end without having read
+            pipe.write(text)
+
+    threading.Thread(target=write, name="feed", daemon=True).start()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -1,8 +1,8 @@
-"""Interrupt a command at a random moment, as ctrl-C in a terminal does, and hold what follows against the promise.
+"""Interrupt a command at a random moment, as ctrl-C in a terminal does; what follows is what is promised.
 
-Within 2 seconds it has ended, or says that it is cleaning up; no traceback; the signal's exit code; no process
-of it is left, nor the run's lock. ``python tests/interrupting.py --count 200`` runs the long series over the
-pretended deployment; the tests run a short one.
+Within 2 seconds it has ended, or says that it is cleaning up; no traceback; the signal's exit code; no
+process of it is left, nor the run's lock. ``python tests/interrupting.py --count 200`` runs the long
+series over the pretended deployment; the tests run a short one.
 
 The 2 seconds are for an idle machine. On a busy one everything takes longer, this promise too: they are
 multiplied by how much longer than ``NOTHING_SECONDS`` a command takes that does nothing, measured beside.
@@ -135,11 +135,12 @@ class Series:
         for name in dict.fromkeys(each.command for each in self.seen):
             mine = [each for each in self.seen if each.command == name]
             reacted, ended = [each.reacted for each in mine], [each.ended for each in mine]
+            bounds = [each.bound for each in mine]
             lines.append(
-                f"{name:24} {len(mine):4} interrupted; reacted p50 {median(reacted):.2f} s max {max(reacted):.2f} s;"
+                f"{name:14} {len(mine):4} interrupted, {sum(bool(each.faults) for each in mine)} faults;"
+                f" reacted p50 {median(reacted):.2f} s max {max(reacted):.2f} s;"
                 f" ended p50 {median(ended):.2f} s max {max(ended):.2f} s;"
-                f" bound {min(each.bound for each in mine):.1f} to {max(each.bound for each in mine):.1f} s;"
-                f" faults {sum(bool(each.faults) for each in mine)}"
+                f" bound {min(bounds):.1f} to {max(bounds):.1f} s"
             )
         return "\n".join(lines)
 
@@ -212,7 +213,7 @@ def pretended_series(directory: Path, *, seed: int, counts: Mapping[str, int]) -
             "verify": (("verify", "--run=one", "--no-faults"), 8.0),
             "bench": (("bench latency", "--run=one", "--door=client", "--rate=5", "--seconds=4"), 8.0),
             "scan": (("diff", "--run=one"), 8.0),
-            "again": (up + ("--run=one",), length),
+            "again": ((*up, "--run=one"), length),
         }
         for name, (command, within) in standing.items():
             for _ in range(counts.get(name, 0)):

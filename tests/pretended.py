@@ -1,4 +1,4 @@
-"""A deployment that takes no machine: the emulator's memory plane as if it were the cloud, and pretended tools.
+"""A deployment without machines: the memory plane as if it were the cloud, and pretended tools.
 
 ``ssh`` and ``docker`` are scripts that take their time and answer what a healthy node would, and a SOCKS
 proxy here answers as every public address. What the command line does with them is the real thing.
@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 from serving import Served, served
 
-from harness.names import resource_name
+from harness.names import run_of_tag
 
 # Nobody's first boot is over at once, `true` is refused now and then as by a node that boots, and what would
 # run for real (a script for Python) hears and says nothing.
@@ -108,8 +108,8 @@ class Stage:
             headers={"Authorization": f"Bearer {self.server.token}"},
             trust_env=False,
         )
-        prefix = resource_name(run)
-        return [each["status"] for each in answer.json()["droplets"] if each["name"].startswith(prefix)]
+        droplets = answer.json()["droplets"]
+        return [each["status"] for each in droplets if run in map(run_of_tag, each["tags"])]
 
 
 @contextmanager
