@@ -156,7 +156,7 @@ def _start(cloud: Cloud, starting: Future[None]) -> None:
 def _take_back(state: Path, plane: Plane, starting: Future[None]) -> None:
     """Remove what a first start has made. Stopped, its waits end; a build of images ends with us."""
     wait([starting], timeout=TAKE_BACK_SECONDS)
-    with suppress(PlaneError):  # as where there is no engine; why it did not start says more
+    with suppress(PlaneError, OSError):  # as where there is no engine; why it did not start says more
         plane.destroy_all()
     for file in state.glob(f"{DATABASE}*"):
         file.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,7 +151,8 @@ def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
     def probe() -> EmulatorStatus:
         (process,) = started
         if process.poll() is not None:
-            raise EngineError(f"the emulator did not start (exit {process.returncode}):\n{_tail(state)}")
+            why = _tail(state) or f"it could not say why; {_room(state)}"
+            raise EngineError(f"the emulator did not start (exit {process.returncode}):\n{why}")
         found = status(state_dir)
         if found is None:
             raise NotYet(_tail(state) or "nothing in its log yet")
@@ -269,6 +271,10 @@ def _tail(state: Path) -> str:
         file.read_text(errors="replace") for file in (state / "server.log", state / "log") if file.is_file()
     ]
     return "\n".join(text for text in texts if text)[-LOG_TAIL:].strip()
+
+
+def _room(state: Path) -> str:
+    return f"{shutil.disk_usage(state).free >> 10} KiB are free in {state}"
 
 
 def _project() -> Path:

@@ -100,7 +100,7 @@ def shaped(target: Target, deployment: Deployment, qualities: Mapping[str, Quali
                 shape(target, deployment, node, quality)
             yield
         finally:
-            with undisturbed():
+            with undisturbed("links are made perfect again"):
                 for node in qualities:
                     shape(target, deployment, node, PERFECT)
 

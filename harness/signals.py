@@ -76,7 +76,12 @@ def install() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, also where a thread still waits for an answer that nobody wants any more."""
+    """End the process, also where a thread still waits for an answer that nobody wants any more.
+
+    All is done and told: a signal that comes now has nothing to stop, and must not make another code of it.
+    """
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     if all(each.daemon for each in threading.enumerate() if each is not threading.main_thread()):
         sys.exit(code)
     for stream in (sys.stdout, sys.stderr):
@@ -96,15 +101,18 @@ def stopped_by_signals() -> Iterator[None]:
 def undisturbed(first: str = "") -> Iterator[None]:
     """Hold the signals back for the length of the block; the earliest one counts after it.
 
-    A block that may last says by ``first`` what is done before we stop. Only the main thread is told of
+    A block that may last says by ``first`` what is done before we stop, in a sentence's words. Only the main thread is told of
     signals, so anywhere else there is nothing to hold back.
     """
     caught: list[int] = []
 
     def hold(signum: int, _frame: FrameType | None) -> None:
         if first and not caught:
-            say(f"stopping, but first: {first}")
+            say(f"stopping, but first {first}")
         caught.append(signum)
+
+    if first and isinstance(sys.exception(), KeyboardInterrupt):  # stopped already: this is the cleaning up
+        say(f"stopping, but first {first}")
 
     try:
         with _handled(hold):

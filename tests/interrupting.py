@@ -56,6 +56,7 @@ class Series:
     environment: Mapping[str, str]
     seed: int
     cwd: Path | None = None
+    wavetank: Path = WAVETANK
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -95,7 +96,7 @@ class Series:
     def nothing(self) -> float:
         """How long a command takes now that does nothing, from its beginning to its end."""
         began = time.monotonic()
-        subprocess.run([WAVETANK, "--version"], check=True, capture_output=True, timeout=LONG_SECONDS)
+        subprocess.run([self.wavetank, "--version"], check=True, capture_output=True, timeout=LONG_SECONDS)
         return time.monotonic() - began
 
     def _begin(
@@ -106,7 +107,7 @@ class Series:
         split = 2 if command in ("bench", "emulator") else 1
         words = [command, *rest]
         return subprocess.Popen(
-            [WAVETANK, *words[:split], f"--state-dir={self.state_dir}", *words[split:]],
+            [self.wavetank, *words[:split], f"--state-dir={self.state_dir}", *words[split:]],
             env={**self.environment, MARK: mark},
             cwd=self.cwd,
             stdin=subprocess.DEVNULL,
@@ -128,6 +129,11 @@ class Series:
             yield f"left behind: {left}"
         if held := [str(each.parent) for each in self.state_dir.glob("runs/*/lock") if _is_held(each)]:
             yield f"still locked: {held}"
+
+    @property
+    def wrong(self) -> list[Seen]:
+        """Those that did not keep the promise."""
+        return [each for each in self.seen if each.faults]
 
     def report(self) -> str:
         """Figures for each command."""
@@ -198,12 +204,14 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
-def pretended_series(directory: Path, *, seed: int, counts: Mapping[str, int]) -> Series:
+def pretended_series(
+    directory: Path, *, seed: int, counts: Mapping[str, int], wavetank: Path = WAVETANK
+) -> Series:
     """The series over a pretended deployment; ``counts`` says how often each command is interrupted."""
     from pretended import stage
 
     with stage(directory) as played:
-        series = Series(directory / "state", played.environment, seed, cwd=directory)
+        series = Series(directory / "state", played.environment, seed, directory, wavetank)
         up = ("up", "--target=do", "--yes", f"--topology={played.plan}")
         length = series.run(*up, "--run=one")
         for number in range(counts.get("up", 0)):
@@ -235,16 +243,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=200, help="of each command (default %(default)s)")
     parser.add_argument("--only", action="append", help="up, again, verify, bench, scan, down")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--wavetank", type=Path, default=WAVETANK, help="the command (another version)")
     options = parser.parse_args(arguments)
     commands = options.only or ["up", "again", "verify", "bench", "scan", "down"]
     with tempfile.TemporaryDirectory(prefix="wt-interrupts-") as directory:
         counts = dict.fromkeys(commands, options.count)
-        series = pretended_series(Path(directory), seed=options.seed, counts=counts)
+        series = pretended_series(
+            Path(directory), seed=options.seed, counts=counts, wavetank=options.wavetank
+        )
     print(f"seed {options.seed}\n{series.report()}")  # noqa: T201 (a program's result)
-    for each in series.seen:
-        if each.faults:
-            print(f"{each.command} after {each.after:.2f} s: {each.faults}\n{each.said}")  # noqa: T201
-    return int(any(each.faults for each in series.seen))
+    for each in series.wrong:
+        print(f"{each.command} after {each.after:.2f} s: {each.faults}\n{each.said}")  # noqa: T201
+    return int(bool(series.wrong))
 
 
 if __name__ == "__main__":

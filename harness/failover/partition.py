@@ -46,7 +46,7 @@ def cut_off(api: Api, target: Target, access: Access, node: str) -> Iterator[Non
         hang_up(target, access, ground.droplets[node])
         yield
     finally:
-        with undisturbed():
+        with undisturbed("the rules are put back"):
             apply.restore(api, original, run_dir.run)
             journal.forget(run_dir)
 

@@ -55,7 +55,7 @@ def mend(api: Api, run_dir: RunDir) -> bool:
     original = journal.read(run_dir)
     if original is None:
         return False
-    with undisturbed():
+    with undisturbed("the rules are put back"):
         apply.restore(api, original, run_dir.run)
         journal.forget(run_dir)
     return True
@@ -82,7 +82,7 @@ def _restored(campaign: Campaign) -> Iterator[None]:
     try:
         yield
     finally:
-        with undisturbed():
+        with undisturbed("the rules are put back"):
             apply.restore(campaign.api, original, campaign.run)
             journal.forget(campaign.run_dir)
 
@@ -95,7 +95,7 @@ def _in_force(campaign: Campaign, before: Protection, mutated: Protection) -> It
         apply.put(campaign.api, campaign.base.ground, before, mutated)
         yield
     finally:
-        with undisturbed():
+        with undisturbed("the rules are put back"):
             apply.restore(campaign.api, original, campaign.run)
 
 

@@ -37,7 +37,7 @@ class Power:
                 self.off(*nodes)
                 yield
             finally:
-                with undisturbed():  # a second ctrl-C must not leave a machine without power
+                with undisturbed("power is given back"):  # a second ctrl-C must not keep it away
                     self.on(*nodes)
 
     def off(self, *nodes: str) -> None:

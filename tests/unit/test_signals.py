@@ -253,7 +253,7 @@ def test_undisturbed_tells_what_is_done_first_and_stops_after_it(capfd: pytest.C
     with pytest.raises(Stopped) as caught:
         stopped()
     assert (done, caught.value.signum) == (["power"], signal.SIGTERM)
-    assert capfd.readouterr().err == "stopping, but first: power is given back\n"
+    assert capfd.readouterr().err == "stopping, but first power is given back\n"
 
 
 def test_one_that_is_lost_on_its_way_is_raised_at_the_next_look() -> None:
