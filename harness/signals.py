@@ -101,8 +101,8 @@ def stopped_by_signals() -> Iterator[None]:
 def undisturbed(first: str = "") -> Iterator[None]:
     """Hold the signals back for the length of the block; the earliest one counts after it.
 
-    A block that may last says by ``first`` what is done before we stop, in a sentence's words. Only the main thread is told of
-    signals, so anywhere else there is nothing to hold back.
+    A block that may last says by ``first`` what is done before we stop, as part of a sentence. Only the main
+    thread is told of signals, so anywhere else there is nothing to hold back.
     """
     caught: list[int] = []
 
