@@ -143,12 +143,18 @@ def leaving_no_emulator(settings: Settings, progress: Progress) -> Iterator[None
     try:
         yield
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            signals.say(f"{error}: nothing was made yet; looking whether an emulator is to go")
-        if (settings.target or "local") == "local" and emulation.status(settings.state_dir):
+        if (settings.target or "local") == "local" and emulation.directory(settings.state_dir).is_dir():
+            if isinstance(error, KeyboardInterrupt):
+                signals.say(f"{error}: an emulator in which nothing was made yet goes, too")
             with suppress(WavetankError):  # what the block failed of says more
-                stop_if_empty(resolve(settings, "local", progress), settings.state_dir, progress)
+                _stop_if_unused(settings, progress)
         raise
+
+
+def _stop_if_unused(settings: Settings, progress: Progress) -> None:
+    found = emulation.status(settings.state_dir)
+    if found is not None and found.auto:
+        stop_if_empty(resolve(settings, "local", progress), settings.state_dir, progress)
 
 
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
