@@ -11,6 +11,8 @@ multiplied by how much longer than ``NOTHING_SECONDS`` a command takes that does
 from __future__ import annotations
 
 import fcntl
+import itertools
+import math
 import os
 import random
 import re
@@ -20,10 +22,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 PROMISED_SECONDS, NOTHING_SECONDS = 2.0, 0.3
 LONG_SECONDS = 180.0
@@ -57,10 +60,17 @@ class Series:
     seed: int
     cwd: Path | None = None
     wavetank: Path = WAVETANK
+    seconds: float = math.inf
+    told: Callable[[Seen], None] = lambda _seen: None
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
+
+    def rounds(self, count: int) -> Iterator[int]:
+        """``count`` numbers, or fewer where ``seconds`` have passed before."""
+        until = time.monotonic() + self.seconds
+        yield from itertools.takewhile(lambda _: time.monotonic() < until, range(count))
 
     def run(self, *arguments: str, check: bool = True) -> float:
         """A command that nobody interrupts; returns how long it took after it could have been."""
@@ -91,6 +101,7 @@ class Series:
             PROMISED_SECONDS * factor, said, faults,
         )  # fmt: skip
         self.seen.append(seen)
+        self.told(seen)
         return seen
 
     def nothing(self) -> float:
@@ -204,17 +215,16 @@ def _is_held(lock: Path) -> bool:
     return False
 
 
-def pretended_series(
-    directory: Path, *, seed: int, counts: Mapping[str, int], wavetank: Path = WAVETANK
-) -> Series:
-    """The series over a pretended deployment; ``counts`` says how often each command is interrupted."""
+def pretended_series(directory: Path, *, seed: int, counts: Mapping[str, int], **options: Any) -> Series:
+    """The series over a pretended deployment; ``counts`` says how often each command is interrupted,
+    ``options`` are the series' own."""
     from pretended import stage
 
     with stage(directory) as played:
-        series = Series(directory / "state", played.environment, seed, directory, wavetank)
+        series = Series(directory / "state", played.environment, seed, directory, **options)
         up = ("up", "--target=do", "--yes", f"--topology={played.plan}")
         length = series.run(*up, "--run=one")
-        for number in range(counts.get("up", 0)):
+        for number in series.rounds(counts.get("up", 0)):
             seen = series.interrupt(*up, f"--run=r{number}", within=length)
             assert seen.code == 0 or not played.droplets(f"r{number}"), seen.said
         standing: Mapping[str, tuple[tuple[str, ...], float]] = {
@@ -224,15 +234,24 @@ def pretended_series(
             "again": ((*up, "--run=one"), length),
         }
         for name, (command, within) in standing.items():
-            for _ in range(counts.get(name, 0)):
+            for _ in series.rounds(counts.get(name, 0)):
                 series.interrupt(*command, within=within)
                 assert played.droplets("one") == ["active"] * 3, "what stood before stands"
-        for _ in range(counts.get("down", 0)):
+        for _ in series.rounds(counts.get("down", 0)):
             series.run(*up, "--run=two")
             series.interrupt("down", "--run=two", within=3.0)
             series.run("down", "--run=two")
             assert not played.droplets("two"), "the next down finishes what one has begun"
     return series
+
+
+def _tell(seen: Seen) -> None:
+    print(  # noqa: T201 (a program's progress)
+        f"{seen.command} after {seen.after:.2f} s {seen.signum.name}: {seen.code},"
+        f" reacted {seen.reacted:.2f} s, ended {seen.ended:.2f} s, bound {seen.bound:.1f} s {' '.join(seen.faults)}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -243,13 +262,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=200, help="of each command (default %(default)s)")
     parser.add_argument("--only", action="append", help="up, again, verify, bench, scan, down")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="at most, for each command")
     parser.add_argument("--wavetank", type=Path, default=WAVETANK, help="the command (another version)")
     options = parser.parse_args(arguments)
     commands = options.only or ["up", "again", "verify", "bench", "scan", "down"]
     with tempfile.TemporaryDirectory(prefix="wt-interrupts-") as directory:
         counts = dict.fromkeys(commands, options.count)
         series = pretended_series(
-            Path(directory), seed=options.seed, counts=counts, wavetank=options.wavetank
+            Path(directory),
+            seed=options.seed,
+            counts=counts,
+            wavetank=options.wavetank,
+            seconds=options.seconds,
+            told=_tell,
         )
     print(f"seed {options.seed}\n{series.report()}")  # noqa: T201 (a program's result)
     for each in series.wrong:
