@@ -72,7 +72,9 @@ def install() -> None:
     """Have the signals raise :class:`Stopped` from here on."""
     for each in heeded():
         signal.signal(each, _deliver)
-    sys.unraisablehook = _rescue
+    if sys.unraisablehook is not _rescue:
+        _rescue.others = sys.unraisablehook  # type: ignore[attr-defined]  # a function's own
+        sys.unraisablehook = _rescue
 
 
 def leave(code: int) -> NoReturn:
@@ -143,7 +145,7 @@ def check() -> None:
     seen = _scope()
     if seen.event.is_set():
         _threads.scope = None
-        if seen is _latest:  # of the main thread, where the exception was lost on its way
+        if _is_main():  # where the exception was lost on its way
             _renew()
         raise Stopped(seen.signum)
 
@@ -218,7 +220,7 @@ def _rescue(lost: sys.UnraisableHookArgs) -> None:
         _latest.signum = lost.exc_value.signum
         _latest.event.set()
     else:
-        sys.__unraisablehook__(lost)
+        _rescue.others(lost)  # type: ignore[attr-defined]
 
 
 def _scope() -> Scope:

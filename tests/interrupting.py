@@ -248,7 +248,8 @@ def pretended_series(directory: Path, *, seed: int, counts: Mapping[str, int], *
 def _tell(seen: Seen) -> None:
     print(  # noqa: T201 (a program's progress)
         f"{seen.command} after {seen.after:.2f} s {seen.signum.name}: {seen.code},"
-        f" reacted {seen.reacted:.2f} s, ended {seen.ended:.2f} s, bound {seen.bound:.1f} s {' '.join(seen.faults)}",
+        f" reacted {seen.reacted:.2f} s, ended {seen.ended:.2f} s, bound {seen.bound:.1f} s"
+        f" {' '.join(seen.faults)}",
         file=sys.stderr,
         flush=True,
     )
