@@ -10,19 +10,23 @@ import argparse
 import json
 import logging
 import os
+import sqlite3
 import sys
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.planes.base import Plane, PlaneError
 from emulator.statedir import DATABASE, LOG, PLANE, PLANES, hold, instance, plane_of
+from harness import signals
 from harness.errors import EngineError, WavetankError
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
 
+TAKE_BACK_SECONDS = 5
 FAULTS, DELAY = "WAVETANK_MEMORY_FAULTS", "WAVETANK_MEMORY_DELAY"
 
 
@@ -40,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a directory that cannot be written, a disk that is full
         print(f"emulator: the state directory cannot be used: {error}", file=sys.stderr)  # noqa: T201 (a program's message)
         return EngineError.exit_code
+    except signals.Stopped as stopped:
+        print(f"emulator: {stopped}", file=sys.stderr)  # noqa: T201 (a program's message)
+        return 128 + stopped.signum
     return code
 
 
@@ -98,24 +105,60 @@ def _memory_plane(state: Path) -> Plane:
 def _serve(options: argparse.Namespace) -> int:
     state: Path = options.state.resolve()
     os.umask(0o077)
-    with hold(state):
-        _log_to(state / LOG)
-        name = plane_of(state, options.plane)
-        (state / PLANE).write_text(name)
-        plane = make_plane(name, state)
-        with ThreadPoolExecutor(1) as pool:  # the plane mostly waits for the engine: load the rest meanwhile
-            starting = pool.submit(plane.start)
-            from emulator.api.server import serve
+    signals.install()  # until the server has handlers of its own
+    try:
+        with hold(state):
+            _log_to(state / LOG)
+            name = plane_of(state, options.plane)
+            (state / PLANE).write_text(name)
+            ports = {"https_port": options.https_port, "http_port": options.http_port}
+            with _started(state, make_plane(name, state)) as cloud:
+                from emulator.api.server import serve
 
-            cloud = _open(state, plane, starting)
-            try:
-                _start(cloud, starting)
-                ports = {"https_port": options.https_port, "http_port": options.http_port}
                 serve(cloud, state, name, host=options.host, **ports)
-            finally:
-                cloud.close()
+    except (OSError, sqlite3.Error) as error:  # as of a full disk
+        raise EngineError(f"{state} cannot be used: {error}") from error
     logging.shutdown()
     os._exit(0)  # work under way is recorded and taken up by the next server; its threads are not waited for
+
+
+@contextmanager
+def _started(state: Path, plane: Plane) -> Iterator[Cloud]:
+    """The cloud of ``state``, which answers, for the length of the block.
+
+    Where it never came to answer, stopped or failed, nothing is left of one that is made for the first time.
+    """
+    fresh, answers = not (state / DATABASE).exists(), False
+    pool = ThreadPoolExecutor(1)  # the plane mostly waits for the engine: load the rest meanwhile
+    starting = pool.submit(signals.bound(plane.start))
+    try:
+        cloud = _open(state, plane, starting)
+        try:
+            _start(cloud, starting)
+            answers = True
+            yield cloud
+        finally:
+            cloud.close()
+    except BaseException:
+        if fresh and not answers:
+            _take_back(state, plane, starting)
+        raise
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _take_back(state: Path, plane: Plane, starting: Future[None]) -> None:
+    """Remove what a first start has made. Stopped, its waits end; a build of images ends with us.
+
+    Machines are never of a first start: records that were there are gone then, and may be put back.
+    """
+    wait([starting], timeout=TAKE_BACK_SECONDS)
+    with suppress(PlaneError, OSError):  # as where there is no engine; why it did not start says more
+        if plane.existing().machines:
+            return
+        plane.destroy_all()
+    for file in state.glob(f"{DATABASE}*"):
+        file.unlink(missing_ok=True)
 
 
 def _open(state: Path, plane: Plane, starting: Future[None]) -> Cloud:
@@ -205,4 +248,4 @@ def _log_to(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signals.leave(main())

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.errors import EngineError
@@ -31,9 +31,9 @@ def hold(state: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise EngineError(f"{state} is served already, by process {holder}") from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with suppress(OSError):  # it only names us; a full disk must not keep anybody from destroying
+            file.truncate(0)
+            os.write(file.fileno(), str(os.getpid()).encode())
         yield
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import HTTPPolicy, RetryPolicy
 from azure.core.pipeline.transport import RequestsTransport
 
+from harness import signals
 from harness.errors import ApiError, CredentialsError
 from harness.readonly import insist_on_get
 from harness.wait import patient
@@ -151,7 +153,7 @@ class _Boundary(HTTPPolicy[Any, Any]):
         method, url = request.http_request.method, request.http_request.url
         self._count(method, url)
         try:
-            response = self.next.send(request)
+            response = self._sent(request)
         except HttpResponseError as error:  # an answer that could not be read as JSON
             raise ApiError(f"{method} {url}", error.status_code or 0, "unreadable", error.message) from error
         except AzureError as error:
@@ -159,6 +161,12 @@ class _Boundary(HTTPPolicy[Any, Any]):
         if response.http_response.status_code >= 400:
             raise self._error(f"{method} {url}", response.http_response)
         return response
+
+    def _sent(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        """The answer; a signal does not wait for one to a question, but for one to a change it does."""
+        if request.http_request.method not in READING:
+            return self.next.send(request)
+        return signals.abandonable(partial(self.next.send, request))
 
     def _count(self, method: str, url: str) -> None:
         if self._read_only:

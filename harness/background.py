@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from harness import signals
+
 
 class Background:
-    """Work in a thread of its own, which does not keep the process alive."""
+    """Work in a thread of its own, which does not keep the process alive; a signal ends its waits."""
 
     def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
+        self._work = signals.bound(work)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -1,7 +1,7 @@
 """``wavetank``: the command line, and the one place where an error becomes a message and an exit code.
 
 0 pass · 1 a check failed · 2 inconclusive · 3 could not provision or reach · 4 wrong usage or input ·
-130 and 143 stopped by SIGINT and SIGTERM, after cleaning up.
+129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM, after cleaning up.
 """
 
 from __future__ import annotations
@@ -11,24 +11,16 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from types import FrameType
 
 import click
 
-from harness import lease
+from harness import lease, process, signals
 from harness.commands import COMMANDS
 from harness.errors import CheckError, InconclusiveError, WavetankError
+from harness.signals import Stopped
 
 USAGE = 4
 UNREACHABLE = 3
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal asked us to stop; ``with`` and ``except`` blocks clean up on its way out."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
-        self.signum = signum
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,23 +42,30 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point of the ``wavetank`` script."""
-    sys.exit(run(sys.argv[1:]))
+    signals.leave(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; every error has been told on stderr."""
-    _stop_on_signals()
+    signals.install()
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt as error:  # while an error was told
+        return _stopped(error)
+    finally:
+        process.end_all()
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="wavetank", standalone_mode=False)
-    except click.Abort as error:
-        return _stopped(error.__cause__)
-    except KeyboardInterrupt as error:
-        return _stopped(error)
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _stopped(error.__cause__ if isinstance(error, click.Abort) else error)
     except click.ClickException as error:
         error.show()
         return USAGE
-    except WavetankError as error:
-        return _tell(error, error.exit_code)
+    except (WavetankError, OSError) as error:
+        return _tell(error, error.exit_code if isinstance(error, WavetankError) else UNREACHABLE)
     except CheckError as error:
         return _tell(error, 2 if isinstance(error, InconclusiveError) else 1)
     finally:
@@ -83,17 +82,9 @@ def _tell(error: Exception, code: int) -> int:
 
 
 def _stopped(cause: BaseException | None) -> int:
-    signum = cause.signum if isinstance(cause, Stopped) else signal.SIGINT
-    click.echo(f"wavetank: stopped by {signal.Signals(signum).name}", err=True)
+    signum = cause.signum if isinstance(cause, Stopped) else int(signal.SIGINT)
+    signals.say(f"wavetank: stopped by {signals.name_of(signum)}")
     return 128 + signum
-
-
-def _stop_on_signals() -> None:
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        raise Stopped(signum)
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop)
 
 
 if __name__ == "__main__":

@@ -8,28 +8,32 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from harness import process as processes
+from harness import signals
 from harness.errors import EngineError, WaitTimeoutError
 from harness.process import is_running, started_at, without_secrets
 from harness.progress import Progress
 from harness.wait import NotYet, patient, wait_for
 
 PLANE_VARIABLE = "WAVETANK_PLANE"
+PLANES = ("docker", "memory")
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
 DESTROY_SECONDS = 180
 LOG_TAIL = 2000
-AUTO = "auto"
+AUTO, DATABASE, PLANE = "auto", "state.db", "plane"
 SAID = "emulator: "
 TOLD = {"pid", "https", "http", "plane", "ca_file", "token"}
 _USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
@@ -143,32 +147,52 @@ def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
         _terminate(leftover.pid, state)
     (state / "endpoint.json").unlink(missing_ok=True)
     (state / AUTO).touch() if auto else (state / AUTO).unlink(missing_ok=True)
-    process = _spawn(state)
+    fresh = not (state / DATABASE).exists()
+    started: list[subprocess.Popen[bytes]] = []
 
     def probe() -> EmulatorStatus:
+        (process,) = started
         if process.poll() is not None:
-            told = _refusal(state) or f"\n{_tail(state)}"
-            raise EngineError(f"the emulator did not start (exit {process.returncode}): {told}")
+            why = _refusal(state) or f"\n{_tail(state)}".rstrip() or f"it could not say why; {_room(state)}"
+            raise EngineError(f"the emulator did not start (exit {process.returncode}): {why}")
         found = status(state_dir)
         if found is None:
             raise NotYet(_tail(state) or "nothing in its log yet")
         return found
 
     try:
+        with signals.undisturbed():
+            started.append(_spawn(state))
         found = wait_for(f"the emulator in {state}", probe, deadline=START_SECONDS, max_pause=0.2)
     except BaseException as error:  # ctrl-C too must not leave one behind that nobody knows of
-        process.terminate()
-        process.wait()
+        if isinstance(error, KeyboardInterrupt):
+            signals.say("stopping: taking away the emulator that was being started")
+        _take_back(started, state, fresh=fresh)
         if isinstance(error, WaitTimeoutError):
             raise EngineError(str(error)) from error
         raise
-    process.returncode = 0  # it outlives us; without a return code Popen would warn that it still runs
+    started[0].returncode = 0  # it outlives us; without a return code Popen would warn that it still runs
     return found
+
+
+def _take_back(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh: bool) -> None:
+    """End one that did not come to answer; what it made goes too, if there was none before it."""
+    for process in started:
+        process.terminate()
+        try:
+            process.wait(patient(STOP_SECONDS))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    (state / "endpoint.json").unlink(missing_ok=True)
+    if fresh:
+        with suppress(EngineError):  # as where there is no engine; why it did not start says more
+            _destroy(state)
 
 
 def _spawn(state: Path) -> subprocess.Popen[bytes]:
     plane = os.environ.get(PLANE_VARIABLE, "docker")
-    if plane not in ("docker", "memory"):
+    if plane not in PLANES:
         raise EngineError(f"{PLANE_VARIABLE}={plane!r} is not known: take docker or memory")
     command = [sys.executable, "-m", "emulator", "serve", "--state", str(state), "--plane", plane]
     with (state / "server.log").open("ab") as log:
@@ -208,21 +232,17 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 def _destroy(state: Path) -> None:
     command = [sys.executable, "-m", "emulator", "destroy", "--state", str(state)]
+    if not (state / PLANE).exists() and os.environ.get(PLANE_VARIABLE) in PLANES:
+        command += ["--plane", os.environ[PLANE_VARIABLE]]  # it did not come to write down which it has
     try:
-        done = subprocess.run(
-            command,
-            cwd=_project(),
-            capture_output=True,
-            text=True,
-            timeout=patient(DESTROY_SECONDS),
-            check=False,
-        )
+        done = processes.run(command, cwd=_project(), seconds=DESTROY_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise EngineError(
             f"the emulator in {state} was not removed in {patient(DESTROY_SECONDS):.0f} s"
         ) from error
     if done.returncode != 0:
-        raise EngineError(f"the emulator in {state} could not be removed:\n{done.stderr[-LOG_TAIL:]}")
+        said = done.stderr.decode(errors="replace")[-LOG_TAIL:]
+        raise EngineError(f"the emulator in {state} could not be removed:\n{said}")
 
 
 def _endpoint(state: Path) -> dict[str, Any] | None:
@@ -262,6 +282,10 @@ def _tail(state: Path) -> str:
         file.read_text(errors="replace") for file in (state / "server.log", state / "log") if file.is_file()
     ]
     return "\n".join(text for text in texts if text)[-LOG_TAIL:].strip()
+
+
+def _room(state: Path) -> str:
+    return f"{shutil.disk_usage(state).free >> 10} KiB are free in {state}"
 
 
 def _project() -> Path:

@@ -14,9 +14,8 @@ from typing import Any
 from harness.deployment import Deployment
 from harness.errors import ApiError, UsageError
 from harness.extras import Extras
-from harness.mutation.interrupts import undisturbed
+from harness.signals import stopped_by_signals, undisturbed
 from harness.target import Target
-from harness.verify.faults import stopped_by_signals
 from harness.wait import NotYet, wait_for
 
 SECONDS = 60.0
@@ -101,7 +100,7 @@ def shaped(target: Target, deployment: Deployment, qualities: Mapping[str, Quali
                 shape(target, deployment, node, quality)
             yield
         finally:
-            with undisturbed():
+            with undisturbed("links are made perfect again"):
                 for node in qualities:
                     shape(target, deployment, node, PERFECT)
 

@@ -7,14 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import provision
+from harness import process, provision
 from harness.deploy import collect_logs
 from harness.deployment import Deployment
 from harness.errors import CommandError, ResourceError, UsageError
+from harness.parallel import Pool
 from harness.progress import Progress
 from harness.settings import Choice, load_topology, resolve_existing
 from harness.ssh import REMOTE_FAILURE, Access, open_access
@@ -78,7 +78,7 @@ class Reached:
         script = shell_text(chosen.command)
         if chosen.service:
             script = inside(chosen.service, script, self._label(chosen.service))
-        with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
+        with Pool(max_workers=len(nodes)) as pool:
             return list(pool.map(lambda node: self._run(node, script, deadline), nodes))
 
     def select(self, chosen: Selection) -> tuple[str, ...]:
@@ -96,8 +96,12 @@ class Reached:
     def logs(self, nodes: Sequence[str], *, follow: bool, tail: int) -> int:
         """Print what the containers say, each line after its node's name; 0, or 3 where ssh failed."""
         script = container_logs(follow=follow, tail=tail)
-        with ThreadPoolExecutor(max_workers=len(nodes)) as pool:
-            codes = list(pool.map(lambda node: self._stream(self._know(node), script), nodes))
+        with Pool(max_workers=len(nodes)) as pool:
+            try:
+                codes = list(pool.map(lambda node: self._stream(self._know(node), script), nodes))
+            except BaseException:
+                process.end_all()  # they would be read for ever
+                raise
         return 3 if REMOTE_FAILURE in codes else 0
 
     def bundle(self) -> Path:
@@ -134,10 +138,14 @@ class Reached:
 
     def _stream(self, node: str, script: str) -> int:
         argv = self.access.argv(node, script)
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, errors="replace") as process:
-            for line in process.stdout or ():
-                print_line(f"{node} {line}")
-        return process.returncode
+        ssh = process.spawn(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        try:
+            for line in ssh.stdout or ():
+                print_line(f"{node} {line.decode(errors='replace')}")
+            return ssh.wait()
+        finally:
+            ssh.kill()
+            process.forget(ssh)
 
     def _know(self, node: str) -> str:
         return _one_of("node", node, list(self.deployment.nodes))

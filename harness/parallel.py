@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Any, TypeVar
 
+from harness import signals
 from harness.wait import patient
 
 T = TypeVar("T")
 
 WORKERS = 8
 FEW = 2
+SOON_SECONDS = 1.0
+
+
+class Pool(ThreadPoolExecutor):
+    """Threads whose waits a signal ends; after an error in the block, what has not begun is not begun."""
+
+    def submit(self, call: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
+        """As the base's; ``map`` comes here as well."""
+        return super().submit(signals.bound(call), *arguments, **named)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown(wait=True, cancel_futures=error is not None)
 
 
 def nothing() -> None:
@@ -31,19 +47,32 @@ def in_parallel(
 
     The first error ends it, and is the one that is raised: what has not begun is not begun, ``interrupt`` is
     called to cut short what has, and that is waited for, so that nobody is still changing things when this
-    returns or raises. That holds for ctrl-C too.
+    returns or raises. That holds for ctrl-C too, which ends the waits of all jobs; what it cannot end is a
+    request under way that changes something, and that this is waited for is told.
     """
-    pool = ThreadPoolExecutor(workers or (WORKERS if patient(1) == 1 else FEW), thread_name_prefix="wavetank")
+    futures: list[Future[T]] = []
+    pool = Pool(workers or (WORKERS if patient(1) == 1 else FEW), thread_name_prefix="wavetank")
     try:
-        futures = [pool.submit(job) for job in jobs]
+        with signals.undisturbed():  # a job that began and is on no list would not be waited for
+            futures += [pool.submit(job) for job in jobs]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in futures:
             if future in done:
                 future.result()
         return [future.result() for future in futures]
-    except BaseException:
+    except BaseException as error:
         pool.shutdown(wait=False, cancel_futures=True)
         interrupt()
+        if isinstance(error, KeyboardInterrupt):
+            _tell_of_slow(futures)
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _tell_of_slow(futures: Sequence[Future[Any]]) -> None:
+    slow = wait(futures, timeout=SOON_SECONDS).not_done
+    if slow:
+        signals.say(
+            f"stopping: waiting for the end of {len(slow)} requests under way; once more ends at once"
+        )

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 
@@ -31,6 +31,9 @@ class Progress:
         try:
             yield
             mark = "ok"
+        except KeyboardInterrupt:
+            mark = "stopped"
+            raise
         finally:
             seconds = time.monotonic() - start
             with self._lock:
@@ -41,5 +44,8 @@ class Progress:
         """Say one thing."""
         if self._quiet:
             return
-        with self._lock:
+        with (
+            self._lock,
+            suppress(OSError),
+        ):  # the terminal may be gone: what is to be done is done all the same
             print(text, file=self._stream or sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from typing import Any
 from harness import report
 from harness.progress import Progress
 from harness.settings import Settings
-from harness.up import Consent, Keep, down, gather_logs, up
+from harness.up import Consent, Keep, down, gather_logs, release, taken_down_if_stopped, up
 from harness.verify import hostnet
 from harness.verify.runner import run_checks
 
@@ -30,17 +30,18 @@ def run(
     started = time.monotonic()
     standing = up(settings, consent, progress, keep=keep)
     choice, target = standing.prepared.choice, standing.prepared.target
-    with progress.step("verify"):
-        code = run_checks(choice, keyword=keyword, faults=faults)
-    left = ""
-    if code != 0:
-        gather_logs(standing.access, standing.deployment, progress)
-    if keep == "never" or (keep == "on-failure" and code == 0):
-        down(target, choice.run_dir, progress)
-        left = hostnet.changed(choice.run_dir)
-    else:
-        progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
-    standing.guard.release()
+    with taken_down_if_stopped(standing, progress, keep=keep):
+        with progress.step("verify"):
+            code = run_checks(choice, keyword=keyword, faults=faults)
+        left = ""
+        if code != 0:
+            gather_logs(standing.access, standing.deployment, progress)
+        if keep == "never" or (keep == "on-failure" and code == 0):
+            down(target, choice.run_dir, progress)
+            left = hostnet.changed(choice.run_dir)
+        else:
+            progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+        release(standing.guard)
     timings = {**progress.timings, "total": round(time.monotonic() - started, 3)}
     written = report.update(
         choice.run_dir,

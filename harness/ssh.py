@@ -15,15 +15,16 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from harness import process as processes
 from harness.deployment import Deployment, Node
 from harness.errors import CommandError, EngineError, ResourceError, WaitTimeoutError
 from harness.masking import mask, secrets_of
 from harness.names import STRANGER
 from harness.rundir import RunDir
+from harness.signals import Interrupted
 from harness.target import Target, is_for_documentation
 from harness.wait import patient, wait_for
 
@@ -139,12 +140,8 @@ class Access:
         if node == self.bastion:
             self._met = False
         if control_path(self.run_dir, node).exists():
-            subprocess.run(
-                ["ssh", "-F", str(self.run_dir.ssh_config), "-O", "exit", node],
-                capture_output=True,
-                timeout=patient(CONNECT_SECONDS),
-                check=False,  # it may have ended by itself
-            )
+            order = ["ssh", "-F", str(self.run_dir.ssh_config), "-O", "exit", node]
+            processes.run(order, seconds=CONNECT_SECONDS)  # whatever its code: it may have ended by itself
 
     def forget(self, node: str) -> None:
         """Forget ``node``'s host key too: its disk was rebuilt, and it keeps its id but not its key."""
@@ -156,7 +153,7 @@ class Access:
             known.write_text("".join(kept))
 
     def interrupt(self) -> None:
-        """End every command under way, in any thread; each raises ``CommandError``, and so do later ones."""
+        """End every command under way, in any thread; each raises ``Interrupted``, and so do later ones."""
         with self._live_lock:
             self._interrupted = True
             for process in self._live:
@@ -197,10 +194,10 @@ class Access:
     def _run(self, argv: list[str], node: str, stdin: Input, deadline: float) -> str:
         # Standard error is a file: a pipe would be held open by the connection that stays in the background.
         with tempfile.TemporaryFile() as errors:
-            process = self._start(argv, node, stdin, errors)
+            process = self._start(argv, stdin, errors)
             try:
-                output, _ = process.communicate(
-                    stdin if isinstance(stdin, bytes) else None, timeout=patient(deadline)
+                output, _ = processes.communicate(
+                    process, stdin if isinstance(stdin, bytes) else None, deadline
                 )
             except subprocess.TimeoutExpired as error:
                 raise WaitTimeoutError(
@@ -210,27 +207,26 @@ class Access:
                 ) from error
             finally:
                 self._end(process)
+            if process.returncode and self._interrupted:
+                raise Interrupted(f"a command on {node}")
             if process.returncode:
                 text = self.mask(output.decode(errors="replace")) + self._said(errors)
                 raise CommandError([self.mask(word) for word in argv], process.returncode, text, where=node)
             return output.decode(errors="replace")
 
-    def _start(self, argv: list[str], node: str, stdin: Input, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(self, argv: list[str], stdin: Input, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         source = subprocess.PIPE if isinstance(stdin, bytes) else stdin or subprocess.DEVNULL
         with self._live_lock:
             if self._interrupted:
-                raise CommandError(argv, REMOTE_FAILURE, "interrupted", where=node)
-            process = subprocess.Popen(argv, stdin=source, stdout=subprocess.PIPE, stderr=errors)
+                raise Interrupted(f"a command that was to begin: {self.mask(argv[-1])[:200]}")
+            process = processes.spawn(argv, stdin=source, stdout=subprocess.PIPE, stderr=errors)
             self._live.add(process)
         return process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End the command alone: the connection that stays in the background is of its process group."""
         process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with suppress(BrokenPipeError):
-                if pipe:
-                    pipe.close()
+        processes.forget(process)
         with self._live_lock:
             self._live.discard(process)
 

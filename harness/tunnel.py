@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import httpx
 
+from harness import process
 from harness.errors import CommandError
 from harness.ssh import Access
-from harness.wait import patient
 
 SECONDS = 20
 
@@ -42,6 +41,6 @@ def over_socket(socket: Path) -> httpx.Client:
 
 def _tell_master(access: Access, order: str, forwarding: tuple[str, ...], node: str) -> None:
     argv = ["ssh", "-F", str(access.run_dir.ssh_config), "-O", order, *forwarding, node]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=patient(SECONDS), check=False)
+    done = process.run(argv, seconds=SECONDS)
     if done.returncode:
-        raise CommandError(argv, done.returncode, done.stdout + done.stderr)
+        raise CommandError(argv, done.returncode, (done.stdout + done.stderr).decode(errors="replace"))

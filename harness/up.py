@@ -6,12 +6,12 @@ Each step lives in the module of its name; read this file to know the order and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness import background, emulation, lease, links, provision, reaper, report, runlock
+from harness import background, emulation, lease, links, provision, reaper, report, runlock, signals
 from harness.deploy import collect_logs, deploy, prepare_images
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
@@ -87,14 +87,15 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
     call began is taken down again unless ``keep`` says otherwise; a run that stood before is left as it is.
     ``on-failure`` keeps it when a step failed, but not when somebody interrupted or killed us.
     """
-    with progress.step("prepare"):
-        prepared = prepare(settings, progress)
-    target, topology, run_dir = prepared.target, prepared.topology, prepared.choice.run_dir
-    if prepared.plan.of("create", "droplet", "database"):
-        consent(provision.price(target, topology))
-    run_dir.create()
-    hostnet.keep(run_dir, prepared.host)
-    remember(prepared.choice)
+    with leaving_no_emulator(settings, progress):
+        with progress.step("prepare"):
+            prepared = prepare(settings, progress)
+        target, topology, run_dir = prepared.target, prepared.topology, prepared.choice.run_dir
+        if prepared.plan.of("create", "droplet", "database"):
+            consent(provision.price(target, topology))
+        run_dir.create()
+        hostnet.keep(run_dir, prepared.host)
+        remember(prepared.choice)
     with guarded(prepared, progress, keep=keep) as guard:
         lease.keep(target, run_dir.run)
         images = background.start(lambda: prepare_images(topology, run_dir.state_dir, progress=progress))
@@ -138,6 +139,26 @@ def mend_links(prepared: Prepared, progress: Progress) -> None:
         progress.note(f"the links of {node} are perfect again")
 
 
+@contextmanager
+def leaving_no_emulator(settings: Settings, progress: Progress) -> Iterator[None]:
+    """Where the block fails or is stopped, remove the emulator that it started, if no run is in it."""
+    try:
+        yield
+    except BaseException as error:
+        if (settings.target or "local") == "local" and emulation.directory(settings.state_dir).is_dir():
+            if isinstance(error, KeyboardInterrupt):
+                signals.say(f"{error}: an emulator in which nothing was made yet goes, too")
+            with suppress(WavetankError):  # what the block failed of says more
+                _stop_if_unused(settings, progress)
+        raise
+
+
+def _stop_if_unused(settings: Settings, progress: Progress) -> None:
+    found = emulation.status(settings.state_dir)
+    if found is not None and found.auto:
+        stop_if_empty(resolve(settings, "local", progress), settings.state_dir, progress)
+
+
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
     """Take a run away and prove that nothing of it is left; what somebody else is bound to stays.
 
@@ -168,12 +189,16 @@ def _down(
     target: Target, run_dir: RunDir, progress: Progress, agreed: Sequence[provision.Item] | None
 ) -> None:
     lease.end(target, run_dir.run)
-    with progress.step("down"):
-        provision.destroy(target, run_dir.run, progress=progress, agreed=agreed)
-        left = provision.leftovers(target, run_dir.run)
-        if left:
-            raise ResourceError("run", run_dir.run, f"still there after it was taken down: {left}")
-    stop_if_empty(target, run_dir.state_dir, progress)
+    try:
+        with progress.step("down"):
+            provision.destroy(target, run_dir.run, progress=progress, agreed=agreed)
+            left = provision.leftovers(target, run_dir.run)
+            if left:
+                raise ResourceError("run", run_dir.run, f"still there after it was taken down: {left}")
+        stop_if_empty(target, run_dir.state_dir, progress)
+    except KeyboardInterrupt:
+        signals.say(f"run {run_dir.run} may not be all gone: `wavetank down --run {run_dir.run}` sees to it")
+        raise
     if differs := hostnet.changed(run_dir):
         progress.note(f"this machine's own network is not as it was before the run:\n{differs}")
 
@@ -210,17 +235,59 @@ def guarded(prepared: Prepared, progress: Progress, *, keep: Keep) -> Iterator[r
     """
     choice, target = prepared.choice, prepared.target
     always = keep == "always" or prepared.existed
-    guard = reaper.guard(target, choice.run_dir, keep=always)
+    guards: list[reaper.Guard] = []
     try:
-        yield guard
+        with signals.undisturbed():
+            guards.append(reaper.guard(target, choice.run_dir, keep=always))
+        yield guards[0]
     except BaseException as error:  # ctrl-C too must not leave half a deployment behind
-        bundle_and_report(prepared, error, progress)
-        if always or (keep == "on-failure" and isinstance(error, Exception)):
-            progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
-        else:
-            down(target, choice.run_dir, progress)
-        guard.release()
+        if not guards:  # somebody else works on the run
+            raise
+        kept = always or (keep == "on-failure" and isinstance(error, Exception))
+        with _left_to_the_reaper(choice.run_dir, error, kept=kept):
+            bundle_and_report(prepared, error, progress)
+            if kept:
+                progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+            else:
+                down(target, choice.run_dir, progress)
+        release(guards[0])
         raise
+
+
+@contextmanager
+def taken_down_if_stopped(standing: Standing, progress: Progress, *, keep: Keep) -> Iterator[None]:
+    """Where a signal ends the block, take down what stands, unless it is to be kept or stood before."""
+    prepared, run_dir = standing.prepared, standing.prepared.choice.run_dir
+    kept = keep == "always" or prepared.existed
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        with _left_to_the_reaper(run_dir, error, kept=kept):
+            if kept:
+                progress.note(f"kept: `wavetank down --run {run_dir.run}` takes it away")
+            else:
+                down(prepared.target, run_dir, progress)
+        release(standing.guard)
+        raise
+
+
+@contextmanager
+def _left_to_the_reaper(run_dir: RunDir, error: BaseException, *, kept: bool) -> Iterator[None]:
+    """Say at once what a signal leads to; should one end the block as well, the reaper begins as we end."""
+    if isinstance(error, KeyboardInterrupt) and not kept:
+        signals.say(f"{error}: taking run {run_dir.run} down; once more leaves that to its reaper")
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not kept:
+            signals.say(f"the reaper of run {run_dir.run} takes the rest down: {run_dir.path / reaper.LOG}")
+        raise
+
+
+def release(guard: reaper.Guard) -> None:
+    """Let the reaper go, whole: one that hears half a word takes the run down."""
+    with signals.undisturbed():
+        guard.release()
 
 
 def gather_logs(access: Access, deployment: Deployment, progress: Progress) -> None:
@@ -233,13 +300,14 @@ def gather_logs(access: Access, deployment: Deployment, progress: Progress) -> N
 
 
 def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progress) -> None:
-    """Keep what explains a failure: every node's log and a report that says fail."""
+    """Keep what explains a failure: every node's log, unless we were stopped, and a report that says fail."""
     choice, target, topology = prepared.choice, prepared.target, prepared.topology
     deployment = None
     try:
-        deployment = provision.observe(target, topology, choice.run)
-        access = open_access(choice.run_dir, target, topology, deployment)
-        gather_logs(access, deployment, progress)
+        if isinstance(error, Exception):  # nobody wants to know why a run failed that he stopped
+            deployment = provision.observe(target, topology, choice.run)
+            access = open_access(choice.run_dir, target, topology, deployment)
+            gather_logs(access, deployment, progress)
     except WavetankError as second:
         progress.note(f"the run cannot be looked at: {second}")
     report.update(

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from harness import signals
 from harness.errors import UsageError, WaitTimeoutError
 
 PATIENCE_VARIABLE = "WAVETANK_PATIENCE"
@@ -44,7 +45,7 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        signals.pause(seconds)
 
 
 class FakeClock:
@@ -94,11 +95,13 @@ def wait_for(
     ``tolerate`` count as the same. Any other exception ends the wait. ``deadline`` and the pauses are
     seconds; the pause doubles from ``first_pause`` to ``max_pause``. On a slow machine (see :func:`patient`)
     both go further: probes cost more there, and must not be what keeps it busy. Raises ``WaitTimeoutError``.
+    A signal ends it at once, in any thread (see :mod:`harness.signals`).
     """
     start, deadline, max_pause = clock.monotonic(), patient(deadline), patient(max_pause)
     pause = first_pause
     not_yet: tuple[type[Exception], ...] = (NotYet, *tolerate)
     while True:
+        signals.check()
         try:
             return probe()
         except not_yet as error:

@@ -11,7 +11,6 @@ import asyncio
 import json
 import logging
 import os
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from emulator.api.tls import CA, server_files
 from emulator.cloud.core import Cloud
 from emulator.cloud.errors import TooLargeError
 from emulator.statedir import PORTS, ports_of, write_private
+from harness import signals
 from harness.errors import EngineError
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def listen(host: str, port: int, preferred: int = 0) -> socket.socket:
 
 
 def serve(cloud: Cloud, state: Path, plane: str, *, host: str, https_port: int, http_port: int) -> None:
-    """Serve ``cloud``, which is started, until SIGTERM or SIGINT; machines keep running after that."""
+    """Serve ``cloud``, which is started, until a signal stops it; machines keep running after that."""
     previous = ports_of(state)
     certificate, key = server_files(state, host)
     tls = listen(host, https_port, previous[0])
@@ -115,7 +115,7 @@ async def _run(servers: list[Server], sockets: list[socket.socket], path: Path, 
             server.should_exit = True
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in signals.heeded():
         loop.add_signal_handler(number, stop)
     tasks = [
         asyncio.create_task(server.serve(sockets=[sock]))

@@ -88,7 +88,7 @@ def _make(engine: docker.DockerClient, owner: Owner, image: str, name: str) -> N
         with asking("starting the fabric container"):
             engine.api.start(name)
         _await_ready(engine, name)
-    except PlaneError:
+    except BaseException:  # stopped, too
         remove(engine, name)
         raise
 

@@ -181,7 +181,9 @@ class MemoryPlane:
         """Forget everything."""
         with self._lock:
             self._machines.clear()
-            self._save()
+            if self._state is not None:  # a full disk must not keep it
+                self._state.with_suffix(".new").unlink(missing_ok=True)
+                self._state.unlink(missing_ok=True)
 
     def _make(self, ref: str, name: str) -> None:
         self._wait(ref, self._delay)

@@ -29,9 +29,9 @@ from harness.failover.section import COUNTS, summary
 from harness.failover.trial import Stage, Trial, undergo, well
 from harness.failover.watch import Watch
 from harness.settings import STATE_DIR, Settings, choose_existing
+from harness.signals import stopped_by_signals
 from harness.swarm import look
 from harness.target import Target
-from harness.verify.faults import stopped_by_signals
 from harness.verify.setup import Setup, find
 
 Told = Mapping[str, Any]

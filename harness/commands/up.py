@@ -28,12 +28,13 @@ def up(yes: bool, max_cost: float | None, dry_run: bool, keep: bool, output: str
 
     settings, progress = options.settings(common), Progress()
     if dry_run:
-        prepared = flow.prepare(settings, progress)
+        with flow.leaving_no_emulator(settings, progress):
+            prepared = flow.prepare(settings, progress)
         flow.stop_if_empty(prepared.target, settings.state_dir, progress)
         return _dry_run(prepared, output)
     consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
     standing = flow.up(settings, consent, progress, keep="always" if keep else "never")
-    standing.guard.release()
+    flow.release(standing.guard)
     _tell(standing, progress, output)
     return 0
 

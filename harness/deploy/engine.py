@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import IO
 
+from harness import process
 from harness.errors import CommandError, EngineError
 from harness.wait import patient
 
@@ -59,18 +60,15 @@ def docker(
             "there is no `docker` command here: install Docker, or name images that nodes can pull"
         )
     try:
-        done = subprocess.run(
+        done = process.run(
             argv,
-            stdin=subprocess.DEVNULL,
+            seconds=deadline,
             stdout=sink or subprocess.PIPE,
-            stderr=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
-            timeout=patient(deadline),
-            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise EngineError(f"docker {arguments[0]} did not end in {patient(deadline):.0f} s") from error
-    output = (done.stdout or b"").decode(errors="replace")
+    output = done.stdout.decode(errors="replace")
     if done.returncode:
         errors = done.stderr.decode(errors="replace")
         if any(sign in errors for sign in UNREACHABLE):

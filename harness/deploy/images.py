@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from harness import process
 from harness.deploy.appfiles import Build
 from harness.deploy.engine import PROXY_VARIABLES, REPOSITORY, Image, builder_environment, docker
 from harness.errors import CommandError, ResourceError
@@ -164,20 +165,23 @@ def _compressor(sink: IO[bytes], compressed: bool) -> Iterator[IO[bytes]]:
         yield sink
         return
     argv = ["zstd", "-q", "-1", "-c"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=sink, stderr=subprocess.PIPE) as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
-        failure = None
+    zstd = process.spawn(argv, stdin=subprocess.PIPE, stdout=sink, stderr=subprocess.PIPE)
+    assert zstd.stdin is not None
+    assert zstd.stderr is not None
+    failure = None
+    try:
         try:
-            yield process.stdin
+            yield zstd.stdin
         except CommandError as error:
             failure = error  # what compresses may be why: then the writer only saw a broken pipe
-        process.stdin.close()
-        said = process.stderr.read().decode(errors="replace")
-        if process.wait():
-            raise CommandError(argv, process.returncode, said) from failure
-        if failure:
-            raise failure
+        zstd.stdin.close()
+        said = zstd.stderr.read().decode(errors="replace")
+        if zstd.wait():
+            raise CommandError(argv, zstd.returncode, said) from failure
+    finally:
+        process.end(zstd)
+    if failure:
+        raise failure
 
 
 @contextmanager
@@ -187,7 +191,9 @@ def unpacked(file: Path) -> Iterator[IO[bytes]]:
         with file.open("rb") as source:
             yield source
         return
-    with subprocess.Popen(["zstd", "-q", "-dc", str(file)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        yield process.stdout
-        process.terminate()  # whoever read it has read enough
+    zstd = process.spawn(["zstd", "-q", "-dc", str(file)], stdout=subprocess.PIPE)
+    assert zstd.stdout is not None
+    try:
+        yield zstd.stdout
+    finally:
+        process.end(zstd)  # whoever read it has read enough

@@ -18,8 +18,8 @@ from harness.failover.fault import SWARM_PORTS
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
 from harness.mutation.gates import ports_of
-from harness.mutation.interrupts import undisturbed
 from harness.mutation.protection import End, Ground, Protection, Wall, covers, read
+from harness.signals import undisturbed
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology import ports
@@ -46,7 +46,7 @@ def cut_off(api: Api, target: Target, access: Access, node: str) -> Iterator[Non
         hang_up(target, access, ground.droplets[node])
         yield
     finally:
-        with undisturbed():
+        with undisturbed("the rules are put back"):
             apply.restore(api, original, run_dir.run)
             journal.forget(run_dir)
 

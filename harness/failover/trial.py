@@ -22,11 +22,12 @@ from harness.failover.measure import STEADY, Measured, Sent, Times, answers_agai
 from harness.failover.orphan import Orphan
 from harness.failover.stream import FIRST_ANSWERS, Source, Stream, streaming
 from harness.failover.watch import Look, Watch, is_full, shown_down, unsettled
+from harness.signals import stopped_by_signals
 from harness.swarm import look
 from harness.swarm.cluster import heartbeat
 from harness.swarm.converge import State
 from harness.topology.model import FrontDoor
-from harness.verify.faults import Power, stopped_by_signals
+from harness.verify.faults import Power
 from harness.verify.history import Entry, Judgement
 from harness.verify.setup import Setup
 from harness.verify.way import to_judge0

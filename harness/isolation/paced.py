@@ -13,7 +13,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +26,7 @@ from harness.isolation.paced_judging import Findings, verdicts
 from harness.isolation.paced_receiver import Receiver
 from harness.isolation.paced_tally import Ask, Tally
 from harness.isolation.paced_vantages import Pace, Round, from_droplet, from_here, through_proxy
+from harness.parallel import Pool
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology import ports
@@ -117,7 +117,7 @@ def _meet(access: Access, nodes: set[str]) -> dict[str, str]:
             errors[node] = error
 
     if nodes:
-        with ThreadPoolExecutor(len(nodes)) as pool:
+        with Pool(len(nodes)) as pool:
             list(pool.map(meet, sorted(nodes)))
     if nodes and len(errors) == len(nodes):
         raise next(iter(errors.values()))
@@ -173,7 +173,7 @@ def _round(
         by_source.setdefault(each.pair.source, []).append(each)
     jobs = [_job(scan, job, source, mine) for source, mine in by_source.items() if source not in scan.unmet]
     if jobs:
-        with ThreadPoolExecutor(len(jobs)) as pool, _stopping(scan.stop):
+        with Pool(len(jobs)) as pool, _stopping(scan.stop):
             for future in [pool.submit(call) for call in jobs]:
                 future.result()
     return tally

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +10,7 @@ from harness.api import Api, optional
 from harness.deployment import DatabaseNode, Deployment, Node
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.isolation.model import Pair, Side
-from harness.parallel import in_parallel
+from harness.parallel import Pool, in_parallel
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import INTERNET
@@ -67,7 +66,7 @@ def resolve(access: Access, hosts: Iterable[str]) -> dict[str, str]:
     wanted = sorted(hosts)
     found: dict[str, str] = {}
     if wanted:
-        with ThreadPoolExecutor(len(access.nodes)) as pool:
+        with Pool(len(access.nodes)) as pool:
             for told in pool.map(lambda node: _resolved(access, node, wanted), access.nodes):
                 found = told | found
     return found

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from harness import process as processes
 from harness.errors import CommandError, WaitTimeoutError
 from harness.ssh import REMOTE_FAILURE, Access
 
@@ -59,7 +60,7 @@ class Conversation:
         self._deadline = deadline
         self._rest = b""
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (a pipe could fill up)
-        self._process = subprocess.Popen(
+        self._process = processes.spawn(
             self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
         )
         text = (SCRIPTS / script).read_bytes()
@@ -82,11 +83,7 @@ class Conversation:
     def close(self) -> None:
         """End it, however it stands, and leave nothing open."""
         self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(BrokenPipeError):
-                if pipe:
-                    pipe.close()
+        processes.forget(self._process)
         self._errors.close()
 
     def __enter__(self) -> Conversation:

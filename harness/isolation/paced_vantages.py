@@ -7,7 +7,6 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from python_socks import ProxyError, ProxyTimeoutError
@@ -17,6 +16,7 @@ from harness.errors import CommandError, WaitTimeoutError
 from harness.isolation.paced_scripts import Conversation, Told, here, on_node
 from harness.isolation.paced_tally import Ask, Tally
 from harness.isolation.paced_verdict import CLOSED, LOCAL, OPEN, SILENT, UNREACHABLE
+from harness.parallel import Pool
 from harness.ssh import Access
 from harness.topology import ports
 
@@ -113,7 +113,7 @@ def through_proxy(job: Round, proxy: str, asks: Sequence[Ask]) -> None:
         job.tally.sent(HERE, next(sent))
 
     ends = time.monotonic() + job.deadline(asks) * 4_000 / PROXIED_AT_ONCE
-    with ThreadPoolExecutor(PROXIED_AT_ONCE) as pool:
+    with Pool(PROXIED_AT_ONCE) as pool:
         for batch in _batches(_attempts(job, asks)):
             list(pool.map(attempt, batch))
             if time.monotonic() > ends:

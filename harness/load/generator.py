@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from harness import signals
 from harness.errors import UsageError, WaitTimeoutError, WavetankError
 from harness.load.generator_process import Begun, Crashed, Ended, Given, OpenTalk, Refused, run
 from harness.load.generator_ticks import ticker
@@ -110,8 +111,8 @@ def _process(order: Order, capacity: int, fd: int, open_talk: OpenTalk | None) -
     """The process, for as long as the block lasts."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    # Ctrl-C goes to the whole foreground group; it is for us to end the process in good order.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    # Ctrl-C and a closed terminal go to the whole foreground group; it is for us to end the process.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
     try:
         process = context.Process(
             target=run, args=(Given(order, capacity, fd, os.getpid(), open_talk), theirs), daemon=True

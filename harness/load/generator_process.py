@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Protocol
 
+from harness import signals
 from harness.errors import ResourceError, UsageError, WavetankError
 from harness.load.engine import Engine
 from harness.load.model import SECOND, Order, Route, Workload
@@ -122,8 +123,9 @@ def run(given: Given, pipe: Connection) -> None:
 
 
 def tie_to(parent: int) -> None:
-    """End with the parent, whatever ends it, and not by a Ctrl-C that is meant for it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End with the parent, whatever ends it, and not by a signal that is meant for it."""
+    for each in signals.SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

@@ -12,11 +12,11 @@ from harness.errors import WaitTimeoutError, WavetankError
 from harness.isolation.model import Pair
 from harness.mutation import apply, journal, judge
 from harness.mutation.effect import Baseline, Effect, effect
-from harness.mutation.interrupts import undisturbed
 from harness.mutation.judge import Witnesses
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.protection import Protection
 from harness.rundir import RunDir
+from harness.signals import undisturbed
 from harness.topology.model import Protocol
 from harness.topology.ports import Ports
 from harness.wait import NotYet, wait_for
@@ -55,7 +55,7 @@ def mend(api: Api, run_dir: RunDir) -> bool:
     original = journal.read(run_dir)
     if original is None:
         return False
-    with undisturbed():
+    with undisturbed("the rules are put back"):
         apply.restore(api, original, run_dir.run)
         journal.forget(run_dir)
     return True
@@ -82,7 +82,7 @@ def _restored(campaign: Campaign) -> Iterator[None]:
     try:
         yield
     finally:
-        with undisturbed():
+        with undisturbed("the rules are put back"):
             apply.restore(campaign.api, original, campaign.run)
             journal.forget(campaign.run_dir)
 
@@ -95,7 +95,7 @@ def _in_force(campaign: Campaign, before: Protection, mutated: Protection) -> It
         apply.put(campaign.api, campaign.base.ground, before, mutated)
         yield
     finally:
-        with undisturbed():
+        with undisturbed("the rules are put back"):
             apply.restore(campaign.api, original, campaign.run)
 
 

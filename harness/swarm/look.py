@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal
 
 from harness.deployment import Deployment
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.parallel import Pool
 from harness.ssh import REMOTE_FAILURE, Access
 from harness.topology.model import Topology
 from harness.wait import NotYet, patient, wait_for
@@ -208,7 +209,7 @@ def no_manager(said: Mapping[str, str]) -> str:
 
 def _first_answer(names: Sequence[str], ask: Callable[[str], str], said: dict[str, str]) -> str | None:
     """The first of ``names`` for which ``ask`` returns "", else None; ``said`` gets what it returned."""
-    pool = ThreadPoolExecutor(max(len(names), 1), thread_name_prefix="manager")
+    pool = Pool(max(len(names), 1), thread_name_prefix="manager")
     try:
         asked = {name: pool.submit(ask, name) for name in names}
         pending: set[Future[str]] = set(asked.values())

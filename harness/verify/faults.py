@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
 
 from harness.api import Api
 from harness.deployment import Deployment
 from harness.errors import ApiError
 from harness.parallel import in_parallel
 from harness.provision.ready import longest_pause
+from harness.signals import stopped_by_signals, undisturbed
 from harness.target import Target
 from harness.wait import NotYet, wait_for
 
 SECONDS = 120.0
 UNPROCESSABLE = 422  # another action is under way, or there is nothing left to do
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Power:
@@ -40,7 +37,7 @@ class Power:
                 self.off(*nodes)
                 yield
             finally:
-                with _deaf():
+                with undisturbed("power is given back"):  # a second ctrl-C must not keep it away
                     self.on(*nodes)
 
     def off(self, *nodes: str) -> None:
@@ -70,34 +67,3 @@ class Power:
                 raise
             return error.message
         return f"{action} begun"
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """SIGTERM raises as ctrl-C does, so that ``finally`` blocks run."""
-
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(signum).name)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Nothing but the end of the block ends it: a second ctrl-C must not leave a machine without power."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in STOPPING}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,6 +15,7 @@ from typing import TypeVar
 import httpx
 
 from harness.errors import CheckError, InconclusiveError, WaitTimeoutError, WavetankError
+from harness.parallel import Pool
 from harness.topology.model import FrontDoor, Topology
 from harness.verify import frontdoor, recovery, shares
 from harness.verify.balance import enough, parse
@@ -188,7 +188,7 @@ def _asking(stage: Stage, balanced: bool) -> Iterator[Requests | None]:
         return
     with stage.judge0() as client:
         requests = Requests(client, shares.PATH)
-        with ThreadPoolExecutor(BURST) as pool:  # a balancer that keeps connections has many by then
+        with Pool(BURST) as pool:  # a balancer that keeps connections has many by then
             list(pool.map(requests.ask, range(-3 * BURST, 0)))
         steady = Steady(requests.ask, every=REQUEST_EVERY)
         try:

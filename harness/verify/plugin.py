@@ -9,6 +9,7 @@ Everything else of the harness is imported only then.
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.target is None:
         _refuse_without_target(config)
         return
+    from harness import signals
     from harness.verify.recorder import Recorder
     from harness.verify.setup import CHOICE
 
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    stack.enter_context(signals.stopped_by_signals())  # so that the threads of a check end, too
     try:
         choice = choose_existing(_settings(config))
         _insist_on_no_faults(config)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from typing import Literal
 
@@ -16,6 +15,7 @@ from python_socks import ProxyError
 
 from harness.connect import connect
 from harness.errors import InconclusiveError
+from harness.parallel import Pool
 from harness.ssh import Access
 from harness.target import Target
 from harness.wait import patient
@@ -53,7 +53,7 @@ def from_here(target: Target, addresses: Iterable[Address]) -> dict[Address, Sta
     """What this machine finds at public addresses, through the target's proxy where it has one."""
     wanted = list(dict.fromkeys(addresses))
     target.insist_on_machines(*(host for host, _ in wanted))
-    with ThreadPoolExecutor(max_workers=64) as pool:
+    with Pool(max_workers=64) as pool:
         return dict(zip(wanted, pool.map(lambda each: _attempt(target.proxy, each), wanted), strict=True))
 
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from harness import signals
 from harness.errors import UsageError, WavetankError
 from harness.settings import PROJECT, Choice, arguments
+from harness.wait import patient
 
 CHECKS = PROJECT / "tests" / "verify"
 VERDICTS = (0, 1, 2)
@@ -36,16 +38,27 @@ def run_checks(choice: Choice, *, keyword: str | None = None, faults: bool | Non
 
 def _run(argv: list[str]) -> int:
     """Run pytest in a session of its own, so that a signal reaches it once: passed on by us."""
-    process = subprocess.Popen(argv, stdout=sys.stderr, start_new_session=True)
+    started: list[subprocess.Popen[bytes]] = []
     try:
-        return process.wait()
-    except BaseException:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(ENDING_SECONDS)
-        finally:
-            process.kill()
+        with signals.undisturbed():
+            started.append(subprocess.Popen(argv, stdout=sys.stderr, start_new_session=True))
+        return started[0].wait()
+    except BaseException as error:
+        for process in started:
+            signals.say(f"{error}: the checks put back what they changed; once more ends at once")
+            _ended(process)
         raise
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(patient(ENDING_SECONDS))
+    except subprocess.TimeoutExpired:
+        signals.say("the checks did not end: nobody waits for them any longer")
+    finally:
+        process.kill()
+        process.wait()
 
 
 def command(choice: Choice, *, keyword: str | None = None, faults: bool | None = None) -> list[str]:
@@ -57,4 +70,12 @@ def command(choice: Choice, *, keyword: str | None = None, faults: bool | None =
 
 def _pytest() -> list[str]:
     root: Path = PROJECT
-    return [sys.executable, "-m", "pytest", f"--rootdir={root}", "-p", "no:cacheprovider", "--color=no"]
+    return [
+        sys.executable,
+        "-m",
+        "harness.verify",
+        f"--rootdir={root}",
+        "-p",
+        "no:cacheprovider",
+        "--color=no",
+    ]

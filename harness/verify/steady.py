@@ -12,13 +12,14 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 from harness.errors import CheckFailedError
+from harness.parallel import Pool
 from harness.topology.model import FrontDoor
 from harness.verify import frontdoor
 from harness.verify.history import Entry, Journal
@@ -41,7 +42,7 @@ class Steady:
     def __init__(self, act: Callable[[int], None], *, every: float) -> None:
         self._act, self._every = act, patient(every)
         self._over = threading.Event()
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="steady")
+        self._pool = Pool(THREADS, thread_name_prefix="steady")
         self._pace = threading.Thread(target=self._run, daemon=True)
         self._begun: list[Any] = []
         self._pace.start()

@@ -132,7 +132,9 @@ def _ear(access: Access, node: str, address: str, token: str) -> Iterator[subpro
         {"token": token, "address": address, "seconds": patient(SECONDS), "vxlan": VXLAN, "esp": ESP}
     )
     argv = access.argv(node, ["python3", "-c", EAR, asked])
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             if _stream(process.stdout).readline().strip() != "listening":
                 raise InconclusiveError(f"{node} cannot hear its own packets: Python 3 and root are needed")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import httpx
 
 from harness.errors import CheckFailedError, WaitTimeoutError
-from harness.parallel import in_parallel
+from harness.parallel import Pool, in_parallel
 from harness.ssh import Access
 from harness.topology.model import FrontDoor, Topology
 from harness.verify import frontdoor
@@ -65,7 +64,7 @@ def spread(
     end Accepted with its own output, or some worker ran none.
     """
     nap = f"{NAP}.0{secrets.randbelow(10**8):08d}"
-    with ThreadPoolExecutor(number) as pool:
+    with Pool(number) as pool:
         texts = [f"{nap}-{each}" for each in range(number)]
         answers = [pool.submit(_run, client, door, nap, text) for text in texts]
         try:

@@ -1,7 +1,7 @@
 """``python -m harness.vm``: run a topology in a virtual machine with a kernel that lacks nothing.
 
 Exit codes are those of ``wavetank run``, which runs in there: 0 pass, 1 a check failed, 2 inconclusive,
-3 something could not be made or reached, 4 wrong usage, 130 and 143 stopped by a signal.
+3 something could not be made or reached, 4 wrong usage, 128 and its number: stopped by a signal.
 """
 
 from __future__ import annotations
@@ -9,27 +9,20 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
+from harness import signals
 from harness.commands import options
 from harness.errors import UsageError, WavetankError
 from harness.progress import Progress
 from harness.settings import STATE_DIR
+from harness.signals import Stopped
 from harness.vm.flow import CHECKS, Order, run
 
 TIMES = click.FloatRange(1)
 HOURS = click.FloatRange(0, min_open=True)
-
-
-class Stopped(KeyboardInterrupt):
-    """A signal asked us to stop; the machine is ended on its way out."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
-        self.signum = signum
 
 
 @click.command(help=__doc__, context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,24 +42,19 @@ def main(topology: str, state_dir: Path, command: tuple[str, ...], **machine: An
 
 def entry(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every error has been told on stderr."""
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, _stop)
+    signals.install()
     try:
         result = main.main(arguments, prog_name="python -m harness.vm", standalone_mode=False)
     except (Stopped, click.Abort) as error:  # click makes an Abort of every interruption
         stopped = error if isinstance(error, Stopped) else error.__cause__
         number = stopped.signum if isinstance(stopped, Stopped) else int(signal.SIGINT)
-        return _tell(f"stopped by {signal.Signals(number).name}", 128 + number)
+        return _tell(f"stopped by {signals.name_of(number)}", 128 + number)
     except click.ClickException as error:
         error.show()
         return UsageError.exit_code
     except WavetankError as error:
         return _tell(str(error), error.exit_code)
     return result if isinstance(result, int) else 0
-
-
-def _stop(signum: int, _frame: FrameType | None) -> None:
-    raise Stopped(signum)
 
 
 def _tell(text: str, code: int) -> int:

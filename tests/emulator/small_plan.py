@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,13 +177,24 @@ class Shell:
     def await_droplet(self, begun: Begun) -> None:
         """Until the engine has the first droplet that ``begun`` makes: it is in the middle of it."""
 
+        self._await(begun, "the first droplet", lambda: bool(self.left("droplet")))
+
+    def await_fabric(self, begun: Begun) -> None:
+        """Until the engine has the network of the emulator that ``begun`` starts: it does not answer yet."""
+        self._await(begun, "the fabric", lambda: bool(self.left("fabric")))
+
+    def await_deploy(self, begun: Begun) -> None:
+        """Until ``begun`` is about to log in to its nodes."""
+        self._await(begun, "ssh", lambda: any(self.state_dir.glob("runs/*/ssh_config")))
+
+    def _await(self, begun: Begun, awaited: str, seen: Callable[[], bool]) -> None:
         def probe() -> None:
             if begun.process.poll() is not None:
                 raise AssertionError(begun.end().err)
-            if not self.left("droplet"):
-                raise NotYet("no droplet")
+            if not seen():
+                raise NotYet("not yet")
 
-        wait_for("the first droplet", probe, deadline=SOON, max_pause=0.1)
+        wait_for(awaited, probe, deadline=SOON, max_pause=0.05)
 
     def await_report(self, begun: Begun) -> None:
         """Until ``begun`` has said why it fails; next it takes down what it made."""

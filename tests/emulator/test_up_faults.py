@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,16 +27,40 @@ def wavetank(tmp_path: Path, plan: Path) -> Iterator[Shell]:
         yield made
 
 
-def test_ctrl_c_in_the_middle_leaves_nothing(wavetank: Shell) -> None:
-    """While droplets boot: exit code 130, and neither container nor volume nor emulator is left."""
+@pytest.mark.parametrize("moment", ["fabric", "droplet", "deploy"])
+def test_ctrl_c_in_the_middle_leaves_nothing(wavetank: Shell, moment: str) -> None:
+    """While the emulator starts, droplets boot, ssh is waited for: neither machine nor emulator is left."""
     begun = wavetank.up()
-    wavetank.await_droplet(begun)
+    getattr(wavetank, f"await_{moment}")(begun)
     begun.interrupt()
     done = begun.end()
     assert done.code == 130, done.err
     assert "stopped by SIGINT" in done.err
+    assert "Traceback" not in done.err
     assert wavetank.left() == []
     assert not (wavetank.state_dir / "emulator").exists()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 128 KiB: enough for an emulator to begin on, not to come to answer."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], check=False).returncode:
+        pytest.skip("this user cannot mount")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_leaves_no_emulator(full_disk: Path, plan: Path) -> None:
+    """Neither its process nor its network; what it says is a sentence."""
+    with shell(full_disk, plan) as wavetank:
+        done = wavetank.up().end()
+        assert done.code == 3, done.err
+        assert "KiB are free" in done.err or "disk is full" in done.err, done.err
+        assert "Traceback" not in done.err
+        assert wavetank.left() == []
+        assert not (wavetank.state_dir / "emulator").exists()
 
 
 def test_a_second_ctrl_c_leaves_the_rest_to_the_reaper(wavetank: Shell) -> None:

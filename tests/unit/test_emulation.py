@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from harness.parallel import in_parallel
 from harness.process import started_at
 from harness.progress import Progress
 from harness.target import resolve_target
+from harness.wait import NotYet, wait_for
 
 QUIET = Progress(quiet=True)
 
@@ -134,3 +137,60 @@ def test_secrets_are_not_shown(state_dir: Path, monkeypatch: pytest.MonkeyPatch)
     assert b"dop_v1_of_the_shell" not in Path(f"/proc/{running.pid}/environ").read_bytes()
     assert running.token not in repr(running)
     assert (running.state / "endpoint.json").stat().st_mode & 0o77 == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_that_is_stopped_while_it_starts_is_gone(state_dir: Path, number: int) -> None:
+    """The command says so, exits with the signal's code, and leaves neither process nor directory."""
+    starting = subprocess.Popen(
+        [sys.executable, "-m", "harness", "emulator", "start", f"--state-dir={state_dir}"],
+        env={**os.environ, "WAVETANK_MEMORY_FAULTS": '{"start": "hangs"}'},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    await_file(state_dir / "emulator" / "state.db")
+    os.killpg(starting.pid, number)
+    _, said = starting.communicate(timeout=60)
+    assert starting.returncode == 128 + number, said.decode()
+    assert b"taking away the emulator that was being started" in said
+    assert b"Traceback" not in said
+    assert not (state_dir / "emulator").exists()
+    assert servers(state_dir) == []
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 128 KiB: enough for an emulator to begin on, not to come to answer."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], check=False).returncode:
+        pytest.skip("this user cannot mount")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_leaves_nothing(full_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither process nor directory; and it is said how much is free where."""
+    monkeypatch.setenv("WAVETANK_PLANE", "memory")
+    state_dir = full_disk / "state"
+    with pytest.raises(EngineError, match=r"KiB are free in|disk is full"):
+        emulation.start(state_dir, QUIET)
+    assert not (state_dir / "emulator").exists()
+    assert servers(state_dir) == []
+
+
+def await_file(file: Path) -> None:
+    """Until it is there."""
+
+    def probe() -> None:
+        if not file.exists():
+            raise NotYet(f"no {file}")
+
+    wait_for(str(file), probe, deadline=60)
+
+
+def servers(state_dir: Path) -> list[str]:
+    """The processes of the emulator of that directory."""
+    told = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    wanted = f"emulator serve --state {state_dir.resolve() / 'emulator'} "
+    return [line for line in told.splitlines() if wanted in line]

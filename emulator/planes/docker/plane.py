@@ -30,6 +30,7 @@ from emulator.planes.docker import database, droplet, usage
 from emulator.planes.docker.engine import Owner, asking, connect, create, find, owned, remove
 from emulator.planes.docker.events import Events
 from emulator.planes.docker.records import Records
+from harness import signals
 from harness.errors import WaitTimeoutError
 from harness.wait import NotYet, patient, wait_for
 
@@ -69,12 +70,13 @@ class DockerPlane:
         self._engine = connect()
         try:
             self._attach(self._engine)
-        except PlaneError:
+        except BaseException:  # stopped, too
             self.close()
             raise
 
     def _attach(self, engine: docker.DockerClient) -> None:
         self._images = build.ensure(["droplet", "fabric"], log.info, client=engine)
+        signals.check()  # building takes long enough for somebody to stop us
         self._fabric = Fabric(engine, self._owner, self._images["fabric"], self._running)
         self._fabric.attach(self._records.all())
 
@@ -95,7 +97,12 @@ class DockerPlane:
 
     def existing(self) -> Existing:
         """Find every machine of this emulator, whatever its state."""
-        found = [container for container in owned(self.engine, self._owner) if container.ref]
+        engine = self._engine or connect()
+        try:
+            found = [container for container in owned(engine, self._owner) if container.ref]
+        finally:
+            if engine is not self._engine:
+                engine.close()
         states: dict[str, PowerState] = {one.ref: "running" if one.running else "stopped" for one in found}
         return Existing(states)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import Any
 
-from harness import report
+from harness import report, signals
 from harness.load.experiments.bench import Bench, Generate
 from harness.load.experiments.site import Wanted, open_bench
 from harness.load.result import Found
@@ -61,7 +59,7 @@ def measured(
     Raises ``UsageError`` where the deployment is not up, and what ``open_bench`` raises.
     """
     setup = find(choice)
-    with stopped_by_signals(progress) as stop:
+    with stopped_by_signals() as stop:
         token, who = os.environ.get(TOKEN_VARIABLE, ""), _generator(load)
         wanted = replace(load.wanted, token=token, generate=who, stop=stop.event)
         with open_bench(setup, wanted, progress) as bench:
@@ -108,25 +106,17 @@ class Stop:
 
 
 @contextmanager
-def stopped_by_signals(progress: Progress) -> Iterator[Stop]:
-    """The first SIGINT or SIGTERM in the block sets the event; a second one does what it always does."""
+def stopped_by_signals() -> Iterator[Stop]:
+    """The first signal in the block sets the event; a second one does what it always does."""
     stop = Stop(threading.Event())
-    before: dict[signal.Signals, Any] = {}
 
-    def ask(signum: int, _frame: FrameType | None) -> None:
+    def ask(signum: int) -> None:
         stop.signum = signum
         stop.event.set()
-        progress.note("stopping: what was measured so far is kept; once more ends at once")
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signals.say("stopping: what was measured so far is kept; once more ends at once")
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, ask)
-    try:
+    with signals.asked_first(ask):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _generator(load: Load) -> Generate:

@@ -10,7 +10,6 @@ import pytest
 
 from harness.cli import run
 from harness.load.experiments.command import stopped_by_signals
-from harness.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_first_signal_asks_and_the_second_ends() -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda signum, _frame: seen.append(signum))
     try:
-        with stopped_by_signals(Progress()) as stop:
+        with stopped_by_signals() as stop:
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.event.is_set()
             assert (stop.signum, seen) == (signal.SIGTERM, [])

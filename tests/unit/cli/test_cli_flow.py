@@ -11,10 +11,10 @@ from tests_cli import Outcome, Stage
 
 from harness import report
 from harness import run as flow
-from harness.cli import Stopped
 from harness.deploy import DeployResult
 from harness.errors import ResourceError
 from harness.settings import PROJECT, Choice
+from harness.signals import Stopped
 
 
 def call(stage: Stage, command: str, *arguments: object) -> Outcome:
@@ -114,6 +114,22 @@ def test_a_signal_cleans_up(stage: Stage, number: int, code: int) -> None:
     assert "stopped by SIG" in done.err
     assert status(stage)["runs"] == []
     assert written(stage)["verdict"] == "fail"
+
+
+@pytest.mark.parametrize(("keep", "stays"), [("always", True), ("on-failure", False), ("never", False)])
+def test_run_stopped_at_its_checks_leaves_what_is_to_be_kept(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, keep: str, stays: bool
+) -> None:
+    """By this command, which says so at once; not by a reaper after it has ended."""
+
+    def interrupt(*_: object, **__: object) -> int:
+        raise Stopped(2)
+
+    monkeypatch.setattr(flow, "run_checks", interrupt)
+    done = call(stage, "run", "--yes", f"--keep={keep}", "--run=checked")
+    assert done.code == 130, done.err
+    assert ("stopped by SIGINT: taking run checked down" in done.err) != stays
+    assert bool(status(stage)["runs"]) == stays
 
 
 def test_two_runs_do_not_disturb_each_other(stage: Stage) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from mutation_rig import PLACES, RUN
 
 from harness.api import Api
-from harness.cli import Stopped
 from harness.isolation.model import Observation, Pair
 from harness.mutation.campaign import Campaign, carry_out
 from harness.mutation.effect import baseline
@@ -22,6 +21,7 @@ from harness.mutation.judge import Witnesses
 from harness.mutation.protection import read
 from harness.progress import Progress
 from harness.rundir import RunDir
+from harness.signals import Stopped
 from harness.target import resolve_target
 
 

@@ -14,10 +14,10 @@ from harness.errors import ApiError, WavetankError
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
 from harness.mutation.generate import mutants
-from harness.mutation.interrupts import undisturbed
 from harness.mutation.model import Mutant
 from harness.mutation.protection import Ground, Protection, read
 from harness.rundir import RunDir
+from harness.signals import undisturbed
 
 
 def first(ground: Ground, original: Protection, kind: str) -> Mutant:

@@ -1,0 +1,23 @@
+"""Where ``wavetank`` begins: a signal is ours before the rest is loaded, which takes a moment."""
+
+from __future__ import annotations
+
+import os
+
+from harness import signals
+
+
+def main() -> None:
+    """Entry point of the ``wavetank`` script."""
+    signals.install()
+    try:
+        from harness import cli
+
+        cli.main()
+    except signals.Stopped as error:
+        signals.say(f"wavetank: {error}")
+        os._exit(128 + error.signum)  # nothing has begun, or all is told
+
+
+if __name__ == "__main__":
+    main()
