@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.errors import UsageError
+from harness.documents import read_object
+from harness.errors import TopologyError, UsageError
 from harness.masking import mask, secrets_of
 from harness.rundir import RunDir
 from harness.target import Target
@@ -27,6 +28,8 @@ from harness.topology.model import Topology
 
 SCHEMA = "wavetank/report/v1"
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
+
+REMEDY = "remove it; `wavetank verify` and `wavetank bench` write another"
 
 Outcome = Literal["passed", "failed", "skipped", "inconclusive"]
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -137,12 +140,13 @@ def intent(topology: Topology) -> list[dict[str, str]]:
 
 def read(run_dir: RunDir) -> dict[str, Any]:
     """The run's report. Raises ``UsageError`` where there is none, or none that can be read."""
-    try:
-        document: dict[str, Any] = json.loads(run_dir.report.read_text())
-    except FileNotFoundError:
-        raise UsageError(f"run {run_dir.run!r} has no report: {run_dir.report}") from None
-    except ValueError as error:
-        raise UsageError(f"{run_dir.report} is not a report: {error}") from error
+    file = run_dir.report
+    if not os.path.lexists(file):
+        raise UsageError(f"run {run_dir.run!r} has no report: {file}")
+    document = read_object(file, "a report", remedy=REMEDY)
+    if document.get("schema") != SCHEMA:
+        problem = f"is not a report: its schema is {document.get('schema')!r}, not {SCHEMA!r}"
+        raise TopologyError(problem, file=file, remedy=REMEDY)
     return document
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from harness.documents import check_yaml, parsed
 from harness.errors import TopologyError
 
 # A default may hold a variable in turn: ${A:-${B:-c}}.
@@ -76,8 +77,9 @@ def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
 
 
 def _parse(text: str, file: Path) -> dict[str, Any]:
+    check_yaml(text, file)
     try:
-        document = YAML(typ="safe").load(text)
+        document = parsed(lambda: YAML(typ="safe", pure=True).load(text), file)
     except YAMLError as error:
         raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file") from error
     if not isinstance(document, dict):

@@ -14,6 +14,7 @@ import jinja2
 
 from harness.compose import strip_networks
 from harness.deployment import Deployment, Node
+from harness.documents import BYTE_ORDER_MARK, read_text
 from harness.errors import TopologyError
 from harness.topology import dotenv
 from harness.topology.model import Service, StackService, TemplateFile, Topology
@@ -172,7 +173,7 @@ def _evaluated(
 def _own_environment(service: Service | StackService) -> str:
     candidates = (service.compose.parent / name for name in USERS_ENV)
     existing = next((path for path in candidates if path.is_file()), None)
-    return _read(existing) if existing else ""
+    return _read(existing).removeprefix(BYTE_ORDER_MARK) if existing else ""
 
 
 def _only(name: str, text: str) -> Callable[[str], tuple[str, str, Callable[[], bool]] | None]:
@@ -196,10 +197,5 @@ def _line_in(name: str, traceback: TracebackType | None) -> int | None:
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        remedy = "correct the path in the topology, or the application directory (--app)"
-        raise TopologyError(f"cannot be read: {error.strerror}", file=path, remedy=remedy) from error
-    except UnicodeDecodeError as error:
-        raise TopologyError(f"not UTF-8 text: {error}", file=path, remedy="save it as UTF-8") from error
+    remedy = "correct the path in the topology, or the application directory (--app)"
+    return read_text(path, remedy=remedy)
