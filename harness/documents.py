@@ -1,9 +1,9 @@
 """Reads files that we did not write: their size, nesting and number of parts are bounded before they cost.
 
-Every file of the user's comes through here, and so do files of ours that anybody may have changed. Whatever it
-is (a directory, a named pipe, a device, a bomb, text in another encoding), reading it ends at once, with what
-it holds or with one ``TopologyError`` that names the file, what is wrong and what would be right. Only regular
-files are read: opening a pipe waits for somebody to write, and a device need not end.
+Every file of the user's comes through here, and so do files of ours that anybody may have changed. Whatever
+it is (a directory, a named pipe, a device, a bomb, text in another encoding), reading it ends at once, with
+what it holds or with one ``TopologyError`` that names the file, what is wrong and what would be right. Only
+regular files are read: opening a pipe waits for somebody to write, and a device need not end.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ T = TypeVar("T")
 def read_bytes(file: Path, *, largest: int = LARGEST_TEXT, remedy: str = READABLE) -> bytes:
     """The content of a regular file. Raises ``TopologyError``."""
     try:
-        _insist_on_regular(os.stat(file).st_mode, file, remedy)
+        _insist_on_regular(file.stat().st_mode, file, remedy)
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with open(descriptor, "rb") as stream:
+        with os.fdopen(descriptor, "rb") as stream:
             _insist_on_regular(os.fstat(descriptor).st_mode, file, remedy)
             content = stream.read(largest + 1)
     except OSError as error:
@@ -108,7 +108,7 @@ def read_object(file: Path, kind: str, *, remedy: str = READABLE) -> dict[str, A
 
 
 def check_yaml(text: str, file: Path | str) -> None:
-    """Raise ``TopologyError`` for YAML that would cost too much: too deep, too many parts, an alias of itself.
+    """Raise ``TopologyError`` for YAML that would cost too much: too deep, too much, an alias of itself.
 
     Syntax errors are left to who reads it next. Stops where it finds something, so that it costs little.
     """
@@ -172,7 +172,7 @@ class _Measure:
                 self._add(1, len(self.outer) + 1, event)
                 self.outer.append(_Open(event.anchor, event))
             elif isinstance(event, CollectionEndEvent):
-                self._close(event)
+                self._close()
             elif isinstance(event, ScalarEvent):
                 _check_scalar(event, self)
                 self._keep(event.anchor, 1, 0)
@@ -180,7 +180,7 @@ class _Measure:
             elif isinstance(event, AliasEvent):
                 self._count(*self._meant(event), event)
 
-    def _close(self, event: Event) -> None:
+    def _close(self) -> None:
         done = self.outer.pop()
         self._keep(done.anchor, done.nodes, done.height)
         if self.outer:

@@ -30,6 +30,8 @@ SCHEMA = "wavetank/report/v1"
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
 
 REMEDY = "remove it; `wavetank verify` and `wavetank bench` write another"
+LISTED = ("checks", "droplets", "databases")
+SHOWN: Mapping[type, str] = {dict: "an object", list: "a list", str: "a text", type(None): "null"}
 
 Outcome = Literal["passed", "failed", "skipped", "inconclusive"]
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -147,7 +149,30 @@ def read(run_dir: RunDir) -> dict[str, Any]:
     if document.get("schema") != SCHEMA:
         problem = f"is not a report: its schema is {document.get('schema')!r}, not {SCHEMA!r}"
         raise TopologyError(problem, file=file, remedy=REMEDY)
+    for key in start("", "", ""):
+        if key not in document:
+            raise TopologyError("is missing", file=file, field=key, remedy=REMEDY)
+    check_shape(document, file)
     return document
+
+
+def check_shape(document: Mapping[str, Any], file: Path) -> None:
+    """Raise ``TopologyError`` where what every reader of a report relies on has another form."""
+    for key, usual in start("", "", "").items():
+        value = document.get(key, usual)
+        if not isinstance(value, str | None if usual is None else type(usual)):
+            problem = f"is {SHOWN.get(type(value), 'no ' + type(usual).__name__)}"
+            raise TopologyError(problem, file=file, field=key, remedy=REMEDY)
+    for key in LISTED:
+        for number, each in enumerate(document.get(key) or ()):
+            if not isinstance(each, dict):
+                raise TopologyError("is no object", file=file, field=f"{key}[{number}]", remedy=REMEDY)
+    for number, each in enumerate(document.get("checks") or ()):
+        wrong = [name for name in ("id", "outcome", "reason") if not isinstance(each.get(name), str)]
+        if wrong or each["outcome"] not in get_args(Outcome):
+            field = f"checks[{number}].{(wrong or ['outcome'])[0]}"
+            problem = "is not what a check has there"
+            raise TopologyError(problem, file=file, field=field, remedy=REMEDY)
 
 
 def write(file: Path, report: Mapping[str, Any]) -> None:

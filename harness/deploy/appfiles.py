@@ -58,7 +58,7 @@ def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
 
     ``environment`` is what ``.env`` will hold: compose replaces ``${NAME}`` from it.
     """
-    document = _parse(text, file)
+    document = parse(text, file)
     services = document.get("services")
     if not isinstance(services, dict) or not services:
         raise TopologyError(
@@ -76,7 +76,8 @@ def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
     )
 
 
-def _parse(text: str, file: Path) -> dict[str, Any]:
+def parse(text: str, file: Path) -> dict[str, Any]:
+    """A compose file's data, as it is written. Raises ``TopologyError``."""
     check_yaml(text, file)
     try:
         document = parsed(lambda: YAML(typ="safe", pure=True).load(text), file)

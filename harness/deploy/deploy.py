@@ -13,6 +13,7 @@ from harness.deploy.bundle import COMPOSE, Bundle, make_bundle
 from harness.deploy.gather import BUILDERS, gather
 from harness.deploy.images import Archive
 from harness.deployment import Deployment
+from harness.documents import read_text
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.parallel import in_parallel
 from harness.progress import Progress
@@ -76,7 +77,7 @@ def prepare_images(topology: Topology, state_dir: Path, *, progress: Progress) -
     services: list[Service | StackService] = [*topology.services]
     services += topology.swarm.services if topology.swarm else ()
     apps = {
-        service.name: read_app(service.compose.read_text(), service.compose, service.environment)
+        service.name: read_app(read_text(service.compose), service.compose, service.environment)
         for service in services
     }
     found = gather(services, apps, progress)

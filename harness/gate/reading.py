@@ -13,6 +13,7 @@ from harness.documents import read_object
 from harness.errors import UsageError
 from harness.load.result import Interval
 from harness.report import SCHEMA as REPORT
+from harness.report import check_shape
 
 BASELINE = "wavetank/baseline/v1"
 
@@ -137,7 +138,9 @@ T = TypeVar("T", bound=BaseModel)
 
 def read_report(file: Path) -> dict[str, Any]:
     """A report's document. Raises ``UsageError`` where there is none, or none of a version we read."""
-    return _document(file, REPORT, "a report", "`wavetank bench` and `wavetank verify` write one")
+    document = _document(file, REPORT, "a report", "`wavetank bench` and `wavetank verify` write one")
+    check_shape(document, file)
+    return document
 
 
 def read_baseline(file: Path) -> Baseline:

@@ -4,6 +4,7 @@ certificates), or for a swarm's stack, whose tasks run on any of several nodes.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from harness.deployment import Deployment, Node
 from harness.documents import BYTE_ORDER_MARK, read_text
 from harness.errors import TopologyError
 from harness.topology import dotenv
+from harness.topology.bounded import Bounded
 from harness.topology.model import Service, StackService, TemplateFile, Topology
 
 COMPOSE = "docker-compose.yml"
@@ -28,6 +30,7 @@ NO_NODE = (
 )
 
 Context = Mapping[str, Any]
+_OWN = threading.local()
 
 
 @dataclass(frozen=True)
@@ -135,20 +138,13 @@ def certificates(topology: Topology, deployment: Deployment, *nodes: str) -> dic
 
 def evaluate(text: str, context: Context, *, name: str = "expression") -> str:
     """Render a template's text. Raises ``ExpressionError`` for bad syntax, unknown names and empty values."""
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 (these are configuration files, not pages)
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_refuse_none,
-        loader=jinja2.FunctionLoader(_only(name, text)),
-    )
     try:
-        return environment.get_template(name).render(context)
+        return _environment().bounded_template(text, name).render(context)
     except jinja2.TemplateSyntaxError as error:
         raise ExpressionError(f"not a jinja2 template: {error.message}", error.lineno) from error
-    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+    except (RecursionError, MemoryError, SyntaxError) as error:
+        raise ExpressionError("nested too deep, or without an end", None) from error
+    except Exception as error:  # whatever a filter or a method does with what it was given
         raise ExpressionError(str(error), _line_in(name, error.__traceback__)) from error
 
 
@@ -176,8 +172,19 @@ def _own_environment(service: Service | StackService) -> str:
     return _read(existing).removeprefix(BYTE_ORDER_MARK) if existing else ""
 
 
-def _only(name: str, text: str) -> Callable[[str], tuple[str, str, Callable[[], bool]] | None]:
-    return lambda wanted: (text, name, lambda: True) if wanted == name else None
+def _environment() -> Bounded:
+    """This thread's own: making one costs more than a small template does."""
+    if not hasattr(_OWN, "environment"):
+        _OWN.environment = Bounded(
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_refuse_none,
+        )
+    found: Bounded = _OWN.environment
+    return found
 
 
 def _refuse_none(value: Any) -> Any:
