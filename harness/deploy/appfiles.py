@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from harness.documents import check_yaml, parsed
+from harness.documents import LARGEST_TEXT, check_yaml, parsed
 from harness.errors import TopologyError
 
 # A default may hold a variable in turn: ${A:-${B:-c}}.
@@ -64,7 +64,15 @@ def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
         raise TopologyError(
             "no services", file=file, field="services", remedy="a compose file names at least one service"
         )
-    reader = _Reader(file, environment)
+    try:
+        return _read(document, services, _Reader(file, environment))
+    except (TypeError, AttributeError, LookupError, RecursionError) as error:
+        problem = f"a section does not have the form that compose gives it: {error}"
+        remedy = "`docker compose config` says which; correct it"
+        raise TopologyError(problem, file=file, field="services", remedy=remedy) from error
+
+
+def _read(document: dict[str, Any], services: dict[Any, Any], reader: _Reader) -> AppFiles:
     containers = tuple(reader.container(str(name), body or {}) for name, body in services.items())
     version = document.get("version")
     return AppFiles(
@@ -180,7 +188,18 @@ def interpolate(text: str, environment: Mapping[str, str], *, file: Path | str) 
     ``$$`` is a dollar sign. Raises ``TopologyError`` for a ``${NAME?message}`` that is not given.
     """
 
+    left = LARGEST_TEXT
+
     def replace(match: re.Match[str]) -> str:
+        nonlocal left
+        value = replaced(match)
+        left -= len(value)
+        if left < 0:
+            problem = f"with its variables replaced, a value is longer than {LARGEST_TEXT} characters"
+            raise TopologyError(problem, file=file, remedy="use the variable less often")
+        return value
+
+    def replaced(match: re.Match[str]) -> str:
         escaped, plain, braced, operator, word = match.groups()
         if escaped:
             return "$"

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from harness import programs
 from harness.deploy.appfiles import Build
 from harness.deploy.engine import PROXY_VARIABLES, REPOSITORY, Image, builder_environment, docker
 from harness.errors import CommandError, ResourceError
@@ -187,6 +188,7 @@ def unpacked(file: Path) -> Iterator[IO[bytes]]:
         with file.open("rb") as source:
             yield source
         return
+    programs.insist("zstd")
     with subprocess.Popen(["zstd", "-q", "-dc", str(file)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield process.stdout

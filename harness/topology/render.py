@@ -82,7 +82,7 @@ def render_stack_service(topology: Topology, deployment: Deployment, service: St
     values = _evaluated(topology, service, place, context)
     return RenderedStack(
         text=_read(service.compose),
-        environment=dotenv.read(_own_environment(service), dict(values)),
+        environment=_read_environment(service, dict(values)),
         files={
             **{each.target: render_template(each, context) for each in service.files},
             **certificates(topology, deployment, *service.nodes),
@@ -164,6 +164,14 @@ def _evaluated(
             at = f"{place}.environment.{key}"
             raise TopologyError(str(error), file=topology.file, field=at, remedy=LOCATIONS) from error
         yield key, value
+
+
+def _read_environment(service: StackService, values: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return dotenv.read(_own_environment(service), values)
+    except ValueError as error:
+        remedy = "write the value out"
+        raise TopologyError(str(error), file=service.compose.parent / ENV, remedy=remedy) from error
 
 
 def _own_environment(service: Service | StackService) -> str:
