@@ -68,7 +68,7 @@ class RunDir:
 
     def public_key(self) -> str:
         """The run's SSH public key in OpenSSH's format, made on first use."""
-        if not self.private_key.exists():
+        if not os.path.lexists(self.private_key):
             key = Ed25519PrivateKey.generate()
             private = key.private_bytes(
                 serialization.Encoding.PEM,

@@ -166,6 +166,14 @@ def _evaluated(
         yield key, value
 
 
+def check_environment(service: Service | StackService) -> None:
+    """Raise ``TopologyError`` for an own ``.env`` that cannot be used."""
+    if isinstance(service, StackService):
+        _read_environment(service, {})
+    else:
+        _own_environment(service)
+
+
 def _read_environment(service: StackService, values: Mapping[str, str]) -> Mapping[str, str]:
     try:
         return dotenv.read(_own_environment(service), values)
