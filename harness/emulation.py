@@ -6,7 +6,6 @@ It is reached like any cloud, through what it writes into ``endpoint.json``; not
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -19,7 +18,8 @@ from typing import Any
 
 import httpx
 
-from harness.errors import EngineError, WaitTimeoutError
+from harness.documents import read_object
+from harness.errors import EngineError, TopologyError, WaitTimeoutError
 from harness.process import is_running, started_at
 from harness.progress import Progress
 from harness.wait import NotYet, patient, wait_for
@@ -222,12 +222,16 @@ def _destroy(state: Path) -> None:
 
 
 def _endpoint(state: Path) -> dict[str, Any] | None:
+    file = state / "endpoint.json"
     try:
-        told: dict[str, Any] = json.loads((state / "endpoint.json").read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise EngineError(f"{state / 'endpoint.json'} cannot be read: {error}; remove it") from error
+        told = read_object(file, "an emulator's endpoint", remedy="remove it")
+    except TopologyError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise EngineError(str(error)) from error
+    texts = ("https", "http", "plane", "ca_file", "token")
+    if not isinstance(told.get("pid"), int) or not all(isinstance(told.get(key), str) for key in texts):
+        raise EngineError(f"{file}: is not an emulator's endpoint\n  remedy: remove it")
     return told
 
 
