@@ -149,11 +149,8 @@ def read(run_dir: RunDir) -> dict[str, Any]:
     if document.get("schema") != SCHEMA:
         problem = f"is not a report: its schema is {document.get('schema')!r}, not {SCHEMA!r}"
         raise TopologyError(problem, file=file, remedy=REMEDY)
-    for key in start("", "", ""):
-        if key not in document:
-            raise TopologyError("is missing", file=file, field=key, remedy=REMEDY)
     check_shape(document, file)
-    return document
+    return {**start(run_dir.run, "local", "unknown"), **document}
 
 
 def check_shape(document: Mapping[str, Any], file: Path) -> None:

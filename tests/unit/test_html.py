@@ -304,6 +304,6 @@ def test_the_command_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     assert "no report" in str(CliRunner().invoke(cli, words).exception)
     run = tmp_path / "runs" / "standard-7f3a"
     run.mkdir(parents=True)
-    (run / "report.json").write_text("{}")
+    (run / "report.json").write_text(json.dumps(html_samples.passing()))
     nowhere = CliRunner().invoke(cli, [*words, "--html", str(tmp_path / "none" / "x.html")])
     assert "cannot be written" in str(nowhere.exception)
