@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from harness.signals import Stopped
 
 USAGE = 4
 UNREACHABLE = 3
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # a write that fails so names no file
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,24 +63,53 @@ def _run(arguments: Sequence[str]) -> int:
         result = cli.main(list(arguments), prog_name="wavetank", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt) as error:
         return _stopped(error.__cause__ if isinstance(error, click.Abort) else error)
-    except click.ClickException as error:
-        error.show()
-        return USAGE
-    except (WavetankError, OSError) as error:
-        return _tell(error, error.exit_code if isinstance(error, WavetankError) else UNREACHABLE)
-    except CheckError as error:
-        return _tell(error, 2 if isinstance(error, InconclusiveError) else 1)
+    except SystemExit as error:  # click's own way out where nobody reads our output any more
+        return 128 + signal.SIGPIPE if isinstance(error.__context__, BrokenPipeError) else UNREACHABLE
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is no check that failed)
+        return _failed(error)
     finally:
         lease.end()
     return result if isinstance(result, int) else 0
 
 
-def _tell(error: Exception, code: int) -> int:
+def _failed(error: Exception) -> int:
+    if isinstance(error, click.ClickException):
+        error.show()
+        return USAGE
+    if isinstance(error, WavetankError):
+        return _tell(error, error.exit_code)
+    if isinstance(error, CheckError):
+        return _tell(error, 2 if isinstance(error, InconclusiveError) else 1)
+    return _apologise(error)
+
+
+def _tell(error: Exception, code: int, cause: Exception | None = None) -> int:
     if os.environ.get("WAVETANK_DEBUG"):
-        traceback.print_exception(error)
+        traceback.print_exception(cause or error)
     else:
         click.echo(f"wavetank: {error}", err=True)
     return code
+
+
+def _apologise(error: Exception) -> int:
+    """An error that nobody foresaw: what it was, and where more of it is."""
+    if isinstance(error, OSError) and error.strerror and (error.filename or error.errno in FULL):
+        where = f"{error.filename}: " if error.filename else ""
+        return _tell(WavetankError(f"{where}{error.strerror}"), UNREACHABLE, error)
+    import tempfile
+
+    text = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="wavetank-", suffix=".log", delete=False) as log:
+            log.write(text)
+    except OSError:
+        click.echo(text, err=True)
+        where = "above"
+    else:
+        where = f"in {log.name}"
+    problem = f"{type(error).__name__}: {error}"[:300]
+    sorry = f"sorry, this is a mistake of Wavetank's own ({problem}); the traceback is {where}"
+    return _tell(WavetankError(sorry), UNREACHABLE, error)
 
 
 def _stopped(cause: BaseException | None) -> int:

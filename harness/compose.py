@@ -25,6 +25,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from harness.documents import check_yaml
 from harness.errors import TopologyError
 
 KEY = "networks"
@@ -89,6 +90,7 @@ def strip(text: str, *, file: Path | str) -> Stripped:
 
 def _compose(text: str, file: Path | str) -> MappingNode:
     """The file's nodes, with their positions."""
+    check_yaml(text, file)
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:

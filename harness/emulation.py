@@ -6,7 +6,6 @@ It is reached like any cloud, through what it writes into ``endpoint.json``; not
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import signal
@@ -22,7 +21,8 @@ import httpx
 
 from harness import process as processes
 from harness import signals
-from harness.errors import EngineError, WaitTimeoutError
+from harness.documents import read_object
+from harness.errors import EngineError, TopologyError, WaitTimeoutError
 from harness.process import is_running, started_at, without_secrets
 from harness.progress import Progress
 from harness.wait import NotYet, patient, wait_for
@@ -246,14 +246,16 @@ def _destroy(state: Path) -> None:
 
 
 def _endpoint(state: Path) -> dict[str, Any] | None:
+    file = state / "endpoint.json"
     try:
-        told: dict[str, Any] = json.loads((state / "endpoint.json").read_text())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, RecursionError) as error:
-        raise EngineError(f"{state / 'endpoint.json'} cannot be read: {error}; remove it") from error
-    if not isinstance(told, dict) or not told.keys() >= TOLD or type(told["pid"]) is not int:
-        raise EngineError(f"{state / 'endpoint.json'} does not tell where an emulator is; remove it")
+        told = read_object(file, "an emulator's endpoint", remedy="remove it")
+    except TopologyError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise EngineError(str(error)) from error
+    texts = ("https", "http", "plane", "ca_file", "token")
+    if type(told.get("pid")) is not int or not all(isinstance(told.get(key), str) for key in texts):
+        raise EngineError(f"{file}: is not an emulator's endpoint\n  remedy: remove it")
     return told
 
 

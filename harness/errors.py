@@ -10,6 +10,7 @@
   * CommandError              a command, here or on a node, failed: the command and its output
   * WaitTimeoutError          a deadline passed: what was awaited and what was seen last
   * EngineError               the local engine or emulator cannot be used
+  * MissingProgramError       a program that is needed is not installed on this machine
 * CheckError
   * CheckFailedError          exit code 1
   * InconclusiveError         exit code 2: the measurement is in doubt
@@ -102,6 +103,14 @@ class WaitTimeoutError(WavetankError):
 
 class EngineError(WavetankError):
     """The Docker engine or the emulator on this machine cannot be used."""
+
+
+class MissingProgramError(WavetankError):
+    """A program that is needed here is not installed."""
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self.name, self.remedy = name, remedy
+        super().__init__(f"there is no `{name}` command here\n  remedy: {remedy}")
 
 
 class CheckError(Exception):

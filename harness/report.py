@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.errors import UsageError
+from harness.documents import read_object
+from harness.errors import TopologyError, UsageError
 from harness.masking import mask, secrets_of
 from harness.rundir import RunDir
 from harness.target import Target
@@ -27,6 +28,10 @@ from harness.topology.model import Topology
 
 SCHEMA = "wavetank/report/v1"
 SCHEMA_FILE = Path(__file__).with_name("report.schema.json")
+
+REMEDY = "remove it; `wavetank verify` and `wavetank bench` write another"
+LISTED = ("checks", "droplets", "databases")
+SHOWN: Mapping[type, str] = {dict: "an object", list: "a list", str: "a text", type(None): "null"}
 
 Outcome = Literal["passed", "failed", "skipped", "inconclusive"]
 Verdict = Literal["pass", "fail", "inconclusive"]
@@ -137,13 +142,34 @@ def intent(topology: Topology) -> list[dict[str, str]]:
 
 def read(run_dir: RunDir) -> dict[str, Any]:
     """The run's report. Raises ``UsageError`` where there is none, or none that can be read."""
-    try:
-        document: dict[str, Any] = json.loads(run_dir.report.read_text())
-    except FileNotFoundError:
-        raise UsageError(f"run {run_dir.run!r} has no report: {run_dir.report}") from None
-    except ValueError as error:
-        raise UsageError(f"{run_dir.report} is not a report: {error}") from error
-    return document
+    file = run_dir.report
+    if not os.path.lexists(file):
+        raise UsageError(f"run {run_dir.run!r} has no report: {file}")
+    document = read_object(file, "a report", remedy=REMEDY)
+    if document.get("schema") != SCHEMA:
+        problem = f"is not a report: its schema is {document.get('schema')!r}, not {SCHEMA!r}"
+        raise TopologyError(problem, file=file, remedy=REMEDY)
+    check_shape(document, file)
+    return {**start(run_dir.run, "local", "unknown"), **document}
+
+
+def check_shape(document: Mapping[str, Any], file: Path) -> None:
+    """Raise ``TopologyError`` where what every reader of a report relies on has another form."""
+    for key, usual in start("", "", "").items():
+        value = document.get(key, usual)
+        if not isinstance(value, str | None if usual is None else type(usual)):
+            problem = f"is {SHOWN.get(type(value), 'no ' + type(usual).__name__)}"
+            raise TopologyError(problem, file=file, field=key, remedy=REMEDY)
+    for key in LISTED:
+        for number, each in enumerate(document.get(key) or ()):
+            if not isinstance(each, dict):
+                raise TopologyError("is no object", file=file, field=f"{key}[{number}]", remedy=REMEDY)
+    for number, each in enumerate(document.get("checks") or ()):
+        wrong = [name for name in ("id", "outcome", "reason") if not isinstance(each.get(name), str)]
+        if wrong or each["outcome"] not in get_args(Outcome):
+            field = f"checks[{number}].{(wrong or ['outcome'])[0]}"
+            problem = "is not what a check has there"
+            raise TopologyError(problem, file=file, field=field, remedy=REMEDY)
 
 
 def write(file: Path, report: Mapping[str, Any]) -> None:

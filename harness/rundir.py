@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from harness.documents import read_bytes, read_object
+from harness.errors import TopologyError
+
+FACTS = ("target", "topology", "app", "endpoint", "ca_file", "proxy")
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class RunDir:
 
     def public_key(self) -> str:
         """The run's SSH public key in OpenSSH's format, made on first use."""
-        if not self.private_key.exists():
+        if not os.path.lexists(self.private_key):
             key = Ed25519PrivateKey.generate()
             private = key.private_bytes(
                 serialization.Encoding.PEM,
@@ -77,7 +83,13 @@ class RunDir:
             descriptor = os.open(self.private_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(private)
-        loaded = serialization.load_ssh_private_key(self.private_key.read_bytes(), password=None)
+        remedy = f"remove it and take the run down: `wavetank down --run {self.run}` needs no key"
+        content = read_bytes(self.private_key, remedy=remedy)
+        try:
+            loaded = serialization.load_ssh_private_key(content, password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            problem = f"is no private key of ssh's, or has a passphrase: {error}"
+            raise TopologyError(problem, file=self.private_key, remedy=remedy) from error
         public = loaded.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         )
@@ -93,4 +105,13 @@ class RunDir:
     def facts(self) -> dict[str, Any]:
         """What ``remember`` kept; empty for a run this machine did not make."""
         file = self.path / "run.json"
-        return json.loads(file.read_text()) if file.exists() else {}
+        if not os.path.lexists(file):
+            return {}
+        remedy = "remove it, and say --target and --topology yourself"
+        found = read_object(file, "what a run remembers", remedy=remedy)
+        wrong = [key for key in FACTS if not isinstance(found.get(key), str | None)]
+        if not isinstance(found.get("operators", []), list):
+            wrong.append("operators")
+        if wrong:
+            raise TopologyError("has another form", file=file, field=wrong[0], remedy=remedy)
+        return found

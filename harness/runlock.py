@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.documents import read_text
+from harness.errors import TopologyError, UsageError
 from harness.process import is_running, started_at
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ def _is_held(run_dir: RunDir) -> bool:
 def _maker(run_dir: RunDir) -> int | None:
     """The process that took the lock, if it lives."""
     try:
-        pid, born = json.loads((run_dir.path / FILE).read_text())
-    except ValueError:  # it has the lock since just now
+        pid, born = json.loads(read_text(run_dir.path / FILE))
+    except (ValueError, TypeError, TopologyError):  # it has the lock since just now
         return 0
     return pid if is_running(pid, born) else None
 

@@ -7,6 +7,7 @@ The command line and the pytest plugin both end here, so that ``wavetank verify`
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -89,9 +90,12 @@ def topology_file(name: str, *, project: Path = PROJECT) -> Path:
     """The file a ``--topology`` means: a path as it is, a bare name looked up in ``topologies/``."""
     if "/" in name or name.endswith((".yaml", ".yml")):
         file = Path(name)
-        if not file.is_file():
+        if not os.path.lexists(file):
             raise UsageError(f"no topology file {name!r}")
-        return file.resolve()
+        try:
+            return file.resolve()
+        except (OSError, RuntimeError):  # a link to itself, of which whoever reads it will tell
+            return file.absolute()
     file = project / "topologies" / f"{name}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(each.stem for each in (project / "topologies").glob("*.yaml")))

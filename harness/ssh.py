@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from harness import process as processes
+from harness import programs
 from harness.deployment import Deployment, Node
 from harness.errors import CommandError, EngineError, ResourceError, WaitTimeoutError
 from harness.masking import mask, secrets_of
@@ -260,6 +261,7 @@ def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment:
     Raises ``ResourceError`` when the bastion has no public address, ``EngineError`` when nothing runs.
     """
     target.insist_on_machines()
+    programs.insist("ssh")
     run_dir.public_key()
     bastion = topology.management.bastion
     nodes = {name: node for name, node in deployment.nodes.items() if _address(node, bastion)}

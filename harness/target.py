@@ -14,6 +14,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.documents import read_bytes
 from harness.errors import ApiError, CredentialsError, EngineError, UsageError
 from harness.wait import patient
 
@@ -142,6 +143,7 @@ def _ca_file(given: Path | None) -> Path | None:
     file = Path(named)
     if not file.is_file():
         raise UsageError(f"CA file {named}: no such file")
+    read_bytes(file)
     try:
         ssl.create_default_context(cafile=named)
     except ssl.SSLError as error:

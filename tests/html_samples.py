@@ -17,12 +17,15 @@ import load_samples
 
 from harness import html, report
 from harness.failover.measure import quantiles
+from harness.machine_images import Machine, section
 from harness.topology import load, ports
 from harness.topology.gates import PROTOCOLS
 from harness.topology.model import DATABASE_PORTS, Topology
 from harness.topology.ports import ALL, NONE, Ports
 
 Report = dict[str, Any]
+
+EMULATED = Machine("Debian GNU/Linux 13 (trixie)", "6.18.44", "v1", "257", "26.1.5+dfsg1", "2.26.1-4")
 
 FILE = Path(__file__).parent.parent / "topologies" / "standard.yaml"
 HOSTILE = "</script><script>alert(\"1\")</script><img src=x onerror=alert(2)> & 'quoted'"
@@ -34,6 +37,7 @@ def passing() -> Report:
     """All 166 pairs as intended, every mutant killed."""
     topology = load(FILE)
     made = _frame(topology)
+    made["machines"] = section(topology, dict.fromkeys(topology.droplets, EMULATED))
     made["isolation"] = _isolation(topology, made)
     made["mutation"] = _mutation()
     made["failover"] = _failover()

@@ -25,15 +25,19 @@ def report(file: Path | None, opened: bool, output: str, **common: Any) -> int:
     import webbrowser
 
     from harness import html, settings
-    from harness.errors import UsageError
-    from harness.report import read
+    from harness.errors import TopologyError, UsageError
+    from harness.report import REMEDY, read
 
     run_dir = settings.choose_existing(options.settings(common)).run_dir
     wanted = file or run_dir.report.with_name(html.NAME)
+    found = read(run_dir)
     try:
-        page = html.write(read(run_dir), wanted)
+        page = html.write(found, wanted)
     except OSError as error:
         raise UsageError(f"{wanted} cannot be written: {error.strerror}") from error
+    except Exception as error:  # whatever a section does that does not hold what it should
+        problem = f"cannot be shown: a section is not as reports have it: {error!r:.200}"
+        raise TopologyError(problem, file=run_dir.report, remedy=REMEDY) from error
     options.show({"html": str(page)}, str(page), output)
     if opened and not webbrowser.open(page.resolve().as_uri()):
         raise UsageError(f"no browser could be opened for {page}")

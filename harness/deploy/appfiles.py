@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from harness.documents import LARGEST_TEXT, check_yaml, parsed
 from harness.errors import TopologyError
 
 # A default may hold a variable in turn: ${A:-${B:-c}}.
@@ -57,13 +58,21 @@ def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
 
     ``environment`` is what ``.env`` will hold: compose replaces ``${NAME}`` from it.
     """
-    document = _parse(text, file)
+    document = parse(text, file)
     services = document.get("services")
     if not isinstance(services, dict) or not services:
         raise TopologyError(
             "no services", file=file, field="services", remedy="a compose file names at least one service"
         )
-    reader = _Reader(file, environment)
+    try:
+        return _read(document, services, _Reader(file, environment))
+    except (TypeError, AttributeError, LookupError, RecursionError) as error:
+        problem = f"a section does not have the form that compose gives it: {error}"
+        remedy = "`docker compose config` says which; correct it"
+        raise TopologyError(problem, file=file, field="services", remedy=remedy) from error
+
+
+def _read(document: dict[str, Any], services: dict[Any, Any], reader: _Reader) -> AppFiles:
     containers = tuple(reader.container(str(name), body or {}) for name, body in services.items())
     version = document.get("version")
     return AppFiles(
@@ -75,9 +84,11 @@ def read_app(text: str, file: Path, environment: Mapping[str, str]) -> AppFiles:
     )
 
 
-def _parse(text: str, file: Path) -> dict[str, Any]:
+def parse(text: str, file: Path) -> dict[str, Any]:
+    """A compose file's data, as it is written. Raises ``TopologyError``."""
+    check_yaml(text, file)
     try:
-        document = YAML(typ="safe").load(text)
+        document = parsed(lambda: YAML(typ="safe", pure=True).load(text), file)
     except YAMLError as error:
         raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file") from error
     if not isinstance(document, dict):
@@ -177,7 +188,18 @@ def interpolate(text: str, environment: Mapping[str, str], *, file: Path | str) 
     ``$$`` is a dollar sign. Raises ``TopologyError`` for a ``${NAME?message}`` that is not given.
     """
 
+    left = LARGEST_TEXT
+
     def replace(match: re.Match[str]) -> str:
+        nonlocal left
+        value = replaced(match)
+        left -= len(value)
+        if left < 0:
+            problem = f"with its variables replaced, a value is longer than {LARGEST_TEXT} characters"
+            raise TopologyError(problem, file=file, remedy="use the variable less often")
+        return value
+
+    def replaced(match: re.Match[str]) -> str:
         escaped, plain, braced, operator, word = match.groups()
         if escaped:
             return "$"

@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.compose import strip_networks
 from harness.deploy.appfiles import AppFiles, inside
 from harness.deploy.engine import Image
+from harness.documents import read_text
 from harness.errors import TopologyError
 from harness.topology.model import Service
 
@@ -90,7 +91,7 @@ def _stripped(extended: Path, compose: Path) -> str:
         raise TopologyError(
             f"there is no {extended}", file=compose, field="extends", remedy="correct the path of `file:`"
         )
-    return strip_networks(extended.read_text(), file=extended)
+    return strip_networks(read_text(extended), file=extended)
 
 
 def override(app: AppFiles, images: Mapping[str, Image]) -> str:

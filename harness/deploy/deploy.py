@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from harness import programs
 from harness.deploy import remote
 from harness.deploy.appfiles import AppFiles, read_app
 from harness.deploy.bundle import COMPOSE, Bundle, make_bundle
 from harness.deploy.gather import BUILDERS, gather
 from harness.deploy.images import Archive
 from harness.deployment import Deployment
+from harness.documents import read_text
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.parallel import in_parallel
 from harness.progress import Progress
@@ -73,16 +75,29 @@ def prepare_images(topology: Topology, state_dir: Path, *, progress: Progress) -
 
     Only saves time: ``deploy`` does whatever is missing. Raises as ``deploy`` does for images.
     """
-    services: list[Service | StackService] = [*topology.services]
-    services += topology.swarm.services if topology.swarm else ()
-    apps = {
-        service.name: read_app(service.compose.read_text(), service.compose, service.environment)
-        for service in services
-    }
+    services, apps = _all_services(topology), read_apps(topology)
     found = gather(services, apps, progress)
     unique = {image.id: image for images in found.values() for image in images.values() if image.id}
     archive = archive_of(state_dir)
     in_parallel([partial(archive.path, image) for image in unique.values()], workers=BUILDERS)
+
+
+def read_apps(topology: Topology) -> dict[str, AppFiles]:
+    """What the compose files of all services say, by the services' names. Raises ``TopologyError``."""
+    return {
+        service.name: read_app(read_text(service.compose), service.compose, service.environment)
+        for service in _all_services(topology)
+    }
+
+
+def insist_on_programs(topology: Topology) -> None:
+    """Raise ``MissingProgramError`` where this machine lacks what deploying the topology takes."""
+    built = any(each.build for app in read_apps(topology).values() for each in app.containers)
+    programs.insist("ssh", *(["docker"] if built else []))
+
+
+def _all_services(topology: Topology) -> list[Service | StackService]:
+    return [*topology.services, *(topology.swarm.services if topology.swarm else ())]
 
 
 def archive_of(state_dir: Path) -> Archive:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from harness import process
+from harness import process, programs
 from harness.deploy.appfiles import Build
 from harness.deploy.engine import PROXY_VARIABLES, REPOSITORY, Image, builder_environment, docker
 from harness.errors import CommandError, ResourceError
@@ -191,6 +191,7 @@ def unpacked(file: Path) -> Iterator[IO[bytes]]:
         with file.open("rb") as source:
             yield source
         return
+    programs.insist("zstd")
     zstd = process.spawn(["zstd", "-q", "-dc", str(file)], stdout=subprocess.PIPE)
     assert zstd.stdout is not None
     try:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from harness.deploy.appfiles import parse
 from harness.deploy.bundle import COMPOSE, OVERRIDE
 from harness.deploy.remote import (
     COMPOSE_COMMAND,
@@ -19,6 +18,7 @@ from harness.deploy.remote import (
     parse_containers,
 )
 from harness.deployment import Deployment
+from harness.documents import read_text
 from harness.errors import CommandError, ResourceError, UsageError, WaitTimeoutError
 from harness.parallel import in_parallel
 from harness.progress import Progress
@@ -86,7 +86,7 @@ def check_share(service: Service, share: Mapping[str, int]) -> None:
 
 def _body(service: Service) -> tuple[str, Mapping[str, Any]]:
     """The service of the compose file that is called as the topology's, or the only one."""
-    bodies = YAML(typ="safe").load(service.compose.read_text())["services"]
+    bodies = parse(read_text(service.compose), service.compose)["services"]
     name = service.name if service.name in bodies or len(bodies) > 1 else next(iter(bodies))
     if name not in bodies:
         raise UsageError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from harness.documents import read_object
 from harness.errors import UsageError
 from harness.load.result import Interval
 from harness.report import SCHEMA as REPORT
+from harness.report import check_shape
 
 BASELINE = "wavetank/baseline/v1"
 
@@ -137,7 +138,9 @@ T = TypeVar("T", bound=BaseModel)
 
 def read_report(file: Path) -> dict[str, Any]:
     """A report's document. Raises ``UsageError`` where there is none, or none of a version we read."""
-    return _document(file, REPORT, "a report", "`wavetank bench` and `wavetank verify` write one")
+    document = _document(file, REPORT, "a report", "`wavetank bench` and `wavetank verify` write one")
+    check_shape(document, file)
+    return document
 
 
 def read_baseline(file: Path) -> Baseline:
@@ -160,14 +163,7 @@ def entry(document: Any, where: str) -> Entry:
 
 
 def _document(file: Path, schema: str, kind: str, remedy: str) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}; {remedy}") from error
-    except ValueError as error:
-        raise UsageError(f"{file} is not {kind}: {error}; {remedy}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{file} is not {kind}: it is no JSON object; {remedy}")
+    document = read_object(file, kind, remedy=remedy)
     if document.get("schema") != schema:
         found = document.get("schema")
         raise UsageError(f"{file} is not {kind}: its schema is {found!r}, not {schema!r}; {remedy}")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.errors import UsageError
+from harness.documents import BYTE_ORDER_MARK, MIB, read_text
+from harness.errors import TopologyError, UsageError
 from harness.load.model import SECOND, Times
 
 MOST = 50_000_000
+LARGEST_TRACE = 64 * MIB
 FORMS = "constant:50x30s, poisson:50x30s, ramp:10-100x60s, steps:10x30s,20x30s or trace:FILE"
 _NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
 _STEP = re.compile(rf"{_NUMBER}x{_NUMBER}(ms|s|m|h)")
@@ -58,10 +60,13 @@ def steps(wanted: Sequence[tuple[float, float]]) -> Times:
 
 def trace(file: Path) -> Times:
     """Recorded arrivals: a file with one time in seconds a line, ascending; ``#`` begins a comment."""
+    remedy = "give a text file with one time in seconds a line"
     try:
-        lines = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: this trace cannot be read: {error}") from error
+        text = read_text(file, largest=LARGEST_TRACE, remedy=remedy)
+    except TopologyError as error:
+        problem = f"this trace {error.problem}"
+        raise TopologyError(problem, file=file, line=error.line, remedy=error.remedy) from error
+    lines = text.removeprefix(BYTE_ORDER_MARK).splitlines()
     seconds: list[float] = []
     for number, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()

@@ -6,6 +6,7 @@ docs/workloads.md says what each key holds. The built-in ones are files too, in 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -83,7 +84,7 @@ def find(name_or_file: str | Path) -> Path:
     if text in built_in():
         return BUILT_IN / f"{text}.yaml"
     file = Path(text)
-    if file.is_file():
+    if os.path.lexists(file):
         return file
     remedy = did_you_mean(text, built_in())
     raise UsageError(f"workload {text!r}: no file, and not built in; {remedy}")

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from harness.errors import WavetankError
+from harness.documents import read_object
+from harness.errors import TopologyError, WavetankError
 from harness.mutation.protection import Protection, Wall, source_of, wall_of
 from harness.rundir import RunDir
 
@@ -38,11 +39,10 @@ def write(run_dir: RunDir, original: Protection) -> None:
 def read(run_dir: RunDir) -> Protection | None:
     """What an earlier process has not put back; None where there is nothing. Raises ``WavetankError``."""
     try:
-        document = json.loads(path(run_dir).read_text())
-        return _protection(document)
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
+        if not os.path.lexists(path(run_dir)):
+            return None
+        return _protection(read_object(path(run_dir), "a mutation's journal", remedy="see below"))
+    except (TopologyError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WavetankError(
             f"{path(run_dir)} cannot be read ({error}); `wavetank up --run {run_dir.run}` makes the "
             "protection what the topology says, and removes this file"

@@ -13,6 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
 from harness.deploy.appfiles import VARIABLE, interpolate
+from harness.documents import check_yaml, parsed
 from harness.errors import TopologyError
 from harness.stack import marks
 
@@ -78,16 +79,17 @@ def parse(text: str, *, file: Path) -> dict[str, Any]:
     if marks.ANY.search(text):
         problem = "it holds characters of Unicode's private use area, U+E000 to U+E003"
         raise TopologyError(problem, file=file, remedy="take them out")
+    check_yaml(text, file)
     reader = YAML(typ="safe", pure=True)
     reader.Constructor = _Constructor
     try:
-        document = reader.load(text)
+        document = parsed(lambda: reader.load(text), file)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = f"not YAML: {error.problem or error.context}"
         line = mark.line + 1 if mark else None
         raise TopologyError(problem, file=file, line=line, remedy="correct the syntax there") from error
-    except (YAMLError, ValueError) as error:
+    except YAMLError as error:
         raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file") from error
     if not isinstance(document, dict):
         raise TopologyError("not a compose file", file=file, remedy="it must be a mapping with `services:`")

@@ -70,9 +70,12 @@ def _read(job: Job, path: str, *, needed: bool) -> Mapping[str, str] | None:
             )
         return None
     written = content.decode(errors="replace")
-    names = dotenv.read(written, {})
-    others = {name: value for name, value in job.file.environment.items() if name not in names}
-    return {name: value for name, value in dotenv.read(written, others).items() if name in names}
+    try:
+        names = dotenv.read(written, {})
+        others = {name: value for name, value in job.file.environment.items() if name not in names}
+        return {name: value for name, value in dotenv.read(written, others).items() if name in names}
+    except ValueError as error:
+        raise job.error("env_file", f"{path}: {error}", "write the value out") from error
 
 
 def _hidden(job: Job, name: str, value: str) -> bool:

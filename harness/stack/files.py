@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from harness.documents import read_bytes
 from harness.stack import marks
 from harness.stack.job import Job
 from harness.topology import dotenv
@@ -19,7 +20,7 @@ def read_file(job: Job, path: str) -> bytes | None:
     if name in job.source.files:
         return job.source.files[name].encode()
     file = job.directory / path
-    return file.read_bytes() if file.is_file() else None
+    return read_bytes(file) if file.is_file() else None
 
 
 def file_mode(job: Job, path: str) -> int:

@@ -59,10 +59,11 @@ def _check_compose(
     topology: Topology, path: Path, service: Service | StackService, given: str | None, problems: Problems
 ) -> None:
     if service.compose.is_file():
-        try:
-            render.render_compose(service)
-        except TopologyError as error:
-            problems.errors.append(error)
+        for check_one in (render.render_compose, render.check_environment):
+            try:
+                check_one(service)
+            except TopologyError as error:
+                problems.errors.append(error)
         return
     looked = ", ".join(map(str, compose_candidates(service.name, given, topology.app)))
     remedy = f"put it there, or name it as '{field_name(path)}.compose', relative to {topology.app}"

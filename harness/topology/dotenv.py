@@ -27,6 +27,10 @@ REPLACED = re.compile(
 )
 
 
+# As much as a program's environment takes for one variable.
+LONGEST_VALUE = 128 * 1024
+
+
 def quote(value: str) -> str:
     """The value as it stands after ``KEY=``. Raises ``ValueError`` where the two readers would differ."""
     if PLAIN.fullmatch(value):
@@ -66,7 +70,10 @@ def merge(existing: str, values: Mapping[str, str]) -> str:
 
 
 def read(text: str, given: Mapping[str, str]) -> dict[str, str]:
-    """What ``text`` says, as a mapping, with the given values in place of what it says and beside it."""
+    """What ``text`` says, as a mapping, with the given values in place of what it says and beside it.
+
+    Raises ``ValueError`` for values that grow without bounds, each out of several of the one before.
+    """
     values = dict(given)
     for match in ASSIGNMENT.finditer(text):
         if match["key"] not in given:
@@ -80,10 +87,16 @@ def _value(written: str, known: Mapping[str, str]) -> str:
         return written[1:-1].replace("\\'", "'")
     quoted = len(written) > 1 and written[0] == written[-1] == '"'
     text = written[1:-1] if quoted else re.sub(r"(^|[ \t])#.*", "", written).strip()
+    left = LONGEST_VALUE
 
     def replace(match: re.Match[str]) -> str:
+        nonlocal left
         if escaped := match["escaped"]:
             return ESCAPES.get(escaped, escaped) if quoted else match[0]
-        return known.get(match["plain"] or match["braced"], "") or match["default"] or ""
+        value = known.get(match["plain"] or match["braced"], "") or match["default"] or ""
+        left -= len(value)
+        if left < 0:
+            raise ValueError(f"with its variables replaced, a value is longer than {LONGEST_VALUE}")
+        return value
 
     return REPLACED.sub(replace, text)

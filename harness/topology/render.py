@@ -4,6 +4,7 @@ certificates), or for a swarm's stack, whose tasks run on any of several nodes.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ import jinja2
 
 from harness.compose import strip_networks
 from harness.deployment import Deployment, Node
+from harness.documents import BYTE_ORDER_MARK, read_text
 from harness.errors import TopologyError
 from harness.topology import dotenv
+from harness.topology.bounded import Bounded
 from harness.topology.model import Service, StackService, TemplateFile, Topology
 
 COMPOSE = "docker-compose.yml"
@@ -27,6 +30,7 @@ NO_NODE = (
 )
 
 Context = Mapping[str, Any]
+_OWN = threading.local()
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def render_stack_service(topology: Topology, deployment: Deployment, service: St
     values = _evaluated(topology, service, place, context)
     return RenderedStack(
         text=_read(service.compose),
-        environment=dotenv.read(_own_environment(service), dict(values)),
+        environment=_read_environment(service, dict(values)),
         files={
             **{each.target: render_template(each, context) for each in service.files},
             **certificates(topology, deployment, *service.nodes),
@@ -134,20 +138,13 @@ def certificates(topology: Topology, deployment: Deployment, *nodes: str) -> dic
 
 def evaluate(text: str, context: Context, *, name: str = "expression") -> str:
     """Render a template's text. Raises ``ExpressionError`` for bad syntax, unknown names and empty values."""
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 (these are configuration files, not pages)
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_refuse_none,
-        loader=jinja2.FunctionLoader(_only(name, text)),
-    )
     try:
-        return environment.get_template(name).render(context)
+        return _environment().bounded_template(text, name).render(context)
     except jinja2.TemplateSyntaxError as error:
         raise ExpressionError(f"not a jinja2 template: {error.message}", error.lineno) from error
-    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+    except (RecursionError, MemoryError, SyntaxError) as error:
+        raise ExpressionError("nested too deep, or without an end", None) from error
+    except Exception as error:  # whatever a filter or a method does with what it was given
         raise ExpressionError(str(error), _line_in(name, error.__traceback__)) from error
 
 
@@ -169,14 +166,41 @@ def _evaluated(
         yield key, value
 
 
+def check_environment(service: Service | StackService) -> None:
+    """Raise ``TopologyError`` for an own ``.env`` that cannot be used."""
+    if isinstance(service, StackService):
+        _read_environment(service, {})
+    else:
+        _own_environment(service)
+
+
+def _read_environment(service: StackService, values: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return dotenv.read(_own_environment(service), values)
+    except ValueError as error:
+        remedy = "write the value out"
+        raise TopologyError(str(error), file=service.compose.parent / ENV, remedy=remedy) from error
+
+
 def _own_environment(service: Service | StackService) -> str:
     candidates = (service.compose.parent / name for name in USERS_ENV)
     existing = next((path for path in candidates if path.is_file()), None)
-    return _read(existing) if existing else ""
+    return _read(existing).removeprefix(BYTE_ORDER_MARK) if existing else ""
 
 
-def _only(name: str, text: str) -> Callable[[str], tuple[str, str, Callable[[], bool]] | None]:
-    return lambda wanted: (text, name, lambda: True) if wanted == name else None
+def _environment() -> Bounded:
+    """This thread's own: making one costs more than a small template does."""
+    if not hasattr(_OWN, "environment"):
+        _OWN.environment = Bounded(
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_refuse_none,
+        )
+    found: Bounded = _OWN.environment
+    return found
 
 
 def _refuse_none(value: Any) -> Any:
@@ -196,10 +220,5 @@ def _line_in(name: str, traceback: TracebackType | None) -> int | None:
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        remedy = "correct the path in the topology, or the application directory (--app)"
-        raise TopologyError(f"cannot be read: {error.strerror}", file=path, remedy=remedy) from error
-    except UnicodeDecodeError as error:
-        raise TopologyError(f"not UTF-8 text: {error}", file=path, remedy="save it as UTF-8") from error
+    remedy = "correct the path in the topology, or the application directory (--app)"
+    return read_text(path, remedy=remedy)

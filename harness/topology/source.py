@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from harness.documents import check_yaml, parsed, read_text
 from harness.errors import TopologyError, TopologyErrors
 
 Step = str | int
@@ -70,12 +71,13 @@ def read(file: Path, *, sample: str = "topologies/standard.yaml") -> Source:
 
     ``sample`` is a file of its kind to start from.
     """
-    text = _read_text(file)
+    text = read_text(file, remedy="give the path of a readable YAML file")
+    check_yaml(text, file)
     try:
         root = YAML(typ="safe", pure=True).compose(text)
         loader = YAML(typ="safe", pure=True)
         loader.allow_duplicate_keys = True
-        data = loader.load(text)
+        data = parsed(lambda: loader.load(text), file)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
@@ -109,17 +111,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1)
     listed = f"known here: {', '.join(words)}" if words else "there are none here"
     return f"did you mean {close[0]!r}? {listed}" if close else listed
-
-
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TopologyError(
-            f"cannot be read: {error.strerror}", file=file, remedy="give the path of a readable YAML file"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise TopologyError(f"not UTF-8 text: {error}", file=file, remedy="save the file as UTF-8") from error
 
 
 def _child(node: Node, step: Step) -> tuple[Node, Node] | None:

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from harness import machine_images
 from harness.deployment import Deployment
 from harness.isolation.bar import bar
 from harness.isolation.model import OUTSIDERS
 from harness.isolation.prove import Proof, prove
 from harness.isolation.section import section
+from harness.machine_images import Machine, inspect_all
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Topology
@@ -81,6 +83,14 @@ def judge0(setup: Setup, topology: Topology) -> Iterator[Judge0]:
 def vantages(topology: Topology) -> tuple[str, ...]:
     """Where probes are sent from."""
     return (*topology.droplets, *OUTSIDERS)
+
+
+@pytest.fixture(scope="session")
+def machines(request: pytest.FixtureRequest, setup: Setup) -> dict[str, Machine]:
+    """What each droplet is; the report tells in what that differs from the topology's images."""
+    found = inspect_all(setup.access, setup.topology)
+    request.config.stash[SECTIONS]["machines"] = machine_images.section(setup.topology, found)
+    return found
 
 
 @pytest.fixture

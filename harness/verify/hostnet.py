@@ -11,6 +11,7 @@ loopback. What the engine makes for any such container is left out, and nothing 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,6 +21,8 @@ from ipaddress import IPv4Network, ip_address
 from pathlib import Path
 from typing import Any
 
+from harness.documents import read_object
+from harness.errors import TopologyError
 from harness.rundir import RunDir
 from harness.wait import patient
 
@@ -78,7 +81,7 @@ def read() -> Fingerprint:
 def keep(run_dir: RunDir, found: Fingerprint | None) -> None:
     """Remember the network as it was before a run, unless that was done since this machine was booted."""
     file, boot = run_dir.path / FILE, BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
-    if found is None or (file.exists() and json.loads(file.read_text())["boot"] == boot):
+    if found is None or (os.path.lexists(file) and _read(file).get("boot") == boot):
         return
     file.write_text(json.dumps({"boot": boot, "network": found}, indent=2) + "\n")
 
@@ -86,10 +89,19 @@ def keep(run_dir: RunDir, found: Fingerprint | None) -> None:
 def kept(run_dir: RunDir) -> Fingerprint | None:
     """The network as it was before the run; None where nobody looked."""
     file = run_dir.path / FILE
-    if not file.exists():
+    if not os.path.lexists(file):
         return None
-    network: Fingerprint = json.loads(file.read_text())["network"]
+    network: Fingerprint = _read(file)["network"]
     return network
+
+
+def _read(file: Path) -> dict[str, Any]:
+    remedy = "remove it: nothing is compared then"
+    found = read_object(file, "what was remembered of this machine's network", remedy=remedy)
+    network = found.get("network")
+    if not isinstance(network, dict) or not all(isinstance(each, list) for each in network.values()):
+        raise TopologyError("has another form", file=file, field="network", remedy=remedy)
+    return found
 
 
 def changed(run_dir: RunDir) -> str:

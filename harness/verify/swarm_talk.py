@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from harness.deploy.appfiles import parse
+from harness.documents import read_text
 from harness.ssh import Access
 from harness.topology.model import StackService, Swarm
 
@@ -148,8 +148,7 @@ def spoken_to(swarm: Swarm) -> list[str]:
 
 def _own(service: StackService) -> Iterator[tuple[str, set[int]]]:
     """The names and ports of what one compose file makes."""
-    document = YAML(typ="safe").load(service.compose.read_text())
-    bodies = document["services"]
+    bodies = parse(read_text(service.compose), service.compose)["services"]
     for name, body in bodies.items():
         called = service.name if len(bodies) == 1 or name == service.name else f"{service.name}-{name}"
         yield called, set(container_ports((body or {}).get("ports") or ()))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from harness.errors import InconclusiveError
+from harness.errors import InconclusiveError, WavetankError
 from harness.topology.model import Judge0Endpoint, RunnerEndpoint
 from harness.tunnel import over_socket, tunnel
 from harness.verify.setup import Setup
@@ -26,6 +27,16 @@ def to_judge0(setup: Setup) -> Iterator[httpx.Client]:
         raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
     with socket_to(setup, endpoint) as socket, over_socket(socket) as client:
         yield client
+
+
+def about_judge0(setup: Setup) -> tuple[Any, str]:
+    """Its ``/about`` and ``/isolate``. Raises ``InconclusiveError`` where it does not say which it is."""
+    try:
+        with to_judge0(setup) as client:
+            about, isolate = client.get("/about"), client.get("/isolate")
+            return about.raise_for_status().json(), isolate.text if isolate.is_success else ""
+    except (httpx.HTTPError, ValueError, WavetankError) as error:
+        raise InconclusiveError(f"Judge0 does not say which it is: {error}") from error
 
 
 def socket_to(setup: Setup, endpoint: Judge0Endpoint | RunnerEndpoint) -> AbstractContextManager[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.deploy.appfiles import read_app
 from harness.deploy.engine import Image, local_images
 from harness.deploy.gather import gather
+from harness.documents import read_text
 from harness.errors import EngineError
 from harness.progress import Progress
 from harness.topology.model import Service, StackService, Topology
@@ -31,7 +32,7 @@ def applications(topology: Topology, progress: Progress) -> list[Image]:
     services: list[Service | StackService] = [*topology.services]
     services += topology.swarm.services if topology.swarm else ()
     apps = {
-        service.name: read_app(service.compose.read_text(), service.compose, service.environment)
+        service.name: read_app(read_text(service.compose), service.compose, service.environment)
         for service in services
     }
     found = gather(services, apps, progress)

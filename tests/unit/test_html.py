@@ -133,9 +133,19 @@ def test_every_text_of_the_checks_is_there(name: str) -> None:
 def test_differences_come_first() -> None:
     """Sections stand in the order in which they are needed."""
     page = page_of("failing")
-    order = ["head", "differences", "topology", "matrix", "mutation", "timings", "checks"]
+    order = ["head", "differences", "topology", "machines", "matrix", "mutation", "timings", "checks"]
     places = [page.index(f'<section id="{name}"') for name in order]
     assert places == sorted(places)
+
+
+def test_what_the_droplets_are_instead_is_told() -> None:
+    """Each image with its droplets, and each difference with both sides."""
+    page = page_of("passing")
+    text = Reader(page[page.index('<section id="machines"') : page.index('<section id="matrix"')]).text
+    assert "ubuntu-24-04-x64" in text
+    for told in html_samples.passing()["machines"][0]["differences"]:
+        assert told["image"] in text
+        assert told["droplet"] in text
 
 
 def test_a_violation_is_told_whole() -> None:
@@ -294,6 +304,6 @@ def test_the_command_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     assert "no report" in str(CliRunner().invoke(cli, words).exception)
     run = tmp_path / "runs" / "standard-7f3a"
     run.mkdir(parents=True)
-    (run / "report.json").write_text("{}")
+    (run / "report.json").write_text(json.dumps(html_samples.passing()))
     nowhere = CliRunner().invoke(cli, [*words, "--html", str(tmp_path / "none" / "x.html")])
     assert "cannot be written" in str(nowhere.exception)

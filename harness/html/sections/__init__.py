@@ -15,6 +15,7 @@ from harness.html.sections import (
     failover,
     head,
     load,
+    machines,
     matrix,
     mutation,
     timings,
@@ -30,4 +31,15 @@ class Section(Protocol):
     content: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
 
-SECTIONS: tuple[Any, ...] = (head, differences, topology, matrix, mutation, failover, load, timings, checks)
+SECTIONS: tuple[Any, ...] = (
+    head,
+    differences,
+    topology,
+    machines,
+    matrix,
+    mutation,
+    failover,
+    load,
+    timings,
+    checks,
+)

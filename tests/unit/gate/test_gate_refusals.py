@@ -44,7 +44,7 @@ def test_a_baseline_that_is_not_there_is_refused(wavetank: Wavetank, tmp_path: P
     """With how to make one."""
     done = wavetank("gate", f"--baseline={tmp_path / 'none.json'}")
     assert done.code == 4
-    assert "none.json cannot be read: No such file" in done.err
+    assert "none.json: cannot be read: No such file" in done.err
     assert "`wavetank baseline save` writes one" in done.err
 
 

@@ -1,0 +1,23 @@
+"""What the application depends on that emulated droplets and the topology's images do not have alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.deploy import read_apps
+from harness.machine_images import Machine
+from harness.topology.model import Topology
+from harness.verify.cgroups import by_answers, by_images, judge
+from harness.verify.setup import Setup
+from harness.verify.way import about_judge0
+
+
+def test_judge0_has_the_cgroups_that_it_needs(
+    setup: Setup, topology: Topology, machines: dict[str, Machine]
+) -> None:
+    """Judge0 up to 1.13.1 has cgroup v1 where it runs programs, here and on the image that is named."""
+    needs = by_images(topology, read_apps(topology))
+    if not needs and topology.checks.judge0 is None:
+        pytest.skip(f"topology {topology.name} has no checks.judge0, and no image of Judge0's")
+    needs = needs or by_answers(topology, *about_judge0(setup))
+    judge(needs, topology, machines, emulated=bool(setup.target.info))
