@@ -18,6 +18,7 @@ from emulator.planes.base import (
     DatabaseSpec,
     DropletSpec,
     Existing,
+    Integrity,
     NetworkPolicy,
     PlaneError,
     PlaneInfo,
@@ -194,6 +195,18 @@ class DockerPlane:
     def flows(self) -> Sequence[Mapping[str, Any]]:
         """What the fabric dropped, by pair."""
         return self.fabric.flows()
+
+    def integrity(self) -> Integrity:
+        """Compare what the fabric has with what it was told."""
+        return self.fabric.integrity()
+
+    def restore(self) -> Integrity:
+        """Make the fabric what it was told to be."""
+        return self.fabric.restore()
+
+    def tamper(self, fault: str) -> None:
+        """Put a rule into the fabric by hand."""
+        self.fabric.tamper(fault)
 
     def usage(self) -> Sequence[Usage]:
         """What each database that runs has used."""
