@@ -15,6 +15,7 @@ from harness import background, emulation, links, provision, reaper, report, run
 from harness.deploy import collect_logs, deploy, prepare_images
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
+from harness.isolation import tampering
 from harness.mutation import journal
 from harness.progress import Progress
 from harness.provision import Plan, Price
@@ -97,6 +98,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
     with guarded(prepared, progress, keep=keep) as guard:
         images = background.start(lambda: prepare_images(topology, run_dir.state_dir, progress=progress))
         mend_links(prepared, progress)
+        mend_network(target, progress)
         with progress.step("provision"):
             deployment = provision.provision(
                 target, topology, run_dir.run, public_key=run_dir.public_key(), progress=progress, keep=True
@@ -134,6 +136,12 @@ def mend_links(prepared: Prepared, progress: Progress) -> None:
         prepared.target, lambda: provision.observe(prepared.target, prepared.topology, run)
     ):
         progress.note(f"the links of {node} are perfect again")
+
+
+def mend_network(target: Target, progress: Progress) -> None:
+    """Have the emulated network put right where somebody changed it by hand."""
+    for each in tampering.restore(target):
+        progress.note(f"the emulated network was changed by hand, and is put right: {each}")
 
 
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:

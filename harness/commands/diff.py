@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def diff(*, observe: bool, start: str | None, end: str | None, output: str, **common: Any) -> int:
     """Compare what is intended, what the rules allow and what packets do; exit 1 if they differ.
 
+    An emulated network that somebody changed by hand is a difference, too, looked at before all else.
     For all pairs, or only from FROM to TO: droplets, databases, internet or stranger. Exit 2 if nothing
     differs but a measurement is in doubt.
     """
@@ -34,7 +35,7 @@ def diff(*, observe: bool, start: str | None, end: str | None, output: str, **co
     stands = standing(options.settings(common))
     surveyed = survey(stands, (start, end) if start and end else None, observe=observe)
     options.show(_document(stands.choice.run, surveyed), _text(surveyed), output)
-    if surveyed.differences:
+    if surveyed.differences or surveyed.tampered:
         return 1
     return 2 if surveyed.doubts else 0
 
@@ -47,6 +48,7 @@ def _document(run: str, surveyed: Survey) -> dict[str, Any]:
         "pairs": surveyed.pairs,
         "probes": surveyed.observation.probes if surveyed.observation else 0,
         "witnesses": list(surveyed.observation.witnesses) if surveyed.observation else [],
+        "tampering": [str(each) for each in surveyed.tampered],
         "differences": [violation(each) for each in surveyed.differences],
         "inconclusive": list(surveyed.doubts),
         "notes": list(surveyed.notes),
@@ -54,8 +56,13 @@ def _document(run: str, surveyed: Survey) -> dict[str, Any]:
 
 
 def _text(surveyed: Survey) -> str:
-    lines = [line for each in surveyed.differences for line in _told(each)]
-    if not surveyed.differences:
+    from harness.isolation.tampering import explained
+
+    lines = [explained(surveyed.tampered)] if surveyed.tampered else []
+    lines += [line for each in surveyed.differences for line in _told(each)]
+    if surveyed.tampered and not surveyed.differences:
+        lines.append(f"no other difference: {surveyed.compared}")
+    elif not surveyed.differences:
         lines.append(f"no difference: {surveyed.compared}")
     else:
         lines.append(f"{len(surveyed.differences)} differences: {surveyed.compared}")

@@ -6,25 +6,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.errors import UsageError
+from harness.isolation import tampering
 from harness.isolation.bar import bar
 from harness.isolation.compare import differences
 from harness.isolation.explain import end
 from harness.isolation.model import Difference, Observation, Pair
 from harness.isolation.pairs import all_pairs
 from harness.isolation.standing import Standing
+from harness.isolation.tampering import Tampering
 from harness.topology import ports
 from harness.topology.model import OPERATORS
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What came of it. ``pairs`` counts them, ``doubts`` is what stays undecided, ``notes`` all else."""
+    """What came of it. ``pairs`` counts them, ``doubts`` is what stays undecided, ``notes`` all else.
+
+    ``tampered`` is what of the emulated network was changed by hand.
+    """
 
     pairs: int
     differences: tuple[Difference, ...]
     observation: Observation | None
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
+    tampered: tuple[Tampering, ...] = ()
 
     @property
     def compared(self) -> str:
@@ -41,9 +47,9 @@ def survey(stands: Standing, between: tuple[str, str] | None, *, observe: bool) 
     _insist(pairs, between)
     if observe:
         return _observed(stands, chosen)
-    return Survey(
-        len(pairs), differences(stands.topology, network, None, pairs), None, (), stands.network.notes
-    )
+    found = differences(stands.topology, network, None, pairs)
+    tampered = tampering.look(stands.target)
+    return Survey(len(pairs), found, None, (), stands.network.notes, tampered)
 
 
 def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
@@ -67,7 +73,9 @@ def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
         for each in seen.seen
         if each.inconclusive
     ]
-    return Survey(len(proof.pairs), proof.differences, seen, tuple(doubts), proof.network.notes)
+    return Survey(
+        len(proof.pairs), proof.differences, seen, tuple(doubts), proof.network.notes, proof.tampered
+    )
 
 
 def _chooser(stands: Standing, between: tuple[str, str] | None) -> Callable[[Pair], bool]:

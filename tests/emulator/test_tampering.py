@@ -14,7 +14,7 @@ pytestmark = pytest.mark.docker
 BY_HAND = {
     "tcp": "nft insert rule inet wavetank forward tcp dport 7777 accept",
     "udp": "nft add rule inet wavetank routes udp dport 5555 accept",
-    "gre": "nft insert rule inet wavetank forward meta l4proto gre accept",
+    "gre": "nft insert rule inet wavetank forward meta l4proto 47 accept",
     "source port": "nft insert rule inet wavetank forward tcp sport 1024 accept",
     "icmp type": "nft insert rule inet wavetank forward icmp type timestamp-request accept",
     "guard": "nft insert rule inet wavetank guard accept",

@@ -30,7 +30,7 @@ GATES = "gates.out"  # of the two maps, which hold the same links
 FAULTS = {
     "tcp": "insert rule inet wavetank forward tcp dport 7777 accept",
     "udp": "insert rule inet wavetank forward udp dport 5555 accept",
-    "gre": "insert rule inet wavetank forward meta l4proto gre accept",
+    "gre": "insert rule inet wavetank forward meta l4proto 47 accept",
     "source-port": "insert rule inet wavetank forward tcp sport 1024 accept",
     "icmp": "insert rule inet wavetank forward icmp type timestamp-request accept",
 }

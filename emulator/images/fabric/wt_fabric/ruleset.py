@@ -1,6 +1,6 @@
 """Is the ruleset that the kernel has the one that was loaded? Runs in the fabric's namespace.
 
-What was loaded last is kept as text. It is compiled again in a network namespace made for it, by the same nft,
+What was loaded last is kept as text. The same nft compiles it again in a network namespace made for it,
 and both are listed and compared, object by object: tables, chains with their rules in order, sets, maps with
 their elements, counters by name. Left out are handles, counts, and the elements of the sets that count drops.
 """
