@@ -76,7 +76,8 @@ def differences(whole: str = "") -> list[Difference]:
 
 
 def sweep() -> str:
-    """Text that removes every table."""
+    """Text that removes every table; what they have counted is gone with them."""
+    counted.clear()
     tables = {table for table, _ in parse(run("sh", "-c", LIST)) if table.startswith("table ")}
     return "".join(f"delete {table}\n" for table in sorted(tables))
 
