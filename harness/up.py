@@ -17,6 +17,7 @@ from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
 from harness.isolation import tampering
 from harness.mutation import journal
+from harness.mutation.faults import steps
 from harness.progress import Progress
 from harness.provision import Plan, Price
 from harness.rundir import RunDir
@@ -106,6 +107,8 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
         journal.forget(run_dir)  # what a mutation had left changed is as the topology says again
         with progress.step("access"):
             access = open_access(run_dir, target, topology, deployment)
+            if steps.mend(steps.Hands(target, topology, deployment, access), run_dir):
+                progress.note("mended what a mutation had left broken")
         with progress.step("deploy"):
             images.finish()
             changed = deploy(target, topology, deployment, access, progress=progress).changed

@@ -1,4 +1,4 @@
-"""The kinds of mutants."""
+"""The kinds of mutants: of what protects a deployment, and of the deployment itself."""
 
 from __future__ import annotations
 
@@ -15,5 +15,13 @@ Kind = Literal[
     "trust-removed",
     "trust-added",
     "trust-dropped",
+    "fabric-rule",
+    "relay",
+    "liar",
+    "lying-health",
+    "stale-image",
+    "swapped-upstream",
+    "open-database-user",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+FAULTS: tuple[Kind, ...] = KINDS[KINDS.index("fabric-rule") :]  # of the deployment itself, not of its rules

@@ -33,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--proxy", metavar="URL", help="SOCKS5 proxy towards public addresses")
     group.addoption("--operator-cidr", action="append", default=[], metavar="CIDR", help="seen from there")
     group.addoption(
+        "--outcomes", type=Path, metavar="FILE", help="tell how checks ended there, not in the report"
+    )
+    group.addoption(
         "--faults",
         action=argparse.BooleanOptionalAction,
         help="take power from machines, and change a running swarm (default: on target local only)",
@@ -55,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[CHOICE] = choice
     if config.args_source == pytest.Config.ArgsSource.TESTPATHS:
         config.args = [str(CHECKS)]
-    if not config.option.xmlpath and choice.run_dir.path.is_dir():
+    if not config.option.xmlpath and not config.option.outcomes and choice.run_dir.path.is_dir():
         config.option.xmlpath = str(choice.run_dir.junit)
     config.pluginmanager.import_plugin("harness.verify.fixtures")
     config.pluginmanager.import_plugin("harness.verify.disturbing")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
@@ -75,6 +77,11 @@ class Recorder:
         """Write the report and turn its verdict into the exit code."""
         setup = self.config.stash.get(SETUP, None)
         if setup is None:
+            return
+        if self.config.option.outcomes is not None:
+            self.config.option.outcomes.write_text(
+                json.dumps([asdict(each) for each in self.checks.values()])
+            )
             return
         found = self.config.stash[SECTIONS]
         written = report.update(
