@@ -24,4 +24,5 @@ Kind = Literal[
     "open-database-user",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-FAULTS: tuple[Kind, ...] = KINDS[KINDS.index("fabric-rule") :]  # of the deployment itself, not of its rules
+HOLES: tuple[Kind, ...] = KINDS[: KINDS.index("fabric-rule")]  # in the rules that protect a deployment
+FAULTS: tuple[Kind, ...] = KINDS[len(HOLES) :]  # of the deployment itself

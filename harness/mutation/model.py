@@ -31,9 +31,9 @@ class Verdict:
     """What came of one mutant.
 
     ``killed_by`` are witnesses with what they saw, each beginning with ``observed:``, ``computed:``,
-    ``drift:`` or, of a fault, ``check:``. ``why`` says why it is equivalent, in doubt, or what would have shown
-    it. ``visible`` is whether it changes the fate of any packet between ends that can be probed: one gate may
-    hide another.
+    ``drift:`` or, of a fault, ``check:``. ``why`` says why it is equivalent, in doubt, or what would have
+    shown it. ``visible`` is whether it changes the fate of any packet between ends that can be probed: one
+    gate may hide another.
     """
 
     mutant: Mutant | Fault

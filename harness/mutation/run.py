@@ -25,7 +25,7 @@ from harness.mutation.faults import suite as checks
 from harness.mutation.faults.generate import faults
 from harness.mutation.faults.model import Fault
 from harness.mutation.generate import mutants
-from harness.mutation.kinds import FAULTS, KINDS
+from harness.mutation.kinds import HOLES, KINDS
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.protection import read
 from harness.mutation.section import section
@@ -62,7 +62,7 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
         every = faults(topology, deployment, emulated=is_witnessed(target))
         made = _Made(target, topology, choice, selection, progress, every)
         with made.told():
-            if set(selection.kinds or KINDS) - set(FAULTS):
+            if set(selection.kinds or KINDS) & set(HOLES):
                 with ExitStack() as stack:
                     with progress.step("stranger"):
                         found = stack.enter_context(stranger(target, topology, deployment))

@@ -78,10 +78,9 @@ class Recorder:
         setup = self.config.stash.get(SETUP, None)
         if setup is None:
             return
-        if self.config.option.outcomes is not None:
-            self.config.option.outcomes.write_text(
-                json.dumps([asdict(each) for each in self.checks.values()])
-            )
+        outcomes: Path | None = self.config.getoption("--outcomes", None)
+        if outcomes is not None:
+            outcomes.write_text(json.dumps([asdict(each) for each in self.checks.values()]))
             return
         found = self.config.stash[SECTIONS]
         written = report.update(

@@ -33,21 +33,25 @@ def test_ports_answer_with_their_own_service(
     if not asked:
         pytest.skip(f"no droplet may ask {node} anything")
     note("; ".join(map(str, asked)))
-    assert [found for each in asked if (found := relays.wrong(each, topology))] == []
+    wrong = [found for each in asked if (found := relays.wrong(each, topology))]
+    assert not wrong, "; ".join(wrong)
 
 
 def test_no_rule_sends_packets_elsewhere(node: str, machine: Machine) -> None:
     """Rules and balancers of the machine's kernel send packets to its own containers, and nowhere else."""
-    assert relays.relaying(machine) == [], f"{node} hands packets on"
+    found = relays.relaying(machine)
+    assert not found, f"{node} hands packets on: {'; '.join(found)}"
 
 
 def test_no_program_of_nobody_listens(node: str, machine: Machine) -> None:
     """Whatever can be reached is the system's or Docker's."""
-    assert relays.strangers(machine) == [], f"on {node} somebody listens who belongs to no service"
+    found = relays.strangers(machine)
+    assert not found, f"on {node} somebody listens who belongs to no service: {'; '.join(found)}"
 
 
 def test_machines_have_host_keys_of_their_own(access: Access, topology: Topology) -> None:
     """Who shows another machine's ssh host key is another machine."""
     for node in topology.droplets:
         access.run(node, "true")
-    assert relays.host_keys(access.run_dir.known_hosts.read_text()) == []
+    shared = relays.host_keys(access.run_dir.known_hosts.read_text())
+    assert not shared, f"one ssh host key for {'; '.join(shared)}"
