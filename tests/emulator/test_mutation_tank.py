@@ -117,7 +117,7 @@ def test_the_command_tells_and_reports(standing: Shell) -> None:
 def test_faults_are_noticed_by_checks(standing: Shell) -> None:
     """A rule in the fabric, and a stale image: each turns a check red, and all is green afterwards."""
     kinds = ("--only", "fabric-rule", "--only", "stale-image")
-    done = standing("mutate", *kinds, "--sample", 2, "--seed", 1, "-o", "json")
+    done = standing("mutate", *kinds, "--sample", 2, "--seed", 0, "-o", "json")
     assert done.code == 0, done.out + done.err
     assert done.json["kinds"].keys() == {"fabric-rule", "stale-image"}
     assert [each["outcome"] for each in done.json["results"]] == ["killed", "killed"]
