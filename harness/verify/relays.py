@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,6 +54,7 @@ SAMPLE, SEED = 21, 11
 MOST_PORTS = 8  # of one flow
 PROBE_SECONDS = 240.0
 SSH = 22
+Net = IPv4Network | IPv6Network
 
 # Each connection is ended by a reset, so that its source port can be used again at once: one asks in plain
 # HTTP, one speaks TLS, one asks for TLS in PostgreSQL's words. A source port that somebody here listens on is
@@ -139,7 +140,7 @@ echo == networks
 docker network ls -q | xargs -r docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{end}}'
 echo == end
 """
-DESTINATION = re.compile(r"(?:--to-destination |\bdnat (?:ip )?to )(\S+)")
+DESTINATION = re.compile(r"(?:--to-destination |\bdnat (?:ip6? )?to )(\S+)")
 SENT_ON = re.compile(r"-j (?:REDIRECT|TPROXY)\b|\bredirect\b|\btproxy\b|\bdnat\b", re.IGNORECASE)
 LISTENER = re.compile(r'^(tcp|udp)\s+\S+\s+\d+\s+\d+\s+(\S+):(\d+)\s+\S+(?:\s+users:\(\("([^"]+)")?')
 # Who may listen on a droplet: its own system, and Docker, whose ports other checks look at.
@@ -307,7 +308,7 @@ class Machine:
     rules: tuple[str, ...]
     balanced: tuple[str, ...]
     listeners: tuple[str, ...]
-    networks: tuple[IPv4Network, ...]
+    networks: tuple[Net, ...]
 
 
 def look(access: Access, node: str) -> Machine:
@@ -325,7 +326,7 @@ def read(told: str) -> Machine:
             parts[part] = []
         else:
             parts[part].append(line.strip())
-    networks = [IPv4Network(word) for line in parts["networks"] for word in line.split() if ":" not in word]
+    networks = [ip_network(word) for line in parts["networks"] for word in line.split()]
     sent_on = dict.fromkeys(
         line for line in parts["rules"] if SENT_ON.search(line) or DESTINATION.search(line)
     )
@@ -351,12 +352,17 @@ def strangers(machine: Machine) -> list[str]:
     return found
 
 
-def _is_own(rule: str, networks: Iterable[IPv4Network]) -> bool:
+def _is_own(rule: str, networks: Iterable[Net]) -> bool:
+    if 'xt target "' in rule:
+        return True  # nft cannot read what iptables-nft wrote; iptables-save, asked as well, can
     destination = DESTINATION.search(rule)
     if destination is None:
         return False
+    text = (
+        destination[1].partition("]")[0].strip("[") if "[" in destination[1] else destination[1].split(":")[0]
+    )
     try:
-        address = IPv4Address(destination[1].partition(":")[0])
+        address = ip_address(text)
     except ValueError:
         return False
     return address.is_loopback or any(address in each for each in networks)

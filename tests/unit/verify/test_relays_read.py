@@ -90,9 +90,18 @@ udp UNCONN 0 0 0.0.0.0:4789 0.0.0.0:*
 """
 
 
-def test_rules_to_own_containers_and_known_listeners_are_fine() -> None:
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "",
+        "tcp dport 4000 counter dnat to 172.18.0.2:4000",
+        "tcp dport 4000 dnat ip6 to [fd00::2]:4000",
+        'ip daddr 10.0.0.2 xt target "DNAT"',
+    ],
+)
+def test_rules_to_own_containers_and_known_listeners_are_fine(rule: str) -> None:
     """What Docker makes, what the system runs, and what only the machine itself reaches."""
-    machine = relays.read(LOOK.format(rule="", listener=""))
+    machine = relays.read(LOOK.format(rule=rule, listener=""))
     assert (relays.relaying(machine), relays.strangers(machine)) == ([], [])
 
 
