@@ -13,6 +13,7 @@ from harness import provision, report, runlock, settings
 from harness.api import Api
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, UsageError
+from harness.isolation import tampering
 from harness.isolation.bar import bar
 from harness.isolation.observe import is_witnessed
 from harness.isolation.stranger import stranger
@@ -59,6 +60,8 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
         hands = steps.Hands(target, topology, deployment, access)
         if steps.mend(hands, choice.run_dir):
             progress.note("mended what an earlier mutate had left broken")
+        if found := tampering.look(target):
+            raise CheckFailedError(tampering.explained(found))
         every = faults(topology, deployment, emulated=is_witnessed(target))
         made = _Made(target, topology, choice, selection, progress, every)
         with made.told():
