@@ -60,8 +60,8 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
         hands = steps.Hands(target, topology, deployment, access)
         if steps.mend(hands, choice.run_dir):
             progress.note("mended what an earlier mutate had left broken")
-        if found := tampering.look(target):
-            raise CheckFailedError(tampering.explained(found))
+        if changed := tampering.look(target):
+            raise CheckFailedError(tampering.explained(changed))
         every = faults(topology, deployment, emulated=is_witnessed(target))
         made = _Made(target, topology, choice, selection, progress, every)
         with made.told():
