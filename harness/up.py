@@ -15,7 +15,9 @@ from harness import background, emulation, lease, links, provision, reaper, repo
 from harness.deploy import collect_logs, deploy, insist_on_programs, prepare_images
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
+from harness.isolation import tampering
 from harness.mutation import journal
+from harness.mutation.faults import steps
 from harness.progress import Progress
 from harness.provision import Plan, Price
 from harness.rundir import RunDir
@@ -101,6 +103,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
         lease.keep(target, run_dir.run)
         images = background.start(lambda: prepare_images(topology, run_dir.state_dir, progress=progress))
         mend_links(prepared, progress)
+        mend_network(target, progress)
         with progress.step("provision"):
             deployment = provision.provision(
                 target, topology, run_dir.run, public_key=run_dir.public_key(), progress=progress, keep=True
@@ -108,6 +111,8 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
         journal.forget(run_dir)  # what a mutation had left changed is as the topology says again
         with progress.step("access"):
             access = open_access(run_dir, target, topology, deployment)
+            if steps.mend(steps.Hands(target, topology, deployment, access), run_dir):
+                progress.note("mended what a mutation had left broken")
         with progress.step("deploy"):
             images.finish()
             changed = deploy(target, topology, deployment, access, progress=progress).changed
@@ -158,6 +163,12 @@ def _stop_if_unused(settings: Settings, progress: Progress) -> None:
     found = emulation.status(settings.state_dir)
     if found is not None and found.auto:
         stop_if_empty(resolve(settings, "local", progress), settings.state_dir, progress)
+
+
+def mend_network(target: Target, progress: Progress) -> None:
+    """Have the emulated network put right where somebody changed it by hand."""
+    for each in tampering.restore(target):
+        progress.note(f"the emulated network was changed by hand, and is put right: {each}")
 
 
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:

@@ -13,7 +13,7 @@ from emulator.api.routing import Routes
 from emulator.cloud import databases, droplets, links
 from emulator.cloud.errors import UnprocessableError
 from emulator.cloud.scans import Scan, Wish
-from emulator.planes.base import PERFECT, Quality
+from emulator.planes.base import FAULTS, PERFECT, Integrity, Quality
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -48,6 +48,31 @@ def _events(cloud: Cloud, _request: Request) -> Response:
 @ROUTES.on("GET", "/_wavetank/usage", "")
 def _usage(cloud: Cloud, _request: Request) -> Response:
     return Response(200, {"databases": [asdict(each) for each in cloud.plane.usage()]})
+
+
+@ROUTES.on("GET", "/_wavetank/ruleset", "")
+def _ruleset(cloud: Cloud, _request: Request) -> Response:
+    return _integrity(cloud.plane.integrity())
+
+
+@ROUTES.on("POST", "/_wavetank/ruleset/restore", "")
+def _restore_ruleset(cloud: Cloud, _request: Request) -> Response:
+    return _integrity(cloud.plane.restore())
+
+
+@ROUTES.on("POST", "/_wavetank/ruleset/faults", "")
+def _tamper(cloud: Cloud, request: Request) -> Response:
+    fault = word(request.json(), "fault")
+    if fault not in FAULTS:
+        raise UnprocessableError(f"unknown fault {fault!r}: one of {', '.join(FAULTS)}")
+    cloud.plane.tamper(fault)
+    return Response(204)
+
+
+def _integrity(found: Integrity) -> Response:
+    told = {"differences": found.differences, "repaired": found.repaired}
+    rows = {name: [dict(row) for row in rows] for name, rows in told.items()}
+    return Response(200, {"intact": not any(told.values()), **rows})
 
 
 @ROUTES.on("POST", "/_wavetank/scans", "")

@@ -19,7 +19,7 @@ from emulator.fabric.container import ensure_container, proxies
 from emulator.fabric.links import Machine, key
 from emulator.fabric.nft import Present, counter_labels, firewalls_by_hash, ruleset
 from emulator.fabric.session import Session, SessionLostError
-from emulator.planes.base import NetworkPolicy, PlaneError, PlaneInfo, ScanOrder
+from emulator.planes.base import PERFECT, Integrity, NetworkPolicy, PlaneError, PlaneInfo, ScanOrder
 from emulator.planes.docker.engine import Owner
 
 log = logging.getLogger(__name__)
@@ -142,6 +142,25 @@ class Fabric:
         flows: Sequence[Mapping[str, Any]] = self.call("flows")
         return flows
 
+    def integrity(self) -> Integrity:
+        """Whether what is in force is what was loaded; changes nothing."""
+        with self._loading:
+            whole = "" if self._policy is None else self._compiled(Present())[0]
+            return Integrity(**self.call("examine", whole=whole, **self._expected()))
+
+    def restore(self) -> Integrity:
+        """Put what should be in force in the place of whatever is."""
+        with self._loading:
+            whole, after = self._compiled(Present())
+            done = Integrity(**self.call("restore", whole=whole, **self._expected()))
+            self._present = after
+        _warn(done.repaired)
+        return done
+
+    def tamper(self, fault: str) -> None:
+        """Put a rule in by hand, as nobody should; see ``FAULTS`` of the agent."""
+        self.call("tamper", fault=fault)
+
     def scan(
         self, order: ScanOrder, told: scans.Told, cancelled: threading.Event
     ) -> Sequence[Mapping[str, Any]]:
@@ -196,15 +215,31 @@ class Fabric:
             self._load_by(self._attach())
 
     def _load_by(self, session: Session) -> None:
-        policy = self._policy or NOTHING
-        text, after = ruleset(policy, list(self._machines.values()), self._present)
+        text, after = self._compiled(self._present)
         try:
-            session.call("load", ruleset=text)
+            foreign = session.call("load", ruleset=text, whole=self._compiled(Present())[0])
         except SessionLostError:
             raise
         except PlaneError as error:
-            raise PlaneError(f"the network policy {policy.serial} could not be loaded: {error}") from error
+            serial = (self._policy or NOTHING).serial
+            raise PlaneError(f"the network policy {serial} could not be loaded: {error}") from error
         self._present = after
+        _warn(foreign or ())
+
+    def _compiled(self, present: Present) -> tuple[str, Present]:
+        return ruleset(self._policy or NOTHING, list(self._machines.values()), present)
+
+    def _expected(self) -> dict[str, Any]:
+        machines = list(self._machines.values())
+        return {
+            "links": [asdict(link) for machine in machines for link in machine.links],
+            "shaped": [link.name for each in machines if each.quality != PERFECT for link in each.links],
+        }
+
+
+def _warn(foreign: Iterable[Mapping[str, str]]) -> None:
+    for each in foreign:
+        log.warning("put right in the fabric, where nobody should have changed it: %s", dict(each))
 
 
 def _plugs(machine: Machine) -> dict[str, Any]:

@@ -15,6 +15,7 @@ PowerState = Literal["running", "stopped"]
 # "away": what happened meanwhile was not heard, of any machine; its ref is empty.
 Heard = Literal["started", "stopped", "removed", "away"]
 INTERNET = "internet"
+FAULTS = ("tcp", "udp", "gre", "source-port", "icmp")  # ways to tamper with a fabric
 
 
 class PlaneError(Exception):
@@ -151,6 +152,17 @@ class PlaneInfo:
 
 
 @dataclass(frozen=True)
+class Integrity:
+    """What of the network is not as the plane made it: a mapping each, ``where, problem, text``.
+
+    ``repaired`` was so earlier and has been put right since, by a change of rules; with ``at``, when.
+    """
+
+    differences: Sequence[Mapping[str, str]] = ()
+    repaired: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True)
 class Usage:
     """What a database has used at ``at``, in seconds since 1970 by the engine's clock.
 
@@ -262,6 +274,15 @@ class Plane(Protocol):
 
     def flows(self) -> Sequence[Mapping[str, Any]]:
         """What was dropped, by pair: a mapping each, ``source_ip, target_ip, protocol, gate, packets``."""
+
+    def integrity(self) -> Integrity:
+        """Compare what filters and forwards packets with what ``apply`` made; changes nothing."""
+
+    def restore(self) -> Integrity:
+        """Make it what ``apply`` made, and forget what was ``repaired``; ``differences`` are those left."""
+
+    def tamper(self, fault: str) -> None:
+        """Change it by hand, as nobody should, for a check of the checks. ``fault`` is one of ``FAULTS``."""
 
     def usage(self) -> Sequence[Usage]:
         """What each database that runs has used; one that stops meanwhile is left out."""

@@ -23,6 +23,7 @@ from emulator.planes.base import (
     DropletSpec,
     Existing,
     Heard,
+    Integrity,
     NetworkPolicy,
     PlaneError,
     PlaneInfo,
@@ -48,6 +49,7 @@ class MemoryPlane:
         self.faults = dict(faults or {})
         self.policy = NetworkPolicy(0, ())
         self.qualities: dict[int, Quality] = {}
+        self.tampered: list[Mapping[str, str]] = []
         self._delay, self._state = delay, state
         self._lock = threading.Condition()
         self._closed = False
@@ -161,6 +163,19 @@ class MemoryPlane:
     def flows(self) -> Sequence[Mapping[str, Any]]:
         """No packet is dropped either."""
         return ()
+
+    def integrity(self) -> Integrity:
+        """There is nothing that could be otherwise, but what a test puts into ``tampered``."""
+        return Integrity(tuple(self.tampered))
+
+    def restore(self) -> Integrity:
+        """All is as it should be."""
+        found, self.tampered = tuple(self.tampered), []
+        return Integrity((), found)
+
+    def tamper(self, fault: str) -> None:
+        """Remember it."""
+        self.tampered.append({"where": "memory", "problem": "has a foreign line", "text": fault})
 
     def usage(self) -> Sequence[Usage]:
         """Nothing is used by what does not run."""

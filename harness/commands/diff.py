@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def diff(*, observe: bool | None, start: str | None, end: str | None, output: str, **common: Any) -> int:
     """Compare what is intended, what the rules allow and what packets do; exit 1 if they differ.
 
+    An emulated network that somebody changed by hand is a difference, too, looked at before all else.
     For all pairs, or only from FROM to TO: droplets, databases, internet or stranger. Exit 2 if nothing
     differs but a measurement is in doubt.
     """
@@ -41,7 +42,7 @@ def diff(*, observe: bool | None, start: str | None, end: str | None, output: st
     surveyed = survey(stands, (start, end) if start and end else None, observe=packets)
     document = {**_document(stands.choice.run, surveyed), **options.existing(stands.choice)}
     options.show(document, _text(surveyed), output)
-    if surveyed.differences or surveyed.guests:
+    if surveyed.differences or surveyed.guests or surveyed.tampered:
         return 1
     return 2 if surveyed.doubts else 0
 
@@ -54,6 +55,7 @@ def _document(run: str, surveyed: Survey) -> dict[str, Any]:
         "pairs": surveyed.pairs,
         "probes": surveyed.observation.probes if surveyed.observation else 0,
         "witnesses": list(surveyed.observation.witnesses) if surveyed.observation else [],
+        "tampering": [str(each) for each in surveyed.tampered],
         "differences": [violation(each) for each in surveyed.differences],
         "guests": list(surveyed.guests),
         "inconclusive": list(surveyed.doubts),
@@ -62,8 +64,13 @@ def _document(run: str, surveyed: Survey) -> dict[str, Any]:
 
 
 def _text(surveyed: Survey) -> str:
-    lines = [line for each in surveyed.differences for line in _told(each)]
-    if not surveyed.differences:
+    from harness.isolation.tampering import explained
+
+    lines = [explained(surveyed.tampered)] if surveyed.tampered else []
+    lines += [line for each in surveyed.differences for line in _told(each)]
+    if surveyed.tampered and not surveyed.differences:
+        lines.append(f"no other difference: {surveyed.compared}")
+    elif not surveyed.differences:
         lines.append(f"no difference: {surveyed.compared}")
     else:
         lines.append(f"{len(surveyed.differences)} differences: {surveyed.compared}")

@@ -44,7 +44,7 @@ def explain(
     sent = options.packets(given, "--probe", asked=probe, default=is_witnessed(stands.target))
     told = explaining.explain(stands, asked, probe=sent)
     options.show(_document(told), _text(told, stands.network.notes), output)
-    if told.differences:
+    if told.differences or told.tampered:
         return 1
     return 2 if told.observed == "inconclusive" else 0
 
@@ -65,6 +65,7 @@ def _document(told: Explanation) -> dict[str, Any]:
         "observed": told.observed,
         "unasked": told.unasked,
         "doubts": list(told.seen.doubts) if told.seen else [],
+        "tampering": list(told.tampered),
         "counted": list(told.counted),
         "differences": [each.reason for each in told.differences],
     }
@@ -83,6 +84,7 @@ def _text(told: Explanation, notes: tuple[str, ...]) -> str:
     ]
     lines.append(f"  {'observed':16} {told.observed}{f' ({told.unasked})' if told.unasked else ''}")
     lines += [f"  {'':16} {each}" for each in (told.seen.doubts if told.seen else ())]
+    lines += [f"  {'TAMPERED':16} {each}" for each in told.tampered]
     lines += [f"  {'counted':16} {each}" for each in told.counted]
     lines += [f"  {'note':16} {each}" for each in (*told.walk.notes, *notes)]
     lines += [f"  {'DIFFERENCE':16} {each.reason}\n  {'':16} {each.reproduce}" for each in told.differences]

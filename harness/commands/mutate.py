@@ -33,7 +33,10 @@ def mutate(
     output: str,
     **common: Any,
 ) -> int:
-    """Break each rule on purpose and see whether packets show it; exit 0 if every mutant was killed."""
+    """Break rules and parts of a deployment on purpose, and see what notices; exit 0 if all were killed.
+
+    Rules are to be noticed by packets, a deployment that is broken (--only relay, ...) by a check.
+    """
     from harness import settings
     from harness.mutation import run as flow
     from harness.mutation.section import exit_code, summary
@@ -53,8 +56,8 @@ def _agree(choice: Choice, *, yes: bool) -> None:
     if choice.target == "local" or yes:
         return
     question = (
-        f"This opens holes in run {choice.run!r} on {choice.target}, each for some seconds, and makes one "
-        "droplet to look through them"
+        f"This opens holes in run {choice.run!r} on {choice.target}, breaks its services one by one, each "
+        "for some seconds, and makes one droplet to look through the holes"
     )
     if not sys.stdin.isatty():
         raise UsageError(f"{question}, and nobody is here to agree: say --yes")

@@ -58,7 +58,8 @@ class Explanation:
     """What there is to say of one flow.
 
     ``meant`` are the lines of the intent that let it pass. ``seen`` is what the probe met, None without one;
-    ``counted`` what the emulator's counters gained meanwhile, in words; ``unasked`` why nothing was sent.
+    ``tampered`` what of the emulated network was changed by hand; ``counted`` what the emulator's counters
+    gained meanwhile, in words; ``unasked`` why nothing was sent.
     """
 
     asked: Asked
@@ -66,6 +67,7 @@ class Explanation:
     meant: tuple[str, ...]
     differences: tuple[Difference, ...]
     seen: Seen | None = None
+    tampered: tuple[str, ...] = ()
     counted: tuple[str, ...] = ()
     unasked: str = ""
 
@@ -144,6 +146,7 @@ def _told(topology: Topology, network: Network, asked: Asked, observation: Obser
             if each.protocol == protocol and ports.intersect(each.ports, asked.ports)
         ),
         next(seen, None),
+        observation.tampered if observation else (),
     )
 
 

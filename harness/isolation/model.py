@@ -69,6 +69,7 @@ class Seen:
 class Observation:
     """All that was seen in one scan. ``seconds`` is wall time; ``probes`` counts packets of all passes.
 
+    ``tampered`` is what of the emulated network was changed by hand: then no verdict is to be trusted.
     ``witnesses`` are ``prober`` and, where there is one, ``fabric``. ``partial`` says why the scan ended
     before it was done; empty: it was done.
     """
@@ -79,6 +80,7 @@ class Observation:
     seconds: float
     probes: int
     partial: str = ""
+    tampered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 from harness.api import Api
 from harness.deployment import Deployment
+from harness.isolation import tampering
 from harness.isolation.compare import differences
 from harness.isolation.model import Difference, Observation, Pair, Seen
 from harness.isolation.observe import is_witnessed, observe
 from harness.isolation.pairs import all_pairs, udp_ports
 from harness.isolation.reported import Network, look
 from harness.isolation.stranger import stranger
+from harness.isolation.tampering import Tampering
 from harness.names import STRANGER
 from harness.rundir import RunDir
 from harness.ssh import Access, open_access
@@ -29,12 +31,16 @@ Choose = Callable[[Pair], bool]
 
 @dataclass(frozen=True)
 class Proof:
-    """What was asked, what the API reported then, what packets did, and where the views differ."""
+    """What was asked, what the API reported then, what packets did, and where the views differ.
+
+    ``tampered`` is what of the emulated network was changed by hand: a violation, whatever packets did.
+    """
 
     network: Network
     pairs: tuple[Pair, ...]
     observation: Observation
     differences: tuple[Difference, ...]
+    tampered: tuple[Tampering, ...] = ()
 
 
 def prove(
@@ -54,12 +60,16 @@ def prove(
 
     ``udp`` defaults to the ports that matter and a seeded sample. If what the API reports changes while the
     scan is under way, the observation is marked as partial: it belongs to neither. Raises ``WavetankError``.
+
+    An emulated network that somebody changed by hand is scanned as it is found: a stranger would have the
+    rules applied anew, so there is none then.
     """
-    with _vantages(target, topology, deployment, run_dir) as (wider, access):
+    found = tampering.look(target)
+    with _vantages(target, topology, deployment, run_dir, with_stranger=not found) as (wider, access):
         before = _look(target, topology, deployment.run)
         pairs = tuple(
             pair
-            for pair in all_pairs(topology, before, stranger=True)
+            for pair in all_pairs(topology, before, stranger=not found)
             if choose(pair) and not cannot_be_asked(target, pair)
         )
         silent = [doubt for pair in pairs if (doubt := _without_power(before, pair, tcp))]
@@ -72,16 +82,19 @@ def prove(
             udp=udp_ports(topology, SEED) if udp is None else udp,
             icmp=icmp,
             passes=passes,
-            refs={STRANGER: f"droplet:{wider.nodes[STRANGER].id}"},
+            refs={} if found else {STRANGER: f"droplet:{wider.nodes[STRANGER].id}"},
             progress=progress,
         )
         after = _look(target, topology, deployment.run)
+        found = tuple(dict.fromkeys((*found, *tampering.look(target))))
     if silent:
         partial = seen.partial or f"{len(silent)} pairs could not be asked: {silent[0].doubts[0]}"
         seen = replace(seen, seen=(*seen.seen, *silent), partial=partial)
     if before != after and not seen.partial:
         seen = replace(seen, partial="what the API reports changed during the scan")
-    return Proof(before, pairs, seen, differences(topology, before, seen))
+    if found and not seen.partial:
+        seen = replace(seen, partial=tampering.ADVICE)
+    return Proof(before, pairs, seen, differences(topology, before, seen), found)
 
 
 def missing(observation: Observation, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
@@ -92,9 +105,12 @@ def missing(observation: Observation, pairs: Sequence[Pair]) -> tuple[Pair, ...]
 
 @contextmanager
 def _vantages(
-    target: Target, topology: Topology, deployment: Deployment, run_dir: RunDir
+    target: Target, topology: Topology, deployment: Deployment, run_dir: RunDir, *, with_stranger: bool
 ) -> Iterator[tuple[Deployment, Access]]:
     """The deployment with a stranger, and a way in to all vantages; only a cloud's prober logs in to it."""
+    if not with_stranger:
+        yield deployment, open_access(run_dir, target, topology, deployment)
+        return
     with stranger(target, topology, deployment) as wider:
         if is_witnessed(target):
             yield wider, open_access(run_dir, target, topology, deployment)

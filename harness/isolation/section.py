@@ -14,7 +14,11 @@ from harness.topology.ports import Ports
 
 
 def section(
-    topology: Topology, network: Network, observation: Observation, differences: Iterable[Difference]
+    topology: Topology,
+    network: Network,
+    observation: Observation,
+    differences: Iterable[Difference],
+    tampered: Iterable[object] = (),
 ) -> dict[str, Any]:
     """The ``isolation`` of a report. ``ports_per_pair`` counts TCP ports, ``seconds`` is wall time."""
     seen = observation.seen
@@ -26,6 +30,7 @@ def section(
         "witnesses": list(observation.witnesses),
         "seconds": round(observation.seconds, 3),
         "partial": observation.partial,
+        "tampering": [str(each) for each in tampered],
         "violations": [violation(each) for each in differences],
         "inconclusive": [_doubt(each) for each in seen if each.inconclusive],
         "matrix": [_cell(topology, network, each) for each in seen],

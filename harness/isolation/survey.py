@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from harness import lease
 from harness.errors import UsageError
+from harness.isolation import tampering
 from harness.isolation.bar import bar
 from harness.isolation.compare import differences
 from harness.isolation.explain import end
 from harness.isolation.model import Difference, Observation, Pair
 from harness.isolation.pairs import all_pairs
 from harness.isolation.standing import Standing
+from harness.isolation.tampering import Tampering
 from harness.topology import ports
 from harness.topology.model import OPERATORS
 
@@ -21,7 +23,8 @@ from harness.topology.model import OPERATORS
 class Survey:
     """What came of it. ``pairs`` counts them, ``doubts`` is what stays undecided, ``notes`` all else.
 
-    ``guests`` are, in words, who is bound to the run and not of it.
+    ``guests`` are, in words, who is bound to the run and not of it; ``tampered`` is what of the emulated
+    network was changed by hand.
     """
 
     pairs: int
@@ -30,6 +33,7 @@ class Survey:
     doubts: tuple[str, ...]
     notes: tuple[str, ...]
     guests: tuple[str, ...] = ()
+    tampered: tuple[Tampering, ...] = ()
 
     @property
     def compared(self) -> str:
@@ -47,7 +51,8 @@ def survey(stands: Standing, between: tuple[str, str] | None, *, observe: bool) 
     if observe:
         return _observed(stands, chosen)
     found = differences(stands.topology, network, None, pairs)
-    return Survey(len(pairs), found, None, (), stands.network.notes, stands.deployment.guests)
+    tampered = tampering.look(stands.target)
+    return Survey(len(pairs), found, None, (), stands.network.notes, stands.deployment.guests, tampered)
 
 
 def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
@@ -73,7 +78,7 @@ def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
         if each.inconclusive
     ]
     notes, guests = proof.network.notes, stands.deployment.guests
-    return Survey(len(proof.pairs), proof.differences, seen, tuple(doubts), notes, guests)
+    return Survey(len(proof.pairs), proof.differences, seen, tuple(doubts), notes, guests, proof.tampered)
 
 
 def _chooser(stands: Standing, between: tuple[str, str] | None) -> Callable[[Pair], bool]:

@@ -13,6 +13,7 @@ from typing import Any
 from harness.deployment import Deployment
 from harness.errors import ApiError, ResourceError, WaitTimeoutError
 from harness.extras import Extras
+from harness.isolation import tampering
 from harness.isolation.model import Observation, Pair, Seen
 from harness.isolation.verdict import judge
 from harness.target import Target
@@ -48,6 +49,7 @@ def observe(
     Raises ``ResourceError`` for an end that is not there, ``ApiError`` or ``WaitTimeoutError``. A scan that
     ends before its time gives what it has seen, marked as partial.
     """
+    tampered = tuple(map(str, tampering.look(target)))
     asked = [_asked(deployment, pair, refs) for pair in pairs]
     body = {
         "pairs": asked,
@@ -64,8 +66,9 @@ def observe(
         for pair, about in zip(pairs, told, strict=False)
         for each in _judged(pair, about) or [_unasked(pair, tcp)]
     )
+    probes = sum(each.probes for each in seen)
     return Observation(
-        seen, passes, WITNESSES, float(scan["seconds"]), sum(each.probes for each in seen), _partial(scan)
+        seen, passes, WITNESSES, float(scan["seconds"]), probes, _partial(scan), tampered=tampered
     )
 
 

@@ -1,4 +1,4 @@
-"""The kinds of mutants."""
+"""The kinds of mutants: of what protects a deployment, and of the deployment itself."""
 
 from __future__ import annotations
 
@@ -15,5 +15,14 @@ Kind = Literal[
     "trust-removed",
     "trust-added",
     "trust-dropped",
+    "fabric-rule",
+    "relay",
+    "liar",
+    "lying-health",
+    "stale-image",
+    "swapped-upstream",
+    "open-database-user",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+HOLES: tuple[Kind, ...] = KINDS[: KINDS.index("fabric-rule")]  # in the rules that protect a deployment
+FAULTS: tuple[Kind, ...] = KINDS[len(HOLES) :]  # of the deployment itself

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.mutation.faults.model import Fault
 from harness.mutation.kinds import Kind
 from harness.mutation.protection import Protection
 
-# By packets; by rules alone, as the API reports them; by nobody; could not be told; and not worth asking.
-Outcome = Literal["killed", "noticed", "survived", "inconclusive", "equivalent"]
+# By packets or, a fault, by a check; by rules alone, as the API reports them; by nobody; could not be told;
+# not worth asking; and could not be brought about.
+Outcome = Literal["killed", "noticed", "survived", "inconclusive", "equivalent", "not applied"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,13 @@ class Mutant:
 class Verdict:
     """What came of one mutant.
 
-    ``killed_by`` are witnesses with what they saw, each beginning with ``observed:``, ``computed:`` or
-    ``drift:``. ``why`` says why it is equivalent, in doubt, or what would have shown it. ``visible`` is
-    whether it changes the fate of any packet between ends that can be probed: one gate may hide another.
+    ``killed_by`` are witnesses with what they saw, each beginning with ``observed:``, ``computed:``,
+    ``drift:`` or, of a fault, ``check:``. ``why`` says why it is equivalent, in doubt, or what would have
+    shown it. ``visible`` is whether it changes the fate of any packet between ends that can be probed: one
+    gate may hide another.
     """
 
-    mutant: Mutant
+    mutant: Mutant | Fault
     outcome: Outcome
     killed_by: tuple[str, ...] = ()
     why: str = ""

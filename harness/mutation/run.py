@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from harness import provision, report, runlock, settings
 from harness.api import Api
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, UsageError
+from harness.isolation import tampering
 from harness.isolation.bar import bar
 from harness.isolation.observe import is_witnessed
 from harness.isolation.stranger import stranger
 from harness.mutation import campaign, judge
 from harness.mutation.effect import Baseline, Effect, baseline, effect, merged
 from harness.mutation.fate import Places
+from harness.mutation.faults import campaign as breaking
+from harness.mutation.faults import steps
+from harness.mutation.faults import suite as checks
+from harness.mutation.faults.generate import faults
+from harness.mutation.faults.model import Fault
 from harness.mutation.generate import mutants
+from harness.mutation.kinds import HOLES, KINDS
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.protection import read
 from harness.mutation.section import section
@@ -47,34 +56,90 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
         if campaign.mend(api, choice.run_dir):
             progress.note("put back what an earlier mutate had left changed")
         deployment = _deployment(target, topology, choice)
-        with ExitStack() as stack:
-            with progress.step("stranger"):
-                found = stack.enter_context(stranger(target, topology, deployment))
-            access = _access(stack, choice, target, topology, deployment, found)
-            suite = Suite(api, target, topology, found, access)
-            return _campaign(suite, choice, selection, progress)
+        access = open_access(choice.run_dir, target, topology, deployment)
+        hands = steps.Hands(target, topology, deployment, access)
+        if steps.mend(hands, choice.run_dir):
+            progress.note("mended what an earlier mutate had left broken")
+        if changed := tampering.look(target):
+            raise CheckFailedError(tampering.explained(changed))
+        every = faults(topology, deployment, emulated=is_witnessed(target))
+        made = _Made(target, topology, choice, selection, progress, every)
+        with made.told():
+            if set(selection.kinds or KINDS) & set(HOLES):
+                with ExitStack() as stack:
+                    with progress.step("stranger"):
+                        found = stack.enter_context(stranger(target, topology, deployment))
+                    access = _access(stack, choice, target, topology, deployment, found)
+                    _campaign(Suite(api, target, topology, found, access), made)
+            else:
+                made.choose(())
+            _faults(made, hands)
+        return made.section
 
 
-def _campaign(suite: Suite, choice: Choice, selection: Selection, progress: Progress) -> dict[str, Any]:
-    ground, protection = read(suite.api, choice.run)
+@dataclass
+class _Made:
+    """What a campaign has come to so far. ``every`` are the faults that there are to be selected from."""
+
+    target: Target
+    topology: Topology
+    choice: Choice
+    selection: Selection
+    progress: Progress
+    every: Sequence[Fault]
+    chosen: Sequence[Mutant | Fault] = ()
+    verdicts: list[Verdict] = field(default_factory=list)
+    section: dict[str, Any] = field(default_factory=dict)
+
+    def choose(self, mutants: Sequence[Mutant]) -> None:
+        """Select from all kinds together. Raises ``UsageError`` where there is none."""
+        self.chosen = select((*mutants, *self.every), self.selection)
+
+    @property
+    def mutants(self) -> list[Mutant]:
+        return [each for each in self.chosen if isinstance(each, Mutant)]
+
+    @property
+    def faults(self) -> list[Fault]:
+        return [each for each in self.chosen if isinstance(each, Fault)]
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Tell in the report what has come of it, whatever ends the block."""
+        begun = time.monotonic()
+        ended = "ended after {} of {} mutants"
+        try:
+            yield
+            ended = ""
+        finally:
+            if self.chosen and (self.verdicts or not ended):
+                why = ended.format(len(self.verdicts), len(self.chosen))
+                self.section = section(self.verdicts, time.monotonic() - begun, partial=why)
+                _write(self)
+
+
+def _campaign(suite: Suite, made: _Made) -> None:
+    """Mutants of the protection, while there is a stranger to look from."""
+    ground, protection = read(suite.api, made.choice.run)
     places = _places(suite)
-    chosen = select(mutants(ground, protection, places), selection)
+    made.choose(mutants(ground, protection, places))
+    if not made.mutants:
+        return
     base = baseline(ground, protection, places)
     whole = is_witnessed(suite.target)
-    with progress.step("baseline"):
-        _insist_on_soundness(suite, base, chosen, whole=whole)
-    given = campaign.Campaign(suite.api, choice.run_dir, base, suite.witnesses(), suite.red, whole)
-    verdicts: list[Verdict] = []
-    begun = time.monotonic()
-    partial = f"ended after {{}} of {len(chosen)} mutants"
-    try:
-        with bar("mutants", unit="mutants") as told:
-            campaign.carry_out(given, chosen, verdicts, told)
-        partial = ""
-    finally:
-        made = section(verdicts, time.monotonic() - begun, partial=partial.format(len(verdicts)))
-        _write(suite, choice, made)
-    return made
+    with made.progress.step("baseline"):
+        _insist_on_soundness(suite, base, made.mutants, whole=whole)
+    given = campaign.Campaign(suite.api, made.choice.run_dir, base, suite.witnesses(), suite.red, whole)
+    with bar("mutants", unit="mutants") as told:
+        campaign.carry_out(given, made.mutants, made.verdicts, told)
+
+
+def _faults(made: _Made, hands: steps.Hands) -> None:
+    """Faults of the deployment; checks that need a stranger make one of their own."""
+    ask = partial(checks.ask, made.choice)
+    given = breaking.Campaign(made.choice.run_dir, hands, ask)
+    with bar("faults", unit="faults") as told:
+        breaking.carry_out(given, made.faults, made.verdicts, told)
 
 
 def _insist_on_soundness(suite: Suite, base: Baseline, chosen: Sequence[Mutant], *, whole: bool) -> None:
@@ -124,13 +189,14 @@ def _places(suite: Suite) -> Places:
     )
 
 
-def _write(suite: Suite, choice: Choice, made: dict[str, Any]) -> None:
+def _write(made: _Made) -> None:
     """Add the section to the run's report; what else it says stays."""
-    before = report.read(choice.run_dir) if choice.run_dir.report.exists() else {}
+    run_dir = made.choice.run_dir
+    before = report.read(run_dir) if run_dir.report.exists() else {}
     report.update(
-        choice.run_dir,
-        target=suite.target,
-        topology=suite.topology.name,
-        sections={"mutation": made},
+        run_dir,
+        target=made.target,
+        topology=made.topology.name,
+        sections={"mutation": made.section},
         error=before.get("error"),
     )

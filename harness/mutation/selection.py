@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import UsageError
+from harness.mutation.faults.model import Fault
 from harness.mutation.kinds import Kind
 from harness.mutation.model import Mutant
 
@@ -21,7 +22,7 @@ class Selection:
     seed: int = 0
 
 
-def select(every: Sequence[Mutant], selection: Selection) -> tuple[Mutant, ...]:
+def select(every: Sequence[Mutant | Fault], selection: Selection) -> tuple[Mutant | Fault, ...]:
     """The selected mutants, in their order. Raises ``UsageError`` where there is none."""
     wanted = [
         each

@@ -12,13 +12,15 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, Literal, TypeVar
 
 from harness.deployment import Connection
 from harness.wait import patient
 
 Outcome = Literal["session", "refused", "unverified", "lost"]
+Ask = Callable[..., Any]
+T = TypeVar("T")
 
 SECONDS = 10.0
 OP_MSG = 2013
@@ -63,10 +65,11 @@ def attempt(
     the real one.
     """
     tls = ssl.create_default_context(cadata=authority) if authority else None
+    given = at.password if password is None else password
     with stream:
         stream.settimeout(patient(SECONDS))
         try:
-            SPEAKERS[engine](stream, tls, name or at.host, at, at.password if password is None else password)
+            SPEAKERS[engine](stream, tls, name or at.host, replace(at, password=given), TRIVIAL[engine])
         except ssl.SSLCertVerificationError as error:
             return Attempt("unverified", error.verify_message, error.verify_code)
         except RefusedError as error:
@@ -76,8 +79,28 @@ def attempt(
     return Attempt("session")
 
 
+def session(
+    engine: str, stream: socket.socket, at: Connection, authority: str, work: Callable[[Ask], T]
+) -> T:
+    """What ``work`` makes of a session of the cluster's own user over ``stream``, which is closed afterwards.
+
+    ``work`` is given what asks the database, in the words of its engine: an SQL statement, the words of a
+    command, or a document. Raises ``RefusedError``, ``OSError`` or ``EOFError``.
+    """
+    made: list[T] = []
+    tls = ssl.create_default_context(cadata=authority)
+    with stream:
+        stream.settimeout(patient(SECONDS))
+        SPEAKERS[engine](stream, tls, at.host, at, lambda ask: made.append(work(ask)))
+    return made[0]
+
+
 def _postgres(
-    stream: socket.socket, tls: ssl.SSLContext | None, name: str, at: Connection, password: str
+    stream: socket.socket,
+    tls: ssl.SSLContext | None,
+    name: str,
+    at: Connection,
+    work: Callable[[Ask], None],
 ) -> None:
     from pg8000.exceptions import DatabaseError, InterfaceError
     from pg8000.native import Connection as Session
@@ -85,15 +108,14 @@ def _postgres(
     try:
         session = Session(
             at.user,
-            password=password,
+            password=at.password,
             database=at.database,
             host=name,
             sock=stream,
             ssl_context=tls or False,
         )
         try:
-            if session.run("select 1") != [[1]]:
-                raise RefusedError("select 1 is not 1")
+            work(session.run)
         finally:
             session.close()
     except (DatabaseError, InterfaceError, struct.error) as error:
@@ -114,13 +136,21 @@ def _refusal(error: BaseException | None) -> str | None:
 
 
 def _valkey(
-    stream: socket.socket, tls: ssl.SSLContext | None, name: str, at: Connection, password: str
+    stream: socket.socket,
+    tls: ssl.SSLContext | None,
+    name: str,
+    at: Connection,
+    work: Callable[[Ask], None],
 ) -> None:
     spoken = tls.wrap_socket(stream, server_hostname=name) if tls else stream
     with spoken, spoken.makefile("rb") as answers:
-        for words in (("AUTH", at.user, password), ("PING",)):
+
+        def ask(*words: str) -> Any:
             spoken.sendall(_command(*words))
-            _expect(answers.readline(), b"+OK" if words[0] == "AUTH" else b"+PONG")
+            return _reply(answers)
+
+        _insist_on(ask("AUTH", at.user, at.password), "OK")
+        work(ask)
 
 
 def _command(*words: str) -> bytes:
@@ -131,22 +161,42 @@ def _command(*words: str) -> bytes:
     return b"".join(parts)
 
 
-def _expect(line: bytes, wanted: bytes) -> None:
-    if line.startswith(b"-"):
-        raise RefusedError(line[1:].decode(errors="replace").strip())
-    if line.rstrip() != wanted:
-        raise EOFError(f"{line[:40]!r} instead of {wanted!r}")
+def _reply(answers: BinaryIO) -> Any:
+    """One reply in RESP2: a word, a number, a text (None for none), or a list of these."""
+    line = answers.readline()
+    kind, text = line[:1], line[1:].decode(errors="replace").strip()
+    if kind == b"-":
+        raise RefusedError(text)
+    if kind == b"+":
+        return text
+    if kind not in (b":", b"$", b"*") or not text.lstrip("-").isdigit():
+        raise EOFError(f"{line[:40]!r} is no reply")
+    number = int(text)
+    if kind == b":" or number < 0:
+        return number if kind == b":" else None
+    if kind == b"*":
+        return [_reply(answers) for _ in range(number)]
+    return answers.read(number + 2)[:number].decode(errors="replace")
+
+
+def _insist_on(found: object, wanted: object) -> None:
+    if found != wanted:
+        raise EOFError(f"{found!r} instead of {wanted!r}")
 
 
 def _mongodb(
-    stream: socket.socket, tls: ssl.SSLContext | None, name: str, at: Connection, password: str
+    stream: socket.socket,
+    tls: ssl.SSLContext | None,
+    name: str,
+    at: Connection,
+    work: Callable[[Ask], None],
 ) -> None:
     from scramp import ScramClient, ScramException
 
     spoken = tls.wrap_socket(stream, server_hostname=name) if tls else stream
     with spoken:
         ask = _asker(spoken)
-        proof = ScramClient([MECHANISM], at.user, password)
+        proof = ScramClient([MECHANISM], at.user, at.password)
         begun = ask({"saslStart": 1, "mechanism": MECHANISM, "payload": proof.get_client_first().encode()})
         try:
             proof.set_server_first(begun["payload"].decode())
@@ -156,7 +206,7 @@ def _mongodb(
             raise RefusedError(f"{MECHANISM}: {type(error).__name__}") from None
         while not told["done"]:
             told = _go_on(ask, begun, b"")
-        ask({"ping": 1})
+        work(ask)
 
 
 def _go_on(ask: Callable[[dict[str, Any]], dict[str, Any]], begun: Mapping[str, Any], payload: bytes) -> Any:
@@ -191,5 +241,11 @@ def _exactly(spoken: socket.socket, size: int) -> bytes:
     return bytes(parts)
 
 
-Speaker = Callable[[socket.socket, "ssl.SSLContext | None", str, Connection, str], None]
+Speaker = Callable[[socket.socket, "ssl.SSLContext | None", str, Connection, Callable[[Ask], None]], None]
 SPEAKERS: Mapping[str, Speaker] = {"pg": _postgres, "valkey": _valkey, "mongodb": _mongodb}
+# Something trivial that only a session answers.
+TRIVIAL: Mapping[str, Callable[[Ask], None]] = {
+    "pg": lambda ask: _insist_on(ask("select 1"), [[1]]),
+    "valkey": lambda ask: _insist_on(ask("PING"), "PONG"),
+    "mongodb": lambda ask: ask({"ping": 1}) and None,
+}

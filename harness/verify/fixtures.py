@@ -106,6 +106,6 @@ def proof(request: pytest.FixtureRequest, setup: Setup) -> Proof:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled(), bar("isolation") as progress:
         found = prove(setup.target, setup.topology, setup.deployment, setup.choice.run_dir, progress=progress)
-    told = section(setup.topology, found.network, found.observation, found.differences)
+    told = section(setup.topology, found.network, found.observation, found.differences, found.tampered)
     request.config.stash[SECTIONS]["isolation"] = told
     return found

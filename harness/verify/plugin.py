@@ -39,6 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ssh-key", type=Path, help="with --existing: your private key for its nodes")
     group.addoption("--ssh-user", metavar="NAME", help="with --existing: who logs in there (default: root)")
     group.addoption(
+        "--outcomes", type=Path, metavar="FILE", help="tell how checks ended there, not in the report"
+    )
+    group.addoption(
         "--faults",
         action=argparse.BooleanOptionalAction,
         help="take power from machines, and change a running swarm (default: on target local only)",
@@ -68,7 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args = [str(CHECKS)]
     if choice.place:
         choice.place.create()
-    if not config.option.xmlpath and choice.run_dir.path.is_dir():
+    if not config.option.xmlpath and not config.option.outcomes and choice.run_dir.path.is_dir():
         config.option.xmlpath = str(choice.run_dir.junit)
     config.pluginmanager.import_plugin("harness.verify.fixtures")
     config.pluginmanager.import_plugin("harness.verify.disturbing")

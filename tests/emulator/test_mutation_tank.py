@@ -14,7 +14,7 @@ from harness import report
 from harness.api import Api
 from harness.isolation.model import Observation, Pair
 from harness.mutation import journal, run
-from harness.mutation.kinds import KINDS
+from harness.mutation.kinds import HOLES
 from harness.mutation.model import Mutant
 from harness.mutation.protection import Protection, read
 from harness.mutation.selection import Selection
@@ -65,7 +65,7 @@ def settings(standing: Shell) -> Settings:
 def one_of_each(every: Sequence[Mutant], _selection: Selection) -> tuple[Mutant, ...]:
     """The last mutant of each kind: what opens most."""
     last = {each.kind: each for each in every}
-    return tuple(last[kind] for kind in KINDS if kind in last)
+    return tuple(last[kind] for kind in HOLES if kind in last)
 
 
 def mutated(standing: Shell) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def test_packets_kill_a_mutant_of_each_kind(standing: Shell, monkeypatch: pytest
     monkeypatch.setattr(run, "select", one_of_each)
     told = mutated(standing)
     assert (told["survivors"], told["rules_only"], told["inconclusive"]) == ([], [], [])
-    assert (told["score"], told["mutants"] >= len(KINDS) - 1) == (1.0, True)
+    assert (told["score"], told["mutants"] >= len(HOLES) - 1) == (1.0, True)
     assert all(each["killed_by"][0].startswith("observed: ") for each in told["results"])
 
 
@@ -111,6 +111,17 @@ def test_the_command_tells_and_reports(standing: Shell) -> None:
     document = json.loads((standing.state_dir / "latest/report.json").read_text())
     jsonschema.validate(document, json.loads(report.SCHEMA_FILE.read_text()))
     assert document["mutation"] == done.json
+
+
+@pytest.mark.usefixtures("original")
+def test_faults_are_noticed_by_checks(standing: Shell) -> None:
+    """A rule in the fabric, and a stale image: each turns a check red, and all is green afterwards."""
+    kinds = ("--only", "fabric-rule", "--only", "stale-image")
+    done = standing("mutate", *kinds, "--sample", 2, "--seed", 0, "-o", "json")
+    assert done.code == 0, done.out + done.err
+    assert done.json["kinds"].keys() == {"fabric-rule", "stale-image"}
+    assert [each["outcome"] for each in done.json["results"]] == ["killed", "killed"]
+    assert all(each["killed_by"][0].startswith("check: ") for each in done.json["results"])
 
 
 @pytest.mark.usefixtures("original")

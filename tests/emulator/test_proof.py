@@ -11,6 +11,7 @@ import pytest
 from small_plan import Shell, shell, write_plan
 
 from harness.api import Api, every
+from harness.extras import Extras
 from harness.progress import Progress
 from harness.settings import Settings, choose_existing, resolve_existing
 from harness.target import Target
@@ -106,6 +107,27 @@ def test_widened_rule_is_found_and_named(wavetank: Shell, target: Target) -> Non
     assert found[0]["firewall"].endswith(("--back", "--front"))
     assert "8080-8081" in found[0]["rule"]
     assert "8081" in found[0]["reproduce"]
+
+
+def test_rules_put_in_by_hand_are_red(wavetank: Shell, target: Target) -> None:
+    """Packets go first, the foreign rule is named, and `up` puts it right: never green in between."""
+    assert wavetank("diff", "front", "back").code == 0
+    with Extras(target) as emulator:
+        emulator.ask("POST", "/ruleset/faults", {"fault": "tcp"})
+    told = wavetank("diff", "front", "back", "-o", "json")
+    assert told.code == 1, told.err
+    assert [each.partition(": ")[2] for each in told.json["tampering"]] == ["tcp dport 7777 accept"]
+    assert {(each["ports"], each["observed"]) for each in told.json["differences"]} == {("7777", "admitted")}
+    done = wavetank("verify", "-k", "network_is_as_it_was_made or every_port")
+    assert done.code == 1, done.err
+    told = {each["id"]: each["outcome"] for each in report(wavetank)["checks"]}
+    assert told["isolation.network_is_as_it_was_made"] == "failed"
+    assert told["isolation.every_port_is_as_intended[back]"] != "passed"
+    assert "tcp dport 7777 accept" in report(wavetank)["isolation"]["tampering"][0]
+    done = wavetank.up().end()
+    assert done.code == 0, done.err
+    assert "put right" in done.err
+    assert wavetank("verify", "-k", "network_is_as_it_was_made").code == 0
 
 
 def test_closed_rule_is_found(wavetank: Shell, target: Target) -> None:

@@ -11,12 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from harness.api import Api
 from harness.deployment import Deployment
 from harness.errors import InconclusiveError
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import Topology
-from harness.verify import trust
+from harness.verify import logins, trust
 from harness.verify.databases import Attempt
 from harness.verify.disturbing import Note
 from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
@@ -75,6 +76,20 @@ def test_only_trusted_droplets_connect(
         if look(node)[endpoint.address] == "closed"
     }
     assert closed == set(), "reachable, if not served"
+
+
+def test_nobody_else_may_log_in(
+    database: str, access: Access, deployment: Deployment, topology: Topology, api: Api, note: Note
+) -> None:
+    """Who may log in is whom the API tells of, and nobody needs no password; asked of the database itself."""
+    node, cluster = topology.databases[database].trusted_sources[:1], deployment.databases[database]
+    if not node:
+        pytest.skip(f"nobody is trusted by {database}, so nobody can ask it")
+    users = api.client.databases.list_users(cluster.id).get("users") or ()
+    found = logins.of(access, node[0], cluster)
+    note(", ".join(each.name for each in found))
+    foreign = logins.foreign(found, cluster, [each["name"] for each in users])
+    assert not foreign, "; ".join(foreign)
 
 
 @pytest.mark.existing("login")

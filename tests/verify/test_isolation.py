@@ -14,6 +14,7 @@ from harness.errors import InconclusiveError
 from harness.isolation.model import Difference, Pair, Seen
 from harness.isolation.observe import is_witnessed
 from harness.isolation.prove import Proof, cannot_be_asked, missing
+from harness.isolation.tampering import Tampering, explained, look
 from harness.target import Target
 from harness.topology import ports
 from harness.topology.model import INTERNET, Topology
@@ -25,6 +26,19 @@ SHOWN = 5
 pytestmark = pytest.mark.timeout(3600)
 
 
+@pytest.fixture(scope="module")
+def tampered(target: Target) -> tuple[Tampering, ...]:
+    """What of the emulated network was changed by hand, before anything else is changed."""
+    if not target.info.get("plane"):
+        pytest.skip(f"target {target.name} is no emulator; nobody has a hand in its network")
+    return look(target)
+
+
+def test_network_is_as_it_was_made(tampered: tuple[Tampering, ...]) -> None:
+    """What filters and forwards packets in the emulator is what it made of the API's rules, nothing else."""
+    assert not tampered, explained(tampered)
+
+
 def test_every_port_is_as_intended(vantage: str, target: Target, proof: Proof, note: Note) -> None:
     """From each vantage exactly what the topology intends gets through, and what the API's rules say."""
     seen = [each for each in proof.observation.seen if each.pair.source == vantage]
@@ -33,6 +47,8 @@ def test_every_port_is_as_intended(vantage: str, target: Target, proof: Proof, n
     note(summary(seen))
     wrong = [each for each in proof.differences if each.pair.source == vantage]
     assert not wrong, told(wrong)
+    if proof.tampered:
+        raise InconclusiveError(explained(proof.tampered))
     doubts = [each for each in seen if each.inconclusive]
     if doubts:
         raise InconclusiveError(doubted(doubts))

@@ -12,6 +12,7 @@ import testinfra
 from ruamel.yaml import YAML
 from testinfra.host import Host
 
+from harness.deploy.engine import local_images
 from harness.deployment import Deployment
 from harness.ssh import Access
 from harness.topology.model import Service, StackService, Topology
@@ -20,6 +21,10 @@ from harness.verify.swarm_talk import owners
 
 ROOT = "/opt/wavetank"
 SSH, MANAGEMENT, GOSSIP = 22, 2377, 7946
+# Of the containers of a compose project: what Docker says of their health; the image's name, and what runs.
+OF_PROJECT = "docker ps -q --filter label=com.docker.compose.project=%s | xargs -r docker inspect --format "
+HEALTH = OF_PROJECT + "'{{with .State.Health}}{{.Status}}{{end}}'"
+RUNNING = OF_PROJECT + "'{{.Config.Image}} {{.Image}}'"
 IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 PUBLISHED = re.compile(r"(?:0\.0\.0\.0|\[?::\]?):(\d+)->")
 UPSTREAM = re.compile(r"^\s*server\s+([\d.]+):(\d+)[^;{]*;", re.MULTILINE)
@@ -53,6 +58,34 @@ def test_containers_are_those_of_its_services(node: str, host: Host, topology: T
     wanted = {service.name for service in topology.services if node in service.nodes}
     assert {each["Config"]["Labels"].get("com.docker.compose.project") for each in found} == wanted
     assert [each["Name"] for each in found if not is_fine(each)] == []
+
+
+def test_service_answers_where_it_says(service: Service, service_host: Host) -> None:
+    """Asked by us at its health URL it answers, whatever Docker's health check makes of it."""
+    if not service.health:
+        pytest.skip(f"service {service.name} has no health URL")
+    answered = service_host.run(
+        "curl -fsS -m 5 -o /dev/null %s || wget -q -T 5 -O /dev/null %s", *[service.health] * 2
+    )
+    health = service_host.run(HEALTH, service.name).stdout.split()
+    assert answered.rc == 0, (
+        f"its containers are {' and '.join(health) or 'of unknown health'}: {answered.stderr}"
+    )
+
+
+def test_service_runs_what_was_built(service: Service, service_host: Host) -> None:
+    """The image of each container is the one that this machine built or has under that name."""
+    rows = [line.split() for line in service_host.check_output(RUNNING, service.name).splitlines()]
+    here = local_images([reference for reference, _ in rows])
+    unknown = [reference for reference, _ in rows if reference not in here]
+    stale = [
+        f"{reference} is {runs} there and {here[reference].id} here"
+        for reference, runs in rows
+        if reference in here and here[reference].id != runs
+    ]
+    assert stale == [], "; ".join(stale)
+    if unknown:
+        pytest.skip(f"this machine does not have {', '.join(sorted(set(unknown)))} to compare with")
 
 
 @pytest.mark.existing("login")

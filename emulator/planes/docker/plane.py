@@ -19,6 +19,7 @@ from emulator.planes.base import (
     DropletSpec,
     Existing,
     Heard,
+    Integrity,
     NetworkPolicy,
     PlaneError,
     PlaneInfo,
@@ -218,6 +219,18 @@ class DockerPlane:
     def flows(self) -> Sequence[Mapping[str, Any]]:
         """What the fabric dropped, by pair."""
         return self.fabric.flows()
+
+    def integrity(self) -> Integrity:
+        """Compare what the fabric has with what it was told."""
+        return self.fabric.integrity()
+
+    def restore(self) -> Integrity:
+        """Make the fabric what it was told to be."""
+        return self.fabric.restore()
+
+    def tamper(self, fault: str) -> None:
+        """Put a rule into the fabric by hand."""
+        self.fabric.tamper(fault)
 
     def usage(self) -> Sequence[Usage]:
         """What each database that runs has used."""

@@ -12,10 +12,11 @@ import pytest
 from tests_cli import Outcome
 
 from harness import emulation, settings
-from harness.isolation import explain, prove
+from harness.isolation import explain, prove, tampering
 from harness.isolation.model import Observation, Pair, Seen
 from harness.isolation.prove import Proof
 from harness.isolation.reported import look
+from harness.isolation.tampering import Tampering
 from harness.names import resource_name
 from harness.progress import Progress
 from harness.provision import destroy, provision
@@ -282,6 +283,19 @@ def test_explain_sends_one_probe_and_reads_the_counters(
     assert "observed         open" in outcome.out
     assert "counted          +1 dropped at gate in: x -> y tcp" in outcome.out
     assert "but packets get through" in outcome.out
+
+
+@pytest.mark.parametrize("arguments", [("--no-observe",), ("--no-observe", "-o", "json")])
+def test_diff_is_red_where_the_network_was_changed_by_hand(
+    call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Although the views agree: exit 1, with the foreign rule's own text."""
+    found = Tampering("table inet wavetank, chain forward", "has a foreign line", "tcp dport 7777 accept")
+    monkeypatch.setattr(tampering, "look", lambda _: (found,))
+    outcome = call("diff", *arguments)
+    assert outcome.code == 1
+    assert "tcp dport 7777 accept" in outcome.out
+    assert "no difference:" not in outcome.out
 
 
 def test_explain_says_why_no_probe_is_sent(call: Callable[..., Outcome]) -> None:

@@ -16,7 +16,7 @@ from harness.mutation.campaign import Campaign, carry_out
 from harness.mutation.effect import Affected, baseline
 from harness.mutation.generate import mutants
 from harness.mutation.judge import Witnesses
-from harness.mutation.kinds import KINDS
+from harness.mutation.kinds import HOLES
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.protection import read
 from harness.mutation.section import exit_code, section, summary
@@ -43,7 +43,7 @@ def campaign(played: Played, run_dir: RunDir, witnesses: Witnesses | None = None
 def one_of_each(made: Campaign) -> list[Mutant]:
     """The first mutant of each kind."""
     every = mutants(made.base.ground, made.base.protection, made.base.places)
-    return [each for kind in KINDS for each in [one for one in every if one.kind == kind][:1]]
+    return [each for kind in HOLES for each in [one for one in every if one.kind == kind][:1]]
 
 
 def carried_out(made: Campaign, chosen: Sequence[Mutant]) -> list[Verdict]:
@@ -83,7 +83,7 @@ def test_the_blind_let_every_mutant_live(played: Played, run_dir: RunDir) -> Non
     made = campaign(played, run_dir)
     told = section(carried_out(made, one_of_each(made)), 1.0)
     assert (told["score"], told["killed"], exit_code(told)) == (0.0, 0, 1)
-    assert len(told["survivors"]) == told["mutants"] == len(KINDS)
+    assert len(told["survivors"]) == told["mutants"] == len(HOLES)
     assert all("would have shown it" in each for each in told["survivors"])
     assert told["survivors"][0] in summary(told)
 

@@ -11,7 +11,7 @@ from harness.api import Api
 from harness.isolation.model import Pair
 from harness.mutation.effect import baseline, effect
 from harness.mutation.generate import mutants
-from harness.mutation.kinds import KINDS, Kind
+from harness.mutation.kinds import HOLES, Kind
 from harness.mutation.model import Mutant
 from harness.mutation.protection import ALL_PORTS, Protection, Rule, covers, read
 
@@ -40,7 +40,7 @@ def test_every_kind_is_made() -> None:
     """The small plan has something to break in every way."""
     two = trusting(("tag", tags("api")[0]), ("tag", tags("web")[0]))
     made = (*MADE, *mutants(GROUND, two, PLACES))
-    assert {each.kind for each in made} == set(KINDS)
+    assert {each.kind for each in made} == set(HOLES)
 
 
 def test_a_range_is_widened_below_and_above() -> None:
@@ -122,7 +122,7 @@ def test_what_stands_in_is_named() -> None:
     assert effect(base, made).equivalent.endswith("twin has in tcp 22 from login as well")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", HOLES)
 def test_standard_plan_has_mutants_of_every_kind(api: Api, kind: Kind) -> None:
     """And each changes something that packets can show, but for a handful that change nothing."""
     ground, protection = read(api, "a")

@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from wt_fabric import flows, guests, netem, wiring
+from wt_fabric import flows, guests, netem, surroundings, wiring
+from wt_fabric import ruleset as rules
 from wt_fabric.command import FabricError, run
 from wt_fabric.facts import facts, free_bytes
 
@@ -25,15 +26,56 @@ RUN = Path("/run/wavetank")
 TABLE = ("inet", "wavetank")
 GATES = "gates.out"  # of the two maps, which hold the same links
 
+# What somebody might put in by hand, by name; each lets something pass that no firewall can allow or see.
+FAULTS = {
+    "tcp": "insert rule inet wavetank forward tcp dport 7777 accept",
+    "udp": "insert rule inet wavetank forward udp dport 5555 accept",
+    "gre": "insert rule inet wavetank forward meta l4proto 47 accept",
+    "source-port": "insert rule inet wavetank forward tcp sport 1024 accept",
+    "icmp": "insert rule inet wavetank forward icmp type timestamp-request accept",
+}
+
 loading = threading.Lock()
 wiring_lock = threading.Lock()
 speaking = threading.Lock()
 
 
-def load(ruleset: str) -> None:
-    """Make a ruleset the one in force, whole or not at all."""
+def load(ruleset: str, whole: str) -> list[dict[str, str]]:
+    """Make a ruleset the one in force, whole or not at all; returns what was there that nobody loaded.
+
+    ``whole`` is the same ruleset for an empty table.
+    """
     with loading:
-        run("nft", "-f", "-", stdin=ruleset)
+        return rules.load(ruleset, whole)
+
+
+def examine(whole: str, links: list[dict[str, Any]], shaped: list[str]) -> dict[str, list[dict[str, str]]]:
+    """What is not as it was made, and what was not but is again; nothing is changed.
+
+    ``whole`` is the ruleset that should be in force, or empty: the one that was loaded last. ``links`` may be
+    there, and those in ``shaped`` are worse than perfect.
+    """
+    with loading, wiring_lock:
+        found = [*rules.differences(whole), *surroundings.differences(links, shaped)]
+        return {"differences": rules.told(found), "repaired": rules.told(rules.remembered())}
+
+
+def restore(whole: str, links: list[dict[str, Any]], shaped: list[str]) -> dict[str, list[dict[str, str]]]:
+    """Make everything as it should be, and forget what was not. Returns what still is not, and what was."""
+    with loading, wiring_lock:
+        found = [*rules.differences(whole), *surroundings.differences(links, shaped)]
+        rules.replace(rules.sweep() + whole, whole)
+        surroundings.mend(each for each in found if "mend" in each)
+        repaired = [*rules.remembered(), *found]
+        rules.forget()
+        left = [*rules.differences(whole), *surroundings.differences(links, shaped)]
+        return {"differences": rules.told(left), "repaired": rules.told(repaired)}
+
+
+def tamper(fault: str) -> None:
+    """Put a rule in by hand, as nobody should."""
+    with loading:
+        run("nft", FAULTS[fault])
 
 
 def objects() -> dict[str, Any]:
@@ -123,6 +165,9 @@ def banner(ip: str, port: int, seconds: float) -> str:
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "load": load,
+    "examine": examine,
+    "restore": restore,
+    "tamper": tamper,
     "objects": objects,
     "gated": gated,
     "wire": wire,

@@ -23,6 +23,16 @@ RUN = Path("/run/wavetank")
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_INSTANCES = 2048
 INSIDE = ("nsenter", f"--net=/run/netns/{FABRIC}")
+SETTINGS = {
+    "ipv6/conf/all/disable_ipv6": 1,
+    "ipv6/conf/default/disable_ipv6": 1,
+    "ipv4/ip_forward": 1,
+    "ipv4/conf/all/rp_filter": 0,
+    "ipv4/conf/default/rp_filter": 0,
+    "ipv4/conf/all/send_redirects": 0,
+    "ipv4/conf/default/send_redirects": 0,
+    "ipv4/conf/default/proxy_arp": 1,
+}
 CLOSED = """
 table inet wavetank {
     chain forward { type filter hook forward priority filter; policy drop; }
@@ -57,6 +67,7 @@ def build(layout: dict[str, Any]) -> None:
     run("ip", "netns", "add", FABRIC)
     run("nft", "-f", "-", stdin=edge_rules(layout, edge_gateway))
     run(*INSIDE, "nft", "-f", "-", stdin=CLOSED)
+    (RUN / "ruleset.nft").write_text(CLOSED)
     run(*INSIDE, "sh", "-ec", fabric_settings())
     sysctl("net.ipv4.ip_forward", "0")
     sysctl("net.ipv4.conf.all.rp_filter", "0")
@@ -129,17 +140,7 @@ table inet wavetank_edge {{
 
 def fabric_settings() -> str:
     """Shell that makes a namespace a router which answers ARP for everybody, at once."""
-    settings = {
-        "ipv6/conf/all/disable_ipv6": 1,
-        "ipv6/conf/default/disable_ipv6": 1,
-        "ipv4/ip_forward": 1,
-        "ipv4/conf/all/rp_filter": 0,
-        "ipv4/conf/default/rp_filter": 0,
-        "ipv4/conf/all/send_redirects": 0,
-        "ipv4/conf/default/send_redirects": 0,
-        "ipv4/conf/default/proxy_arp": 1,
-    }
-    files = {f"/proc/sys/net/{key}": value for key, value in settings.items()}
+    files = {f"/proc/sys/net/{key}": value for key, value in SETTINGS.items()}
     return "\n".join(f"[ ! -e {file} ] || echo {value} > {file}" for file, value in files.items())
 
 

@@ -1,0 +1,74 @@
+"""Doing and undoing one step, whoever has to do it."""
+
+from __future__ import annotations
+
+from harness.deployment import Deployment
+from harness.errors import CheckError, WavetankError
+from harness.extras import Extras
+from harness.isolation import tampering
+from harness.mutation.apply import NotRestoredError
+from harness.mutation.faults import journal
+from harness.mutation.faults.model import Step
+from harness.rundir import RunDir
+from harness.signals import undisturbed
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology.model import Topology
+from harness.verify import logins
+from harness.wait import wait_for
+
+STEP_SECONDS = 150.0
+UNDO_SECONDS = 300.0
+
+
+class Hands:
+    """Whoever carries out the steps on one deployment."""
+
+    def __init__(self, target: Target, topology: Topology, deployment: Deployment, access: Access) -> None:
+        self._target, self._topology, self._deployment = target, topology, deployment
+        self._access = access
+
+    def carry_out(self, step: Step) -> None:
+        """Do it. Raises ``WavetankError`` or ``CheckError`` where it did not work."""
+        match step.by:
+            case "ssh":
+                self._access.run(step.where, step.what, deadline=STEP_SECONDS)
+            case "fabric":
+                self._tamper(step.what)
+            case "database":
+                node = self._topology.databases[step.where].trusted_sources[0]
+                work = logins.open_ if step.what == "open" else logins.close
+                work(self._access, node, self._deployment.databases[step.where])
+
+    def _tamper(self, fault: str) -> None:
+        if not fault:
+            tampering.restore(self._target)
+            return
+        with Extras(self._target) as extras:
+            extras.ask("POST", "/ruleset/faults", {"fault": fault})
+
+
+def undo(hands: Hands, step: Step, run_dir: RunDir) -> None:
+    """Undo, again and again until it works, whoever asks us to stop. Raises ``NotRestoredError``."""
+    with undisturbed():
+        try:
+            wait_for(
+                "what was broken to be mended",
+                lambda: hands.carry_out(step),
+                deadline=UNDO_SECONDS,
+                max_pause=2.0,
+                tolerate=(WavetankError, CheckError),
+            )
+        except WavetankError as error:
+            raise NotRestoredError(
+                run_dir.run, f"what a fault broke: {step.by} {step.where}", error
+            ) from error
+        journal.forget(run_dir)
+
+
+def mend(hands: Hands, run_dir: RunDir) -> bool:
+    """Undo what an earlier process, killed in the middle, has left; says whether there was anything."""
+    left = journal.read(run_dir)
+    if left is not None:
+        undo(hands, left, run_dir)
+    return left is not None

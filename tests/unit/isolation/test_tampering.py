@@ -1,0 +1,130 @@
+"""A network that was changed by hand is looked at as it is found, and is never green."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import pytest
+
+import emulator
+from harness.deployment import Deployment
+from harness.isolation import prove, tampering
+from harness.isolation.model import Observation, Pair, Seen
+from harness.isolation.section import section
+from harness.isolation.tampering import Tampering, explained
+from harness.names import STRANGER
+from harness.progress import Progress
+from harness.provision import observe, provision
+from harness.rundir import RunDir
+from harness.settings import PROJECT
+from harness.target import Target
+from harness.topology import load
+
+FOREIGN = Tampering("table inet wavetank, chain forward", "has a foreign line", "tcp dport 7777 accept")
+TOPOLOGY = load(PROJECT / "topologies" / "standard.yaml")
+TARGET = Target("do", "https://api.digitalocean.com", "t", operators=("198.51.100.7/32",))
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQpUDzq3G8P1Yt2h1Ff5iXz8Mfnr5DHyVFTc8HWGFpk x"
+
+
+@pytest.fixture
+def deployment() -> Iterator[Deployment]:
+    """The standard plan on a played cloud."""
+    with emulator.mock():
+        provision(TARGET, TOPOLOGY, "a", public_key=KEY, progress=Progress(quiet=True))
+        yield observe(TARGET, TOPOLOGY, "a")
+
+
+class Scan:
+    """What was done, in order; ``looks`` is what the emulator tells, look by look."""
+
+    def __init__(self, looks: Sequence[tuple[Tampering, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.did: list[str] = []
+        self.pairs: Sequence[Pair] = ()
+        self._looks = list(looks)
+        monkeypatch.setattr(tampering, "look", self.look)
+        monkeypatch.setattr(prove, "stranger", self.stranger)
+        monkeypatch.setattr(prove, "observe", self.observe)
+        monkeypatch.setattr(prove, "open_access", lambda *_: None)
+        monkeypatch.setattr(prove, "is_witnessed", lambda _: True)
+
+    def look(self, _target: Target) -> tuple[Tampering, ...]:
+        self.did.append("look")
+        return self._looks.pop(0)
+
+    @contextmanager
+    def stranger(self, _target: Target, _topology: object, deployment: Deployment) -> Iterator[Deployment]:
+        self.did.append("stranger")
+        node = next(iter(deployment.nodes.values()))
+        yield Deployment(
+            deployment.run,
+            deployment.vpc_id,
+            deployment.vpc_range,
+            {**deployment.nodes, STRANGER: node},
+            deployment.databases,
+        )
+
+    def observe(
+        self, _target: object, _deployment: object, _access: object, pairs: Any, **_: Any
+    ) -> Observation:
+        self.did.append("packets")
+        self.pairs = pairs
+        return Observation(tuple(Seen(each, "tcp") for each in pairs), 2, ("prober", "fabric"), 0.1, 1)
+
+    def prove(self, deployment: Deployment, run_dir: RunDir) -> prove.Proof:
+        return prove.prove(TARGET, TOPOLOGY, deployment, run_dir)
+
+
+def test_a_changed_network_is_scanned_as_it_is_found(
+    deployment: Deployment, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator is asked first; a stranger, whose making applies the rules anew, is left out."""
+    scan = Scan([(FOREIGN,), (FOREIGN,)], monkeypatch)
+    proof = scan.prove(deployment, RunDir(tmp_path, "a"))
+    assert scan.did == ["look", "packets", "look"]
+    assert all(STRANGER not in (each.source, each.target) for each in scan.pairs)
+    assert proof.tampered == (FOREIGN,)
+    assert proof.observation.partial
+
+
+def test_what_was_changed_meanwhile_is_told(
+    deployment: Deployment, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked again at the end, when the stranger's making may have put it right."""
+    scan = Scan([(), (FOREIGN,)], monkeypatch)
+    proof = scan.prove(deployment, RunDir(tmp_path, "a"))
+    assert scan.did == ["look", "stranger", "packets", "look"]
+    assert proof.tampered == (FOREIGN,)
+    told = section(TOPOLOGY, proof.network, proof.observation, (), proof.tampered)
+    assert told["tampering"] == [str(FOREIGN)]
+    assert "not to be trusted" in told["partial"]
+
+
+def test_a_sound_network_is_asked_with_a_stranger(
+    deployment: Deployment, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then nothing is in doubt."""
+    scan = Scan([(), ()], monkeypatch)
+    proof = scan.prove(deployment, RunDir(tmp_path, "a"))
+    assert (proof.tampered, proof.observation.partial) == ((), "")
+    assert any(STRANGER in (each.source, each.target) for each in scan.pairs)
+
+
+def test_a_cloud_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no such path."""
+
+    def never(*_: object) -> NoReturn:
+        raise AssertionError
+
+    monkeypatch.setattr(tampering, "Extras", never)
+    assert tampering.look(TARGET) == tampering.restore(TARGET) == ()
+
+
+def test_the_words_name_the_rule_and_the_remedy() -> None:
+    """Whose fault it is, the foreign rule's own text, and what puts it right."""
+    words = explained([FOREIGN])
+    assert "which no application can do" in words
+    assert "tcp dport 7777 accept" in words
+    assert "wavetank up" in words
+    assert explained([]) == ""
