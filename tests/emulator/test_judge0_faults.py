@@ -11,7 +11,7 @@ from judge0_stack import Stack, archive, create, run, show, wait_for_all
 
 from harness.errors import CheckFailedError
 from harness.load.recognise import recognise
-from harness.verify.answers import Goal, Tally, describe, distinct, examine
+from harness.verify.answers import Goal, Tally, distinct, examine
 from harness.verify.judge0 import Judge0
 from harness.verify.programs import marks
 from harness.wait import NotYet, wait_for
@@ -19,7 +19,6 @@ from harness.wait import NotYet, wait_for
 pytestmark = pytest.mark.docker
 
 BASH = 46
-GOAL = Goal(share=0.05, confidence=0.99)
 
 
 @pytest.fixture(scope="module")
@@ -128,17 +127,16 @@ exit $ended
 
 
 def test_a_worker_that_lies_in_1_of_20_answers_is_noticed(stack: Stack) -> None:
-    """Beside an honest one: the check names it, by the marks that its programs see."""
+    """Beside an honest one, which the check takes for what it is."""
     version = {"JUDGE0_VERSION": "liar", "COUNT": "2"}
     with stack.server(version) as client, stack.worker(**version) as honest, stack.worker(**version) as liar:
         wait_for_workers(client, available=4)
         seen = {name: marks(str(each.attrs)) for name, each in (("honest", honest), ("liar", liar))}
-        tally, judge0 = Tally(distinct(seen)), Judge0(client)
-        examine(judge0, recognise(judge0.get), tally, GOAL, seed="honest")
-        assert min(tally.answers[name] for name in seen) >= GOAL.each, describe(tally, GOAL)
+        judge0, honest_ones = Judge0(client), Tally(distinct(seen))
+        examine(judge0, recognise(judge0.get), honest_ones, Goal(share=0.5), seed="honest")
         lie(liar)
-        with pytest.raises(CheckFailedError, match=r"by liar\): .*expected"):
-            examine(judge0, recognise(judge0.get), Tally(distinct(seen)), GOAL, seed="lying")
+        with pytest.raises(CheckFailedError, match="answered wrong"):
+            examine(judge0, recognise(judge0.get), Tally(distinct(seen)), Goal(), seed="lying")
 
 
 def lie(worker: Container) -> None:
