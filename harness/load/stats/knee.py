@@ -1,8 +1,9 @@
 """The search for the highest rate that meets an objective, as pure functions over what was seen so far.
 
 The caller asks `next_rate`, runs it (draining before and after), adds what it saw, and asks again until there
-is no next rate; `capacity` then says what came of it. Rates go up by half until one does not hold, then the
-gap is halved until it is as narrow as asked for. At last both ends are seen twice.
+is no next rate; `capacity` then says what came of it. Rates go up in growing steps until one does not hold,
+then the gap is halved until it is as narrow as asked for. At last both ends are seen twice, and `once_more`
+again for as long as what all runs say together is wider than that.
 
 A rate holds only if the *whole* interval of the quantile is within the objective; it fails if the whole
 interval is beyond it, or if most of its runs had errors or refusals or did not keep up. Anything in between
@@ -20,14 +21,13 @@ from scipy import stats
 
 from harness.load.result import Capacity, Interval
 from harness.load.stats.interval import combined
+from harness.load.stats.words import LEAST_REPEATED
 
 FARTHEST = 1.5
 # A line through fewer runs has no scatter to speak of.
 LEAST_RUNS = 4
 # Of the line; the answer's is somewhat less, as the search looks several times (docs/statistics.md).
 CONFIDENCE = 0.98
-# Student's interval of the mean of repetitions.
-LEAST_REPEATED = 2
 
 
 @dataclass(frozen=True)
@@ -234,10 +234,9 @@ def so_far(search: Search) -> str:
         return told
     if len(runs) > 1:
         return f"{told}; {len(runs)} runs so far at this rate do not tell either"
-    least = (
-        f"; an interval takes {_takes(search.aim, latest)} such runs" if latest.latency.low is None else ""
-    )
-    return f"one run so far: {told}{least}"
+    if latest.latency.low is not None:
+        return f"one run so far: {told}"
+    return f"one run so far: {told}; an interval takes {_takes(search.aim, latest)} such runs at least"
 
 
 def _takes(aim: Aim, seen: Seen) -> int:
