@@ -183,13 +183,13 @@ def headroom(aim: Aim, seen: Seen) -> float:
 
 
 def crossing(search: Search) -> tuple[float, float] | None:
-    """Between which rates the headroom is 0, by a line through all runs over the logarithm of their rates.
+    """Between which rates the headroom is 0, by a line through the runs near it, over their rates' logarithm.
 
     Runs at one rate differ by more than each of their own intervals tells, as a queue remembers for longer
     than a run lasts. How they scatter about the line tells that (Fieller 1954; Draper, Smith: Applied
     Regression Analysis, 3.2). None where they are too few, or no line falls clearly.
     """
-    runs = [seen for seen in search.seen if not seen.doubt]
+    runs = _near_the_ends(search)
     x = np.log([seen.rate for seen in runs])
     if len(runs) < LEAST_RUNS or np.ptp(x) == 0:
         return None
@@ -203,7 +203,17 @@ def crossing(search: Search) -> tuple[float, float] | None:
     error = line.stderr * math.sqrt(spread) / abs(line.slope)
     half = t * error / (1 - g) * math.sqrt((1 - g) / len(runs) + away**2 / spread)
     middle = float(x.mean() + away / (1 - g))
+    if abs(middle - x.mean()) + half > 1:
+        return None
     return math.exp(middle - half), math.exp(middle + half)
+
+
+def _near_the_ends(search: Search) -> list[Seen]:
+    """The runs that count and lie near enough for a straight line: farther off, headroom is 1 anyway."""
+    low = _held_below(search) or 0.0
+    over = _failed_above(search, low) or math.inf
+    least, most = low / FARTHEST, over * FARTHEST
+    return [seen for seen in search.seen if not seen.doubt and least <= seen.rate <= most]
 
 
 def why(aim: Aim, seen: Seen) -> str:
