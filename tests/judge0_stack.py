@@ -28,13 +28,13 @@ READY = 60.0
 DOWN = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'eth0', 0))"
 
 
-def archive(files: Mapping[str, bytes]) -> bytes:
+def archive(files: Mapping[str, bytes], *, mode: int = 0o644) -> bytes:
     """A tar file of `files`, for put_archive."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
-            info.size = len(content)
+            info.size, info.mode = len(content), mode
             tar.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
 

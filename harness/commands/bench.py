@@ -163,17 +163,27 @@ def latency(schedule: str | None, clients: int | None, **given: Any) -> int:
     show_default=True,
     help="The search ends where the highest rate is known to this share.",
 )
-def capacity(resolution: float, **given: Any) -> int:
-    """The highest rate that meets the objective (default: p95 of 2000 ms, no errors); --rate is the first."""
+@click.option(
+    "--within",
+    type=POSITIVE,
+    metavar="S",
+    help="The search ends after so long, with what it knows then. Default: 8.75 runs, which is 175 s.",
+)
+def capacity(resolution: float, within: float | None, **given: Any) -> int:
+    """The highest rate that meets the objective (default: p95 of 2000 ms, no errors).
+
+    --rate is the first that is tried; without it, one near what a short closed loop is served.
+    """
     from harness.load.experiments.capacity import Search
     from harness.load.experiments.capacity import capacity as search
 
     wanted = Search(
-        first=_rate(given, 5.0),
+        first=None if given["rate"] is None else _rate(given, 0.0),
         seconds=given["seconds"] or 20.0,
         warmup=_warmup(given["seconds"] or 20.0),
         objective=_objective(given) or {"p95_ms": 2000.0},
         resolution=resolution,
+        within=within,
     )
     return _bench(given, lambda bench: search(bench, wanted))
 

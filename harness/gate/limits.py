@@ -15,6 +15,7 @@ from harness.gate.model import Judgement
 from harness.gate.reading import Entry, Number
 from harness.gate.words import amount, interval, title
 from harness.load.result import Interval
+from harness.load.stats.words import no_interval
 from harness.report import Verdict
 from harness.topology.model import Objectives
 
@@ -48,7 +49,7 @@ def latency(entry: Entry, metric: str, limit: float) -> Judgement:
     now = told.interval()
     repeated = entry.samples.get(metric, [])
     verdict = at_most(now, limit) if math.isfinite(now.value) else _endless(repeated, limit)
-    return _judgement(metric, verdict, limit, now, f"at most {amount(metric, limit)}")
+    return _judgement(entry, metric, verdict, limit, now, f"at most {amount(metric, limit)}")
 
 
 def throughput(entry: Entry, limit: float) -> Judgement:
@@ -57,7 +58,7 @@ def throughput(entry: Entry, limit: float) -> Judgement:
     if entry.throughput is None or entry.throughput.value is None:
         return _unmeasured(metric, limit)
     now = entry.throughput.interval()
-    return _judgement(metric, at_least(now, limit), limit, now, f"at least {amount(metric, limit)}")
+    return _judgement(entry, metric, at_least(now, limit), limit, now, f"at least {amount(metric, limit)}")
 
 
 def errors(entry: Entry, limit: float) -> Judgement:
@@ -69,7 +70,7 @@ def errors(entry: Entry, limit: float) -> Judgement:
     now = share(wrong, arrivals)
     verdict: Verdict = "pass" if wrong == 0 else at_most(now, limit)
     wanted = f"at most {amount('errors', limit)}" if limit else "none"
-    return _judgement("error_share", verdict, limit, now, f"{wrong} of {arrivals}; {wanted}")
+    return _judgement(entry, "error_share", verdict, limit, now, f"{wrong} of {arrivals}; {wanted}")
 
 
 def share(part: int, whole: int) -> Interval:
@@ -98,10 +99,12 @@ def _endless(repeated: Sequence[Number], limit: float) -> Verdict:
     return "fail" if over and all(over) else "inconclusive"
 
 
-def _judgement(metric: str, verdict: Verdict, limit: float, now: Interval, wanted: str) -> Judgement:
+def _judgement(  # noqa: PLR0917 (the metric's figures)
+    entry: Entry, metric: str, verdict: Verdict, limit: float, now: Interval, wanted: str
+) -> Judgement:
     told = f"{title(metric)}: {interval(metric, now)}; {wanted}"
     if verdict == "inconclusive":
-        told += "; no interval is told" if now.low is None else "; the limit is inside the interval"
+        told += f"; {no_interval(len(entry.runs)) if now.low is None else 'the limit is inside the interval'}"
     return Judgement("objective", metric, verdict, told, limit=limit, now=now)
 
 

@@ -36,6 +36,12 @@ def poisson(rate: float, seconds: float, seed: int) -> Times:
     return _ns(np.sort(random.uniform(0, seconds, random.poisson(rate * seconds))))
 
 
+def even_poisson(rate: float, seconds: float, seed: int) -> Times:
+    """The same with exactly as many as ``rate`` says, so that chance blurs no comparison of rates."""
+    _check(rate, seconds)
+    return _ns(np.sort(np.random.default_rng(seed).uniform(0, seconds, max(round(rate * seconds), 1))))
+
+
 def ramp(first: float, last: float, seconds: float) -> Times:
     """Evenly from one rate to another: the n-th is due when the integral of the rate reaches n."""
     _check(first, seconds)

@@ -15,6 +15,9 @@ from harness.wait import NotYet, wait_for
 IN_QUEUE, PROCESSING, ACCEPTED, WRONG_ANSWER, TIME_LIMIT, COMPILATION_ERROR = 1, 2, 3, 4, 5, 6
 RUNTIME_ERRORS = range(7, 13)
 TEXTS = ("stdout", "stderr", "compile_output", "message")
+ENCODED = {"base64_encoded": "true"}
+FULL = 503
+NO_BATCHES = "batched submissions are not allowed"
 FIELDS = ",".join(("token", "status", "time", "memory", "finished_at", *TEXTS))
 
 
@@ -52,15 +55,28 @@ class Judge0:
 
     def create(self, source: str, language_id: int, **extra: Any) -> str:
         """Create one submission and return its token. A full queue is a doubt, other refusals a failure."""
-        encoded = {
-            key: _encode(value) if key in ("stdin", "expected_output") else value
-            for key, value in extra.items()
-        }
-        body = {"source_code": _encode(source), "language_id": language_id, **encoded}
-        response = self._client.post("/submissions", params={"base64_encoded": "true"}, json=body)
-        if response.status_code == 503:
+        body = submission_body(source, language_id, **extra)
+        response = self._client.post("/submissions", params=ENCODED, json=body)
+        if response.status_code == FULL:
             raise InconclusiveError(f"Judge0 takes no submission now: {response.text[:200]}")
         return str(self._json(response)["token"])
+
+    def create_many(self, bodies: Sequence[Mapping[str, Any]]) -> list[str] | None:
+        """Create several at once, as `submission_body` makes them, and return their tokens; None: it is full.
+
+        A single one is created the plain way, which a Judge0 without batches has, too. Raises
+        ``CheckFailedError`` where one of them is refused.
+        """
+        many = len(bodies) > 1
+        path = "/submissions/batch" if many else "/submissions"
+        asked = {"submissions": list(bodies)} if many else bodies[0]
+        response = self._client.post(path, params=ENCODED, json=asked)
+        if response.status_code == FULL:
+            return None
+        told = self._json(response) if many else [self._json(response)]
+        if refused := [each for each in told if "token" not in each]:
+            raise CheckFailedError(f"POST {path}: {len(refused)} of {len(bodies)} refused: {refused[0]}")
+        return [str(each["token"]) for each in told]
 
     def wait(self, tokens: Sequence[str], *, deadline: float = 60.0) -> list[Submission]:
         """The submissions in their final status, in order. Raises ``WaitTimeoutError``."""
@@ -88,8 +104,17 @@ class Judge0:
         return [each for each in found if each is not None]
 
     def _asked(self, tokens: Sequence[str]) -> list[Mapping[str, Any] | None]:
-        params = {"tokens": ",".join(tokens), "base64_encoded": "true", "fields": FIELDS}
-        return list(self._json(self._client.get("/submissions/batch", params=params))["submissions"])
+        params = {"tokens": ",".join(tokens), "fields": FIELDS, **ENCODED}
+        response = self._client.get("/submissions/batch", params=params)
+        if response.status_code == 400 and NO_BATCHES in response.text:
+            return [self._one(token) for token in tokens]
+        return list(self._json(response)["submissions"])
+
+    def _one(self, token: str) -> Mapping[str, Any] | None:
+        """One that may be as old as Judge0's cache."""
+        response = self._client.get(f"/submissions/{token}", params={"fields": FIELDS, **ENCODED})
+        found: Mapping[str, Any] | None = None if response.status_code == 404 else self._json(response)
+        return found
 
     def _json(self, response: httpx.Response) -> Any:
         if response.status_code >= 300:
@@ -98,6 +123,14 @@ class Judge0:
                 f"{response.status_code} {response.text[:500]}"
             )
         return response.json()
+
+
+def submission_body(source: str, language_id: int, **extra: Any) -> dict[str, Any]:
+    """What creates a submission, its texts in Base64; ``extra`` are further fields."""
+    encoded = {
+        key: _encode(value) if key in ("stdin", "expected_output") else value for key, value in extra.items()
+    }
+    return {"source_code": _encode(source), "language_id": language_id, **encoded}
 
 
 def _encode(text: str) -> str:

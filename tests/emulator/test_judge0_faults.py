@@ -6,8 +6,14 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from judge0_stack import Stack, create, run, show, wait_for_all
+from docker.models.containers import Container
+from judge0_stack import Stack, archive, create, run, show, wait_for_all
 
+from harness.errors import CheckFailedError
+from harness.load.recognise import recognise
+from harness.verify.answers import Goal, Tally, distinct, examine
+from harness.verify.judge0 import Judge0
+from harness.verify.programs import marks
 from harness.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
@@ -107,3 +113,34 @@ def test_a_worker_of_another_version_leaves_the_queue_alone(stack: Stack) -> Non
             "queue": "a", "size": 1, "available": 0, "idle": 0, "working": 0, "paused": 0, "failed": 0
         }  # fmt: skip
         assert show(client, token)[0]["status"]["description"] == "In Queue"
+
+
+# In place of the sandbox: it runs the real one, and now and then adds to what the program has written.
+LYING_BOX = b"""#!/usr/bin/bash
+/usr/local/bin/box.real "$@"
+ended=$?
+for each in "$@"; do
+  [[ $each == --stdout=* && $((SRANDOM % 20)) == 0 ]] && echo 1 >> "${each#--stdout=}"
+done
+exit $ended
+"""
+
+
+def test_a_worker_that_lies_in_1_of_20_answers_is_noticed(stack: Stack) -> None:
+    """Beside an honest one, which the check takes for what it is."""
+    version = {"JUDGE0_VERSION": "liar", "COUNT": "2"}
+    with stack.server(version) as client, stack.worker(**version) as honest, stack.worker(**version) as liar:
+        wait_for_workers(client, available=4)
+        seen = {name: marks(str(each.attrs)) for name, each in (("honest", honest), ("liar", liar))}
+        judge0, honest_ones = Judge0(client), Tally(distinct(seen))
+        examine(judge0, recognise(judge0.get), honest_ones, Goal(share=0.5), seed="honest")
+        lie(liar)
+        with pytest.raises(CheckFailedError, match="answered wrong"):
+            examine(judge0, recognise(judge0.get), Tally(distinct(seen)), Goal(), seed="lying")
+
+
+def lie(worker: Container) -> None:
+    """Have a worker's sandbox lie from now on."""
+    code, said = worker.exec_run("mv /usr/local/bin/box /usr/local/bin/box.real")
+    assert code == 0, said
+    worker.put_archive("/usr/local/bin", archive({"box": LYING_BOX}, mode=0o755))

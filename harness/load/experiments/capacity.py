@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from harness.errors import UsageError
 from harness.load import schedule
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import found
 from harness.load.experiments.measure import Measured, Plan, measure
+from harness.load.experiments.overload import saturate
 from harness.load.model import Outcome
 from harness.load.result import Capacity, Found, Interval, Verdict
 from harness.load.stats import knee
-from harness.load.stats.stages import quantile_of_run
+from harness.load.stats.interval import effective_size
+from harness.load.stats.stages import latencies, quantile_of_run
 
 SHARES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+# A closed loop tells in so many seconds what is served; the limit is rarely far below that.
+SCOUT_SECONDS = 6.0
+NEAR = 0.95
+UNKNOWN = 5.0  # where nothing was served
+LONGEST = 8.75
+BESIDES = 2.0  # seconds of a run in which nothing is handed in
+LEAST_DRAIN, DRAIN_OBJECTIVES = 10.0, 3.0
 REFUSED = Outcome.REFUSED.name.lower()
 
 
@@ -24,40 +33,98 @@ REFUSED = Outcome.REFUSED.name.lower()
 class Search:
     """``objective``: one of ``p50_ms``, ``p95_ms`` and ``p99_ms``, and ``errors`` (a share) if some may be.
 
-    The search begins at ``first`` a second and ends at ``resolution``, relative; each run hands in for
-    ``seconds``.
+    The search begins at ``first`` a second (None: near what a short closed loop is served) and ends at
+    ``resolution``, relative, or where another run would take it beyond ``within`` seconds (None: `LONGEST`
+    times a run's). Each run hands in for ``seconds``.
     """
 
-    first: float = 5.0
+    first: float | None = None
     seconds: float = 20.0
-    warmup: float = 3.0
+    warmup: float = 2.0
     objective: Mapping[str, float] = field(default_factory=lambda: {"p95_ms": 2000.0})
     resolution: float = 0.1
+    within: float | None = None
+
+    @property
+    def limit(self) -> float:
+        """After how many seconds it ends."""
+        return self.within or LONGEST * self.seconds
 
 
 def capacity(bench: Bench, wanted: Search) -> Found:
     """Search; the verdict is a pass where some rate holds and one above it fails."""
-    begun, made = time.time(), list[Measured]()
+    begun, clock, made = time.time(), Spent(), list[Measured]()
     metric, search = aim_of(wanted)
-    while not bench.stop.is_set() and (rate := knee.next_rate(search)) is not None:
+    if wanted.first is None:
+        made.append(saturate(bench, SCOUT_SECONDS))
+        search = near(search, made[0].run.achieved)
+        clock.add(made[0])
+    bench = replace(bench, drain=drain_of(wanted, bench.drain))
+    while not stopped(bench, made) and clock.seconds + wanted.seconds + BESIDES <= wanted.limit:
+        rate = knee.next_rate(search) or knee.once_more(search)
+        if rate is None:
+            break
         made.append(measure(bench, plan(bench, wanted, rate, len(made))))
+        clock.add(made[-1])
         if made[-1].run.partial:
             break
-        seen = seen_of(made[-1], rate, SHARES[metric])
-        search = search.after(seen)
-        bench.note(f"{rate:.3g} a second: {knee.why(search.aim, seen)}")
+        search = search.after(seen_of(made[-1], rate, SHARES[metric], wanted.objective[metric]))
+        bench.note(f"{rate:.3g} a second: {knee.so_far(search)}")
     answer = knee.capacity(search)
     return found(
         bench,
         "capacity",
         begun,
         runs=made,
-        told=answer.told,
+        told=answer.told + ("" if stopped(bench, made) else _cut_short(search, wanted)),
         verdict=verdict_of(answer),
         objective=wanted.objective,
         doubts=doubts_of(made),
         capacity=answer,
     )
+
+
+@dataclass
+class Spent:
+    """Seconds since the search began: by the clock, or by the runs' own, where those take no time."""
+
+    begun: float = field(default_factory=time.monotonic)
+    runs: float = 0.0
+
+    def add(self, made: Measured) -> None:
+        """One run more, and what it takes besides."""
+        self.runs += made.recording.seconds + BESIDES
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return max(time.monotonic() - self.begun, self.runs)
+
+
+def stopped(bench: Bench, made: Sequence[Measured]) -> bool:
+    """Whether to measure nothing more."""
+    return bench.stop.is_set() or bool(made and made[-1].run.partial)
+
+
+def near(search: knee.Search, served: float) -> knee.Search:
+    """The same from near what was served at saturation, in steps as wide as its resolution."""
+    if served <= 0:
+        return search
+    aim = replace(search.aim, start=NEAR * served, factor=1 + search.aim.resolution)
+    return knee.Search(aim)
+
+
+def drain_of(wanted: Search, most: float) -> float:
+    """How long to wait for what is under way at a run's end: several times what it may take."""
+    [limit] = [value for name, value in wanted.objective.items() if name in SHARES]
+    return min(most, max(LEAST_DRAIN, DRAIN_OBJECTIVES * limit / 1000))
+
+
+def _cut_short(search: knee.Search, wanted: Search) -> str:
+    rate = knee.next_rate(search) or knee.once_more(search)
+    if rate is None:
+        return ""
+    return f"; ended after {wanted.limit:g} s, known to no {wanted.resolution:.0%} yet: --within gives longer"
 
 
 def aim_of(wanted: Search) -> tuple[str, knee.Search]:
@@ -68,7 +135,7 @@ def aim_of(wanted: Search) -> tuple[str, knee.Search]:
     [metric] = chosen
     aim = knee.Aim(
         wanted.objective[metric],
-        wanted.first,
+        wanted.first or UNKNOWN,
         quantile=metric.removesuffix("_ms"),
         errors=wanted.objective.get("errors", 0.0),
         resolution=wanted.resolution,
@@ -78,13 +145,13 @@ def aim_of(wanted: Search) -> tuple[str, knee.Search]:
 
 def plan(bench: Bench, wanted: Search, rate: float, number: int) -> Plan:
     """The run of that number at ``rate``."""
-    arrivals = schedule.poisson(rate, wanted.seconds, bench.seed + number)
+    arrivals = schedule.even_poisson(rate, wanted.seconds, bench.seed + number)
     return Plan(f"{rate:.3g} a second", arrivals, warmup=wanted.warmup, rate=rate)
 
 
-def seen_of(measured: Measured, rate: float, share: float) -> knee.Seen:
+def seen_of(measured: Measured, rate: float, share: float, objective_ms: float) -> knee.Seen:
     """A run as the search takes it."""
-    run = measured.run
+    run, beyond = measured.run, latencies(measured.steady) > objective_ms
     if not len(measured.steady):
         return knee.Seen(rate, rate, 0.0, 0, Interval(float("inf")), doubt="no arrival in the steady part")
     refused = run.errors.get(REFUSED, 0)
@@ -99,6 +166,8 @@ def seen_of(measured: Measured, rate: float, share: float) -> knee.Seen:
         errors=sum(run.errors.values()) - refused,
         refused=refused,
         doubt="; ".join(mine),
+        beyond=float(beyond.mean()),
+        size=effective_size(beyond),
     )
 
 

@@ -13,6 +13,7 @@ from harness.load.experiments.bench import Bench
 from harness.load.experiments.measure import Measured
 from harness.load.experiments.repeat import Repeated
 from harness.load.result import Capacity, Experiment, Found, Interval, Overload, Run, Scaling, Verdict
+from harness.load.stats.words import no_interval
 
 LATENCIES = ("p50_ms", "p95_ms", "p99_ms")
 STOPPED = "stopped before it was done"
@@ -104,9 +105,14 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 
 
 def held(value: Interval, limit: float, *, least: bool = False) -> bool | None:
-    """Whether a value is at most (or at ``least``) the limit; None where the limit lies in its interval."""
-    low = value.value if value.low is None else value.low
-    high = value.value if value.high is None else value.high
+    """Whether a value is at most (or at ``least``) the limit.
+
+    None where the limit lies in its interval, or there is none yet: one value is no measurement of how far
+    the next would be away. What never ends is beyond any limit, however often it is looked at.
+    """
+    if value.low is None or value.high is None:
+        return None if math.isfinite(value.value) else least
+    low, high = value.low, value.high
     if least:
         return True if low >= limit else False if high < limit else None
     return True if high <= limit else False if low > limit else None
@@ -135,9 +141,10 @@ def _judge_one(repeated: Repeated, metric: str, limit: float) -> tuple[Verdict, 
     answer = held(value, limit, least=metric == "throughput")
     if answer is True:
         return "pass", ""
-    shown = f"{metric} is {value.value:.4g} ({_range(value)}), the limit is {limit:g}"
+    if value.low is None:
+        why = no_interval(len(repeated.runs))
+        return "fail" if answer is False else "inconclusive", (
+            f"{metric} is {value.value:.4g}, the limit is {limit:g}; {why}"
+        )
+    shown = f"{metric} is {value.value:.4g} ({value.low:.4g} to {value.high:.4g}), the limit is {limit:g}"
     return ("fail", shown) if answer is False else ("inconclusive", f"{shown}: inside the interval")
-
-
-def _range(value: Interval) -> str:
-    return "no interval" if value.low is None else f"{value.low:.4g} to {value.high:.4g}"

@@ -13,6 +13,7 @@ from harness.load.result import Interval
 from harness.load.stats.histogram import quantiles
 from harness.load.stats.interval import narrow, t_interval
 from harness.load.stats.stages import latencies, quantile_of_run
+from harness.load.stats.words import no_interval
 
 QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
@@ -98,8 +99,9 @@ def _values(made: Sequence[Measured]) -> dict[str, tuple[float, ...]]:
 def _doubts(made: Sequence[Measured], samples: dict[str, tuple[float, ...]], patience: Patience) -> list[str]:
     doubts = [doubt for measured in made for doubt in measured.run.doubts]
     if made and not narrow(t_interval(samples[patience.metric]), patience.precision):
+        so_far = no_interval(1) if len(made) == 1 else f"after {len(made)} runs"
         doubts.append(
-            f"after {len(made)} runs {patience.metric} is not known to ±{patience.precision:.0%}: "
+            f"{so_far}, {patience.metric} is not known to ±{patience.precision:.0%}: "
             "--repetitions allows more, --seconds makes each longer"
         )
     return list(dict.fromkeys(doubts))

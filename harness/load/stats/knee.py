@@ -1,8 +1,9 @@
 """The search for the highest rate that meets an objective, as pure functions over what was seen so far.
 
 The caller asks `next_rate`, runs it (draining before and after), adds what it saw, and asks again until there
-is no next rate; `capacity` then says what came of it. Rates go up by half until one does not hold, then the
-gap is halved until it is as narrow as asked for. At last both ends are seen twice.
+is no next rate; `capacity` then says what came of it. Rates go up in growing steps until one does not hold,
+then the gap is halved until it is as narrow as asked for. At last both ends are seen twice, and `once_more`
+again for as long as what all runs say together is wider than that.
 
 A rate holds only if the *whole* interval of the quantile is within the objective; it fails if the whole
 interval is beyond it, or if most of its runs had errors or refusals or did not keep up. Anything in between
@@ -15,8 +16,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from scipy import stats
+
 from harness.load.result import Capacity, Interval
 from harness.load.stats.interval import combined
+from harness.load.stats.words import LEAST_REPEATED
+
+FARTHEST = 1.5
+# A line through fewer runs has no scatter to speak of.
+LEAST_RUNS = 4
+# Of the line; the answer's is somewhat less, as the search looks several times (docs/statistics.md).
+CONFIDENCE = 0.98
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,8 @@ class Seen:
 
     ``latency`` is the quantile (ms) of all arrivals with its interval, as `stages.quantile_of_run` has it.
     ``errors`` and ``refused`` count arrivals. ``doubt`` says why the run does not count, such as a generator
-    that was the bottleneck; empty: it counts.
+    that was the bottleneck; empty: it counts. ``beyond`` is the share of all arrivals that took longer than
+    the objective, ``size`` as how many independent ones they count for that (None: not told).
     """
 
     rate: float
@@ -65,6 +77,8 @@ class Seen:
     errors: int = 0
     refused: int = 0
     doubt: str = ""
+    beyond: float = 0.0
+    size: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,27 +115,105 @@ def held(search: Search, rate: float) -> bool | None:
         return None
     if 2 * broken > len(runs):
         return False
-    good = [seen.latency for seen in runs if not _broke(search.aim, seen)]
-    return _within(search.aim, combined(good))
+    return _within(search.aim, [seen for seen in runs if not _broke(search.aim, seen)])
+
+
+def once_more(search: Search) -> float | None:
+    """Once `next_rate` has no rate: the end that was run less often; None where it is known well enough.
+
+    Rates that were run are compared by all their runs, so each of them makes the interval narrower.
+    """
+    answer = capacity(search)
+    low, high = answer.rate.low, answer.rate.high
+    if answer.over is None or not answer.rate.value or low is None or high is None:
+        return None
+    if crossing(search) and high <= low * (1 + search.aim.resolution) * (1 + 1e-9):
+        return None
+    runs = [seen.rate for seen in search.seen]
+    return min((answer.rate.value, answer.over), key=runs.count)
 
 
 def capacity(search: Search) -> Capacity:
-    """What the search found. ``rate`` is the highest that held; ``high`` the lowest that failed above it.
+    """What the search found. ``rate`` is the highest that held, in the interval of the true one.
 
+    That reaches from the highest that held to the lowest that failed above it, or further (`_interval`).
     Where none held ``rate`` is 0, and ``high`` is None where none failed.
     """
     low = _held_below(search) or 0.0
     over = _failed_above(search, low)
     return Capacity(
-        rate=Interval(low, low, over),
+        rate=_interval(search, low, over),
         over=over,
         objective=search.aim.told,
         told=_told(search, low, over),
         steps=tuple(
-            {"rate": seen.rate, "held": _one(search.aim, seen), "why": why(search.aim, seen)}
-            for seen in search.seen
+            {
+                "rate": seen.rate,
+                "held": _one(search.aim, seen),
+                "why": so_far(Search(search.aim, search.seen[: place + 1])),
+            }
+            for place, seen in enumerate(search.seen)
         ),
     )
+
+
+def _interval(search: Search, low: float, over: float | None) -> Interval:
+    """The highest that held, within where the true one lies: as far as its neighbours and `crossing` reach.
+
+    Where no line can be drawn, half a step more on each side.
+    """
+    if not low or over is None:
+        return Interval(low, low, over)
+    step = 1 + search.aim.resolution / 2
+    least, most = crossing(search) or (low / step, over * step)
+    return Interval(low, min(low, least), max(over, most))
+
+
+def headroom(aim: Aim, seen: Seen) -> float:
+    """How far a run was from missing its aim: 1 is half of what is allowed, 0 just that, below 0 more.
+
+    The least of latency's and of keeping up's, from -1 to 1; what was refused or failed is far beyond.
+    """
+    if seen.refused or seen.errors > aim.errors * seen.arrivals:
+        return -1.0
+    missing = _missing(seen)
+    parts = [aim.objective_ms / max(seen.latency.value, 1e-9)]
+    parts += [_allowed_missing(aim, seen) / missing] if missing > 0 else []
+    return max(-1.0, min(1.0, min(parts) - 1))
+
+
+def crossing(search: Search) -> tuple[float, float] | None:
+    """Between which rates the headroom is 0, by a line through the runs near it, over their rates' logarithm.
+
+    Runs at one rate differ by more than each of their own intervals tells, as a queue remembers for longer
+    than a run lasts. How they scatter about the line tells that (Fieller 1954; Draper, Smith: Applied
+    Regression Analysis, 3.2). None where they are too few, or no line falls clearly.
+    """
+    runs = _near_the_ends(search)
+    x = np.log([seen.rate for seen in runs])
+    if len(runs) < LEAST_RUNS or np.ptp(x) == 0:
+        return None
+    line = stats.linregress(x, [headroom(search.aim, seen) for seen in runs])
+    t = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(runs) - 2))
+    g = (t * line.stderr / line.slope) ** 2 if line.slope < 0 else math.inf
+    if g >= 1:
+        return None
+    spread = float(((x - x.mean()) ** 2).sum())
+    away = -line.intercept / line.slope - x.mean()
+    error = line.stderr * math.sqrt(spread) / abs(line.slope)
+    half = t * error / (1 - g) * math.sqrt((1 - g) / len(runs) + away**2 / spread)
+    middle = float(x.mean() + away / (1 - g))
+    if abs(middle - x.mean()) + half > 1:
+        return None
+    return math.exp(middle - half), math.exp(middle + half)
+
+
+def _near_the_ends(search: Search) -> list[Seen]:
+    """The runs that count and lie near enough for a straight line: farther off, headroom is 1 anyway."""
+    low = _held_below(search) or 0.0
+    over = _failed_above(search, low) or math.inf
+    least, most = low / FARTHEST, over * FARTHEST
+    return [seen for seen in search.seen if not seen.doubt and least <= seen.rate <= most]
 
 
 def why(aim: Aim, seen: Seen) -> str:
@@ -131,9 +223,42 @@ def why(aim: Aim, seen: Seen) -> str:
         return f"does not count: {seen.doubt}" if seen.doubt else broke
     low, high = seen.latency.low, seen.latency.high
     between = f" ({low:.0f} to {high:.0f} ms)" if low is not None and high is not None else ""
-    side = {True: "within", False: "beyond", None: "not clearly within"}[_within(aim, seen.latency)]
     size = f"{seen.latency.value:.0f} ms" if math.isfinite(seen.latency.value) else "endless"
-    return f"{aim.quantile} {size}{between}: {side} {aim.objective_ms:g} ms"
+    told, side = f"{aim.quantile} {size}{between}", _within(aim, [seen])
+    if side is not None:
+        return f"{told}: {'within' if side else 'beyond'} {aim.objective_ms:g} ms"
+    if low is not None and high is not None and low <= aim.objective_ms <= high:
+        return f"{told}: the objective of {aim.objective_ms:g} ms is inside the interval"
+    return f"{told}: {seen.arrivals} arrivals are too few to hold it against {aim.objective_ms:g} ms"
+
+
+def so_far(search: Search) -> str:
+    """What the latest run, and all runs at its rate with it, say in words.
+
+    Where no interval can be had yet that is said, and how many runs it takes.
+    """
+    latest = search.seen[-1]
+    runs = [seen for seen in search.seen if seen.rate == latest.rate and not seen.doubt]
+    told = why(search.aim, latest)
+    if latest.doubt or held(search, latest.rate) is not None or _broke(search.aim, latest):
+        return told
+    if len(runs) > 1:
+        return f"{told}; {len(runs)} runs so far at this rate do not tell either"
+    if latest.latency.low is not None:
+        return f"one run so far: {told}"
+    return f"one run so far: {told}; an interval takes {_takes(search.aim, latest)} such runs at least"
+
+
+def _takes(aim: Aim, seen: Seen) -> int:
+    """How many runs like this one it takes at least until their interval can be on one side."""
+    if not seen.size:
+        return LEAST_REPEATED
+    return max(LEAST_REPEATED, math.ceil(math.log(0.025) / math.log1p(-_tail(aim)) / seen.size))
+
+
+def _tail(aim: Aim) -> float:
+    """The share that may take longer than the objective."""
+    return 1 - float(aim.quantile.removeprefix("p")) / 100
 
 
 def _is_open(search: Search, rate: float) -> bool:
@@ -149,14 +274,20 @@ def _up(search: Search, low: float | None) -> float | None:
         return None
     if low >= aim.ceiling:
         return _unconfirmed(search, (low,))
-    return min(low * aim.factor, aim.ceiling)
+    return min(low * _stride(search), aim.ceiling)
+
+
+def _stride(search: Search) -> float:
+    """By what factor to go on in one direction: each time twice as far, half as much again at most."""
+    factor, doublings = search.aim.factor, min(len(_rates(search)) - 1, 10)
+    return float(min(factor ** (2**doublings), max(FARTHEST, factor)))
 
 
 def _between(search: Search, low: float | None, high: float) -> float | None:
     """Halve the gap, or go down where nothing held; once it is narrow, see both ends twice."""
     aim = search.aim
     if low is None:
-        down = high / aim.factor
+        down = high / _stride(search)
         return down if down >= aim.floor else _unconfirmed(search, (high,))
     if high > low * (1 + aim.resolution):
         return (low + high) / 2
@@ -169,7 +300,7 @@ def _beyond_undecided(search: Search, low: float) -> float | None:
     unfailed = max(rate for rate in _rates(search) if over is None or rate < over)
     if over is None:
         counted = any(seen.rate == unfailed and not seen.doubt for seen in search.seen)
-        return min(unfailed * aim.factor, aim.ceiling) if counted and unfailed < aim.ceiling else None
+        return min(unfailed * _stride(search), aim.ceiling) if counted and unfailed < aim.ceiling else None
     if over > unfailed * (1 + aim.resolution):
         return (unfailed + over) / 2
     return _unconfirmed(search, (low, over))
@@ -222,13 +353,42 @@ def _fell_behind(aim: Aim, seen: Seen) -> bool:
     """
     if seen.offered <= 0:
         return False
-    missing = seen.arrivals * (1 - seen.achieved / seen.offered)
+    return _missing(seen) > _allowed_missing(aim, seen)
+
+
+def _missing(seen: Seen) -> float:
+    return seen.arrivals * (1 - seen.achieved / seen.offered) if seen.offered > 0 else 0.0
+
+
+def _allowed_missing(aim: Aim, seen: Seen) -> float:
     under_way = seen.offered * min(seen.latency.value, aim.objective_ms) / 1000
-    return missing > (1 - aim.keep_up) * seen.arrivals + 2 * math.sqrt(2 * under_way)
+    return (1 - aim.keep_up) * seen.arrivals + 2 * math.sqrt(2 * under_way)
 
 
-def _within(aim: Aim, latency: Interval) -> bool | None:
-    """Whether the whole interval is on one side of the objective; an endless quantile is beyond it."""
+def _within(aim: Aim, runs: Sequence[Seen]) -> bool | None:
+    """Whether the quantile is on one side of the objective, as far as its interval over the runs tells.
+
+    The interval is that of the share beyond the objective, where all of them tell it: it tells most where a
+    rate is far from its limit, for arrivals that all are within resemble each other in nothing that matters.
+    """
+    if any(seen.size is None for seen in runs):
+        return _side(aim, combined([seen.latency for seen in runs]))
+    low, high = share_interval(
+        sum(seen.beyond * (seen.size or 0.0) for seen in runs), sum(seen.size or 0.0 for seen in runs)
+    )
+    return True if high <= _tail(aim) else False if low > _tail(aim) else None
+
+
+def share_interval(part: float, whole: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a share, of numbers that need not be whole."""
+    tail = (1 - confidence) / 2
+    low = float(stats.beta.ppf(tail, part, whole - part + 1)) if part > 0 else 0.0
+    high = float(stats.beta.isf(tail, part + 1, whole - part)) if part < whole else 1.0
+    return low, high
+
+
+def _side(aim: Aim, latency: Interval) -> bool | None:
+    """On which side of the objective the whole interval is; an endless quantile is beyond it."""
     if math.isinf(latency.value):
         return False
     if latency.low is None or latency.high is None:
@@ -242,7 +402,7 @@ def _one(aim: Aim, seen: Seen) -> bool | None:
     """What one run says by itself."""
     if seen.doubt:
         return None
-    return False if _broke(aim, seen) else _within(aim, seen.latency)
+    return False if _broke(aim, seen) else _within(aim, [seen])
 
 
 def _told(search: Search, low: float, over: float | None) -> str:
@@ -263,8 +423,17 @@ def _range(search: Search, low: float, over: float | None) -> str:
         end = f"{over:.1f} a second failed" if over else "none could be decided"
         return f"no rate held ({search.aim.told}): {end}"
     if over:
-        return f"{low:.1f} a second held, {over:.1f} failed ({search.aim.told})"
+        ends = f"{low:.1f} a second held, {over:.1f} failed ({search.aim.told})"
+        return ends + _between_told(search, low, over)
     return f"{low:.1f} a second held, none above it failed ({search.aim.told})"
+
+
+def _between_told(search: Search, low: float, over: float) -> str:
+    """How far the runs let the true rate lie, where that is further than the two ends."""
+    found = _interval(search, low, over)
+    if found.low is None or found.high is None or (low, over) == (found.low, found.high):
+        return ""
+    return f"; by all runs it lies between {found.low:.1f} and {found.high:.1f}"
 
 
 def _patient(aim: Aim) -> Aim:

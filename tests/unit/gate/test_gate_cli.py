@@ -109,6 +109,16 @@ def test_a_limit_inside_the_interval_is_inconclusive(desk: Desk) -> None:
     assert "the limit is inside the interval" in told(done, "objective", "p95_ms")
 
 
+def test_one_run_has_no_interval_and_meets_no_limit(desk: Desk) -> None:
+    """In these words; far within the limit is not enough, for nobody knows how far off the next would be."""
+    done = desk.alone(report(found((81.0,), latency={"p95_ms": Interval(81.0)})))
+    assert done.code == 2
+    assert verdicts(done, "objective")["p95_ms"] == "inconclusive"
+    assert "p95: 81 ms; at most 2000 ms; one run so far: an interval takes at least 2" in told(
+        done, "objective", "p95_ms"
+    )
+
+
 def test_one_error_is_one_too_many_where_none_is_allowed(desk: Desk) -> None:
     """The words say how many of how many."""
     clean = found()

@@ -44,6 +44,16 @@ def test_limit_inside_the_interval_is_inconclusive() -> None:
     assert found.verdict == "inconclusive"
 
 
+@pytest.mark.parametrize("limit", [5000.0, 1.0], ids=["far-within", "far-beyond"])
+def test_one_run_of_few_arrivals_meets_no_limit_and_misses_none(limit: float) -> None:
+    """There is no interval yet, and it is said in these words."""
+    once = Latency(rate=2, seconds=20, objective={"p95_ms": limit}, patience=Patience(1, 1))
+    found = latency(bench(Queue(workers=4)), once)
+    assert found.verdict == "inconclusive"
+    assert "one run so far: an interval takes at least 2" in found.told
+    assert "one run so far" in found.doubts[-1]
+
+
 def test_wrong_answers_fail_whatever_the_latency() -> None:
     """A wrong answer is an error, not a fast success."""
     found = latency(bench(Queue(workers=4, wrong=0.02)), Latency(rate=20, seconds=60))
