@@ -21,10 +21,12 @@ from emulator.fabric.nft import Present, counter_labels, firewalls_by_hash, rule
 from emulator.fabric.session import Session, SessionLostError
 from emulator.planes.base import PERFECT, Integrity, NetworkPolicy, PlaneError, PlaneInfo, ScanOrder
 from emulator.planes.docker.engine import Owner
+from harness.wait import patient
 
 log = logging.getLogger(__name__)
 
 NOTHING = NetworkPolicy(0, ())
+GUEST_SECONDS = 25.0  # until a droplet's first process is there; less than an answer may take
 Running = Callable[[], Iterable[tuple[Machine, int, str]]]
 
 
@@ -244,7 +246,8 @@ def _warn(foreign: Iterable[Mapping[str, str]]) -> None:
 
 def _plugs(machine: Machine) -> dict[str, Any]:
     links = [asdict(link) for link in machine.links]
-    return {"links": links, "quality": asdict(machine.quality), "guest": machine.is_guest}
+    guest = patient(GUEST_SECONDS) if machine.is_guest else 0
+    return {"links": links, "quality": asdict(machine.quality), "guest": guest}
 
 
 def _notice(machine: Machine) -> dict[str, Any]:

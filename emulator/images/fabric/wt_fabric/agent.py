@@ -104,10 +104,13 @@ def _listed(kind: str, *name: str, terse: bool = True) -> list[dict[str, Any]]:
 
 
 def wire(
-    pid: int, container: str, links: list[dict[str, Any]], quality: dict[str, float], *, guest: bool
+    pid: int, container: str, links: list[dict[str, Any]], quality: dict[str, float], *, guest: float
 ) -> None:
-    """Connect a machine, by links of a quality; ``guest``: one that the container's process runs."""
-    machine = guests.first_process(pid) if guest else pid
+    """Connect a machine, by links of a quality.
+
+    ``guest``: within how many seconds the container's process ``pid`` runs one; 0: it is one itself.
+    """
+    machine = guests.first_process(pid, guest) if guest else pid
     with wiring_lock:
         wiring.wire(machine, container, links, quality)
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from wt_fabric.command import FabricError
 
-START_SECONDS = 25.0
 PAUSE = 0.02
 PROC = Path("/proc")
 
 
-def first_process(pid: int, seconds: float = START_SECONDS) -> int:
+def first_process(pid: int, seconds: float) -> int:
     """The first process of the droplet that the container's process ``pid`` runs, once there is one.
 
     Raises ``FabricError`` where the container ends, or none is there after ``seconds``.
