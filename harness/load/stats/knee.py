@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from harness.load.result import Capacity, Interval
 from harness.load.stats.interval import combined
@@ -123,14 +123,15 @@ def once_more(search: Search) -> float | None:
 
     Rates that were run are compared by all their runs, so each of them makes the interval narrower.
     """
-    answer = capacity(search)
-    low, high = answer.rate.low, answer.rate.high
-    if answer.over is None or not answer.rate.value or low is None or high is None:
+    low = _held_below(search) or 0.0
+    over = _failed_above(search, low)
+    found = _interval(search, low, over)
+    if not low or over is None or found.low is None or found.high is None:
         return None
-    if crossing(search) and high <= low * (1 + search.aim.resolution) * (1 + 1e-9):
+    if crossing(search) and found.high <= found.low * (1 + search.aim.resolution) * (1 + 1e-9):
         return None
     runs = [seen.rate for seen in search.seen]
-    return min((answer.rate.value, answer.over), key=runs.count)
+    return min((low, over), key=runs.count)
 
 
 def capacity(search: Search) -> Capacity:
@@ -382,8 +383,8 @@ def _within(aim: Aim, runs: Sequence[Seen]) -> bool | None:
 def share_interval(part: float, whole: float, confidence: float = 0.95) -> tuple[float, float]:
     """Clopper and Pearson's interval of a share, of numbers that need not be whole."""
     tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, part, whole - part + 1)) if part > 0 else 0.0
-    high = float(stats.beta.isf(tail, part + 1, whole - part)) if part < whole else 1.0
+    low = float(special.betaincinv(part, whole - part + 1, tail)) if part > 0 else 0.0
+    high = float(special.betaincinv(part + 1, whole - part, 1 - tail)) if part < whole else 1.0
     return low, high
 
 
