@@ -49,6 +49,7 @@ class Seen:
     bound: float
     said: str
     faults: tuple[str, ...]
+    over: bool  # before the signal came
 
 
 @dataclass
@@ -98,7 +99,7 @@ class Series:
         faults = tuple(() if over else self._faults(began.returncode, signum, said, reacted, factor, mark))
         seen = Seen(
             arguments[0], after, signum, began.returncode, reacted, ended,
-            PROMISED_SECONDS * factor, said, faults,
+            PROMISED_SECONDS * factor, said, faults, over,
         )  # fmt: skip
         self.seen.append(seen)
         self.told(seen)
@@ -149,8 +150,8 @@ class Series:
     def report(self) -> str:
         """Figures for each command."""
         lines = []
-        for name in dict.fromkeys(each.command for each in self.seen):
-            mine = [each for each in self.seen if each.command == name]
+        for name in dict.fromkeys(each.command for each in self.seen if not each.over):
+            mine = [each for each in self.seen if each.command == name and not each.over]
             reacted, ended = [each.reacted for each in mine], [each.ended for each in mine]
             bounds = [each.bound for each in mine]
             lines.append(
