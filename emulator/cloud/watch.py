@@ -108,10 +108,17 @@ class Watch:
         except StoreClosedError:
             self.close()
         except (PlaneError, StoreError) as error:
-            log.warning("it cannot be seen what became of machines: %s", error)
+            self._miss(str(error))
         except Exception:  # one bad look must not be the last
             log.exception("it cannot be seen what became of machines")
         return False
+
+    def _miss(self, problem: str) -> None:
+        """An engine that cannot be asked is away, and may take machines with it."""
+        with self._wake:
+            if ("", "away") not in self._heard:
+                self._heard.append(("", "away"))
+                log.warning("it cannot be seen what became of machines: %s", problem)
 
     def _deal(self) -> bool:
         """Look, and deal with what was heard; it stays heard where nobody held still for so long."""

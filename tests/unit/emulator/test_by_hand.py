@@ -186,7 +186,7 @@ def test_what_changes_during_the_look_is_looked_at_again() -> None:
 def test_a_plane_that_cannot_be_asked_is_asked_again(
     plane: MemoryPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As while an engine restarts: what was heard is not forgotten."""
+    """As while an engine restarts: what stopped with it is started again, once it can be seen."""
     monkeypatch.setattr("emulator.cloud.watch.RETRY_SECONDS", 0.01)
     cloud = Cloud(None, plane, transitions="background")
     cloud.start()
@@ -203,10 +203,13 @@ def test_a_plane_that_cannot_be_asked_is_asked_again(
     plane.by_hand(made.ref, "stopped")
 
     def probe() -> None:
-        if droplets.get(cloud, made.id).status != "off":
-            raise NotYet(droplets.get(cloud, made.id).status)
+        if look().machines[made.ref] != "running":
+            raise NotYet(str(look()))
 
-    wait_for("the droplet to be off", probe, deadline=20)
+    wait_for("the droplet to run", probe, deadline=20)
+    wait_for("the end of that", lambda: settled(cloud), deadline=20)
+    assert droplets.get(cloud, made.id).status == "active"
+    assert [text for _, text in told(cloud)] == [watch_text("AWAY")]
     cloud.close()
 
 
