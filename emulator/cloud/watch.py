@@ -152,7 +152,7 @@ class Watch:
 
     def _compare_droplet(self, droplet: Droplet, seen: Seen) -> None:
         state, was_on = seen.machines.get(droplet.ref), droplet.status == "active"
-        if state is None and (was_on or not droplet.error):
+        if state is None and (was_on or droplet.error in ("", DROPLET_STOPPED)):
             self._off(droplet, DROPLET_REMOVED)
         elif state == "stopped" and was_on and seen.away:
             self._again("droplet.power_on", droplet.ref, AWAY)
@@ -163,7 +163,7 @@ class Watch:
 
     def _compare_database(self, database: Database, seen: Seen) -> None:
         state, was_on = seen.machines.get(database.ref), database.status == "online"
-        if state is None and was_on:
+        if state is None and (was_on or database.error == DATABASE_STOPPED):
             self._not_online(database, DATABASE_REMOVED)
         elif state == "stopped" and was_on and seen.away:
             self._again("database.create", database.ref, AWAY)

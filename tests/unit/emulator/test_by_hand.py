@@ -40,7 +40,7 @@ def test_a_stopped_droplet_is_off(cloud: Cloud, plane: MemoryPlane) -> None:
     assert (droplets.get(cloud, made.id).status, droplets.get(cloud, made.id).error) == ("active", "")
 
 
-@pytest.mark.parametrize("before", ["active", "off"])
+@pytest.mark.parametrize("before", ["active", "off", "killed"])
 def test_a_removed_droplet_is_off_and_says_that_its_disk_is_gone(
     cloud: Cloud, plane: MemoryPlane, before: str
 ) -> None:
@@ -48,6 +48,8 @@ def test_a_removed_droplet_is_off_and_says_that_its_disk_is_gone(
     made = make_droplet(cloud)
     if before == "off":
         droplet_actions.post(cloud, made.id, "power_off", {})
+    if before == "killed":  # as rm --force does first
+        plane.by_hand(made.ref, "stopped")
     plane.by_hand(made.ref, "removed")
     after = droplets.get(cloud, made.id)
     assert after.status == "off"
@@ -78,6 +80,7 @@ def watch_text(name: str) -> str:
 def test_a_cluster_that_ends_is_not_online(cloud: Cloud, plane: MemoryPlane, what: Heard, word: str) -> None:
     """DigitalOcean has no other word for it than creating; the reason is in the console."""
     made = make_database(cloud)
+    plane.by_hand(made.ref, "stopped")
     plane.by_hand(made.ref, what)
     assert call(cloud, "GET", f"/v2/databases/{made.id}").body["database"]["status"] == "creating"
     assert word in call(cloud, "GET", f"/_wavetank/console/database/{made.id}").body["error"]
