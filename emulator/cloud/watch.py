@@ -108,10 +108,17 @@ class Watch:
         except StoreClosedError:
             self.close()
         except (PlaneError, StoreError) as error:
-            log.warning("it cannot be seen what became of machines: %s", error)
+            self._miss(str(error))
         except Exception:  # one bad look must not be the last
             log.exception("it cannot be seen what became of machines")
         return False
+
+    def _miss(self, problem: str) -> None:
+        """An engine that cannot be asked is away, and may take machines with it."""
+        with self._wake:
+            if ("", "away") not in self._heard:
+                self._heard.append(("", "away"))
+                log.warning("it cannot be seen what became of machines: %s", problem)
 
     def _deal(self) -> bool:
         """Look, and deal with what was heard; it stays heard where nobody held still for so long."""
@@ -145,7 +152,7 @@ class Watch:
 
     def _compare_droplet(self, droplet: Droplet, seen: Seen) -> None:
         state, was_on = seen.machines.get(droplet.ref), droplet.status == "active"
-        if state is None and (was_on or not droplet.error):
+        if state is None and (was_on or droplet.error in ("", DROPLET_STOPPED)):
             self._off(droplet, DROPLET_REMOVED)
         elif state == "stopped" and was_on and seen.away:
             self._again("droplet.power_on", droplet.ref, AWAY)
@@ -156,7 +163,7 @@ class Watch:
 
     def _compare_database(self, database: Database, seen: Seen) -> None:
         state, was_on = seen.machines.get(database.ref), database.status == "online"
-        if state is None and was_on:
+        if state is None and (was_on or database.error == DATABASE_STOPPED):
             self._not_online(database, DATABASE_REMOVED)
         elif state == "stopped" and was_on and seen.away:
             self._again("database.create", database.ref, AWAY)

@@ -102,6 +102,8 @@ def test_what_is_done_to_containers_by_hand_is_noticed(state: Path) -> None:
 
             machine.remove(force=True, v=True)
             database.remove(force=True, v=True)
+            _await_event(https, seen, "and its disk with it")
+            _await_event(https, seen, "and its data with it")
             _await_status(https, at, "off")
             _await_status(https, of, "creating")
             assert "its disk" in https.get(f"/_wavetank/console/droplet/{droplet}").json()["error"]

@@ -111,7 +111,9 @@ class DockerPlane:
         """Say what happens to containers, as the engine tells it."""
 
         def hand_on(ref: str, what: Heard) -> None:
-            if what != "started" or not self._is_plugged(ref):
+            # Looking at it waits until the engine is done with it: its list is behind what it tells.
+            plugged = bool(ref) and self._is_plugged(ref)
+            if what != "started" or not plugged:
                 told(ref, what)
 
         self._events = Events(self._owner, hand_on)
@@ -358,8 +360,7 @@ class DockerPlane:
 
     def _is_plugged(self, ref: str) -> bool:
         """Whether the machine as it runs now was connected by this plane: then it was started by it, too."""
-        kind, _, identity = ref.partition(":")
-        found = find(self.engine, self._owner.name(f"{kind}-{identity}"))
+        found = find(self.engine, self._owner.name(ref.replace(":", "-")))
         return found is not None and self._plugged.get(ref) == found["State"]["Pid"]
 
     def _stopped(self, machine: Machine) -> PlaneError:

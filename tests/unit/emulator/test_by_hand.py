@@ -40,7 +40,7 @@ def test_a_stopped_droplet_is_off(cloud: Cloud, plane: MemoryPlane) -> None:
     assert (droplets.get(cloud, made.id).status, droplets.get(cloud, made.id).error) == ("active", "")
 
 
-@pytest.mark.parametrize("before", ["active", "off"])
+@pytest.mark.parametrize("before", ["active", "off", "killed"])
 def test_a_removed_droplet_is_off_and_says_that_its_disk_is_gone(
     cloud: Cloud, plane: MemoryPlane, before: str
 ) -> None:
@@ -48,6 +48,8 @@ def test_a_removed_droplet_is_off_and_says_that_its_disk_is_gone(
     made = make_droplet(cloud)
     if before == "off":
         droplet_actions.post(cloud, made.id, "power_off", {})
+    if before == "killed":  # as rm --force does first
+        plane.by_hand(made.ref, "stopped")
     plane.by_hand(made.ref, "removed")
     after = droplets.get(cloud, made.id)
     assert after.status == "off"
@@ -78,6 +80,7 @@ def watch_text(name: str) -> str:
 def test_a_cluster_that_ends_is_not_online(cloud: Cloud, plane: MemoryPlane, what: Heard, word: str) -> None:
     """DigitalOcean has no other word for it than creating; the reason is in the console."""
     made = make_database(cloud)
+    plane.by_hand(made.ref, "stopped")
     plane.by_hand(made.ref, what)
     assert call(cloud, "GET", f"/v2/databases/{made.id}").body["database"]["status"] == "creating"
     assert word in call(cloud, "GET", f"/_wavetank/console/database/{made.id}").body["error"]
@@ -186,7 +189,7 @@ def test_what_changes_during_the_look_is_looked_at_again() -> None:
 def test_a_plane_that_cannot_be_asked_is_asked_again(
     plane: MemoryPlane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As while an engine restarts: what was heard is not forgotten."""
+    """As while an engine restarts: what stopped with it is started again, once it can be seen."""
     monkeypatch.setattr("emulator.cloud.watch.RETRY_SECONDS", 0.01)
     cloud = Cloud(None, plane, transitions="background")
     cloud.start()
@@ -203,10 +206,13 @@ def test_a_plane_that_cannot_be_asked_is_asked_again(
     plane.by_hand(made.ref, "stopped")
 
     def probe() -> None:
-        if droplets.get(cloud, made.id).status != "off":
-            raise NotYet(droplets.get(cloud, made.id).status)
+        if look().machines[made.ref] != "running":
+            raise NotYet(str(look()))
 
-    wait_for("the droplet to be off", probe, deadline=20)
+    wait_for("the droplet to run", probe, deadline=20)
+    wait_for("the end of that", lambda: settled(cloud), deadline=20)
+    assert droplets.get(cloud, made.id).status == "active"
+    assert [text for _, text in told(cloud)] == [watch_text("AWAY")]
     cloud.close()
 
 
