@@ -44,7 +44,7 @@ print(json.dumps({
     "processes": processes,
     "files": [str(each) for each in work.glob("slots/*/*")],
     "mounts": [line for line in Path("/proc/1/mounts").read_text().splitlines() if "/slots/" in line],
-    "groups": [str(each) for each in work.glob("cgroup/**/box-*")],
+    "groups": [str(each) for each in work.glob(f"cgroup/**/box-{os.uname().nodename}-*")],
     "handles": [each for each in handles if "/slots/" in each or "deleted" in each],
     "peak": int(status["VmHWM"].split()[0]),
 }))
