@@ -210,7 +210,7 @@ print("end")
         PYTHON,
         "import os\nfor _ in range(50):\n    if os.fork() == 0: break\nwhile True: pass",
         TIME_LIMIT,
-        body={"cpu_time_limit": 2},
+        body={"cpu_time_limit": 1},
     ),
     Attack(
         "cpu-for-each",
@@ -218,7 +218,7 @@ print("end")
         PYTHON,
         "import os\nfor _ in range(8):\n    if os.fork() == 0: break\nwhile True: pass",
         TIME_LIMIT,
-        body={"cpu_time_limit": 5, "wall_time_limit": 1, "enable_per_process_and_thread_time_limit": True},
+        body={"cpu_time_limit": 3, "wall_time_limit": 1, "enable_per_process_and_thread_time_limit": True},
     ),
     Attack("sleep", "waits for ever", BASH, "sleep 1000", TIME_LIMIT, body={"wall_time_limit": 1}),
     Attack(
