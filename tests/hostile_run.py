@@ -24,7 +24,9 @@ BASH, ACCEPTED = 46, 3
 FIELDS = "token,status,stdout,stderr,compile_output,message"
 TEXTS = ("stdout", "stderr", "compile_output", "message")
 MAX_FILE_SIZE = 1024 * 1024
-DEADLINE = 150.0
+DEADLINE = 200.0
+# The wall limit where it does not matter: on a busy machine little programs take long.
+PATIENT = 100
 
 # Runs in the worker's container.
 INSPECT = """
@@ -44,7 +46,7 @@ print(json.dumps({
     "processes": processes,
     "files": [str(each) for each in work.glob("slots/*/*")],
     "mounts": [line for line in Path("/proc/1/mounts").read_text().splitlines() if "/slots/" in line],
-    "groups": [str(each) for each in work.glob("cgroup/**/box-*")],
+    "groups": [str(each) for each in work.glob(f"cgroup/**/box-{os.uname().nodename}-*")],
     "handles": [each for each in handles if "/slots/" in each or "deleted" in each],
     "peak": int(status["VmHWM"].split()[0]),
 }))
@@ -124,7 +126,7 @@ class Aftermath:
 
 
 def body(attack_: Attack) -> dict[str, object]:
-    more: dict[str, object] = {"wall_time_limit": 20, **attack_.body}
+    more: dict[str, object] = {"wall_time_limit": PATIENT, **attack_.body}
     if attack_.archive:
         more["additional_files"] = base64.b64encode(attack_.archive).decode()
     return {"language_id": attack_.language, "source_code": attack_.source, **more}
@@ -133,7 +135,7 @@ def body(attack_: Attack) -> dict[str, object]:
 def bystander(number: int) -> tuple[dict[str, object], str]:
     """An honest program, and what it prints."""
     source, printed = f"sleep 0.1; read x; echo $((x * {number}))", f"{number * 7}\n"
-    limits = {"wall_time_limit": 20}
+    limits = {"wall_time_limit": PATIENT}
     return {
         "language_id": BASH,
         "source_code": source,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from hostile import ALL
-from hostile_run import Aftermath, attack
+from hostile_run import PATIENT, Aftermath, attack
 from judge0_stack import Stack, run
 
 pytestmark = pytest.mark.docker
@@ -32,8 +32,9 @@ def judge0(stack: Stack) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def hostile(stack: Stack) -> Iterator[Aftermath]:
     """What became of all hostile programs and of those that ran among them, on one worker of eight slots."""
-    limits = {"MAX_QUEUE_SIZE": "1000", "MAX_MEMORY_LIMIT": "256000", "MAX_CPU_TIME_LIMIT": "5"}
-    settings = {"JUDGE0_VERSION": "hostile", **limits}
+    limits = {"MAX_MEMORY_LIMIT": "256000", "MAX_CPU_TIME_LIMIT": "3", "CPU_TIME_LIMIT": "3"}
+    limits["MAX_WALL_TIME_LIMIT"] = str(PATIENT)
+    settings = {"JUDGE0_VERSION": "hostile", "MAX_QUEUE_SIZE": "1000", **limits}
     with stack.server(settings) as client, stack.worker(COUNT="8", **settings) as worker:
         yield attack(stack, client, worker)
 
