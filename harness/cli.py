@@ -84,6 +84,7 @@ def _tell(error: Exception, code: int) -> int:
 
 def _stopped(cause: BaseException | None) -> int:
     signum = cause.signum if isinstance(cause, Stopped) else signal.SIGINT
+    lease.end(seconds=lease.INTERRUPTED_SECONDS)
     click.echo(f"wavetank: stopped by {signal.Signals(signum).name}", err=True)
     return 128 + signum
 
