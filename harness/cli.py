@@ -115,6 +115,7 @@ def _apologise(error: Exception) -> int:
 def _stopped(cause: BaseException | None) -> int:
     signum = cause.signum if isinstance(cause, Stopped) else int(signal.SIGINT)
     signals.say(f"wavetank: stopped by {signals.name_of(signum)}")
+    lease.end(seconds=lease.INTERRUPTED_SECONDS)
     return 128 + signum
 
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 LIFE_SECONDS = 600
 RENEW_SECONDS = 60.0
 BEGIN_SECONDS = 10.0
-END_SECONDS = 2.0  # a command that is interrupted has to end
+END_SECONDS = 10.0
+INTERRUPTED_SECONDS = 1.0  # a command that is interrupted has to end
 PARTS = 5
 LONGEST_PART = 60
 
@@ -104,11 +105,11 @@ def keep(target: Target, run: str) -> None:
         _kept[key].begin()
 
 
-def end(target: Target | None = None, run: str = "") -> None:
-    """Give up the lease on one run, or all that this process holds."""
+def end(target: Target | None = None, run: str = "", *, seconds: float | None = None) -> None:
+    """Give up the lease on one run, or all that this process holds; one that takes longer expires."""
     for endpoint, name in tuple(_kept):
         if target is None or (endpoint, name) == (target.endpoint, run):
-            _kept.pop((endpoint, name)).end()
+            _kept.pop((endpoint, name)).end(END_SECONDS if seconds is None else seconds)
 
 
 class _Keeper:
@@ -125,10 +126,10 @@ class _Keeper:
         self._thread.start()
         self._begun.wait(BEGIN_SECONDS)
 
-    def end(self) -> None:
+    def end(self, seconds: float) -> None:
         """Take the tag away, or let it expire where that takes too long."""
         self._over.set()
-        self._thread.join(END_SECONDS)
+        self._thread.join(seconds)
 
     def _loop(self) -> None:
         from harness.api import Api

@@ -32,7 +32,6 @@ PROJECT = Path(__file__).resolve().parents[2]
 QUIET = Progress(quiet=True)
 NOTHING = timedelta(0)
 TARGET = Target("do", "https://api.digitalocean.com", "token", operators=("198.51.100.7/32",))
-ELSEWHERE = Lease("a", int(time.time()) + LIFE_SECONDS, "anna", "laptop", "0a1b2c3d")
 HOLDER = """
 import sys
 from harness import lease
@@ -53,6 +52,11 @@ def cloud() -> Iterator[Cloud]:
         cloud.store.put(Tag(name="wavetank:a"))
         yield cloud
         lease.end()
+
+
+def elsewhere() -> Lease:
+    """What somebody on another machine has just taken."""
+    return Lease("a", int(time.time()) + LIFE_SECONDS, "anna", "laptop", "0a1b2c3d")
 
 
 def tags(cloud: Cloud) -> list[str]:
@@ -125,20 +129,21 @@ def test_a_lease_bears_on_no_gate(cloud: Cloud) -> None:
 
 def test_sweep_leaves_a_run_alone_that_somebody_uses_elsewhere(cloud: Cloud) -> None:
     """It says who and until when; once that has expired the run goes, and the lease with it."""
-    put(cloud, ELSEWHERE)
+    held = elsewhere()
+    put(cloud, held)
     swept = sweep(TARGET, NOTHING)
     assert (swept.runs, list(swept.left)) == ([], ["a"])
     assert re.search(r"anna on laptop uses it \(until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", swept.left["a"])
     later = datetime.now(UTC) + timedelta(seconds=LIFE_SECONDS + 1)
-    cloud.store.delete(Tag(name=ELSEWHERE.tag))
-    put(cloud, replace(ELSEWHERE, until=int(time.time()) - 1))
+    cloud.store.delete(Tag(name=held.tag))
+    put(cloud, replace(held, until=int(time.time()) - 1))
     assert sweep(TARGET, NOTHING, now=later).runs == ["a"]
     assert (provision.runs(TARGET), tags(cloud)) == ((), [])
 
 
 def test_sweep_looks_again_after_it_was_agreed_to(cloud: Cloud) -> None:
     """Agreeing takes a while, in which somebody may begin."""
-    swept = sweep(TARGET, NOTHING, agree=lambda _: put(cloud, ELSEWHERE))
+    swept = sweep(TARGET, NOTHING, agree=lambda _: put(cloud, elsewhere()))
     assert (swept.runs, list(swept.left)) == ([], ["a"])
     assert provision.runs(TARGET) == ("a",)
 
@@ -146,7 +151,7 @@ def test_sweep_looks_again_after_it_was_agreed_to(cloud: Cloud) -> None:
 def test_sweep_takes_away_what_a_dead_command_left_of_a_run_that_is_gone(cloud: Cloud) -> None:
     """Only once it has expired."""
     cloud.store.delete(Tag(name="wavetank:a"))
-    put(cloud, replace(ELSEWHERE, run="gone"))
+    put(cloud, replace(elsewhere(), run="gone"))
     assert sweep(TARGET, NOTHING).runs == []
     later = datetime.now(UTC) + timedelta(seconds=LIFE_SECONDS * 2)
     assert sweep(TARGET, NOTHING, now=later).runs == ["gone"]
@@ -156,9 +161,9 @@ def test_sweep_takes_away_what_a_dead_command_left_of_a_run_that_is_gone(cloud: 
 def test_down_asks_who_uses_it() -> None:
     """Another user's stops it, unless forced; one's own is only told."""
     with pytest.raises(UsageError, match=r"anna on laptop .*--force"):
-        lease.check_free("a", [ELSEWHERE], QUIET, force=False)
-    lease.check_free("a", [ELSEWHERE], QUIET, force=True)
-    mine = Lease("a", ELSEWHERE.until, *lease.me(), "1")
+        lease.check_free("a", [elsewhere()], QUIET, force=False)
+    lease.check_free("a", [elsewhere()], QUIET, force=True)
+    mine = Lease("a", elsewhere().until, *lease.me(), "1")
     lease.check_free("a", [mine], QUIET, force=False)
 
 
