@@ -111,13 +111,16 @@ def test_widened_rule_is_found_and_named(wavetank: Shell, target: Target) -> Non
 
 def test_rules_put_in_by_hand_are_red(wavetank: Shell, target: Target) -> None:
     """Packets go first, the foreign rule is named, and `up` puts it right: never green in between."""
-    assert wavetank("diff", "front", "back").code == 0
+    assert wavetank("diff", "--no-observe").code == 0
     with Extras(target) as emulator:
         emulator.ask("POST", "/ruleset/faults", {"fault": "tcp"})
     told = wavetank("diff", "front", "back", "-o", "json")
     assert told.code == 1, told.err
-    assert [each.partition(": ")[2] for each in told.json["tampering"]] == ["tcp dport 7777 accept"]
-    assert {(each["ports"], each["observed"]) for each in told.json["differences"]} == {("7777", "admitted")}
+    (foreign,) = told.json["tampering"]
+    assert "has a foreign line: tcp dport 7777 accept" in foreign
+    # The stranger of a scan before may still be on its way out, which applies rules anew and puts this right.
+    through = {(each["ports"], each["observed"]) for each in told.json["differences"]}
+    assert through == (set() if "found and put right" in foreign else {("7777", "admitted")})
     done = wavetank("verify", "-k", "network_is_as_it_was_made or every_port")
     assert done.code == 1, done.err
     told = {each["id"]: each["outcome"] for each in report(wavetank)["checks"]}
