@@ -43,7 +43,7 @@ class ComposeFile:
 
 
 class _Constructor(SafeConstructor):
-    """Reads numbers as Docker does: ``0444`` is octal. Dates stay text."""
+    """Reads numbers as Docker does: ``0444`` is octal. Dates stay text, and so does a ``=`` alone."""
 
     def construct_yaml_int(self, node: ScalarNode) -> int:
         text = self.construct_scalar(node).replace("_", "")
@@ -54,6 +54,7 @@ class _Constructor(SafeConstructor):
 
 _Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_str)
+_Constructor.add_constructor("tag:yaml.org,2002:value", _Constructor.construct_yaml_str)
 
 
 def read(text: str, environment: Mapping[str, str], *, file: Path) -> ComposeFile:
