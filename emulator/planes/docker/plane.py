@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 BOOT_SECONDS = 90.0
 READY_SECONDS = 90.0
 SHUTDOWN_SECONDS = 20
+NOTICE_SECONDS = 1.0
 MIN_FREE_BYTES = 2 * 1024**3
 CONSOLE_LINES = 400
 SSH_PORT = 22
@@ -349,10 +350,23 @@ class DockerPlane:
             self.fabric.wire(machine, found["State"]["Pid"], found["Id"])
             self._plugged[machine.ref] = found["State"]["Pid"]
         except PlaneError as error:
-            now = find(self.engine, name)
-            if now is not None and now["State"]["Pid"] == found["State"]["Pid"]:
+            if self._runs_on(name, found["State"]["Pid"]):
                 raise
             raise self._stopped(machine) from error
+
+    def _runs_on(self, name: str, pid: int) -> bool:
+        """Whether a container's first process is still ``pid``, a moment later: the engine hears of ends late."""
+
+        def ended() -> None:
+            now = find(self.engine, name)
+            if now is not None and now["State"]["Pid"] == pid:
+                raise NotYet("it runs")
+
+        try:
+            wait_for(f"{name} to have ended", ended, deadline=NOTICE_SECONDS)
+        except WaitTimeoutError:
+            return True
+        return False
 
     def _has_links(self, name: str, machine: Machine) -> bool:
         devices = self._execute(name, ["cat", "/proc/net/dev"])

