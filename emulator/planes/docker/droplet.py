@@ -32,8 +32,8 @@ NO_USER_NAMESPACES = (
     "allow them (sysctl user.max_user_namespaces above 0), or run in a virtual machine: "
     "`wavetank run --isolation vm` (SECURITY.md)"
 )
-# What runc needs to make namespaces, mounts and a group for a droplet; none of them reaches into it. NET_ADMIN
-# is for bpf(2), by which control groups of version 2 admit devices.
+# What runc needs to make namespaces, mounts and a group for a droplet; none of them reaches into it.
+# NET_ADMIN is for bpf(2), by which control groups of version 2 admit devices.
 CAPABILITIES = [
     "CHOWN",
     "DAC_OVERRIDE",

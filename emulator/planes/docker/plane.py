@@ -355,7 +355,7 @@ class DockerPlane:
             raise self._stopped(machine) from error
 
     def _runs_on(self, name: str, pid: int) -> bool:
-        """Whether a container's first process is still ``pid``, a moment later: the engine hears of ends late."""
+        """Whether a container's first process is ``pid`` a moment later: the engine hears of ends late."""
 
         def ended() -> None:
             now = find(self.engine, name)
