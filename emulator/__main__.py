@@ -117,7 +117,7 @@ def _serve(options: argparse.Namespace) -> int:
 
                 serve(cloud, state, name, host=options.host, **ports)
     except (OSError, sqlite3.Error) as error:  # as of a full disk
-        raise EngineError(f"{state} cannot be used: {error}") from error
+        raise EngineError(f"the state directory cannot be used: {error}") from error
     logging.shutdown()
     os._exit(0)  # work under way is recorded and taken up by the next server; its threads are not waited for
 

@@ -240,8 +240,8 @@ def pretended_series(directory: Path, *, seed: int, counts: Mapping[str, int], *
                 assert played.droplets("one") == ["active"] * 3, "what stood before stands"
         for _ in series.rounds(counts.get("down", 0)):
             series.run(*up, "--run=two")
-            series.interrupt("down", "--run=two", within=3.0)
-            series.run("down", "--run=two")
+            series.interrupt("down", "--run=two", "--yes", within=3.0)
+            series.run("down", "--run=two", "--yes", check=False)  # exit 4 where nothing of it was left
             assert not played.droplets("two"), "the next down finishes what one has begun"
     return series
 

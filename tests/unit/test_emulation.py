@@ -148,7 +148,7 @@ def test_one_that_is_stopped_while_it_starts_is_gone(state_dir: Path, number: in
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    await_file(state_dir / "emulator" / "state.db")
+    await_file(state_dir / "emulator" / "plane")  # written just before the plane starts
     os.killpg(starting.pid, number)
     _, said = starting.communicate(timeout=60)
     assert starting.returncode == 128 + number, said.decode()

@@ -9,7 +9,7 @@ import pytest
 
 from harness.deployment import Deployment, Node
 from harness.errors import ApiError, ResourceError, WaitTimeoutError
-from harness.isolation import witnessed
+from harness.isolation import tampering, witnessed
 from harness.isolation.model import Observation, Pair
 from harness.target import Target
 
@@ -83,6 +83,7 @@ def pair(error: str = "") -> dict[str, Any]:
 def observe(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **given: Any) -> Observation:
     """Observe three pairs by this emulator."""
     monkeypatch.setattr(witnessed, "Extras", lambda _target: emulator)
+    monkeypatch.setattr(tampering, "look", lambda _target: ())
     asked = {"tcp": ((1, 65535),), "udp": ((53, 53),), "icmp": True, "passes": 2}
     return witnessed.observe(
         TARGET, DEPLOYMENT, PAIRS, **asked, refs={"stranger": "droplet:9"}, progress=lambda *_: None, **given
@@ -140,8 +141,9 @@ def test_emulator_that_goes_away_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         observe(monkeypatch, Emulator([gone]))
 
 
-def test_scan_of_what_went_down_is_refused() -> None:
+def test_scan_of_what_went_down_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An end that is not there is named, with those that are."""
+    monkeypatch.setattr(tampering, "look", lambda _target: ())
     with pytest.raises(ResourceError, match="'c': is not there; there are a, b, internet"):
         witnessed.observe(
             TARGET,

@@ -341,5 +341,5 @@ def test_an_endpoint_that_is_none_is_named(tmp_path: Path) -> None:
     strange = dict.fromkeys(("pid", "https", "http", "plane", "ca_file", "token"), "x")
     for text in ("[]", "{}", "1", "{", json.dumps(strange)):
         file.write_text(text)
-        with pytest.raises(EngineError, match=r"endpoint\.json .*remove it"):
+        with pytest.raises(EngineError, match=r"(?s)endpoint\.json.*remove it"):
             emulation.status(tmp_path)
