@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from stack_helpers import ID, PASSWORD, a_service, converted
 
 from harness.errors import TopologyError
 from harness.stack import Stack, write
+from harness.stack.compose import parse
 from harness.stack.kept import KEPT
 from harness.stack.keys import table
 from harness.stack.left import NOTED, REFUSED
@@ -258,7 +260,7 @@ def as_docker_reads_it(stack: Stack) -> dict[str, Any]:
     )
     assert done.returncode == 0, f"{done.stderr.decode()}\n{stack.text}"
     assert "Ignoring unsupported" not in done.stderr.decode()
-    found: dict[str, Any] = YAML(typ="safe", pure=True).load(done.stdout)["services"]
+    found: dict[str, Any] = parse(done.stdout.decode(), file=Path("docker's"))["services"]
     return found
 
 
