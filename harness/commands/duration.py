@@ -23,7 +23,12 @@ class Duration(click.ParamType[timedelta]):
         matched = re.fullmatch(r"(\d+)([smhd])", value)
         if not matched:
             self.fail(f"{value!r} is not a span of time: take a number and s, m, h or d, like 2h", param, ctx)
-        return timedelta(**{UNITS[matched[2]]: int(matched[1])})
+        try:
+            return timedelta(**{UNITS[matched[2]]: int(matched[1])})
+        except (OverflowError, ValueError):
+            self.fail(
+                f"{value!r} is longer than anything lasts: take at most {timedelta.max.days}d", param, ctx
+            )
 
 
 DURATION = Duration()

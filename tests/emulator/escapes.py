@@ -8,10 +8,10 @@ What could do harm is done so that it does none: a sysctl is written what it hol
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +28,7 @@ NUMBERS = {  # x86-64, and what every architecture since has
         "bpf": 321,
         "syslog": 103,
         "io_uring_setup": 425,
+        "socket": 41,
     },
     "aarch64": {
         "init_module": 105,
@@ -38,6 +39,7 @@ NUMBERS = {  # x86-64, and what every architecture since has
         "bpf": 280,
         "syslog": 116,
         "io_uring_setup": 425,
+        "socket": 198,
     },
 }[os.uname().machine]
 AF_VSOCK = 40
@@ -164,14 +166,24 @@ def marked(cmdline: Path) -> bool:
     return bool(set(GIVEN["markers"]) & set(words[-2:-1]))
 
 
+@contextlib.contextmanager
+def hierarchy(names: str) -> Iterator[Path]:
+    """Control groups of version 1, mounted anew."""
+    place = Path(f"/tmp/cgroup-{names.replace('=', '-')}")
+    place.mkdir(exist_ok=True)
+    there = bool(names) and LIBC.mount(b"cgroup", str(place).encode(), b"cgroup", 0, names.encode()) == 0
+    try:
+        yield place
+    finally:
+        if there:
+            LIBC.umount2(str(place).encode(), 2)
+
+
 def release_agent() -> str:
     """The program that the machine's kernel starts when a group of control groups is empty."""
     reached = []
     for line in Path("/proc/self/cgroup").read_text().splitlines():
-        names = line.split(":")[1]
-        place = Path(f"/tmp/cgroup-{names.replace('=', '-')}")
-        place.mkdir(exist_ok=True)
-        if names and LIBC.mount(b"cgroup", str(place).encode(), b"cgroup", 0, names.encode()) == 0:
+        with hierarchy(line.split(":")[1]) as place:
             reached += [str(file) for file in place.rglob("release_agent") if opens(str(file), os.O_WRONLY)]
     return found(reached)
 
@@ -220,14 +232,41 @@ def ring() -> str:
 
 
 def hypervisor() -> str:
-    """A socket to the hypervisor."""
-    with socket.socket(AF_VSOCK, socket.SOCK_STREAM):
-        return "AF_VSOCK"
+    """A socket to the hypervisor; the kernel takes the family for an int, whatever is above."""
+    families = (AF_VSOCK, AF_VSOCK | 1 << 32, AF_VSOCK | 1 << 63)
+    return found([hex(each) for each in families if opened(each)])
+
+
+def opened(family: int) -> bool:
+    """Whether there is a socket of that family."""
+    made = LIBC.syscall(
+        ctypes.c_long(NUMBERS["socket"]), ctypes.c_ulong(family), ctypes.c_ulong(1), ctypes.c_ulong(0)
+    )
+    if made >= 0:
+        os.close(made)
+    return bool(made >= 0)
+
+
+def freezer() -> str:
+    """A control group of version 1 whose processes nothing ends while they are frozen."""
+    with hierarchy("freezer") as mounted:
+        places = [place for place in (Path("/sys/fs/cgroup/freezer"), mounted) if (place / "tasks").exists()]
+        return found([str(place) for place in places if makes_group(place)])
+
+
+def makes_group(place: Path) -> bool:
+    """Whether a group can be made there."""
+    try:
+        (place / "wavetank-escape").mkdir()
+        (place / "wavetank-escape").rmdir()
+    except OSError:
+        return False
+    return True
 
 
 ATTACKS: tuple[Callable[[], str], ...] = (
     disk_by_number, sysctls, triggers, memory, devices, processes, release_agent, kernel_log, kernel_module,
-    kernel_program, counters, new_kernel, keyring, ring, hypervisor,
+    kernel_program, counters, new_kernel, keyring, ring, hypervisor, freezer,
 )  # fmt: skip
 
 

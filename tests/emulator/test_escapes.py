@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 from tank import Tank, droplet
+
+from emulator.planes.docker import droplet as droplets
 
 pytestmark = pytest.mark.docker
 
@@ -73,6 +76,23 @@ def test_a_droplet_has_a_number_of_tasks(tank: Tank) -> None:
     """A fork bomb in one takes the others' memory no more than this."""
     host: dict[str, Any] = tank.engine.api.inspect_container(tank.container(1))["HostConfig"]
     assert host["PidsLimit"] == 4096
+
+
+@pytest.mark.parametrize("body", ["exec yes", "exec sleep 30", "sleep 30 & echo gone"])
+def test_what_answers_in_a_droplet_without_end_costs_little(
+    tank: Tank, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """Whoever is root there has put a program of his own into the place of one that we ask."""
+    monkeypatch.setattr(droplets, "ASK_SECONDS", 1.0)
+    program = "/usr/local/bin/journalctl"  # found before the real one
+    write = f"printf '#!/bin/sh\\n{body}\\n' > {program}; chmod +x {program}"
+    assert tank.run(3, "sh", "-c", write)[0] == 0
+    try:
+        started = time.monotonic()
+        assert len(tank.plane.console("droplet:3")) < 2 << 20
+        assert time.monotonic() - started < 20, "it waited for the program's end"
+    finally:
+        tank.run(3, "rm", "-f", program)
 
 
 def test_a_droplets_engine_is_its_own(tank: Tank) -> None:

@@ -18,6 +18,7 @@ from emulator.fabric import layout
 from emulator.images.userns import ROOT
 from emulator.planes.base import DropletSpec, PlaneError
 from emulator.planes.docker.engine import Owner, anonymous_volume
+from harness.wait import patient
 
 KIND = "droplet"
 ENGINE_SEED = "WAVETANK_ENGINE_SEED"
@@ -48,6 +49,7 @@ CAPABILITIES = [
     "SYS_CHROOT",
     "SYS_PTRACE",
 ]
+ASK_SECONDS, ASK_BYTES = 10.0, 1024 * 1024
 # Raising a limit takes CAP_SYS_RESOURCE on the machine, which a droplet's root never has.
 UNLIMITED = [
     {"Name": "nofile", "Soft": 1048576, "Hard": 1048576},
@@ -101,6 +103,14 @@ def host_config(owner: Owner, spec: DropletSpec, *, raise_limits: bool) -> dict[
 def pids_limit(spec: DropletSpec) -> int:
     """Tasks that a droplet may have: half of what Linux gives a machine of that memory (threads-max)."""
     return max(4096, 4 * spec.memory_mb)
+
+
+def ask(argv: Sequence[str]) -> list[str]:
+    """The command that asks a droplet something, as its root: for so long, and it may say so much, only.
+
+    What runs is the droplet's own program, whatever the droplet's root made of it.
+    """
+    return ["/usr/local/sbin/ask", str(round(patient(ASK_SECONDS))), str(ASK_BYTES), *argv]
 
 
 def inside(argv: Sequence[str]) -> list[str]:

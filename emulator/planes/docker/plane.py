@@ -163,7 +163,7 @@ class DockerPlane:
         found = find(self.engine, name)
         if found is not None and found["State"]["Running"]:
             script = f"echo {spec.name} > /etc/hostname && hostname {spec.name}"
-            self._execute(name, droplet.inside(["sh", "-ec", script]))
+            self._execute(name, droplet.ask(["sh", "-ec", script]))
 
     def rebuild_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
         """Replace the disk by a fresh image; id and addresses stay."""
@@ -262,7 +262,7 @@ class DockerPlane:
             text: str = self.engine.api.logs(name, tail=CONSOLE_LINES).decode(errors="replace")
         if kind == droplet.KIND and found["State"]["Running"]:
             journal = ["journalctl", "--no-pager", "--boot", f"--lines={CONSOLE_LINES}"]
-            text += self._try(name, droplet.inside(journal))[1]
+            text += self._try(name, droplet.ask(journal))[1]
         return text
 
     def destroy_all(self) -> None:
