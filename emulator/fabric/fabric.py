@@ -21,12 +21,10 @@ from emulator.fabric.nft import Present, counter_labels, firewalls_by_hash, rule
 from emulator.fabric.session import Session, SessionLostError
 from emulator.planes.base import PERFECT, Integrity, NetworkPolicy, PlaneError, PlaneInfo, ScanOrder
 from emulator.planes.docker.engine import Owner
-from harness.wait import patient
 
 log = logging.getLogger(__name__)
 
 NOTHING = NetworkPolicy(0, ())
-GUEST_SECONDS = 25.0  # until a droplet's first process is there; less than an answer may take
 Running = Callable[[], Iterable[tuple[Machine, int, str]]]
 
 
@@ -72,9 +70,9 @@ class Fabric:
         self._machines[machine.ref] = machine
         self.call("publish", **_notice(machine))
 
-    def wire(self, machine: Machine, pid: int, container: str) -> None:
-        """Plug a running machine in."""
-        self.call("wire", pid=pid, container=container, **_plugs(machine))
+    def wire(self, machine: Machine, pid: int, container: str) -> bool:
+        """Plug a running machine in; False: its container runs, and the machine in there does not yet."""
+        return bool(self.call("wire", pid=pid, container=container, **_plugs(machine)))
 
     def shape(self, machine: Machine) -> None:
         """Give those of a machine's links that are plugged in its quality."""
@@ -246,8 +244,7 @@ def _warn(foreign: Iterable[Mapping[str, str]]) -> None:
 
 def _plugs(machine: Machine) -> dict[str, Any]:
     links = [asdict(link) for link in machine.links]
-    guest = patient(GUEST_SECONDS) if machine.is_guest else 0
-    return {"links": links, "quality": asdict(machine.quality), "guest": guest}
+    return {"links": links, "quality": asdict(machine.quality), "guest": machine.is_guest}
 
 
 def _notice(machine: Machine) -> dict[str, Any]:

@@ -36,7 +36,7 @@ ANYWHERE = ("0.0.0.0/0",)
 
 def guest_namespace(engine: docker.DockerClient, fabric: str, pid: int) -> str:
     """The network namespace of the droplet that a container's process runs, as the fabric sees it."""
-    script = f"from wt_fabric.guests import first_process; print(first_process({pid}, 0))"
+    script = f"from wt_fabric.guests import first_process; print(first_process({pid}))"
     told = engine.containers.get(fabric).exec_run(["python3", "-c", script])
     assert told.exit_code == 0, told.output
     return f"/proc/{told.output.decode().strip()}/ns/net"

@@ -347,12 +347,21 @@ class DockerPlane:
         if found is None or not found["State"]["Running"]:
             raise self._stopped(machine)
         try:
-            self.fabric.wire(machine, found["State"]["Pid"], found["Id"])
+            self._await_wired(machine, found["State"]["Pid"], found["Id"])
             self._plugged[machine.ref] = found["State"]["Pid"]
         except PlaneError as error:
             if self._runs_on(name, found["State"]["Pid"]):
                 raise
             raise self._stopped(machine) from error
+
+    def _await_wired(self, machine: Machine, pid: int, container: str) -> None:
+        """A droplet is there a moment after its container, or later where its engine is seeded first."""
+
+        def wired() -> None:
+            if not self.fabric.wire(machine, pid, container):
+                raise NotYet("its container runs, and it does not yet")
+
+        self._await(f"{machine.ref} to be started", machine.ref, wired, BOOT_SECONDS)
 
     def _runs_on(self, name: str, pid: int) -> bool:
         """Whether a container's first process is ``pid`` a moment later: the engine hears of ends late."""

@@ -35,6 +35,8 @@ FAULTS = {
     "icmp": "insert rule inet wavetank forward icmp type timestamp-request accept",
 }
 
+GUEST_SECONDS = 2.0  # until whoever asks is told that it is to ask again
+
 loading = threading.Lock()
 wiring_lock = threading.Lock()
 speaking = threading.Lock()
@@ -104,15 +106,18 @@ def _listed(kind: str, *name: str, terse: bool = True) -> list[dict[str, Any]]:
 
 
 def wire(
-    pid: int, container: str, links: list[dict[str, Any]], quality: dict[str, float], *, guest: float
-) -> None:
-    """Connect a machine, by links of a quality.
+    pid: int, container: str, links: list[dict[str, Any]], quality: dict[str, float], *, guest: bool
+) -> bool:
+    """Connect a machine, by links of a quality. False: what the container's process runs is not there yet.
 
-    ``guest``: within how many seconds the container's process ``pid`` runs one; 0: it is one itself.
+    ``guest``: it is what the container's process ``pid`` runs, not that process itself.
     """
-    machine = guests.first_process(pid, guest) if guest else pid
+    machine = guests.first_process(pid, GUEST_SECONDS) if guest else pid
+    if machine is None:
+        return False
     with wiring_lock:
         wiring.wire(machine, container, links, quality)
+    return True
 
 
 def shape(names: list[str], quality: dict[str, float]) -> None:

@@ -66,7 +66,7 @@ def find(ref: str, told: Mapping[str, Any]) -> End:
     end = End(ref, told["pid"], told["container"], tuple(told["links"]))
     try:
         if told["guest"]:
-            end = replace(end, pid=guests.first_process(end.pid, 0))
+            end = replace(end, pid=guests.first_process(end.pid) or -1)
         end = replace(end, namespace=Path(end.path).stat().st_ino)
     except (OSError, FabricError) as error:
         raise LostError(gone(ref)) from error
