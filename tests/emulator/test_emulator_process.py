@@ -15,6 +15,7 @@ import httpx
 import pytest
 from serving import Served, start
 
+from emulator.planes.docker.droplet import inside
 from emulator.statedir import instance
 from harness.wait import NotYet, wait_for
 
@@ -90,7 +91,7 @@ def test_what_is_done_to_containers_by_hand_is_noticed(state: Path) -> None:
             database.start()
             _await_status(https, at, "active")
             _await_status(https, of, "online")
-            assert "eth1:" in machine.exec_run(["cat", "/proc/net/dev"]).output.decode()
+            assert "eth1:" in machine.exec_run(inside(["cat", "/proc/net/dev"])).output.decode()
             seen = len(_events(https))
             machine.restart(timeout=0)
             _await_event(https, seen, "is connected again")
