@@ -216,13 +216,14 @@ def _container(state_dir: Path, droplet: int) -> str:
 @contextmanager
 def _running(box: str, program: str, *arguments: str) -> Iterator[Any]:
     """A program in a droplet; what it gives ends it and returns what it printed."""
-    argv = ["docker", "exec", "-i", box, "python3", "-c", program, *arguments]
+    inside = ("docker", "exec", "-i", box, "runc", "exec", "droplet")  # its container's process is runc's
+    argv = [*inside, "python3", "-c", program, *arguments]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def result() -> Any:
         told, _ = process.communicate("\n", timeout=60)
         if process.returncode:
-            raise CommandError(argv[:5], process.returncode, told)
+            raise CommandError(inside, process.returncode, told)
         return json.loads(told)
 
     try:

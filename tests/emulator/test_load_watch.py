@@ -10,6 +10,7 @@ from tank import Tank
 from test_plane_databases import cluster
 
 from emulator.planes.base import DatabaseSpec, MemberPolicy
+from emulator.planes.docker.droplet import inside
 from harness.load.watch import loop
 from harness.load.watch.environment import look, read_look
 from harness.load.watch.feed import Feed
@@ -35,7 +36,8 @@ def watched(tank: Tank, number: int) -> Iterator[Track]:
     """A droplet's track, filled as long as the block lasts; the engine's `exec` is the way in."""
     track = Track(f"node-{number}", "test")
     # What is begun by `exec` does not end with it, as what is begun by ssh does.
-    argv = ["docker", "exec", tank.container(number), "timeout", "30", "sh", "-c", loop.script(EVERY)]
+    watch = inside(["timeout", "30", "sh", "-c", loop.script(EVERY)])
+    argv = ["docker", "exec", tank.container(number), *watch]
     feed = Feed(lambda: argv, Reader(track).take, lambda at, why: track.faults.append((at, why)))
     try:
         yield track

@@ -14,6 +14,7 @@ import pytest
 from tank import Tank, droplet
 
 from emulator.images.build import ensure
+from emulator.planes.docker.droplet import inside
 from harness.deploy.engine import Image, local_images, programs
 from harness.stack import Source, Stack, convert, secret_names
 from harness.topology.model import Droplet, Management, Overlay, StackService, Swarm, Topology
@@ -78,7 +79,7 @@ class Site:
     def give(self, content: bytes, *argv: str) -> None:
         """Run a program in the droplet, with something on its standard input."""
         done = subprocess.run(
-            ["docker", "exec", "-i", self.tank.container(1), *argv],
+            ["docker", "exec", "-i", self.tank.container(1), *inside(argv)],
             input=content, capture_output=True, check=False, timeout=SOON,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr.decode()
@@ -180,7 +181,7 @@ def _await_engine(site: Site) -> None:
 
 def _load(site: Site) -> None:
     """The image, from this machine's engine to the droplet's."""
-    argv = ["docker", "exec", "-i", site.tank.container(1), "docker", "load"]
+    argv = ["docker", "exec", "-i", site.tank.container(1), *inside(["docker", "load"])]
     with subprocess.Popen(["docker", "save", BASE], stdout=subprocess.PIPE) as saved:
         subprocess.run(argv, stdin=saved.stdout, stdout=subprocess.DEVNULL, check=True, timeout=SOON)
 
