@@ -242,7 +242,9 @@ def _answer(told: Mapping[str, Any], deployment: Deployment) -> Answer:
         return Answer(source, "valkey")
     if "MongoDB" in said:
         return Answer(source, "mongodb")
-    return Answer(source, f"bytes {said[:16]!r}" if said else str(told["error"]) or "nothing")
+    # What follows may differ each time, as the nonce of a swarm's gossip does.
+    unknown = f"a protocol that is not known here, beginning with {said[:1].encode('latin-1').hex()}"
+    return Answer(source, unknown if said else str(told["error"]) or "nothing")
 
 
 def _issuer(certificate: str, deployment: Deployment) -> str:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from harness.deployment import Deployment
 from harness.settings import topology_file
 from harness.topology import load
 from harness.verify import relays
@@ -53,6 +55,18 @@ def test_ports_that_answer_otherwise_to_some_are_told() -> None:
     """Even where nobody is recognised: a relay that refuses, or another server's HTTP."""
     assert "otherwise to some source ports" in wrong(HTTP, Answer(1024, "silent"))
     assert "otherwise to some source ports" in wrong(HTTP, Answer(1024, "http", "gunicorn"))
+
+
+def test_a_protocol_with_a_nonce_is_one_service() -> None:
+    """A swarm's gossip answers with other bytes each time."""
+    deployment = Deployment("test", "vpc", "10.0.0.0/20", {}, {})
+    told = {"certificate": "", "error": "", "source": 1024}
+    first, second = (
+        relays._answer({**told, "said": f"\n\0\0\0q\1{nonce}"}, deployment) for nonce in ("\xfeS", "\x9a=")
+    )
+    assert wrong(first, second, port=7946) == ""
+    other = relays._answer({**told, "said": "+PONG"}, deployment)
+    assert "answers otherwise" in wrong(first, replace(other, source=1025), port=7946)
 
 
 def test_low_and_notable_source_ports_are_asked_from() -> None:
