@@ -173,7 +173,7 @@ def _open(state: Path, plane: Plane, starting: Future[None]) -> Cloud:
     try:
         if not file.exists() or not file.stat().st_size:
             _await(starting)
-            _insist_on_none(file, plane)
+            _require_no_machines(file, plane)
         return Cloud(file, plane)
     except (StoreError, EngineError, OSError) as error:
         starting.exception()  # it must not be at work while it is let go of
@@ -181,7 +181,7 @@ def _open(state: Path, plane: Plane, starting: Future[None]) -> Cloud:
         raise EngineError(str(error)) from error
 
 
-def _insist_on_none(file: Path, plane: Plane) -> None:
+def _require_no_machines(file: Path, plane: Plane) -> None:
     machines = plane.existing().machines
     if machines:
         raise EngineError(

@@ -24,7 +24,7 @@ from azure.core.pipeline.transport import RequestsTransport
 
 from harness import signals
 from harness.errors import ApiError, CredentialsError
-from harness.readonly import insist_on_get
+from harness.readonly import require_get
 from harness.wait import patient
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class _OnlyGet(RequestsTransport):  # type: ignore[misc]  # Any to mypy
     """The way to the network of a client that may only read: there is none for any method but GET."""
 
     def send(self, request: Any, **kwargs: Any) -> Any:
-        insist_on_get(request.method, request.url)
+        require_get(request.method, request.url)
         return super().send(request, **kwargs)
 
 
@@ -170,7 +170,7 @@ class _Boundary(HTTPPolicy[Any, Any]):
 
     def _count(self, method: str, url: str) -> None:
         if self._read_only:
-            insist_on_get(method, url)
+            require_get(method, url)
         if method in READING:
             with self._lock:
                 self.reads += 1

@@ -48,10 +48,10 @@ T = TypeVar("T")
 def read_bytes(file: Path, *, largest: int = LARGEST_TEXT, remedy: str = READABLE) -> bytes:
     """The content of a regular file. Raises ``TopologyError``."""
     try:
-        _insist_on_regular(file.stat().st_mode, file, remedy)
+        _require_regular(file.stat().st_mode, file, remedy)
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         with os.fdopen(descriptor, "rb") as stream:
-            _insist_on_regular(os.fstat(descriptor).st_mode, file, remedy)
+            _require_regular(os.fstat(descriptor).st_mode, file, remedy)
             content = stream.read(largest + 1)
     except OSError as error:
         raise TopologyError(f"cannot be read: {error.strerror}", file=file, remedy=remedy) from error
@@ -228,7 +228,7 @@ def _check_scalar(event: Any, measure: _Measure) -> None:
         raise measure.refused(problem, event, "write the character itself")
 
 
-def _insist_on_regular(mode: int, file: Path, remedy: str) -> None:
+def _require_regular(mode: int, file: Path, remedy: str) -> None:
     if not stat.S_ISREG(mode):
         what = next((name for is_one, name in KINDS if is_one(mode)), "no file")
         raise TopologyError(f"cannot be read: it is {what}, not a regular file", file=file, remedy=remedy)

@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import ApiError
-from harness.readonly import insist_on_get
+from harness.readonly import require_get
 from harness.target import Target
 from harness.wait import patient
 
@@ -68,4 +68,4 @@ class Extras:
 
 
 def _only_get(request: httpx.Request) -> None:
-    insist_on_get(request.method, str(request.url))
+    require_get(request.method, str(request.url))

@@ -13,7 +13,7 @@ REMEDIES = {
 }
 
 
-def insist(*names: str) -> None:
+def require(*names: str) -> None:
     """Raise ``MissingProgramError`` for the first of these programs that is not in ``PATH``."""
     for name in names:
         if shutil.which(name) is None:

@@ -7,7 +7,7 @@ from harness.errors import ApiError
 NOT_SENT = "not sent: this only looks, so nothing but GET is"
 
 
-def insist_on_get(method: str | None, url: str | None) -> None:
+def require_get(method: str | None, url: str | None) -> None:
     """Raise ``ApiError``, before anything is sent, for any other method than GET."""
     if method != "GET":
         raise ApiError(f"{method} {url}", 0, "read_only", NOT_SENT)

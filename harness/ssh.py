@@ -261,7 +261,7 @@ def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment:
     Raises ``ResourceError`` when the bastion has no public address, ``EngineError`` when nothing runs.
     """
     target.insist_on_machines()
-    programs.insist("ssh")
+    programs.require("ssh")
     run_dir.public_key()
     bastion = topology.management.bastion
     nodes = {name: node for name, node in deployment.nodes.items() if _address(node, bastion)}

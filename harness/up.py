@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness import background, emulation, lease, links, provision, reaper, report, runlock, signals
-from harness.deploy import collect_logs, deploy, insist_on_programs, prepare_images
+from harness.deploy import collect_logs, deploy, prepare_images, require_programs
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
 from harness.isolation import tampering
@@ -68,7 +68,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     """Validate the topology, reach the target, choose the run and see what would change there."""
     draft = choose_new(settings)
     topology = load_topology(draft)
-    insist_on_programs(topology)
+    require_programs(topology)
     host = None
     if draft.target == "local":
         emulation.use(settings.state_dir)

@@ -13,7 +13,7 @@ Compose files come from ``harness.topology.render``, already without their netwo
 
 from __future__ import annotations
 
-from harness.deploy.deploy import DeployResult, deploy, insist_on_programs, prepare_images, read_apps
+from harness.deploy.deploy import DeployResult, deploy, prepare_images, read_apps, require_programs
 from harness.deploy.logs import collect_logs
 
-__all__ = ["DeployResult", "collect_logs", "deploy", "insist_on_programs", "prepare_images", "read_apps"]
+__all__ = ["DeployResult", "collect_logs", "deploy", "prepare_images", "read_apps", "require_programs"]

@@ -90,10 +90,10 @@ def read_apps(topology: Topology) -> dict[str, AppFiles]:
     }
 
 
-def insist_on_programs(topology: Topology) -> None:
+def require_programs(topology: Topology) -> None:
     """Raise ``MissingProgramError`` where this machine lacks what deploying the topology takes."""
     built = any(each.build for app in read_apps(topology).values() for each in app.containers)
-    programs.insist("ssh", *(["docker"] if built else []))
+    programs.require("ssh", *(["docker"] if built else []))
 
 
 def _all_services(topology: Topology) -> list[Service | StackService]:

@@ -191,7 +191,7 @@ def unpacked(file: Path) -> Iterator[IO[bytes]]:
         with file.open("rb") as source:
             yield source
         return
-    programs.insist("zstd")
+    programs.require("zstd")
     zstd = process.spawn(["zstd", "-q", "-dc", str(file)], stdout=subprocess.PIPE)
     assert zstd.stdout is not None
     try:

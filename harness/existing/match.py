@@ -48,12 +48,12 @@ def match(topology: Topology, tag: str, droplets: Sequence[Body], clusters: Sequ
         )
     found = {node: _droplet(node, tagged) for node in topology.droplets}
     nodes = {node: each for node, each in found.items() if each is not None}
-    _insist_on_one_each(nodes)
+    _require_one_each(nodes)
     vpc = _vpc(nodes)
     pool = [each for each in clusters if carries(each, tag) or each.get("private_network_uuid") == vpc]
     chosen = {name: _cluster(topology, name, pool, tag) for name in topology.databases}
     databases = {name: each for name, each in chosen.items() if each is not None}
-    _insist_on_one_each(databases)
+    _require_one_each(databases)
     return Match(
         nodes,
         databases,
@@ -62,7 +62,7 @@ def match(topology: Topology, tag: str, droplets: Sequence[Body], clusters: Sequ
     )
 
 
-def insist(found: Match, topology: Topology, tag: str) -> None:
+def require(found: Match, topology: Topology, tag: str) -> None:
     """Raise ``UsageError`` unless everything of the topology is there, and nothing else."""
     if found.trouble:
         raise UsageError(
@@ -104,7 +104,7 @@ def _only(what: str, found: Sequence[Body]) -> Body | None:
     return found[0] if found else None
 
 
-def _insist_on_one_each(found: Mapping[str, Body]) -> None:
+def _require_one_each(found: Mapping[str, Body]) -> None:
     by_id: dict[str, list[str]] = {}
     for name, each in found.items():
         by_id.setdefault(str(each["id"]), []).append(name)

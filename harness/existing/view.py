@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.api import Api, every
 from harness.deployment import Deployment
-from harness.existing.match import Match, insist, match
+from harness.existing.match import Match, match, require
 from harness.existing.place import ExistingDir
 from harness.isolation.reported import Documents
 from harness.names import node_tag, resource_name, run_tag
@@ -51,7 +51,7 @@ def look(target: Target, topology: Topology, place: ExistingDir, *, whole: bool 
         )
         found = match(topology, place.tag, droplets, clusters)
         if whole:
-            insist(found, topology, place.tag)
+            require(found, topology, place.tag)
         told = Documents(
             vpcs,
             _droplets(found, droplets, place.run),

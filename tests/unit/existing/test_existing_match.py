@@ -11,7 +11,7 @@ from hand_made import TAG, HandMade
 
 from harness.errors import UsageError
 from harness.existing import place as places
-from harness.existing.match import Match, insist, match
+from harness.existing.match import Match, match, require
 from harness.existing.place import existing_dir, label
 from harness.existing.view import Found
 from harness.names import RUN_PATTERN
@@ -94,7 +94,7 @@ def test_what_is_missing_and_extra_is_named(topology: Topology, droplets: list[d
     """All of it, in one sentence, with how a droplet gets to stand for a node."""
     found = matched(topology, [*droplets[:-1], droplet(77, "web-9")], CLUSTERS[1:])
     with pytest.raises(UsageError) as caught:
-        insist(found, topology, TAG)
+        require(found, topology, TAG)
     told = str(caught.value)
     assert "nothing stands for worker-2, mongo" in told
     assert "droplet web-9 (77)" in told
