@@ -7,13 +7,11 @@ all else stays byte for byte; then it reads the result and proves that nothing b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     CollectionEndEvent,
@@ -25,7 +23,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from harness.documents import check_yaml
+from harness import yaml
 from harness.errors import TopologyError
 
 KEY = "networks"
@@ -80,7 +78,7 @@ def strip(text: str, *, file: Path | str) -> Stripped:
     """As :func:`strip_networks`, with a list of what was taken out."""
     root = _compose(text, file)
     doomed = list(_doomed(root, file))
-    events = [each for each in YAML(typ="safe", pure=True).parse(text) if isinstance(each, Event)]
+    events = yaml.parse(text, file).events
     edits = sorted((_edit(text, events, each, file) for each in doomed), key=lambda edit: edit.start)
     _check_anchors(events, edits, file)
     result = _apply(text, edits)
@@ -90,18 +88,7 @@ def strip(text: str, *, file: Path | str) -> Stripped:
 
 def _compose(text: str, file: Path | str) -> MappingNode:
     """The file's nodes, with their positions."""
-    check_yaml(text, file)
-    try:
-        root = YAML(typ="safe", pure=True).compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        problem, remedy = f"not YAML: {error.problem or error.context}", "correct the syntax on this line"
-        if "single document" in (error.context or ""):
-            problem, remedy = "it holds several documents", "keep one, without '---' between parts"
-        raise TopologyError(problem, file=file, line=line, remedy=remedy) from error
-    except YAMLError as error:
-        raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file's syntax") from error
+    root = yaml.parse(text, file).compose()
     if not isinstance(root, MappingNode):
         problem = "the file is empty" if root is None else "it is not a mapping"
         raise TopologyError(problem, file=file, line=1, remedy="give a compose file with 'services:'")
@@ -150,7 +137,7 @@ def _with_merged(
                     yield from _with_merged(merged, (*outer, node), file)
 
 
-def _edit(text: str, events: list[Event], doomed: _Doomed, file: Path | str) -> _Edit:
+def _edit(text: str, events: Sequence[Event], doomed: _Doomed, file: Path | str) -> _Edit:
     """How one pair goes: as whole lines, or as a part of a ``{...}``."""
     key = doomed.key
     at = next(i for i, event in enumerate(events) if _is_at(event, key.start_mark.index))
@@ -172,7 +159,7 @@ def _is_at(event: Event, index: int) -> bool:
     return isinstance(event, ScalarEvent) and start == index and end > start
 
 
-def _value_events(events: list[Event], at: int) -> list[Event]:
+def _value_events(events: Sequence[Event], at: int) -> Sequence[Event]:
     """The events of the value whose key is ``events[at]``."""
     depth = 0
     for index in range(at + 1, len(events)):
@@ -183,7 +170,7 @@ def _value_events(events: list[Event], at: int) -> list[Event]:
     return events[at + 1 :]
 
 
-def _value_end(text: str, events: list[Event], at: int) -> int:
+def _value_end(text: str, events: Sequence[Event], at: int) -> int:
     """Where the value of the key ``events[at]`` ends, in the text.
 
     A block's end mark, and an empty value's, is where the next thing begins, so they don't count.
@@ -224,7 +211,7 @@ def _placeholder_mapping(text: str, start: int, end: int, doomed: _Doomed) -> st
     return " " * int(doomed.key.start_mark.column) + "{}" + removed[len(removed.rstrip("\r\n")) :]
 
 
-def _flow_edit(text: str, events: list[Event], at: int, last: int) -> _Edit:
+def _flow_edit(text: str, events: Sequence[Event], at: int, last: int) -> _Edit:
     """The pair and one comma of a ``{...}``."""
     start = int(events[at].start_mark.index)
     following = events[at + 1 + len(_value_events(events, at))]
@@ -248,7 +235,7 @@ def _line_end(text: str, index: int) -> int:
     return ending.end() if ending else len(text)
 
 
-def _check_anchors(events: list[Event], edits: list[_Edit], file: Path | str) -> None:
+def _check_anchors(events: Sequence[Event], edits: list[_Edit], file: Path | str) -> None:
     """What is removed must not define an anchor that something else uses."""
     lost: dict[str, int] = {}
     for event in events:

@@ -13,27 +13,19 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 from harness.errors import TopologyError
-
-if TYPE_CHECKING:
-    from ruamel.yaml.events import Event
 
 MIB = 1024 * 1024
 LARGEST_TEXT = 1 * MIB
 LARGEST_JSON = 64 * MIB
-# Of YAML, aliases written out: what is read walks through all of it, and some of it several times.
-MOST_NODES = 20_000
 MOST_PARTS = 5_000_000  # of JSON, which a parser written in C reads
 DEEPEST = 64
-LONGEST_NUMBER = 1000
 BYTE_ORDER_MARK = "\ufeff"
 READABLE = "give the path of a readable file"
 SURROGATE = re.compile("[\ud800-\udfff]")
-NUMBER = re.compile(r"[-+]?[0-9.][-+0-9a-fA-FoxX_.:]*")
 KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -41,8 +33,6 @@ KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-
-T = TypeVar("T")
 
 
 def read_bytes(file: Path, *, largest: int = LARGEST_TEXT, remedy: str = READABLE) -> bytes:
@@ -105,127 +95,6 @@ def read_object(file: Path, kind: str, *, remedy: str = READABLE) -> dict[str, A
     if _is_deeper(document, DEEPEST):
         raise refused(f"it is nested more than {DEEPEST} deep")
     return document
-
-
-def check_yaml(text: str, file: Path | str) -> None:
-    """Raise ``TopologyError`` for YAML that would cost too much: too deep, too much, an alias of itself.
-
-    Syntax errors are left to who reads it next. Stops where it finds something, so that it costs little.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    if len(text) > LARGEST_TEXT:
-        problem = f"larger than {LARGEST_TEXT // MIB} MiB, the most that is read of such a file"
-        raise TopologyError(problem, file=file, remedy="split it, or take out what is not needed")
-    try:
-        _Measure(file).over(YAML(typ="safe", pure=True).parse(text))
-    except (YAMLError, ValueError):
-        return
-
-
-def parsed(read: Callable[[], T], file: Path | str) -> T:
-    """What ``read``, which makes data of YAML, returns; what values may do to it becomes a ``TopologyError``.
-
-    YAML's own errors pass. Others come from values that are not what their tag, or look, says: a date of
-    month 13, ``!!int`` of no number, ``!!bool`` of no boolean.
-    """
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return read()
-    except YAMLError:
-        raise
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        problem = f"not YAML: a value is not what its tag or its look says: {error}"
-        remedy = "put the value into quotes, and take its tag out"
-        raise TopologyError(problem, file=file, remedy=remedy) from error
-    except (RecursionError, MemoryError) as error:
-        remedy = "write it with less nesting"
-        raise TopologyError("nested too deep", file=file, remedy=remedy) from error
-
-
-@dataclass
-class _Open:
-    """A collection under way: how many nodes are in it so far, and how many levels below it."""
-
-    anchor: str | None
-    event: Event
-    nodes: int = 1
-    height: int = 1
-
-
-@dataclass
-class _Measure:
-    """Counts a document's nodes and levels as if every alias were written out."""
-
-    file: Path | str
-    outer: list[_Open] = field(default_factory=list)
-    anchors: dict[str, tuple[int, int]] = field(default_factory=dict)
-    nodes: int = 0
-
-    def over(self, events: Iterable[Event]) -> None:
-        from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
-
-        for event in events:
-            if isinstance(event, CollectionStartEvent):
-                self._add(1, len(self.outer) + 1, event)
-                self.outer.append(_Open(event.anchor, event))
-            elif isinstance(event, CollectionEndEvent):
-                self._close()
-            elif isinstance(event, ScalarEvent):
-                _check_scalar(event, self)
-                self._keep(event.anchor, 1, 0)
-                self._count(1, 0, event)
-            elif isinstance(event, AliasEvent):
-                self._count(*self._meant(event), event)
-
-    def _close(self) -> None:
-        done = self.outer.pop()
-        self._keep(done.anchor, done.nodes, done.height)
-        if self.outer:
-            self.outer[-1].nodes += done.nodes
-            self.outer[-1].height = max(self.outer[-1].height, done.height + 1)
-
-    def _count(self, nodes: int, height: int, event: Event) -> None:
-        """A scalar, or an alias as what it stands for."""
-        self._add(nodes, len(self.outer) + height, event)
-        if self.outer:
-            self.outer[-1].nodes += nodes
-            self.outer[-1].height = max(self.outer[-1].height, height + 1)
-
-    def _add(self, nodes: int, depth: int, event: Event) -> None:
-        self.nodes += nodes
-        if self.nodes > MOST_NODES:
-            problem = f"more than {MOST_NODES} keys and values, aliases written out"
-            raise self.refused(problem, event, "take out what is not needed, or use fewer aliases")
-        if depth > DEEPEST:
-            raise self.refused(f"nested more than {DEEPEST} deep", event, "write it with less nesting")
-
-    def _meant(self, event: Any) -> tuple[int, int]:
-        around = next((each for each in self.outer if each.anchor == event.anchor), None)
-        if around:
-            problem = f"*{event.anchor} is inside of &{event.anchor}: what holds or merges itself never ends"
-            raise self.refused(problem, around.event, "take the alias out")
-        return self.anchors.get(event.anchor, (1, 0))  # an unknown one is told of by who reads it
-
-    def _keep(self, anchor: str | None, nodes: int, height: int) -> None:
-        if anchor is not None:
-            self.anchors[anchor] = (nodes, height)
-
-    def refused(self, problem: str, event: Event, remedy: str) -> TopologyError:
-        return TopologyError(problem, file=self.file, line=event.start_mark.line + 1, remedy=remedy)
-
-
-def _check_scalar(event: Any, measure: _Measure) -> None:
-    """Numbers that take long to read, or cannot be shown; characters that are none."""
-    value = event.value
-    if len(value) > LONGEST_NUMBER and NUMBER.fullmatch(value):
-        problem = f"a number of {len(value)} digits"
-        raise measure.refused(problem, event, f"write one of at most {LONGEST_NUMBER}, or put it into text")
-    if SURROGATE.search(value):
-        problem = "it holds half of a surrogate pair, which is no character"
-        raise measure.refused(problem, event, "write the character itself")
 
 
 def _require_regular(mode: int, file: Path, remedy: str) -> None:

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from harness.documents import LARGEST_TEXT, check_yaml, parsed
+from harness import yaml
+from harness.documents import LARGEST_TEXT
 from harness.errors import TopologyError
 
 # A default may hold a variable in turn: ${A:-${B:-c}}.
@@ -86,11 +84,7 @@ def _read(document: dict[str, Any], services: dict[Any, Any], reader: _Reader) -
 
 def parse(text: str, file: Path) -> dict[str, Any]:
     """A compose file's data, as it is written. Raises ``TopologyError``."""
-    check_yaml(text, file)
-    try:
-        document = parsed(lambda: YAML(typ="safe", pure=True).load(text), file)
-    except YAMLError as error:
-        raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file") from error
+    document = yaml.parse(text, file).construct()
     if not isinstance(document, dict):
         raise TopologyError("not a compose file", file=file, remedy="it must be a mapping with `services:`")
     return document

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
+from harness import yaml
 from harness.deploy.appfiles import VARIABLE, interpolate
-from harness.documents import check_yaml, parsed
 from harness.errors import TopologyError
 from harness.stack import marks
 
@@ -80,18 +78,7 @@ def parse(text: str, *, file: Path) -> dict[str, Any]:
     if marks.ANY.search(text):
         problem = "it holds characters of Unicode's private use area, U+E000 to U+E003"
         raise TopologyError(problem, file=file, remedy="take them out")
-    check_yaml(text, file)
-    reader = YAML(typ="safe", pure=True)
-    reader.Constructor = _Constructor
-    try:
-        document = parsed(lambda: reader.load(text), file)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = f"not YAML: {error.problem or error.context}"
-        line = mark.line + 1 if mark else None
-        raise TopologyError(problem, file=file, line=line, remedy="correct the syntax there") from error
-    except YAMLError as error:
-        raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file") from error
+    document = yaml.parse(text, file).construct(_Constructor)
     if not isinstance(document, dict):
         raise TopologyError("not a compose file", file=file, remedy="it must be a mapping with `services:`")
     return document

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from harness.documents import check_yaml, parsed, read_text
+from harness import yaml
+from harness.documents import read_text
 from harness.errors import TopologyError, TopologyErrors
 
 Step = str | int
@@ -72,21 +71,8 @@ def read(file: Path, *, sample: str = "topologies/standard.yaml") -> Source:
     ``sample`` is a file of its kind to start from.
     """
     text = read_text(file, remedy="give the path of a readable YAML file")
-    check_yaml(text, file)
-    try:
-        root = YAML(typ="safe", pure=True).compose(text)
-        loader = YAML(typ="safe", pure=True)
-        loader.allow_duplicate_keys = True
-        data = parsed(lambda: loader.load(text), file)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        problem = f"not YAML: {error.problem or error.context}"
-        raise TopologyError(
-            problem, file=file, line=line, remedy="correct the syntax on this line"
-        ) from error
-    except YAMLError as error:
-        raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file's syntax") from error
+    document = yaml.parse(text, file)
+    root, data = document.compose(), document.construct(duplicates=True)
     if root is None or data is None:
         raise TopologyError("the file is empty", file=file, remedy=f"start from a copy of {sample}")
     source = Source(file, root, data)
