@@ -19,7 +19,7 @@ TIMEOUT = 20.0
 
 
 def connect(proxy: str, host: str, port: int, *, timeout: float = TIMEOUT) -> socket.socket:
-    """Return a blocking socket connected to ``host:port`` through ``proxy``.
+    """Return a socket connected to ``host:port`` through ``proxy``, whose calls end after ``timeout`` seconds.
 
     Raises ``OSError`` when the proxy or the address cannot be reached, ``ValueError`` for a malformed URL.
     """
@@ -30,7 +30,7 @@ def connect(proxy: str, host: str, port: int, *, timeout: float = TIMEOUT) -> so
         connected = Proxy.from_url(proxy).connect(host, port, timeout=timeout)
     except ProxyError as error:
         raise ConnectionError(f"{host}:{port} through {proxy}: {error}") from error
-    connected.setblocking(True)
+    connected.settimeout(timeout)
     return connected
 
 
@@ -70,6 +70,7 @@ def main(arguments: list[str]) -> int:
     proxy, host, port = arguments
     try:
         with connect(proxy, host, int(port)) as connected:
+            connected.settimeout(None)  # a session may be silent for as long as it likes
             if stat.S_ISSOCK(os.fstat(1).st_mode):
                 hand_over(connected, 1)
             else:

@@ -118,12 +118,19 @@ class Series:
     def _begin(
         self, arguments: Sequence[str], *, mark: str, errors: int = subprocess.PIPE
     ) -> subprocess.Popen[bytes]:
-        """In a session of its own, as in a terminal of its own."""
+        """In a session of its own, as in a terminal of its own, without what ``nohup`` silenced."""
         command, *rest = arguments[0].split() + list(arguments[1:])
         split = 2 if command in ("bench", "emulator") else 1
         words = [command, *rest]
         return subprocess.Popen(
-            [self.wavetank, *words[:split], f"--state-dir={self.state_dir}", *words[split:]],
+            [
+                "env",
+                "--default-signal=HUP",
+                self.wavetank,
+                *words[:split],
+                f"--state-dir={self.state_dir}",
+                *words[split:],
+            ],
             env={**self.environment, MARK: mark},
             cwd=self.cwd,
             stdin=subprocess.DEVNULL,
@@ -143,7 +150,11 @@ class Series:
             yield f"neither done nor said so for {reacted:.1f} s (bound {PROMISED_SECONDS * factor:.1f} s)"
         if left := _left(mark, PROMISED_SECONDS * factor):
             yield f"left behind: {left}"
-        if held := [str(each.parent) for each in self.state_dir.glob("runs/*/lock") if _is_held(each)]:
+        if held := [
+            f"{each.parent} by {_holders(each)}"
+            for each in self.state_dir.glob("runs/*/lock")
+            if _is_held(each)
+        ]:
             yield f"still locked: {held}"
 
     @property
@@ -211,6 +222,22 @@ def _marked(mark: str) -> Iterator[str]:
             continue
 
 
+def _holders(lock: Path) -> list[str]:
+    """Command lines of the processes that have a file open."""
+    return [
+        (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:200]
+        for process in Path("/proc").glob("[0-9]*")
+        if any(_leads_to(each, lock) for each in process.glob("fd/*"))
+    ]
+
+
+def _leads_to(link: Path, file: Path) -> bool:
+    try:
+        return link.readlink() == file
+    except OSError:
+        return False
+
+
 def _is_held(lock: Path) -> bool:
     with lock.open() as file:
         try:
@@ -254,7 +281,7 @@ def _tell(seen: Seen) -> None:
     print(  # noqa: T201 (a program's progress)
         f"{seen.command} after {seen.after:.2f} s {seen.signum.name}: {seen.code},"
         f" reacted {seen.reacted:.2f} s, ended {seen.ended:.2f} s, bound {seen.bound:.1f} s"
-        f" {' '.join(seen.faults)}",
+        f" {' '.join(seen.faults)}" + (f"\n{seen.said}" if seen.faults else ""),
         file=sys.stderr,
         flush=True,
     )

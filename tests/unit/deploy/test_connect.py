@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -71,9 +72,18 @@ def test_hands_the_connection_over_to_ssh(proxy: str) -> None:
         _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
         assert process.wait(timeout=30) == 0
         with socket.socket(fileno=descriptors[0]) as connected:
+            assert os.get_blocking(connected.fileno())
             assert connected.recv(6) == b"banner"
             connected.sendall(b"after")
             assert connected.recv(5) == b"after"
+
+
+def test_a_peer_that_says_nothing_is_not_waited_for_without_end(proxy: str) -> None:
+    """A peer that is connected and silent, as one that does not speak TLS."""
+    with connect.connect(proxy, "203.0.113.5", 22, timeout=0.2) as connected:
+        assert connected.recv(6) == b"banner"
+        with pytest.raises(TimeoutError):
+            connected.recv(1)
 
 
 def test_refused_connection_says_what_and_through_what(proxy: str) -> None:
