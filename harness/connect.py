@@ -19,7 +19,7 @@ TIMEOUT = 20.0
 
 
 def connect(proxy: str, host: str, port: int, *, timeout: float = TIMEOUT) -> socket.socket:
-    """Return a socket connected to ``host:port`` through ``proxy``, whose calls end after ``timeout`` seconds.
+    """Return a socket connected to ``host:port`` through ``proxy``; no call on it takes over ``timeout`` s.
 
     Raises ``OSError`` when the proxy or the address cannot be reached, ``ValueError`` for a malformed URL.
     """

@@ -31,7 +31,10 @@ sleep "0.$((chance % 10))"
 case $script in
     true) if [ $((chance / 10 % 3)) = 0 ]; then echo 'Connection refused' >&2; exit 255; fi ;;
     *python3*) cat > /dev/null; sleep 1000 ;;
-    *boot-finished*) if [ $((chance / 10 % 2)) = 0 ]; then echo 'first boot is not done'; exit 75; fi; echo 29.0.0 ;;
+    *boot-finished*)
+        if [ $((chance / 10 % 2)) = 0 ]; then echo 'first boot is not done'; exit 75; fi
+        echo 29.0.0
+        ;;
     *--no-trunc*--format*) printf -- '---\n/dev/vda 99999999 1 99999998 1%% /\n---\n' ;;
     *'docker load'* | *'tar -xpf'*) cat > /dev/null ;;
     *.deployed\ 2*) printf -- '---\n---\n' ;;
