@@ -7,9 +7,11 @@ BIN := .venv/bin
 PICKED := $(if $(CHECKS),-k '$(CHECKS)')
 # Who picks tests may pick none of one half: pytest calls that 5.
 SOME := $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
+# Files side by side, in the order of tests/conftest.py: one more than there are cores, for many tests wait.
+ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
+.PHONY: help setup images test test-fast coverage lint local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
@@ -31,10 +33,18 @@ local-vm: images ## The same in a virtual machine whose kernel lacks nothing: ha
 	@harness/setup.sh --vm
 	nice $(BIN)/python -m harness.vm --topology $(if $(filter file,$(origin TOPOLOGY)),swarm,$(TOPOLOGY)) $(PICKED)
 
-test: images ## Run the project's tests, coverage shown
+test: images ## Run the project's tests
 	@harness/setup.sh --tests
-	$(BIN)/python -m pytest tests/unit tests/contract -n auto --dist loadfile --cov --cov-report= $(PYTEST_ARGS) $(SOME)
-	$(BIN)/python -m pytest tests/emulator --cov --cov-append --cov-report=term:skip-covered $(PYTEST_ARGS) $(SOME)
+	$(BIN)/python -m pytest tests/unit tests/contract $(ABREAST) $(PYTEST_ARGS) $(SOME)
+	$(BIN)/python -m pytest tests/emulator $(ABREAST) $(PYTEST_ARGS) $(SOME)
+
+test-fast: setup ## Run the tests that are quick and need no engine: for every edit
+	$(BIN)/python -m pytest tests/unit tests/contract -m 'not slow' $(ABREAST) $(PYTEST_ARGS)
+
+coverage: images ## Run the tests and show which lines none of them reaches: takes twice as long
+	@harness/setup.sh --tests
+	$(BIN)/python -m pytest tests/unit tests/contract $(ABREAST) --cov --cov-report= $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/emulator $(ABREAST) --cov --cov-append --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

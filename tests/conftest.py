@@ -1,1 +1,39 @@
-"""Lets every test import the modules that lie beside this file."""
+"""Lets every test import the modules that lie beside this file; says which test files run side by side, and
+in which order."""
+
+from __future__ import annotations
+
+import pytest
+
+# Files that take long, the longest first: they begin before all others, or everybody would wait for them at
+# the end. `make test-fast` leaves them out.
+SLOW = (
+    "test_interrupts",
+    "test_model_invariants",
+    "test_cli_flow",
+    "test_mutation_campaign",
+    "test_mutation_views",
+    "test_mutation_apply",
+    "test_partition",
+    "test_bad_files",
+    "test_cli_taking_down",
+    "test_cli_isolation",
+    "test_mutation_generate",
+    "test_faults",
+    "test_emulation",
+    "test_cli_existing",
+    "test_reaper",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The tests of a file stay together, in one process, unless they are in a group that says otherwise."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
