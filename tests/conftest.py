@@ -8,6 +8,15 @@ import pytest
 # Files that take long, the longest first: they begin before all others, or everybody would wait for them at
 # the end. `make test-fast` leaves them out.
 SLOW = (
+    "test_end_to_end",
+    "test_up_faults",
+    "test_swarm_cluster",
+    "test_swarm_up",
+    "test_mutation_tank",
+    "test_paced_scan",
+    "test_plane_docker",
+    "test_model_packets",
+    "test_proof",
     "test_interrupts",
     "test_model_invariants",
     "test_cli_flow",
@@ -35,5 +44,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+            shared = "shared_tank" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("shared_tank" if shared else item.path.stem))
     items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
