@@ -8,7 +8,7 @@ PICKED := $(if $(CHECKS),-k '$(CHECKS)')
 # Who picks tests may pick none of one half: pytest calls that 5.
 SOME := $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 # Files side by side, in the order of tests/conftest.py: one more than there are cores, for many tests wait.
-ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadgroup --no-loadscope-reorder
+ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images test test-fast coverage lint local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images

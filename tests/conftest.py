@@ -1,5 +1,4 @@
-"""Lets every test import the modules that lie beside this file; says which test files run side by side, and
-in which order."""
+"""Lets every test import the modules that lie beside this file, and says which test files begin first."""
 
 from __future__ import annotations
 
@@ -35,15 +34,9 @@ SLOW = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The tests of a file stay together, in one process, unless they are in a group that says otherwise."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first, all others as they were."""
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("xdist_group") is None:
-            shared = "shared_tank" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("shared_tank" if shared else item.path.stem))
     items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
