@@ -5,7 +5,7 @@ process of it is left, nor the run's lock. ``python tests/interrupting.py --coun
 series over the pretended deployment; the tests run a short one.
 
 The 2 seconds are for an idle machine. On a busy one everything takes longer, this promise too: they are
-multiplied by how much longer than ``NOTHING_SECONDS`` a command takes that does nothing, measured beside.
+multiplied by how much longer than ``NOTHING_SECONDS`` a command takes that does nothing, before and after.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Series:
     def interrupt(self, *arguments: str, within: float) -> Seen:
         """The command, stopped at a random moment of its first ``within`` seconds."""
         after, signum = self.random.uniform(0, within), self.random.choice(SIGNALS)
-        factor = max(1.0, self.nothing() / NOTHING_SECONDS)
+        slow = self.nothing()
         mark = uuid.uuid4().hex
         with tempfile.TemporaryFile() as errors:
             began = self._begin(arguments, mark=mark, errors=errors.fileno())
@@ -100,6 +100,7 @@ class Series:
             reacted, ended = _watch(began, errors.fileno(), before, signalled)
             errors.seek(0)
             said = errors.read().decode(errors="replace")
+        factor = max(NOTHING_SECONDS, slow, self.nothing()) / NOTHING_SECONDS
         faults = tuple(() if over else self._faults(began.returncode, signum, said, reacted, factor, mark))
         seen = Seen(
             arguments[0], after, signum, began.returncode, reacted, ended,

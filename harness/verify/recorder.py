@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from harness import report
+from harness import report, signals
 from harness.errors import InconclusiveError
 from harness.masking import mask, secrets_of
 from harness.report import Check, Outcome
 from harness.verify.setup import LEFT_OUT, SECTIONS, SETUP
 
 REASON_LENGTH = 1000
+UNENDED = "it was stopped before it ended"
 ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 GRAVITY: tuple[Outcome, ...] = ("passed", "skipped", "inconclusive", "failed")
 
@@ -34,12 +35,16 @@ class Recorder:
         self._doubts: dict[str, str] = {}
         self._started = time.monotonic()
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note a doubt where the check raised one, and keep passwords out of what is shown."""
-        made = yield
+        """Note a doubt where the check raised one, and keep passwords out of what is shown.
+
+        A signal waits until it is done: in the wrappers of other plugins it becomes an internal error.
+        """
+        with signals.undisturbed():
+            made = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, InconclusiveError):
             self._doubts[item.nodeid] = str(call.excinfo.value)
         if made.failed:
@@ -49,7 +54,10 @@ class Recorder:
         return made
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Merge set-up, call and tear-down into one check; the worst of the three counts."""
+        """Merge set-up, call and tear-down into one check; the worst of the three counts.
+
+        A check that was set up is in doubt until its call has ended: it may be stopped before.
+        """
         told = Check(
             check_id(report.nodeid),
             self._outcome(report),
@@ -57,7 +65,11 @@ class Recorder:
             report.duration,
             self._masked(_property(report, "evidence")),
         )
+        if report.when == "setup" and report.passed:
+            told = replace(told, outcome="inconclusive", reason=UNENDED)
         before = self.checks.get(report.nodeid)
+        if before is not None and before.reason == UNENDED:
+            before = replace(before, outcome="passed", reason="")
         self.checks[report.nodeid] = told if before is None else merged(before, told)
 
     @pytest.hookimpl(tryfirst=True)

@@ -20,6 +20,19 @@ def test_doubtful(): raise InconclusiveError("two clocks disagree")
 """
 SKIPS = "import pytest\ndef test_left_out(): pytest.skip('no such thing here')\n"
 
+# Its argument is shown while pytest writes its report: the signal comes in the middle of that.
+STOPPED = """
+import pytest, signal
+class Told:
+    def __repr__(self):
+        signal.raise_signal(signal.SIGINT)
+        return "told"
+@pytest.fixture
+def told(): return Told()
+def test_stopped(told): raise ValueError("wrong")
+def test_never(): pass
+"""
+
 # A deployment that needs no API: what the plugin would find is put in its place.
 CONFTEST = """
 import pytest
@@ -89,6 +102,18 @@ def test_exit_code_is_the_verdict(
     done = run(pytester, *sources)
     assert done.ret == code
     assert report_of(pytester)["verdict"] == verdict
+
+
+def test_a_signal_in_the_middle_of_a_report_stops_after_it(pytester: pytest.Pytester) -> None:
+    """A plugin of the old kind turns an exception in there into an error of pytest's own."""
+    stopped = "from harness import signals\nsignals.install()\n"
+    pytester.makeconftest(CONFTEST + stopped)
+    pytester.makepyfile(test_sample=STOPPED)
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
+    assert "INTERNALERROR" not in done.stdout.str() + done.stderr.str()
+    assert "stopped by SIGINT" in done.stdout.str()
+    assert outcomes(pytester) == {"sample.stopped": "inconclusive"}
+    assert report_of(pytester)["verdict"] == "fail"
 
 
 def test_every_outcome_is_reported(pytester: pytest.Pytester) -> None:
