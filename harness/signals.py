@@ -69,12 +69,27 @@ def heeded() -> tuple[signal.Signals, ...]:
 
 
 def install() -> None:
-    """Have the signals raise :class:`Stopped` from here on."""
+    """Have the signals raise :class:`Stopped` from here on, also one that was ``blocked`` until now."""
     for each in heeded():
         signal.signal(each, _deliver)
     if sys.unraisablehook is not _rescue:
         _rescue.others = sys.unraisablehook  # type: ignore[attr-defined]  # a function's own
         sys.unraisablehook = _rescue
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Leave the signals pending for the length of the block.
+
+    A Python process that is begun in it has them pending until it calls ``install``: while it loads, SIGINT
+    would be a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave(code: int) -> NoReturn:
@@ -198,13 +213,10 @@ def say(text: str) -> None:
 
 def _deliver(signum: int, _frame: FrameType | None) -> None:
     """Set the event of all that was begun, make a new one for what follows, and raise."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
+    with blocked():
         over = _renew()
         over.signum = signum
         over.event.set()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     raise Stopped(signum)
 
 

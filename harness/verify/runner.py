@@ -40,7 +40,7 @@ def _run(argv: list[str]) -> int:
     """Run pytest in a session of its own, so that a signal reaches it once: passed on by us."""
     started: list[subprocess.Popen[bytes]] = []
     try:
-        with signals.undisturbed():
+        with signals.undisturbed(), signals.blocked():
             started.append(subprocess.Popen(argv, stdout=sys.stderr, start_new_session=True))
         return started[0].wait()
     except BaseException as error:

@@ -294,3 +294,21 @@ def test_commands_on_nodes_are_called_off_by_no_error_that_is_tolerated(
         in_parallel([wait, wait, fail], interrupt=access.interrupt)
     with pytest.raises(Interrupted):
         access.run("a", "true")
+
+
+def test_a_process_that_is_still_loading_is_stopped_once_it_can_say_so() -> None:
+    """SIGINT in its first moments is neither lost nor a traceback."""
+    script = """
+from harness import signals
+try:
+    signals.install()
+    signals.pause(60)
+except signals.Stopped as error:
+    print(error)
+"""
+    with signals.blocked():
+        begun = subprocess.Popen(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    begun.send_signal(signal.SIGINT)
+    assert begun.communicate(timeout=LONG) == ("stopped by SIGINT\n", "")
