@@ -1,4 +1,4 @@
-"""Confidence intervals: of means, of quantiles, and of the mean of a series that remembers its past.
+"""Confidence intervals: of means, of quantiles, and of several measurements of one thing.
 
 An interval whose ``low`` and ``high`` are None was not told: too few values, or endless ones among them.
 """
@@ -6,10 +6,8 @@ An interval whose ``low`` and ``high`` are None was not told: too few values, or
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +16,6 @@ from scipy import stats
 from harness.load.result import Interval
 
 Values: TypeAlias = Sequence[float] | npt.NDArray[np.float64]
-Statistic: TypeAlias = Callable[..., Any]
 
 
 def narrow(interval: Interval, relative: float) -> bool:
@@ -68,27 +65,6 @@ def quantile_interval(
     return Interval(value, float(ordered[max(low_rank, 0)]), float(ordered[high_rank]), confidence)
 
 
-def bootstrap_interval(
-    values: Values, statistic: Statistic = np.mean, confidence: float = 0.95, *, seed: int = 1
-) -> Interval:
-    """Efron's bootstrap, bias-corrected and accelerated (BCa); by percentiles where BCa is not defined.
-
-    ``statistic`` takes an array and ``axis``. For independent values, at least three; of few values it is too
-    narrow (of five, 95 % are rather 85 %), and `t_interval` is the better choice for means.
-    """
-    data = _filled(values)
-    value = float(statistic(data, axis=0))
-    if len(data) < 3 or not np.isfinite(data).all():
-        return Interval(value, confidence=confidence)
-    if np.ptp(data) == 0:
-        return Interval(value, value, value, confidence)
-    for method in ("BCa", "percentile"):
-        low, high = _bootstrap(data, statistic, confidence, method, seed)
-        if math.isfinite(low) and math.isfinite(high):
-            break
-    return Interval(value, low, high, confidence)
-
-
 def combined(intervals: Sequence[Interval]) -> Interval:
     """One interval of several measurements of the same thing, weighted by their precision.
 
@@ -126,48 +102,6 @@ def effective_size(series: Values | npt.NDArray[np.bool_]) -> float:
     return float(np.clip(len(data) / max(2 * positive.sum() - 1, 1.0), 1, len(data)))
 
 
-@dataclass(frozen=True)
-class BatchMeans:
-    """The mean of a series by batches. ``lag1`` is the autocorrelation of the batches' means.
-
-    ``independent``: it is no larger than chance makes it, so the interval stands. ``size`` is a batch's.
-    """
-
-    interval: Interval
-    batches: int
-    size: int
-    lag1: float
-    independent: bool
-
-
-# Fewer batches than this make no interval; with this many or more the series is taken for long enough.
-FEWEST, MOST = 10, 40
-
-
-def batch_means(series: Values, confidence: float = 0.95) -> BatchMeans:
-    """Student's interval of the mean of a steady, autocorrelated series, by nonoverlapping batch means.
-
-    Batches are made longer until the means of neighbours no longer resemble each other (lag-1 test at 5 %) or
-    only `FEWEST` are left, which is told (Law: Simulation Modeling and Analysis, 9.5.3). Of a series with
-    fewer values than that there is no interval.
-    """
-    data = _filled(series)
-    found = _batched(data, min(MOST, len(data)), confidence)
-    while not found.independent and found.batches > FEWEST:
-        found = _batched(data, max(FEWEST, found.batches * 3 // 4), confidence)
-    return found
-
-
-def _batched(data: npt.NDArray[np.float64], batches: int, confidence: float) -> BatchMeans:
-    size = len(data) // batches
-    means = data[len(data) - batches * size :].reshape(batches, size).mean(axis=1)
-    if batches < FEWEST:
-        return BatchMeans(Interval(float(data.mean()), confidence=confidence), batches, size, 0.0, False)
-    lag1 = 0.0 if np.ptp(means) == 0 else float(_autocorrelation(means)[1])
-    independent = abs(lag1) <= 1.96 / math.sqrt(batches)
-    return BatchMeans(t_interval(means, confidence), batches, size, lag1, independent)
-
-
 def _autocorrelation(data: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """By lag, from 0 on; through the Fourier transform, padded so that the series does not wrap around."""
     centred = data - data.mean()
@@ -188,23 +122,6 @@ def _binomial_ends(share: float, size: float, confidence: float) -> tuple[int, i
     low = int(stats.binom.ppf(tail, whole, share))
     high = int(stats.binom.isf(tail, whole, share)) + 1
     return low, high
-
-
-def _bootstrap(
-    data: npt.NDArray[np.float64], statistic: Statistic, confidence: float, method: str, seed: int
-) -> tuple[float, float]:
-    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        found = stats.bootstrap(
-            (data,),
-            statistic,
-            confidence_level=confidence,
-            method=method,
-            n_resamples=2000,
-            vectorized=True,
-            random_state=np.random.default_rng(seed),
-        )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
 def _t(confidence: float, freedom: int) -> float:

@@ -448,16 +448,3 @@ def _contradicts(search: Search, rate: float) -> bool:
 
 def _list(rates: Sequence[float]) -> str:
     return ", ".join(f"{rate:.1f}" for rate in rates)
-
-
-def littles_law(rate: float, latency_s: float, in_flight: float) -> float:
-    """By how much what was counted under way differs from L = lambda W, relative to it (Little 1961).
-
-    0.1: 10 % more under way than ``rate`` (a second) times ``latency_s`` explains. The three must be measured
-    apart from each other to mean anything, over a steady stretch; far from 0 one of them is wrong. ``inf``
-    where there is something under way that nothing explains.
-    """
-    expected = rate * latency_s
-    if expected <= 0:
-        return 0.0 if in_flight == 0 else math.inf
-    return in_flight / expected - 1

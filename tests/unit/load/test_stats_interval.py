@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from harness.load.result import Interval
 from harness.load.stats.interval import (
-    batch_means,
-    bootstrap_interval,
     combined,
     effective_size,
     narrow,
@@ -110,43 +108,6 @@ def test_the_effective_size_of_a_remembering_series_is_known() -> None:
     assert np.median(sizes) == pytest.approx(4000 / 9, rel=0.2)
     assert effective_size(random.normal(size=4000)) > 3000
     assert effective_size([1.0] * 10) == 10
-
-
-def test_batch_means_cover_the_mean_of_a_series_with_memory() -> None:
-    """And say when the batches no longer resemble their neighbours."""
-    random = np.random.default_rng(6)
-    found = [batch_means(remembering(random, 2000, 0.8)) for _ in range(60)]
-    assert np.mean([covers(batches.interval, 0.0) for batches in found]) >= 0.88
-    assert np.mean([batches.independent for batches in found]) >= 0.9
-
-
-def test_batches_of_a_trend_are_told_as_not_independent() -> None:
-    """Ten batches are the fewest; then it is said that the interval does not stand."""
-    found = batch_means(np.arange(1000.0))
-    assert (found.independent, found.batches) == (False, 10)
-    assert found.lag1 > 0.5
-
-
-def test_a_series_too_short_for_batches_has_no_interval() -> None:
-    """Nine values."""
-    found = batch_means(np.arange(9.0))
-    assert (found.interval, found.independent) == (Interval(4.0), False)
-
-
-def test_the_bootstrap_covers_a_mean_and_is_the_same_each_time() -> None:
-    """Seeded; two values have no interval, equal ones a narrow one."""
-    random = np.random.default_rng(7)
-    data = [random.exponential(size=50) for _ in range(40)]
-    assert np.mean([covers(bootstrap_interval(one), 1.0) for one in data]) >= 0.85
-    assert bootstrap_interval(data[0]) == bootstrap_interval(data[0])
-    assert bootstrap_interval([1.0, 2.0]) == Interval(1.5)
-    assert bootstrap_interval([2.0] * 5) == Interval(2.0, 2.0, 2.0)
-
-
-def test_the_bootstrap_falls_back_where_bca_is_not_defined() -> None:
-    """A median that hardly any resample moves."""
-    found = bootstrap_interval([1.0] * 20 + [50.0], np.median)
-    assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
 
 
 def test_combined_intervals_are_narrower_unless_they_contradict_each_other() -> None:

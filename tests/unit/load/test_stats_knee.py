@@ -15,7 +15,7 @@ from stats_rig import mmc, mmc_beyond
 
 from harness.load.result import Interval
 from harness.load.stats import stages
-from harness.load.stats.knee import Aim, Search, Seen, capacity, held, littles_law, next_rate, why
+from harness.load.stats.knee import Aim, Search, Seen, capacity, held, next_rate, why
 
 AIM = Aim(objective_ms=1000, start=10, resolution=0.05)
 
@@ -222,10 +222,3 @@ def test_a_search_that_is_cut_short_says_so() -> None:
     """Five runs do not narrow it down."""
     found = capacity(searched(knee_at(25), dataclasses.replace(AIM, most=5)))
     assert "ended after 5 runs" in found.told
-
-
-def test_littles_law_is_told_by_how_much_it_is_off() -> None:
-    """50 a second for 0.2 s are 10 under way."""
-    assert littles_law(50, 0.2, 10) == pytest.approx(0)
-    assert littles_law(50, 0.2, 11) == pytest.approx(0.1)
-    assert (littles_law(0, 0.2, 0), littles_law(0, 0.2, 3)) == (0, math.inf)

@@ -12,7 +12,7 @@ from stats_rig import md1_mean_s, mdc, mmc, mmc_mean_s, samples_of
 
 from harness.load.model import NEVER, SECOND, Outcome, Samples
 from harness.load.stats import stages as of
-from harness.load.stats.interval import batch_means
+from harness.load.stats.interval import effective_size
 
 
 def few(outcome: Outcome = Outcome.OK) -> Samples:
@@ -120,8 +120,7 @@ def test_the_mean_of_a_queue_is_that_of_its_theory() -> None:
     for rows, rate, mean_s in cases:
         cut, last = int(rows["intended"][1000]), int(rows["intended"][-1])
         kept = of.steady(rows, cut, last)
-        found = batch_means(of.latencies(kept)).interval
-        assert found.low is not None
-        assert found.high is not None
-        assert found.low * 0.98 <= mean_s * 1000 <= found.high * 1.02
+        latencies = of.latencies(kept)
+        half = 1.96 * latencies.std() / math.sqrt(effective_size(latencies))
+        assert latencies.mean() == pytest.approx(mean_s * 1000, abs=half * 1.02)
         assert of.in_flight(rows, cut, last) == pytest.approx(rate * mean_s, rel=0.05)
