@@ -16,6 +16,7 @@ from harness.deploy import collect_logs, deploy, prepare_images, require_program
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
 from harness.isolation import tampering
+from harness.judge0 import frontdoor
 from harness.mutation import journal
 from harness.mutation.faults import steps
 from harness.progress import Progress
@@ -26,7 +27,7 @@ from harness.ssh import Access, open_access
 from harness.swarm import deploy as stack
 from harness.target import Target
 from harness.topology.model import Topology
-from harness.verify import frontdoor, hostnet
+from harness.verify import hostnet
 from harness.wait import NotYet, wait_for
 
 FIRST_SUBMISSION_DEADLINE = 60.0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 
+from harness.judge0 import frontdoor
 from harness.target import Target
 from harness.topology.model import FrontDoor
-from harness.verify import frontdoor
 from harness.verify.endings import look_twice
 from harness.verify.history import Entry, Journal, Judgement, judge
 from harness.verify.steady import Steady, Submissions

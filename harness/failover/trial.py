@@ -22,6 +22,7 @@ from harness.failover.measure import STEADY, Measured, Sent, Times, answers_agai
 from harness.failover.orphan import Orphan
 from harness.failover.stream import FIRST_ANSWERS, Source, Stream, streaming
 from harness.failover.watch import Look, Watch, is_full, shown_down, unsettled
+from harness.judge0.route import to_judge0
 from harness.signals import stopped_by_signals
 from harness.swarm import look
 from harness.swarm.cluster import heartbeat
@@ -30,7 +31,6 @@ from harness.topology.model import FrontDoor
 from harness.verify.faults import Power
 from harness.verify.history import Entry, Judgement
 from harness.verify.setup import Setup
-from harness.verify.way import to_judge0
 from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")

@@ -14,8 +14,9 @@ import pytest
 
 from harness.api import Api
 from harness.errors import CheckFailedError
+from harness.judge0 import frontdoor
 from harness.topology.model import FrontDoor
-from harness.verify import frontdoor, recovery
+from harness.verify import recovery
 from harness.verify.faults import Power
 from harness.verify.history import Journal
 from harness.verify.outage import Outage, Stage, suffer

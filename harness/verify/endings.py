@@ -10,13 +10,12 @@ from pathlib import Path
 import httpx
 
 from harness.errors import CheckError, CheckFailedError, InconclusiveError, WavetankError
-from harness.verify import judge0 as statuses
+from harness.judge0.api import BATCH_LIMIT, is_final
+from harness.judge0.client import Judge0
 from harness.verify.history import Entry, Journal, Judgement
-from harness.verify.judge0 import Judge0
 from harness.wait import NotYet, wait_for
 
 ALL_FINAL_SECONDS = 60.0
-BATCH = 20
 
 Way = Callable[[], AbstractContextManager[httpx.Client]]
 
@@ -43,12 +42,12 @@ def look(journal: Journal, way: Way, ops: Mapping[str, int]) -> list[str]:
     """Note what Judge0 says of each token in ``ops``; returns those that it knows and that are not final."""
     tokens, waiting = list(ops), []
     with way() as client:
-        for first in range(0, len(tokens), BATCH):
-            some, asked = tokens[first : first + BATCH], time.time()
+        for first in range(0, len(tokens), BATCH_LIMIT):
+            some, asked = tokens[first : first + BATCH_LIMIT], time.time()
             for token, told in zip(some, Judge0(client).look(some), strict=True):
                 seen = Entry("seen", asked, ops[token], token=token)
                 if told is not None:
-                    final = told.status not in (statuses.IN_QUEUE, statuses.PROCESSING)
+                    final = is_final(told.status)
                     waiting += [] if final else [token]
                     seen = Entry(
                         "seen", asked, ops[token], token=token, status=told.description, final=final,

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
+from harness.judge0.api import ACCEPTED_TEXT
+
 Kind = Literal["invoke", "ok", "fail", "info", "seen", "listed"]
 Class = Literal["ok", "lost", "duplicated", "unknown"]
-
-ACCEPTED = "Accepted"
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _never(entries: Sequence[Entry], last: Entry) -> str:
         waited = last.at - min(each.at for each in entries)
         return f"{last.token} still is {last.status}, {waited:.0f} s after it was handed in"
     expected = next(each.expected for each in entries if each.kind == "invoke").strip()
-    if last.status == ACCEPTED and last.output.strip() != expected:
+    if last.status == ACCEPTED_TEXT and last.output.strip() != expected:
         return f"{last.token} ended with another's output: {last.output[:80]!r}"
     return ""
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from harness import links
 from harness.errors import CheckError, InconclusiveError, WavetankError
+from harness.judge0 import frontdoor
 from harness.links import Quality
 from harness.ssh import Access
 from harness.swarm import look
 from harness.swarm.cluster import heartbeat
 from harness.topology.model import Topology
-from harness.verify import frontdoor
 from harness.verify.setup import Setup
 
 ATTEMPTS = 15

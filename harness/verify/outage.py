@@ -15,16 +15,18 @@ from typing import TypeVar
 import httpx
 
 from harness.errors import CheckError, InconclusiveError, WaitTimeoutError, WavetankError
+from harness.judge0 import frontdoor
+from harness.judge0.api import IDS
+from harness.judge0.client import Judge0
+from harness.judge0.route import to_judge0
 from harness.parallel import Pool
 from harness.topology.model import FrontDoor, Topology
-from harness.verify import frontdoor, recovery, shares
+from harness.verify import recovery, shares
 from harness.verify.balance import enough, parse
 from harness.verify.faults import Power
 from harness.verify.history import Entry
-from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
 from harness.verify.steady import Request, Requests, Steady, Submissions
-from harness.verify.way import to_judge0
 from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")
@@ -211,7 +213,7 @@ def _long_runs(stage: Stage, nodes: Sequence[str]) -> dict[str, int]:
         for op in range(first, first + LONG_RUNS):
             text = f"{seed}-{op:05d}"
             journal.add(Entry("invoke", time.time(), op, via="judge0", expected=text))
-            token = judge0.create(f"sleep {nap}; echo {text}", frontdoor.language("bash").id)
+            token = judge0.create(f"sleep {nap}; echo {text}", IDS["bash"])
             journal.add(Entry("ok", time.time(), op, via="judge0", token=token))
 
     def probe() -> dict[str, int]:

@@ -19,12 +19,12 @@ from harness.isolation.model import Pair
 from harness.isolation.observe import is_witnessed, observe
 from harness.isolation.pairs import droplet_pairs
 from harness.isolation.reported import look
+from harness.judge0 import frontdoor
+from harness.judge0.client import Judge0
 from harness.parallel import in_parallel
 from harness.ssh import Access
 from harness.topology import ports as sets
 from harness.topology.model import Topology
-from harness.verify import frontdoor
-from harness.verify.judge0 import Judge0
 from harness.verify.probe import from_node
 from harness.verify.setup import Setup
 from harness.wait import NotYet, wait_for
@@ -101,7 +101,7 @@ def _available(stage: Stage) -> int:
     if stage.setup.topology.checks.judge0 is None:
         return 0
     with stage.judge0() as client:
-        return sum(queue["available"] for queue in Judge0(client).get("/workers"))
+        return Judge0(client).slots()
 
 
 def _workers(stage: Stage, wanted: int) -> None:

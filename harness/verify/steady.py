@@ -19,15 +19,18 @@ from typing import Any
 import httpx
 
 from harness.errors import CheckFailedError
+from harness.judge0 import frontdoor
+from harness.judge0.api import UNFINISHED_TEXTS
+from harness.judge0.model import Program
+from harness.judge0.reading import UnreadableError, dig
 from harness.parallel import Pool
 from harness.topology.model import FrontDoor
-from harness.verify import frontdoor
 from harness.verify.history import Entry, Journal
 from harness.wait import patient
 
 THREADS = 256
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)
-WAITING = ("", "In Queue", "Processing")
+WAITING = ("", *UNFINISHED_TEXTS)
 NAPS = (0, 0, 0, 0.2, 0.5, 1, 4)
 LONGEST = 2000
 SLOW = 10.0  # a request that takes longer than this hangs
@@ -64,22 +67,13 @@ class Steady:
             due = max(due + self._every, time.monotonic() - 1)  # a machine that was held up need not catch up
 
 
-@dataclass(frozen=True)
-class Program:
-    """A program that prints ``expected``, different for each submission."""
-
-    language: frontdoor.Language
-    source: str
-    expected: str
-
-
 def program(seed: str, op: int) -> Program:
     """The submission number ``op`` of a stream: the same for the same seed, with a nap of up to 4 s."""
     expected, nap = f"{seed}-{op:05d}", random.Random(f"{seed}:{op}").choice(NAPS)  # noqa: S311 (no secret)
     if op % 3:
-        return Program(frontdoor.language("bash"), f"sleep {nap}; echo {expected}", expected)
+        return Program(expected, "bash", f"sleep {nap}; echo {expected}", stdout=expected)
     source = f"import time\ntime.sleep({nap})\nprint('{expected}')"
-    return Program(frontdoor.language("python"), source, expected)
+    return Program(expected, "python", source, stdout=expected)
 
 
 class Submissions:
@@ -97,14 +91,14 @@ class Submissions:
     def submit(self, op: int) -> None:
         """One submission, from its invocation to its end."""
         chosen = program(self.seed, op)
-        self.journal.add(Entry("invoke", time.time(), op, via="front door", expected=chosen.expected))
+        self.journal.add(Entry("invoke", time.time(), op, via="front door", expected=chosen.stdout or ""))
         self.journal.add(self._outcome(op, chosen))
 
     def _outcome(self, op: int, chosen: Program) -> Entry:
         def entry(kind: Any, **more: Any) -> Entry:
             return Entry(kind, time.time(), op, via="front door", **more)
 
-        body = frontdoor.body(self._door, chosen.language, "", source=chosen.source)
+        body = frontdoor.body(self._door, chosen)
         try:
             response = self._client.post(self._door.path, json=body)
         except NOT_SENT as error:
@@ -148,8 +142,8 @@ class Submissions:
 
     def _token(self, item: Mapping[str, Any]) -> str:
         try:
-            return str(frontdoor.dig(item, self._door.reply["token"]) or "")
-        except (CheckFailedError, KeyError):
+            return str(dig(item, self._door.reply["token"]) or "")
+        except (UnreadableError, KeyError):
             return ""
 
 

@@ -14,12 +14,12 @@ from harness.deployment import Deployment
 from harness.failover.fault import MANAGER, PARTITION
 from harness.failover.fault import names as faults
 from harness.isolation.model import OUTSIDERS
+from harness.judge0 import frontdoor
+from harness.judge0.frontdoor import LANGUAGES, Language
 from harness.masking import secrets_of
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topology
-from harness.verify import frontdoor
-from harness.verify.frontdoor import LANGUAGES, Language
 from harness.verify.outage import upstreams
 from harness.verify.setup import SETUP, Setup
 from harness.verify.swarm_talk import listening, owners

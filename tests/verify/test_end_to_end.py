@@ -12,16 +12,15 @@ import httpx
 import pytest
 
 from harness.deployment import Deployment
+from harness.judge0 import frontdoor
+from harness.judge0.frontdoor import Language
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Topology
-from harness.verify import frontdoor
 from harness.verify.behind import behind
-from harness.verify.frontdoor import Language
 from harness.verify.setup import Setup
 from harness.wait import NotYet, wait_for
 
-BASH = frontdoor.language("bash")
 PYTHON = frontdoor.language("python")
 
 
@@ -81,7 +80,7 @@ def test_worker_runs_it(
         pytest.skip(f"topology {topology.name} names no checks.judge0.workers")
     nap = f"4.0{secrets.randbelow(10**8):08d}"
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(frontdoor.submit, front_door, door, BASH, "", source=f"sleep {nap}; echo slept")
+        answer = pool.submit(frontdoor.submit, front_door, door, "bash", f"sleep {nap}; echo slept")
         try:
             seen = wait_for("the program to run", lambda: running_on(access, topology, nap), deadline=20)
         finally:

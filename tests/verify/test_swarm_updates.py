@@ -18,6 +18,8 @@ import pytest
 
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, ResourceError
+from harness.judge0.client import Judge0
+from harness.judge0.route import to_judge0
 from harness.progress import Progress
 from harness.ssh import Access
 from harness.swarm import cluster, converge, join, look, rotate
@@ -26,14 +28,12 @@ from harness.swarm.scale import scale
 from harness.topology.model import FrontDoor, Swarm, Topology
 from harness.verify import endings, swarm_workers
 from harness.verify.disturbing import Note
-from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
 from harness.verify.steady import Requests
 from harness.verify.swarm_change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
 from harness.verify.swarm_load import Load, balancer_asked, failed_requests, under_load
 from harness.verify.swarm_talk import owners, speaks_to, spoken_to
 from harness.verify.swarm_view import View, look_at
-from harness.verify.way import to_judge0
 
 pytestmark = pytest.mark.disturbs
 
@@ -139,7 +139,7 @@ def test_workers_are_scaled(
     since = load.go_on(SOME)
     with to_judge0(setup) as client:
         judge0 = Judge0(client)
-        each = swarm_workers.slots(judge0) // replicas
+        each = judge0.slots() // replicas
         begun = time.time()
         try:
             scaled(setup, service, MORE)

@@ -14,14 +14,15 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from recognise_samples import answering, master, reference, released
+from detect_samples import answering, master, reference, released
 
 from harness.deployment import Deployment, Node
 from harness.errors import CheckFailedError, EngineError, UsageError
-from harness.load import route as routes
-from harness.load.judge0 import IDS
-from harness.load.model import Address
-from harness.load.route import callback_base, getting, judge0_route, open_route
+from harness.judge0 import route as routes
+from harness.judge0.api import IDS
+from harness.judge0.client import Judge0
+from harness.judge0.model import Address
+from harness.judge0.route import callback_base, judge0_route, open_route
 from harness.target import Target
 from harness.topology import load
 from harness.topology.model import Checks, Topology
@@ -52,6 +53,14 @@ def setup_of(name: str = "standard", *, proxy: str | None = PROXY, **checks: Any
     return Setup(nothing, target, topology, deployment, nothing)
 
 
+def answered(request: httpx.Request) -> httpx.Response:
+    """What the released Judge0 answers."""
+    try:
+        return httpx.Response(200, json=answering()(request.url.raw_path.decode()))
+    except CheckFailedError as error:
+        return httpx.Response(400, text=str(error))
+
+
 def _others(kind: Any) -> dict[str, Any]:
     """None for every field that a test has no use for."""
     return {each.name: None for each in dataclasses.fields(kind) if each.name != "nodes"}
@@ -70,21 +79,21 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         finally:
             told.append("close")
 
-    def get(*_: Any) -> Any:
-        return answering()
+    def over_socket(_: Path) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(answered), base_url="http://judge0")
 
     monkeypatch.setattr(routes, "socket_to", socket_to)
-    monkeypatch.setattr(routes, "getting", get)
+    monkeypatch.setattr(routes, "over_socket", over_socket)
     return told
 
 
 def test_the_front_door_is_reached_as_users_reach_it() -> None:
     """Through the emulator's proxy, or straight in a cloud; in the topology's own words."""
-    with open_route(setup_of(), "client") as (route, facing):
+    with open_route(setup_of(), "client") as (route, capabilities):
         assert route.address == Address("socks", "203.0.113.1", 80, proxy="127.0.0.1:1080")
         assert (route.path, route.request["language"]) == ("/api/run", "language")
         assert route.reply["status"] == "status.description"
-        assert facing is None
+        assert capabilities is None
     cloud = setup_of(proxy=None)
     nodes = {"client": Node("client", 1, "active", "10.9.9.9", None)}
     cloud = dataclasses.replace(cloud, deployment=dataclasses.replace(cloud.deployment, nodes=nodes))
@@ -103,10 +112,10 @@ def test_documentation_addresses_are_not_loaded_without_a_proxy() -> None:
 @pytest.mark.parametrize(("name", "where"), [("standard", "runner:4000"), ("swarm", "runner-api:4000")])
 def test_the_runner_is_asked_where_it_listens(sockets: list[str], name: str, where: str) -> None:
     """At the front door's path; the way there is closed afterwards."""
-    with open_route(setup_of(name), "runner") as (route, facing):
+    with open_route(setup_of(name), "runner") as (route, capabilities):
         assert (route.door, route.way, route.path) == ("runner", "wait", "/api/run")
         assert route.address == Address("unix", "/run/way", host_header="runner")
-        assert facing is None
+        assert capabilities is None
         assert sockets == [f"open {where}"]
     assert sockets == [f"open {where}", "close"]
 
@@ -123,8 +132,8 @@ def test_doors_have_no_way_but_their_own(sockets: list[str], door: Any) -> None:
 
 def test_judge0_is_recognised_before_it_is_loaded(sockets: list[str]) -> None:
     """What it is decides the way, and the report can say why."""
-    with open_route(setup_of(), "judge0", "wait", token="secret") as (route, facing):
-        assert facing == released()
+    with open_route(setup_of(), "judge0", "wait", token="secret") as (route, capabilities):
+        assert capabilities == released()
         assert (route.way, route.token, route.batch) == ("poll", "secret", 20)
         assert route.timestamps == released().timestamps
         assert "past queue and workers" in route.why
@@ -201,8 +210,8 @@ def test_judge0_is_asked_with_the_token() -> None:
         return httpx.Response(200, content=json.dumps([1])) if len(asked) < 3 else httpx.Response(401)
 
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://judge0") as client:
-        assert getting(client, "secret")("/about") == [1]
-        assert getting(client)("/about") == [1]
+        assert Judge0(client, "secret").get("/about") == [1]
+        assert Judge0(client).get("/about") == [1]
         with pytest.raises(CheckFailedError, match="GET /about: 401"):
-            getting(client)("/about")
+            Judge0(client).get("/about")
     assert asked == ["secret", None, None]

@@ -50,8 +50,8 @@ def raising(error: type[httpx.HTTPError]) -> Callable[[httpx.Request], httpx.Res
 def test_programs_are_the_same_for_the_same_seed_and_print_what_is_theirs() -> None:
     """Each prints a text of its own."""
     assert program(SEED, 3) == program(SEED, 3)
-    assert len({program(SEED, op).expected for op in range(100)}) == 100
-    assert all(program(SEED, op).expected in program(SEED, op).source for op in range(100))
+    assert len({program(SEED, op).stdout for op in range(100)}) == 100
+    assert all(program(SEED, op).stdout in program(SEED, op).source for op in range(100))
 
 
 def test_an_answer_is_ok_with_token_and_result() -> None:

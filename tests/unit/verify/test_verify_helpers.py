@@ -12,10 +12,11 @@ import pytest
 
 from harness.bench.up import parse_amount
 from harness.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
+from harness.judge0 import frontdoor
+from harness.judge0.client import Judge0
 from harness.target import Target
 from harness.topology.model import FrontDoor
-from harness.verify import frontdoor, probe
-from harness.verify.judge0 import Judge0
+from harness.verify import probe
 
 DOOR = FrontDoor(
     node="client",
@@ -80,7 +81,7 @@ def test_an_answer_that_came_too_early_is_a_doubt() -> None:
 def test_a_door_that_answers_otherwise_fails(response: httpx.Response, said: str) -> None:
     """Refusals, pages and other shapes are told as what they are."""
     with pytest.raises(CheckFailedError, match=said):
-        frontdoor.submit(client(lambda _: response), DOOR, PYTHON, "21")
+        frontdoor.submit(client(lambda _: response), DOOR, "python", "21")
 
 
 def test_a_door_that_does_not_answer_fails() -> None:
@@ -90,7 +91,7 @@ def test_a_door_that_does_not_answer_fails() -> None:
         raise httpx.ConnectError("refused", request=request)
 
     with pytest.raises(CheckFailedError, match="refused"):
-        frontdoor.submit(client(answer), DOOR, PYTHON, "21")
+        frontdoor.submit(client(answer), DOOR, "python", "21")
 
 
 def judged(*rounds: int) -> Judge0:

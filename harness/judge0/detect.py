@@ -1,4 +1,4 @@
-"""Which Judge0 answers, and which way of handing programs in measures what on it.
+"""Which Judge0 answers, what it can do, and which way of handing programs in measures what on it.
 
 Versions do not tell: Judge0's master says 1.13.1 as well. So signs do: master's ``/config_info`` has
 ``disable_implicit_base64_encoding``; the reference Judge0 names Wavetank as its maintainer in ``/about``.
@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from harness.errors import CheckError, UsageError, WavetankError
-from harness.load.judge0 import IDS
-from harness.load.model import Way
+from harness.judge0 import reading
+from harness.judge0.api import BATCH_LIMIT, IDS
+from harness.judge0.model import Way
 
 Get = Callable[[str], Any]
 Kind = Literal["released", "master", "reference"]
@@ -23,12 +24,11 @@ SOMETIMES = ("queued_at", "started_at")
 NOBODY = "00000000-0000-0000-0000-000000000000"
 MASTERS_SIGN = "disable_implicit_base64_encoding"
 MASTERS_FIRST_LOOK = 2.0
-BATCH_LIMIT = 20
 
 
 @dataclass(frozen=True)
-class Facing:
-    """The Judge0 at the other end.
+class Capabilities:
+    """What the Judge0 at the other end is, and can do.
 
     ``wait_bypasses_queue``: ``wait=true`` runs programs inside the web server; workers play no part in it.
     ``wait_looks_after`` are the seconds before such an answer can come at all. ``single_get_cached`` are the
@@ -58,7 +58,7 @@ class Facing:
         return {**asdict(self), "timestamps": list(self.timestamps), "ids": dict(self.ids)}
 
 
-def recognise(get: Get) -> Facing:
+def detect(get: Get) -> Capabilities:
     """What answers. ``get`` returns the JSON at a path, and raises ``CheckError`` for a refusal.
 
     Raises what ``get`` does where ``/about``, ``/config_info``, ``/languages`` or ``/workers`` are refused,
@@ -69,7 +69,7 @@ def recognise(get: Get) -> Facing:
         raise UsageError(f"this is no Judge0: /about says {about!r:.200}")
     kind, why = _kind(about, config)
     batches = bool(config.get("enable_batched_submissions", True))
-    return Facing(
+    return Capabilities(
         kind=kind,
         version=str(about["version"]),
         wait=bool(config.get("enable_wait_result", True)),
@@ -87,26 +87,26 @@ def recognise(get: Get) -> Facing:
     )
 
 
-def choose_way(facing: Facing, wanted: Way | None = None) -> tuple[Way, str]:
+def choose_way(capabilities: Capabilities, wanted: Way | None = None) -> tuple[Way, str]:
     """The way to hand programs in, and why that one, in words for the report.
 
     Without a wish it is ``poll``, which passes queue and workers on every Judge0. ``wait`` is not taken where
     it would pass by the workers. Raises ``UsageError`` where this Judge0 does not allow what is wanted.
     """
     if wanted == "callback":
-        _insist(facing.callbacks, "callback", "enable_callbacks")
+        _insist(capabilities.callbacks, "callback", "enable_callbacks")
         return wanted, "callbacks, as asked: ends are heard of, not looked for; no timestamps come with them"
-    if wanted == "wait" and not facing.wait_bypasses_queue:
-        _insist(facing.wait, "wait", "enable_wait_result")
-        return wanted, _why_wait(facing)
-    _insist(facing.batches, wanted or "poll", "enable_batched_submissions")
+    if wanted == "wait" and not capabilities.wait_bypasses_queue:
+        _insist(capabilities.wait, "wait", "enable_wait_result")
+        return wanted, _why_wait(capabilities)
+    _insist(capabilities.batches, wanted or "poll", "enable_batched_submissions")
     if wanted == "batch":
         return wanted, "batches, as asked: creations are shared, and looks are by batch, which is not cached"
     if wanted == "wait":
         return "poll", (
             "poll in place of wait: this Judge0 runs what waits inside the web server, past queue and workers"
         )
-    return "poll", _why_poll(facing)
+    return "poll", _why_poll(capabilities)
 
 
 def _kind(about: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Kind, str]:
@@ -141,7 +141,7 @@ def _ids(languages: Any) -> dict[str, int]:
 
 def _slots(queues: Any) -> int | None:
     """``/workers`` counts worker processes; an empty list is what it says before there was any."""
-    return sum(int(each["available"]) for each in queues) if queues else None
+    return reading.slots(queues) if queues else None
 
 
 def _whole(value: Any) -> int | None:
@@ -153,17 +153,17 @@ def _insist(allowed: bool, way: str, setting: str) -> None:
         raise UsageError(f"way {way}: this Judge0 does not allow it ({setting} is false); take another way")
 
 
-def _why_wait(facing: Facing) -> str:
-    if facing.wait_looks_after:
+def _why_wait(capabilities: Capabilities) -> str:
+    if capabilities.wait_looks_after:
         return (
             "wait, as asked: on this Judge0 it passes queue and workers, but looks after "
-            f"{facing.wait_looks_after:g} s for the first time, so no answer is faster than that"
+            f"{capabilities.wait_looks_after:g} s for the first time, so no answer is faster than that"
         )
     return "wait, as asked: on this Judge0 it passes queue and workers"
 
 
-def _why_poll(facing: Facing) -> str:
-    cached = facing.single_get_cached
+def _why_poll(capabilities: Capabilities) -> str:
+    cached = capabilities.single_get_cached
     if cached:
         return f"poll, by batch: what workers do counts, and single looks are cached for {cached:g} s"
     return "poll, by batch: what workers do counts, and one look serves 20 submissions"

@@ -9,9 +9,13 @@ from typing import Any
 import httpx
 
 from harness.errors import CheckFailedError, InconclusiveError, UsageError
+from harness.judge0.api import ACCEPTED_TEXT, IDS, IN_QUEUE, STATUSES
+from harness.judge0.model import Program
+from harness.judge0.reading import UnreadableError, pick
+from harness.judge0.requests import at_door
+from harness.judge0.single import SingleUse
 from harness.target import Target
 from harness.topology.model import FrontDoor
-from harness.verify.single import SingleUse
 from harness.wait import patient
 
 TIMEOUT = 30.0
@@ -20,10 +24,9 @@ CONNECT_TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class Language:
-    """A language, as the front door and Judge0 name it, and a program that prints its input doubled."""
+    """A language by our name, and a program in it that prints its input doubled."""
 
     name: str
-    id: int
     source: str
 
 
@@ -38,19 +41,14 @@ class Answer:
 
 
 LANGUAGES = (
-    Language("python", 71, "print(2 * int(input()))"),
+    Language("python", "print(2 * int(input()))"),
+    Language("c", '#include <stdio.h>\nint main(void) { int n; scanf("%d", &n); printf("%d\\n", 2 * n); }'),
     Language(
-        "c", 50, '#include <stdio.h>\nint main(void) { int n; scanf("%d", &n); printf("%d\\n", 2 * n); }'
+        "cpp", "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n << std::endl; }"
     ),
-    Language(
-        "cpp",
-        54,
-        "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n << std::endl; }",
-    ),
-    Language("bash", 46, "read n; echo $((2 * n))"),
+    Language("bash", "read n; echo $((2 * n))"),
     Language(
         "javascript",
-        63,
         "process.stdin.on('data', text => console.log(2 * parseInt(text.toString(), 10)))",
     ),
 )
@@ -78,14 +76,12 @@ def open_single(target: Target, address: str, *, timeout: float) -> httpx.Client
     return httpx.Client(base_url=f"http://{address}", transport=transport, timeout=patient(timeout))
 
 
-def submit(
-    client: httpx.Client, door: FrontDoor, language: Language, stdin: str, *, source: str | None = None
-) -> Answer:
-    """Run one program through the front door; ``source`` stands in for the language's own.
+def submit(client: httpx.Client, door: FrontDoor, language: str, source: str, stdin: str = "") -> Answer:
+    """Run one program through the front door.
 
     Raises ``CheckFailedError`` when the door refuses or answers in another shape.
     """
-    asked = body(door, language, stdin, source=source)
+    asked = body(door, Program("submitted", language, source, stdin))
     try:
         response = client.post(door.path, json=asked)
     except httpx.HTTPError as error:
@@ -99,31 +95,18 @@ def submit(
     return read_answer(door, reply)
 
 
-def body(door: FrontDoor, language: Language, stdin: str, *, source: str | None = None) -> dict[str, Any]:
+def body(door: FrontDoor, program: Program) -> dict[str, Any]:
     """The JSON that hands a program in, in the front door's own words."""
-    words = {
-        "language": language.name,
-        "language_id": language.id,
-        "source": language.source if source is None else source,
-        "stdin": stdin,
-    }
-    return {key: words[word] for key, word in door.request.items()}
+    return at_door(door.request, IDS, program)
 
 
 def read_answer(door: FrontDoor, reply: Mapping[str, Any]) -> Answer:
     """Pick the answer out of a reply. Raises ``CheckFailedError`` naming what is missing."""
-    found = {key: str(dig(reply, path) or "") for key, path in door.reply.items()}
+    try:
+        found = {key: str(value or "") for key, value in pick(door.reply, reply).items()}
+    except UnreadableError as error:
+        raise CheckFailedError(str(error)) from error
     return Answer(found.get("token", ""), found.get("status", ""), found.get("stdout", ""), reply)
-
-
-def dig(document: Any, path: str) -> Any:
-    """The value at a dotted path of nested JSON. Raises ``CheckFailedError`` where there is none."""
-    value = document
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            raise CheckFailedError(f"no {path!r} in the reply: {document}")
-        value = value[key]
-    return value
 
 
 def language(name: str) -> Language:
@@ -136,9 +119,9 @@ def language(name: str) -> Language:
 
 def double(client: httpx.Client, door: FrontDoor, chosen: Language, number: int) -> Answer:
     """Submit the language's doubling program and insist that it was run: Accepted, and the right output."""
-    answer = submit(client, door, chosen, str(number))
-    if answer.status == "In Queue":
+    answer = submit(client, door, chosen.name, chosen.source, str(number))
+    if answer.status == STATUSES[IN_QUEUE]:
         raise InconclusiveError(f"{chosen.name}: still in the queue when the front door answered")
-    if answer.status != "Accepted" or answer.stdout.strip() != str(2 * number):
+    if answer.status != ACCEPTED_TEXT or answer.stdout.strip() != str(2 * number):
         raise CheckFailedError(f"{chosen.name}: expected Accepted and {2 * number}, got {answer.reply}")
     return answer

@@ -1,8 +1,8 @@
-"""From a deployment to a route for load, and what holds it open while it is used.
+"""From a deployment to its Judge0, its runner and its front door, and what holds the way there open.
 
 ``client``: the front door, at its public address, as users reach it. ``runner``: the runner itself, and
-``judge0``: Judge0's own API, both through a unix socket here that ssh (in a swarm: ssh and the task's bridge)
-leads to where it listens.
+``judge0``: Judge0's own API, which no address outside of the deployment leads to; both through a unix socket
+here that ssh (in a swarm: ssh and the task's bridge) leads to where it listens.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from harness.errors import CheckFailedError, UsageError
-from harness.load.judge0 import IDS
-from harness.load.model import Address, Door, Route, Way
-from harness.load.recognise import Facing, Get, choose_way, recognise
-from harness.topology.model import FrontDoor
-from harness.tunnel import over_socket
-from harness.verify.way import socket_to
+import httpx
+
+from harness.errors import InconclusiveError, UsageError, WavetankError
+from harness.judge0.api import IDS
+from harness.judge0.client import Judge0
+from harness.judge0.detect import Capabilities, choose_way, detect
+from harness.judge0.model import Address, Door, Route, Way
+from harness.topology.model import FrontDoor, Judge0Endpoint, RunnerEndpoint
+from harness.tunnel import over_socket, tunnel
 
 if TYPE_CHECKING:
     from harness.target import Target
@@ -33,13 +36,13 @@ DOORS_WAY = "wait: the front door answers when the program has ended, however it
 @contextmanager
 def open_route(
     setup: Setup, door: Door, way: Way | None = None, *, token: str = "", callback_url: str = ""
-) -> Iterator[tuple[Route, Facing | None]]:
-    """Yield the route to ``door``, and what was recognised there; it leads there until the block ends.
+) -> Iterator[tuple[Route, Capabilities | None]]:
+    """Yield the route to ``door``, and what was detected there; it leads there until the block ends.
 
     ``way`` None: the best one there is. ``token`` is Judge0's ``X-Auth-Token``. ``callback_url`` is where
-    workers reach this machine, an ``http://`` URL of one of its addresses. ``Facing`` is None for doors that
-    are not Judge0's own. Raises ``UsageError`` where the topology does not know the door, or the door not the
-    way; ``CommandError`` or ``ResourceError`` where nothing leads there.
+    workers reach this machine, an ``http://`` URL of one of its addresses. ``Capabilities`` is None for doors
+    that are not Judge0's own. Raises ``UsageError`` where the topology does not know the door, or the door
+    not the way; ``CommandError`` or ``ResourceError`` where nothing leads there.
     """
     if door == "client":
         yield client_route(setup, way), None
@@ -67,19 +70,19 @@ def public_address(target: Target, host: str, port: int = 80) -> Address:
 
 
 def judge0_route(
-    address: Address, facing: Facing, way: Way | None, *, token: str = "", callback_url: str = ""
+    address: Address, capabilities: Capabilities, way: Way | None, *, token: str = "", callback_url: str = ""
 ) -> Route:
     """The route to a Judge0 at ``address``. Raises ``UsageError`` where it cannot go that way."""
-    taken, why = choose_way(facing, way)
+    taken, why = choose_way(capabilities, way)
     route = Route(
         "judge0",
         taken,
         address,
-        why=f"{why} ({facing.why})",
+        why=f"{why} ({capabilities.why})",
         token=token,
-        ids=facing.ids,
-        batch=facing.batch_limit,
-        timestamps=facing.timestamps,
+        ids=capabilities.ids,
+        batch=capabilities.batch_limit,
+        timestamps=capabilities.timestamps,
     )
     return replace(route, callback_base=callback_base(callback_url)) if taken == "callback" else route
 
@@ -118,6 +121,40 @@ def _port_to_listen_at(url: str, host: str, port: int) -> int:
 
 
 @contextmanager
+def to_judge0(setup: Setup) -> Iterator[httpx.Client]:
+    """Judge0's own API through a connection of its own: an earlier one may have died with a node or a task.
+
+    Raises ``InconclusiveError`` where the topology does not say where Judge0 is, ``CommandError`` where there
+    is no way to it.
+    """
+    endpoint = setup.topology.checks.judge0
+    if endpoint is None:
+        raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
+    with socket_to(setup, endpoint) as socket, over_socket(socket) as client:
+        yield client
+
+
+def about_judge0(setup: Setup) -> tuple[Any, str]:
+    """Its ``/about`` and ``/isolate``. Raises ``InconclusiveError`` where it does not say which it is."""
+    try:
+        with to_judge0(setup) as client:
+            about, isolate = client.get("/about"), client.get("/isolate")
+            return about.raise_for_status().json(), isolate.text if isolate.is_success else ""
+    except (httpx.HTTPError, ValueError, WavetankError) as error:
+        raise InconclusiveError(f"Judge0 does not say which it is: {error}") from error
+
+
+def socket_to(setup: Setup, endpoint: Judge0Endpoint | RunnerEndpoint) -> AbstractContextManager[Path]:
+    """A unix socket here that leads to Judge0 or the runner. Raises ``CommandError``, ``ResourceError``."""
+    if not endpoint.service:
+        host = setup.deployment.nodes[endpoint.node].private_ip or ""
+        return tunnel(setup.access, endpoint.source, host, endpoint.port)
+    from harness.swarm.reach import task_socket
+
+    return task_socket(setup.access, setup.topology, setup.deployment, endpoint.service, endpoint.port)
+
+
+@contextmanager
 def _runner_route(setup: Setup, way: Way | None) -> Iterator[Route]:
     endpoint = setup.topology.checks.runner
     if endpoint is None:
@@ -133,7 +170,7 @@ def _runner_route(setup: Setup, way: Way | None) -> Iterator[Route]:
 @contextmanager
 def _judge0_route(
     setup: Setup, way: Way | None, token: str, callback_url: str
-) -> Iterator[tuple[Route, Facing]]:
+) -> Iterator[tuple[Route, Capabilities]]:
     endpoint = setup.topology.checks.judge0
     if endpoint is None:
         raise UsageError(
@@ -142,21 +179,9 @@ def _judge0_route(
         )
     with socket_to(setup, endpoint) as path:
         with over_socket(path) as client:
-            facing = recognise(getting(client, token))
+            capabilities = detect(Judge0(client, token).get)
         address = Address("unix", str(path), host_header="judge0")
-        yield judge0_route(address, facing, way, token=token, callback_url=callback_url), facing
-
-
-def getting(client: Any, token: str = "") -> Get:
-    """What ``recognise`` asks with, from an httpx client. It raises ``CheckFailedError`` for a refusal."""
-
-    def get(path: str) -> Any:
-        answer = client.get(path, headers={"X-Auth-Token": token} if token else {})
-        if answer.status_code >= 300:
-            raise CheckFailedError(f"GET {path}: {answer.status_code} {answer.text[:500]}")
-        return answer.json()
-
-    return get
+        yield judge0_route(address, capabilities, way, token=token, callback_url=callback_url), capabilities
 
 
 def _at_door(kind: Door, door: FrontDoor, path: str, way: Way | None, address: Address) -> Route:

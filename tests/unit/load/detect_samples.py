@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CheckFailedError
-from harness.load.judge0 import IDS
-from harness.load.recognise import ALWAYS, Facing, recognise
+from harness.judge0.api import IDS
+from harness.judge0.detect import ALWAYS, Capabilities, detect
 
 INFORMATION = Path(__file__).parents[3] / "emulator/images/app/judge0-server/judge0_server/information.py"
 
@@ -53,19 +53,19 @@ def answering(
     return get
 
 
-def released() -> Facing:
+def released() -> Capabilities:
     """Judge0 1.13.1."""
-    return recognise(answering())
+    return detect(answering())
 
 
-def master() -> Facing:
+def master() -> Capabilities:
     """Judge0's master."""
     fields = (*ALWAYS, "queued_at", "started_at", "execution_host")
-    return recognise(answering(config={**CONFIG, "disable_implicit_base64_encoding": False}, fields=fields))
+    return detect(answering(config={**CONFIG, "disable_implicit_base64_encoding": False}, fields=fields))
 
 
-def reference() -> Facing:
+def reference() -> Capabilities:
     """The reference Judge0, with the maintainer that its own code names."""
     found = re.search(r'"maintainer": "([^"]+)"', INFORMATION.read_text())
     assert found
-    return recognise(answering({**ABOUT, "maintainer": found[1]}))
+    return detect(answering({**ABOUT, "maintainer": found[1]}))

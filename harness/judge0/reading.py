@@ -1,6 +1,6 @@
 """What an answer says: JSON and bytes to what is told of a submission.
 
-Judge0's API as 1.13.1 speaks it (recorded answers: tests/unit/load/test_protocol.py), and the front door's as
+Judge0's API as 1.13.1 speaks it (recorded answers: tests/unit/load/test_protocol.py), and a front door's as
 the topology's ``checks.front_door.reply`` maps it.
 """
 
@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from harness.load.judge0 import BY_TEXT
-from harness.load.model import NEVER, Outcome, Route
+from harness.judge0.api import BY_TEXT
+from harness.judge0.model import NEVER
 
-REFUSALS = (429, 503)
 SHOWN = 200
 # Two moments and a duration, each cut to a millisecond.
 PRECISION_US = 3_000
@@ -28,23 +27,24 @@ class UnreadableError(ValueError):
     """An answer in a form that is none of those expected; its text shows the beginning of it."""
 
 
-class Told(NamedTuple):
-    """What an answer says of one submission. ``status`` 0: it does not say. Durations in µs, or ``NEVER``."""
+class Submission(NamedTuple):
+    """What an answer says of one submission: only what was asked for, the rest is empty.
+
+    ``status`` is Judge0's number, 0 where it is not told, ``description`` Judge0's text for it. Durations
+    are in µs, or ``NEVER``.
+    """
 
     token: str
     status: int
-    stdout: str | None
+    stdout: str = ""
     queued_us: int = NEVER
     ran_us: int = NEVER
     judged_us: int = NEVER
-
-
-def declined(status: int, body: bytes) -> tuple[Outcome, str] | None:
-    """What an answer other than 200 and 201 means, with its words; None for those two."""
-    if status in (200, 201):
-        return None
-    outcome = Outcome.REFUSED if status in REFUSALS else Outcome.FAILED
-    return outcome, f"{status}: {_words(body)}"
+    description: str = ""
+    stderr: str = ""
+    compile_output: str = ""
+    message: str = ""
+    finished_at: str = ""
 
 
 def read_created(body: bytes) -> str:
@@ -63,12 +63,12 @@ def read_created_many(body: bytes, count: int) -> list[str | UnreadableError]:
     return [_token_or_not(entry) for entry in entries]
 
 
-def read_told(body: bytes, *, runs: float = 1) -> Told:
+def read_one(body: bytes, *, runs: float = 1) -> Submission:
     """What Judge0 says of one submission (``wait=true``, a callback). Raises ``UnreadableError``."""
-    return _told(_parse(body), runs)
+    return _submission(_parse(body), runs)
 
 
-def read_looked(body: bytes, runs: Sequence[float]) -> list[Told | None]:
+def read_many(body: bytes, runs: Sequence[float]) -> list[Submission | None]:
     """What Judge0 says of each of several, in order; None for one that it does not know.
 
     ``runs`` is how often each program was to be run. Raises ``UnreadableError``.
@@ -77,16 +77,53 @@ def read_looked(body: bytes, runs: Sequence[float]) -> list[Told | None]:
     entries = found.get("submissions") if isinstance(found, dict) else None
     if not isinstance(entries, list) or len(entries) != len(runs):
         raise UnreadableError(f"not {len(runs)} submissions: {_shown(body)}")
-    return [None if entry is None else _told(entry, each) for entry, each in zip(entries, runs, strict=True)]
+    return [
+        None if entry is None else _submission(entry, each) for entry, each in zip(entries, runs, strict=True)
+    ]
 
 
-def read_at_door(route: Route, body: bytes) -> Told:
+def read_at_door(reply: Mapping[str, str], body: bytes) -> Submission:
     """What a front door or runner says, where the topology's ``reply`` has it. Raises ``UnreadableError``."""
-    found = _parse(body)
-    picked = {word: _dig(found, path) for word, path in route.reply.items()}
-    stdout = picked.get("stdout")
-    status = _status(picked["status"]) if "status" in picked else 0
-    return Told(str(picked.get("token") or ""), status, None if stdout is None else str(stdout))
+    found = pick(reply, _parse(body))
+    status = _status(found["status"]) if "status" in found else 0
+    return Submission(str(found.get("token") or ""), status, str(found.get("stdout") or ""))
+
+
+def pick(reply: Mapping[str, str], document: Any) -> dict[str, Any]:
+    """What a front door's answer holds of a submission: ``token``, ``status``, ``stdout``, as far as mapped.
+
+    ``reply`` is ``checks.front_door.reply``: a dotted path for each. Raises ``UnreadableError``.
+    """
+    return {word: dig(document, path) for word, path in reply.items()}
+
+
+def dig(document: Any, path: str) -> Any:
+    """The value at a dotted path of nested JSON. Raises ``UnreadableError`` where there is none."""
+    value = document
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            raise UnreadableError(f"no {path!r} in the reply: {document!r:.{SHOWN}}")
+        value = value[key]
+    return value
+
+
+def slots(queues: Any) -> int:
+    """How many programs can run at once, by the answer of ``/workers``: an entry for each queue.
+
+    Raises ``KeyError``, ``TypeError`` or ``ValueError`` for an answer in another form.
+    """
+    return sum(int(each["available"]) for each in queues)
+
+
+def error_text(body: bytes) -> str:
+    """The words of an error: Judge0's ``error``, the runner's ``error.message``, or the body as it is."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return _shown(body)
+    error = found.get("error") if isinstance(found, dict) else None
+    said = error.get("message") if isinstance(error, dict) else error
+    return str(said)[:SHOWN] if said else _shown(body)
 
 
 def durations(entry: Mapping[str, Any], runs: float = 1) -> tuple[int, int, int]:
@@ -118,14 +155,28 @@ def _not_negative(microseconds: int) -> int:
     return max(microseconds, 0) if microseconds >= -PRECISION_US else NEVER
 
 
-def _told(entry: Any, runs: float) -> Told:
+def _submission(entry: Any, runs: float) -> Submission:
     if not isinstance(entry, dict):
         raise UnreadableError(f"no submission: {entry!r:.{SHOWN}}")
     status = entry.get("status_id")
     if status is None:
-        status = _dig(entry, "status.id")
-    token, stdout = str(entry.get("token") or ""), _decoded(entry.get("stdout"))
-    return Told(token, int(status), stdout, *durations(entry, runs))
+        status = dig(entry, "status.id")
+    return Submission(
+        str(entry.get("token") or ""),
+        int(status),
+        _decoded(entry.get("stdout")),
+        *durations(entry, runs),
+        description=_description(entry),
+        stderr=_decoded(entry.get("stderr")),
+        compile_output=_decoded(entry.get("compile_output")),
+        message=_decoded(entry.get("message")),
+        finished_at=str(entry.get("finished_at") or ""),
+    )
+
+
+def _description(entry: Mapping[str, Any]) -> str:
+    status = entry.get("status")
+    return str(status.get("description") or "") if isinstance(status, dict) else ""
 
 
 def _token_or_not(entry: Any) -> str | UnreadableError:
@@ -151,15 +202,6 @@ def _status(value: Any) -> int:
     return BY_TEXT[str(value)]
 
 
-def _dig(document: Any, path: str) -> Any:
-    value = document
-    for key in path.split("."):
-        if not isinstance(value, dict) or key not in value:
-            raise UnreadableError(f"no {path!r} in the reply: {document!r:.{SHOWN}}")
-        value = value[key]
-    return value
-
-
 def _parse(body: bytes) -> Any:
     try:
         return json.loads(body)
@@ -167,24 +209,13 @@ def _parse(body: bytes) -> Any:
         raise UnreadableError(f"not JSON: {_shown(body)}") from error
 
 
-def _decoded(text: str | None) -> str | None:
+def _decoded(text: str | None) -> str:
     if text is None:
-        return None
+        return ""
     try:
         return base64.b64decode(text).decode(errors="replace")
     except (TypeError, ValueError, binascii.Error) as error:
         raise UnreadableError(f"output that is not Base64: {text!r:.{SHOWN}}") from error
-
-
-def _words(body: bytes) -> str:
-    """The words of an error: Judge0's ``error``, the runner's ``error.message``, or the body as it is."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return _shown(body)
-    error = found.get("error") if isinstance(found, dict) else None
-    said = error.get("message") if isinstance(error, dict) else error
-    return str(said)[:SHOWN] if said else _shown(body)
 
 
 def _shown(body: bytes) -> str:
