@@ -1,6 +1,6 @@
 """What an answer says: JSON and bytes to what is told of a submission.
 
-Judge0's API as 1.13.1 speaks it (recorded answers: tests/unit/load/test_protocol.py), and a front door's as
+Judge0's API as 1.13.1 speaks it (recorded answers: tests/unit/judge0/test_protocol.py), and a front door's as
 the topology's ``checks.front_door.reply`` maps it.
 """
 

@@ -15,6 +15,7 @@ import httpx
 from harness.deploy import scale as projects
 from harness.errors import UsageError
 from harness.judge0 import reading
+from harness.judge0.api import authentication
 from harness.judge0.model import Door, Way
 from harness.judge0.route import open_route, to_judge0
 from harness.load.experiments.bench import Bench, Generate
@@ -68,7 +69,7 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
         way = open_route(setup, wanted.door, wanted.way, token=wanted.token, callback_url=wanted.callback_url)
         route, capabilities = stack.enter_context(way)
         judge0 = stack.enter_context(to_judge0(setup)) if setup.topology.checks.judge0 else None
-        ask = partial(_ask, judge0) if judge0 else None
+        ask = partial(_ask, judge0, wanted.token) if judge0 else None
         tasks = _tasks(setup, known)
         with progress.step("look at the environment"):
             told = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
@@ -114,8 +115,9 @@ def worker_service(setup: Setup, known: Kinds) -> str:
     return found[0]
 
 
-def _ask(client: httpx.Client, path: str) -> Any:
-    return client.get(path, timeout=ASK_SECONDS).raise_for_status().json()
+def _ask(client: httpx.Client, token: str, path: str) -> Any:
+    headers = authentication(token)
+    return client.get(path, headers=headers, timeout=ASK_SECONDS).raise_for_status().json()
 
 
 def _scaler(
