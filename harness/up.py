@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness import background, emulation, lease, links, provision, reaper, report, runlock, signals
+from harness import background, emulation, lease, provision, reaper, report, runlock, signals
 from harness.deploy import collect_logs, deploy, prepare_images, require_programs
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
+from harness.faults import link
 from harness.isolation import tampering
 from harness.judge0 import frontdoor
 from harness.mutation import journal
@@ -140,7 +141,7 @@ def mend_links(prepared: Prepared, progress: Progress) -> None:
     if not prepared.existed:
         return
     run = prepared.choice.run
-    for node in links.mend(
+    for node in link.mend(
         prepared.target, lambda: provision.observe(prepared.target, prepared.topology, run)
     ):
         progress.note(f"the links of {node} are perfect again")

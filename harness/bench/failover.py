@@ -24,10 +24,10 @@ from harness import report
 from harness.api import Api
 from harness.bench.up import timed
 from harness.errors import InconclusiveError, UsageError
-from harness.failover.fault import POWER_OFF, busy_workers
-from harness.failover.section import COUNTS, summary
-from harness.failover.trial import Stage, Trial, undergo, well
-from harness.failover.watch import Watch
+from harness.faults.fault import POWER_OFF, busy_workers
+from harness.faults.section import COUNTS, summary
+from harness.faults.trial import Stage, Trial, undergo, well
+from harness.faults.watch import Watch
 from harness.settings import STATE_DIR, Settings, choose_existing
 from harness.signals import stopped_by_signals
 from harness.swarm import look

@@ -14,14 +14,14 @@ import pytest
 
 from harness.api import Api
 from harness.errors import CheckFailedError
+from harness.faults.history import Journal
+from harness.faults.power import Power
+from harness.faults.steady import Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.topology.model import FrontDoor
 from harness.verify import recovery
-from harness.verify.faults import Power
-from harness.verify.history import Journal
 from harness.verify.outage import Outage, Stage, suffer
 from harness.verify.setup import Setup
-from harness.verify.steady import Steady, Submissions
 
 SUBMIT_EVERY, LIST_EVERY = 0.35, 1.5
 # Longer than a program handed in at the wrong moment may take until another worker has run it.

@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness import links
 from harness.errors import CheckError, InconclusiveError, WavetankError
+from harness.faults import link
+from harness.faults.link import Quality
 from harness.judge0 import frontdoor
-from harness.links import Quality
 from harness.ssh import Access
 from harness.swarm import look
 from harness.swarm.cluster import heartbeat
@@ -66,10 +66,10 @@ def suffer(setup: Setup, node: str, quality: Quality) -> Slow:
     """Make a node's links slow, look, and make them perfect again, whatever happens in between."""
     target, deployment = setup.target, setup.deployment
     address = deployment.nodes[node].private_ip or ""
-    links.mend(target, lambda: deployment)
+    link.mend(target, lambda: deployment)
     before = round_trip_ms(setup.access, address)
     course = Course(setup)
-    with links.shaped(target, deployment, {node: quality}):
+    with link.shaped(target, deployment, {node: quality}):
         during = round_trip_ms(setup.access, address)
         course.go_on()
     after = round_trip_ms(setup.access, address)

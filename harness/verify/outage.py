@@ -15,6 +15,9 @@ from typing import TypeVar
 import httpx
 
 from harness.errors import CheckError, InconclusiveError, WaitTimeoutError, WavetankError
+from harness.faults.history import Entry
+from harness.faults.power import Power
+from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
@@ -23,10 +26,7 @@ from harness.parallel import Pool
 from harness.topology.model import FrontDoor, Topology
 from harness.verify import recovery, shares
 from harness.verify.balance import enough, parse
-from harness.verify.faults import Power
-from harness.verify.history import Entry
 from harness.verify.setup import Setup
-from harness.verify.steady import Request, Requests, Steady, Submissions
 from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")

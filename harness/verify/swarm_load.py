@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from harness.faults.final_status import look_twice
+from harness.faults.history import Entry, Journal, Judgement, judge
+from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.judge0.api import ACCEPTED_TEXT
 from harness.judge0.route import to_judge0
 from harness.topology.model import FrontDoor
 from harness.verify import shares
-from harness.verify.endings import look_twice
-from harness.verify.history import Entry, Journal, Judgement, judge
 from harness.verify.setup import Setup
-from harness.verify.steady import Request, Requests, Steady, Submissions
 from harness.wait import NotYet, wait_for
 
 SUBMIT_EVERY, LIST_EVERY, REQUEST_EVERY = 0.35, 1.5, 0.1

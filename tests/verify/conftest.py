@@ -11,8 +11,8 @@ from testinfra.host import Host
 
 from harness.api import Api
 from harness.deployment import Deployment
-from harness.failover.fault import MANAGER, PARTITION
-from harness.failover.fault import names as faults
+from harness.faults.fault import MANAGER, PARTITION
+from harness.faults.fault import names as faults
 from harness.isolation.model import OUTSIDERS
 from harness.judge0 import frontdoor
 from harness.judge0.frontdoor import LANGUAGES, Language

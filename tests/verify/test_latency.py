@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness import links
-from harness.links import Quality
+from harness.faults import link
+from harness.faults.link import Quality
 from harness.topology.model import FrontDoor, Swarm
 from harness.verify.disturbing import Note
 from harness.verify.latency import Slow, candidate, suffer
@@ -23,7 +23,7 @@ AT_LEAST_MS, AT_MOST_MS = 15.0, 60.0  # a timer may be early by a tick, and a bu
 @pytest.fixture(scope="session")
 def slow(setup: Setup) -> Slow:
     """One node, made slow once; all checks read the same."""
-    if reason := links.refusal(setup.target):
+    if reason := link.refusal(setup.target):
         pytest.skip(reason)
     node = candidate(setup.topology)
     if not node:
@@ -54,5 +54,5 @@ def test_programs_are_accepted(slow: Slow, door: FrontDoor, note: Note) -> None:
 def test_link_is_as_before(slow: Slow, setup: Setup, note: Note) -> None:
     """It is told to be perfect, and a connection takes about what it took."""
     note(f"{slow.node}: {slow.after_ms:.1f} ms afterwards")
-    assert links.read(setup.target, setup.deployment)[slow.node] == links.PERFECT
+    assert link.read(setup.target, setup.deployment)[slow.node] == link.PERFECT
     assert slow.after_ms - slow.before_ms < AT_LEAST_MS

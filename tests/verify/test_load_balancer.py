@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import CheckFailedError, InconclusiveError
+from harness.faults.steady import is_json_object
 from harness.judge0.route import to_judge0
 from harness.ssh import Access
 from harness.topology.model import Judge0Endpoint, Topology
@@ -13,7 +14,6 @@ from harness.verify.balance import Balance, enough, parse, wrong
 from harness.verify.disturbing import Note, Work
 from harness.verify.outage import Outage, addresses, upstreams
 from harness.verify.setup import Setup
-from harness.verify.steady import is_json_object
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import pytest
 
 from harness.errors import CheckFailedError, InconclusiveError
+from harness.faults.final_status import insist, look_twice
+from harness.faults.history import Entry, judge
+from harness.faults.steady import is_json_object
 from harness.topology.model import Topology
 from harness.verify.disturbing import Note, Work
-from harness.verify.endings import insist, look_twice
-from harness.verify.history import Entry, judge
 from harness.verify.outage import Outage
-from harness.verify.steady import is_json_object
 
 pytestmark = pytest.mark.disturbs
 

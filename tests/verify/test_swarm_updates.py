@@ -18,6 +18,8 @@ import pytest
 
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, ResourceError
+from harness.faults import final_status
+from harness.faults.steady import Requests
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
 from harness.progress import Progress
@@ -26,10 +28,9 @@ from harness.swarm import cluster, converge, join, look, rotate
 from harness.swarm.look import Task
 from harness.swarm.scale import scale
 from harness.topology.model import FrontDoor, Swarm, Topology
-from harness.verify import endings, swarm_workers
+from harness.verify import swarm_workers
 from harness.verify.disturbing import Note
 from harness.verify.setup import Setup
-from harness.verify.steady import Requests
 from harness.verify.swarm_change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
 from harness.verify.swarm_load import Load, balancer_asked, failed_requests, under_load
 from harness.verify.swarm_talk import owners, speaks_to, spoken_to
@@ -168,7 +169,7 @@ def test_nothing_accepted_is_lost(load: Load, note: Note) -> None:
     """Everything that was accepted while the swarm was changed ended, once, and stays as it ended."""
     found = load.judgement()
     note(f"{found}; {load.file}")
-    endings.insist(found, load.file)
+    final_status.insist(found, load.file)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.errors import CheckFailedError, InconclusiveError, ResourceError
-from harness.links import Quality
+from harness.faults.link import Quality
 from harness.settings import PROJECT
 from harness.topology import load
 from harness.verify import latency
@@ -77,8 +77,8 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
     def client(*_: object, **__: object) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(latency.links, "mend", lambda *_: told.append("mended"))
-    monkeypatch.setattr(latency.links, "shaped", shaped)
+    monkeypatch.setattr(latency.link, "mend", lambda *_: told.append("mended"))
+    monkeypatch.setattr(latency.link, "shaped", shaped)
     monkeypatch.setattr(latency, "round_trip_ms", lambda *_: told.append("timed") or float(len(told)))
     monkeypatch.setattr(latency.look, "a_manager", lambda *_: "manager")
     monkeypatch.setattr(latency.look, "members", lambda *_: told.append("looked") or [member])

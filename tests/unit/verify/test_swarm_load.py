@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.verify.history import Entry
-from harness.verify.steady import Request
+from harness.faults.history import Entry
+from harness.faults.steady import Request
 from harness.verify.swarm_load import failed_requests, failed_submissions
 
 

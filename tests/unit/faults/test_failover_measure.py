@@ -7,7 +7,8 @@ from failover_rig import HA, look, moved, state, steady, submission
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.failover.measure import (
+from harness.faults.history import Entry, judge
+from harness.faults.measure import (
     Times,
     answers_again,
     known_until,
@@ -16,7 +17,6 @@ from harness.failover.measure import (
     quantiles,
     sent,
 )
-from harness.verify.history import Entry, judge
 
 TIMES = Times(ordered=100, in_force=101, observed=130, healing=130, healed=132, ended=150)
 ROOM = {"judge0-server": 2, "judge0-lb": 1}

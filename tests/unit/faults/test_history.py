@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.verify.history import Entry, Journal, judge, load
+from harness.faults.history import Entry, Journal, judge, load
 
 DOOR = "front door"
 

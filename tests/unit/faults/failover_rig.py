@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.failover.expected import expect
-from harness.failover.fault import Fault, carried
-from harness.failover.measure import Times
-from harness.failover.trial import Trial
-from harness.failover.watch import Look
+from harness.faults.expected import expect
+from harness.faults.fault import Fault, carried
+from harness.faults.history import Entry, judge
+from harness.faults.measure import Times
+from harness.faults.trial import Trial
+from harness.faults.watch import Look
 from harness.settings import PROJECT
 from harness.swarm.converge import State
 from harness.swarm.look import Member, ServiceState, Task
 from harness.topology import load
 from harness.topology.model import Topology
-from harness.verify.history import Entry, judge
 
 RUN = "a"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQpUDzq3G8P1Yt2h1Ff5iXz8Mfnr5DHyVFTc8HWGFpk wavetank-a"

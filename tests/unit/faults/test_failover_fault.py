@@ -6,7 +6,7 @@ import pytest
 from failover_rig import ENCRYPTED, HA, HA_PLACES, STANDARD, SWARM, moved, state
 
 from harness.errors import InconclusiveError, UsageError
-from harness.failover.fault import busy_workers, carried, gone, names, resolve
+from harness.faults.fault import busy_workers, carried, gone, names, resolve
 
 
 def test_each_worker_node_is_lost_in_turn_and_the_front_door_last() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from harness.deployment import Deployment, Node
 from harness.errors import ApiError
+from harness.faults.power import Power
 from harness.settings import PROJECT
 from harness.target import Target
 from harness.topology import load
-from harness.verify.faults import Power
 from harness.verify.outage import survives, upstreams
 
 NODES = {"a": Node("a", 1, "active", None, "10.0.0.1"), "b": Node("b", 2, "active", None, "10.0.0.2")}

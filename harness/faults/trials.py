@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.errors import CheckError, CheckFailedError
-from harness.failover.fault import BALANCER, POWER_OFF, balancer
-from harness.failover.trial import Stage, Trial, undergo
+from harness.faults.fault import BALANCER, POWER_OFF, balancer
+from harness.faults.trial import Stage, Trial, undergo
 
 Told = Callable[[Sequence[Trial]], None]
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from harness.failover.watch import Look, are_ready, is_full, shown_down, unsettled
-from harness.verify.history import Entry, Judgement
+from harness.faults.history import Entry, Judgement
+from harness.faults.watch import Look, are_ready, is_full, shown_down, unsettled
 from harness.wait import patient
 
 Outcome = Literal["accepted", "refused", "unanswered", "lost", "duplicated", "unknown"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from failover_rig import HA, HA_PLACES, SWARM, moved, state
 
-from harness.failover.expected import doors, expect, has_quorum, listed, rooms
-from harness.failover.fault import Fault
+from harness.faults.expected import doors, expect, has_quorum, listed, rooms
+from harness.faults.fault import Fault
 
 
 def test_a_worker_node_is_survived() -> None:

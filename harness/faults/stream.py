@@ -9,12 +9,12 @@ from pathlib import Path
 
 import httpx
 
+from harness.faults.final_status import look_twice
+from harness.faults.history import Entry, Journal, Judgement, judge
+from harness.faults.steady import Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.target import Target
 from harness.topology.model import FrontDoor
-from harness.verify.endings import look_twice
-from harness.verify.history import Entry, Journal, Judgement, judge
-from harness.verify.steady import Steady, Submissions
 from harness.wait import NotYet, wait_for
 
 SUBMIT_EVERY, LIST_EVERY = 0.35, 1.5

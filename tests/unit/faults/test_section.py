@@ -10,7 +10,7 @@ import pytest
 from failover_rig import trial
 
 from harness import html
-from harness.failover.section import section
+from harness.faults.section import section
 from harness.report import SCHEMA_FILE, start
 
 

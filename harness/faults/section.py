@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.failover.measure import quantiles
-from harness.failover.trial import Trial
+from harness.faults.measure import quantiles
+from harness.faults.trial import Trial
 
 TIMES = ("rto_s", "gap_s", "detected_s", "full_s", "ready_s", "settled_s")
 COUNTS = ("submitted", "accepted", "refused", "unanswered", "lost", "duplicated", "unknown")

@@ -11,9 +11,9 @@ import pytest
 from failover_rig import SWARM, trial
 
 from harness.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
-from harness.failover import trials as module
-from harness.failover.trial import Stage, Trial
-from harness.failover.trials import Trials
+from harness.faults import trials as module
+from harness.faults.trial import Stage, Trial
+from harness.faults.trials import Trials
 
 
 class Maker:

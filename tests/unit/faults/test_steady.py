@@ -9,9 +9,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from harness.faults.history import Entry, Journal
+from harness.faults.steady import Requests, Steady, Submissions, is_json_object, items, program
 from harness.topology.model import FrontDoor
-from harness.verify.history import Entry, Journal
-from harness.verify.steady import Requests, Steady, Submissions, is_json_object, items, program
 
 DOOR = FrontDoor(
     node="client",

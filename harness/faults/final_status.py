@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 
 from harness.errors import CheckError, CheckFailedError, InconclusiveError, WavetankError
+from harness.faults.history import Entry, Journal, Judgement
 from harness.judge0.api import BATCH_LIMIT, is_final
 from harness.judge0.client import Judge0
-from harness.verify.history import Entry, Journal, Judgement
 from harness.wait import NotYet, wait_for
 
 ALL_FINAL_SECONDS = 60.0

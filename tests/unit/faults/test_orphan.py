@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from failover_rig import SWARM, moved, state
 
-from harness.failover import orphan
-from harness.failover.orphan import LABEL, choose, end
+from harness.faults import orphan
+from harness.faults.orphan import LABEL, choose, end
 
 PLENTY = moved(judge0_server=("server-1", "server-2"))
 

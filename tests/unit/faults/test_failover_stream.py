@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from harness.errors import WaitTimeoutError
-from harness.failover import stream as module
-from harness.failover.stream import FIRST_ANSWERS, Source, Stream, streaming
+from harness.faults import stream as module
+from harness.faults.history import load
+from harness.faults.stream import FIRST_ANSWERS, Source, Stream, streaming
 from harness.target import Target
 from harness.topology.model import FrontDoor
-from harness.verify.history import load
 from harness.wait import FakeClock
 
 REQUEST = {"language": "language", "source": "source", "stdin": "stdin"}

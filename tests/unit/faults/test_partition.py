@@ -13,8 +13,8 @@ from failover_rig import RUN
 
 from harness.api import Api
 from harness.errors import InconclusiveError, ResourceError
-from harness.failover import partition
-from harness.failover.partition import HANG_UP, cut_off, detached
+from harness.faults import partition
+from harness.faults.partition import HANG_UP, cut_off, detached
 from harness.mutation import journal
 from harness.mutation.apply import NotRestoredError
 from harness.mutation.campaign import mend

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.errors import WaitTimeoutError
-from harness.failover.watch import left
+from harness.faults.watch import left
 from harness.parallel import in_parallel
 from harness.ssh import Access
 from harness.swarm.converge import State

@@ -15,21 +15,21 @@ from typing import TypeVar
 
 from harness.api import Api
 from harness.errors import ResourceError, WaitTimeoutError, WavetankError
-from harness.failover import orphan, partition
-from harness.failover.expected import Expectation, doors, expect
-from harness.failover.fault import POWER_OFF, Fault, carried, leaders, resolve
-from harness.failover.measure import STEADY, Measured, Sent, Times, answers_again, known_until, measure, sent
-from harness.failover.orphan import Orphan
-from harness.failover.stream import FIRST_ANSWERS, Source, Stream, streaming
-from harness.failover.watch import Look, Watch, is_full, shown_down, unsettled
+from harness.faults import orphan, partition
+from harness.faults.expected import Expectation, doors, expect
+from harness.faults.fault import POWER_OFF, Fault, carried, leaders, resolve
+from harness.faults.history import Entry, Judgement
+from harness.faults.measure import STEADY, Measured, Sent, Times, answers_again, known_until, measure, sent
+from harness.faults.orphan import Orphan
+from harness.faults.power import Power
+from harness.faults.stream import FIRST_ANSWERS, Source, Stream, streaming
+from harness.faults.watch import Look, Watch, is_full, shown_down, unsettled
 from harness.judge0.route import to_judge0
 from harness.signals import stopped_by_signals
 from harness.swarm import look
 from harness.swarm.cluster import heartbeat
 from harness.swarm.converge import State
 from harness.topology.model import FrontDoor
-from harness.verify.faults import Power
-from harness.verify.history import Entry, Judgement
 from harness.verify.setup import Setup
 from harness.wait import NotYet, wait_for
 

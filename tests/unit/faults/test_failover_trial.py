@@ -14,14 +14,14 @@ from failover_rig import HA, HA_PLACES, SWARM, moved, state
 
 from harness.deployment import Deployment, Node
 from harness.errors import ResourceError
-from harness.failover import trial as module
-from harness.failover.orphan import Orphan
-from harness.failover.trial import Stage, Trial, undergo
-from harness.failover.watch import Look
+from harness.faults import trial as module
+from harness.faults.history import Entry, Judgement
+from harness.faults.orphan import Orphan
+from harness.faults.trial import Stage, Trial, undergo
+from harness.faults.watch import Look
 from harness.rundir import RunDir
 from harness.swarm.converge import State
 from harness.topology.model import Topology
-from harness.verify.history import Entry, Judgement
 
 LOST = ("server-1",)
 BEFORE, DOWN = state(), state(down=LOST)

@@ -11,7 +11,7 @@ from failover_rig import SWARM, moved, state, trial
 from harness.bench import failover as bench
 from harness.bench.failover import beating, line, missed, next_node, seconds_of, table
 from harness.errors import InconclusiveError, UsageError
-from harness.failover.section import summary
+from harness.faults.section import summary
 
 SETUP: Any = SimpleNamespace(topology=SWARM, access=None, deployment=None)
 

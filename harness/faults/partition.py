@@ -14,7 +14,7 @@ from dataclasses import replace
 from harness.api import Api
 from harness.errors import InconclusiveError, ResourceError
 from harness.extras import Extras
-from harness.failover.fault import SWARM_PORTS
+from harness.faults.fault import SWARM_PORTS
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
 from harness.mutation.gates import ports_of

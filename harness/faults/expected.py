@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.failover.fault import PARTITION, Fault, carried, gone, leaders
+from harness.faults.fault import PARTITION, Fault, carried, gone, leaders
 from harness.swarm.converge import State
 from harness.topology.model import Topology
 from harness.topology.placement import eligible

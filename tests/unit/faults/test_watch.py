@@ -9,8 +9,8 @@ import pytest
 from failover_rig import HA, HA_PLACES, SWARM, moved, state, task
 
 from harness.errors import CommandError, ResourceError
-from harness.failover import watch as module
-from harness.failover.watch import Watch, are_ready, is_full, left, shown_down, unsettled
+from harness.faults import watch as module
+from harness.faults.watch import Watch, are_ready, is_full, left, shown_down, unsettled
 from harness.swarm.converge import State
 from harness.topology.model import Topology
 

@@ -1,0 +1,21 @@
+"""Faults: what is broken on purpose while programs are handed in, and what is seen meanwhile.
+
+================  ==========================================================================================
+``history``       what became of every submission: entries, and who judges them
+``final_status``  Judge0 asked until each submission is final
+``steady``        so many a second: submissions at the front door, requests to a load balancer
+``power``         nodes lose their power
+``partition``     a node of a swarm is cut off from the others
+``link``          packets to a node are late or lost
+``fault``         what there is to be broken in a swarm
+``expected``      what the topology promises then
+``watch``         the swarm, looked at again and again
+``orphan``        that nothing is rescheduled without a manager
+``measure``       times of what was seen
+``trial``         one fault of a swarm from beginning to end
+``trials``        each made once, for all checks of it
+``section``       the report's ``failover``
+================  ==========================================================================================
+
+Dependencies go upwards in this table only. ``history``, ``expected``, ``measure`` and ``section`` are pure.
+"""
