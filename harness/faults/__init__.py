@@ -4,6 +4,7 @@
 ``history``       what became of every submission: entries, and who judges them
 ``final_status``  Judge0 asked until each submission is final
 ``steady``        so many a second: submissions at the front door, requests to a load balancer
+``workload``      both while something breaks: begun, kept, stopped and judged
 ``power``         nodes lose their power
 ``partition``     a node of a swarm is cut off from the others
 ``link``          packets to a node are late or lost

@@ -9,12 +9,13 @@ pure and says of every accepted one whether it ended, once.
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, TypeAlias
 
 from harness.judge0.api import ACCEPTED_TEXT
 
@@ -79,6 +80,19 @@ class Judgement:
             f"{len(self.classes)} accepted: {counts} ({ends or 'none ended'}); "
             f"{self.refused} refused, {self.unanswered} unanswered"
         )
+
+
+# A submission as it was handed in, and its end, if it has one by now.
+Begun: TypeAlias = tuple[Entry, Entry | None]
+
+
+def begun(history: Iterable[Entry], since: float = 0.0, until: float = math.inf) -> list[Begun]:
+    """The submissions of a history that were handed in within a time."""
+    entries = tuple(history)
+    ends = {each.op: each for each in entries if each.kind in ("ok", "fail", "info")}
+    return [
+        (each, ends.get(each.op)) for each in entries if each.kind == "invoke" and since <= each.at <= until
+    ]
 
 
 class Journal:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from harness.faults.history import Entry, Judgement
+from harness.faults.history import Entry, Judgement, begun
 from harness.faults.watch import Look, are_ready, is_full, shown_down, unsettled
 from harness.wait import patient
 
@@ -83,13 +83,10 @@ def sent(history: Iterable[Entry], judgement: Judgement | None = None) -> tuple[
 
     With a ``judgement``, those are told that were lost or ended twice, or may have been.
     """
-    entries = tuple(history)
-    ends = {each.op: each for each in entries if each.kind in ("ok", "fail", "info")}
-    found = []
-    for each in entries:
-        if each.kind == "invoke":
-            end = ends.get(each.op)
-            found.append(Sent(each.op, each.at, end.at if end else None, _outcome(each.op, end, judgement)))
+    found = [
+        Sent(each.op, each.at, end.at if end else None, _outcome(each.op, end, judgement))
+        for each, end in begun(history)
+    ]
     return tuple(sorted(found, key=lambda one: one.begun))
 
 

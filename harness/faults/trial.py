@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,8 +21,8 @@ from harness.faults.history import Entry, Judgement
 from harness.faults.measure import STEADY, Measured, Sent, Times, answers_again, known_until, measure, sent
 from harness.faults.orphan import Orphan
 from harness.faults.power import Power
-from harness.faults.stream import FIRST_ANSWERS, Source, Stream, streaming
 from harness.faults.watch import Look, Watch, is_full, shown_down, unsettled
+from harness.faults.workload import FIRST_ANSWERS, Source, Workload, handing_in
 from harness.judge0.route import to_judge0
 from harness.signals import stopped_by_signals
 from harness.swarm import look
@@ -39,6 +38,8 @@ SETTLED_SECONDS = 180.0
 WATCH_SECONDS = 90.0
 AGAIN_SECONDS = 60.0
 PAUSE = 0.4
+# Longer than a program takes whose worker died, until another worker has run it.
+ANSWER_SECONDS = 45.0
 QUORUM_SECONDS, ASKED_SECONDS = 60.0, 5.0
 # A node that is silent for three heartbeats is Down; one more, and it is surely shown.
 HEARTBEATS = 4
@@ -111,19 +112,19 @@ def undergo(stage: Stage, name: str, number: int = 1) -> Trial:
     before = well(watch)
     fault = resolve(name, setup.topology, before)
     course = Course(stage, fault, expect(setup.topology, fault, before), before, watch)
-    source = Source(setup.target, stage.door, _address(stage, fault), secrets.token_hex(4))
+    source = Source(setup.target, stage.door, _address(stage, fault), ANSWER_SECONDS)
     file = setup.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
-    with streaming(source, file) as stream:
-        stream.await_first_answers()
+    with handing_in(source, file) as workload:
+        workload.await_first_answers()
         ordered = time.time()
         with in_force(stage, fault):
             began = time.time()
-            observed = course.last(stream, ordered)
+            observed = course.last(workload, ordered)
             healing = time.time()
         healed = time.time()
-        trouble = course.come_back(stream, healed)
+        trouble = course.come_back(workload, healed)
         times = Times(ordered, began, observed, healing, healed, time.time())
-        judgement = stream.judged(lambda: to_judge0(setup))
+        judgement = workload.judged(lambda: to_judge0(setup))
     return Trial(
         name=name,
         number=number,
@@ -131,7 +132,7 @@ def undergo(stage: Stage, name: str, number: int = 1) -> Trial:
         carried=carried(before, fault.nodes),
         expected=course.expected,
         times=times,
-        history=stream.entries(),
+        history=workload.entries(),
         judgement=judgement,
         file=file,
         looks=tuple(watch.looks),
@@ -185,27 +186,27 @@ class Course:
         self._setup, self._fault, self._before, self._watch = stage.setup, fault, before, watch
         self._away = fault.nodes
 
-    def last(self, stream: Stream, ordered: float) -> float:
+    def last(self, workload: Workload, ordered: float) -> float:
         """Return when everything that is expected of the fault was seen, or its time is up.
 
         What is returned is the time until which the service was to answer, for then more may be broken.
         """
         if not self.expected.visible:
-            self._wait_unseen(stream, ordered)
+            self._wait_unseen(workload, ordered)
         elif self.expected.controlled:
-            self._wait_for_replacement(stream, ordered)
+            self._wait_for_replacement(workload, ordered)
         else:
             self._hear_the_managers()
         observed = None
         if self.expected.answers:
-            observed = _in_vain("programs to be taken", lambda: _answering(stream, ordered))
-        observed = observed or known_until(sent(stream.entries()), time.time())
+            observed = _in_vain("programs to be taken", lambda: _answering(workload, ordered))
+        observed = observed or known_until(sent(workload.entries()), time.time())
         if self.expected.visible and not self.expected.controlled:
             self._show_that_nothing_is_rescheduled()
         self.went_on = self.still_there()
         return observed
 
-    def come_back(self, stream: Stream, healed: float) -> str:
+    def come_back(self, workload: Workload, healed: float) -> str:
         """Wait until all is as before the fault. Returns what is not, in words; empty if all is."""
         access = self._setup.access
         for node in access.nodes if access.bastion in self._away else self._away:
@@ -214,7 +215,7 @@ class Course:
             well(self._watch)
             wait_for(
                 "programs to be taken",
-                lambda: _accepting(stream, healed),
+                lambda: _accepting(workload, healed),
                 deadline=AGAIN_SECONDS,
                 max_pause=PAUSE,
             )
@@ -229,7 +230,7 @@ class Course:
         ran = {each.container for each in self._before.tasks if each.node in self._away and each.container}
         return tuple(sorted(ran & orphan.containers(self._setup.access, self._away)))
 
-    def _wait_for_replacement(self, stream: Stream, ordered: float) -> None:
+    def _wait_for_replacement(self, workload: Workload, ordered: float) -> None:
         lost = carried(self._before, self._away)
 
         def probe() -> None:
@@ -242,11 +243,11 @@ class Course:
             if lost and not is_full(seen.state, self.expected.room, self._away):
                 raise NotYet(f"what ran there ({', '.join(lost)}) does not run elsewhere")
             if self.expected.answers:
-                _answering(stream, ordered)
+                _answering(workload, ordered)
 
         _in_vain("lost tasks to run elsewhere", probe)
 
-    def _wait_unseen(self, stream: Stream, ordered: float) -> None:
+    def _wait_unseen(self, workload: Workload, ordered: float) -> None:
         """There is no way in: let the managers notice, and some submissions meet it."""
         swarm = self._setup.topology.swarm
         seconds = HEARTBEATS * (heartbeat(swarm) if swarm else 0)
@@ -254,7 +255,7 @@ class Course:
 
         def probe() -> None:
             gone = time.time() - ordered
-            ended = [each for each in sent(stream.entries()) if each.begun > ordered and each.ended]
+            ended = [each for each in sent(workload.entries()) if each.begun > ordered and each.ended]
             if gone < seconds or len(ended) < STEADY:
                 raise NotYet(f"{gone:.0f} s have passed, and {len(ended)} submissions have ended")
 
@@ -284,17 +285,17 @@ class Course:
             self.orphan = orphan.end(setup.access, setup.topology, self._before, task, self._away)
 
 
-def _answering(stream: Stream, ordered: float) -> float:
+def _answering(workload: Workload, ordered: float) -> float:
     """Until when submissions are served again. Raises ``NotYet``."""
-    all_ = sent(stream.entries())
+    all_ = sent(workload.entries())
     until = known_until(all_, time.time())
     if answers_again(all_, ordered, until) is None:
         raise NotYet("submissions are not all served")
     return until
 
 
-def _accepting(stream: Stream, since: float) -> None:
-    found = [each for each in sent(stream.entries()) if each.begun > since and each.outcome == "accepted"]
+def _accepting(workload: Workload, since: float) -> None:
+    found = [each for each in sent(workload.entries()) if each.begun > since and each.outcome == "accepted"]
     if len(found) < FIRST_ANSWERS:
         raise NotYet(f"{len(found)} accepted since then")
 

@@ -15,15 +15,15 @@ from typing import TypeVar
 import httpx
 
 from harness.errors import CheckError, InconclusiveError, WaitTimeoutError, WavetankError
-from harness.faults.history import Entry
+from harness.faults.history import Begun, Entry
 from harness.faults.power import Power
-from harness.faults.steady import Request, Requests, Steady, Submissions
-from harness.judge0 import frontdoor
+from harness.faults.steady import Request, Requests
+from harness.faults.workload import Workload, asking
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
 from harness.parallel import Pool
-from harness.topology.model import FrontDoor, Topology
+from harness.topology.model import Topology
 from harness.verify import recovery, shares
 from harness.verify.balance import enough, parse
 from harness.verify.setup import Setup
@@ -31,7 +31,7 @@ from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")
 
-REQUEST_EVERY, BURST = 0.1, 64
+BURST = 64
 # Longer than the time for which a balancer leaves a dead server alone, so that it tries it again.
 SURVIVED_SECONDS, SURVIVED_COUNT = 7.0, 10
 BROKEN_SECONDS, BROKEN_COUNT = 4.0, 4
@@ -60,7 +60,7 @@ class Outage:
     off: float
     back: float
     green: float
-    submissions: tuple[tuple[Entry, Entry | None], ...]
+    submissions: tuple[Begun, ...]
     requests: tuple[Request, ...]
     running: Mapping[str, int]
     troubles: tuple[str, ...]
@@ -79,10 +79,8 @@ class Stage:
     """What goes on while nodes lose power. ``walls`` looks at the firewalls of nodes that were away."""
 
     setup: Setup
-    door: FrontDoor
-    client: httpx.Client
     power: Power
-    submissions: Submissions
+    workload: Workload
     walls: Callable[[Sequence[str]], Sequence[str]]
 
     @contextmanager
@@ -161,25 +159,10 @@ def _walls(stage: Stage, nodes: Sequence[str]) -> tuple[str, ...]:
         return (f"nobody could look: {error}",)
 
 
-def begun(stage: Stage, since: float, until: float) -> list[tuple[Entry, Entry | None]]:
-    """The submissions handed in within a time, each with its end if it has one by now."""
-    entries = stage.submissions.journal.entries()
-    ends = {each.op: each for each in entries if each.kind in ("ok", "fail", "info")}
-    return [
-        (each, ends.get(each.op)) for each in entries if each.kind == "invoke" and since <= each.at <= until
-    ]
-
-
-def _submissions(stage: Stage, off: float, back: float) -> tuple[tuple[Entry, Entry | None], ...]:
+def _submissions(stage: Stage, off: float, back: float) -> tuple[Begun, ...]:
     """Those that were begun without the nodes, once they have ended."""
-
-    def probe() -> None:
-        open_ = [each.op for each, end in begun(stage, off, back) if end is None]
-        if open_:
-            raise NotYet(f"{len(open_)} submissions are without an answer")
-
-    _told(lambda: wait_for("answers to what was handed in", probe, deadline=WATCH_DEADLINE, max_pause=0.3))
-    return tuple(begun(stage, off, back))
+    _told(lambda: stage.workload.await_answers(off, back, WATCH_DEADLINE))
+    return tuple(stage.workload.begun(off, back))
 
 
 @contextmanager
@@ -192,11 +175,8 @@ def _asking(stage: Stage, balanced: bool) -> Iterator[Requests | None]:
         requests = Requests(client, shares.PATH)
         with Pool(BURST) as pool:  # a balancer that keeps connections has many by then
             list(pool.map(requests.ask, range(-3 * BURST, 0)))
-        steady = Steady(requests.ask, every=REQUEST_EVERY)
-        try:
+        with asking(requests):
             yield requests
-        finally:
-            steady.stop(frontdoor.TIMEOUT)
 
 
 def _long_runs(stage: Stage, nodes: Sequence[str]) -> dict[str, int]:
@@ -205,7 +185,7 @@ def _long_runs(stage: Stage, nodes: Sequence[str]) -> dict[str, int]:
     workers = [node for node in nodes if endpoint and node in endpoint.workers]
     if not workers:
         return {}
-    journal, seed = stage.submissions.journal, stage.submissions.seed
+    journal, seed = stage.workload.journal, stage.workload.seed
     first = FIRST_LONG_RUN + sum(each.op >= FIRST_LONG_RUN for each in journal.entries())
     nap = f"{LONG_SECONDS}.0{int(seed, 16) % 10**8:08d}"
     with stage.judge0() as client:
@@ -235,7 +215,7 @@ def _watch(stage: Stage, off: float, survived: bool) -> None:
 
     def probe() -> None:
         now = time.time()
-        ended = sum(end is not None for _, end in begun(stage, off, now))
+        ended = sum(end is not None for _, end in stage.workload.begun(off, now))
         if ended < count or now - off < seconds:
             raise NotYet(f"{ended} submissions begun and ended")
 

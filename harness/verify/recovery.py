@@ -116,7 +116,7 @@ def _workers(stage: Stage, wanted: int) -> None:
 
 def _accepted(stage: Stage) -> None:
     def probe() -> None:
-        frontdoor.double(stage.client, stage.door, frontdoor.language("python"), 21)
+        frontdoor.double(stage.workload.client, stage.workload.door, frontdoor.language("python"), 21)
 
     wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
 

@@ -53,7 +53,7 @@ class Played:
         self.lingering = 0
         monkeypatch.setattr(module, "Watch", lambda *_: self)
         monkeypatch.setattr(module, "Power", lambda *_: self)
-        monkeypatch.setattr(module, "streaming", self.streaming)
+        monkeypatch.setattr(module, "handing_in", self.handing_in)
         monkeypatch.setattr(module.look, "a_manager", self.a_manager)
         monkeypatch.setattr(module.orphan, "end", self.end)
         monkeypatch.setattr(module.orphan, "containers", lambda *_: self.left)
@@ -83,7 +83,7 @@ class Played:
             yield
 
     @contextmanager
-    def streaming(self, source: Any, file: Path) -> Iterator[Any]:
+    def handing_in(self, source: Any, file: Path) -> Iterator[Any]:
         self.address, self.begun = source.address, time.time()
         yield self
 
