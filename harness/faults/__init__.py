@@ -12,9 +12,10 @@
 ``expected``      what the topology promises then
 ``watch``         the swarm, looked at again and again
 ``orphan``        that nothing is rescheduled without a manager
+``run``           one fault from beginning to end, and once for all who ask
 ``measure``       times of what was seen
-``trial``         one fault of a swarm from beginning to end
-``trials``        each made once, for all checks of it
+``trial``         one fault of a swarm: when enough was seen, and when all is well again
+``trials``        those that checks read
 ``section``       the report's ``failover``
 ================  ==========================================================================================
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Literal
 
 from harness.faults.history import Entry, Judgement, begun
+from harness.faults.run import Times
 from harness.faults.watch import Look, are_ready, is_full, shown_down, unsettled
 from harness.wait import patient
 
@@ -24,22 +25,6 @@ QUIET = 5.0
 STEADY = 10
 # One that is open for longer is taken to have no answer, until it has one.
 OPEN = 10.0
-
-
-@dataclass(frozen=True)
-class Times:
-    """When a fault was ordered, was in force, was to be healed and was, and when the trial ended.
-
-    Seconds since 1970. What a fault does is counted from ``ordered``, how it ends from ``healing``. Until
-    ``observed`` the service is held to answer: then healing begins, or more is broken on purpose.
-    """
-
-    ordered: float
-    in_force: float
-    observed: float
-    healing: float
-    healed: float
-    ended: float
 
 
 @dataclass(frozen=True)

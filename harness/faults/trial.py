@@ -1,35 +1,30 @@
 """One fault from beginning to end: programs are handed in, nodes are away, come back, and all is as before.
 
-``undergo`` is the whole of it; what it returns is only read.
+``run_trial`` is the whole of it; what it returns is only read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from harness.api import Api
 from harness.errors import ResourceError, WaitTimeoutError, WavetankError
-from harness.faults import orphan, partition
+from harness.faults import orphan
 from harness.faults.expected import Expectation, doors, expect
 from harness.faults.fault import POWER_OFF, Fault, carried, leaders, resolve
 from harness.faults.history import Entry, Judgement
-from harness.faults.measure import STEADY, Measured, Sent, Times, answers_again, known_until, measure, sent
+from harness.faults.measure import STEADY, Measured, Sent, answers_again, known_until, measure, sent
 from harness.faults.orphan import Orphan
-from harness.faults.power import Power
+from harness.faults.run import FaultContext, Times, run_fault
 from harness.faults.watch import Look, Watch, is_full, shown_down, unsettled
 from harness.faults.workload import FIRST_ANSWERS, Source, Workload, handing_in
-from harness.judge0.route import to_judge0
-from harness.signals import stopped_by_signals
 from harness.swarm import look
 from harness.swarm.cluster import heartbeat
 from harness.swarm.converge import State
-from harness.topology.model import FrontDoor
-from harness.verify.setup import Setup
 from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")
@@ -43,15 +38,6 @@ ANSWER_SECONDS = 45.0
 QUORUM_SECONDS, ASKED_SECONDS = 60.0, 5.0
 # A node that is silent for three heartbeats is Down; one more, and it is surely shown.
 HEARTBEATS = 4
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where trials take place. ``api`` may change things."""
-
-    setup: Setup
-    door: FrontDoor
-    api: Api
 
 
 @dataclass(frozen=True)
@@ -100,37 +86,31 @@ class Trial:
         )
 
 
-def undergo(stage: Stage, name: str, number: int = 1) -> Trial:
+def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
     """Bring one fault about, watch, heal it, and wait until all is as before.
 
     ``name``: one of ``fault.names``; ``number``: which trial of it, for the names of files. Raises
     ``WavetankError`` where the swarm was not well to begin with or the fault could not be made or healed,
     ``InconclusiveError`` where it is none of this swarm. The nodes are back in any case.
     """
-    setup = stage.setup
+    setup = context.setup
     watch = Watch(setup.access, setup.topology, setup.deployment)
     before = well(watch)
     fault = resolve(name, setup.topology, before)
-    course = Course(stage, fault, expect(setup.topology, fault, before), before, watch)
-    source = Source(setup.target, stage.door, _address(stage, fault), ANSWER_SECONDS)
+    expected = expect(setup.topology, fault, before)
+    source = Source(setup.target, context.door, _address(context, fault), ANSWER_SECONDS)
     file = setup.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
     with handing_in(source, file) as workload:
         workload.await_first_answers()
-        ordered = time.time()
-        with in_force(stage, fault):
-            began = time.time()
-            observed = course.last(workload, ordered)
-            healing = time.time()
-        healed = time.time()
-        trouble = course.come_back(workload, healed)
-        times = Times(ordered, began, observed, healing, healed, time.time())
-        judgement = workload.judged(lambda: to_judge0(setup))
+        course = Course(context, fault, expected, before, watch, workload)
+        times = run_fault(context, fault, course.last, course.come_back)
+        judgement = workload.judged(context.judge0)
     return Trial(
         name=name,
         number=number,
         fault=fault,
         carried=carried(before, fault.nodes),
-        expected=course.expected,
+        expected=expected,
         times=times,
         history=workload.entries(),
         judgement=judgement,
@@ -140,8 +120,8 @@ def undergo(stage: Stage, name: str, number: int = 1) -> Trial:
         control=course.control,
         orphan=course.orphan,
         went_on=course.went_on,
-        left_over=course.still_there() if not trouble else (),
-        trouble=trouble,
+        left_over=course.still_there() if not course.trouble else (),
+        trouble=course.trouble,
     )
 
 
@@ -159,55 +139,47 @@ def well(watch: Watch) -> State:
     return wait_for("the swarm to be well", probe, deadline=SETTLED_SECONDS, max_pause=PAUSE)
 
 
-@contextmanager
-def in_force(stage: Stage, fault: Fault) -> Iterator[None]:
-    """Run a block while the fault is there; it is healed afterwards, interrupted or not."""
-    setup = stage.setup
-    if fault.kind == POWER_OFF:
-        with Power(setup.target, setup.deployment, stage.api).without(*fault.nodes):
-            yield
-        return
-    with stopped_by_signals(), ExitStack() as stack:
-        for node in fault.nodes:
-            stack.enter_context(partition.cut_off(stage.api, setup.target, setup.access, node))
-        yield
-
-
 class Course:
     """What is done, and noted, while a fault lasts and after it."""
 
     def __init__(
-        self, stage: Stage, fault: Fault, expected: Expectation, before: State, watch: Watch
+        self,
+        context: FaultContext,
+        fault: Fault,
+        expected: Expectation,
+        before: State,
+        watch: Watch,
+        workload: Workload,
     ) -> None:
-        self.expected = expected
-        self.leader = self.control = ""
+        self.leader = self.control = self.trouble = ""
         self.orphan: Orphan | None = None
         self.went_on: tuple[str, ...] = ()
-        self._setup, self._fault, self._before, self._watch = stage.setup, fault, before, watch
+        self._setup, self._fault, self._before, self._watch = context.setup, fault, before, watch
+        self._expected, self._workload = expected, workload
         self._away = fault.nodes
 
-    def last(self, workload: Workload, ordered: float) -> float:
+    def last(self, ordered: float) -> float:
         """Return when everything that is expected of the fault was seen, or its time is up.
 
         What is returned is the time until which the service was to answer, for then more may be broken.
         """
-        if not self.expected.visible:
-            self._wait_unseen(workload, ordered)
-        elif self.expected.controlled:
-            self._wait_for_replacement(workload, ordered)
+        if not self._expected.visible:
+            self._wait_unseen(ordered)
+        elif self._expected.controlled:
+            self._wait_for_replacement(ordered)
         else:
             self._hear_the_managers()
         observed = None
-        if self.expected.answers:
-            observed = _in_vain("programs to be taken", lambda: _answering(workload, ordered))
-        observed = observed or known_until(sent(workload.entries()), time.time())
-        if self.expected.visible and not self.expected.controlled:
+        if self._expected.answers:
+            observed = _in_vain("programs to be taken", lambda: _answering(self._workload, ordered))
+        observed = observed or known_until(sent(self._workload.entries()), time.time())
+        if self._expected.visible and not self._expected.controlled:
             self._show_that_nothing_is_rescheduled()
         self.went_on = self.still_there()
         return observed
 
-    def come_back(self, workload: Workload, healed: float) -> str:
-        """Wait until all is as before the fault. Returns what is not, in words; empty if all is."""
+    def come_back(self, healed: float) -> None:
+        """Wait until all is as before the fault; ``trouble`` is what is not, in words."""
         access = self._setup.access
         for node in access.nodes if access.bastion in self._away else self._away:
             access.drop(node)
@@ -215,13 +187,12 @@ class Course:
             well(self._watch)
             wait_for(
                 "programs to be taken",
-                lambda: _accepting(workload, healed),
+                lambda: _accepting(self._workload, healed),
                 deadline=AGAIN_SECONDS,
                 max_pause=PAUSE,
             )
         except WavetankError as error:
-            return str(error)
-        return ""
+            self.trouble = str(error)
 
     def still_there(self) -> tuple[str, ...]:
         """Of the containers that ran on nodes that are cut off, those that still do."""
@@ -230,7 +201,7 @@ class Course:
         ran = {each.container for each in self._before.tasks if each.node in self._away and each.container}
         return tuple(sorted(ran & orphan.containers(self._setup.access, self._away)))
 
-    def _wait_for_replacement(self, workload: Workload, ordered: float) -> None:
+    def _wait_for_replacement(self, ordered: float) -> None:
         lost = carried(self._before, self._away)
 
         def probe() -> None:
@@ -240,14 +211,14 @@ class Course:
             self.leader = _leader(seen.state) or self.leader
             if not shown_down(seen.state, self._away):
                 raise NotYet(f"{', '.join(self._away)} not shown Down")
-            if lost and not is_full(seen.state, self.expected.room, self._away):
+            if lost and not is_full(seen.state, self._expected.room, self._away):
                 raise NotYet(f"what ran there ({', '.join(lost)}) does not run elsewhere")
-            if self.expected.answers:
-                _answering(workload, ordered)
+            if self._expected.answers:
+                _answering(self._workload, ordered)
 
         _in_vain("lost tasks to run elsewhere", probe)
 
-    def _wait_unseen(self, workload: Workload, ordered: float) -> None:
+    def _wait_unseen(self, ordered: float) -> None:
         """There is no way in: let the managers notice, and some submissions meet it."""
         swarm = self._setup.topology.swarm
         seconds = HEARTBEATS * (heartbeat(swarm) if swarm else 0)
@@ -255,7 +226,7 @@ class Course:
 
         def probe() -> None:
             gone = time.time() - ordered
-            ended = [each for each in sent(workload.entries()) if each.begun > ordered and each.ended]
+            ended = [each for each in sent(self._workload.entries()) if each.begun > ordered and each.ended]
             if gone < seconds or len(ended) < STEADY:
                 raise NotYet(f"{gone:.0f} s have passed, and {len(ended)} submissions have ended")
 
@@ -307,11 +278,11 @@ def _in_vain(awaited: str, probe: Callable[[], T]) -> T | None:
     return None
 
 
-def _address(stage: Stage, fault: Fault) -> str:
+def _address(context: FaultContext, fault: Fault) -> str:
     """Of the doors that are left the first; where none is, the topology's own, which then is silent."""
-    nodes = stage.setup.deployment.nodes
-    left = [each for each in doors(stage.setup.topology, fault.nodes) if nodes[each].public_ip]
-    return nodes[left[0] if left else stage.door.node].public_ip or ""
+    nodes = context.setup.deployment.nodes
+    left = [each for each in doors(context.setup.topology, fault.nodes) if nodes[each].public_ip]
+    return nodes[left[0] if left else context.door.node].public_ip or ""
 
 
 def _leader(state: State) -> str:

@@ -4,52 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.errors import CheckError, CheckFailedError
 from harness.faults.fault import BALANCER, POWER_OFF, balancer
-from harness.faults.trial import Stage, Trial, undergo
+from harness.faults.run import FaultContext, Once
+from harness.faults.trial import Trial, run_trial
 
-Told = Callable[[Sequence[Trial]], None]
 
+class Trials(Once[str, Trial]):
+    """What was tried so far, by the faults' names. ``tell`` hears of all trials whenever there is more."""
 
-class Trials:
-    """What was tried so far. ``told`` hears of all trials whenever there is one more."""
+    def __init__(self, context: FaultContext, tell: Callable[[Sequence[Trial]], None]) -> None:
+        super().__init__(self._earlier_or_new, tell)
+        self._context = context
 
-    def __init__(self, stage: Stage, told: Told) -> None:
-        self.stage = stage
-        self._told = told
-        self._found: dict[str, Trial | Exception] = {}
-
-    def of(self, name: str) -> Trial:
-        """The trial of one of ``fault.names``. Raises what making it raised, as a failure the next time."""
-        if name not in self._found:
-            self._make(name)
-        found = self._found[name]
-        if isinstance(found, Trial):
-            return found
-        if isinstance(found, CheckError):
-            raise found
-        raise CheckFailedError(f"{name}: {found}") from found
-
-    def made(self) -> tuple[Trial, ...]:
-        """Every trial once, in the order in which they were made."""
-        found = (each for each in self._found.values() if isinstance(each, Trial))
-        return tuple({id(each): each for each in found}.values())
-
-    def _make(self, name: str) -> None:
-        earlier = self._earlier(name)
-        if earlier is not None:
-            self._found[name] = earlier
-            return
-        try:
-            self._found[name] = undergo(self.stage, name)
-        except Exception as error:
-            self._found[name] = error
-            raise
-        self._told(self.made())
+    def _earlier_or_new(self, name: str) -> Trial:
+        return self._earlier(name) or run_trial(self._context, name)
 
     def _earlier(self, name: str) -> Trial | None:
         """A trial of a node that carried the load balancer is one of the balancer's node."""
-        service = balancer(self.stage.setup.topology)
+        service = balancer(self._context.setup.topology)
         if name != f"{POWER_OFF}:{BALANCER}":
             return None
         return next(

@@ -11,12 +11,12 @@ from functools import partial
 import pytest
 
 from harness.api import Api
-from harness.errors import CheckFailedError
-from harness.faults.power import Power
+from harness.faults.fault import POWER_OFF, Fault
+from harness.faults.run import Once
 from harness.faults.workload import Source, handing_in
 from harness.topology.model import FrontDoor
 from harness.verify import recovery
-from harness.verify.outage import Outage, Stage, suffer
+from harness.verify.outage import Outage, OutageContext, run_outage
 from harness.verify.setup import Setup
 
 Walls = Callable[[Sequence[str]], Sequence[str]]
@@ -26,22 +26,13 @@ Note = Callable[[str], None]
 class Work:
     """The submissions while they go on, and the outages that they went through."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage, self.workload = stage, stage.workload
-        self.outages: dict[tuple[str, ...], Outage | Exception] = {}
+    def __init__(self, context: OutageContext) -> None:
+        self.context, self.workload = context, context.workload
+        self.outages: Once[Fault, Outage] = Once(partial(run_outage, context))
 
     def outage(self, nodes: tuple[str, ...]) -> Outage:
         """The outage of ``nodes``; made when first asked for. Raises what making it raised."""
-        if nodes not in self.outages:
-            try:
-                self.outages[nodes] = suffer(self.stage, nodes)
-            except Exception as error:
-                self.outages[nodes] = error
-                raise
-        found = self.outages[nodes]
-        if isinstance(found, Exception):
-            raise CheckFailedError(f"{' and '.join(nodes)}: {found}") from found
-        return found
+        return self.outages.of(Fault(POWER_OFF, nodes))
 
 
 @pytest.fixture
@@ -62,5 +53,4 @@ def work(setup: Setup, door: FrontDoor, look_at_walls: Walls) -> Iterator[Work]:
     source = Source(setup.target, door, setup.deployment.nodes[door.node].public_ip or "")
     file = setup.choice.run_dir.path / "history.jsonl"
     with Api(setup.target) as api, handing_in(source, file) as workload:
-        power = Power(setup.target, setup.deployment, api)
-        yield Work(Stage(setup, power, workload, look_at_walls))
+        yield Work(OutageContext(setup, door, api, workload, look_at_walls))

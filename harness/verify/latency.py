@@ -62,7 +62,7 @@ def candidate(topology: Topology) -> str:
     return next((node for node in wanted if node != topology.management.bastion), "")
 
 
-def suffer(setup: Setup, node: str, quality: Quality) -> Slow:
+def run_slow_link(setup: Setup, node: str, quality: Quality) -> Slow:
     """Make a node's links slow, look, and make them perfect again, whatever happens in between."""
     target, deployment = setup.target, setup.deployment
     address = deployment.nodes[node].private_ip or ""

@@ -11,7 +11,7 @@ from harness.faults import link
 from harness.faults.link import Quality
 from harness.topology.model import FrontDoor, Swarm
 from harness.verify.disturbing import Note
-from harness.verify.latency import Slow, candidate, suffer
+from harness.verify.latency import Slow, candidate, run_slow_link
 from harness.verify.setup import Setup
 
 pytestmark = pytest.mark.disturbs
@@ -28,7 +28,7 @@ def slow(setup: Setup) -> Slow:
     node = candidate(setup.topology)
     if not node:
         pytest.skip(f"topology {setup.topology.name} has no droplet besides its bastion")
-    return suffer(setup, node, Quality(delay_ms=DELAY_MS))
+    return run_slow_link(setup, node, Quality(delay_ms=DELAY_MS))
 
 
 def test_round_trip_takes_as_much_longer(slow: Slow, note: Note) -> None:

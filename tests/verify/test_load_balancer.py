@@ -57,7 +57,7 @@ def test_requests_are_shared_out_as_configured(
 @pytest.mark.disturbs
 def test_a_dead_server_costs_no_request(outage: Outage, note: Note) -> None:
     """Of the requests made once it had no power, every one is answered, and none waits for long."""
-    begun = [each for each in outage.requests if outage.off <= each.begun <= outage.back]
+    begun = [each for each in outage.requests if outage.times.in_force <= each.begun <= outage.times.healing]
     if len(begun) < 20:
         raise InconclusiveError(f"only {len(begun)} requests were made: {outage}")
     slowest = max(each.ended - each.begun for each in begun)
@@ -74,7 +74,7 @@ def test_a_server_that_is_back_takes_its_share(outage: Outage) -> None:
 @pytest.mark.disturbs
 def test_a_server_that_comes_back_costs_no_request(outage: Outage) -> None:
     """While it starts, it takes nothing that it cannot answer."""
-    begun = [each for each in outage.requests if outage.back <= each.begun]
+    begun = [each for each in outage.requests if outage.times.healing <= each.begun]
     assert [f"{each.code} {each.said}" for each in begun if each.code != 200] == [], str(outage)
 
 
@@ -84,7 +84,11 @@ def test_without_servers_the_balancer_says_so(
 ) -> None:
     """With all of them off, it answers at once, with an error in JSON."""
     outage = work.outage(upstreams(topology))
-    begun = [each for each in outage.requests if outage.off <= each.begun and each.ended <= outage.back]
+    begun = [
+        each
+        for each in outage.requests
+        if outage.times.in_force <= each.begun and each.ended <= outage.times.healing
+    ]
     if not begun:
         raise CheckFailedError(f"no answer while power was off: {outage}")
     slowest = max(each.ended - each.begun for each in begun)

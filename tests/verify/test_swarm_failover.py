@@ -16,9 +16,10 @@ from harness.errors import CheckFailedError, InconclusiveError
 from harness.faults.final_status import insist
 from harness.faults.history import Entry
 from harness.faults.measure import Sent
+from harness.faults.run import FaultContext
 from harness.faults.section import section
 from harness.faults.steady import is_json_object
-from harness.faults.trial import Stage, Trial
+from harness.faults.trial import Trial
 from harness.faults.trials import Trials
 from harness.topology.model import FrontDoor
 from harness.verify.disturbing import Note
@@ -33,7 +34,7 @@ def trials(request: pytest.FixtureRequest, setup: Setup, door: FrontDoor) -> Ite
     """One trial of each fault, and all of them in the report."""
     sections = request.config.stash[SECTIONS]
     with Api(setup.target) as api:
-        yield Trials(Stage(setup, door, api), lambda made: sections.update(failover=section(made)))
+        yield Trials(FaultContext(setup, door, api), lambda made: sections.update(failover=section(made)))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 from harness.faults.expected import expect
 from harness.faults.fault import Fault, carried
 from harness.faults.history import Entry, judge
-from harness.faults.measure import Times
+from harness.faults.run import Times
 from harness.faults.trial import Trial
 from harness.faults.watch import Look
 from harness.settings import PROJECT

@@ -14,10 +14,12 @@ from failover_rig import HA, HA_PLACES, SWARM, moved, state
 
 from harness.deployment import Deployment, Node
 from harness.errors import ResourceError
+from harness.faults import run
 from harness.faults import trial as module
 from harness.faults.history import Entry, Judgement
 from harness.faults.orphan import Orphan
-from harness.faults.trial import Stage, Trial, undergo
+from harness.faults.run import FaultContext
+from harness.faults.trial import Trial, run_trial
 from harness.faults.watch import Look
 from harness.rundir import RunDir
 from harness.swarm.converge import State
@@ -52,12 +54,12 @@ class Played:
         self.left: set[str] = set()
         self.lingering = 0
         monkeypatch.setattr(module, "Watch", lambda *_: self)
-        monkeypatch.setattr(module, "Power", lambda *_: self)
+        monkeypatch.setattr(run, "Power", lambda *_: self)
         monkeypatch.setattr(module, "handing_in", self.handing_in)
         monkeypatch.setattr(module.look, "a_manager", self.a_manager)
         monkeypatch.setattr(module.orphan, "end", self.end)
         monkeypatch.setattr(module.orphan, "containers", lambda *_: self.left)
-        monkeypatch.setattr(module.partition, "cut_off", self.cut_off)
+        monkeypatch.setattr(run.partition, "cut_off", self.cut_off)
         monkeypatch.setattr(module, "PAUSE", 0.05)
         self.looks: list[Look] = []
 
@@ -113,7 +115,7 @@ class Played:
         self.log.append(f"ended {task.service} without {','.join(away)}")
         return Orphan(task, ())
 
-    def undergo(self, name: str, tmp_path: Path) -> Trial:
+    def run_trial(self, name: str, tmp_path: Path) -> Trial:
         """The trial of a fault of it."""
         nodes = {
             each: Node(each, number, "active", f"203.0.113.{number}", f"10.0.0.{number}")
@@ -132,7 +134,7 @@ class Played:
         api: Any = None
         door = self.topology.checks.front_door
         assert door is not None
-        return undergo(Stage(setup, door, api), name)
+        return run_trial(FaultContext(setup, door, api), name)
 
 
 def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_pat
     played = Played(
         monkeypatch, before=[DOWN, BEFORE], during=[BEFORE, None, DOWN, FULL], after=[FULL, AFTER]
     )
-    made = played.undergo("power_off:server-1", tmp_path)
+    made = played.run_trial("power_off:server-1", tmp_path)
     off, on = played.log.index("off server-1"), played.log.index("on server-1")
     assert played.log[:off] == ["look", "look", "submissions"]
     assert set(played.log[off + 1 : on]) == {"look without server-1"}
@@ -161,14 +163,14 @@ def test_power_stays_off_until_all_that_is_expected_was_seen(
 ) -> None:
     """Though programs are taken long before."""
     played = Played(monkeypatch, during=[*[lacking] * 10, FULL], after=[AFTER])
-    found = played.undergo("power_off:server-1", tmp_path).measured
+    found = played.run_trial("power_off:server-1", tmp_path).measured
     assert None not in {found.rto_s, found.detected_s, found.full_s}
     assert played.log.count("look without server-1") > 10
 
 
 def test_times_are_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What is observed lies within the fault."""
-    times = Played(monkeypatch, during=[FULL], after=[AFTER]).undergo("power_off:server-1", tmp_path).times
+    times = Played(monkeypatch, during=[FULL], after=[AFTER]).run_trial("power_off:server-1", tmp_path).times
     told = [times.ordered, times.in_force, times.observed, times.healing, times.healed, times.ended]
     assert told == sorted(told)
 
@@ -181,7 +183,7 @@ def test_what_does_not_come_is_waited_for_only_so_long(
     played = Played(monkeypatch, during=[DOWN], after=[DOWN])
     well = module.well
     monkeypatch.setattr(module, "well", lambda watch: _soon(monkeypatch, well, watch))
-    made = played.undergo("power_off:server-1", tmp_path)
+    made = played.run_trial("power_off:server-1", tmp_path)
     assert "on server-1" in played.log
     assert (made.measured.full_s, made.measured.settled_s) == (None, None)
     assert "server-1 is down" in made.trouble
@@ -199,7 +201,7 @@ def test_without_a_manager_a_task_is_ended_and_the_swarm_not_asked(
 ) -> None:
     """What the managers say is kept; and what that does to programs is no pause of the fault's."""
     played = Played(monkeypatch, during=[None], after=[state(down=("runner",)), BEFORE])
-    made = played.undergo("power_off:manager", tmp_path)
+    made = played.run_trial("power_off:manager", tmp_path)
     assert "ended judge0-worker without runner" in played.log
     assert "quorum is lost" in made.control
     assert made.orphan is not None
@@ -214,7 +216,7 @@ def test_a_leader_that_is_left_alone_may_take_its_time(
     well = state(HA, HA_PLACES, leader="worker-1")
     played = Played(monkeypatch, before=[well], during=[well], after=[well], topology=HA)
     played.lingering = 3
-    made = played.undergo("power_off:quorum", tmp_path)
+    made = played.run_trial("power_off:quorum", tmp_path)
     assert "quorum is lost" in made.control
     assert made.leaders == ("worker-1", "")
 
@@ -227,7 +229,7 @@ def test_a_manager_that_goes_on_leading_alone_is_noticed(
     well = state(HA, HA_PLACES, leader="worker-1")
     played = Played(monkeypatch, before=[well], during=[well], after=[well], topology=HA)
     played.lingering = 10**6
-    made = played.undergo("power_off:quorum", tmp_path)
+    made = played.run_trial("power_off:quorum", tmp_path)
     assert (made.control, made.leaders) == ("", ("worker-1", "worker-1"))
 
 
@@ -235,7 +237,7 @@ def test_with_the_bastion_away_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp
     """All connections are made anew once it is back."""
     monkeypatch.setattr(module, "HEARTBEATS", 0)
     played = Played(monkeypatch, during=[None], after=[BEFORE])
-    made = played.undergo("power_off:client", tmp_path)
+    made = played.run_trial("power_off:client", tmp_path)
     assert not made.expected.answers
     assert made.orphan is None
     dropped = [each for each in played.log if each.startswith("drop")]
@@ -247,7 +249,7 @@ def test_programs_go_to_a_door_that_is_left(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(module, "HEARTBEATS", 0)
     well = state(HA, HA_PLACES)
     played = Played(monkeypatch, before=[well], during=[None], after=[well], topology=HA)
-    played.undergo("power_off:client", tmp_path)
+    played.run_trial("power_off:client", tmp_path)
     assert played.address == f"203.0.113.{list(HA.droplets).index('runner') + 1}"
 
 
@@ -257,7 +259,7 @@ def test_what_a_cut_off_node_runs_is_looked_at(monkeypatch: pytest.MonkeyPatch, 
     there = moved(judge0_worker=("worker-2", "worker-2"))
     played = Played(monkeypatch, during=[state(places=there, down=lost)], after=[state(places=there)])
     played.left = {"judge0-worker-1-worker-1", "somebody-else"}
-    made = played.undergo("partition:worker", tmp_path)
+    made = played.run_trial("partition:worker", tmp_path)
     assert made.fault.nodes == lost
     assert made.went_on == made.left_over == ("judge0-worker-1-worker-1",)
     assert played.log.index("off worker-1") < played.log.index("on worker-1")

@@ -12,20 +12,21 @@ from failover_rig import SWARM, trial
 
 from harness.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
 from harness.faults import trials as module
-from harness.faults.trial import Stage, Trial
+from harness.faults.run import FaultContext
+from harness.faults.trial import Trial
 from harness.faults.trials import Trials
 
 
 class Maker:
-    """Stands in for ``undergo``: makes the trials that it is given, or raises them."""
+    """Stands in for ``run_trial``: makes the trials that it is given, or raises them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **made: Trial | Exception) -> None:
         self.made = {name.replace("__", ":").replace("0", "-"): found for name, found in made.items()}
         self.asked: list[str] = []
         self.told: list[int] = []
-        monkeypatch.setattr(module, "undergo", self.undergo)
+        monkeypatch.setattr(module, "run_trial", self.run_trial)
 
-    def undergo(self, _: Stage, name: str) -> Trial:
+    def run_trial(self, _: FaultContext, name: str) -> Trial:
         self.asked.append(name)
         found = self.made[name]
         if isinstance(found, Exception):
@@ -34,12 +35,12 @@ class Maker:
 
     def trials(self) -> Trials:
         """Trials of the plan's swarm."""
-        stage: Any = SimpleNamespace(setup=SimpleNamespace(topology=SWARM))
+        context: Any = SimpleNamespace(setup=SimpleNamespace(topology=SWARM))
 
         def told(made: Sequence[Trial]) -> None:
             self.told.append(len(made))
 
-        return Trials(stage, told)
+        return Trials(context, told)
 
 
 def test_a_trial_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
