@@ -20,10 +20,9 @@ from harness.faults.history import Entry, Judgement
 from harness.faults.measure import STEADY, Measured, Sent, answers_again, known_until, measure, sent
 from harness.faults.orphan import Orphan
 from harness.faults.run import FaultContext, Times, run_fault
-from harness.faults.watch import Look, Watch, is_full, shown_down, unsettled
+from harness.faults.watch import Look, Watch, is_full, seconds_until_down, shown_down, unsettled
 from harness.faults.workload import FIRST_ANSWERS, Source, Workload, handing_in
 from harness.swarm import look
-from harness.swarm.cluster import heartbeat
 from harness.swarm.converge import State
 from harness.wait import NotYet, wait_for
 
@@ -36,8 +35,6 @@ PAUSE = 0.4
 # Longer than a program takes whose worker died, until another worker has run it.
 ANSWER_SECONDS = 45.0
 QUORUM_SECONDS, ASKED_SECONDS = 60.0, 5.0
-# A node that is silent for three heartbeats is Down; one more, and it is surely shown.
-HEARTBEATS = 4
 
 
 @dataclass(frozen=True)
@@ -220,8 +217,7 @@ class Course:
 
     def _wait_unseen(self, ordered: float) -> None:
         """There is no way in: let the managers notice, and some submissions meet it."""
-        swarm = self._setup.topology.swarm
-        seconds = HEARTBEATS * (heartbeat(swarm) if swarm else 0)
+        seconds = seconds_until_down(self._setup.topology.swarm)
         self._watch.look(self._away)
 
         def probe() -> None:

@@ -10,13 +10,16 @@ from harness.deployment import Deployment
 from harness.errors import WavetankError
 from harness.ssh import Access
 from harness.swarm import look
+from harness.swarm.cluster import heartbeat
 from harness.swarm.converge import State, look_at, short_of
-from harness.topology.model import Topology
+from harness.topology.model import Swarm, Topology
 
 MANAGER_SECONDS = 5.0  # whoever is alive answers within that, and the next look counts
 NO_WAY_IN = "the bastion is away, and with it every way in"
 NO_MANAGER = "every manager is away"
 DOWN, READY = "down", "ready"
+# A member that is silent for three heartbeats is Down; one more, and it is surely shown.
+HEARTBEATS = 4
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ class Watch:
             self._manager = ""
             return Look(time.time(), said=str(error))
         return Look(time.time(), state)
+
+
+def seconds_until_down(swarm: Swarm | None) -> int:
+    """After how many seconds a silent member is surely shown Down; 0 without a swarm."""
+    return HEARTBEATS * heartbeat(swarm) if swarm else 0
 
 
 def shown_down(state: State, nodes: Collection[str]) -> bool:

@@ -6,8 +6,8 @@
 ``requests``    what is sent for a program, to Judge0 itself and to a front door
 ``reading``     what an answer says
 ``client``      one submission after the other, for checks
-``frontdoor``   a program handed in at the front door, as a user's browser would
 ``single``      HTTP with a connection for each request
+``frontdoor``   a program handed in at the front door, as a user's browser would
 ``detect``      which Judge0 answers, what it can do, and which mode of submission measures what on it
 ``route``       from a deployment to its Judge0, its runner and its front door
 ==============  ============================================================================================

@@ -53,7 +53,7 @@ class Capabilities:
     slots: int | None
     why: str
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As it stands in the report: plain JSON."""
         return {**asdict(self), "timestamps": list(self.timestamps), "ids": dict(self.ids)}
 

@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from harness.errors import CheckError, InconclusiveError, WavetankError
 from harness.faults import link
 from harness.faults.link import Quality
+from harness.faults.watch import seconds_until_down
 from harness.judge0 import frontdoor
 from harness.ssh import Access
 from harness.swarm import look
-from harness.swarm.cluster import heartbeat
 from harness.topology.model import Topology
 from harness.verify.setup import Setup
 
 ATTEMPTS = 15
 SSH_PORT = 22
-# A member that is silent for three heartbeats is Down; one more, and it is surely shown.
-HEARTBEATS = 4
 ANSWER_SECONDS = 90.0
 # Nothing is started between the two looks at the clock. One number a line, microseconds.
 SCRIPT = """\
@@ -111,7 +109,7 @@ class Course:
 
     def go_on(self) -> None:
         """Run a program and look at the members, again and again until a silent one would be shown Down."""
-        ends = time.monotonic() + (HEARTBEATS * heartbeat(self._swarm) if self._swarm else 0)
+        ends = time.monotonic() + seconds_until_down(self._swarm)
         while True:
             self._submit()
             self._look()

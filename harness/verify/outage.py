@@ -26,7 +26,7 @@ from harness.parallel import Pool
 from harness.topology.model import Topology
 from harness.verify import recovery, shares
 from harness.verify.balance import enough, parse
-from harness.verify.setup import Setup
+from harness.verify.upstreams import upstream_droplets, upstreams_of
 from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")
@@ -88,25 +88,6 @@ def survives(topology: Topology, nodes: Sequence[str]) -> bool:
     return all(droplets[name].role in left for name in nodes)
 
 
-def upstreams(topology: Topology) -> tuple[str, ...]:
-    """The droplets that Judge0's load balancer may talk to; empty where Judge0 is not behind one."""
-    endpoint = topology.checks.judge0
-    found = {flow.destination for flow in topology.intent if endpoint and flow.source == endpoint.node}
-    named = tuple(name for name in topology.droplets if name in found)
-    return named if len(named) > 1 else ()
-
-
-def addresses(setup: Setup) -> dict[str, str]:
-    """The load balancer's servers: nodes by ``address:port``."""
-    return {
-        f"{setup.deployment.nodes[flow.destination].private_ip}:{flow.ports}": flow.destination
-        for flow in setup.topology.intent
-        if flow.destination in upstreams(setup.topology)
-        and setup.topology.checks.judge0
-        and flow.source == setup.topology.checks.judge0.node
-    }
-
-
 def run_outage(context: OutageContext, fault: Fault) -> Outage:
     """Take power from nodes, watch, give it back, and wait until all is well again.
 
@@ -115,7 +96,7 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
     """
     nodes, topology = fault.nodes, context.setup.topology
     survived = survives(topology, nodes)
-    balanced = any(node in upstreams(topology) for node in nodes)
+    balanced = any(node in upstream_droplets(topology) for node in nodes)
     before = recovery.picture(context, nodes)
     with _asking(context, balanced) as requests:
         running = _long_runs(context, nodes)
@@ -210,7 +191,7 @@ def _share_again(context: OutageContext, nodes: Sequence[str]) -> None:
     """Wait until servers that are back take requests again. Raises ``WaitTimeoutError`` with their shares."""
     setup, endpoint = context.setup, context.setup.topology.checks.judge0
     assert endpoint is not None
-    servers = addresses(setup)
+    servers = upstreams_of(setup).servers
     config = setup.access.run(endpoint.node, shares.NGINX_CONFIG)
     balance = next(each for each in parse(config) if set(each.weights) & set(servers))
 

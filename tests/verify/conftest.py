@@ -20,10 +20,10 @@ from harness.masking import secrets_of
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topology
-from harness.verify.outage import upstreams
 from harness.verify.setup import SETUP, Setup
 from harness.verify.swarm_talk import listening, owners
 from harness.verify.swarm_view import View, look_at
+from harness.verify.upstreams import upstream_droplets
 
 # What a topology may have none of; and, of a swarm, the checks that look at what it has instead.
 MISSING = {
@@ -45,7 +45,7 @@ INSTEAD = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One check for each ``node``, ``database``, ``service``, ``server`` and so on that a check asks for."""
     topology = metafunc.config.stash[SETUP].topology
-    servers = upstreams(topology)
+    servers = upstream_droplets(topology)
     names = {
         "node": list(topology.droplets),
         "vantage": [*topology.droplets, *OUTSIDERS],

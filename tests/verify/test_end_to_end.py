@@ -17,8 +17,8 @@ from harness.judge0.frontdoor import Language
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Topology
-from harness.verify.behind import behind
 from harness.verify.setup import Setup
+from harness.verify.upstreams import upstreams_of
 from harness.wait import NotYet, wait_for
 
 PYTHON = frontdoor.language("python")
@@ -63,7 +63,7 @@ def test_load_balancer_passes_it_to_a_server(
     """The load balancer's log names a server's inner address for it: the third and fourth hop."""
     if topology.checks.judge0 is None:
         pytest.skip(f"topology {topology.name} has no checks.judge0")
-    found = behind(setup)
+    found = upstreams_of(setup)
     before = upstreams(access, found.balancers)
     frontdoor.double(front_door, door, PYTHON, 8)
     after = upstreams(access, found.balancers)

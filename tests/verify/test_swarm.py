@@ -23,11 +23,11 @@ from harness.swarm.placing import holds, plain
 from harness.topology.model import FrontDoor, StackService, Swarm, Topology
 from harness.verify import shares, swarm_talk, swarm_workers
 from harness.verify.balance import Balance, slack, wrong
-from harness.verify.behind import in_swarm
 from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
 from harness.verify.setup import Setup
 from harness.verify.swarm_view import View
+from harness.verify.upstreams import in_swarm
 
 REQUESTS = 400
 LABEL = "wavetank.image"

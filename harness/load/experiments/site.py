@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
             generate=wanted.generate,
             cores=_cores(setup, known, told),
             kinds=known,
-            capabilities=asdict(capabilities) if capabilities else {},
+            capabilities=capabilities.to_dict() if capabilities else {},
             environment=told,
             watch=partial(
                 watching,

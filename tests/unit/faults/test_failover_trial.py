@@ -14,7 +14,7 @@ from failover_rig import HA, HA_PLACES, SWARM, moved, state
 
 from harness.deployment import Deployment, Node
 from harness.errors import ResourceError
-from harness.faults import run
+from harness.faults import run, watch
 from harness.faults import trial as module
 from harness.faults.history import Entry, Judgement
 from harness.faults.orphan import Orphan
@@ -235,7 +235,7 @@ def test_a_manager_that_goes_on_leading_alone_is_noticed(
 
 def test_with_the_bastion_away_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All connections are made anew once it is back."""
-    monkeypatch.setattr(module, "HEARTBEATS", 0)
+    monkeypatch.setattr(watch, "HEARTBEATS", 0)
     played = Played(monkeypatch, during=[None], after=[BEFORE])
     made = played.run_trial("power_off:client", tmp_path)
     assert not made.expected.answers
@@ -246,7 +246,7 @@ def test_with_the_bastion_away_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_programs_go_to_a_door_that_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the topology has a second one."""
-    monkeypatch.setattr(module, "HEARTBEATS", 0)
+    monkeypatch.setattr(watch, "HEARTBEATS", 0)
     well = state(HA, HA_PLACES)
     played = Played(monkeypatch, before=[well], during=[None], after=[well], topology=HA)
     played.run_trial("power_off:client", tmp_path)

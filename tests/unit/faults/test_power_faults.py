@@ -1,4 +1,4 @@
-"""Taking power and giving it back, on an API that is played; and what an outage is expected to do."""
+"""Taking power and giving it back, on an API that is played."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ import pytest
 from harness.deployment import Deployment, Node
 from harness.errors import ApiError
 from harness.faults.power import Power
-from harness.settings import PROJECT
 from harness.target import Target
-from harness.topology import load
-from harness.verify.outage import survives, upstreams
 
 NODES = {"a": Node("a", 1, "active", None, "10.0.0.1"), "b": Node("b", 2, "active", None, "10.0.0.2")}
-TOPOLOGY = load(PROJECT / "topologies/standard.yaml")
 
 
 class Cloud:
@@ -85,24 +81,3 @@ def test_an_action_under_way_is_waited_for() -> None:
     cloud.pending[1] = "power_on"
     power(cloud).off("a")
     assert cloud.status[1] == "off"
-
-
-@pytest.mark.parametrize(
-    ("nodes", "survived"),
-    [
-        (("client",), False),
-        (("judge0-lb",), False),
-        (("server-1",), True),
-        (("worker-2",), True),
-        (("server-1", "server-2"), False),
-        (("server-1", "worker-1"), True),
-    ],
-)
-def test_what_has_a_sibling_is_redundant(nodes: tuple[str, ...], survived: bool) -> None:
-    """As long as the sibling has power."""
-    assert survives(TOPOLOGY, nodes) is survived
-
-
-def test_upstreams_are_what_the_balancer_may_talk_to() -> None:
-    """From the intent, not from names."""
-    assert upstreams(TOPOLOGY) == ("server-1", "server-2")

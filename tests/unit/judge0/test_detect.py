@@ -54,7 +54,7 @@ def test_slots_are_what_its_workers_run_at_once() -> None:
 
 def test_what_was_recognised_is_told_in_plain_json() -> None:
     """As the report holds it."""
-    told = master().told()
+    told = master().to_dict()
     assert json.loads(json.dumps(told)) == told
     assert told["kind"] == "master"
 

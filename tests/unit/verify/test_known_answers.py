@@ -259,7 +259,7 @@ def test_a_full_queue_is_waited_for() -> None:
 def test_a_judge0_without_batches_is_asked_one_by_one() -> None:
     """Created and looked at the plain way."""
     fake = Fake(batches=False)
-    capabilities = Capabilities(**{**CAPABILITIES.told(), "batches": False})
+    capabilities = Capabilities(**{**CAPABILITIES.to_dict(), "batches": False})
     tally = Tally(WORKERS)
     examine(fake.judge0, capabilities, tally, GOAL, seed="seed", clock=Ticking())
     assert (tally.lies, tally.answers.total()) == ([], len(fake.created))
@@ -267,7 +267,7 @@ def test_a_judge0_without_batches_is_asked_one_by_one() -> None:
 
 def test_a_judge0_without_our_languages_is_told() -> None:
     """Nothing can be said of its workers."""
-    capabilities = Capabilities(**{**CAPABILITIES.told(), "ids": {}})
+    capabilities = Capabilities(**{**CAPABILITIES.to_dict(), "ids": {}})
     with pytest.raises(InconclusiveError, match="no language that there are programs in: bash, python"):
         examine(Fake().judge0, capabilities, Tally(WORKERS), GOAL, seed="seed", clock=Ticking())
 
@@ -275,7 +275,7 @@ def test_a_judge0_without_our_languages_is_told() -> None:
 def test_the_pace_leaves_room_in_the_queue() -> None:
     """At most half of what Judge0's queue takes is ours."""
     assert (pace_of(CAPABILITIES).batch, pace_of(CAPABILITIES).most) == (20, 40)
-    small = pace_of(Capabilities(**{**CAPABILITIES.told(), "queue_limit": 10}))
+    small = pace_of(Capabilities(**{**CAPABILITIES.to_dict(), "queue_limit": 10}))
     assert (small.batch, small.most) == (5, 5)
 
 

@@ -18,7 +18,7 @@ from harness.faults.run import Once
 from harness.settings import PROJECT
 from harness.topology import load
 from harness.verify import outage as module
-from harness.verify.outage import Outage, OutageContext, run_outage
+from harness.verify.outage import Outage, OutageContext, run_outage, survives
 
 STANDARD = load(PROJECT / "topologies/standard.yaml")
 
@@ -137,3 +137,19 @@ def test_an_outage_is_made_once() -> None:
     with pytest.raises(CheckFailedError, match="c without power: waited 1 s"):
         once.of(c)
     assert (asked, once.made()) == ([a, b, c], ("seen",))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "survived"),
+    [
+        (("client",), False),
+        (("judge0-lb",), False),
+        (("server-1",), True),
+        (("worker-2",), True),
+        (("server-1", "server-2"), False),
+        (("server-1", "worker-1"), True),
+    ],
+)
+def test_what_has_a_sibling_is_redundant(nodes: tuple[str, ...], survived: bool) -> None:
+    """As long as the sibling has power."""
+    assert survives(STANDARD, nodes) is survived

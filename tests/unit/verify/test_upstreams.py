@@ -9,11 +9,12 @@ from harness.swarm.converge import State
 from harness.swarm.look import Member, ServiceState, Task
 from harness.topology import load
 from harness.topology.model import Swarm
-from harness.verify.behind import Behind, in_swarm
 from harness.verify.swarm_talk import listening, owners, speaks_to, spoken_to
 from harness.verify.swarm_view import View
+from harness.verify.upstreams import Upstreams, in_swarm, upstream_droplets
 
 TOPOLOGY = load(PROJECT / "topologies/swarm.yaml")
+STANDARD = load(PROJECT / "topologies/standard.yaml")
 PLACES = {"judge0-lb": ["judge0-lb"], "judge0-server": ["server-1", "server-2"], "runner-api": ["server-2"]}
 
 
@@ -44,7 +45,7 @@ def view(**gone: str) -> View:
 def test_tasks_that_the_balancer_is_told_of_are_behind_it() -> None:
     """By their addresses and the port they listen on; the log is where the balancer's task is."""
     expected = {"10.0.1.3:2358": "server-1", "10.0.1.4:2358": "server-2"}
-    assert in_swarm(view(), "judge0-lb") == Behind(("judge0-lb",), expected)
+    assert in_swarm(view(), "judge0-lb") == Upstreams(("judge0-lb",), expected)
 
 
 def test_a_task_on_a_lost_member_is_not() -> None:
@@ -70,3 +71,8 @@ def test_the_plans_services_listen() -> None:
         "judge0-worker": (),
     }
     assert owners(swarm())["judge0-server"].replicas == 2
+
+
+def test_upstreams_are_what_the_balancer_may_talk_to() -> None:
+    """From the intent, not from names."""
+    assert upstream_droplets(STANDARD) == ("server-1", "server-2")
