@@ -19,6 +19,6 @@
 ``section``       the report's ``failover``
 ================  ==========================================================================================
 
-Dependencies go upwards in this table only. ``history`` and ``expected`` are pure. A fault is healed in any case:
-when a run is interrupted, and when it fails.
+Dependencies go upwards in this table only. ``history`` and ``expected`` are pure. A fault is healed in any
+case: when a run is interrupted, and when it fails.
 """

@@ -99,7 +99,7 @@ def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
     file = setup.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
     with handing_in(source, file) as workload:
         workload.await_first_answers()
-        course = Course(context, fault, expected, before, watch, workload)
+        course = Course(context, fault, expected, before, watch=watch, workload=workload)
         times = run_fault(context, fault, course.last, course.come_back)
         judgement = workload.judged(context.judge0)
     return Trial(
@@ -145,6 +145,7 @@ class Course:
         fault: Fault,
         expected: Expectation,
         before: State,
+        *,
         watch: Watch,
         workload: Workload,
     ) -> None:
