@@ -234,7 +234,7 @@ def first_submission(target: Target, topology: Topology, deployment: Deployment)
 
         def probe() -> None:
             try:
-                frontdoor.double(client, door, frontdoor.language("python"), 21)
+                frontdoor.double(client, door, "python", 21)
             except CheckError as error:
                 raise NotYet(str(error)) from error
 

@@ -11,8 +11,8 @@ import httpx
 
 from harness.errors import CheckError, CheckFailedError, InconclusiveError, WavetankError
 from harness.faults.history import Entry, Journal, Judgement
-from harness.judge0.api import BATCH_LIMIT, is_final
-from harness.judge0.client import Judge0
+from harness.judge0.api import is_final
+from harness.judge0.client import Judge0, batches
 from harness.wait import NotYet, wait_for
 
 ALL_FINAL_SECONDS = 60.0
@@ -40,10 +40,10 @@ def look_twice(journal: Journal, way: Way) -> None:
 
 def look(journal: Journal, way: Way, ops: Mapping[str, int]) -> list[str]:
     """Note what Judge0 says of each token in ``ops``; returns those that it knows and that are not final."""
-    tokens, waiting = list(ops), []
+    waiting = []
     with way() as client:
-        for first in range(0, len(tokens), BATCH_LIMIT):
-            some, asked = tokens[first : first + BATCH_LIMIT], time.time()
+        for some in batches(list(ops)):
+            asked = time.time()
             for token, told in zip(some, Judge0(client).look(some), strict=True):
                 seen = Entry("seen", asked, ops[token], token=token)
                 if told is not None:

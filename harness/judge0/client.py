@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import httpx
 
 from harness.errors import CheckFailedError, InconclusiveError
 from harness.judge0 import reading, requests
-from harness.judge0.api import authentication, is_final
+from harness.judge0.api import BATCH_LIMIT, authentication, is_final
 from harness.judge0.reading import Submission, UnreadableError
 from harness.judge0.requests import Request
 from harness.wait import NotYet, wait_for
@@ -84,7 +84,7 @@ class Judge0:
         return wait_for(f"{len(tokens)} submissions to be judged", probe, deadline=deadline, max_pause=0.5)
 
     def look(self, tokens: Sequence[str]) -> list[Submission | None]:
-        """The submissions as they are now, at most 20, in order; None for one that Judge0 does not know."""
+        """Up to ``BATCH_LIMIT`` submissions as they are now; None for one that Judge0 does not know."""
         response = self._ask(requests.look(tokens, FIELDS))
         if response.status_code == 400 and NO_BATCHES in response.text:
             return [self._look_at_one(token) for token in tokens]
@@ -110,6 +110,11 @@ class Judge0:
             return self._client.get(request.path, headers=self._headers)
         headers = {"Content-Type": "application/json", **self._headers}
         return self._client.post(request.path, content=request.body, headers=headers)
+
+
+def batches(tokens: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Tokens, by as many as one ``look`` takes."""
+    return (tokens[at : at + BATCH_LIMIT] for at in range(0, len(tokens), BATCH_LIMIT))
 
 
 def _read(response: httpx.Response, read: Callable[[bytes], T]) -> T:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from harness.errors import CheckFailedError, InconclusiveError, UsageError
+from harness.errors import CheckFailedError, InconclusiveError
 from harness.judge0.api import ACCEPTED_TEXT, IDS, IN_QUEUE, STATUSES
 from harness.judge0.model import Program
 from harness.judge0.reading import UnreadableError, pick
@@ -23,14 +23,6 @@ CONNECT_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
-class Language:
-    """A language by our name, and a program in it that prints its input doubled."""
-
-    name: str
-    source: str
-
-
-@dataclass(frozen=True)
 class Answer:
     """What came back: Judge0's token and status text, the program's output, and the whole reply."""
 
@@ -40,18 +32,14 @@ class Answer:
     reply: Mapping[str, Any]
 
 
-LANGUAGES = (
-    Language("python", "print(2 * int(input()))"),
-    Language("c", '#include <stdio.h>\nint main(void) { int n; scanf("%d", &n); printf("%d\\n", 2 * n); }'),
-    Language(
-        "cpp", "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n << std::endl; }"
-    ),
-    Language("bash", "read n; echo $((2 * n))"),
-    Language(
-        "javascript",
-        "process.stdin.on('data', text => console.log(2 * parseInt(text.toString(), 10)))",
-    ),
-)
+# Programs that print their input doubled, by our names of languages.
+DOUBLING: Mapping[str, str] = {
+    "python": "print(2 * int(input()))",
+    "c": '#include <stdio.h>\nint main(void) { int n; scanf("%d", &n); printf("%d\\n", 2 * n); }',
+    "cpp": "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n << std::endl; }",
+    "bash": "read n; echo $((2 * n))",
+    "javascript": "process.stdin.on('data', text => console.log(2 * parseInt(text.toString(), 10)))",
+}
 
 
 def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.Client:
@@ -109,19 +97,11 @@ def read_answer(door: FrontDoor, reply: Mapping[str, Any]) -> Answer:
     return Answer(found.get("token", ""), found.get("status", ""), found.get("stdout", ""), reply)
 
 
-def language(name: str) -> Language:
-    """The language of that name. Raises ``UsageError``."""
-    for each in LANGUAGES:
-        if each.name == name:
-            return each
-    raise UsageError(f"unknown language {name!r}: take one of {', '.join(each.name for each in LANGUAGES)}")
-
-
-def double(client: httpx.Client, door: FrontDoor, chosen: Language, number: int) -> Answer:
-    """Submit the language's doubling program and insist that it was run: Accepted, and the right output."""
-    answer = submit(client, door, chosen.name, chosen.source, str(number))
+def double(client: httpx.Client, door: FrontDoor, language: str, number: int) -> Answer:
+    """Submit a language's doubling program and insist that it was run: Accepted, and the right output."""
+    answer = submit(client, door, language, DOUBLING[language], str(number))
     if answer.status == STATUSES[IN_QUEUE]:
-        raise InconclusiveError(f"{chosen.name}: still in the queue when the front door answered")
+        raise InconclusiveError(f"{language}: still in the queue when the front door answered")
     if answer.status != ACCEPTED_TEXT or answer.stdout.strip() != str(2 * number):
-        raise CheckFailedError(f"{chosen.name}: expected Accepted and {2 * number}, got {answer.reply}")
+        raise CheckFailedError(f"{language}: expected Accepted and {2 * number}, got {answer.reply}")
     return answer

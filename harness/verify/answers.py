@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from harness.errors import CheckFailedError, InconclusiveError
-from harness.judge0.api import BATCH_LIMIT, is_final
-from harness.judge0.client import Judge0
+from harness.judge0.api import is_final
+from harness.judge0.client import Judge0, batches
 from harness.judge0.detect import Capabilities
 from harness.judge0.reading import Submission
 from harness.judge0.requests import submission
@@ -238,7 +238,7 @@ class _Course:
 
     def _look(self) -> bool:
         """At all of them, for one that never ends must not hide those behind it."""
-        ended = [each for part in chunks(list(self.under_way), BATCH_LIMIT) for each in self._ended(part)]
+        ended = [each for part in batches(list(self.under_way)) for each in self._ended(part)]
         for token, told in ended:
             self._tally.add(self.under_way.pop(token), told)
         return bool(ended)
@@ -246,11 +246,6 @@ class _Course:
     def _ended(self, tokens: Sequence[str]) -> list[tuple[str, Submission | None]]:
         looked = zip(tokens, self._judge0.look(tokens), strict=True)
         return [(token, told) for token, told in looked if told is None or is_final(told.status)]
-
-
-def chunks(tokens: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Them in parts of so many."""
-    return (tokens[at : at + size] for at in range(0, len(tokens), size))
 
 
 def _missing(tally: Tally, goal: Goal) -> str:

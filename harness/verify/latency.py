@@ -124,7 +124,7 @@ class Course:
         address = self._setup.deployment.nodes[door.node].public_ip or ""
         try:
             with frontdoor.open_single(self._setup.target, address, timeout=ANSWER_SECONDS) as client:
-                frontdoor.double(client, door, frontdoor.language("python"), self.accepted + 21)
+                frontdoor.double(client, door, "python", self.accepted + 21)
         except CheckError as error:
             self.trouble.append(str(error))
         else:

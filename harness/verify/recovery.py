@@ -116,7 +116,7 @@ def _workers(context: OutageContext, wanted: int) -> None:
 
 def _accepted(context: OutageContext) -> None:
     def probe() -> None:
-        frontdoor.double(context.workload.client, context.workload.door, frontdoor.language("python"), 21)
+        frontdoor.double(context.workload.client, context.door, "python", 21)
 
     wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
 

@@ -15,7 +15,7 @@ from harness.faults.fault import MANAGER, PARTITION
 from harness.faults.fault import names as faults
 from harness.isolation.model import OUTSIDERS
 from harness.judge0 import frontdoor
-from harness.judge0.frontdoor import LANGUAGES, Language
+from harness.judge0.frontdoor import DOUBLING
 from harness.masking import secrets_of
 from harness.ssh import Access
 from harness.target import Target
@@ -57,7 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "cut_off": [each for each in faults(topology) if each.startswith(PARTITION)],
         "manager_lost": [each for each in faults(topology) if each.endswith(MANAGER)],
         "stacked": list(listening(topology.swarm)) if topology.swarm else [],
-        "language_name": [language.name for language in LANGUAGES],
+        "language_name": list(DOUBLING),
     }
     for name, values in names.items():
         if name in metafunc.fixturenames:
@@ -106,12 +106,6 @@ def service_host(access: Access, placed: str) -> Host:
     node = placed.partition("@")[2]
     access.run(node, "true")
     return testinfra.get_host(f"ssh://{node}", ssh_config=str(access.run_dir.ssh_config))
-
-
-@pytest.fixture(scope="session")
-def language(language_name: str) -> Language:
-    """A language and a program in it."""
-    return next(each for each in LANGUAGES if each.name == language_name)
 
 
 @pytest.fixture(scope="session")
