@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness import background, emulation, lease, links, provision, reaper, report, runlock, signals
+from harness import background, emulation, lease, provision, reaper, report, runlock, signals
 from harness.deploy import collect_logs, deploy, prepare_images, require_programs
 from harness.deployment import Deployment
 from harness.errors import CheckError, ResourceError, WavetankError
+from harness.faults import link
 from harness.isolation import tampering
+from harness.judge0 import frontdoor
 from harness.mutation import journal
 from harness.mutation.faults import steps
 from harness.progress import Progress
@@ -26,7 +28,7 @@ from harness.ssh import Access, open_access
 from harness.swarm import deploy as stack
 from harness.target import Target
 from harness.topology.model import Topology
-from harness.verify import frontdoor, hostnet
+from harness.verify import hostnet
 from harness.wait import NotYet, wait_for
 
 FIRST_SUBMISSION_DEADLINE = 60.0
@@ -139,7 +141,7 @@ def mend_links(prepared: Prepared, progress: Progress) -> None:
     if not prepared.existed:
         return
     run = prepared.choice.run
-    for node in links.mend(
+    for node in link.mend(
         prepared.target, lambda: provision.observe(prepared.target, prepared.topology, run)
     ):
         progress.note(f"the links of {node} are perfect again")
@@ -232,7 +234,7 @@ def first_submission(target: Target, topology: Topology, deployment: Deployment)
 
         def probe() -> None:
             try:
-                frontdoor.double(client, door, frontdoor.language("python"), 21)
+                frontdoor.double(client, door, "python", 21)
             except CheckError as error:
                 raise NotYet(str(error)) from error
 

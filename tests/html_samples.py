@@ -16,7 +16,7 @@ from typing import Any
 import load_samples
 
 from harness import html, report
-from harness.failover.measure import quantiles
+from harness.faults.measure import quantiles
 from harness.machine_images import Machine, section
 from harness.topology import load, ports
 from harness.topology.gates import PROTOCOLS

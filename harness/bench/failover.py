@@ -24,10 +24,11 @@ from harness import report
 from harness.api import Api
 from harness.bench.up import timed
 from harness.errors import InconclusiveError, UsageError
-from harness.failover.fault import POWER_OFF, busy_workers
-from harness.failover.section import COUNTS, summary
-from harness.failover.trial import Stage, Trial, undergo, well
-from harness.failover.watch import Watch
+from harness.faults.fault import POWER_OFF, busy_workers
+from harness.faults.run import FaultContext
+from harness.faults.section import COUNTS, summary
+from harness.faults.trial import Trial, run_trial, well
+from harness.faults.watch import Watch
 from harness.settings import STATE_DIR, Settings, choose_existing
 from harness.signals import stopped_by_signals
 from harness.swarm import look
@@ -115,9 +116,9 @@ def measure(setup: Setup, trials: int, heartbeat: int) -> Told:
         raise UsageError(f"topology {setup.topology.name} has no swarm with a front door")
     made: list[Trial] = []
     with stopped_by_signals(), Api(setup.target) as api, beating(setup, heartbeat):
-        stage = Stage(setup, door, api)
+        context = FaultContext(setup, door, api)
         for number in range(1, trials + 1):
-            made.append(undergo(stage, f"{POWER_OFF}:{next_node(setup, made)}", number))
+            made.append(run_trial(context, f"{POWER_OFF}:{next_node(setup, made)}", number))
             click.echo(line(made[-1], number, trials), err=True)
     return {**summary(made), "nodes": list(dict.fromkeys(made_.fault.nodes[0] for made_ in made))}
 

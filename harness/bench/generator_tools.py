@@ -21,9 +21,10 @@ from typing import TypeAlias
 import numpy as np
 
 from harness.errors import CommandError
+from harness.judge0.model import Address, Route
 from harness.load import schedule
 from harness.load.generator import generate
-from harness.load.model import Address, Order, Outcome, Recording, Route, Times
+from harness.load.model import Order, Outcome, Recording, Times
 from harness.load.talk_plain import open_plain, workload
 
 Ms: TypeAlias = tuple[float, float, float]

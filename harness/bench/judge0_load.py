@@ -16,13 +16,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from harness.errors import WaitTimeoutError, WavetankError
+from harness.judge0.api import BATCH_LIMIT, IDS, is_final
 
 Address = tuple[str, int]
 
-PYTHON = 71
 HELLO = "print('hello, world')"
-BATCH = 20
-FINAL = 3
 
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 
@@ -54,7 +52,7 @@ async def line_to(address: Address) -> AsyncIterator[Line]:
             await writer.wait_closed()
 
 
-def create_request(source: str = HELLO, language: int = PYTHON) -> bytes:
+def create_request(source: str = HELLO, language: int = IDS["python"]) -> bytes:
     """The bytes of a ``POST /submissions``."""
     body = json.dumps({"language_id": language, "source_code": source}).encode()
     head = "POST /submissions HTTP/1.1\r\nHost: judge0\r\nContent-Type: application/json\r\n"
@@ -118,8 +116,8 @@ async def finished(address: Address, tokens: Sequence[str], *, within: float) ->
     found, until = list[dict[str, Any]](), time.monotonic() + within
     async with line_to(address) as line:
         # The last first: when they are done, most others are, and the server is asked little meanwhile.
-        for start in reversed(range(0, len(tokens), BATCH)):
-            each = tokens[start : start + BATCH]
+        for start in reversed(range(0, len(tokens), BATCH_LIMIT)):
+            each = tokens[start : start + BATCH_LIMIT]
             found += await _until_final(line, each, within=until - time.monotonic(), every=0.2)
     return found
 
@@ -131,7 +129,7 @@ async def _until_final(
     while True:
         status, body = await line.ask(show_request(tokens))
         found = json.loads(body)["submissions"] if status == 200 else []
-        if found and all(each["status_id"] >= FINAL for each in found):
+        if found and all(is_final(each["status_id"]) for each in found):
             return list(found)
         if time.monotonic() > until:
             raise WaitTimeoutError(

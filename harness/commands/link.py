@@ -11,7 +11,7 @@ import click
 from harness.commands import options
 
 if TYPE_CHECKING:
-    from harness.links import Quality
+    from harness.faults.link import Quality
 
 MILLISECONDS = {"ms": 1.0, "s": 1000.0}
 
@@ -56,7 +56,8 @@ def link(
     *, node: str | None, delay: float, jitter: float, loss: float, clear: bool, output: str, **common: Any
 ) -> int:
     """Delay and lose packets to NODE, emulated only; without options, show what its links do."""
-    from harness import links, provision, settings
+    from harness import provision, settings
+    from harness.faults import link as links
     from harness.progress import Progress
 
     wanted = links.Quality(delay, jitter, loss)
@@ -78,7 +79,7 @@ def link(
 
 def _check(node: str | None, wanted: Quality, *, clear: bool) -> None:
     from harness.errors import UsageError
-    from harness.links import MOST_DELAY_MS, PERFECT
+    from harness.faults.link import MOST_DELAY_MS, PERFECT
 
     if wanted.delay_ms > MOST_DELAY_MS:
         raise UsageError(f"--delay: {MOST_DELAY_MS / 1000:g}s at most")

@@ -3,10 +3,7 @@
 ======================  ==================================================================================
 ``model``               the plain data that all parts share
 ``schedule``            when arrivals are due: constant, Poisson, steps, ramp, a recorded trace
-``judge0``              Judge0's own words: statuses, languages, limits
 ``workload``            what arrives: programs and their mix, read from YAML
-``recognise``           what Judge0 is at the other end, and which way measures it
-``route``               from a deployment to a way in, held open
 ``talk``                how one arrival is handed in and followed to its end
 ``recorder``            what became of each arrival
 ``engine``              the open-loop generator: epoll, timerfd, raw HTTP on kept connections
@@ -17,5 +14,5 @@
 ``result``              what an experiment found, as it stands in the report
 ======================  ==================================================================================
 
-Dependencies go upwards in this table only. Nothing here knows the command line.
+Dependencies go upwards in this table only, and to ``harness.judge0``. Nothing here knows the command line.
 """

@@ -16,8 +16,9 @@ from typing import Protocol
 
 from harness import signals
 from harness.errors import ResourceError, UsageError, WavetankError
+from harness.judge0.model import Route
 from harness.load.engine import Engine
-from harness.load.model import SECOND, Order, Route, Workload
+from harness.load.model import SECOND, Order, Workload
 from harness.load.recorder import Recorder
 from harness.load.talk.opening import open_talk
 from harness.load.workload import Chosen, choose

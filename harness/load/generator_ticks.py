@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from harness.load.model import NEVER, SECOND, Order, Tick
+from harness.judge0.model import NEVER
+from harness.load.model import SECOND, Order, Tick
 from harness.load.recorder import Recorder
 
 WINDOW = 4  # ticks whose arrivals make the quantiles: a second

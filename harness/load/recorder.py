@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from harness.load.model import NEVER, SAMPLE, Outcome, Samples
+from harness.judge0.model import NEVER
+from harness.load.model import SAMPLE, Outcome, Samples
 
 TEXTS = 3
 TEXT_LENGTH = 500

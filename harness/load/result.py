@@ -181,7 +181,7 @@ class Found:
     began: str
     seconds: float
     workload: dict[str, Any]  # name, seed, programs: [{name, language, weight}]
-    route: dict[str, Any]  # door, way, why, and `facing`: what was recognised
+    route: dict[str, Any]  # door, way, why, and `facing`: what was detected
     objective: dict[str, Any]  # e.g. {"p95_ms": 2000, "errors": 0}
     environment: dict[str, Any]  # kernel, cores, versions, limits, noise
     throughput: Interval | None = None

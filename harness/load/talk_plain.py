@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.load.model import NEVER, Outcome, Program, Route, Workload
-from harness.load.talk.following import Asking, Recording, unanswered
+from harness.judge0.model import NEVER, Program, Route
+from harness.load.model import Outcome, Workload
+from harness.load.talk.following import Asking, Recording
+from harness.load.talk.judging import refusal, unanswered
 
 if TYPE_CHECKING:
     from harness.load.engine.request import Answer
@@ -68,8 +70,7 @@ class Plain:
 def _told(answer: Answer) -> tuple[Outcome, str]:
     if 200 <= answer.status < 300:
         return Outcome.WRONG, f"another answer: {answer.body[:200].decode(errors='replace')}"
-    outcome = Outcome.REFUSED if answer.status in (429, 503) else Outcome.FAILED
-    return outcome, f"{answer.status} {answer.body[:200].decode(errors='replace')}".strip()
+    return refusal(answer.status), f"{answer.status} {answer.body[:200].decode(errors='replace')}".strip()
 
 
 def _encoded(route: Route, program: Program) -> bytes:

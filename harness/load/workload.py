@@ -16,8 +16,9 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import UsageError
-from harness.load.judge0 import ACCEPTED, BY_TEXT, IDS, LIMITS, STATUSES, UNFINISHED
-from harness.load.model import Program, Workload
+from harness.judge0.api import ACCEPTED, BY_TEXT, IDS, LIMITS, STATUSES, UNFINISHED
+from harness.judge0.model import Program
+from harness.load.model import Workload
 from harness.topology.source import Problems, Step, did_you_mean, read
 
 VERSION = "wavetank/workload/v1"

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from harness.errors import CheckFailedError, InconclusiveError
-from harness.load.judge0 import UNFINISHED
-from harness.load.recognise import BATCH_LIMIT, Facing
+from harness.judge0.api import is_final
+from harness.judge0.client import Judge0, batches
+from harness.judge0.detect import Capabilities
+from harness.judge0.reading import Submission
+from harness.judge0.requests import submission
 from harness.ssh import Access
-from harness.verify.judge0 import Judge0, Submission, submission_body
 from harness.verify.programs import SOURCES, Program, marks, programs, wrong
 from harness.verify.setup import Setup
 from harness.verify.swarm_workers import services_of
@@ -166,16 +168,16 @@ class Pace:
     most: int = 40
 
 
-def pace_of(facing: Facing) -> Pace:
+def pace_of(capabilities: Capabilities) -> Pace:
     """What this Judge0 takes: batches where it has them, and no more than half of its queue."""
-    room = max((facing.queue_limit or 100) // 2, 1)
-    batch = min(facing.batch_limit if facing.batches else 1, room)
-    return Pace(batch, min(max(2 * batch, 2 * (facing.slots or 1)), room))
+    room = max((capabilities.queue_limit or 100) // 2, 1)
+    batch = min(capabilities.batch_limit if capabilities.batches else 1, room)
+    return Pace(batch, min(max(2 * batch, 2 * (capabilities.slots or 1)), room))
 
 
 def examine(
     judge0: Judge0,
-    facing: Facing,
+    capabilities: Capabilities,
     tally: Tally,
     goal: Goal,
     *,
@@ -188,7 +190,7 @@ def examine(
     ``seed`` makes the programs. Raises ``CheckFailedError`` where any was answered wrong, else
     ``InconclusiveError`` where time was up before, or Judge0 has no language that there is a program in.
     """
-    course, over = _Course(judge0, facing, tally, seed), clock.monotonic() + patient(deadline)
+    course, over = _Course(judge0, capabilities, tally, seed), clock.monotonic() + patient(deadline)
     while not tally.enough(goal) or course.under_way:
         if clock.monotonic() >= over:
             break
@@ -206,10 +208,10 @@ def examine(
 class _Course:
     """What is under way, oldest first."""
 
-    def __init__(self, judge0: Judge0, facing: Facing, tally: Tally, seed: str) -> None:
+    def __init__(self, judge0: Judge0, capabilities: Capabilities, tally: Tally, seed: str) -> None:
         self.under_way: dict[str, Program] = {}
-        self._judge0, self._ids, self._tally, self._pace = judge0, facing.ids, tally, pace_of(facing)
-        self._offered = programs(seed, facing.ids)
+        self._judge0, self._ids, self._tally = judge0, capabilities.ids, tally
+        self._pace, self._offered = pace_of(capabilities), programs(seed, capabilities.ids)
         self._waiting: list[Program] = []
 
     def step(self, *, more: bool) -> bool:
@@ -232,23 +234,18 @@ class _Course:
         return True
 
     def _body(self, program: Program) -> Mapping[str, Any]:
-        return submission_body(program.source, self._ids[program.language], **program.extra)
+        return submission(program.source, self._ids[program.language], **program.extra)
 
     def _look(self) -> bool:
         """At all of them, for one that never ends must not hide those behind it."""
-        ended = [each for part in chunks(list(self.under_way), BATCH_LIMIT) for each in self._ended(part)]
+        ended = [each for part in batches(list(self.under_way)) for each in self._ended(part)]
         for token, told in ended:
             self._tally.add(self.under_way.pop(token), told)
         return bool(ended)
 
     def _ended(self, tokens: Sequence[str]) -> list[tuple[str, Submission | None]]:
         looked = zip(tokens, self._judge0.look(tokens), strict=True)
-        return [(token, told) for token, told in looked if told is None or told.status not in UNFINISHED]
-
-
-def chunks(tokens: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Them in parts of so many."""
-    return (tokens[at : at + size] for at in range(0, len(tokens), size))
+        return [(token, told) for token, told in looked if told is None or is_final(told.status)]
 
 
 def _missing(tally: Tally, goal: Goal) -> str:

@@ -13,14 +13,14 @@ from harness.isolation.bar import bar
 from harness.isolation.model import OUTSIDERS
 from harness.isolation.prove import Proof, prove
 from harness.isolation.section import section
+from harness.judge0 import frontdoor
+from harness.judge0.client import Judge0
+from harness.judge0.route import to_judge0
 from harness.machine_images import Machine, inspect_all
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Topology
-from harness.verify import frontdoor
-from harness.verify.judge0 import Judge0
 from harness.verify.setup import SECTIONS, SETUP, Setup
-from harness.verify.way import to_judge0
 
 Remark = Callable[[str], None]
 

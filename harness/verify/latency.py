@@ -10,20 +10,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness import links
 from harness.errors import CheckError, InconclusiveError, WavetankError
-from harness.links import Quality
+from harness.faults import link
+from harness.faults.link import Quality
+from harness.faults.watch import seconds_until_down
+from harness.judge0 import frontdoor
 from harness.ssh import Access
 from harness.swarm import look
-from harness.swarm.cluster import heartbeat
 from harness.topology.model import Topology
-from harness.verify import frontdoor
 from harness.verify.setup import Setup
 
 ATTEMPTS = 15
 SSH_PORT = 22
-# A member that is silent for three heartbeats is Down; one more, and it is surely shown.
-HEARTBEATS = 4
 ANSWER_SECONDS = 90.0
 # Nothing is started between the two looks at the clock. One number a line, microseconds.
 SCRIPT = """\
@@ -62,14 +60,14 @@ def candidate(topology: Topology) -> str:
     return next((node for node in wanted if node != topology.management.bastion), "")
 
 
-def suffer(setup: Setup, node: str, quality: Quality) -> Slow:
+def run_slow_link(setup: Setup, node: str, quality: Quality) -> Slow:
     """Make a node's links slow, look, and make them perfect again, whatever happens in between."""
     target, deployment = setup.target, setup.deployment
     address = deployment.nodes[node].private_ip or ""
-    links.mend(target, lambda: deployment)
+    link.mend(target, lambda: deployment)
     before = round_trip_ms(setup.access, address)
     course = Course(setup)
-    with links.shaped(target, deployment, {node: quality}):
+    with link.shaped(target, deployment, {node: quality}):
         during = round_trip_ms(setup.access, address)
         course.go_on()
     after = round_trip_ms(setup.access, address)
@@ -111,7 +109,7 @@ class Course:
 
     def go_on(self) -> None:
         """Run a program and look at the members, again and again until a silent one would be shown Down."""
-        ends = time.monotonic() + (HEARTBEATS * heartbeat(self._swarm) if self._swarm else 0)
+        ends = time.monotonic() + seconds_until_down(self._swarm)
         while True:
             self._submit()
             self._look()
@@ -126,7 +124,7 @@ class Course:
         address = self._setup.deployment.nodes[door.node].public_ip or ""
         try:
             with frontdoor.open_single(self._setup.target, address, timeout=ANSWER_SECONDS) as client:
-                frontdoor.double(client, door, frontdoor.language("python"), self.accepted + 21)
+                frontdoor.double(client, door, "python", self.accepted + 21)
         except CheckError as error:
             self.trouble.append(str(error))
         else:

@@ -1,7 +1,7 @@
 """One outage from beginning to end: nodes lose power while work goes on, and get it back.
 
-``Stage`` is the work that goes on (a stream of submissions from the front door); ``suffer`` makes one outage
-of it and returns all that was seen. The checks only read that.
+``OutageContext`` has the work that goes on (programs handed in at the front door); ``run_outage`` makes one
+outage of it and returns all that was seen. The checks only read that.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ from typing import TypeVar
 import httpx
 
 from harness.errors import CheckError, InconclusiveError, WaitTimeoutError, WavetankError
+from harness.faults.fault import Fault
+from harness.faults.history import Begun, Entry
+from harness.faults.run import FaultContext, Times, run_fault
+from harness.faults.steady import Request, Requests
+from harness.faults.workload import Workload, asking
+from harness.judge0.api import IDS
+from harness.judge0.client import Judge0
 from harness.parallel import Pool
-from harness.topology.model import FrontDoor, Topology
-from harness.verify import frontdoor, recovery, shares
+from harness.topology.model import Topology
+from harness.verify import recovery, shares
 from harness.verify.balance import enough, parse
-from harness.verify.faults import Power
-from harness.verify.history import Entry
-from harness.verify.judge0 import Judge0
-from harness.verify.setup import Setup
-from harness.verify.steady import Request, Requests, Steady, Submissions
-from harness.verify.way import to_judge0
+from harness.verify.upstreams import upstream_droplets, upstreams_of
 from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")
 
-REQUEST_EVERY, BURST = 0.1, 64
+BURST = 64
 # Longer than the time for which a balancer leaves a dead server alone, so that it tries it again.
 SURVIVED_SECONDS, SURVIVED_COUNT = 7.0, 10
 BROKEN_SECONDS, BROKEN_COUNT = 4.0, 4
@@ -43,22 +45,20 @@ SHARE = 0.8
 
 @dataclass(frozen=True)
 class Outage:
-    """What was seen of one. Times are seconds since 1970.
+    """What was seen of one.
 
-    ``ordered``: power was to be cut; ``off``: the API said it was; ``back``: power was to be given again;
-    ``green``: all was well again, or its deadline had passed. ``submissions`` are those begun between
-    ``off`` and ``back``, with their ends; ``requests`` all to the load balancer;
-    ``running`` how many long programs ran on each node when it lost power. ``troubles``, ``share`` and
-    ``walls`` say what was not well in the end: services, the balancer's shares, firewalls.
+    ``times``: in force when the API said that power was off. ``well``: when all was well again, or its
+    deadline had passed, in seconds since 1970. ``submissions`` are those begun while power was off, with
+    their ends; ``requests`` all to the load balancer; ``running`` how many long programs ran on each node
+    when it lost power. ``troubles``, ``share`` and ``walls`` say what was not well in the end: services, the
+    balancer's shares, firewalls.
     """
 
-    nodes: tuple[str, ...]
+    fault: Fault
     survived: bool
-    ordered: float
-    off: float
-    back: float
-    green: float
-    submissions: tuple[tuple[Entry, Entry | None], ...]
+    times: Times
+    well: float
+    submissions: tuple[Begun, ...]
     requests: tuple[Request, ...]
     running: Mapping[str, int]
     troubles: tuple[str, ...]
@@ -66,28 +66,19 @@ class Outage:
     walls: tuple[str, ...]
 
     def __str__(self) -> str:
+        times = self.times
         return (
-            f"{' and '.join(self.nodes)} without power for {self.back - self.off:.1f} s, "
-            f"well again {self.green - self.back:.1f} s after that"
+            f"{self.fault} for {times.healing - times.in_force:.1f} s, "
+            f"well again {self.well - times.healing:.1f} s after that"
         )
 
 
 @dataclass(frozen=True)
-class Stage:
+class OutageContext(FaultContext):
     """What goes on while nodes lose power. ``walls`` looks at the firewalls of nodes that were away."""
 
-    setup: Setup
-    door: FrontDoor
-    client: httpx.Client
-    power: Power
-    submissions: Submissions
+    workload: Workload
     walls: Callable[[Sequence[str]], Sequence[str]]
-
-    @contextmanager
-    def judge0(self) -> Iterator[httpx.Client]:
-        """Judge0's own API through a connection of its own: an earlier one may have died with a node."""
-        with to_judge0(self.setup) as client:
-            yield client
 
 
 def survives(topology: Topology, nodes: Sequence[str]) -> bool:
@@ -97,125 +88,76 @@ def survives(topology: Topology, nodes: Sequence[str]) -> bool:
     return all(droplets[name].role in left for name in nodes)
 
 
-def upstreams(topology: Topology) -> tuple[str, ...]:
-    """The droplets that Judge0's load balancer may talk to; empty where Judge0 is not behind one."""
-    endpoint = topology.checks.judge0
-    found = {flow.destination for flow in topology.intent if endpoint and flow.source == endpoint.node}
-    named = tuple(name for name in topology.droplets if name in found)
-    return named if len(named) > 1 else ()
-
-
-def addresses(setup: Setup) -> dict[str, str]:
-    """The load balancer's servers: nodes by ``address:port``."""
-    return {
-        f"{setup.deployment.nodes[flow.destination].private_ip}:{flow.ports}": flow.destination
-        for flow in setup.topology.intent
-        if flow.destination in upstreams(setup.topology)
-        and setup.topology.checks.judge0
-        and flow.source == setup.topology.checks.judge0.node
-    }
-
-
-def suffer(stage: Stage, nodes: tuple[str, ...]) -> Outage:
-    """Take power from ``nodes``, watch, give it back, and wait until all is well again.
+def run_outage(context: OutageContext, fault: Fault) -> Outage:
+    """Take power from nodes, watch, give it back, and wait until all is well again.
 
     Raises ``WavetankError`` where power could not be taken or given, ``InconclusiveError`` where what was to
     be seen could not be brought about. Power is back in any case.
     """
-    survived = survives(stage.setup.topology, nodes)
-    balanced = any(node in upstreams(stage.setup.topology) for node in nodes)
-    before = recovery.picture(stage, nodes)
-    with _asking(stage, balanced) as requests:
-        running = _long_runs(stage, nodes)
-        ordered = time.time()
-        with stage.power.without(*nodes):
-            off = time.time()
-            _watch(stage, off, survived)
-            back = time.time()
-        troubles = recovery.troubles(stage, nodes, before)
-        green = time.time()
-        share = _told(lambda: _share_again(stage, nodes)) if balanced else ""
-    return Outage(
-        nodes,
-        survived,
-        ordered,
-        off,
-        back,
-        green,
-        _submissions(stage, off, back),
-        requests.made() if requests else (),
-        running,
-        tuple(troubles),
-        share,
-        _walls(stage, nodes),
-    )
+    nodes, topology = fault.nodes, context.setup.topology
+    survived = survives(topology, nodes)
+    balanced = any(node in upstream_droplets(topology) for node in nodes)
+    before = recovery.picture(context, nodes)
+    with _asking(context, balanced) as requests:
+        running = _long_runs(context, nodes)
+        times = run_fault(context, fault, lambda _: _watch(context, survived))
+        share = _told(lambda: _share_again(context, nodes)) if balanced else ""
+    submissions = _submissions(context, times)
+    asked = requests.made() if requests else ()
+    troubles = tuple(recovery.troubles(context, nodes, before))
+    well = time.time()
+    walls = _walls(context, nodes)
+    return Outage(fault, survived, times, well, submissions, asked, running, troubles, share, walls)
 
 
-def _walls(stage: Stage, nodes: Sequence[str]) -> tuple[str, ...]:
+def _walls(context: OutageContext, nodes: Sequence[str]) -> tuple[str, ...]:
     """A look that fails is no reason to lose sight of the rest of the outage."""
     try:
-        return tuple(stage.walls(nodes))
+        return tuple(context.walls(nodes))
     except (WavetankError, CheckError) as error:
         return (f"nobody could look: {error}",)
 
 
-def begun(stage: Stage, since: float, until: float) -> list[tuple[Entry, Entry | None]]:
-    """The submissions handed in within a time, each with its end if it has one by now."""
-    entries = stage.submissions.journal.entries()
-    ends = {each.op: each for each in entries if each.kind in ("ok", "fail", "info")}
-    return [
-        (each, ends.get(each.op)) for each in entries if each.kind == "invoke" and since <= each.at <= until
-    ]
-
-
-def _submissions(stage: Stage, off: float, back: float) -> tuple[tuple[Entry, Entry | None], ...]:
+def _submissions(context: OutageContext, times: Times) -> tuple[Begun, ...]:
     """Those that were begun without the nodes, once they have ended."""
-
-    def probe() -> None:
-        open_ = [each.op for each, end in begun(stage, off, back) if end is None]
-        if open_:
-            raise NotYet(f"{len(open_)} submissions are without an answer")
-
-    _told(lambda: wait_for("answers to what was handed in", probe, deadline=WATCH_DEADLINE, max_pause=0.3))
-    return tuple(begun(stage, off, back))
+    workload, since, until = context.workload, times.in_force, times.healing
+    _told(lambda: workload.await_answers(since, until, WATCH_DEADLINE))
+    return tuple(workload.begun(since, until))
 
 
 @contextmanager
-def _asking(stage: Stage, balanced: bool) -> Iterator[Requests | None]:
+def _asking(context: OutageContext, balanced: bool) -> Iterator[Requests | None]:
     """A steady stream of requests through the load balancer, where that is what loses a server."""
     if not balanced:
         yield None
         return
-    with stage.judge0() as client:
+    with context.judge0() as client:
         requests = Requests(client, shares.PATH)
         with Pool(BURST) as pool:  # a balancer that keeps connections has many by then
             list(pool.map(requests.ask, range(-3 * BURST, 0)))
-        steady = Steady(requests.ask, every=REQUEST_EVERY)
-        try:
+        with asking(requests):
             yield requests
-        finally:
-            steady.stop(frontdoor.TIMEOUT)
 
 
-def _long_runs(stage: Stage, nodes: Sequence[str]) -> dict[str, int]:
+def _long_runs(context: OutageContext, nodes: Sequence[str]) -> dict[str, int]:
     """Have long programs run on those of ``nodes`` that run programs, and in the history; how many do."""
-    endpoint = stage.setup.topology.checks.judge0
+    endpoint = context.setup.topology.checks.judge0
     workers = [node for node in nodes if endpoint and node in endpoint.workers]
     if not workers:
         return {}
-    journal, seed = stage.submissions.journal, stage.submissions.seed
+    journal, seed = context.workload.journal, context.workload.seed
     first = FIRST_LONG_RUN + sum(each.op >= FIRST_LONG_RUN for each in journal.entries())
     nap = f"{LONG_SECONDS}.0{int(seed, 16) % 10**8:08d}"
-    with stage.judge0() as client:
+    with context.judge0() as client:
         judge0 = Judge0(client)
         for op in range(first, first + LONG_RUNS):
             text = f"{seed}-{op:05d}"
             journal.add(Entry("invoke", time.time(), op, via="judge0", expected=text))
-            token = judge0.create(f"sleep {nap}; echo {text}", frontdoor.language("bash").id)
+            token = judge0.create(f"sleep {nap}; echo {text}", IDS["bash"])
             journal.add(Entry("ok", time.time(), op, via="judge0", token=token))
 
     def probe() -> dict[str, int]:
-        found = {node: recovery.running(stage.setup.access, node, nap) for node in workers}
+        found = {node: recovery.running(context.setup.access, node, nap) for node in workers}
         if 0 in found.values():
             raise NotYet(f"long programs running: {found}")
         return found
@@ -226,25 +168,30 @@ def _long_runs(stage: Stage, nodes: Sequence[str]) -> dict[str, int]:
         raise InconclusiveError(str(error)) from error
 
 
-def _watch(stage: Stage, off: float, survived: bool) -> None:
-    """Let enough happen without the nodes: submissions begun and ended, for some seconds at least."""
+def _watch(context: OutageContext, survived: bool) -> float:
+    """Let enough happen without the nodes: submissions begun and ended, for some seconds at least.
+
+    Returns when that was so, or its time was up.
+    """
+    off = time.time()
     seconds = SURVIVED_SECONDS if survived else BROKEN_SECONDS
     count = SURVIVED_COUNT if survived else BROKEN_COUNT
 
     def probe() -> None:
         now = time.time()
-        ended = sum(end is not None for _, end in begun(stage, off, now))
+        ended = sum(end is not None for _, end in context.workload.begun(off, now))
         if ended < count or now - off < seconds:
             raise NotYet(f"{ended} submissions begun and ended")
 
     _told(lambda: wait_for("submissions to end", probe, deadline=WATCH_DEADLINE, max_pause=0.2))
+    return time.time()
 
 
-def _share_again(stage: Stage, nodes: Sequence[str]) -> None:
+def _share_again(context: OutageContext, nodes: Sequence[str]) -> None:
     """Wait until servers that are back take requests again. Raises ``WaitTimeoutError`` with their shares."""
-    setup, endpoint = stage.setup, stage.setup.topology.checks.judge0
+    setup, endpoint = context.setup, context.setup.topology.checks.judge0
     assert endpoint is not None
-    servers = addresses(setup)
+    servers = upstreams_of(setup).servers
     config = setup.access.run(endpoint.node, shares.NGINX_CONFIG)
     balance = next(each for each in parse(config) if set(each.weights) & set(servers))
 
@@ -259,7 +206,7 @@ def _share_again(stage: Stage, nodes: Sequence[str]) -> None:
         if short:
             raise NotYet("; ".join(short))
 
-    with stage.judge0() as client:
+    with context.judge0() as client:
         wait_for("servers to take their share again", probe, deadline=SHARE_DEADLINE, max_pause=1.0)
 
 

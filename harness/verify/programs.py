@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.load.judge0 import ACCEPTED, name_of
-from harness.verify.judge0 import COMPILATION_ERROR, RUNTIME_ERRORS, WRONG_ANSWER, Submission
+from harness.judge0.api import ACCEPTED, COMPILATION_ERROR, RUNTIME_ERRORS, WRONG_ANSWER, name_of
+from harness.judge0.reading import Submission
 
 # Ids of containers and their layers, and the end of the kernel's boot id. Docker's short form of an id.
 MARK = re.compile(r"[0-9a-f]{12,64}")

@@ -19,18 +19,18 @@ from harness.isolation.model import Pair
 from harness.isolation.observe import is_witnessed, observe
 from harness.isolation.pairs import droplet_pairs
 from harness.isolation.reported import look
+from harness.judge0 import frontdoor
+from harness.judge0.client import Judge0
 from harness.parallel import in_parallel
 from harness.ssh import Access
 from harness.topology import ports as sets
 from harness.topology.model import Topology
-from harness.verify import frontdoor
-from harness.verify.judge0 import Judge0
 from harness.verify.probe import from_node
 from harness.verify.setup import Setup
 from harness.wait import NotYet, wait_for
 
 if TYPE_CHECKING:
-    from harness.verify.outage import Stage
+    from harness.verify.outage import OutageContext
 
 REACHABLE, HEALTHY, WORKING, ACCEPTED = 90.0, 90.0, 60.0, 60.0
 SSH, DOCKER = 22, 2375
@@ -46,25 +46,25 @@ class Picture:
     available: int
 
 
-def picture(stage: Stage, nodes: Sequence[str]) -> Picture:
+def picture(context: OutageContext, nodes: Sequence[str]) -> Picture:
     """Look at what is to come back."""
-    access = stage.setup.access
+    access = context.setup.access
     found = {node: parse_containers(access.run(node, CONTAINERS)) for node in nodes}
     running = {node: frozenset(each.name for each in all_ if each.up) for node, all_ in found.items()}
-    return Picture(running, _available(stage))
+    return Picture(running, _available(context))
 
 
-def troubles(stage: Stage, nodes: Sequence[str], before: Picture) -> Iterator[str]:
+def troubles(context: OutageContext, nodes: Sequence[str], before: Picture) -> Iterator[str]:
     """What is not as it was, once it had its time; nothing is helped along."""
-    access = stage.setup.access
+    access = context.setup.access
     for node in access.nodes if access.bastion in nodes else nodes:
         access.drop(node)
     steps: list[Callable[[], object]] = []
     for node in nodes:
         steps.append(partial(access.wait_until_reachable, node, REACHABLE))
-        steps.append(partial(_healthy, stage.setup, node, before.containers[node]))
-    steps.append(partial(_workers, stage, before.available))
-    steps.append(partial(_accepted, stage))
+        steps.append(partial(_healthy, context.setup, node, before.containers[node]))
+    steps.append(partial(_workers, context, before.available))
+    steps.append(partial(_accepted, context))
     for step in steps:
         try:
             step()
@@ -97,16 +97,16 @@ def _healthy(setup: Setup, node: str, wanted: frozenset[str]) -> None:
     wait_for(f"the services of {node}", probe, deadline=HEALTHY, max_pause=0.5, tolerate=tolerate)
 
 
-def _available(stage: Stage) -> int:
-    if stage.setup.topology.checks.judge0 is None:
+def _available(context: OutageContext) -> int:
+    if context.setup.topology.checks.judge0 is None:
         return 0
-    with stage.judge0() as client:
-        return sum(queue["available"] for queue in Judge0(client).get("/workers"))
+    with context.judge0() as client:
+        return Judge0(client).slots()
 
 
-def _workers(stage: Stage, wanted: int) -> None:
+def _workers(context: OutageContext, wanted: int) -> None:
     def probe() -> None:
-        found = _available(stage)
+        found = _available(context)
         if found < wanted:
             raise NotYet(f"/workers has {found} available; there were {wanted}")
 
@@ -114,9 +114,9 @@ def _workers(stage: Stage, wanted: int) -> None:
     wait_for("workers to be registered", probe, deadline=WORKING, max_pause=0.5, tolerate=tolerate)
 
 
-def _accepted(stage: Stage) -> None:
+def _accepted(context: OutageContext) -> None:
     def probe() -> None:
-        frontdoor.double(stage.client, stage.door, frontdoor.language("python"), 21)
+        frontdoor.double(context.workload.client, context.door, "python", 21)
 
     wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
 

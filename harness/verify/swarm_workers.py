@@ -10,12 +10,13 @@ from functools import partial
 import httpx
 
 from harness.errors import CheckFailedError, WaitTimeoutError
+from harness.judge0 import frontdoor
+from harness.judge0.api import ACCEPTED_TEXT
+from harness.judge0.client import Judge0
+from harness.judge0.frontdoor import Answer
 from harness.parallel import Pool, in_parallel
 from harness.ssh import Access
 from harness.topology.model import FrontDoor, Topology
-from harness.verify import frontdoor
-from harness.verify.frontdoor import Answer
-from harness.verify.judge0 import Judge0
 from harness.wait import NotYet, wait_for
 
 SEEN_SECONDS, REGISTERED_SECONDS = 30.0, 60.0
@@ -39,16 +40,11 @@ def services_of(topology: Topology) -> tuple[str, ...]:
     return tuple(each.name for each in topology.swarm.services if set(each.nodes) <= workers)
 
 
-def slots(judge0: Judge0) -> int:
-    """How many programs Judge0 can run at once, by its own ``/workers``."""
-    return sum(int(queue["available"]) for queue in judge0.get("/workers"))
-
-
 def wait_for_slots(judge0: Judge0, wanted: int) -> None:
     """Wait until exactly ``wanted`` are registered: no worker less, and none of one that left."""
 
     def probe() -> None:
-        found = slots(judge0)
+        found = judge0.slots()
         if found != wanted:
             raise NotYet(f"/workers has {found} available, not {wanted}")
 
@@ -116,11 +112,11 @@ def insist(answers: Sequence[Answer], texts: Sequence[str]) -> None:
     wrong = [
         f"{answer.status}: {answer.reply}"
         for answer, text in zip(answers, texts, strict=True)
-        if answer.status != "Accepted" or answer.stdout.strip() != text
+        if answer.status != ACCEPTED_TEXT or answer.stdout.strip() != text
     ]
     if wrong:
         raise CheckFailedError(f"{len(wrong)} of {len(texts)} programs did not run well; {wrong[0]}")
 
 
 def _run(client: httpx.Client, door: FrontDoor, nap: str, text: str) -> Answer:
-    return frontdoor.submit(client, door, frontdoor.language(BASH), "", source=f"sleep {nap}; echo {text}")
+    return frontdoor.submit(client, door, BASH, f"sleep {nap}; echo {text}")

@@ -10,9 +10,9 @@ from docker.models.containers import Container
 from judge0_stack import Stack, archive, create, run, show, wait_for_all
 
 from harness.errors import CheckFailedError
-from harness.load.recognise import recognise
+from harness.judge0.client import Judge0
+from harness.judge0.detect import detect
 from harness.verify.answers import Goal, Tally, distinct, examine
-from harness.verify.judge0 import Judge0
 from harness.verify.programs import marks
 from harness.wait import NotYet, wait_for
 
@@ -133,10 +133,10 @@ def test_a_worker_that_lies_in_1_of_20_answers_is_noticed(stack: Stack) -> None:
         wait_for_workers(client, available=4)
         seen = {name: marks(str(each.attrs)) for name, each in (("honest", honest), ("liar", liar))}
         judge0, honest_ones = Judge0(client), Tally(distinct(seen))
-        examine(judge0, recognise(judge0.get), honest_ones, Goal(share=0.5), seed="honest")
+        examine(judge0, detect(judge0.get), honest_ones, Goal(share=0.5), seed="honest")
         lie(liar)
         with pytest.raises(CheckFailedError, match="answered wrong"):
-            examine(judge0, recognise(judge0.get), Tally(distinct(seen)), Goal(), seed="lying")
+            examine(judge0, detect(judge0.get), Tally(distinct(seen)), Goal(), seed="lying")
 
 
 def lie(worker: Container) -> None:

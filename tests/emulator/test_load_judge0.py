@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from judge0_stack import Stack
 
+from harness.judge0.client import Judge0
+from harness.judge0.detect import Capabilities, detect
+from harness.judge0.model import NEVER, Address, Program, Way
+from harness.judge0.route import judge0_route
 from harness.load.engine import Engine
-from harness.load.model import NEVER, SECOND, Address, Outcome, Program, Way, Workload
-from harness.load.recognise import Facing, recognise
+from harness.load.model import SECOND, Outcome, Workload
 from harness.load.recorder import Recorder
-from harness.load.route import getting, judge0_route
 from harness.load.talk.opening import open_talk
 from harness.load.workload import choose
 from harness.wait import NotYet, patient, wait_for
@@ -38,7 +40,7 @@ class Rig(NamedTuple):
     """A server with a worker, and what it was recognised as."""
 
     address: Address
-    facing: Facing
+    capabilities: Capabilities
     here: str
 
 
@@ -46,24 +48,24 @@ class Rig(NamedTuple):
 def rig() -> Iterator[Rig]:
     """One for all tests of this module; `here` is this machine, as workers reach it."""
     with Stack() as stack, stack.server() as client, stack.worker(COUNT="2") as worker:
-        facing = wait_for("the worker to register", lambda: with_slots(client), deadline=30)
+        capabilities = wait_for("the worker to register", lambda: with_slots(client), deadline=30)
         stack.address(worker)  # makes its attributes those of now
         networks = worker.attrs["NetworkSettings"]["Networks"]
         [gateway] = [each["Gateway"] for each in networks.values()]
-        yield Rig(Address("tcp", client.base_url.host, 2358), facing, f"http://{gateway}")
+        yield Rig(Address("tcp", client.base_url.host, 2358), capabilities, f"http://{gateway}")
 
 
-def with_slots(client: httpx.Client) -> Facing:
+def with_slots(client: httpx.Client) -> Capabilities:
     """What answers, once it knows of its worker."""
-    facing = recognise(getting(client))
-    if not facing.slots:
+    capabilities = detect(Judge0(client).get)
+    if not capabilities.slots:
         raise NotYet("no worker has registered")
-    return facing
+    return capabilities
 
 
 def recorded(rig: Rig, way: Way, workload: Workload) -> Recorder:
     """`COUNT` arrivals, each followed to its end."""
-    route = judge0_route(rig.address, rig.facing, way, callback_url=rig.here)
+    route = judge0_route(rig.address, rig.capabilities, way, callback_url=rig.here)
     record, chosen = Recorder(COUNT), choose(workload, COUNT)
     seconds = patient(60)
     with closing(Engine(rig.address, timeout=seconds)) as engine:
@@ -82,11 +84,15 @@ def recorded(rig: Rig, way: Way, workload: Workload) -> Recorder:
 
 def test_the_reference_judge0_is_recognised(rig: Rig) -> None:
     """As what it is, with its limits."""
-    facing = rig.facing
-    assert (facing.kind, facing.version, facing.slots) == ("reference", "1.13.1", 2)
-    assert not facing.wait_bypasses_queue
-    assert (facing.queue_limit, facing.batch_limit, facing.single_get_cached) == (100, 20, 1.0)
-    assert {"created_at", "finished_at", "wall_time"} <= set(facing.timestamps)
+    capabilities = rig.capabilities
+    assert (capabilities.kind, capabilities.version, capabilities.slots) == ("reference", "1.13.1", 2)
+    assert not capabilities.wait_bypasses_queue
+    assert (capabilities.queue_limit, capabilities.batch_limit, capabilities.single_get_cached) == (
+        100,
+        20,
+        1.0,
+    )
+    assert {"created_at", "finished_at", "wall_time"} <= set(capabilities.timestamps)
 
 
 @pytest.mark.parametrize("way", ["wait", "poll", "batch", "callback"])

@@ -10,12 +10,12 @@ import pytest
 import emulator
 from harness.deployment import Deployment
 from harness.errors import ApiError, CredentialsError, EngineError, UsageError
+from harness.judge0.frontdoor import open_client
 from harness.progress import Progress
 from harness.rundir import RunDir
 from harness.ssh import open_access
 from harness.target import Target, check_endpoint, check_operators, resolve_target
 from harness.topology.model import Topology
-from harness.verify.frontdoor import open_client
 from harness.verify.probe import from_here
 
 

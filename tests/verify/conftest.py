@@ -11,19 +11,19 @@ from testinfra.host import Host
 
 from harness.api import Api
 from harness.deployment import Deployment
-from harness.failover.fault import MANAGER, PARTITION
-from harness.failover.fault import names as faults
+from harness.faults.fault import MANAGER, PARTITION
+from harness.faults.fault import names as faults
 from harness.isolation.model import OUTSIDERS
+from harness.judge0 import frontdoor
+from harness.judge0.frontdoor import DOUBLING
 from harness.masking import secrets_of
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topology
-from harness.verify import frontdoor
-from harness.verify.frontdoor import LANGUAGES, Language
-from harness.verify.outage import upstreams
 from harness.verify.setup import SETUP, Setup
 from harness.verify.swarm_talk import listening, owners
 from harness.verify.swarm_view import View, look_at
+from harness.verify.upstreams import upstream_droplets
 
 # What a topology may have none of; and, of a swarm, the checks that look at what it has instead.
 MISSING = {
@@ -45,7 +45,7 @@ INSTEAD = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One check for each ``node``, ``database``, ``service``, ``server`` and so on that a check asks for."""
     topology = metafunc.config.stash[SETUP].topology
-    servers = upstreams(topology)
+    servers = upstream_droplets(topology)
     names = {
         "node": list(topology.droplets),
         "vantage": [*topology.droplets, *OUTSIDERS],
@@ -57,7 +57,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "cut_off": [each for each in faults(topology) if each.startswith(PARTITION)],
         "manager_lost": [each for each in faults(topology) if each.endswith(MANAGER)],
         "stacked": list(listening(topology.swarm)) if topology.swarm else [],
-        "language_name": [language.name for language in LANGUAGES],
+        "language_name": list(DOUBLING),
     }
     for name, values in names.items():
         if name in metafunc.fixturenames:
@@ -106,12 +106,6 @@ def service_host(access: Access, placed: str) -> Host:
     node = placed.partition("@")[2]
     access.run(node, "true")
     return testinfra.get_host(f"ssh://{node}", ssh_config=str(access.run_dir.ssh_config))
-
-
-@pytest.fixture(scope="session")
-def language(language_name: str) -> Language:
-    """A language and a program in it."""
-    return next(each for each in LANGUAGES if each.name == language_name)
 
 
 @pytest.fixture(scope="session")

@@ -7,33 +7,35 @@ import secrets
 import pytest
 
 from harness.errors import InconclusiveError
-from harness.load.recognise import Facing, recognise
+from harness.judge0.client import Judge0
+from harness.judge0.detect import Capabilities, detect
 from harness.verify.answers import Goal, Tally, describe, examine, unnamed, worker_nodes, workers_of
 from harness.verify.disturbing import Note
-from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
 
 GOAL = Goal(share=0.05, confidence=0.99)
 
 
 @pytest.fixture
-def facing(judge0: Judge0) -> Facing:
+def capabilities(judge0: Judge0) -> Capabilities:
     """Which Judge0 it is, and what it takes."""
-    return recognise(judge0.get)
+    return detect(judge0.get)
 
 
 @pytest.fixture
-def tally(setup: Setup, facing: Facing) -> Tally:
+def tally(setup: Setup, capabilities: Capabilities) -> Tally:
     """Nothing counted yet, for each node that runs programs; or for as many workers as Judge0 knows of."""
     nodes = worker_nodes(setup)
-    if not nodes and not facing.slots:
+    if not nodes and not capabilities.slots:
         raise InconclusiveError("nobody tells how many workers there are: name them in checks.judge0.workers")
-    return Tally(workers_of(setup.access, nodes) if nodes else unnamed(facing.slots or 1))
+    return Tally(workers_of(setup.access, nodes) if nodes else unnamed(capabilities.slots or 1))
 
 
-def test_every_worker_answers_right(judge0: Judge0, facing: Facing, tally: Tally, note: Note) -> None:
+def test_every_worker_answers_right(
+    judge0: Judge0, capabilities: Capabilities, tally: Tally, note: Note
+) -> None:
     """No answer is wrong, of so many that a worker that lies in 1 of 20 would have been noticed."""
     try:
-        examine(judge0, facing, tally, GOAL, seed=secrets.token_hex(8))
+        examine(judge0, capabilities, tally, GOAL, seed=secrets.token_hex(8))
     finally:
         note(describe(tally, GOAL))

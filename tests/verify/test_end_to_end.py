@@ -12,17 +12,13 @@ import httpx
 import pytest
 
 from harness.deployment import Deployment
+from harness.judge0 import frontdoor
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Topology
-from harness.verify import frontdoor
-from harness.verify.behind import behind
-from harness.verify.frontdoor import Language
 from harness.verify.setup import Setup
+from harness.verify.upstreams import upstreams_of
 from harness.wait import NotYet, wait_for
-
-BASH = frontdoor.language("bash")
-PYTHON = frontdoor.language("python")
 
 
 @pytest.mark.existing("requests")
@@ -36,16 +32,16 @@ def test_page_is_served(scheme: str, target: Target, deployment: Deployment, doo
 
 
 @pytest.mark.existing("requests")
-def test_program_is_run(language: Language, front_door: httpx.Client, door: FrontDoor) -> None:
+def test_program_is_run(language_name: str, front_door: httpx.Client, door: FrontDoor) -> None:
     """A program in each language is Accepted, and its output is right."""
-    frontdoor.double(front_door, door, language, random.randrange(10**6))
+    frontdoor.double(front_door, door, language_name, random.randrange(10**6))
 
 
 @pytest.mark.existing("requests")
 def test_program_is_run_over_https(target: Target, deployment: Deployment, door: FrontDoor) -> None:
     """The same over TLS."""
     with frontdoor.open_client(target, deployment.nodes[door.node].public_ip or "", scheme="https") as client:
-        frontdoor.double(client, door, PYTHON, 21)
+        frontdoor.double(client, door, "python", 21)
 
 
 @pytest.mark.existing("requests")
@@ -53,7 +49,7 @@ def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> No
     """The submission is found again in the runner's history: the second hop, and its database."""
     if not door.history:
         pytest.skip("the topology's checks.front_door names no history")
-    answer = frontdoor.double(front_door, door, PYTHON, 7)
+    answer = frontdoor.double(front_door, door, "python", 7)
     assert answer.token in front_door.get(door.history).text
 
 
@@ -64,9 +60,9 @@ def test_load_balancer_passes_it_to_a_server(
     """The load balancer's log names a server's inner address for it: the third and fourth hop."""
     if topology.checks.judge0 is None:
         pytest.skip(f"topology {topology.name} has no checks.judge0")
-    found = behind(setup)
+    found = upstreams_of(setup)
     before = upstreams(access, found.balancers)
-    frontdoor.double(front_door, door, PYTHON, 8)
+    frontdoor.double(front_door, door, "python", 8)
     after = upstreams(access, found.balancers)
     assert [each for each in found.servers if after.count(each) > before.count(each)] != []
 
@@ -81,7 +77,7 @@ def test_worker_runs_it(
         pytest.skip(f"topology {topology.name} names no checks.judge0.workers")
     nap = f"4.0{secrets.randbelow(10**8):08d}"
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(frontdoor.submit, front_door, door, BASH, "", source=f"sleep {nap}; echo slept")
+        answer = pool.submit(frontdoor.submit, front_door, door, "bash", f"sleep {nap}; echo slept")
         try:
             seen = wait_for("the program to run", lambda: running_on(access, topology, nap), deadline=20)
         finally:

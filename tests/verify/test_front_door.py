@@ -21,11 +21,11 @@ from harness.deployment import Deployment
 from harness.errors import InconclusiveError
 from harness.isolation import intended
 from harness.isolation.model import Pair
+from harness.judge0 import frontdoor
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology import gates, ports
 from harness.topology.model import INTERNET, FrontDoor, Topology
-from harness.verify import frontdoor
 from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
 
 SSH, HTTPS = 22, 443

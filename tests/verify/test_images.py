@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from harness.deploy import read_apps
+from harness.judge0.route import about_judge0
 from harness.machine_images import Machine
 from harness.topology.model import Topology
 from harness.verify.cgroups import by_answers, by_images, judge
 from harness.verify.setup import Setup
-from harness.verify.way import about_judge0
 
 
 def test_judge0_has_the_cgroups_that_it_needs(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import pytest
 
-from harness import links
-from harness.links import Quality
+from harness.faults import link
+from harness.faults.link import Quality
 from harness.topology.model import FrontDoor, Swarm
 from harness.verify.disturbing import Note
-from harness.verify.latency import Slow, candidate, suffer
+from harness.verify.latency import Slow, candidate, run_slow_link
 from harness.verify.setup import Setup
 
 pytestmark = pytest.mark.disturbs
@@ -23,12 +23,12 @@ AT_LEAST_MS, AT_MOST_MS = 15.0, 60.0  # a timer may be early by a tick, and a bu
 @pytest.fixture(scope="session")
 def slow(setup: Setup) -> Slow:
     """One node, made slow once; all checks read the same."""
-    if reason := links.refusal(setup.target):
+    if reason := link.refusal(setup.target):
         pytest.skip(reason)
     node = candidate(setup.topology)
     if not node:
         pytest.skip(f"topology {setup.topology.name} has no droplet besides its bastion")
-    return suffer(setup, node, Quality(delay_ms=DELAY_MS))
+    return run_slow_link(setup, node, Quality(delay_ms=DELAY_MS))
 
 
 def test_round_trip_takes_as_much_longer(slow: Slow, note: Note) -> None:
@@ -54,5 +54,5 @@ def test_programs_are_accepted(slow: Slow, door: FrontDoor, note: Note) -> None:
 def test_link_is_as_before(slow: Slow, setup: Setup, note: Note) -> None:
     """It is told to be perfect, and a connection takes about what it took."""
     note(f"{slow.node}: {slow.after_ms:.1f} ms afterwards")
-    assert links.read(setup.target, setup.deployment)[slow.node] == links.PERFECT
+    assert link.read(setup.target, setup.deployment)[slow.node] == link.PERFECT
     assert slow.after_ms - slow.before_ms < AT_LEAST_MS

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import CheckFailedError, InconclusiveError
+from harness.faults.steady import is_json_object
+from harness.judge0.route import to_judge0
 from harness.ssh import Access
 from harness.topology.model import Judge0Endpoint, Topology
 from harness.verify import shares
 from harness.verify.balance import Balance, enough, parse, wrong
 from harness.verify.disturbing import Note, Work
-from harness.verify.outage import Outage, addresses, upstreams
+from harness.verify.outage import Outage
 from harness.verify.setup import Setup
-from harness.verify.steady import is_json_object
-from harness.verify.way import to_judge0
+from harness.verify.upstreams import upstream_droplets, upstreams_of
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,7 @@ def endpoint(topology: Topology) -> Judge0Endpoint:
     """Where Judge0 is asked, if several servers are behind it."""
     if topology.swarm is not None and topology.checks.judge0 is not None:
         pytest.skip("the balancer is a task: swarm.servers_share_the_load and swarm_updates look at it")
-    if topology.checks.judge0 is None or not upstreams(topology):
+    if topology.checks.judge0 is None or not upstream_droplets(topology):
         pytest.skip(f"topology {topology.name} has no checks.judge0 with several servers behind it")
     return topology.checks.judge0
 
@@ -30,7 +31,7 @@ def endpoint(topology: Topology) -> Judge0Endpoint:
 def balance(endpoint: Judge0Endpoint, setup: Setup, access: Access) -> Balance:
     """What the running nginx was told about the servers."""
     config = access.run(endpoint.node, shares.NGINX_CONFIG)
-    found = [each for each in parse(config) if set(each.weights) & set(addresses(setup))]
+    found = [each for each in parse(config) if set(each.weights) & set(upstreams_of(setup).servers)]
     if not found:
         raise InconclusiveError(f"nginx -T on {endpoint.node} shows no upstream with the servers in it")
     return found[0]
@@ -49,7 +50,9 @@ def test_requests_are_shared_out_as_configured(
 ) -> None:
     """Each server answers its share: exactly in round robin, within a stated bound where chance decides."""
     with to_judge0(setup) as client:
-        counts, source = shares.count(client, access, endpoint.node, addresses(setup), enough(balance))
+        counts, source = shares.count(
+            client, access, endpoint.node, upstreams_of(setup).servers, enough(balance)
+        )
     note(f"{dict(counts)} by {source}; {balance.method}, {dict(balance.weights)}")
     assert wrong(balance, counts) == "", source
 
@@ -57,7 +60,7 @@ def test_requests_are_shared_out_as_configured(
 @pytest.mark.disturbs
 def test_a_dead_server_costs_no_request(outage: Outage, note: Note) -> None:
     """Of the requests made once it had no power, every one is answered, and none waits for long."""
-    begun = [each for each in outage.requests if outage.off <= each.begun <= outage.back]
+    begun = [each for each in outage.requests if outage.times.in_force <= each.begun <= outage.times.healing]
     if len(begun) < 20:
         raise InconclusiveError(f"only {len(begun)} requests were made: {outage}")
     slowest = max(each.ended - each.begun for each in begun)
@@ -74,7 +77,7 @@ def test_a_server_that_is_back_takes_its_share(outage: Outage) -> None:
 @pytest.mark.disturbs
 def test_a_server_that_comes_back_costs_no_request(outage: Outage) -> None:
     """While it starts, it takes nothing that it cannot answer."""
-    begun = [each for each in outage.requests if outage.back <= each.begun]
+    begun = [each for each in outage.requests if outage.times.healing <= each.begun]
     assert [f"{each.code} {each.said}" for each in begun if each.code != 200] == [], str(outage)
 
 
@@ -83,8 +86,12 @@ def test_without_servers_the_balancer_says_so(
     endpoint: Judge0Endpoint, topology: Topology, work: Work, note: Note
 ) -> None:
     """With all of them off, it answers at once, with an error in JSON."""
-    outage = work.outage(upstreams(topology))
-    begun = [each for each in outage.requests if outage.off <= each.begun and each.ended <= outage.back]
+    outage = work.outage(upstream_droplets(topology))
+    begun = [
+        each
+        for each in outage.requests
+        if outage.times.in_force <= each.begun and each.ended <= outage.times.healing
+    ]
     if not begun:
         raise CheckFailedError(f"no answer while power was off: {outage}")
     slowest = max(each.ended - each.begun for each in begun)

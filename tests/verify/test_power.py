@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import pytest
 
 from harness.errors import CheckFailedError, InconclusiveError
+from harness.faults.final_status import insist
+from harness.faults.history import Entry
+from harness.faults.steady import is_json_object
 from harness.topology.model import Topology
 from harness.verify.disturbing import Note, Work
-from harness.verify.endings import insist, look_twice
-from harness.verify.history import Entry, judge
 from harness.verify.outage import Outage
-from harness.verify.steady import is_json_object
 
 pytestmark = pytest.mark.disturbs
 
@@ -45,10 +45,12 @@ def test_what_is_left_works_or_says_what_is_wrong(outage: Outage, work: Work, no
         refused = [f"{each.code} {each.said[:300]}" for each in ended if each.kind != "ok"]
         assert refused == [], f"{len(refused)} of {len(ended)} submissions, {outage}"
         return
-    early = [(each, end) for each, end in begun if end is not None and end.at <= outage.back]
+    early = [(each, end) for each, end in begun if end is not None and end.at <= outage.times.healing]
     if not early:
-        raise CheckFailedError(f"no answer before power was back, {outage.back - outage.off:.0f} s: {outage}")
-    told = refusals(early, away=work.stage.door.node in outage.nodes)
+        raise CheckFailedError(
+            f"no answer before power was back, {outage.times.healing - outage.times.in_force:.0f} s: {outage}"
+        )
+    told = refusals(early, away=work.workload.door.node in outage.fault.nodes)
     note("; ".join(told))
 
 
@@ -70,14 +72,13 @@ def test_no_accepted_submission_is_lost(
     if topology.swarm is not None:
         pytest.skip(f"topology {topology.name} is a swarm: swarm_failover counts what was accepted")
     work: Work = request.getfixturevalue("work")
-    work.stop()
-    if not any(isinstance(each, Outage) for each in work.outages.values()):
+    work.workload.stop()
+    if not work.outages.made():
         raise InconclusiveError("no node lost its power: this shows nothing")
-    look_twice(work.stage.submissions.journal, work.stage.judge0)
-    found = judge(work.stage.submissions.journal.entries(), listing=bool(work.stage.door.history))
-    long_runs = sum(sum(each.running.values()) for each in work.outages.values() if isinstance(each, Outage))
-    note(f"{found}; {long_runs} ran on a node as it lost power; {work.file}")
-    insist(found, work.file)
+    found = work.workload.judged(work.context.judge0)
+    long_runs = sum(sum(each.running.values()) for each in work.outages.made())
+    note(f"{found}; {long_runs} ran on a node as it lost power; {work.workload.file}")
+    insist(found, work.workload.file)
 
 
 def refusals(early: Ended, *, away: bool) -> list[str]:

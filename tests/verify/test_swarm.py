@@ -15,19 +15,19 @@ import pytest
 
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, InconclusiveError
+from harness.judge0.client import Judge0
+from harness.judge0.route import to_judge0
 from harness.parallel import in_parallel
 from harness.ssh import Access
 from harness.swarm.placing import holds, plain
 from harness.topology.model import FrontDoor, StackService, Swarm, Topology
 from harness.verify import shares, swarm_talk, swarm_workers
 from harness.verify.balance import Balance, slack, wrong
-from harness.verify.behind import in_swarm
 from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
-from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
 from harness.verify.swarm_view import View
-from harness.verify.way import to_judge0
+from harness.verify.upstreams import in_swarm
 
 REQUESTS = 400
 LABEL = "wavetank.image"
@@ -168,7 +168,7 @@ def test_every_worker_runs_programs(
     if not services:
         pytest.skip("no service of the stack runs programs: end_to_end.worker_runs_it sees where they run")
     workers = {each.container: each.node for each in view.running(*services)}
-    number = swarm_workers.slots(judge0)
+    number = judge0.slots()
     seen = swarm_workers.spread(access, single, door, workers, number)
     told = ", ".join(f"{node} ({container[:12]}) {seen[container]}" for container, node in workers.items())
     note(f"{number} programs at once, seen in {told}")

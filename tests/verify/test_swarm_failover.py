@@ -13,17 +13,18 @@ import pytest
 
 from harness.api import Api
 from harness.errors import CheckFailedError, InconclusiveError
-from harness.failover.measure import Sent
-from harness.failover.section import section
-from harness.failover.trial import Stage, Trial
-from harness.failover.trials import Trials
+from harness.faults.final_status import insist
+from harness.faults.history import Entry
+from harness.faults.measure import Sent
+from harness.faults.run import FaultContext
+from harness.faults.section import section
+from harness.faults.steady import is_json_object
+from harness.faults.trial import Trial
+from harness.faults.trials import Trials
 from harness.topology.model import FrontDoor
 from harness.verify.disturbing import Note
-from harness.verify.endings import insist
 from harness.verify.fixtures import Remark
-from harness.verify.history import Entry
 from harness.verify.setup import SECTIONS, Setup
-from harness.verify.steady import is_json_object
 
 pytestmark = pytest.mark.disturbs
 
@@ -33,7 +34,7 @@ def trials(request: pytest.FixtureRequest, setup: Setup, door: FrontDoor) -> Ite
     """One trial of each fault, and all of them in the report."""
     sections = request.config.stash[SECTIONS]
     with Api(setup.target) as api:
-        yield Trials(Stage(setup, door, api), lambda made: sections.update(failover=section(made)))
+        yield Trials(FaultContext(setup, door, api), lambda made: sections.update(failover=section(made)))
 
 
 @pytest.fixture

@@ -18,22 +18,23 @@ import pytest
 
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, ResourceError
+from harness.faults import final_status
+from harness.faults.steady import Requests
+from harness.faults.workload import Source, Workload, asking, failed_requests, handing_in
+from harness.judge0.client import Judge0
+from harness.judge0.route import to_judge0
 from harness.progress import Progress
 from harness.ssh import Access
 from harness.swarm import cluster, converge, join, look, rotate
 from harness.swarm.look import Task
 from harness.swarm.scale import scale
 from harness.topology.model import FrontDoor, Swarm, Topology
-from harness.verify import endings, swarm_workers
+from harness.verify import shares, swarm_workers
 from harness.verify.disturbing import Note
-from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
-from harness.verify.steady import Requests
 from harness.verify.swarm_change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
-from harness.verify.swarm_load import Load, balancer_asked, failed_requests, under_load
 from harness.verify.swarm_talk import owners, speaks_to, spoken_to
 from harness.verify.swarm_view import View, look_at
-from harness.verify.way import to_judge0
 
 pytestmark = pytest.mark.disturbs
 
@@ -45,13 +46,14 @@ TOKEN = re.compile(rb"SWMTKN-1-[0-9a-z]{20,}")
 
 
 @pytest.fixture(scope="module")
-def load(swarm: Swarm, setup: Setup, door: FrontDoor) -> Iterator[Load]:
-    """One stream of work that goes on through all of this."""
-    with under_load(setup, door) as found:
+def load(swarm: Swarm, setup: Setup, door: FrontDoor) -> Iterator[Workload]:
+    """Submissions and requests at the front door that go on through all of this."""
+    source = Source(setup.target, door, setup.deployment.nodes[door.node].public_ip or "")
+    with handing_in(source, setup.choice.run_dir.path / "history-swarm.jsonl", requests=True) as found:
         yield found
 
 
-def test_a_bad_image_is_rolled_back(load: Load, setup: Setup, swarm: Swarm, note: Note) -> None:
+def test_a_bad_image_is_rolled_back(load: Workload, setup: Setup, swarm: Swarm, note: Note) -> None:
     """By the swarm itself, to the image from before; and meanwhile nothing fails, for what ran goes on."""
     made, image = owners(swarm), broken_image()
     service = max(spoken_to(swarm), key=lambda name: made[name].replicas)
@@ -62,13 +64,13 @@ def test_a_bad_image_is_rolled_back(load: Load, setup: Setup, swarm: Swarm, note
         took = time.time() - since
         load.go_on(SOME)
         left = image_of(look_at(setup), service)
-    note(f"{service}: {found.update} after {took:.0f} s: {found.message}; {load.told(since)}")
+    note(f"{service}: {found.update} after {took:.0f} s: {found.message}; {load.describe(since)}")
     assert found.update == ROLLED_BACK, found.message
     assert left == good
     insist_on_none(load.failed(since))
 
 
-def test_a_drained_node_gives_its_tasks_away(load: Load, setup: Setup, note: Note) -> None:
+def test_a_drained_node_gives_its_tasks_away(load: Workload, setup: Setup, note: Note) -> None:
     """They run elsewhere, it has none, and then it is active again."""
     before = look_at(setup)
     node = spare(before)[0]
@@ -113,7 +115,7 @@ def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
     assert [file.name for file in files if TOKEN.search(file.read_bytes())] == []
 
 
-def test_updates_cost_nothing(load: Load, setup: Setup, swarm: Swarm, note: Note) -> None:
+def test_updates_cost_nothing(load: Workload, setup: Setup, swarm: Swarm, note: Note) -> None:
     """Every service that others speak to is replaced under load, task by task: nothing fails meanwhile."""
     since, direct, told = load.go_on(SOME), [], []
     for service in spoken_to(swarm):
@@ -124,13 +126,13 @@ def test_updates_cost_nothing(load: Load, setup: Setup, swarm: Swarm, note: Note
         direct += requests.made() if requests else ()
         told.append(f"{service}: {tasks} tasks replaced in {time.time() - begun:.0f} s")
     ends = {service: ended(setup, service) for service in spoken_to(swarm)}
-    note("; ".join([*told, load.told(since), f"{len(direct)} requests straight to the balancer"]))
+    note("; ".join([*told, load.describe(since), f"{len(direct)} requests straight to the balancer"]))
     assert {service: end.update for service, end in ends.items()} == dict.fromkeys(ends, COMPLETED)
     insist_on_none([*load.failed(since), *failed_requests(direct)])
 
 
 def test_workers_are_scaled(
-    load: Load, setup: Setup, topology: Topology, single: httpx.Client, door: FrontDoor, note: Note
+    load: Workload, setup: Setup, topology: Topology, single: httpx.Client, door: FrontDoor, note: Note
 ) -> None:
     """Up to five tasks, which all register and run programs, and down again, and nothing fails meanwhile."""
     services = swarm_workers.services_of(topology) or pytest.skip("no service of the stack runs programs")
@@ -139,7 +141,7 @@ def test_workers_are_scaled(
     since = load.go_on(SOME)
     with to_judge0(setup) as client:
         judge0 = Judge0(client)
-        each = swarm_workers.slots(judge0) // replicas
+        each = judge0.slots() // replicas
         begun = time.time()
         try:
             scaled(setup, service, MORE)
@@ -157,18 +159,18 @@ def test_workers_are_scaled(
     most = ", ".join(str(seen[each]) for each in workers)
     note(
         f"{MORE} tasks on {spread_of(up)} after {rose:.0f} s, which ran {most} programs; {replicas} after "
-        f"{fell:.0f} s; {load.told(since)}"
+        f"{fell:.0f} s; {load.describe(since)}"
     )
     assert len(up) == MORE
     assert len(look_at(setup).running(service)) == replicas
     insist_on_none(load.failed(since))
 
 
-def test_nothing_accepted_is_lost(load: Load, note: Note) -> None:
+def test_nothing_accepted_is_lost(load: Workload, setup: Setup, note: Note) -> None:
     """Everything that was accepted while the swarm was changed ended, once, and stays as it ended."""
-    found = load.judgement()
+    found = load.judged(lambda: to_judge0(setup))
     note(f"{found}; {load.file}")
-    endings.insist(found, load.file)
+    final_status.insist(found, load.file)
 
 
 @dataclass(frozen=True)
@@ -291,11 +293,17 @@ def places(view: View, task: Task, ready: set[str]) -> set[str]:
 
 @contextmanager
 def asked(setup: Setup, service: str) -> Iterator[Requests | None]:
-    """Requests straight to Judge0's balancer, where ``service`` is behind it: none else is asked so often."""
+    """Requests straight to Judge0's balancer, where ``service`` is behind it: none else is asked so often.
+
+    It must not move meanwhile. Each takes a connection of its own: a standing one may be closed just as it is
+    used again, which is no fault of the balancer's.
+    """
     swarm, endpoint = setup.topology.swarm, setup.topology.checks.judge0
     assert swarm is not None
     if endpoint is None or service not in speaks_to(swarm, endpoint.service):
         yield None
         return
-    with balancer_asked(setup) as requests:
-        yield requests
+    with to_judge0(setup) as client:
+        client.headers["connection"] = "close"
+        with asking(Requests(client, shares.PATH)) as requests:
+            yield requests

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import httptools
 
+from harness.judge0.model import NEVER
 from harness.load.engine.loop import READ, WRITE, Loop
 from harness.load.engine.request import Answer, Request
 from harness.load.engine.responses import Responses
-from harness.load.model import NEVER
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 BUFFER = 64 * 1024

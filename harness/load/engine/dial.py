@@ -15,7 +15,7 @@ from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 from python_socks.sync import Proxy
 
 from harness.errors import ResourceError, UsageError
-from harness.load.model import Address
+from harness.judge0.model import Address
 
 CONNECT_SECONDS = 10.0
 DIALLERS = 8

@@ -8,11 +8,12 @@ from typing import TypeAlias
 import numpy as np
 
 from harness.errors import ResourceError
+from harness.judge0.model import Address
 from harness.load.engine import dial
 from harness.load.engine.loop import READ, Action, Loop
 from harness.load.engine.pool import Pool
 from harness.load.engine.request import Then
-from harness.load.model import SECOND, Address, Times
+from harness.load.model import SECOND, Times
 
 Begin: TypeAlias = Callable[[int, int], None]
 

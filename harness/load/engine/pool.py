@@ -6,11 +6,12 @@ import os
 import socket
 from collections import deque
 
+from harness.judge0.model import NEVER, Address
 from harness.load.engine import dial
 from harness.load.engine.connection import BUFFER, Connection
 from harness.load.engine.loop import WRITE, Loop
 from harness.load.engine.request import Answer, Request, Then
-from harness.load.model import NEVER, SECOND, Address
+from harness.load.model import SECOND
 
 # Servers close kept connections after 5 s (uvicorn, Node.js) or more. Sending on one that the server is just
 # closing would be told as broken, so what has been idle for nearly as long is not used again.

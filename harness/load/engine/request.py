@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
-from harness.load.model import NEVER
+from harness.judge0.model import NEVER
 
 
 class Answer(NamedTuple):

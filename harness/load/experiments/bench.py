@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from harness.load.model import Order, Recording, Route, Tick, Workload
+from harness.judge0.model import Route
+from harness.load.model import Order, Recording, Tick, Workload
 from harness.load.watch.kinds import Kinds
 from harness.load.watch.watching import Seen
 
@@ -67,7 +68,7 @@ class Bench:
     generate: Generate
     cores: int
     kinds: Kinds = field(default_factory=Kinds)
-    facing: Mapping[str, Any] = field(default_factory=dict)
+    capabilities: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     watch: Callable[[], AbstractContextManager[Watch]] = _unwatched
     live: Callable[[str, float | None], AbstractContextManager[OnTick | None]] = _quiet

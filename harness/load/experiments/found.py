@@ -81,7 +81,7 @@ def workload_of(bench: Bench) -> dict[str, Any]:
 def route_of(bench: Bench) -> dict[str, Any]:
     """The way in as the report has it; no address, and no token."""
     route = bench.route
-    told = {"door": route.door, "way": route.way, "why": route.why, "facing": dict(bench.facing)}
+    told = {"door": route.door, "way": route.way, "why": route.why, "facing": dict(bench.capabilities)}
     return {**told, "poll_seconds": route.poll_seconds} if route.way in ("poll", "batch") else told
 
 

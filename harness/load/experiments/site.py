@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ import httpx
 
 from harness.deploy import scale as projects
 from harness.errors import UsageError
+from harness.judge0 import reading
+from harness.judge0.api import authentication
+from harness.judge0.model import Door, Way
+from harness.judge0.route import open_route, to_judge0
 from harness.load.experiments.bench import Bench, Generate
 from harness.load.generator import generate
 from harness.load.live import live
-from harness.load.model import Door, Way
-from harness.load.route import open_route
 from harness.load.watch.environment import environment
 from harness.load.watch.kinds import Kinds, kinds
 from harness.load.watch.watching import watching
@@ -26,7 +28,6 @@ from harness.load.workload import load_workload
 from harness.progress import Progress
 from harness.swarm import scale as swarms
 from harness.verify.setup import Setup
-from harness.verify.way import to_judge0
 from harness.wait import NotYet, wait_for
 
 ASK_SECONDS = 5.0
@@ -66,9 +67,9 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
     known = kinds(setup.topology)
     with ExitStack() as stack:
         way = open_route(setup, wanted.door, wanted.way, token=wanted.token, callback_url=wanted.callback_url)
-        route, facing = stack.enter_context(way)
+        route, capabilities = stack.enter_context(way)
         judge0 = stack.enter_context(to_judge0(setup)) if setup.topology.checks.judge0 else None
-        ask = partial(_ask, judge0) if judge0 else None
+        ask = partial(_ask, judge0, wanted.token) if judge0 else None
         tasks = _tasks(setup, known)
         with progress.step("look at the environment"):
             told = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
@@ -78,7 +79,7 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
             generate=wanted.generate,
             cores=_cores(setup, known, told),
             kinds=known,
-            facing=asdict(facing) if facing else {},
+            capabilities=capabilities.to_dict() if capabilities else {},
             environment=told,
             watch=partial(
                 watching,
@@ -93,7 +94,7 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
             scale=_scaler(setup, known, ask, progress),
             workers=tasks,
             slots=_slots(ask, tasks),
-            queue_limit=facing.queue_limit if facing else None,
+            queue_limit=capabilities.queue_limit if capabilities else None,
             note=progress.note,
             connections=wanted.connections,
             timeout=wanted.timeout,
@@ -114,8 +115,9 @@ def worker_service(setup: Setup, known: Kinds) -> str:
     return found[0]
 
 
-def _ask(client: httpx.Client, path: str) -> Any:
-    return client.get(path, timeout=ASK_SECONDS).raise_for_status().json()
+def _ask(client: httpx.Client, token: str, path: str) -> Any:
+    headers = authentication(token)
+    return client.get(path, headers=headers, timeout=ASK_SECONDS).raise_for_status().json()
 
 
 def _scaler(
@@ -135,7 +137,7 @@ def _await_workers(ask: Callable[[], Any], count: int) -> None:
     """Until as many have registered as there are tasks: each has one slot or more, all of them the same."""
 
     def probe() -> None:
-        available = sum(int(each["available"]) for each in ask())
+        available = reading.slots(ask())
         if count and (available < count or available % count):
             raise NotYet(f"{available} workers are registered")
 
@@ -147,7 +149,7 @@ def _slots(ask: Callable[[str], Any] | None, tasks: int | None) -> int | None:
     if ask is None or not tasks:
         return None
     try:
-        available = sum(int(each["available"]) for each in ask("/workers"))
+        available = reading.slots(ask("/workers"))
     except (httpx.HTTPError, KeyError, TypeError, ValueError):
         return None
     return available // tasks or None

@@ -17,11 +17,12 @@ import httptools
 from gevent.lock import BoundedSemaphore
 
 from harness.errors import ResourceError, UsageError
+from harness.judge0.model import NEVER, Address
 from harness.load.engine import Answer, dial
 from harness.load.engine.pool import IDLE
 from harness.load.engine.request import Then
 from harness.load.engine.responses import Responses
-from harness.load.model import NEVER, SECOND, Address
+from harness.load.model import SECOND
 
 BUFFER = 64 * 1024
 

@@ -10,11 +10,12 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
+from harness.judge0.model import NEVER, Program
 from harness.load.generator import capacity_of
 from harness.load.generator_process import AHEAD
 from harness.load.locust.green import Green
 from harness.load.locust.shares import Share, chosen, packed
-from harness.load.model import NEVER, SECOND, Outcome, Program
+from harness.load.model import SECOND, Outcome
 from harness.load.recorder import Recorder
 from harness.load.talk.opening import open_talk
 

@@ -1,8 +1,7 @@
 """Talk: how one arrival is handed in, followed to its end, and judged.
 
 ==============  ==========================================================================================
-``reading``     from an answer's bytes to what is told of a submission
-``protocol``    the request for a program, and whether what came back is right
+``judging``     whether an answer took the arrival, and whether what came back is right
 ``following``   one arrival from its request to its row in the recording
 ``single``      handing in one by one: ``wait``, front doors, and creation for ``poll`` and ``callback``
 ``polling``     following what was created, by batches of tokens
@@ -11,6 +10,5 @@
 ``opening``     the talk for a route
 ==============  ==========================================================================================
 
-Dependencies go upwards in this table only. ``reading`` and ``protocol`` know no connections, so whatever else
-makes load uses them as well.
+Dependencies go upwards in this table only. What is sent and how answers are read is ``harness.judge0``'s.
 """

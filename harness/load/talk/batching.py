@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from harness.judge0 import reading, requests
+from harness.judge0.reading import UnreadableError
 from harness.load.model import SECOND, Outcome
-from harness.load.talk import protocol, reading
-from harness.load.talk.reading import UnreadableError
 
 if TYPE_CHECKING:
     from harness.load.engine.request import Answer
@@ -25,7 +25,7 @@ class Batching:
 
     def __init__(self, following: Following, workload: Workload, follow: Callable[[int, str], None]) -> None:
         self._following, self._follow = following, follow
-        self._submissions = [protocol.as_json(following.route, each) for each in workload.programs]
+        self._submissions = [requests.as_json(following.route, each) for each in workload.programs]
         self._collected: list[tuple[int, bytes]] = []
         self._sent = 0
 
@@ -53,7 +53,7 @@ class Batching:
         submissions = [each for number, each in self._collected if self._following.is_under_way(number)]
         self._collected, self._sent = [], self._sent + 1
         if numbers:
-            request = protocol.encode(self._following.route, protocol.hand_in_many(submissions))
+            request = requests.encode(self._following.route, requests.create_many(submissions))
             self._following.engine.ask(request, lambda answer: self._created(numbers, answer))
 
     def _created(self, numbers: list[int], answer: Answer) -> None:

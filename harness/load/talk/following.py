@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from harness.load.model import NEVER, SECOND, Outcome, Program, Route, Workload
-from harness.load.talk import protocol
-from harness.load.talk.reading import Told, declined
+from harness.judge0.model import NEVER, Program, Route
+from harness.judge0.reading import Submission
+from harness.load.model import SECOND, Outcome, Workload
+from harness.load.talk.judging import complaint, declined, judge, unanswered
 
 if TYPE_CHECKING:
     from harness.load.engine.request import Answer
@@ -108,18 +109,18 @@ class Following:
         if number in self._intended:
             self.record.accepted(number, at)
 
-    def judge(self, number: int, told: Told, at: int) -> None:
+    def judge(self, number: int, told: Submission, at: int) -> None:
         """Its final status is known: end it by whether that is right."""
         if self._intended.pop(number, None) is None:
             return
         program = self.program(number)
-        outcome = protocol.judge(program, told.status, told.stdout)
+        outcome = judge(program, told.status, told.stdout)
         self.record.done(
             number,
             outcome,
             at,
             status=told.status,
-            said="" if outcome is Outcome.OK else protocol.complaint(program, told),
+            said="" if outcome is Outcome.OK else complaint(program, told),
             queued_us=told.queued_us,
             ran_us=told.ran_us,
             judged_us=told.judged_us,
@@ -144,11 +145,3 @@ class Following:
         """The run ends: so does everything that is under way."""
         for number in tuple(self._intended):
             self.end(number, Outcome.UNFINISHED, "under way when the run ended")
-
-
-def unanswered(answer: Answer) -> tuple[Outcome, str] | None:
-    """What an answer that did not come means; None where it came."""
-    if not answer.error:
-        return None
-    outcome = Outcome.UNANSWERED if answer.error.startswith("timeout:") else Outcome.BROKEN
-    return outcome, answer.error

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from harness.judge0 import reading, requests
+from harness.judge0.reading import UnreadableError
 from harness.load.model import SECOND, Outcome
-from harness.load.talk import protocol, reading
-from harness.load.talk.reading import UnreadableError
 from harness.load.talk.single import created
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Calling:
 
     def __init__(self, following: Following, workload: Workload) -> None:
         self._following = following
-        self._bodies = [protocol.as_json(following.route, each)[:-1] for each in workload.programs]
+        self._bodies = [requests.as_json(following.route, each)[:-1] for each in workload.programs]
         self._created: set[int] = set()
         self._early: dict[int, tuple[bytes, int]] = {}
         self._heard: deque[tuple[int, bytes, int]] = deque()
@@ -113,8 +113,7 @@ class Calling:
         following = self._following
         url = f"{following.route.callback_base}/{number}"
         body = self._bodies[following.begin(number, intended)] + f',"callback_url":"{url}"}}'.encode()
-        request = protocol.Request("POST", "/submissions?base64_encoded=true", body)
-        data = protocol.encode(following.route, request)
+        data = requests.encode(following.route, requests.create(body))
         following.engine.ask(data, lambda answer: created(following, number, answer, self._follow))
         self._wake()
 
@@ -158,9 +157,9 @@ class Calling:
     def _judge(self, number: int, body: bytes, at: int) -> None:
         """A second callback for the same arrival finds it ended."""
         self._created.discard(number)
-        runs = protocol.runs_of(self._following.program(number))
+        runs = requests.runs_of(self._following.program(number))
         try:
-            told = reading.read_told(body, runs=runs)
+            told = reading.read_one(body, runs=runs)
         except UnreadableError as error:
             self._following.end(number, Outcome.FAILED, f"callback: {error}", at)
             return

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import UsageError
-from harness.load.model import Route, Workload
+from harness.judge0.model import Route
+from harness.load.model import Workload
 from harness.load.talk.batching import Batching
 from harness.load.talk.following import Asking, Following, Recording
 from harness.load.talk.listening import Calling

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from harness.judge0 import reading, requests
+from harness.judge0.api import BATCH_LIMIT, is_final
+from harness.judge0.reading import Submission, UnreadableError
 from harness.load.model import SECOND, Outcome
-from harness.load.talk import protocol, reading
-from harness.load.talk.following import unanswered
-from harness.load.talk.reading import Told, UnreadableError, declined
+from harness.load.talk.judging import declined, unanswered
 
 if TYPE_CHECKING:
     from harness.load.engine.request import Answer
@@ -60,7 +61,7 @@ class Poller:
 
     def _next(self) -> list[Asked]:
         asked: list[Asked] = []
-        while self._waiting and len(asked) < protocol.MOST_TOKENS:
+        while self._waiting and len(asked) < BATCH_LIMIT:
             number, token = self._waiting.popleft()
             if self._is_wanted(number):
                 asked.append((number, token))
@@ -75,7 +76,7 @@ class Poller:
 
     def _look(self, asked: list[Asked]) -> None:
         route = self._following.route
-        request = protocol.encode(route, protocol.look(route, [token for _, token in asked]))
+        request = requests.encode(route, requests.look([token for _, token in asked], requests.fields(route)))
         engine = self._following.engine
         engine.ask(request, lambda answer: self._looked(asked, answer), engine.now() + LOOK_PATIENCE)
 
@@ -89,21 +90,21 @@ class Poller:
             else:
                 self._again(asked)
             return
-        runs = [protocol.runs_of(self._following.program(number)) for number, _ in asked]
+        runs = [requests.runs_of(self._following.program(number)) for number, _ in asked]
         try:
-            found = reading.read_looked(answer.body, runs)
+            found = reading.read_many(answer.body, runs)
         except UnreadableError as error:
             self._fail(asked, str(error))
             return
         for each, told in zip(asked, found, strict=True):
             self._found(each, told, answer.answered)
 
-    def _found(self, asked: Asked, told: Told | None, at: int) -> None:
+    def _found(self, asked: Asked, told: Submission | None, at: int) -> None:
         number, token = asked
         if told is None:
             said = f"Judge0 does not know what it accepted: token {token}"
             self._following.end(number, Outcome.FAILED, said, at)
-        elif protocol.is_final(told):
+        elif is_final(told.status):
             self._following.judge(number, told, at)
         else:
             self._again([asked])

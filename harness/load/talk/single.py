@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from harness.judge0 import reading, requests
+from harness.judge0.reading import Submission, UnreadableError
 from harness.load.model import Outcome
-from harness.load.talk import protocol, reading
-from harness.load.talk.reading import Told, UnreadableError
 
 if TYPE_CHECKING:
+    from harness.judge0.model import Route
     from harness.load.engine.request import Answer
-    from harness.load.model import Route, Workload
+    from harness.load.model import Workload
     from harness.load.talk.following import Following
 
 
@@ -21,7 +22,7 @@ class Waiting:
     def __init__(self, following: Following, workload: Workload) -> None:
         self._following = following
         self._requests = encoded(following.route, workload)
-        self._runs = [protocol.runs_of(each) for each in workload.programs]
+        self._runs = [requests.runs_of(each) for each in workload.programs]
 
     def begin(self, number: int, intended: int) -> None:
         """Hand an arrival in."""
@@ -46,12 +47,12 @@ class Waiting:
         following.accept(number, answer.answered)
         following.judge(number, told, answer.answered)
 
-    def _read(self, body: bytes, runs: float) -> Told:
+    def _read(self, body: bytes, runs: float) -> Submission:
         route = self._following.route
         return (
-            reading.read_told(body, runs=runs)
+            reading.read_one(body, runs=runs)
             if route.door == "judge0"
-            else reading.read_at_door(route, body)
+            else reading.read_at_door(route.reply, body)
         )
 
 
@@ -89,4 +90,4 @@ def created(following: Following, number: int, answer: Answer, follow: Callable[
 
 def encoded(route: Route, workload: Workload) -> list[bytes]:
     """The bytes that hand each program in."""
-    return [protocol.encode(route, protocol.hand_in(route, each)) for each in workload.programs]
+    return [requests.encode(route, requests.hand_in(route, each)) for each in workload.programs]

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.deployment import Deployment
 from harness.errors import WavetankError
+from harness.judge0 import reading
 from harness.load.watch import machine, noise
 from harness.load.watch.marks import MIB
 from harness.parallel import in_parallel
@@ -134,7 +135,7 @@ def judge0(ask: Ask) -> dict[str, Any]:
     for name, path, read in (
         ("version", "/about", lambda answer: answer["version"]),
         ("settings", "/config_info", _settings),
-        ("workers", "/workers", lambda answer: sum(each["available"] for each in answer)),
+        ("workers", "/workers", reading.slots),
     ):
         try:
             told[name] = read(ask(path))

@@ -57,7 +57,7 @@ class Judge0:
             return 201, {"token": f"t{len(self.sources)}"}
         asked = re.search(r"tokens=([^&]*)", head)
         tokens = asked[1].split(",") if asked else []
-        assert len(tokens) <= load.BATCH
+        assert len(tokens) <= load.BATCH_LIMIT
         return 200, {"submissions": [self.show(token) for token in tokens]}
 
     def show(self, token: str) -> dict[str, object]:

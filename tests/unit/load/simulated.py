@@ -10,19 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.judge0.model import NEVER, Address, Program, Route
 from harness.load.experiments.bench import Bench, OnTick
-from harness.load.model import (
-    NEVER,
-    SAMPLE,
-    SECOND,
-    Address,
-    Order,
-    Outcome,
-    Program,
-    Recording,
-    Route,
-    Workload,
-)
+from harness.load.model import SAMPLE, SECOND, Order, Outcome, Recording, Workload
 
 WORKLOAD = Workload("hello", (Program("hello", "python", "print('hello')", stdout="hello"),))
 ROUTE = Route("judge0", "poll", Address("tcp", "127.0.0.1", 1), "it is a simulation")

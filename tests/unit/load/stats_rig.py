@@ -8,7 +8,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from harness.load.model import NEVER, SAMPLE, SECOND, Outcome, Samples
+from harness.judge0.model import NEVER
+from harness.load.model import SAMPLE, SECOND, Outcome, Samples
 
 Array = npt.NDArray[np.float64]
 

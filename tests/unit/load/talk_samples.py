@@ -14,11 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
+from harness.judge0.api import IDS
+from harness.judge0.model import Address, Program, Route, Way
+from harness.judge0.requests import Request
 from harness.load.engine.request import Answer
-from harness.load.judge0 import IDS
-from harness.load.model import Address, Outcome, Program, Route, Way, Workload
+from harness.load.model import Outcome, Workload
 from harness.load.talk.opening import Talk, open_talk
-from harness.load.talk.protocol import Request
 
 MS = 1_000_000
 TRIP = 2 * MS

@@ -16,9 +16,10 @@ import pytest
 from load_web import OK, Web, says, unused_port, web
 
 from harness.errors import ResourceError, UsageError
+from harness.judge0.model import Address, Program, Route
 from harness.load.generator import GeneratorError, generate
 from harness.load.generator_ticks import ticker
-from harness.load.model import SECOND, Address, Order, Outcome, Program, Route, Tick, Workload
+from harness.load.model import SECOND, Order, Outcome, Tick, Workload
 from harness.load.recorder import Recorder
 from harness.load.schedule import constant
 from harness.load.talk_plain import open_plain, workload
@@ -171,7 +172,8 @@ def test_an_order_that_cannot_be_is_refused(change: dict[str, object], problem: 
 PARENT = """
 import sys
 from harness.load.generator import generate
-from harness.load.model import Address, Order, Route
+from harness.judge0.model import Address, Route
+from harness.load.model import Order
 from harness.load.schedule import constant
 from harness.load.talk_plain import open_plain, workload
 if __name__ == "__main__":

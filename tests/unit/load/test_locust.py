@@ -13,6 +13,7 @@ import pytest
 from talk_samples import WORKLOAD, route
 
 from harness.errors import EngineError, ResourceError, UsageError, WaitTimeoutError
+from harness.judge0.model import NEVER, Address
 from harness.load.generator import GeneratorError
 from harness.load.locust import crew, generator, running
 from harness.load.locust.crew import SECRET
@@ -21,7 +22,7 @@ from harness.load.locust.merging import Part, as_part, merge, merged_tick
 from harness.load.locust.places import place
 from harness.load.locust.running import State, Team, check_order
 from harness.load.locust.shares import as_document, as_share, chosen, packed, split
-from harness.load.model import NEVER, SAMPLE, SECOND, Address, Order, Outcome, Samples
+from harness.load.model import SAMPLE, SECOND, Order, Outcome, Samples
 from harness.load.workload import choose
 from harness.wait import NotYet, wait_for
 

@@ -6,7 +6,8 @@ import os
 
 import numpy as np
 
-from harness.load.model import NEVER, Outcome
+from harness.judge0.model import NEVER
+from harness.load.model import Outcome
 from harness.load.recorder import TEXTS, Recorder, size
 
 

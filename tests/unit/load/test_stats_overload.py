@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from stats_rig import poisson
 
-from harness.load.model import NEVER, SAMPLE, SECOND, Outcome, Samples
+from harness.judge0.model import NEVER
+from harness.load.model import SAMPLE, SECOND, Outcome, Samples
 from harness.load.result import Interval, Overload
 from harness.load.stats.overload import (
     Phases,

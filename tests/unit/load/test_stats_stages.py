@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stats_rig import md1_mean_s, mdc, mmc, mmc_mean_s, samples_of
 
-from harness.load.model import NEVER, SECOND, Outcome, Samples
+from harness.judge0.model import NEVER
+from harness.load.model import SECOND, Outcome, Samples
 from harness.load.stats import stages as of
 from harness.load.stats.interval import effective_size
 

@@ -11,7 +11,8 @@ import pytest
 from talk_samples import MS, TRIP, WORKLOAD, FakeEngine, FakeJudge0, FakeRecord, begun, route
 
 from harness.errors import UsageError
-from harness.load.model import NEVER, Address, Outcome, Program, Route, Way, Workload
+from harness.judge0.model import NEVER, Address, Program, Route, Way
+from harness.load.model import Outcome, Workload
 from harness.load.talk.batching import SPAN
 from harness.load.talk.opening import check_route, open_talk
 from harness.load.talk.polling import LOOK_PATIENCE, LOOKS

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from talk_samples import MS, WORKLOAD, FakeJudge0, route
 
+from harness.judge0.model import Address, Way
+from harness.judge0.requests import Request
+from harness.judge0.route import callback_base
 from harness.load.engine import Engine
-from harness.load.model import SECOND, Address, Outcome, Way
+from harness.load.model import SECOND, Outcome
 from harness.load.recorder import Recorder
-from harness.load.route import callback_base
 from harness.load.talk.opening import open_talk
-from harness.load.talk.protocol import Request
 from harness.load.workload import choose
 
 COUNT = 120

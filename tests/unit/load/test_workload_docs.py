@@ -8,8 +8,9 @@ from typing import get_args
 
 import pytest
 
-from harness.load.judge0 import IDS, LIMITS
-from harness.load.model import Door, Outcome, Way
+from harness.judge0.api import IDS, LIMITS
+from harness.judge0.model import Door, Way
+from harness.load.model import Outcome
 from harness.load.workload import RawProgram, RawWorkload, built_in, load_workload
 
 DOCS = Path(__file__).parents[3] / "docs/workloads.md"

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from small_topology import PUBLIC_KEY, QUIET, Serve, make_topology
 
-from harness import cli, links, provision, up
+from harness import cli, provision, up
 from harness.deployment import Deployment
 from harness.errors import ApiError, UsageError, WaitTimeoutError
-from harness.links import PERFECT, Quality
+from harness.faults import link as links
+from harness.faults.link import PERFECT, Quality
 from harness.rundir import RunDir
 from harness.settings import Choice, Settings, load_topology, topology_file
 from harness.target import Target

@@ -16,7 +16,9 @@ import httpx
 import pytest
 
 from harness.errors import CheckFailedError, InconclusiveError
-from harness.load.recognise import Facing
+from harness.judge0.client import Judge0
+from harness.judge0.detect import Capabilities
+from harness.judge0.reading import Submission
 from harness.verify.answers import (
     Goal,
     Tally,
@@ -28,7 +30,6 @@ from harness.verify.answers import (
     pace_of,
     unnamed,
 )
-from harness.verify.judge0 import Judge0, Submission
 from harness.verify.programs import BROKEN, Program, marks, programs, wrong
 from harness.wait import FakeClock
 
@@ -37,7 +38,7 @@ IDS = {"bash": 46, "python": 71, "c": 50}
 MARKS = {"worker-1": "1" * 12, "worker-2": "2" * 12}
 WORKERS = {name: frozenset({mark}) for name, mark in MARKS.items()}
 ENDS = {3: "Accepted", 4: "Wrong Answer", 6: "Compilation Error", 11: "Runtime Error (NZEC)"}
-FACING = Facing(
+CAPABILITIES = Capabilities(
     kind="released", version="1.13.1", wait=True, wait_bypasses_queue=True, wait_looks_after=0.0,
     single_get_cached=1.0, callbacks=True, batches=True, batch_limit=20, queue_limit=100, timestamps=(),
     ids=IDS, slots=4, why="",
@@ -50,22 +51,21 @@ def right(program: Program, mark: str) -> Submission:
     return Submission(
         "t",
         program.statuses[0],
-        ENDS[program.statuses[0]],
         f"{program.stdout}\n" if ran else "",
-        f"{mark}\n" if ran else "",
-        "" if ran else f"error: {program.quotes}",
-        "",
+        description=ENDS[program.statuses[0]],
+        stderr=f"{mark}\n" if ran else "",
+        compile_output="" if ran else f"error: {program.quotes}",
     )
 
 
 def flipped(told: Submission) -> Submission:
     """The same with another output, and the verdict that goes with that."""
-    return Submission(told.token, 4, ENDS[4], f"{told.stdout.strip()}1\n", told.stderr, "", "")
+    return told._replace(status=4, description=ENDS[4], stdout=f"{told.stdout.strip()}1\n", compile_output="")
 
 
 def accepted(told: Submission) -> Submission:
     """Accepted, whatever it was."""
-    return Submission(told.token, 3, ENDS[3], told.stdout, told.stderr, told.compile_output, told.message)
+    return told._replace(status=3, description=ENDS[3])
 
 
 @dataclass
@@ -145,7 +145,7 @@ def encoded(text: str) -> str:
 def examined(fake: Fake, workers: dict[str, frozenset[str]] | None = None) -> Tally:
     """What was counted once every worker was known."""
     tally = Tally(WORKERS if workers is None else workers)
-    examine(fake.judge0, FACING, tally, GOAL, seed="seed", clock=Ticking())
+    examine(fake.judge0, CAPABILITIES, tally, GOAL, seed="seed", clock=Ticking())
     return tally
 
 
@@ -240,7 +240,7 @@ def test_a_lie_outweighs_that_time_was_up() -> None:
     fake = Fake(share=1.0)
     tally = Tally({**WORKERS, "worker-3": frozenset({"3" * 12})})
     with pytest.raises(CheckFailedError, match="by worker-2"):
-        examine(fake.judge0, FACING, tally, GOAL, seed="seed", clock=Ticking())
+        examine(fake.judge0, CAPABILITIES, tally, GOAL, seed="seed", clock=Ticking())
 
 
 def test_programs_that_never_end_are_told() -> None:
@@ -259,23 +259,23 @@ def test_a_full_queue_is_waited_for() -> None:
 def test_a_judge0_without_batches_is_asked_one_by_one() -> None:
     """Created and looked at the plain way."""
     fake = Fake(batches=False)
-    facing = Facing(**{**FACING.told(), "batches": False})
+    capabilities = Capabilities(**{**CAPABILITIES.to_dict(), "batches": False})
     tally = Tally(WORKERS)
-    examine(fake.judge0, facing, tally, GOAL, seed="seed", clock=Ticking())
+    examine(fake.judge0, capabilities, tally, GOAL, seed="seed", clock=Ticking())
     assert (tally.lies, tally.answers.total()) == ([], len(fake.created))
 
 
 def test_a_judge0_without_our_languages_is_told() -> None:
     """Nothing can be said of its workers."""
-    facing = Facing(**{**FACING.told(), "ids": {}})
+    capabilities = Capabilities(**{**CAPABILITIES.to_dict(), "ids": {}})
     with pytest.raises(InconclusiveError, match="no language that there are programs in: bash, python"):
-        examine(Fake().judge0, facing, Tally(WORKERS), GOAL, seed="seed", clock=Ticking())
+        examine(Fake().judge0, capabilities, Tally(WORKERS), GOAL, seed="seed", clock=Ticking())
 
 
 def test_the_pace_leaves_room_in_the_queue() -> None:
     """At most half of what Judge0's queue takes is ours."""
-    assert (pace_of(FACING).batch, pace_of(FACING).most) == (20, 40)
-    small = pace_of(Facing(**{**FACING.told(), "queue_limit": 10}))
+    assert (pace_of(CAPABILITIES).batch, pace_of(CAPABILITIES).most) == (20, 40)
+    small = pace_of(Capabilities(**{**CAPABILITIES.to_dict(), "queue_limit": 10}))
     assert (small.batch, small.most) == (5, 5)
 
 

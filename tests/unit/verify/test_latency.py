@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from harness.errors import CheckFailedError, InconclusiveError, ResourceError
-from harness.links import Quality
+from harness.faults.link import Quality
 from harness.settings import PROJECT
 from harness.topology import load
 from harness.verify import latency
@@ -77,8 +77,8 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
     def client(*_: object, **__: object) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(latency.links, "mend", lambda *_: told.append("mended"))
-    monkeypatch.setattr(latency.links, "shaped", shaped)
+    monkeypatch.setattr(latency.link, "mend", lambda *_: told.append("mended"))
+    monkeypatch.setattr(latency.link, "shaped", shaped)
     monkeypatch.setattr(latency, "round_trip_ms", lambda *_: told.append("timed") or float(len(told)))
     monkeypatch.setattr(latency.look, "a_manager", lambda *_: "manager")
     monkeypatch.setattr(latency.look, "members", lambda *_: told.append("looked") or [member])
@@ -89,7 +89,7 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_it_is_measured_before_while_and_after(rig: Any) -> None:
     """From a link that is perfect; programs and looks are in between."""
-    found = latency.suffer(rig.setup, "worker-1", Quality(20))
+    found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
     assert rig.told == ["mended", "timed", "slow", "timed", "submitted", "looked", "perfect", "timed"]
     assert (found.before_ms, found.during_ms, found.after_ms) == (2, 4, 8)
     assert (found.looks, found.members, found.accepted, found.trouble) == (1, {}, 1, ())
@@ -103,7 +103,7 @@ def test_what_goes_wrong_is_noted(rig: Any) -> None:
         raise CheckFailedError("502")
 
     rig.patch.setattr(latency.frontdoor, "double", refuse)
-    found = latency.suffer(rig.setup, "worker-1", Quality(20))
+    found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
     assert (found.members, found.accepted, found.trouble) == ({"worker-1": "down"}, 0, ("502",))
     assert "perfect" in rig.told
 
@@ -115,6 +115,6 @@ def test_managers_that_do_not_answer_are_noted(rig: Any) -> None:
         raise ResourceError("swarm", "x", "no manager answers")
 
     rig.patch.setattr(latency.look, "a_manager", silent)
-    found = latency.suffer(rig.setup, "worker-1", Quality(20))
+    found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
     assert found.looks == 0
     assert "no manager answers" in found.members["managers"]

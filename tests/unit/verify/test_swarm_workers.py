@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from harness.errors import CheckFailedError
+from harness.judge0.frontdoor import Answer
 from harness.verify import swarm_workers
-from harness.verify.frontdoor import Answer
 from harness.verify.swarm_workers import insist, watch
 
 WORKERS = {"a" * 64: "worker-1", "b" * 64: "worker-2"}

@@ -12,10 +12,12 @@ import pytest
 
 from harness.bench.up import parse_amount
 from harness.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
+from harness.judge0 import frontdoor
+from harness.judge0.client import Judge0
+from harness.judge0.frontdoor import DOUBLING
 from harness.target import Target
 from harness.topology.model import FrontDoor
-from harness.verify import frontdoor, probe
-from harness.verify.judge0 import Judge0
+from harness.verify import probe
 
 DOOR = FrontDoor(
     node="client",
@@ -23,7 +25,6 @@ DOOR = FrontDoor(
     request={"lang": "language_id", "code": "source", "input": "stdin"},
     reply={"token": "token", "status": "status.description", "stdout": "out.text"},
 )
-PYTHON = frontdoor.language("python")
 HERE = Target("local", "", "")
 
 
@@ -48,8 +49,8 @@ def test_the_door_is_asked_in_the_topologys_words() -> None:
             200, json={"token": "t", "status": {"description": "Accepted"}, "out": {"text": "42\n"}}
         )
 
-    told = frontdoor.double(client(answer), DOOR, PYTHON, 21)
-    assert asked == [("/api/run", {"lang": 71, "code": PYTHON.source, "input": "21"})]
+    told = frontdoor.double(client(answer), DOOR, "python", 21)
+    assert asked == [("/api/run", {"lang": 71, "code": DOUBLING["python"], "input": "21"})]
     assert (told.token, told.status, told.stdout) == ("t", "Accepted", "42\n")
 
 
@@ -59,13 +60,13 @@ def test_the_door_is_asked_in_the_topologys_words() -> None:
 def test_a_wrong_answer_fails(status: str, text: str) -> None:
     """Only Accepted with the right output will do."""
     with pytest.raises(CheckFailedError, match="expected Accepted and 42"):
-        frontdoor.double(replying(status, text), DOOR, PYTHON, 21)
+        frontdoor.double(replying(status, text), DOOR, "python", 21)
 
 
 def test_an_answer_that_came_too_early_is_a_doubt() -> None:
     """A submission that still waits says nothing about the program."""
     with pytest.raises(InconclusiveError, match="still in the queue"):
-        frontdoor.double(replying("In Queue", ""), DOOR, PYTHON, 21)
+        frontdoor.double(replying("In Queue", ""), DOOR, "python", 21)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_an_answer_that_came_too_early_is_a_doubt() -> None:
 def test_a_door_that_answers_otherwise_fails(response: httpx.Response, said: str) -> None:
     """Refusals, pages and other shapes are told as what they are."""
     with pytest.raises(CheckFailedError, match=said):
-        frontdoor.submit(client(lambda _: response), DOOR, PYTHON, "21")
+        frontdoor.submit(client(lambda _: response), DOOR, "python", "21")
 
 
 def test_a_door_that_does_not_answer_fails() -> None:
@@ -90,7 +91,7 @@ def test_a_door_that_does_not_answer_fails() -> None:
         raise httpx.ConnectError("refused", request=request)
 
     with pytest.raises(CheckFailedError, match="refused"):
-        frontdoor.submit(client(answer), DOOR, PYTHON, "21")
+        frontdoor.submit(client(answer), DOOR, "python", "21")
 
 
 def judged(*rounds: int) -> Judge0:

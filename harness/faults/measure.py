@@ -1,0 +1,184 @@
+"""Times and counts of one trial, from what was seen. Pure; times are seconds.
+
+The service *answers again* with the first answer that says accepted, from which on nothing that is handed in
+is refused or left without an answer, and there is never more than ``QUIET`` seconds without another such
+answer, for ``STEADY`` of them at least. So a service that never faltered answers again after 0 s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from harness.faults.history import Entry, Judgement, begun
+from harness.faults.run import Times
+from harness.faults.watch import Look, are_ready, is_full, shown_down, unsettled
+from harness.wait import patient
+
+Outcome = Literal["accepted", "refused", "unanswered", "lost", "duplicated", "unknown"]
+
+UNSERVED: tuple[Outcome, ...] = ("refused", "unanswered")
+QUIET = 5.0
+STEADY = 10
+# One that is open for longer is taken to have no answer, until it has one.
+OPEN = 10.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One submission; ``ended`` is None as long as there is no answer."""
+
+    op: int
+    begun: float
+    ended: float | None
+    outcome: Outcome
+
+    def is_open(self, now: float) -> bool:
+        """Whether nobody can tell ``now`` what will come of it."""
+        return self.ended is None and now - self.begun <= patient(OPEN)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the answer said so."""
+        return self.ended is not None and self.outcome not in UNSERVED
+
+
+@dataclass(frozen=True)
+class Measured:
+    """``rto_s``: until the service answered again; ``gap_s``: the longest time without an accepted answer.
+
+    ``detected_s``: until the managers showed the nodes ``Down``; ``full_s``: until every service had its
+    tasks on other nodes; ``ready_s``: from the healing until the nodes were ``Ready``; ``settled_s``: from
+    then until all was as before. None: that was not seen.
+    """
+
+    rto_s: float | None
+    gap_s: float
+    detected_s: float | None
+    full_s: float | None
+    ready_s: float | None
+    settled_s: float | None
+
+
+def sent(history: Iterable[Entry], judgement: Judgement | None = None) -> tuple[Sent, ...]:
+    """The submissions of a history, in the order in which they were handed in.
+
+    With a ``judgement``, those are told that were lost or ended twice, or may have been.
+    """
+    found = [
+        Sent(each.op, each.at, end.at if end else None, _outcome(each.op, end, judgement))
+        for each, end in begun(history)
+    ]
+    return tuple(sorted(found, key=lambda one: one.begun))
+
+
+def _outcome(op: int, end: Entry | None, judgement: Judgement | None) -> Outcome:
+    judged = judgement.classes.get(op) if judgement else None
+    if judged is not None and judged != "ok":
+        return judged
+    if end is None or end.kind == "info":
+        return "unanswered"
+    return "accepted" if end.kind == "ok" else "refused"
+
+
+def answers_again(all_: Sequence[Sent], since: float, until: float) -> float | None:
+    """When the first answer came from which on the service answers; None where there is none such yet.
+
+    ``since`` where it never ceased to. What is handed in, or answered, after ``until`` does not count.
+    """
+    wrong = [each.begun for each in all_ if since <= each.begun < until and _went_wrong(each, until)]
+    answers = accepted(all_, since, until)
+    points = pairwise([since, *answers, until])
+    pauses = [after for before, after in points if after - before > patient(QUIET)]
+    begin = max([since, *wrong, *pauses])
+    steady = [each for each in answers if each >= begin]
+    if len(steady) < STEADY:
+        return None
+    return since if begin == since else steady[0]
+
+
+def _went_wrong(submission: Sent, until: float) -> bool:
+    return not submission.is_accepted and not submission.is_open(until)
+
+
+def accepted(all_: Iterable[Sent], since: float, until: float) -> list[float]:
+    """When answers came that said accepted, in order, after ``since`` and before ``until``."""
+    times = (each.ended for each in all_ if each.is_accepted and each.ended is not None)
+    return sorted(time for time in times if since < time < until)
+
+
+def known_until(all_: Sequence[Sent], now: float) -> float:
+    """When the first submission was handed in of which nobody can tell ``now`` what will come of it."""
+    return min([now, *(each.begun for each in all_ if each.is_open(now))])
+
+
+def longest_gap(all_: Sequence[Sent], since: float, until: float) -> float:
+    """The longest time between ``since`` and ``until`` in which no answer said accepted."""
+    points = [since, *accepted(all_, since, until), until]
+    return max(after - before for before, after in pairwise(points))
+
+
+def measure(
+    times: Times,
+    all_: Sequence[Sent],
+    looks: Sequence[Look],
+    nodes: Sequence[str],
+    room: Mapping[str, int],
+    *,
+    lost_any: bool,
+) -> Measured:
+    """The times of a trial; ``lost_any``: whether there was anything to be run elsewhere."""
+    before = [each for each in looks if times.ordered <= each.at <= times.healing]
+    after = [each for each in looks if each.at > times.healing]
+    again = answers_again(all_, times.ordered, times.observed)
+    return Measured(
+        rto_s=None if again is None else _rounded(again - times.ordered),
+        gap_s=_rounded(longest_gap(all_, times.ordered, times.observed)),
+        detected_s=_since(
+            times.ordered, (each.at for each in before if each.state and shown_down(each.state, nodes))
+        ),
+        full_s=_since(
+            times.ordered,
+            (each.at for each in before if each.state and is_full(each.state, room, nodes)),
+        )
+        if lost_any
+        else _nothing_to_do(before),
+        ready_s=_since(
+            times.healing, (each.at for each in after if each.state and are_ready(each.state, nodes))
+        ),
+        settled_s=_since(
+            times.healing, (each.at for each in after if each.state and not unsettled(each.state))
+        ),
+    )
+
+
+def _nothing_to_do(looks: Sequence[Look]) -> float | None:
+    return 0.0 if any(each.state for each in looks) else None
+
+
+def _since(start: float, times: Iterable[float]) -> float | None:
+    first = next(iter(times), None)
+    return None if first is None else _rounded(first - start)
+
+
+def _rounded(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+def quantiles(values: Sequence[float | None]) -> dict[str, float | None]:
+    """``p50``, ``p95`` and ``max``: each a value that was measured, at least so much of them is no more.
+
+    What was not reached counts as longer than anything; a quantile that falls on such a one is None.
+    """
+    ordered = sorted(math.inf if each is None else each for each in values)
+
+    def at(share: float) -> float | None:
+        if not ordered:
+            return None
+        value = ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
+        return None if math.isinf(value) else value
+
+    return {"p50": at(0.5), "p95": at(0.95), "max": at(1.0)}

@@ -1,0 +1,74 @@
+"""That nothing is rescheduled without a manager: one task's container is ended, and nobody starts another."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from harness.errors import WaitTimeoutError
+from harness.faults.watch import left
+from harness.parallel import in_parallel
+from harness.ssh import Access
+from harness.swarm.converge import State
+from harness.swarm.look import Task
+from harness.topology.model import Topology
+from harness.wait import NotYet, wait_for
+
+# A manager starts a task anew five seconds after it ended, and it runs after two more.
+WATCHED_SECONDS = 12.0
+LABEL = "com.docker.swarm.service.name"
+RUNNING = "docker ps -q --no-trunc"
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """``task`` was ended; ``others`` are the containers of its service that began in its place."""
+
+    task: Task
+    others: tuple[str, ...]
+
+
+def choose(topology: Topology, state: State, away: Collection[str]) -> Task | None:
+    """A task to be ended, of those that are left: one whose service has another, so that it is not missed.
+
+    Those that run programs come first. Where no task has a sibling, it is any; None where none is left.
+    """
+    judge0 = topology.checks.judge0
+    workers = judge0.workers if judge0 else ()
+    found = [
+        task for service in state.services for task in state.running(service.name) if task.node not in away
+    ]
+
+    def loss(task: Task) -> tuple[bool, bool]:
+        return len(left(state, task.service, away)) < 2, task.node not in workers
+
+    return min(found, key=loss, default=None)
+
+
+def end(access: Access, topology: Topology, state: State, task: Task, away: Collection[str]) -> Orphan:
+    """End a task's container, and watch for a while whether another one begins on any node that is left."""
+    assert topology.swarm is not None
+    nodes = [node for node in access.nodes if node not in away]
+    known = {each.container for each in state.tasks}
+    access.run(task.node, f"docker kill {shlex.quote(task.container)} >/dev/null")
+    name = f"{topology.swarm.stack}_{task.service}"
+
+    def probe() -> tuple[str, ...]:
+        others = containers(access, nodes, name) - known
+        if not others:
+            raise NotYet("none began")
+        return tuple(sorted(others))
+
+    try:
+        return Orphan(task, wait_for("another task to begin", probe, deadline=WATCHED_SECONDS))
+    except WaitTimeoutError:
+        return Orphan(task, ())
+
+
+def containers(access: Access, nodes: Sequence[str], name: str = "") -> set[str]:
+    """The containers that run on ``nodes``, by id; with a ``name``, those of that service of a swarm."""
+    only = f" --filter label={LABEL}={shlex.quote(name)}" if name else ""
+    told = in_parallel([partial(access.run, node, RUNNING + only) for node in nodes])
+    return {word for text in told for word in text.split()}

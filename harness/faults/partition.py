@@ -1,0 +1,93 @@
+"""Cutting one node off from the other members of a swarm, by its Cloud Firewalls, and letting it back in.
+
+The node is taken off every firewall that passes the swarm's ports; other firewalls stay, so that there is
+a way in, and programs reach their databases. What was in force is in the run's journal meanwhile: put back at
+the end of the block, ctrl-C or not; after ``kill -9`` by ``wavetank up``, or the next ``mutate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from harness.api import Api
+from harness.errors import InconclusiveError, ResourceError
+from harness.extras import Extras
+from harness.faults.fault import SWARM_PORTS
+from harness.mutation import apply, journal
+from harness.mutation.campaign import mend
+from harness.mutation.gates import ports_of
+from harness.mutation.protection import End, Ground, Protection, Wall, covers, read
+from harness.signals import undisturbed
+from harness.ssh import Access
+from harness.target import Target
+from harness.topology import ports
+
+# What a cloud's firewall let through before goes on: TCP is ended at the node, so that it must begin anew.
+ENDS = " or ".join(f"{end} = :{port}" for port in (2377, 7946) for end in ("sport", "dport"))
+HANG_UP = f"ss --kill --tcp state established '( {ENDS} )' >/dev/null"
+
+
+@contextmanager
+def cut_off(api: Api, target: Target, access: Access, node: str) -> Iterator[None]:
+    """Run a block while ``node`` is cut off; the firewalls are as before afterwards, interrupted or not.
+
+    Raises ``InconclusiveError`` where firewalls cannot cut it off, ``NotRestoredError`` where they could not
+    be put back: the journal stays then.
+    """
+    run_dir = access.run_dir
+    mend(api, run_dir)
+    ground, original = read(api, run_dir.run)
+    without = detached(ground, original, node)
+    journal.write(run_dir, original)
+    try:
+        apply.put(api, ground, original, without)
+        hang_up(target, access, ground.droplets[node])
+        yield
+    finally:
+        with undisturbed("the rules are put back"):
+            apply.restore(api, original, run_dir.run)
+            journal.forget(run_dir)
+
+
+def detached(ground: Ground, original: Protection, node: str) -> Protection:
+    """The protection with ``node`` on no firewall that passes any of the swarm's ports."""
+    droplet = ground.droplets.get(node)
+    if droplet is None:
+        raise ResourceError("droplet", node, f"there is none in run {ground.run!r}")
+    walls = tuple(
+        _without(each, droplet) if covers(each, droplet) and _passes_swarm(each) else each
+        for each in original.walls
+    )
+    if walls == original.walls:
+        raise InconclusiveError(
+            f"{node} is on no firewall that passes the swarm's ports: none can cut it off"
+        )
+    if not any(covers(each, droplet) for each in walls):
+        raise InconclusiveError(f"{node} would be on no firewall at all, and so open: this cannot cut it off")
+    return replace(original, walls=walls)
+
+
+def hang_up(target: Target, access: Access, droplet: End) -> None:
+    """End what the rules of before had let through. Firewalls are stateful, and gossip never pauses."""
+    if target.info:
+        with Extras(target) as extras:
+            extras.ask("DELETE", f"/connections/droplet/{droplet.id}")
+    else:
+        access.run(droplet.name, HANG_UP)
+
+
+def _passes_swarm(wall: Wall) -> bool:
+    return any(
+        each.protocol != "icmp" and ports.intersect(ports_of(each), SWARM_PORTS) for each in wall.rules
+    )
+
+
+def _without(wall: Wall, droplet: End) -> Wall:
+    own = {each.lower() for each in droplet.tags}
+    return replace(
+        wall,
+        tags=tuple(each for each in wall.tags if each.lower() not in own),
+        droplet_ids=tuple(each for each in wall.droplet_ids if str(each) != droplet.id),
+    )

@@ -1,0 +1,201 @@
+"""A steady stream: so many a second, each in a thread of its own, and none waited for before the next.
+
+``Steady`` makes the pace, ``Submissions`` hands programs in at the front door and keeps their history,
+``Requests`` asks a load balancer and keeps what each request met.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import wait
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from harness.errors import CheckFailedError
+from harness.faults.history import Entry, Journal
+from harness.judge0 import frontdoor
+from harness.judge0.api import UNFINISHED_TEXTS
+from harness.judge0.model import Program
+from harness.judge0.reading import UnreadableError, dig
+from harness.parallel import Pool
+from harness.topology.model import FrontDoor
+from harness.wait import patient
+
+THREADS = 256
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)
+WAITING = ("", *UNFINISHED_TEXTS)
+NAPS = (0, 0, 0, 0.2, 0.5, 1, 4)
+LONGEST = 2000
+SLOW = 10.0  # a request that takes longer than this hangs
+
+
+class Steady:
+    """Calls ``act`` with 0, 1, 2, ... every ``every`` seconds until stopped. ``act`` raises nothing.
+
+    ``WAVETANK_PATIENCE`` stretches the pace: a stream is to disturb nothing, on a slow machine neither.
+    """
+
+    def __init__(self, act: Callable[[int], None], *, every: float) -> None:
+        self._act, self._every = act, patient(every)
+        self._over = threading.Event()
+        self._pool = Pool(THREADS, thread_name_prefix="steady")
+        self._pace = threading.Thread(target=self._run, daemon=True)
+        self._begun: list[Any] = []
+        self._pace.start()
+
+    def stop(self, deadline: float) -> None:
+        """Begin nothing more, and wait up to ``deadline`` seconds for what was begun. Raises its errors."""
+        self._over.set()
+        self._pace.join()
+        done, late = wait(self._begun, timeout=patient(deadline))
+        self._pool.shutdown(wait=not late, cancel_futures=True)
+        for each in done:
+            each.result()
+
+    def _run(self) -> None:
+        number, due = 0, time.monotonic()
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            self._begun.append(self._pool.submit(self._act, number))
+            number += 1
+            due = max(due + self._every, time.monotonic() - 1)  # a machine that was held up need not catch up
+
+
+def program(seed: str, op: int) -> Program:
+    """The submission number ``op`` of a stream: the same for the same seed, with a nap of up to 4 s."""
+    expected, nap = f"{seed}-{op:05d}", random.Random(f"{seed}:{op}").choice(NAPS)  # noqa: S311 (no secret)
+    if op % 3:
+        return Program(expected, "bash", f"sleep {nap}; echo {expected}", stdout=expected)
+    source = f"import time\ntime.sleep({nap})\nprint('{expected}')"
+    return Program(expected, "python", source, stdout=expected)
+
+
+class Submissions:
+    """Hands programs in at the front door, one for each number, and notes what came of each.
+
+    ``client`` must use a connection for each request: on a standing one to a machine without power, nobody
+    could tell what was sent and what was not.
+    """
+
+    def __init__(self, client: httpx.Client, door: FrontDoor, journal: Journal, seed: str) -> None:
+        self._client, self._door, self.journal, self.seed = client, door, journal, seed
+        self._listed: dict[tuple[int, str], int] = {}
+        self._pattern = re.compile(rf"{re.escape(seed)}-(\d{{5}})")
+
+    def submit(self, op: int) -> None:
+        """One submission, from its invocation to its end."""
+        chosen = program(self.seed, op)
+        self.journal.add(Entry("invoke", time.time(), op, via="front door", expected=chosen.stdout or ""))
+        self.journal.add(self._outcome(op, chosen))
+
+    def _outcome(self, op: int, chosen: Program) -> Entry:
+        def entry(kind: Any, **more: Any) -> Entry:
+            return Entry(kind, time.time(), op, via="front door", **more)
+
+        body = frontdoor.body(self._door, chosen)
+        try:
+            response = self._client.post(self._door.path, json=body)
+        except NOT_SENT as error:
+            return entry("fail", said=repr(error))
+        except httpx.HTTPError as error:
+            return entry("info", said=repr(error))
+        if response.status_code >= 300:
+            return entry("fail", code=response.status_code, said=response.text[:LONGEST])
+        try:
+            answer = frontdoor.read_answer(self._door, response.json())
+        except (ValueError, CheckFailedError) as error:
+            return entry("info", code=response.status_code, said=str(error)[:LONGEST])
+        return entry(
+            "ok",
+            code=response.status_code,
+            token=answer.token,
+            status=answer.status,
+            final=answer.status not in WAITING,
+            output=answer.stdout,
+        )
+
+    def look_at_listing(self, _: int = 0) -> None:
+        """Ask the front door for its history, and note what of ours is in it for the first time, or again."""
+        try:
+            document = self._client.get(self._door.history).json()
+        except (httpx.HTTPError, ValueError):
+            return  # it is away; the next look counts
+        for key, count in self._count(document).items():
+            if count > self._listed.get(key, 0):
+                self._listed[key] = count
+                self.journal.add(Entry("listed", time.time(), key[0], token=key[1], count=count))
+
+    def _count(self, document: Any) -> Mapping[tuple[int, str], int]:
+        counts: dict[tuple[int, str], int] = {}
+        for item in items(document):
+            found = self._pattern.search(json.dumps(item))
+            if found:
+                key = (int(found[1]), self._token(item))
+                counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    def _token(self, item: Mapping[str, Any]) -> str:
+        try:
+            return str(dig(item, self._door.reply["token"]) or "")
+        except (UnreadableError, KeyError):
+            return ""
+
+
+def items(document: Any) -> Iterator[Mapping[str, Any]]:
+    """The entries of a listing: the objects of the outermost lists in a JSON document."""
+    if isinstance(document, list):
+        yield from (each for each in document if isinstance(each, Mapping))
+    elif isinstance(document, Mapping):
+        for value in document.values():
+            yield from items(value)
+
+
+def is_json_object(text: str) -> bool:
+    """Whether a body is a JSON object, as an API's error is; a page of HTML is not."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request and what it met: begun and ended in seconds since 1970; ``code`` 0: no answer."""
+
+    begun: float
+    ended: float
+    asked: str
+    code: int
+    said: str = ""
+
+
+class Requests:
+    """Asks a load balancer the same cheap question over and over, and keeps what each request met."""
+
+    def __init__(self, client: httpx.Client, path: str) -> None:
+        self._client, self._path = client, path
+        self._lock = threading.Lock()
+        self._made: list[Request] = []
+
+    def ask(self, number: int) -> None:
+        """One request."""
+        begun = time.time()
+        try:
+            response = self._client.get(self._path, params={"wt": number}, timeout=patient(SLOW))
+        except httpx.HTTPError as error:
+            made = Request(begun, time.time(), f"GET {self._path}", 0, repr(error))
+        else:
+            made = Request(begun, time.time(), f"GET {self._path}", response.status_code, response.text[:200])
+        with self._lock:
+            self._made.append(made)
+
+    def made(self) -> tuple[Request, ...]:
+        """All that have ended so far."""
+        with self._lock:
+            return tuple(self._made)

@@ -1,0 +1,222 @@
+"""What an answer says: JSON and bytes to what is told of a submission.
+
+Judge0's API as 1.13.1 speaks it (recorded answers: tests/unit/judge0/test_protocol.py), and a front door's as
+the topology's ``checks.front_door.reply`` maps it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from harness.judge0.api import BY_TEXT
+from harness.judge0.model import NEVER
+
+SHOWN = 200
+# Two moments and a duration, each cut to a millisecond.
+PRECISION_US = 3_000
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class UnreadableError(ValueError):
+    """An answer in a form that is none of those expected; its text shows the beginning of it."""
+
+
+class Submission(NamedTuple):
+    """What an answer says of one submission: only what was asked for, the rest is empty.
+
+    ``status`` is Judge0's number, 0 where it is not told, ``description`` Judge0's text for it. Durations
+    are in µs, or ``NEVER``.
+    """
+
+    token: str
+    status: int
+    stdout: str = ""
+    queued_us: int = NEVER
+    ran_us: int = NEVER
+    judged_us: int = NEVER
+    description: str = ""
+    stderr: str = ""
+    compile_output: str = ""
+    message: str = ""
+    finished_at: str = ""
+
+
+def read_created(body: bytes) -> str:
+    """The token of a submission that was created. Raises ``UnreadableError``."""
+    return _token(_parse(body))
+
+
+def read_created_many(body: bytes, count: int) -> list[str | UnreadableError]:
+    """Of a batch of ``count``, the token of each, or what Judge0 has against it.
+
+    Raises ``UnreadableError`` where it is no such list.
+    """
+    entries = _parse(body)
+    if not isinstance(entries, list) or len(entries) != count:
+        raise UnreadableError(f"not a list of {count}: {_shown(body)}")
+    return [_token_or_not(entry) for entry in entries]
+
+
+def read_one(body: bytes, *, runs: float = 1) -> Submission:
+    """What Judge0 says of one submission (``wait=true``, a callback). Raises ``UnreadableError``."""
+    return _submission(_parse(body), runs)
+
+
+def read_many(body: bytes, runs: Sequence[float]) -> list[Submission | None]:
+    """What Judge0 says of each of several, in order; None for one that it does not know.
+
+    ``runs`` is how often each program was to be run. Raises ``UnreadableError``.
+    """
+    found = _parse(body)
+    entries = found.get("submissions") if isinstance(found, dict) else None
+    if not isinstance(entries, list) or len(entries) != len(runs):
+        raise UnreadableError(f"not {len(runs)} submissions: {_shown(body)}")
+    return [
+        None if entry is None else _submission(entry, each) for entry, each in zip(entries, runs, strict=True)
+    ]
+
+
+def read_at_door(reply: Mapping[str, str], body: bytes) -> Submission:
+    """What a front door or runner says, where the topology's ``reply`` has it. Raises ``UnreadableError``."""
+    found = pick(reply, _parse(body))
+    status = _status(found["status"]) if "status" in found else 0
+    return Submission(str(found.get("token") or ""), status, str(found.get("stdout") or ""))
+
+
+def pick(reply: Mapping[str, str], document: Any) -> dict[str, Any]:
+    """What a front door's answer holds of a submission: ``token``, ``status``, ``stdout``, as far as mapped.
+
+    ``reply`` is ``checks.front_door.reply``: a dotted path for each. Raises ``UnreadableError``.
+    """
+    return {word: dig(document, path) for word, path in reply.items()}
+
+
+def dig(document: Any, path: str) -> Any:
+    """The value at a dotted path of nested JSON. Raises ``UnreadableError`` where there is none."""
+    value = document
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            raise UnreadableError(f"no {path!r} in the reply: {document!r:.{SHOWN}}")
+        value = value[key]
+    return value
+
+
+def slots(queues: Any) -> int:
+    """How many programs can run at once, by the answer of ``/workers``: an entry for each queue.
+
+    Raises ``KeyError``, ``TypeError`` or ``ValueError`` for an answer in another form.
+    """
+    return sum(int(each["available"]) for each in queues)
+
+
+def error_text(body: bytes) -> str:
+    """The words of an error: Judge0's ``error``, the runner's ``error.message``, or the body as it is."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return _shown(body)
+    error = found.get("error") if isinstance(found, dict) else None
+    said = error.get("message") if isinstance(error, dict) else error
+    return str(said)[:SHOWN] if said else _shown(body)
+
+
+def durations(entry: Mapping[str, Any], runs: float = 1) -> tuple[int, int, int]:
+    """From a submission's timestamps: µs it was queued, ran, and took from creation to its final status.
+
+    1.13.1 does not tell when a worker began: being queued is then all that is not execution, so compilation
+    and the making of the sandbox count as waiting. Moments are in ms, and Judge0 takes them from the clocks
+    of two machines: what comes out below nothing by more than that precision is not told.
+    """
+    try:
+        judged = _between(entry.get("created_at"), entry.get("finished_at"))
+        wall = entry.get("wall_time")
+        ran = NEVER if wall is None else round(float(wall) * runs * 1e6)
+        queued = _between(entry.get("created_at"), entry.get("started_at"))
+    except (TypeError, ValueError) as error:
+        raise UnreadableError(f"timestamps {dict(entry)!r:.{SHOWN}}: {error}") from error
+    if queued == NEVER and NEVER not in (judged, ran):
+        queued = _not_negative(judged - ran)
+    return queued, ran, judged
+
+
+def _between(first: str | None, last: str | None) -> int:
+    if not first or not last:
+        return NEVER
+    return _not_negative((datetime.fromisoformat(last) - datetime.fromisoformat(first)) // _MICROSECOND)
+
+
+def _not_negative(microseconds: int) -> int:
+    return max(microseconds, 0) if microseconds >= -PRECISION_US else NEVER
+
+
+def _submission(entry: Any, runs: float) -> Submission:
+    if not isinstance(entry, dict):
+        raise UnreadableError(f"no submission: {entry!r:.{SHOWN}}")
+    status = entry.get("status_id")
+    if status is None:
+        status = dig(entry, "status.id")
+    return Submission(
+        str(entry.get("token") or ""),
+        int(status),
+        _decoded(entry.get("stdout")),
+        *durations(entry, runs),
+        description=_description(entry),
+        stderr=_decoded(entry.get("stderr")),
+        compile_output=_decoded(entry.get("compile_output")),
+        message=_decoded(entry.get("message")),
+        finished_at=str(entry.get("finished_at") or ""),
+    )
+
+
+def _description(entry: Mapping[str, Any]) -> str:
+    status = entry.get("status")
+    return str(status.get("description") or "") if isinstance(status, dict) else ""
+
+
+def _token_or_not(entry: Any) -> str | UnreadableError:
+    try:
+        return _token(entry)
+    except UnreadableError as error:
+        return error
+
+
+def _token(entry: Any) -> str:
+    token = entry.get("token") if isinstance(entry, dict) else None
+    if not isinstance(token, str) or not token:
+        raise UnreadableError(f"no token: {entry!r:.{SHOWN}}")
+    return token
+
+
+def _status(value: Any) -> int:
+    """A status that a front door tells by its text, or by its number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if str(value) not in BY_TEXT:
+        raise UnreadableError(f"{value!r} is none of Judge0's statuses")
+    return BY_TEXT[str(value)]
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise UnreadableError(f"not JSON: {_shown(body)}") from error
+
+
+def _decoded(text: str | None) -> str:
+    if text is None:
+        return ""
+    try:
+        return base64.b64decode(text).decode(errors="replace")
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise UnreadableError(f"output that is not Base64: {text!r:.{SHOWN}}") from error
+
+
+def _shown(body: bytes) -> str:
+    return " ".join(body[:SHOWN].decode(errors="replace").split()) or "no text"

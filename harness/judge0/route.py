@@ -1,0 +1,209 @@
+"""From a deployment to its Judge0, its runner and its front door, and what holds the way there open.
+
+``client``: the front door, at its public address, as users reach it. ``runner``: the runner itself, and
+``judge0``: Judge0's own API, which no address outside of the deployment leads to; both through a unix socket
+here that ssh (in a swarm: ssh and the task's bridge) leads to where it listens.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from harness.errors import InconclusiveError, UsageError, WavetankError
+from harness.judge0.api import IDS
+from harness.judge0.client import Judge0
+from harness.judge0.detect import Capabilities, choose_way, detect
+from harness.judge0.model import Address, Door, Route, Way
+from harness.topology.model import FrontDoor, Judge0Endpoint, RunnerEndpoint
+from harness.tunnel import over_socket, tunnel
+
+if TYPE_CHECKING:
+    from harness.target import Target
+    from harness.verify.setup import Setup
+
+DOORS_WAY = "wait: the front door answers when the program has ended, however it follows it itself"
+
+
+@contextmanager
+def open_route(
+    setup: Setup, door: Door, way: Way | None = None, *, token: str = "", callback_url: str = ""
+) -> Iterator[tuple[Route, Capabilities | None]]:
+    """Yield the route to ``door``, and what was detected there; it leads there until the block ends.
+
+    ``way`` None: the best one there is. ``token`` is Judge0's ``X-Auth-Token``. ``callback_url`` is where
+    workers reach this machine, an ``http://`` URL of one of its addresses. ``Capabilities`` is None for doors
+    that are not Judge0's own. Raises ``UsageError`` where the topology does not know the door, or the door
+    not the way; ``CommandError`` or ``ResourceError`` where nothing leads there.
+    """
+    if door == "client":
+        yield client_route(setup, way), None
+    elif door == "runner":
+        with _runner_route(setup, way) as route:
+            yield route, None
+    else:
+        with _judge0_route(setup, way, token, callback_url) as found:
+            yield found
+
+
+def client_route(setup: Setup, way: Way | None = None) -> Route:
+    """The route to the front door. Raises ``UsageError``."""
+    door = _front_door(setup)
+    host = setup.deployment.nodes[door.node].public_ip or ""
+    setup.target.insist_on_machines(host)
+    return _at_door("client", door, door.path, way, public_address(setup.target, host))
+
+
+def public_address(target: Target, host: str, port: int = 80) -> Address:
+    """How a public address is reached: by the target's proxy, or straight."""
+    if target.proxy:
+        return Address("socks", host, port, proxy=urlsplit(target.proxy).netloc)
+    return Address("tcp", host, port)
+
+
+def judge0_route(
+    address: Address, capabilities: Capabilities, way: Way | None, *, token: str = "", callback_url: str = ""
+) -> Route:
+    """The route to a Judge0 at ``address``. Raises ``UsageError`` where it cannot go that way."""
+    taken, why = choose_way(capabilities, way)
+    route = Route(
+        "judge0",
+        taken,
+        address,
+        why=f"{why} ({capabilities.why})",
+        token=token,
+        ids=capabilities.ids,
+        batch=capabilities.batch_limit,
+        timestamps=capabilities.timestamps,
+    )
+    return replace(route, callback_base=callback_base(callback_url)) if taken == "callback" else route
+
+
+def callback_base(url: str) -> str:
+    """The URL under which this run's callbacks are heard: at a free port, where ``url`` names none.
+
+    A part of its path is this run's own, so that what an earlier run left is not heard. Raises ``UsageError``
+    for what is no address of this machine.
+    """
+    if not url:
+        raise UsageError(
+            "way callback needs --callback-url, an address of this machine that every worker reaches. The "
+            "plan's firewalls let workers reach nothing but databases and the resolver: with these there is "
+            "none, so take --way poll"
+        )
+    where = urlsplit(url)
+    try:
+        port = where.port or 0
+    except ValueError as error:
+        raise UsageError(f"--callback-url {url}: {error}") from error
+    if where.scheme != "http" or not where.hostname:
+        raise UsageError(f"--callback-url {url}: Judge0 needs a URL like http://10.0.0.9:4444")
+    free = _port_to_listen_at(url, where.hostname, port)
+    return f"http://{where.hostname}:{free}/{secrets.token_hex(4)}"
+
+
+def _port_to_listen_at(url: str, host: str, port: int) -> int:
+    """``port``, or for 0 a free one, if this machine can listen there now."""
+    try:
+        with socket.create_server((host, port)) as found:
+            return int(found.getsockname()[1])
+    except OSError as error:
+        remedy = "name an address of this machine, with a free port or none"
+        raise UsageError(f"--callback-url {url}: cannot listen there: {error}; {remedy}") from error
+
+
+@contextmanager
+def to_judge0(setup: Setup) -> Iterator[httpx.Client]:
+    """Judge0's own API through a connection of its own: an earlier one may have died with a node or a task.
+
+    Raises ``InconclusiveError`` where the topology does not say where Judge0 is, ``CommandError`` where there
+    is no way to it.
+    """
+    endpoint = setup.topology.checks.judge0
+    if endpoint is None:
+        raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
+    with socket_to(setup, endpoint) as socket, over_socket(socket) as client:
+        yield client
+
+
+def about_judge0(setup: Setup) -> tuple[Any, str]:
+    """Its ``/about`` and ``/isolate``. Raises ``InconclusiveError`` where it does not say which it is."""
+    try:
+        with to_judge0(setup) as client:
+            about, isolate = client.get("/about"), client.get("/isolate")
+            return about.raise_for_status().json(), isolate.text if isolate.is_success else ""
+    except (httpx.HTTPError, ValueError, WavetankError) as error:
+        raise InconclusiveError(f"Judge0 does not say which it is: {error}") from error
+
+
+def socket_to(setup: Setup, endpoint: Judge0Endpoint | RunnerEndpoint) -> AbstractContextManager[Path]:
+    """A unix socket here that leads to Judge0 or the runner. Raises ``CommandError``, ``ResourceError``."""
+    if not endpoint.service:
+        host = setup.deployment.nodes[endpoint.node].private_ip or ""
+        return tunnel(setup.access, endpoint.source, host, endpoint.port)
+    from harness.swarm.reach import task_socket
+
+    return task_socket(setup.access, setup.topology, setup.deployment, endpoint.service, endpoint.port)
+
+
+@contextmanager
+def _runner_route(setup: Setup, way: Way | None) -> Iterator[Route]:
+    endpoint = setup.topology.checks.runner
+    if endpoint is None:
+        raise UsageError(
+            f"topology {setup.topology.name} does not say where the runner is: add checks.runner "
+            "(docs/topology.md), or take --door client"
+        )
+    door = _front_door(setup)
+    with socket_to(setup, endpoint) as path:
+        yield _at_door("runner", door, endpoint.path, way, Address("unix", str(path), host_header="runner"))
+
+
+@contextmanager
+def _judge0_route(
+    setup: Setup, way: Way | None, token: str, callback_url: str
+) -> Iterator[tuple[Route, Capabilities]]:
+    endpoint = setup.topology.checks.judge0
+    if endpoint is None:
+        raise UsageError(
+            f"topology {setup.topology.name} does not say where Judge0 is: add checks.judge0 "
+            "(docs/topology.md), or take --door client"
+        )
+    with socket_to(setup, endpoint) as path:
+        with over_socket(path) as client:
+            capabilities = detect(Judge0(client, token).get)
+        address = Address("unix", str(path), host_header="judge0")
+        yield judge0_route(address, capabilities, way, token=token, callback_url=callback_url), capabilities
+
+
+def _at_door(kind: Door, door: FrontDoor, path: str, way: Way | None, address: Address) -> Route:
+    if way not in (None, "wait"):
+        raise UsageError(f"way {way} needs Judge0's own API: at the {kind} door, take wait, or --door judge0")
+    return Route(
+        kind,
+        "wait",
+        address,
+        why=DOORS_WAY,
+        path=path,
+        request=dict(door.request),
+        reply=dict(door.reply),
+        ids=IDS,
+    )
+
+
+def _front_door(setup: Setup) -> FrontDoor:
+    door = setup.topology.checks.front_door
+    if door is None:
+        raise UsageError(
+            f"topology {setup.topology.name} does not say how programs are handed in: add checks.front_door "
+            "(docs/topology.md), or take --door judge0"
+        )
+    return door

@@ -1,0 +1,65 @@
+"""What an answer means for the arrival that asked: whether it was taken, and whether it is right."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from harness.judge0.api import UNFINISHED, name_of
+from harness.judge0.model import Program
+from harness.judge0.reading import SHOWN, Submission, error_text
+from harness.load.model import Outcome
+
+if TYPE_CHECKING:
+    from harness.load.engine.request import Answer
+
+REFUSALS = (429, 503)
+
+
+def unanswered(answer: Answer) -> tuple[Outcome, str] | None:
+    """What an answer that did not come means; None where it came."""
+    if not answer.error:
+        return None
+    outcome = Outcome.UNANSWERED if answer.error.startswith("timeout:") else Outcome.BROKEN
+    return outcome, answer.error
+
+
+def declined(status: int, body: bytes) -> tuple[Outcome, str] | None:
+    """What an answer other than 200 and 201 means, with its words; None for those two."""
+    if status in (200, 201):
+        return None
+    return refusal(status), f"{status}: {error_text(body)}"
+
+
+def refusal(status: int) -> Outcome:
+    """What an HTTP status that is no success means."""
+    return Outcome.REFUSED if status in REFUSALS else Outcome.FAILED
+
+
+def judge(program: Program, status: int, stdout: str) -> Outcome:
+    """Whether an answer is the right one; ``status`` 0, not told, is not held against it."""
+    if status in UNFINISHED:
+        return Outcome.UNANSWERED
+    wrong = status not in (0, program.status) or not _is_right_output(program, stdout)
+    return Outcome.WRONG if wrong else Outcome.OK
+
+
+def complaint(program: Program, told: Submission) -> str:
+    """What is wrong with an answer that is, in words."""
+    if told.status not in (0, program.status):
+        wanted = name_of(program.status)
+        return f"{program.name}: {name_of(told.status)} in place of {wanted} (token {told.token})"
+    printed, right = told.stdout[:SHOWN], (program.stdout or "")[:SHOWN]
+    return f"{program.name}: printed {printed!r} in place of {right!r} (token {told.token})"
+
+
+def _is_right_output(program: Program, stdout: str) -> bool:
+    return program.stdout is None or _normal(stdout) == _right(program.stdout)
+
+
+def _normal(text: str) -> str:
+    """Without what Judge0 overlooks: space at the end of each line, then of the whole."""
+    return "\n".join([line.rstrip() for line in text.split("\n")]).rstrip()
+
+
+_right = lru_cache(maxsize=1000)(_normal)

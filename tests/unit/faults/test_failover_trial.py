@@ -1,0 +1,265 @@
+"""A fault from beginning to end, on a swarm that is played: looks, power and submissions are made up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from failover_rig import HA, HA_PLACES, SWARM, moved, state
+
+from harness.deployment import Deployment, Node
+from harness.errors import ResourceError
+from harness.faults import run, watch
+from harness.faults import trial as module
+from harness.faults.history import Entry, Judgement
+from harness.faults.orphan import Orphan
+from harness.faults.run import FaultContext
+from harness.faults.trial import Trial, run_trial
+from harness.faults.watch import Look
+from harness.rundir import RunDir
+from harness.swarm.converge import State
+from harness.topology.model import Topology
+
+LOST = ("server-1",)
+BEFORE, DOWN = state(), state(down=LOST)
+ELSEWHERE = moved(judge0_server=("judge0-lb", "server-2"), judge0_lb=("server-2",))
+FULL, AFTER = state(places=ELSEWHERE, down=LOST), state(places=ELSEWHERE)
+
+
+class Played:
+    """What is looked at, switched and handed in.
+
+    Looks before, during and after the fault are given out in their order, the last of each for ever. ``log``
+    holds what was done: ``off`` and ``on``, each look with who was away, and what was asked of nodes.
+    """
+
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        during: Sequence[State | None],
+        after: Sequence[State | None],
+        before: Sequence[State | None] = (BEFORE,),
+        topology: Topology = SWARM,
+    ) -> None:
+        self.scripts = {"before": list(before), "during": list(during), "after": list(after)}
+        self.stage = "before"
+        self.log: list[str] = []
+        self.address, self.topology = "", topology
+        self.left: set[str] = set()
+        self.lingering = 0
+        monkeypatch.setattr(module, "Watch", lambda *_: self)
+        monkeypatch.setattr(run, "Power", lambda *_: self)
+        monkeypatch.setattr(module, "handing_in", self.handing_in)
+        monkeypatch.setattr(module.look, "a_manager", self.a_manager)
+        monkeypatch.setattr(module.orphan, "end", self.end)
+        monkeypatch.setattr(module.orphan, "containers", lambda *_: self.left)
+        monkeypatch.setattr(run.partition, "cut_off", self.cut_off)
+        monkeypatch.setattr(module, "PAUSE", 0.05)
+        self.looks: list[Look] = []
+
+    def look(self, away: Collection[str] = ()) -> Look:
+        self.log.append(f"look without {','.join(away)}" if away else "look")
+        pending = self.scripts["during" if away else self.stage]
+        seen = pending.pop(0) if len(pending) > 1 else pending[0]
+        self.looks.append(Look(time.time(), seen, "" if seen else "nobody answers"))
+        return self.looks[-1]
+
+    @contextmanager
+    def without(self, *nodes: str) -> Iterator[None]:
+        self.log.append(f"off {','.join(nodes)}")
+        self.stage = "after"
+        try:
+            yield
+        finally:
+            self.log.append(f"on {','.join(nodes)}")
+
+    @contextmanager
+    def cut_off(self, _: Any, __: Any, ___: Any, node: str) -> Iterator[None]:
+        with self.without(node):
+            yield
+
+    @contextmanager
+    def handing_in(self, source: Any, file: Path) -> Iterator[Any]:
+        self.address, self.begun = source.address, time.time()
+        yield self
+
+    def await_first_answers(self) -> None:
+        self.log.append("submissions")
+
+    def entries(self) -> tuple[Entry, ...]:
+        """One every 10 ms since the beginning, accepted at once."""
+        times = [self.begun + each / 100 for each in range(int((time.time() - self.begun) * 100))]
+        return tuple(
+            entry
+            for op, at in enumerate(times)
+            for entry in (Entry("invoke", at, op, expected="x"), Entry("ok", at, op, token=f"t{op}"))
+        )
+
+    def judged(self, _: Any) -> Judgement:
+        self.log.append("judged")
+        return Judgement({}, {}, 0, 0)
+
+    def a_manager(self, _: Any, topology: Topology, *, deadline: float) -> str:
+        if self.lingering:
+            self.lingering -= 1
+            return "worker-1"
+        raise ResourceError("swarm", topology.name, "quorum is lost")
+
+    def end(self, _: Any, __: Any, seen: State, task: Any, away: Collection[str]) -> Orphan:
+        self.log.append(f"ended {task.service} without {','.join(away)}")
+        return Orphan(task, ())
+
+    def run_trial(self, name: str, tmp_path: Path) -> Trial:
+        """The trial of a fault of it."""
+        nodes = {
+            each: Node(each, number, "active", f"203.0.113.{number}", f"10.0.0.{number}")
+            for number, each in enumerate(self.topology.droplets, 1)
+        }
+        access = SimpleNamespace(
+            nodes=tuple(nodes), bastion="client", drop=lambda node: self.log.append(f"drop {node}")
+        )
+        setup: Any = SimpleNamespace(
+            target=None,
+            topology=self.topology,
+            deployment=Deployment("a", "v", "10.0.0.0/24", nodes, {}),
+            access=access,
+            choice=SimpleNamespace(run_dir=RunDir(tmp_path, "a")),
+        )
+        api: Any = None
+        door = self.topology.checks.front_door
+        assert door is not None
+        return run_trial(FaultContext(setup, door, api), name)
+
+
+def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Power is back only when the node was Down, its tasks ran elsewhere and programs were taken."""
+    played = Played(
+        monkeypatch, before=[DOWN, BEFORE], during=[BEFORE, None, DOWN, FULL], after=[FULL, AFTER]
+    )
+    made = played.run_trial("power_off:server-1", tmp_path)
+    off, on = played.log.index("off server-1"), played.log.index("on server-1")
+    assert played.log[:off] == ["look", "look", "submissions"]
+    assert set(played.log[off + 1 : on]) == {"look without server-1"}
+    assert on - off > 4
+    assert played.log[on + 1 :] == ["drop server-1", "look", "look", "judged"]
+    found = made.measured
+    assert None not in {found.rto_s, found.detected_s, found.full_s, found.ready_s, found.settled_s}
+    assert (made.carried, made.trouble) == (("judge0-lb", "judge0-server"), "")
+    assert made.leaders == ("runner", "runner")
+    assert played.address == "203.0.113.1"
+
+
+@pytest.mark.parametrize(
+    "lacking", [DOWN, state(places=ELSEWHERE)], ids=["tasks run nowhere", "not shown Down"]
+)
+def test_power_stays_off_until_all_that_is_expected_was_seen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lacking: State
+) -> None:
+    """Though programs are taken long before."""
+    played = Played(monkeypatch, during=[*[lacking] * 10, FULL], after=[AFTER])
+    found = played.run_trial("power_off:server-1", tmp_path).measured
+    assert None not in {found.rto_s, found.detected_s, found.full_s}
+    assert played.log.count("look without server-1") > 10
+
+
+def test_times_are_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is observed lies within the fault."""
+    times = Played(monkeypatch, during=[FULL], after=[AFTER]).run_trial("power_off:server-1", tmp_path).times
+    told = [times.ordered, times.in_force, times.observed, times.healing, times.healed, times.ended]
+    assert told == sorted(told)
+
+
+def test_what_does_not_come_is_waited_for_only_so_long(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The trial ends all the same, and says what was not seen."""
+    monkeypatch.setattr(module, "WATCH_SECONDS", 0.2)
+    played = Played(monkeypatch, during=[DOWN], after=[DOWN])
+    well = module.well
+    monkeypatch.setattr(module, "well", lambda watch: _soon(monkeypatch, well, watch))
+    made = played.run_trial("power_off:server-1", tmp_path)
+    assert "on server-1" in played.log
+    assert (made.measured.full_s, made.measured.settled_s) == (None, None)
+    assert "server-1 is down" in made.trouble
+
+
+def _soon(monkeypatch: pytest.MonkeyPatch, well: Any, watch: Any) -> Any:
+    """Wait for a swarm that is well, but not for long the next time."""
+    found = well(watch)
+    monkeypatch.setattr(module, "SETTLED_SECONDS", 0.2)
+    return found
+
+
+def test_without_a_manager_a_task_is_ended_and_the_swarm_not_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the managers say is kept; and what that does to programs is no pause of the fault's."""
+    played = Played(monkeypatch, during=[None], after=[state(down=("runner",)), BEFORE])
+    made = played.run_trial("power_off:manager", tmp_path)
+    assert "ended judge0-worker without runner" in played.log
+    assert "quorum is lost" in made.control
+    assert made.orphan is not None
+    assert made.leaders == ("runner", "")
+    assert (made.measured.rto_s, made.measured.detected_s) == (0, None)
+
+
+def test_a_leader_that_is_left_alone_may_take_its_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is asked until it knows that it leads nobody."""
+    well = state(HA, HA_PLACES, leader="worker-1")
+    played = Played(monkeypatch, before=[well], during=[well], after=[well], topology=HA)
+    played.lingering = 3
+    made = played.run_trial("power_off:quorum", tmp_path)
+    assert "quorum is lost" in made.control
+    assert made.leaders == ("worker-1", "")
+
+
+def test_a_manager_that_goes_on_leading_alone_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """That would be no quorum at all."""
+    monkeypatch.setattr(module, "QUORUM_SECONDS", 0.1)
+    well = state(HA, HA_PLACES, leader="worker-1")
+    played = Played(monkeypatch, before=[well], during=[well], after=[well], topology=HA)
+    played.lingering = 10**6
+    made = played.run_trial("power_off:quorum", tmp_path)
+    assert (made.control, made.leaders) == ("", ("worker-1", "worker-1"))
+
+
+def test_with_the_bastion_away_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All connections are made anew once it is back."""
+    monkeypatch.setattr(watch, "HEARTBEATS", 0)
+    played = Played(monkeypatch, during=[None], after=[BEFORE])
+    made = played.run_trial("power_off:client", tmp_path)
+    assert not made.expected.answers
+    assert made.orphan is None
+    dropped = [each for each in played.log if each.startswith("drop")]
+    assert len(dropped) == len(SWARM.droplets)
+
+
+def test_programs_go_to_a_door_that_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the topology has a second one."""
+    monkeypatch.setattr(watch, "HEARTBEATS", 0)
+    well = state(HA, HA_PLACES)
+    played = Played(monkeypatch, before=[well], during=[None], after=[well], topology=HA)
+    played.run_trial("power_off:client", tmp_path)
+    assert played.address == f"203.0.113.{list(HA.droplets).index('runner') + 1}"
+
+
+def test_what_a_cut_off_node_runs_is_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Just before it is let in again, and when all is well."""
+    lost = ("worker-1",)
+    there = moved(judge0_worker=("worker-2", "worker-2"))
+    played = Played(monkeypatch, during=[state(places=there, down=lost)], after=[state(places=there)])
+    played.left = {"judge0-worker-1-worker-1", "somebody-else"}
+    made = played.run_trial("partition:worker", tmp_path)
+    assert made.fault.nodes == lost
+    assert made.went_on == made.left_over == ("judge0-worker-1-worker-1",)
+    assert played.log.index("off worker-1") < played.log.index("on worker-1")

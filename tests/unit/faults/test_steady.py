@@ -1,0 +1,157 @@
+"""The stream of submissions: what it notes for every answer, and how it finds itself in a listing."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from harness.faults.history import Entry, Journal
+from harness.faults.steady import Requests, Steady, Submissions, is_json_object, items, program
+from harness.topology.model import FrontDoor
+
+DOOR = FrontDoor(
+    node="client",
+    path="/api/run",
+    request={"lang": "language", "code": "source", "input": "stdin"},
+    reply={"token": "token", "status": "status.description", "stdout": "stdout"},
+    history="/api/history",
+)
+SEED = "5eed5eed"
+
+
+def stream(answer: Callable[[httpx.Request], httpx.Response]) -> Submissions:
+    """A stream whose front door is a function."""
+    client = httpx.Client(base_url="http://door", transport=httpx.MockTransport(answer))
+    return Submissions(client, DOOR, Journal(), SEED)
+
+
+def outcome(answer: Callable[[httpx.Request], httpx.Response]) -> Entry:
+    """What is noted for one submission."""
+    submissions = stream(answer)
+    submissions.submit(7)
+    invoked, ended = submissions.journal.entries()
+    assert (invoked.kind, invoked.expected) == ("invoke", f"{SEED}-00007")
+    return ended
+
+
+def raising(error: type[httpx.HTTPError]) -> Callable[[httpx.Request], httpx.Response]:
+    """A front door that cannot be asked."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise error("gone")
+
+    return answer
+
+
+def test_programs_are_the_same_for_the_same_seed_and_print_what_is_theirs() -> None:
+    """Each prints a text of its own."""
+    assert program(SEED, 3) == program(SEED, 3)
+    assert len({program(SEED, op).stdout for op in range(100)}) == 100
+    assert all(program(SEED, op).stdout in program(SEED, op).source for op in range(100))
+
+
+def test_an_answer_is_ok_with_token_and_result() -> None:
+    """Final where Judge0 says so."""
+    body = {"token": "t", "status": {"description": "Accepted"}, "stdout": "x\n"}
+    ended = outcome(lambda _: httpx.Response(200, json=body))
+    assert (ended.kind, ended.token, ended.final, ended.output, ended.code) == ("ok", "t", True, "x\n", 200)
+    body["status"] = {"description": "In Queue"}
+    assert not outcome(lambda _: httpx.Response(200, json=body)).final
+
+
+def test_a_refusal_fails_in_its_own_words() -> None:
+    """Status and body are kept."""
+    ended = outcome(lambda _: httpx.Response(502, json={"error": "no runner"}))
+    assert (ended.kind, ended.code, json.loads(ended.said)) == ("fail", 502, {"error": "no runner"})
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (httpx.ConnectError, "fail"),
+        (httpx.ConnectTimeout, "fail"),
+        (httpx.ProxyError, "fail"),
+        (httpx.ReadTimeout, "info"),
+        (httpx.RemoteProtocolError, "info"),
+    ],
+)
+def test_what_was_not_sent_failed_and_what_was_may_have_been_accepted(
+    error: type[httpx.HTTPError], kind: str
+) -> None:
+    """Only who had no connection can be sure."""
+    assert outcome(raising(error)).kind == kind
+
+
+def test_an_answer_in_another_shape_is_not_known() -> None:
+    """A page of HTML with status 200 says nothing about the submission."""
+    assert outcome(lambda _: httpx.Response(200, text="<html>")).kind == "info"
+
+
+def test_the_listing_tells_tokens_and_counts_and_each_only_once() -> None:
+    """Entries of other people are left alone; what was noted is noted again only when there is more of it."""
+    ours = {"token": "t7", "source": f"echo {SEED}-00007"}
+    runs = [ours, {"token": "x", "source": "echo other"}]
+    submissions = stream(lambda _: httpx.Response(200, json={"runs": runs}))
+    submissions.look_at_listing()
+    submissions.look_at_listing()
+    assert [(each.op, each.token, each.count) for each in submissions.journal.entries()] == [(7, "t7", 1)]
+    runs.append(ours)
+    submissions.look_at_listing()
+    assert submissions.journal.entries()[-1].count == 2
+
+
+def test_entries_are_found_in_any_listing() -> None:
+    """A bare list, or one within an object."""
+    assert list(items([{"a": 1}, 2])) == [{"a": 1}]
+    assert list(items({"meta": 1, "runs": [{"a": 1}]})) == [{"a": 1}]
+
+
+def test_requests_keep_what_they_met() -> None:
+    """A status, or none."""
+    client = httpx.Client(base_url="http://lb", transport=httpx.MockTransport(raising(httpx.ReadTimeout)))
+    requests = Requests(client, "/version")
+    requests.ask(1)
+    [made] = requests.made()
+    assert made.code == 0
+    assert "ReadTimeout" in made.said
+
+
+def test_a_stream_begins_in_order_and_ends_when_told() -> None:
+    """Numbers count up from 0, and after ``stop`` there are no more."""
+    numbers, third = [], threading.Event()
+
+    def act(number: int) -> None:
+        numbers.append(number)
+        if number == 2:
+            third.set()
+
+    steady = Steady(act, every=0.001)
+    assert third.wait(10)
+    steady.stop(10)
+    count = len(numbers)
+    assert sorted(numbers) == list(range(count))
+    assert len(numbers) == count
+
+
+def test_what_an_action_raises_comes_out_at_the_end() -> None:
+    """A stream that breaks must not look like one that had nothing to tell."""
+    begun = threading.Event()
+
+    def act(_: int) -> None:
+        begun.set()
+        raise RuntimeError("broken")
+
+    steady = Steady(act, every=0.001)
+    assert begun.wait(10)
+    with pytest.raises(RuntimeError, match="broken"):
+        steady.stop(10)
+
+
+@pytest.mark.parametrize(("text", "fine"), [('{"error": 1}', True), ("<html>", False), ("[]", False)])
+def test_an_error_in_json_is_told_from_a_page(text: str, fine: bool) -> None:
+    """Only an object will do."""
+    assert is_json_object(text) is fine

@@ -1,0 +1,155 @@
+"""An outage from beginning to end, on a deployment that is played: what is done when, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from harness.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
+from harness.faults import run
+from harness.faults.fault import POWER_OFF, Fault
+from harness.faults.history import Entry
+from harness.faults.run import Once
+from harness.settings import PROJECT
+from harness.topology import load
+from harness.verify import outage as module
+from harness.verify.outage import Outage, OutageContext, run_outage, survives
+
+STANDARD = load(PROJECT / "topologies/standard.yaml")
+
+
+class Played:
+    """Power, firewalls, services and answers; ``log`` is what was done with them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log: list[str] = []
+        self.begun_between: list[tuple[float, float]] = []
+        monkeypatch.setattr(run, "Power", lambda *_: self)
+        monkeypatch.setattr(run, "to_judge0", self.judge0)
+        monkeypatch.setattr(module.recovery, "picture", lambda *_: self.log.append("picture"))
+        monkeypatch.setattr(module.recovery, "troubles", self.troubles)
+        monkeypatch.setattr(module, "_share_again", self.share_again)
+        monkeypatch.setattr(module, "SURVIVED_SECONDS", 0.2)
+        monkeypatch.setattr(module, "BROKEN_SECONDS", 0.1)
+        self.share = ""
+
+    @contextmanager
+    def without(self, *nodes: str) -> Iterator[None]:
+        self.log.append(f"off {','.join(nodes)}")
+        try:
+            yield
+        finally:
+            self.log.append("on")
+
+    @contextmanager
+    def judge0(self, _: Any) -> Iterator[httpx.Client]:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, text="1.13.1"))
+        with httpx.Client(transport=transport, base_url="http://judge0") as client:
+            yield client
+
+    def troubles(self, *_: Any) -> Iterator[str]:
+        self.log.append("troubles")
+        yield "worker-1 is slow"
+
+    def share_again(self, *_: Any) -> None:
+        self.log.append("share")
+        if self.share:
+            raise WaitTimeoutError("servers to take their share again", 30, self.share)
+
+    def begun(self, since: float, until: float) -> list[tuple[Entry, Entry | None]]:
+        """As many as are wanted, accepted."""
+        self.begun_between.append((since, until))
+        return [(Entry("invoke", since, op), Entry("ok", until, op, token=f"t{op}")) for op in range(20)]
+
+    def await_answers(self, *_: float) -> list[Entry]:
+        self.log.append("answers")
+        return []
+
+    def walls(self, _: Any) -> list[str]:
+        raise CheckFailedError("no way in")
+
+    def context(self) -> OutageContext:
+        """A deployment of the plan's, and the programs that are handed in to it."""
+        setup: Any = SimpleNamespace(topology=STANDARD, target=None, deployment=None)
+        assert STANDARD.checks.front_door is not None
+        api: Any = None
+        workload: Any = self
+        return OutageContext(setup, STANDARD.checks.front_door, api, workload, self.walls)
+
+    def run(self, *nodes: str) -> Outage:
+        """The outage of nodes."""
+        return run_outage(self.context(), Fault(POWER_OFF, nodes))
+
+
+def test_an_outage_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server behind the balancer: requests all the while, and its share before all else is looked at."""
+    played = Played(monkeypatch)
+    seen = played.run("server-1")
+    assert played.log == ["picture", "off server-1", "on", "share", "answers", "troubles"]
+    times = seen.times
+    assert times.ordered <= times.in_force < times.healing <= times.healed <= seen.well
+    assert times.healing - times.in_force >= 0.2
+    assert played.begun_between[-1] == (times.in_force, times.healing)
+    assert (len(seen.submissions), seen.survived, seen.share) == (20, True, "")
+    assert {each.code for each in seen.requests} == {200}
+    assert any(each.begun < times.ordered for each in seen.requests)
+    assert (seen.troubles, seen.walls) == (("worker-1 is slow",), ("nobody could look: no way in",))
+    assert str(seen).startswith("server-1 without power for 0.")
+
+
+def test_a_share_that_does_not_come_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what was seen last; and the rest is looked at all the same."""
+    played = Played(monkeypatch)
+    played.share = "server-1 took 0 of 20"
+    assert "server-1 took 0 of 20" in played.run("server-1").share
+    assert played.log[-1] == "troubles"
+
+
+def test_what_has_no_sibling_is_not_survived_and_not_balanced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks a balancer that is away."""
+    seen = Played(monkeypatch).run("judge0-lb")
+    assert (seen.survived, seen.requests, seen.share) == (False, (), "")
+
+
+def test_an_outage_is_made_once() -> None:
+    """And what it raised is a failure for every other check, but a doubt stays one."""
+    asked: list[Fault] = []
+
+    def outage(fault: Fault) -> str:
+        asked.append(fault)
+        if fault.nodes == ("a",):
+            return "seen"
+        raise InconclusiveError("no long runs") if fault.nodes == ("b",) else WaitTimeoutError("off", 1, "on")
+
+    once: Once[Fault, str] = Once(outage)
+    a, b, c = (Fault(POWER_OFF, (name,)) for name in "abc")
+    assert once.of(a) is once.of(Fault(POWER_OFF, ("a",)))
+    for _ in range(2):
+        with pytest.raises(InconclusiveError):
+            once.of(b)
+    with pytest.raises(WaitTimeoutError):
+        once.of(c)
+    with pytest.raises(CheckFailedError, match="c without power: waited 1 s"):
+        once.of(c)
+    assert (asked, once.made()) == ([a, b, c], ("seen",))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "survived"),
+    [
+        (("client",), False),
+        (("judge0-lb",), False),
+        (("server-1",), True),
+        (("worker-2",), True),
+        (("server-1", "server-2"), False),
+        (("server-1", "worker-1"), True),
+    ],
+)
+def test_what_has_a_sibling_is_redundant(nodes: tuple[str, ...], survived: bool) -> None:
+    """As long as the sibling has power."""
+    assert survives(STANDARD, nodes) is survived
