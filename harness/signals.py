@@ -11,6 +11,7 @@ begun for it know nothing of the signal. Another signal interrupts that too.
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ from typing import Any, NoReturn, TypeVar
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SLICE_SECONDS = 0.1  # between two looks of a wait that something else ends
+AGAIN_SECONDS = 0.02
+IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames that import
 
 T = TypeVar("T")
 
@@ -211,13 +214,32 @@ def say(text: str) -> None:
         os.write(2, f"{text}\n".encode())
 
 
-def _deliver(signum: int, _frame: FrameType | None) -> None:
-    """Set the event of all that was begun, make a new one for what follows, and raise."""
+def _deliver(signum: int, frame: FrameType | None) -> None:
+    """Set the event of all that was begun, make a new one for what follows, and raise.
+
+    Not in the middle of an import: modules of others catch everything there, and nobody would hear of it.
+    """
+    if _imports(frame):
+        _thread.start_new_thread(_send_again, (signum,))
+        return
     with blocked():
         over = _renew()
         over.signum = signum
         over.event.set()
     raise Stopped(signum)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_again(signum: int) -> None:
+    time.sleep(AGAIN_SECONDS)
+    os.kill(os.getpid(), signum)
 
 
 def _renew() -> Scope:

@@ -151,12 +151,17 @@ class Series:
             yield f"neither done nor said so for {reacted:.1f} s (bound {PROMISED_SECONDS * factor:.1f} s)"
         if left := _left(mark, PROMISED_SECONDS * factor):
             yield f"left behind: {left}"
-        if held := [
-            f"{each.parent} by {_holders(each)}"
-            for each in self.state_dir.glob("runs/*/lock")
-            if _is_held(each)
-        ]:
+        if held := self._held(PROMISED_SECONDS * factor):
             yield f"still locked: {held}"
+
+    def _held(self, seconds: float) -> list[str]:
+        """Runs whose lock somebody keeps, and who: the run's reaper looks at it once more and ends."""
+        until = time.monotonic() + seconds
+        while locks := [each for each in self.state_dir.glob("runs/*/lock") if _is_held(each)]:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.02)
+        return [f"{each.parent} by {_holders(each)}" for each in locks]
 
     @property
     def wrong(self) -> list[Seen]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -312,3 +313,15 @@ except signals.Stopped as error:
         )
     begun.send_signal(signal.SIGINT)
     assert begun.communicate(timeout=LONG) == ("stopped by SIGINT\n", "")
+
+
+def test_a_signal_in_the_middle_of_an_import_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the module catches everything, as some of others do."""
+    catching = "import os, signal, time\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(0.1)\n"
+    (tmp_path / "catches_everything.py").write_text(f"{catching}except BaseException:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("catches_everything")
+    with pytest.raises(Stopped):
+        signals.pause(10)
