@@ -8,12 +8,12 @@ from itertools import islice
 
 from harness.api import Api
 from harness.deployment import Deployment
+from harness.firewall.from_api import ask, network_of
+from harness.firewall.model import Network, Pair
 from harness.isolation import compare, intended
 from harness.isolation.drift import drift
-from harness.isolation.model import Difference, Observation, Pair, Seen
-from harness.isolation.network import Network
+from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.observe import is_witnessed, observe
-from harness.isolation.reported import ask, network_of
 from harness.mutation.judge import Witnesses
 from harness.names import STRANGER
 from harness.ssh import Access

@@ -9,14 +9,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.topology import Topology, gates, intended, ports
-from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Rule
+from harness.firewall.addresses import address
+from harness.firewall.evaluate import admitted, allowed_by, received
+from harness.firewall.from_topology import declared, rule_of
+from harness.firewall.model import Network, Pair
+from harness.firewall.ranges import ports_with
+from harness.topology import Topology, intended, ports
+from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Protocol, Rule
 from harness.topology.ports import Ports
 
 Loader = Callable[..., Topology]
 
 INTERVALS = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda pair: (min(pair), max(pair)))
 SETS = st.lists(INTERVALS, max_size=5).map(lambda found: ports.union(tuple(found)))
+
+
+def passing(network: Network, source: str, destination: str, protocol: Protocol) -> Ports:
+    """The ports that get through between two ends of a plan."""
+    return admitted(network, Pair(source, destination), protocol)
 
 
 def members(intervals: Ports) -> set[int]:
@@ -50,48 +60,49 @@ def test_all_ports_have_several_spellings() -> None:
 
 def test_both_gates_must_open(load_small: Loader) -> None:
     """The sender may send two ports, the receiver takes two: what passes is what both say."""
-    network = gates.declared(load_small())
-    assert gates.admitted(network, "web", "api-2", "tcp") == ((22, 22), (8000, 8001))
-    assert gates.admitted(network, "api-2", "web", "tcp") == ports.NONE
-    assert gates.admitted(network, "web", "api-1", "udp") == ports.NONE
-    assert gates.ingress(network, "web", "tcp", "api-1") == ((80, 80),)
+    network = declared(load_small())
+    assert passing(network, "web", "api-2", "tcp") == ((22, 22), (8000, 8001))
+    assert passing(network, "api-2", "web", "tcp") == ports.NONE
+    assert passing(network, "web", "api-1", "udp") == ports.NONE
+    assert received(network, Pair("api-1", "web"), "tcp") == ((80, 80),)
 
 
 def test_databases_admit_their_trusted_sources_on_one_port(load_small: Loader) -> None:
     """And send nothing of their own."""
-    network = gates.declared(load_small())
-    assert gates.admitted(network, "api-1", "store", "tcp") == ((25060, 25060),)
-    assert gates.admitted(network, "web", "store", "tcp") == ports.NONE
-    assert gates.admitted(network, "store", "api-1", "tcp") == ports.NONE
+    network = declared(load_small())
+    assert passing(network, "api-1", "store", "tcp") == ((25060, 25060),)
+    assert passing(network, "web", "store", "tcp") == ports.NONE
+    assert passing(network, "store", "api-1", "tcp") == ports.NONE
 
 
 def test_the_world_has_no_gate_of_its_own(load_small: Loader) -> None:
     """From outside only the receiver's rules count, to the outside only the sender's."""
-    network = gates.declared(load_small())
-    assert gates.admitted(network, INTERNET, "web", "tcp") == ((80, 80),)
-    assert gates.admitted(network, INTERNET, "api-1", "tcp") == ports.NONE
-    assert gates.admitted(network, "web", INTERNET, "tcp") == ports.NONE
-    assert gates.admitted(network, OPERATORS, "web", "tcp") == ((22, 22), (80, 80))
-    assert gates.admitted(network, VPC, "api-1", "tcp") == ports.NONE
+    network = declared(load_small())
+    assert passing(network, INTERNET, "web", "tcp") == ((80, 80),)
+    assert passing(network, INTERNET, "api-1", "tcp") == ports.NONE
+    assert passing(network, "web", INTERNET, "tcp") == ports.NONE
+    assert passing(network, OPERATORS, "web", "tcp") == ((22, 22), (80, 80))
+    assert passing(network, VPC, "api-1", "tcp") == ports.NONE
 
 
 def test_management_is_intended_and_admitted(load_small: Loader) -> None:
     """Operators reach the bastion, the bastion every other droplet."""
     topology = load_small()
-    network = gates.declared(topology)
+    network = declared(topology)
     assert Flow(OPERATORS, "web", "tcp", "22") in intended(topology)
     assert Flow("web", "api-2", "tcp", "22") in intended(topology)
     for flow in intended(topology):
-        passing = gates.admitted(network, flow.source, flow.destination, flow.protocol)
-        assert ports.subtract(ports.parse(flow.ports), passing) == ports.NONE
+        passed = passing(network, flow.source, flow.destination, flow.protocol)
+        assert ports.subtract(ports.parse(flow.ports), passed) == ports.NONE
 
 
 def test_an_uncovered_droplet_is_open(load_small: Loader) -> None:
     """As in the cloud: no firewall, no gate; the other end's still counts."""
-    network = replace(gates.declared(load_small()), firewalls=load_small().firewalls[:1])
-    assert gates.covers(network, "api-1") == ()
-    assert gates.admitted(network, "api-1", "api-2", "udp") == ports.ALL
-    assert gates.admitted(network, "web", "api-1", "tcp") == ((8000, 8001),)
+    network = declared(load_small())
+    network = network.under(replace(network.state, firewalls=network.state.firewalls[:1]))
+    assert network.covering("api-1") == ()
+    assert passing(network, "api-1", "api-2", "udp") == ports.ALL
+    assert passing(network, "web", "api-1", "tcp") == ((8000, 8001),)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +122,10 @@ def test_an_uncovered_droplet_is_open(load_small: Loader) -> None:
 )
 def test_a_peer_takes_in_what_is_inside_it(load_small: Loader, peer: str, end: str, expected: bool) -> None:
     """Networks by containment, the VPC by membership, names by themselves."""
-    assert gates.matches(gates.declared(load_small()), peer, end) is expected
+    topology = load_small()
+    network, rule = declared(topology), Rule("tcp", "80", (peer,))
+    admits = allowed_by(network, [rule_of(topology, rule, "inbound")], "tcp")
+    assert bool(ports_with(admits, address(network, end, "private"))) is expected
 
 
 def test_a_firewall_over_many_droplets_is_split(load_small: Loader) -> None:
