@@ -85,8 +85,10 @@ def _machines(topology: Topology, run: str, told: Documents) -> Network:
     """Everybody of the account, those of the deployment by their names in the topology."""
     network = network_of(topology, run, told)
     names = {each.id: name for name, each in network.droplets.items()}
-    made = (droplet_of(each, run) for each in told.droplets)
-    droplets = (replace(each, name=names.get(each.id, f"{each.name} ({each.id})")) for each in made)
+    droplets = (
+        replace(droplet_of(each, run), name=names.get(str(each["id"]), f"{each['name']} ({each['id']})"))
+        for each in told.droplets
+    )
     return replace(network, droplets={each.name: each for each in droplets}, others={})
 
 

@@ -22,7 +22,6 @@ from harness.mutation.campaign import mend
 from harness.signals import undisturbed
 from harness.ssh import Access
 from harness.target import Target
-from harness.topology import ports
 
 # What a cloud's firewall let through before goes on: TCP is ended at the node, so that it must begin anew.
 ENDS = " or ".join(f"{end} = :{port}" for port in (2377, 7946) for end in ("sport", "dport"))
@@ -57,7 +56,7 @@ def detached(network: Network, node: str) -> FirewallState:
     if droplet is None:
         raise ResourceError("droplet", node, f"there is none in run {network.run!r}")
     firewalls = tuple(
-        _without(each, droplet) if each.covers(droplet) and _passes_swarm(each) else each
+        _without(each, droplet) if each.covers(droplet) and each.passes(SWARM_PORTS) else each
         for each in network.state.firewalls
     )
     if firewalls == network.state.firewalls:
@@ -76,12 +75,6 @@ def hang_up(target: Target, access: Access, droplet: Droplet) -> None:
             extras.ask("DELETE", f"/connections/droplet/{droplet.id}")
     else:
         access.run(droplet.name, HANG_UP)
-
-
-def _passes_swarm(firewall: Firewall) -> bool:
-    return any(
-        each.protocol != "icmp" and ports.intersect(each.admits, SWARM_PORTS) for each in firewall.rules
-    )
 
 
 def _without(firewall: Firewall, droplet: Droplet) -> Firewall:

@@ -90,6 +90,10 @@ class Firewall:
         """Whether the firewall applies to a droplet: by its id or by one of its tags."""
         return droplet.is_one_of(self.droplet_ids, self.tags)
 
+    def passes(self, which: Ports) -> bool:
+        """Whether a rule of either direction lets TCP or UDP through on any of these ports, for anybody."""
+        return any(each.protocol != "icmp" and ports.intersect(each.admits, which) for each in self.rules)
+
     def body(self) -> dict[str, Any]:
         """The firewall as the API takes it."""
         return {

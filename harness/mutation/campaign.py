@@ -29,9 +29,8 @@ Look = Callable[[], tuple[tuple[str, ...], str]]  # what was seen, and why it is
 
 @dataclass(frozen=True)
 class Campaign:
-    """What a campaign needs. ``red`` says whether another fate of these packets breaks the intent;
-
-    ``whole`` is whether asking every TCP port of a pair is cheap.
+    """What a campaign needs. ``red`` says whether it breaks the intent if these ports are reachable, or not,
+    other than before; ``whole`` is whether asking every TCP port of a pair is cheap.
     """
 
     api: Api

@@ -61,7 +61,7 @@ class Suite:
         return tuple(str(each) for each in found if each.name != STRANGER)
 
     def red(self, pair: Pair, protocol: Protocol, which: Ports) -> bool:
-        """Whether packets of these ports, met by another fate than intended until now, break the intent."""
+        """Whether it breaks the intent if these ports are reachable, or not, other than before."""
         must = intended.must(self.topology, pair, protocol)
         may = intended.may(self.topology, pair, protocol)
         return bool(ports.intersect(which, must) or ports.subtract(which, may))

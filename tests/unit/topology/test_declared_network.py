@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.firewall.addresses import address
-from harness.firewall.evaluate import admitted, allowed_by, received
+from harness.firewall.evaluate import admitted, allowed_by, received, sent
 from harness.firewall.from_topology import declared, rule_of
 from harness.firewall.model import Network, Pair
 from harness.firewall.ranges import ports_with
 from harness.topology import Topology, intended, ports
-from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Protocol, Rule
+from harness.topology.model import (
+    INTERNET,
+    OPERATORS,
+    PROTOCOLS,
+    VPC,
+    Database,
+    Droplet,
+    Firewall,
+    Flow,
+    Management,
+    Protocol,
+    Rule,
+)
 from harness.topology.ports import Ports
 
 Loader = Callable[..., Topology]
@@ -126,6 +140,102 @@ def test_a_peer_takes_in_what_is_inside_it(load_small: Loader, peer: str, end: s
     network, rule = declared(topology), Rule("tcp", "80", (peer,))
     admits = allowed_by(network, [rule_of(topology, rule, "inbound")], "tcp")
     assert bool(ports_with(admits, address(network, end, "private"))) is expected
+
+
+PLAN = Topology(
+    name="small",
+    file=Path("small.yaml"),
+    region="fra1",
+    ip_range=None,
+    droplets={
+        name: Droplet(name, "s", "i", name, public_networking=True, user_data="")
+        for name in ("web", "api-1", "api-2")
+    },
+    databases={"store": Database("store", "pg", "15", "s", 1, ("api-1", "api-2"))},
+    firewalls=(),
+    intent=(),
+    services=(),
+    management=Management("web", ()),
+    app=Path(),
+)
+ENDS = (
+    "web",
+    "api-1",
+    "api-2",
+    "store",
+    INTERNET,
+    OPERATORS,
+    VPC,
+    "198.51.100.7/32",
+    "10.20.0.0/28",
+    "0.0.0.0/0",
+)
+PEERS = (*ENDS[:3], *ENDS[4:], "10.0.0.0/8", "10.20.0.0/24", "198.51.100.0/24")
+RULES = st.lists(
+    st.builds(
+        Rule,
+        st.sampled_from(PROTOCOLS),
+        st.sampled_from(["0", "22", "80-90", "85-100"]),
+        st.lists(st.sampled_from(PEERS), min_size=1, max_size=3).map(tuple),
+    ).map(lambda rule: replace(rule, ports="0") if rule.protocol == "icmp" else rule),
+    max_size=3,
+)
+FIREWALLS = st.lists(
+    st.builds(
+        lambda droplets, inbound, outbound: Firewall("f", tuple(droplets), tuple(inbound), tuple(outbound)),
+        st.lists(st.sampled_from(ENDS[:3]), max_size=3, unique=True),
+        RULES,
+        RULES,
+    ),
+    max_size=3,
+)
+
+
+@given(FIREWALLS, st.sampled_from([None, "10.20.0.0/24", "10.20.0.0/16"]))
+@settings(max_examples=40, deadline=None)
+def test_names_are_enough(firewalls: list[Firewall], ip_range: str | None) -> None:
+    """With made-up addresses, rules admit what reading them by name would, whatever is known of the VPC."""
+    topology = replace(PLAN, firewalls=tuple(firewalls), ip_range=ip_range)
+    network = declared(topology)
+    for source in ENDS:
+        for target in ENDS:
+            for protocol in PROTOCOLS:
+                pair = Pair(source, target)
+                assert sent(network, pair, protocol) == by_name(topology, source, protocol, target, out=True)
+                taken = by_name(topology, target, protocol, source, out=False)
+                assert received(network, pair, protocol) == taken
+
+
+def by_name(topology: Topology, end: str, protocol: Protocol, other: str, *, out: bool) -> Ports:
+    """What an end's rules admit with another, read one by one."""
+    database = topology.databases.get(end)
+    if database:
+        trusted = not out and protocol == "tcp" and other in database.trusted_sources
+        return ((25060, 25060),) if trusted else ports.NONE
+    covering = [each for each in topology.all_firewalls() if end in each.droplets]
+    if not covering:
+        return ports.ALL
+    rules = [rule for each in covering for rule in (each.outbound if out else each.inbound)]
+    return ports.union(
+        *(
+            ports.parse(rule.ports)
+            for rule in rules
+            if rule.protocol == protocol and any(takes_in(topology, peer, other) for peer in rule.peers)
+        )
+    )
+
+
+def takes_in(topology: Topology, peer: str, end: str) -> bool:
+    """Whether a rule's peer is sure to take in an end."""
+    if peer in (end, INTERNET, "0.0.0.0/0"):
+        return True
+    member = end == VPC or end in topology.droplets or end in topology.databases
+    if peer == VPC:
+        return member
+    if peer in topology.droplets or peer == OPERATORS or end in (INTERNET, OPERATORS):
+        return False
+    wanted = topology.ip_range if member else end
+    return wanted is not None and IPv4Network(wanted).subnet_of(IPv4Network(peer))
 
 
 def test_a_firewall_over_many_droplets_is_split(load_small: Loader) -> None:
