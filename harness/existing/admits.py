@@ -12,15 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from harness.existing.match import Match
+from harness.firewall.bodies import firewall_of, source_type
 from harness.firewall.evaluate import At, all_allowed, rules_of, spans
-from harness.firewall.from_api import (
-    Documents,
-    droplet_of,
-    firewall_of,
-    network_of,
-    source_type,
-    trusted_of,
-)
+from harness.firewall.from_api import Documents, droplet_of, network_of, trusted_of
 from harness.firewall.model import Body, Direction, FirewallState, Network, Peer, Rule
 from harness.firewall.naming import peer_name
 from harness.firewall.ranges import IPV6, LAST, PortsByAddress, Span, overlap, ports_with_all

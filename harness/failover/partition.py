@@ -16,7 +16,7 @@ from harness.errors import InconclusiveError, ResourceError
 from harness.extras import Extras
 from harness.failover.fault import SWARM_PORTS
 from harness.firewall.from_api import read
-from harness.firewall.model import Droplet, Firewall, FirewallState, Network
+from harness.firewall.model import Droplet, Firewall, FirewallState, Network, lower
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
 from harness.signals import undisturbed
@@ -78,7 +78,7 @@ def hang_up(target: Target, access: Access, droplet: Droplet) -> None:
 
 
 def _without(firewall: Firewall, droplet: Droplet) -> Firewall:
-    own = {each.lower() for each in droplet.tags}
+    own = lower(droplet.tags)
     return replace(
         firewall,
         tags=tuple(each for each in firewall.tags if each.lower() not in own),

@@ -6,25 +6,22 @@ has any here, stand for no machine, and the network's ``notes`` say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 
 from harness.api import Api, every
+from harness.firewall.bodies import firewall_of, sources_of
 from harness.firewall.model import (
-    ALL_PORTS,
     ANYWHERE,
-    PEERS,
     Body,
     Database,
-    Direction,
     Droplet,
     Firewall,
     FirewallState,
     Network,
     Peer,
-    Rule,
 )
 from harness.firewall.naming import peer_name
 from harness.firewall.ranges import IPV6, span_of
@@ -34,16 +31,6 @@ from harness.provision.observe import Observed, as_node, database_of, databases_
 from harness.provision.observe import look as observed
 from harness.provision.plan import droplets_by_node
 from harness.topology.model import DATABASE_PORTS, Topology
-
-# Where the API lists a rule's peers, and what a trusted source of the same meaning is called.
-PEER_KINDS = ("addresses", "droplet_ids", "tags", "load_balancer_uids", "kubernetes_ids")
-SOURCE_KINDS: Mapping[str, str] = {
-    "ip_addr": "addresses",
-    "droplet": "droplet_ids",
-    "tag": "tags",
-    "k8s": "kubernetes_ids",
-}
-SOURCE_TYPES = {kind: given for given, kind in SOURCE_KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -154,41 +141,6 @@ def droplet_of(body: Body, run: str) -> Droplet:
         node.public_ip or "",
         tuple(body.get("tags") or ()),
     )
-
-
-def firewall_of(body: Body) -> Firewall:
-    """A firewall as the API words it, but for its status."""
-    rules = (_rule(rule, direction) for direction in PEERS for rule in body.get(f"{direction}_rules") or ())
-    ids = (str(each) for each in body.get("droplet_ids") or ())
-    return Firewall(
-        str(body.get("id", "")), body["name"], tuple(rules), tuple(ids), tuple(body.get("tags") or ())
-    )
-
-
-def sources_of(rules: Iterable[Body]) -> tuple[Peer, ...]:
-    """Trusted sources as the API words them."""
-    return tuple(
-        Peer(SOURCE_KINDS.get(each["type"], str(each["type"])), str(each["value"])) for each in rules
-    )
-
-
-def source_bodies(sources: Iterable[Peer]) -> list[dict[str, str]]:
-    """Trusted sources as the API takes them."""
-    return [{"type": source_type(each), "value": each.value} for each in sources]
-
-
-def source_type(source: Peer) -> str:
-    """What the API calls the type of a trusted source."""
-    return SOURCE_TYPES.get(source.kind, source.kind)
-
-
-def _rule(body: Body, direction: Direction) -> Rule:
-    given = str(body.get("ports") or ALL_PORTS)
-    ports = ALL_PORTS if given == "all" or body["protocol"] == "icmp" else given
-    listed = body.get(PEERS[direction]) or {}
-    kinds = (*PEER_KINDS, *(kind for kind in listed if kind not in PEER_KINDS))
-    peers = (Peer(kind, str(value)) for kind in kinds for value in listed.get(kind) or ())
-    return Rule(direction, body["protocol"], ports, tuple(peers))
 
 
 def _database(body: Body, vpc_range: str) -> Database:

@@ -15,9 +15,9 @@ from harness.topology import ports
 from harness.topology.model import INTERNET, OPERATORS, Protocol
 from harness.topology.ports import ALL, Ports
 
-GateName = Literal["route", "out", "in"]
+StepName = Literal["route", "out", "in"]
 
-GATES: dict[Direction, GateName] = {"outbound": "out", "inbound": "in"}
+STEPS: dict[Direction, StepName] = {"outbound": "out", "inbound": "in"}
 TRUSTED = "trusted sources"
 OUTSIDE = (INTERNET, OPERATORS)
 
@@ -26,11 +26,11 @@ OUTSIDE = (INTERNET, OPERATORS)
 class Step:
     """One step: ``route`` (is there one at all), ``out`` (the sender's rules), ``in`` (the receiver's).
 
-    ``covering`` are the firewalls that cover ``end``; ``firewall`` and ``rule`` what admits, or empty where
+    ``gate`` is which, by the name that reports have for it. ``covering`` are the firewalls that cover ``end``; ``firewall`` and ``rule`` what admits, or empty where
     nothing does or nothing needs to. ``reason`` says it in words.
     """
 
-    gate: GateName
+    gate: StepName
     end: str
     admits: bool
     reason: str
@@ -103,21 +103,21 @@ def _droplet_step(
     network: Network, end: str, direction: Direction, flow: tuple[Protocol, Ports], far: str
 ) -> Step:
     protocol, this = flow
-    gate = GATES[direction]
+    name = STEPS[direction]
     if end in OUTSIDE:
-        return Step(gate, end, admits=True, reason=f"{end} is beyond the deployment: no firewall to pass")
+        return Step(name, end, admits=True, reason=f"{end} is beyond the deployment: no firewall to pass")
     covering = network.covering(end)
     names = tuple(each.name for each in covering)
     if not covering:
-        return Step(gate, end, admits=True, reason=f"no firewall covers {end}: it is open")
+        return Step(name, end, admits=True, reason=f"no firewall covers {end}: it is open")
     for firewall in covering:
         for rule in firewall.of(direction):
             if not ports.subtract(this, ports_with(allowed_by(network, [rule], protocol), far)):
                 text = rule_text(network, rule)
-                return Step(gate, end, True, f"{firewall.name} has {text!r}", names, firewall.name, text)
+                return Step(name, end, True, f"{firewall.name} has {text!r}", names, firewall.name, text)
     if not ports.subtract(this, ports_with(allowed(network, end, direction, protocol), far)):
-        return Step(gate, end, True, "several rules together admit it", names, names[0])
-    return Step(gate, end, False, f"no {direction} rule of {' or '.join(names)} admits it", names)
+        return Step(name, end, True, "several rules together admit it", names, names[0])
+    return Step(name, end, False, f"no {direction} rule of {' or '.join(names)} admits it", names)
 
 
 def _database_step(network: Network, end: str, protocol: Protocol, this: Ports, far: str) -> Step:

@@ -10,14 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.firewall.from_api import (
-    Documents,
-    everybody_of,
-    firewall_of,
-    network_of,
-    sources_of,
-    trusted_of,
-)
+from harness.firewall.bodies import firewall_of, sources_of
+from harness.firewall.from_api import Documents, everybody_of, network_of, trusted_of
 from harness.firewall.model import Body, Firewall, Network, Peer
 from harness.firewall.naming import peer_name
 from harness.names import STRANGER, node_tag, resource_name, run_of_name, run_tag

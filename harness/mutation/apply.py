@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.api import Api, every
 from harness.errors import WavetankError
-from harness.firewall.from_api import read, source_bodies
+from harness.firewall.bodies import source_bodies
+from harness.firewall.from_api import read
 from harness.firewall.model import FirewallState, Network
 from harness.names import run_of_name
 from harness.wait import NotYet, wait_for

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.documents import read_object
 from harness.errors import TopologyError, WavetankError
-from harness.firewall.from_api import firewall_of, source_bodies, sources_of
+from harness.firewall.bodies import firewall_of, source_bodies, sources_of
 from harness.firewall.model import FirewallState
 from harness.rundir import RunDir
 

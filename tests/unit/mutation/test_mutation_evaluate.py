@@ -13,8 +13,8 @@ from mutation_rig import ANYWHERE, API, NETWORK, SSH, STATE, WEB, guarded_by, ta
 from emulator.cloud import models
 from emulator.cloud.policy import network_policy
 from emulator.planes.base import MemberPolicy
+from harness.firewall.bodies import source_bodies
 from harness.firewall.evaluate import Reachability, all_allowed, changed, reachability
-from harness.firewall.from_api import source_bodies
 from harness.firewall.model import DIRECTIONS, Firewall, FirewallState, Network, Pair, Peer, Rule
 from harness.firewall.ranges import OPEN, ports_with
 from harness.mutation.pairs import pairs

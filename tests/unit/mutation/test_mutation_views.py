@@ -9,8 +9,9 @@ import pytest
 from mutation_rig import RUN, looked_at
 
 from harness.api import Api
+from harness.firewall.bodies import source_bodies
 from harness.firewall.evaluate import reachability
-from harness.firewall.from_api import Documents, ask, network_of, read, source_bodies
+from harness.firewall.from_api import Documents, ask, network_of, read
 from harness.firewall.model import Droplet, FirewallState, Network
 from harness.mutation.effect import baseline, effect
 from harness.mutation.generate import mutants
