@@ -14,7 +14,7 @@ SEARCHED = 1024  # addresses from the end of the VPC, more than there can be dro
 
 
 def address(network: Network, end: str, side: Side) -> str:
-    """The IPv4 address of an end on one side, or the network it is in; empty where it has none."""
+    """The address of an end on one side, or the network it is in; empty where it has none."""
     there = network.databases.get(end) or network.droplet(end)
     if there is not None:
         return there.private if side == "private" else there.public

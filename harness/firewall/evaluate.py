@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from harness.firewall.addresses import address, no_route
 from harness.firewall.model import ANYBODY, DIRECTIONS, Direction, Network, Pair, Peer, Rule
-from harness.firewall.ranges import CLOSED, OPEN, PortsByAddress, Span, combine, ports_with, span_of
+from harness.firewall.ranges import OPEN, PortsByAddress, Span, combine, ports_with, span_of
 from harness.topology import ports
 from harness.topology.model import PROTOCOLS, Protocol
 from harness.topology.ports import NONE, Ports
@@ -97,16 +97,16 @@ def rules_of(network: Network, end: str, direction: Direction) -> tuple[Rule, ..
 
 def allowed_by(network: Network, rules: Iterable[Rule], protocol: Protocol) -> PortsByAddress:
     """What these rules admit together in one protocol, whichever direction they are of."""
-    found = [
+    return combine(
         (span, rule.admits)
         for rule in rules
         if rule.protocol == protocol
         for span in spans(network, rule.peers)
-    ]
-    return combine(found) if found else CLOSED
+    )
 
 
 def spans(network: Network, peers: Sequence[Peer]) -> list[Span]:
     """The addresses that peers stand for; what the API tells no addresses of stands for none."""
-    named = (address for each in network.named_by(peers) for address in each.addresses)
-    return [span_of(each) for each in (*(value for kind, value in peers if kind == "addresses"), *named)]
+    values = [value for kind, value in peers if kind == "addresses"]
+    values += [one for each in network.named_by(peers) for one in each.addresses]
+    return [span_of(each) for each in values]

@@ -34,7 +34,6 @@ class AddressRange:
 PortsByAddress = tuple[AddressRange, ...]
 
 OPEN: PortsByAddress = (AddressRange(0, LAST, ALL),)
-CLOSED: PortsByAddress = ()
 
 
 @cache

@@ -26,8 +26,9 @@ OUTSIDE = (INTERNET, OPERATORS)
 class Step:
     """One step: ``route`` (is there one at all), ``out`` (the sender's rules), ``in`` (the receiver's).
 
-    ``gate`` is which, by the name that reports have for it. ``covering`` are the firewalls that cover ``end``; ``firewall`` and ``rule`` what admits, or empty where
-    nothing does or nothing needs to. ``reason`` says it in words.
+    ``gate`` is which of them; reports call it so. ``covering`` are the firewalls that cover ``end``;
+    ``firewall`` and ``rule`` what admits, or empty where nothing does or nothing needs to. ``reason`` says it
+    in words.
     """
 
     gate: StepName
