@@ -142,6 +142,14 @@ def test_a_peer_takes_in_what_is_inside_it(load_small: Loader, peer: str, end: s
     assert bool(ports_with(admits, address(network, end, "private"))) is expected
 
 
+@pytest.mark.parametrize(("last", "expected"), [("198.51.100.128/25", ((80, 80),)), ("web", ports.NONE)])
+def test_parts_of_a_cidr_add_up(load_small: Loader, last: str, expected: Ports) -> None:
+    """An end that is a CIDR is admitted where all of its addresses are, by whichever rules."""
+    topology = load_small()
+    rules = [rule_of(topology, Rule("tcp", "80", (each,)), "inbound") for each in ("198.51.100.0/25", last)]
+    assert ports_with(allowed_by(declared(topology), rules, "tcp"), "198.51.100.0/24") == expected
+
+
 PLAN = Topology(
     name="small",
     file=Path("small.yaml"),
