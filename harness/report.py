@@ -23,7 +23,7 @@ from harness.errors import TopologyError, UsageError
 from harness.masking import mask, secrets_of
 from harness.rundir import RunDir
 from harness.target import Target
-from harness.topology.gates import intended
+from harness.topology.flows import intended
 from harness.topology.model import Topology
 
 SCHEMA = "wavetank/report/v1"

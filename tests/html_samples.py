@@ -19,8 +19,7 @@ from harness import html, report
 from harness.faults.measure import quantiles
 from harness.machine_images import Machine, section
 from harness.topology import load, ports
-from harness.topology.gates import PROTOCOLS
-from harness.topology.model import DATABASE_PORTS, Topology
+from harness.topology.model import DATABASE_PORTS, PROTOCOLS, Topology
 from harness.topology.ports import ALL, NONE, Ports
 
 Report = dict[str, Any]

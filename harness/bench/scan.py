@@ -28,8 +28,10 @@ from harness.api import Api
 from harness.bench.scanners import SCANNERS, Found, Scanner, Vantage, missing, port_set, vantage
 from harness.bench.up import timed
 from harness.errors import CommandError, UsageError, WavetankError
-from harness.isolation import computed, reported
-from harness.isolation.model import Observation, Pair, Seen
+from harness.firewall.evaluate import admitted
+from harness.firewall.from_api import look
+from harness.firewall.model import Pair
+from harness.isolation.model import Observation, Seen
 from harness.isolation.observe import observe
 from harness.isolation.pairs import droplet_pairs
 from harness.names import resource_name
@@ -213,12 +215,12 @@ def _listening(setup: Setup, truth: Truth) -> Iterator[None]:
 def ours(setup: Setup, truth: Truth, repeat: int) -> list[Row]:
     """All pairs of droplets, and the seeded one alone."""
     with Api(setup.target, read_only=True) as api:
-        network = reported.look(api, setup.topology, setup.deployment.run)
+        network = look(api, setup.topology, setup.deployment.run)
 
     def false(seen: Seen) -> int:
         if seen.pair == truth.pair:
             return truth.false(Found(seen.open, seen.closed))
-        return ports.size(_differ(seen.reachable, computed.admitted(network, seen.pair, "tcp")))
+        return ports.size(_differ(seen.reachable, admitted(network, seen.pair, "tcp")))
 
     def row(pairs: Sequence[Pair]) -> Row:
         def scan() -> Observation:

@@ -1,4 +1,4 @@
-"""``wavetank drift``: a running deployment's walls against its topology."""
+"""``wavetank drift``: a running deployment's firewalls against its topology."""
 
 from __future__ import annotations
 

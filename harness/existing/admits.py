@@ -8,60 +8,36 @@ like a load balancer, is something that no topology names, and told as such.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 from harness.existing.match import Match
+from harness.firewall.bodies import firewall_of, source_type
+from harness.firewall.evaluate import At, all_allowed, rules_of, spans
+from harness.firewall.from_api import Documents, droplet_of, network_of, trusted_of
+from harness.firewall.model import Body, Direction, FirewallState, Network, Peer, Rule
+from harness.firewall.naming import peer_name
+from harness.firewall.ranges import IPV6, LAST, PortsByAddress, Span, overlap, ports_with_all
 from harness.isolation.drift import Drift
-from harness.isolation.reported import UNRESOLVABLE, Documents, network_of
-from harness.mutation.gates import (
-    LAST,
-    SIX,
-    Gate,
-    Span,
-    admits_all_of,
-    gates,
-    ports_of,
-    spans,
-)
-from harness.mutation.protection import (
-    End,
-    Ground,
-    Peer,
-    Protection,
-    Rule,
-    Source,
-    Way,
-    as_peer,
-    covers,
-    source_of,
-    wall_of,
-)
-from harness.names import node_of_tag, run_of_tag
 from harness.provision.desired import firewalls
-from harness.provision.observe import database_of
 from harness.topology import ports
-from harness.topology.model import Protocol, Topology
+from harness.topology.model import Topology
 from harness.topology.ports import NONE, Ports
 
-Body = Mapping[str, Any]
 Beyond = Sequence[tuple[Span, Ports]]
 
 KNOWABLE = ("addresses", "droplet_ids", "tags")
-SOURCES = ("ip_addr", "droplet", "tag")
 SUCCEEDED = "succeeded"
-VERBS: Mapping[Way, tuple[str, str]] = {"inbound": ("take", "from"), "outbound": ("send", "to")}
+VERBS: Mapping[Direction, tuple[str, str]] = {"inbound": ("take", "from"), "outbound": ("send", "to")}
 
 
 @dataclass(frozen=True)
 class _Both:
-    """What is and what should be, on the same ground."""
+    """What is and what should be, of the same machines."""
 
     topology: Topology
-    ground: Ground
-    seen: Protection
-    wanted: Protection
+    seen: Network
+    wanted: Network
 
 
 def drift(
@@ -77,11 +53,12 @@ def drift(
 
 def admissions(topology: Topology, run: str, operators: Sequence[str], told: Documents) -> tuple[Drift, ...]:
     """What is let through and should not be, or should be and is not, by droplet and database."""
-    ground = _ground(topology, run, told)
-    walls = tuple(_covering(ground, told.firewalls, topology))
-    seen = Protection(tuple(map(wall_of, walls)), _sources(told))
-    both = _Both(topology, ground, seen, _wanted(topology, operators, ground))
-    return (*_unknowable(both), *_uncovered(both), *_compared(both), *_pending(walls))
+    machines = _machines(topology, run, told)
+    bodies = tuple(_covering(machines, told.firewalls, topology))
+    seen = FirewallState(tuple(map(firewall_of, bodies)), tuple(trusted_of(told).items()))
+    wanted = _wanted(topology, operators, machines)
+    both = _Both(topology, machines.under(seen), machines.under(wanted))
+    return (*_unknowable(both), *_uncovered(both), *_compared(both), *_pending(bodies))
 
 
 def _there(topology: Topology, found: Match) -> Iterator[Drift]:
@@ -98,152 +75,117 @@ def _there(topology: Topology, found: Match) -> Iterator[Drift]:
         yield Drift(kind, str(each["name"]), f"({each['id']}) has the tag, and is not in the topology")
 
 
-def _ground(topology: Topology, run: str, told: Documents) -> Ground:
+def _machines(topology: Topology, run: str, told: Documents) -> Network:
     """Everybody of the account, those of the deployment by their names in the topology."""
     network = network_of(topology, run, told)
     names = {each.id: name for name, each in network.droplets.items()}
-    droplets = [_droplet(each, names) for each in told.droplets]
-    databases = {name: End(name, each.id, port=each.port) for name, each in network.databases.items()}
-    return Ground(run, network.vpc_range, {each.name: each for each in droplets}, databases)
-
-
-def _droplet(body: Body, names: Mapping[str, str]) -> End:
-    addresses = {each["type"]: each["ip_address"] for each in body["networks"].get("v4") or ()}
-    identity = str(body["id"])
-    return End(
-        names.get(identity, f"{body['name']} ({identity})"),
-        identity,
-        tuple(body.get("tags") or ()),
-        addresses.get("private", ""),
-        addresses.get("public", ""),
+    droplets = (
+        replace(droplet_of(each, run), name=names.get(str(each["id"]), f"{each['name']} ({each['id']})"))
+        for each in told.droplets
     )
+    return replace(network, droplets={each.name: each for each in droplets}, others={})
 
 
-def _covering(ground: Ground, bodies: Sequence[Body], topology: Topology) -> Iterator[Body]:
-    ours = [each for name, each in ground.droplets.items() if name in topology.droplets]
-    yield from (body for body in bodies if any(covers(wall_of(body), each) for each in ours))
+def _covering(machines: Network, bodies: Sequence[Body], topology: Topology) -> Iterator[Body]:
+    ours = [each for name, each in machines.droplets.items() if name in topology.droplets]
+    yield from (body for body in bodies if any(map(firewall_of(body).covers, ours)))
 
 
-def _sources(told: Documents) -> tuple[tuple[str, tuple[Source, ...]], ...]:
-    return tuple(
-        (database_of(dict(each)), tuple(map(source_of, told.trusted.get(str(each["id"]), ()))))
-        for each in told.databases
-    )
-
-
-def _wanted(topology: Topology, operators: Sequence[str], ground: Ground) -> Protection:
-    bodies = firewalls(topology, ground.run, ground.vpc_range, operators).values()
+def _wanted(topology: Topology, operators: Sequence[str], machines: Network) -> FirewallState:
+    bodies = firewalls(topology, machines.run, machines.vpc_range, operators).values()
     trusted = tuple(
-        (name, tuple(("tag", ground.tag(node)) for node in each.trusted_sources))
+        (name, tuple(Peer("tags", machines.tag(node)) for node in each.trusted_sources))
         for name, each in topology.databases.items()
     )
-    return Protection(tuple(wall_of({**each, "id": ""}) for each in bodies), trusted)
+    return FirewallState(tuple(map(firewall_of, bodies)), trusted)
 
 
 def _uncovered(both: _Both) -> Iterator[Drift]:
     """Where one of the two lets everything through, so that no rule can be named."""
     for name in both.topology.droplets:
-        there, meant = (_is_covered(both.ground, each, name) for each in (both.seen, both.wanted))
+        there, meant = (each.covering(name) for each in (both.seen, both.wanted))
         if meant and not there:
             yield Drift("droplet", name, "no firewall covers it: it takes everything, and sends everything")
         if there and not meant:
             yield Drift("droplet", name, "a firewall covers it, and none of the topology's does")
-    for name in both.ground.databases:
-        if both.wanted.sources(name) and not both.seen.sources(name):
+    for name in both.seen.databases:
+        wanted, seen = (each.state.trusted_sources(name) for each in (both.wanted, both.seen))
+        if wanted and not seen:
             yield Drift("trusted sources", name, "there are none: the database is open to everybody")
 
 
-def _is_covered(ground: Ground, protection: Protection, name: str) -> bool:
-    end = ground.droplets.get(name)
-    return end is not None and any(covers(each, end) for each in protection.walls)
-
-
 def _compared(both: _Both) -> Iterator[Drift]:
-    there, meant = gates(both.ground, both.seen), gates(both.ground, both.wanted)
+    there, meant = all_allowed(both.seen), all_allowed(both.wanted)
     told = {each.name for each in _uncovered(both)}
-    for gate in meant:
-        if gate[0] in {*both.topology.droplets, *both.topology.databases} - told:
-            yield from _at_gate(both, gate, there[gate], meant[gate])
+    for at in meant:
+        if at[0] in {*both.topology.droplets, *both.topology.databases} - told:
+            yield from _at(both, at, there[at], meant[at])
 
 
-def _at_gate(both: _Both, at: tuple[str, Way, Protocol], has: Gate, should: Gate) -> Iterator[Drift]:
-    name, way, protocol = at
+def _at(both: _Both, at: At, has: PortsByAddress, should: PortsByAddress) -> Iterator[Drift]:
+    name, direction, protocol = at
     kind = "droplet" if name in both.topology.droplets else "trusted sources"
-    verb, side = VERBS[way]
+    verb, side = VERBS[direction]
     seen, wanted = (
-        [each for each in _rules(both.ground, one, name) if (each.way, each.protocol) == (way, protocol)]
-        for one in (both.seen, both.wanted)
+        [each for each in rules_of(network, name, direction) or () if each.protocol == protocol]
+        for network in (both.seen, both.wanted)
     )
-    for what, peers in _named(both.ground, seen, _beyond(has, should)):
+    for what, peers in _named(both.seen, seen, _beyond(has, should)):
         yield Drift(kind, name, f"{verb}s {what} {side} {peers}, more than the topology lets through")
-    for what, peers in _named(both.ground, wanted, _beyond(should, has, below=SIX)):
+    for what, peers in _named(both.wanted, wanted, _beyond(should, has, below=IPV6)):
         yield Drift(kind, name, f"does not {verb} {what} {side} {peers}, as the topology says")
 
 
-def _beyond(this: Gate, that: Gate, *, below: int = LAST + 1) -> Beyond:
-    """What one gate admits and another does not, by address and port.
+def _beyond(this: PortsByAddress, that: PortsByAddress, *, below: int = LAST + 1) -> Beyond:
+    """What one admits and the other does not, by address and port.
 
     ``below``: only of addresses before this one. That an IPv6 address is not let through is no fault, for a
     topology's droplets have none.
     """
-    cuts = sorted({cut for each in (*this, *that) for cut in (each.first, each.last + 1)} | {SIX})
+    cuts = sorted({cut for each in (*this, *that) for cut in (each.first, each.last + 1)} | {IPV6})
     pieces = [(first, until - 1) for first, until in pairwise(cuts) if first < below]
-    found = ((each, ports.subtract(admits_all_of(this, each), admits_all_of(that, each))) for each in pieces)
+    found = (
+        (each, ports.subtract(ports_with_all(this, each), ports_with_all(that, each))) for each in pieces
+    )
     return [(each, more) for each, more in found if more != NONE]
 
 
-def _named(ground: Ground, rules: Sequence[Rule], beyond: Beyond) -> Iterator[tuple[str, str]]:
+def _named(network: Network, rules: Sequence[Rule], beyond: Beyond) -> Iterator[tuple[str, str]]:
     """By which peers of ``rules`` what is ``beyond`` gets through: ``tcp 4000`` and ``client, ::/0``."""
     found: dict[tuple[str, Ports], list[str]] = {}
     for rule in rules:
         for peer in rule.peers:
-            mine = spans(ground, [peer])
-            reached = [more for span, more in beyond if any(_overlap(span, each) for each in mine)]
-            if through := ports.intersect(ports.union(*reached), ports_of(rule)):
-                found.setdefault((rule.protocol, through), []).append(_word(ground, peer))
+            mine = spans(network, [peer])
+            reached = [more for span, more in beyond if any(overlap(span, each) for each in mine)]
+            if through := ports.intersect(ports.union(*reached), rule.admits):
+                found.setdefault((rule.protocol, through), []).append(_word(network, peer))
     for (protocol, through), peers in found.items():
         what = protocol if protocol == "icmp" else f"{protocol} {ports.render(through)}"
         yield what, ", ".join(dict.fromkeys(peers))
 
 
-def _rules(ground: Ground, protection: Protection, name: str) -> Iterator[Rule]:
-    """The rules that decide at one droplet, or at a database, whose trusted sources are as good as one."""
-    if name in ground.databases:
-        peers = tuple(map(as_peer, protection.sources(name)))
-        yield Rule("inbound", "tcp", str(ground.databases[name].port), peers)
-        return
-    for wall in protection.walls:
-        if covers(wall, ground.droplets[name]):
-            yield from wall.rules
-
-
-def _overlap(one: Span, other: Span) -> bool:
-    return one[0] <= other[1] and other[0] <= one[1]
-
-
-def _word(ground: Ground, peer: Peer) -> str:
-    kind, value = peer[0], str(peer[1])
-    for each in ground.droplets.values():
-        if value == each.id or value.removesuffix("/32") in {each.private, each.public} - {""}:
-            return each.name
-    if kind == "tags":
-        return node_of_tag(value) or f"tag {value}" if run_of_tag(value) == ground.run else f"tag {value}"
-    return f"droplet {value}" if kind == "droplet_ids" else value
+def _word(network: Network, peer: Peer) -> str:
+    if peer.kind != "addresses":
+        return peer_name(network, peer)
+    address = peer.value.removesuffix("/32")
+    here = (each.name for each in network.droplets.values() if address in each.addresses)
+    return next(here, peer.value)
 
 
 def _unknowable(both: _Both) -> Iterator[Drift]:
     """Peers whose addresses the API does not tell; no topology names any."""
-    for wall in both.seen.walls:
-        for kind, value in {peer for rule in wall.rules for peer in rule.peers if peer[0] not in KNOWABLE}:
-            what = f"{UNRESOLVABLE.get(kind, kind)} {value}"
-            yield Drift("firewall", wall.name, f"a rule names {what}, and the topology names none")
-    for name, sources in both.seen.trusted:
-        for kind, value in sources:
-            if kind not in SOURCES:
-                yield Drift("trusted sources", name, f"they name {kind} {value}, and the topology names none")
+    for firewall in both.seen.state.firewalls:
+        for peer in {each for rule in firewall.rules for each in rule.peers if each.kind not in KNOWABLE}:
+            what = peer_name(both.seen, peer)
+            yield Drift("firewall", firewall.name, f"a rule names {what}, and the topology names none")
+    for name, sources in both.seen.state.trusted:
+        for peer in sources:
+            if peer.kind not in KNOWABLE:
+                what = f"{source_type(peer)} {peer.value}"
+                yield Drift("trusted sources", name, f"they name {what}, and the topology names none")
 
 
-def _pending(walls: Sequence[Body]) -> Iterator[Drift]:
-    for each in walls:
+def _pending(bodies: Sequence[Body]) -> Iterator[Drift]:
+    for each in bodies:
         if each.get("status") != SUCCEEDED or each.get("pending_changes"):
             yield Drift("firewall", str(each["name"]), f"is not in force: its status is {each.get('status')}")

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from harness.errors import UsageError
+from harness.firewall.model import lower
 from harness.topology.model import Topology
 
 Body = Mapping[str, Any]
@@ -72,7 +73,7 @@ def require(found: Match, topology: Topology, tag: str) -> None:
 
 def carries(body: Body, tag: str) -> bool:
     """Whether something has a tag, however that is written."""
-    return tag.lower() in {each.lower() for each in body.get("tags") or ()}
+    return tag.lower() in lower(body.get("tags") or ())
 
 
 def named(body: Body) -> str:

@@ -15,7 +15,7 @@ from harness.api import Api, every
 from harness.deployment import Deployment
 from harness.existing.match import Match, match, require
 from harness.existing.place import ExistingDir
-from harness.isolation.reported import Documents
+from harness.firewall.from_api import Documents
 from harness.names import node_tag, resource_name, run_tag
 from harness.parallel import in_parallel
 from harness.provision.observe import Observed, deployment

@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Literal
 
 from harness.errors import InconclusiveError, UsageError
+from harness.firewall.from_topology import declared
 from harness.swarm.converge import State
 from harness.topology import ports
 from harness.topology.model import Swarm, Topology
@@ -76,14 +77,7 @@ def resolve(name: str, topology: Topology, state: State) -> Fault:
 
 def is_walled(topology: Topology, node: str) -> bool:
     """Whether the swarm's ports of a node are passed by one of its firewalls, so that they can be shut."""
-    rules = [
-        rule
-        for wall in topology.firewalls
-        if node in wall.droplets
-        for rule in (*wall.inbound, *wall.outbound)
-        if rule.protocol != "icmp"
-    ]
-    return any(ports.intersect(ports.parse(each.ports), SWARM_PORTS) for each in rules)
+    return any(each.passes(SWARM_PORTS) for each in declared(topology).covering(node))
 
 
 def balancer(topology: Topology) -> str:

@@ -15,14 +15,13 @@ from harness.api import Api
 from harness.errors import InconclusiveError, ResourceError
 from harness.extras import Extras
 from harness.faults.fault import SWARM_PORTS
+from harness.firewall.from_api import read
+from harness.firewall.model import Droplet, Firewall, FirewallState, Network, lower
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
-from harness.mutation.gates import ports_of
-from harness.mutation.protection import End, Ground, Protection, Wall, covers, read
 from harness.signals import undisturbed
 from harness.ssh import Access
 from harness.target import Target
-from harness.topology import ports
 
 # What a cloud's firewall let through before goes on: TCP is ended at the node, so that it must begin anew.
 ENDS = " or ".join(f"{end} = :{port}" for port in (2377, 7946) for end in ("sport", "dport"))
@@ -38,38 +37,38 @@ def cut_off(api: Api, target: Target, access: Access, node: str) -> Iterator[Non
     """
     run_dir = access.run_dir
     mend(api, run_dir)
-    ground, original = read(api, run_dir.run)
-    without = detached(ground, original, node)
-    journal.write(run_dir, original)
+    network = read(api, run_dir.run)
+    without = detached(network, node)
+    journal.write(run_dir, network.state)
     try:
-        apply.put(api, ground, original, without)
-        hang_up(target, access, ground.droplets[node])
+        apply.put(api, network, without)
+        hang_up(target, access, network.droplets[node])
         yield
     finally:
         with undisturbed("the rules are put back"):
-            apply.restore(api, original, run_dir.run)
+            apply.restore(api, network.state, run_dir.run)
             journal.forget(run_dir)
 
 
-def detached(ground: Ground, original: Protection, node: str) -> Protection:
-    """The protection with ``node`` on no firewall that passes any of the swarm's ports."""
-    droplet = ground.droplets.get(node)
+def detached(network: Network, node: str) -> FirewallState:
+    """The firewalls with ``node`` on none that passes any of the swarm's ports."""
+    droplet = network.droplets.get(node)
     if droplet is None:
-        raise ResourceError("droplet", node, f"there is none in run {ground.run!r}")
-    walls = tuple(
-        _without(each, droplet) if covers(each, droplet) and _passes_swarm(each) else each
-        for each in original.walls
+        raise ResourceError("droplet", node, f"there is none in run {network.run!r}")
+    firewalls = tuple(
+        _without(each, droplet) if each.covers(droplet) and each.passes(SWARM_PORTS) else each
+        for each in network.state.firewalls
     )
-    if walls == original.walls:
+    if firewalls == network.state.firewalls:
         raise InconclusiveError(
             f"{node} is on no firewall that passes the swarm's ports: none can cut it off"
         )
-    if not any(covers(each, droplet) for each in walls):
+    if not any(each.covers(droplet) for each in firewalls):
         raise InconclusiveError(f"{node} would be on no firewall at all, and so open: this cannot cut it off")
-    return replace(original, walls=walls)
+    return replace(network.state, firewalls=firewalls)
 
 
-def hang_up(target: Target, access: Access, droplet: End) -> None:
+def hang_up(target: Target, access: Access, droplet: Droplet) -> None:
     """End what the rules of before had let through. Firewalls are stateful, and gossip never pauses."""
     if target.info:
         with Extras(target) as extras:
@@ -78,16 +77,10 @@ def hang_up(target: Target, access: Access, droplet: End) -> None:
         access.run(droplet.name, HANG_UP)
 
 
-def _passes_swarm(wall: Wall) -> bool:
-    return any(
-        each.protocol != "icmp" and ports.intersect(ports_of(each), SWARM_PORTS) for each in wall.rules
-    )
-
-
-def _without(wall: Wall, droplet: End) -> Wall:
-    own = {each.lower() for each in droplet.tags}
+def _without(firewall: Firewall, droplet: Droplet) -> Firewall:
+    own = lower(droplet.tags)
     return replace(
-        wall,
-        tags=tuple(each for each in wall.tags if each.lower() not in own),
-        droplet_ids=tuple(each for each in wall.droplet_ids if str(each) != droplet.id),
+        firewall,
+        tags=tuple(each for each in firewall.tags if each.lower() not in own),
+        droplet_ids=tuple(each for each in firewall.droplet_ids if each != droplet.id),
     )

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.isolation import computed, intended
-from harness.isolation.computed import Step
-from harness.isolation.model import Difference, Observation, Pair, Seen
-from harness.isolation.network import Network
+from harness.firewall.evaluate import admitted, received, rules_of, sent
+from harness.firewall.from_topology import declared
+from harness.firewall.model import DIRECTIONS, Network, Pair
+from harness.firewall.walk import Step, power, walk
+from harness.isolation import intended
+from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.pairs import all_pairs
 from harness.isolation.reproduce import reproduce
 from harness.names import STRANGER
-from harness.topology import gates, ports
-from harness.topology.model import VPC, Protocol, Topology
+from harness.topology import ports
+from harness.topology.model import PROTOCOLS, VPC, Protocol, Topology
 from harness.topology.ports import ALL, NONE, Ports
 
 ADMITTED, DENIED, EITHER = "admitted", "denied", "either"
@@ -59,7 +61,7 @@ def differences(
     return tuple(
         difference
         for pair in pairs
-        for protocol in gates.PROTOCOLS
+        for protocol in PROTOCOLS
         for case in _cases(topology, network, pair, protocol, seen.get((pair, protocol)))
         if case.differs
         for difference in _told(topology, network, case)
@@ -70,7 +72,7 @@ def _cases(
     topology: Topology, network: Network, pair: Pair, protocol: Protocol, seen: Seen | None
 ) -> Iterator[_Case]:
     must, may = intended.must(topology, pair, protocol), intended.may(topology, pair, protocol)
-    passed = computed.admitted(network, pair, protocol)
+    passed = admitted(network, pair, protocol)
     meant = {ADMITTED: must, EITHER: ports.subtract(may, must), DENIED: ports.subtract(ALL, may)}
     by_rules = {ADMITTED: passed, DENIED: ports.subtract(ALL, passed)}
     for what, wanted in meant.items():
@@ -115,14 +117,11 @@ def _told(topology: Topology, network: Network, case: _Case) -> Iterator[Differe
 
 
 def _parts(network: Network, case: _Case) -> Iterator[Ports]:
-    """The ports of a case, cut wherever some rule of either gate begins or ends."""
+    """The ports of a case, cut wherever some rule at either end begins or ends."""
     cuts = {1}
-    for end, gate in ((case.pair.source, "out"), (case.pair.target, "in")):
-        for wall in computed.covering(network, end):
-            for rule in wall.outbound if gate == "out" else wall.inbound:
-                cuts |= {cut for first, last in rule.admits for cut in (first, last + 1)}
-        if end in network.databases:
-            cuts |= {network.databases[end].port, network.databases[end].port + 1}
+    for end, direction in zip((case.pair.target, case.pair.source), DIRECTIONS, strict=True):
+        for rule in rules_of(network, end, direction) or ():
+            cuts |= {cut for first, last in rule.admits for cut in (first, last + 1)}
     starts = sorted(each for each in cuts if each <= ALL[0][1])
     for first, after in zip(starts, (*starts[1:], ALL[0][1] + 1), strict=True):
         if part := ports.intersect(case.ports, ((first, after - 1),)):
@@ -130,11 +129,11 @@ def _parts(network: Network, case: _Case) -> Iterator[Ports]:
 
 
 def _cause(topology: Topology, network: Network, case: _Case, port: int) -> Step:
-    """The gate that decides. Where both admit what nobody meant: the one that the topology keeps shut."""
-    walk = computed.walk(network, case.pair, case.protocol, port)
-    if not walk.admitted:
-        return walk.decides
-    out, taken = walk.steps[1:]
+    """The step that decides. Where both admit what nobody meant: the one that the topology keeps shut."""
+    found = walk(network, case.pair, case.protocol, port)
+    if not found.admitted:
+        return found.decides
+    out, taken = found.steps[1:]
     if case.pair.target not in network.droplets and case.pair.target not in network.databases:
         return out
     if case.intended == DENIED and _is_declared(topology, case, taken, port):
@@ -143,13 +142,10 @@ def _cause(topology: Topology, network: Network, case: _Case, port: int) -> Step
 
 
 def _is_declared(topology: Topology, case: _Case, step: Step, port: int) -> bool:
-    """Whether the topology's own rules let this gate admit the flow."""
-    network = gates.declared(topology)
+    """Whether the topology's own rules admit the flow at this step."""
     source, target = (VPC if end == STRANGER else end for end in (case.pair.source, case.pair.target))
-    if step.gate == "out":
-        admits = gates.egress(network, source, case.protocol, target)
-    else:
-        admits = gates.ingress(network, target, case.protocol, source)
+    let = sent if step.gate == "out" else received
+    admits = let(declared(topology), Pair(source, target), case.protocol)
     return bool(ports.intersect(admits, ((port, port),)))
 
 
@@ -161,7 +157,7 @@ def _reason(network: Network, case: _Case, step: Step) -> str:
     if case.observed in packets:
         odd = _contradict(case.computed, case.observed)
         said.append(f"{'but ' if odd else 'and '}{packets[case.observed]}")
-    said += computed.power(network, case.pair)
+    said += power(network, case.pair)
     return "; ".join(said)
 
 

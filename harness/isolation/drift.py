@@ -7,18 +7,13 @@ by its own tag, and so is a firewall that covers it so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.isolation.network import Droplet, Firewall, Network, Rule
-from harness.isolation.reported import (
-    Documents,
-    covers,
-    everybody_of,
-    firewall_of,
-    network_of,
-    sources_of,
-)
+from harness.firewall.bodies import firewall_of, sources_of
+from harness.firewall.from_api import Documents, everybody_of, network_of, trusted_of
+from harness.firewall.model import Body, Firewall, Network, Peer
+from harness.firewall.naming import peer_name
 from harness.names import STRANGER, node_tag, resource_name, run_of_name, run_tag
 from harness.provision.account import Account
 from harness.provision.desired import BOOTSTRAP, desired, firewalls
@@ -28,7 +23,6 @@ from harness.provision.owner import own
 from harness.provision.plan import UNKNOWN_RANGE
 from harness.topology.model import Topology
 
-Body = Mapping[str, Any]
 Meant = tuple[str, str, str, str]  # inbound or outbound, protocol, ports, one peer
 
 
@@ -52,8 +46,7 @@ class _Scene:
     topology: Topology
     run: str
     told: Documents
-    network: Network
-    everybody: tuple[Droplet, ...]
+    network: Network  # with all other droplets of the account
     wanted: Mapping[str, Firewall]
     seen: tuple[tuple[Body, Firewall], ...]
 
@@ -82,11 +75,12 @@ def firewall_names(topology: Topology, run: str) -> tuple[str, ...]:
 
 def _scene(topology: Topology, run: str, operators: Sequence[str], told: Documents) -> _Scene:
     network = network_of(topology, run, told)
-    everybody = everybody_of(told, run, network.droplets)
+    mine = {each.id for each in network.droplets.values()}
+    others = {each.id: each for each in everybody_of(told, run, network.droplets) if each.id not in mine}
     bodies = firewalls(topology, run, network.vpc_range or topology.ip_range or UNKNOWN_RANGE, operators)
-    wanted = {name: firewall_of(body, run, network.droplets, everybody) for name, body in bodies.items()}
-    seen = tuple((body, firewall_of(body, run, network.droplets, everybody)) for body in told.firewalls)
-    return _Scene(topology, run, told, network, everybody, wanted, seen)
+    wanted = {name: firewall_of(body) for name, body in bodies.items()}
+    seen = tuple((body, firewall_of(body)) for body in told.firewalls)
+    return _Scene(topology, run, told, replace(network, others=others), wanted, seen)
 
 
 def _droplets(scene: _Scene) -> Iterator[Drift]:
@@ -160,20 +154,21 @@ def _firewalls(scene: _Scene) -> Iterator[Drift]:
                 if boot
                 else "is not in the topology"
             )
-            yield Drift("firewall", each.name, f"{why}; covers {_listed(each.droplets)}")
+            covered = scene.network.covered_by(each)
+            yield Drift("firewall", each.name, f"{why}; covers {_listed(covered)}")
             yield from _pending(body, each)
 
 
 def _firewall(scene: _Scene, body: Body, seen: Firewall, wanted: Firewall) -> Iterator[Drift]:
-    should = _covered(scene, wanted)
-    for name in sorted(should - set(seen.droplets)):
+    should, covered = _covered(scene, wanted), set(scene.network.covered_by(seen))
+    for name in sorted(should - covered):
         if name in scene.network.droplets:
             yield Drift("firewall", seen.name, f"does not cover {name}")
-    for name in sorted(set(seen.droplets) - should):
+    for name in sorted(covered - should):
         yield Drift("firewall", seen.name, f"covers {name} as well, which it should not")
-    for each in sorted(_foreign_cover(scene, body)):
+    for each in sorted(_foreign_cover(scene, seen)):
         yield Drift("firewall", seen.name, f"covers {each} as well, which is not of the run")
-    mine, theirs = _meanings(seen), _meanings(wanted)
+    mine, theirs = _meanings(scene, seen), _meanings(scene, wanted)
     for text in _grouped(mine - theirs):
         yield Drift("firewall", seen.name, f"has a rule that the topology does not: {text}")
     for text in _grouped(theirs - mine):
@@ -186,17 +181,18 @@ def _covered(scene: _Scene, wanted: Firewall) -> set[str]:
     return set(declared[wanted.name].droplets)
 
 
-def _foreign_cover(scene: _Scene, body: Body) -> Iterator[str]:
+def _foreign_cover(scene: _Scene, seen: Firewall) -> Iterator[str]:
     """Droplets beyond the run that a firewall of ours covers, in words."""
     mine = {str(each["id"]) for each in scene.told.droplets if run_tag(scene.run) in each["tags"]}
-    for each in scene.everybody:
-        if each.id not in mine and covers(body, each):
+    for each in scene.network.others.values():
+        if each.id not in mine and seen.covers(each):
             yield f"{each.name} ({each.id})"
 
 
 def _pending(body: Body, seen: Firewall) -> Iterator[Drift]:
-    if seen.status != "succeeded":
-        yield Drift("firewall", seen.name, f"status is {seen.status or 'not told'}, not succeeded")
+    status = body.get("status")
+    if status != "succeeded":
+        yield Drift("firewall", seen.name, f"status is {status or 'not told'}, not succeeded")
     if body.get("pending_changes"):
         changes = len(body["pending_changes"])
         yield Drift("firewall", seen.name, f"{changes} change{'s are' if changes > 1 else ' is'} pending")
@@ -204,23 +200,22 @@ def _pending(body: Body, seen: Firewall) -> Iterator[Drift]:
 
 def _foreign(scene: _Scene) -> Iterator[Drift]:
     for _, each in scene.seen:
-        if run_of_name(each.name) != scene.run and each.droplets:
-            allows = "; ".join(_grouped(_meanings(each))) or "nothing"
+        covered = scene.network.covered_by(each)
+        if run_of_name(each.name) != scene.run and covered:
+            allows = "; ".join(_grouped(_meanings(scene, each))) or "nothing"
             yield Drift(
                 "firewall",
                 each.name,
-                f"({each.id}) is not of the run, but covers {_listed(each.droplets)}; it allows {allows}",
+                f"({each.id}) is not of the run, but covers {_listed(covered)}; it allows {allows}",
             )
 
 
 def _trusted(scene: _Scene) -> Iterator[Drift]:
-    bodies = {database_of(dict(each)): each for each in scene.told.databases}
+    found = trusted_of(scene.told)
     for name, body in desired(scene.topology, scene.run).databases.items():
-        if name not in bodies:
+        if name not in found:
             continue
-        rules = scene.told.trusted.get(str(bodies[name]["id"]), ())
-        mine = {each.name for each in sources_of(rules, scene.run, scene.everybody)}
-        theirs = {each.name for each in sources_of(body["rules"], scene.run, scene.everybody)}
+        mine, theirs = (_names(scene, each) for each in (found[name], sources_of(body["rules"])))
         if theirs and not mine:
             yield Drift("trusted sources", name, "there are none: the database is open to everybody")
         for each in sorted(mine - theirs):
@@ -229,14 +224,16 @@ def _trusted(scene: _Scene) -> Iterator[Drift]:
             yield Drift("trusted sources", name, f"it does not trust {each}")
 
 
-def _meanings(firewall: Firewall) -> set[Meant]:
-    sides = (("inbound", firewall.inbound), ("outbound", firewall.outbound))
-    return {meant for side, rules in sides for rule in rules for meant in _meaning(side, rule)}
+def _names(scene: _Scene, peers: Iterable[Peer]) -> set[str]:
+    return {peer_name(scene.network, each) for each in peers}
 
 
-def _meaning(side: str, rule: Rule) -> Iterator[Meant]:
-    shown = {"": "", "0": "all"}.get(rule.ports, rule.ports)
-    yield from ((side, rule.protocol, shown, peer.name) for peer in rule.peers)
+def _meanings(scene: _Scene, firewall: Firewall) -> set[Meant]:
+    return {
+        (rule.direction, rule.protocol, rule.shown, name)
+        for rule in firewall.rules
+        for name in _names(scene, rule.peers)
+    }
 
 
 def _grouped(meant: Iterable[Meant]) -> list[str]:

@@ -12,13 +12,13 @@ from typing import Any
 from harness.api import Api
 from harness.errors import UsageError
 from harness.extras import Extras
-from harness.isolation import computed, intended
+from harness.firewall.from_api import look
+from harness.firewall.model import Network, Pair, Side
+from harness.firewall.walk import OUTSIDE, Walk, walk
+from harness.isolation import intended
 from harness.isolation.compare import differences
-from harness.isolation.computed import Walk
-from harness.isolation.model import Difference, Observation, Pair, Seen, Side
-from harness.isolation.network import Network
+from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.observe import is_witnessed, observe
-from harness.isolation.reported import look
 from harness.isolation.standing import Standing
 from harness.isolation.stranger import stranger
 from harness.names import STRANGER
@@ -29,7 +29,6 @@ from harness.topology.model import INTERNET, OPERATORS, Flow, Protocol, Topology
 from harness.topology.ports import ALL, NONE, Ports
 
 PLACES = (INTERNET, STRANGER, OPERATORS)
-OUTSIDE = (INTERNET, OPERATORS)
 FORMS = "22, 22/tcp, 53/udp or icmp"
 FLOW = ("source_ip", "target_ip", "protocol", "gate")
 COUNTER = ("ref", "gate", "verdict", "firewall")
@@ -138,7 +137,7 @@ def _told(topology: Topology, network: Network, asked: Asked, observation: Obser
     seen = (each for each in (observation.seen if observation else ()) if each.protocol == protocol)
     return Explanation(
         asked,
-        computed.walk(network, pair, protocol, asked.port),
+        walk(network, pair, protocol, asked.port),
         _meant(topology, asked),
         tuple(
             replace(each, ports=asked.ports)
@@ -239,7 +238,7 @@ def _counter(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 def _names(network: Network) -> dict[str, str]:
     """Nodes by how counters call them: by address, and by the API's kind and id."""
-    names = {computed.INTERNET_ADDRESS: INTERNET}
+    names = {network.internet: INTERNET}
     for droplet in (*network.droplets.values(), *network.others.values()):
         names |= {each: droplet.name for each in (droplet.private, droplet.public) if each}
         names[f"droplet:{droplet.id}"] = droplet.name

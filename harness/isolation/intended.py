@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from harness.isolation.computed import INTERNET_ADDRESS
-from harness.isolation.model import OUTSIDERS, Pair
+from harness.firewall.model import INTERNET_ADDRESS, Pair
+from harness.isolation.model import OUTSIDERS
 from harness.names import STRANGER
-from harness.topology import gates, ports
+from harness.topology import ports
+from harness.topology.flows import intended
 from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Protocol, Topology
 from harness.topology.ports import ALL, Ports
 
@@ -33,7 +34,7 @@ def reasons(topology: Topology, pair: Pair, protocol: Protocol) -> tuple[Flow, .
 
 
 def _flows(topology: Topology, protocol: Protocol) -> Iterator[Flow]:
-    return (each for each in gates.intended(topology) if each.protocol == protocol)
+    return (each for each in intended(topology) if each.protocol == protocol)
 
 
 def _ports(flows: Iterator[Flow] | tuple[Flow, ...]) -> Ports:

@@ -1,4 +1,4 @@
-"""The words of isolation: pairs, what packets did on them, and where the views of one network differ.
+"""The words of isolation: what packets did between two ends, and where the views of one network differ.
 
 Ends are called by their names in the topology; two more are ``internet``, an address beyond the
 deployment, and ``stranger``, a droplet in the same VPC that no rule and no trusted source names.
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.firewall.model import Pair
 from harness.names import STRANGER
 from harness.topology import ports
 from harness.topology.model import INTERNET, Protocol
@@ -17,21 +18,8 @@ from harness.topology.ports import NONE, Ports
 
 OUTSIDERS = (INTERNET, STRANGER)
 
-Side = Literal["private", "public"]
 State = Literal["open", "closed", "filtered", "inconclusive"]
 STATES: tuple[State, ...] = ("open", "closed", "filtered", "inconclusive")
-
-
-@dataclass(frozen=True, order=True)
-class Pair:
-    """From a vantage to one address of a target: its private or its public one."""
-
-    source: str
-    target: str
-    side: Side = "private"
-
-    def __str__(self) -> str:
-        return f"{self.source} -> {self.target}{'' if self.side == 'private' else ' (public)'}"
 
 
 @dataclass(frozen=True)

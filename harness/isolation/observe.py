@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from harness.deployment import Deployment
-from harness.isolation.model import Observation, Pair
+from harness.firewall.model import Pair
+from harness.isolation.model import Observation
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.ports import ALL, NONE, Ports

@@ -19,8 +19,9 @@ from functools import partial
 
 from harness.deployment import Deployment
 from harness.errors import ApiError, CommandError, WaitTimeoutError
+from harness.firewall.model import Pair
 from harness.isolation import paced_control
-from harness.isolation.model import Observation, Pair, Seen
+from harness.isolation.model import Observation, Seen
 from harness.isolation.paced_ends import Ends, find, gone
 from harness.isolation.paced_judging import Findings, verdicts
 from harness.isolation.paced_receiver import Receiver

@@ -9,7 +9,7 @@ from functools import partial
 from harness.api import Api, optional
 from harness.deployment import DatabaseNode, Deployment, Node
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.isolation.model import Pair, Side
+from harness.firewall.model import Pair, Side
 from harness.parallel import Pool, in_parallel
 from harness.ssh import Access
 from harness.target import Target

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.isolation.model import Pair, Seen
+from harness.firewall.model import Pair
+from harness.isolation.model import Seen
 from harness.isolation.paced_ends import Ends
 from harness.isolation.paced_receiver import Receiver
 from harness.isolation.paced_tally import Ask, Tally

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.isolation.model import Pair
+from harness.firewall.model import Pair
 from harness.isolation.paced_verdict import Words
 from harness.topology import ports
 from harness.topology.model import Protocol

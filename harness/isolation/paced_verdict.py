@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.isolation.model import Pair, Seen
+from harness.firewall.model import Pair
+from harness.isolation.model import Seen
 from harness.topology import ports
 from harness.topology.model import Protocol
 from harness.topology.ports import ALL, NONE, Ports

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from harness.isolation.computed import address
-from harness.isolation.model import Pair
-from harness.isolation.network import Network
+from harness.firewall.addresses import address
+from harness.firewall.model import Network, Pair
 from harness.names import STRANGER
-from harness.topology import gates, ports
+from harness.topology import ports
+from harness.topology.flows import intended
 from harness.topology.model import INTERNET, Topology
 from harness.topology.ports import ALL, Ports
 
@@ -70,7 +70,7 @@ def _named(topology: Topology) -> Iterator[Ports]:
         for rule in (*firewall.inbound, *firewall.outbound):
             if rule.protocol != "icmp":
                 yield ports.parse(rule.ports)
-    for flow in gates.intended(topology):
+    for flow in intended(topology):
         if flow.protocol != "icmp":
             yield ports.parse(flow.ports)
     for service in topology.services:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from harness.api import Api
 from harness.deployment import Deployment
+from harness.firewall.from_api import look
+from harness.firewall.model import Network, Pair
 from harness.isolation import tampering
 from harness.isolation.compare import differences
-from harness.isolation.model import Difference, Observation, Pair, Seen
+from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.observe import is_witnessed, observe
 from harness.isolation.pairs import all_pairs, udp_ports
-from harness.isolation.reported import Network, look
 from harness.isolation.stranger import stranger
 from harness.isolation.tampering import Tampering
 from harness.names import STRANGER

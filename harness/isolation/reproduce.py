@@ -5,9 +5,8 @@ For a deployment that somebody else made, the command shows the rules instead: n
 
 from __future__ import annotations
 
-from harness.isolation import computed
-from harness.isolation.model import Pair
-from harness.isolation.network import Network
+from harness.firewall.addresses import address
+from harness.firewall.model import Network, Pair
 from harness.topology.model import Protocol
 
 SECONDS = 3
@@ -26,7 +25,7 @@ def host(network: Network, pair: Pair) -> str:
     """What a pair's target is called on the wire: its address, or its name where that is all there is."""
     database = network.databases.get(pair.target)
     if database is None:
-        return computed.address(network, pair.target, pair.side)
+        return address(network, pair.target, pair.side)
     return (database.private_host if pair.side == "private" else database.public_host) or pair.target
 
 

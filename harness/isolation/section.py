@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from harness.isolation import computed, intended
+from harness.firewall.evaluate import admitted
+from harness.firewall.model import Network
+from harness.isolation import intended
 from harness.isolation.model import Difference, Observation, Seen
-from harness.isolation.reported import Network
 from harness.topology import ports
 from harness.topology.model import Topology
 from harness.topology.ports import Ports
@@ -67,7 +68,7 @@ def _cell(topology: Topology, network: Network, seen: Seen) -> dict[str, str]:
         "inconclusive": seen.inconclusive,
         "must": ports.intersect(intended.must(topology, seen.pair, seen.protocol), asked),
         "may": ports.intersect(intended.may(topology, seen.pair, seen.protocol), asked),
-        "computed": ports.intersect(computed.admitted(network, seen.pair, seen.protocol), asked),
+        "computed": ports.intersect(admitted(network, seen.pair, seen.protocol), asked),
     }
     return {**_ends(seen), **{name: text(each) for name, each in sets.items()}}
 

@@ -10,8 +10,8 @@ from harness.deployment import Deployment
 from harness.errors import UsageError
 from harness.existing.match import Match
 from harness.existing.view import look as look_at_existing
-from harness.isolation.network import Network
-from harness.isolation.reported import Documents, ask, network_of
+from harness.firewall.from_api import Documents, ask, network_of
+from harness.firewall.model import Network
 from harness.progress import Progress
 from harness.settings import Choice, Settings, choose_existing, load_topology, resolve_existing
 from harness.target import Target

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from harness import lease
 from harness.errors import UsageError
+from harness.firewall.model import Pair
 from harness.isolation import tampering
 from harness.isolation.bar import bar
 from harness.isolation.compare import differences
 from harness.isolation.explain import end
-from harness.isolation.model import Difference, Observation, Pair
+from harness.isolation.model import Difference, Observation
 from harness.isolation.pairs import all_pairs
 from harness.isolation.standing import Standing
 from harness.isolation.tampering import Tampering

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.isolation.model import Pair, Seen
+from harness.firewall.model import Pair
+from harness.isolation.model import Seen
 from harness.topology import ports
 from harness.topology.model import Protocol
 from harness.topology.ports import ALL, NONE, Ports

@@ -13,8 +13,9 @@ from typing import Any
 from harness.deployment import Deployment
 from harness.errors import ApiError, ResourceError, WaitTimeoutError
 from harness.extras import Extras
+from harness.firewall.model import Pair
 from harness.isolation import tampering
-from harness.isolation.model import Observation, Pair, Seen
+from harness.isolation.model import Observation, Seen
 from harness.isolation.verdict import judge
 from harness.target import Target
 from harness.topology import ports

@@ -1,10 +1,12 @@
-"""Putting a protection in force through the API, and waiting until it is."""
+"""Putting firewalls and trusted sources in force through the API, and waiting until they are."""
 
 from __future__ import annotations
 
 from harness.api import Api, every
 from harness.errors import WavetankError
-from harness.mutation.protection import Ground, Protection, read
+from harness.firewall.bodies import source_bodies
+from harness.firewall.from_api import read
+from harness.firewall.model import FirewallState, Network
 from harness.names import run_of_name
 from harness.wait import NotYet, wait_for
 
@@ -24,18 +26,21 @@ class NotRestoredError(WavetankError):
         )
 
 
-def put(api: Api, ground: Ground, before: Protection, after: Protection) -> None:
-    """Change what differs and return once it is in force. Raises ``ApiError`` or ``WaitTimeoutError``."""
+def put(api: Api, network: Network, after: FirewallState) -> None:
+    """Change what differs from what is in force in ``network``, and return once it is so.
+
+    Raises ``ApiError`` or ``WaitTimeoutError``.
+    """
     for name, sources in after.trusted:
-        if dict(before.trusted).get(name) != sources:
-            rules = [{"type": kind, "value": value} for kind, value in sources]
-            database = ground.databases[name].id
+        if dict(network.state.trusted).get(name) != sources:
+            database = network.databases[name].id
+            rules = source_bodies(sources)
             api.client.databases.update_firewall_rules(database, body={"rules": rules})
-    there = {each.id: each for each in before.walls}
-    for wall in after.walls:
-        if there.get(wall.id) != wall:
-            api.client.firewalls.update(wall.id, body=wall.body())
-    await_in_force(api, ground.run)
+    there = {each.id: each for each in network.state.firewalls}
+    for firewall in after.firewalls:
+        if there.get(firewall.id) != firewall:
+            api.client.firewalls.update(firewall.id, body=firewall.body())
+    await_in_force(api, network.run)
 
 
 def await_in_force(api: Api, run: str) -> None:
@@ -61,7 +66,7 @@ def await_in_force(api: Api, run: str) -> None:
     )
 
 
-def restore(api: Api, original: Protection, run: str, *, deadline: float = RESTORE_DEADLINE) -> None:
+def restore(api: Api, original: FirewallState, run: str, *, deadline: float = RESTORE_DEADLINE) -> None:
     """Put ``original`` back and see that it is there, whatever is now. Raises ``NotRestoredError``.
 
     An API that fails is asked again until ``deadline`` (seconds) has passed.
@@ -69,16 +74,16 @@ def restore(api: Api, original: Protection, run: str, *, deadline: float = RESTO
     left = ["not known"]
 
     def probe() -> None:
-        ground, now = read(api, run)
-        left[:] = now.differences(original)
-        put(api, ground, now, original)
-        left[:] = read(api, run)[1].differences(original)
+        now = read(api, run)
+        left[:] = now.state.differences(original)
+        put(api, now, original)
+        left[:] = read(api, run).state.differences(original)
         if left:
             raise NotYet(", ".join(left))
 
     try:
         wait_for(
-            "the protection to be as it was",
+            "the firewalls to be as they were",
             probe,
             deadline=deadline,
             first_pause=FIRST_PAUSE,

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 
 from harness.api import Api
 from harness.errors import WaitTimeoutError, WavetankError
-from harness.isolation.model import Pair
+from harness.firewall.model import FirewallState, Pair
 from harness.mutation import apply, journal, judge
 from harness.mutation.effect import Baseline, Effect, effect
 from harness.mutation.judge import Witnesses
 from harness.mutation.model import Mutant, Verdict
-from harness.mutation.protection import Protection
 from harness.rundir import RunDir
 from harness.signals import undisturbed
 from harness.topology.model import Protocol
@@ -30,9 +29,8 @@ Look = Callable[[], tuple[tuple[str, ...], str]]  # what was seen, and why it is
 
 @dataclass(frozen=True)
 class Campaign:
-    """What a campaign needs. ``red`` says whether another fate of these packets breaks the intent;
-
-    ``whole`` is whether asking every TCP port of a pair is cheap.
+    """What a campaign needs. ``red`` says whether it breaks the intent if these ports are reachable, or not,
+    other than before; ``whole`` is whether asking every TCP port of a pair is cheap.
     """
 
     api: Api
@@ -44,7 +42,7 @@ class Campaign:
 
     @property
     def run(self) -> str:
-        return self.base.ground.run
+        return self.base.network.run
 
 
 def mend(api: Api, run_dir: RunDir) -> bool:
@@ -77,7 +75,7 @@ def carry_out(campaign: Campaign, mutants: Sequence[Mutant], verdicts: list[Verd
 @contextmanager
 def _restored(campaign: Campaign) -> Iterator[None]:
     """Keep the journal while the block changes things, and put everything back at its end."""
-    original = campaign.base.protection
+    original = campaign.base.network.state
     journal.write(campaign.run_dir, original)
     try:
         yield
@@ -88,11 +86,11 @@ def _restored(campaign: Campaign) -> Iterator[None]:
 
 
 @contextmanager
-def _in_force(campaign: Campaign, before: Protection, mutated: Protection) -> Iterator[None]:
-    """A protection in force for the length of the block."""
-    original = campaign.base.protection
+def _in_force(campaign: Campaign, mutated: FirewallState) -> Iterator[None]:
+    """Other firewalls and trusted sources in force for the length of the block."""
+    original = campaign.base.network.state
     try:
-        apply.put(campaign.api, campaign.base.ground, before, mutated)
+        apply.put(campaign.api, campaign.base.network, mutated)
         yield
     finally:
         with undisturbed("the rules are put back"):
@@ -118,13 +116,13 @@ def _verdict(campaign: Campaign, mutant: Mutant) -> Verdict:
 
 
 def _tried(campaign: Campaign, mutant: Mutant, found: Effect) -> Verdict:
-    original = campaign.base.protection
+    network = campaign.base.network
     look = _look(campaign, found)
-    trust_changed = mutant.protection.trusted != original.trusted
-    with _in_force(campaign, original, mutant.protection):
+    trust_changed = mutant.state.trusted != network.state.trusted
+    with _in_force(campaign, mutant.state):
         noticed = judge.notices(campaign.witnesses)
         if found.behind:
-            apply.put(campaign.api, campaign.base.ground, mutant.protection, found.lifted)
+            apply.put(campaign.api, network.under(mutant.state), found.lifted)
         seen, doubt = _until(look, wanted=True) if trust_changed else look()
     if trust_changed and seen:
         _until(look, wanted=False)

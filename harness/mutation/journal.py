@@ -13,20 +13,18 @@ from typing import Any
 
 from harness.documents import read_object
 from harness.errors import TopologyError, WavetankError
-from harness.mutation.protection import Protection, Wall, source_of, wall_of
+from harness.firewall.bodies import firewall_of, source_bodies, sources_of
+from harness.firewall.model import FirewallState
 from harness.rundir import RunDir
 
 FILE = "mutation-journal.json"
 
 
-def write(run_dir: RunDir, original: Protection) -> None:
+def write(run_dir: RunDir, original: FirewallState) -> None:
     """Keep ``original``, on the disk when this returns."""
     document = {
-        "firewalls": [{"id": each.id, **each.body()} for each in original.walls],
-        "trusted_sources": {
-            name: [{"type": kind, "value": value} for kind, value in sources]
-            for name, sources in original.trusted
-        },
+        "firewalls": [{"id": each.id, **each.body()} for each in original.firewalls],
+        "trusted_sources": {name: source_bodies(sources) for name, sources in original.trusted},
     }
     fresh = run_dir.path / f".{FILE}-{os.getpid()}"
     with fresh.open("w") as file:
@@ -36,16 +34,16 @@ def write(run_dir: RunDir, original: Protection) -> None:
     fresh.replace(path(run_dir))
 
 
-def read(run_dir: RunDir) -> Protection | None:
+def read(run_dir: RunDir) -> FirewallState | None:
     """What an earlier process has not put back; None where there is nothing. Raises ``WavetankError``."""
     try:
         if not os.path.lexists(path(run_dir)):
             return None
-        return _protection(read_object(path(run_dir), "a mutation's journal", remedy="see below"))
+        return _state(read_object(path(run_dir), "a mutation's journal", remedy="see below"))
     except (TopologyError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WavetankError(
             f"{path(run_dir)} cannot be read ({error}); `wavetank up --run {run_dir.run}` makes the "
-            "protection what the topology says, and removes this file"
+            "firewalls what the topology says, and removes this file"
         ) from error
 
 
@@ -59,10 +57,6 @@ def path(run_dir: RunDir) -> Path:
     return run_dir.path / FILE
 
 
-def _protection(document: dict[str, Any]) -> Protection:
-    walls: tuple[Wall, ...] = tuple(wall_of(each) for each in document["firewalls"])
-    trusted = {
-        name: tuple(source_of(each) for each in sources)
-        for name, sources in document["trusted_sources"].items()
-    }
-    return Protection(walls, tuple(sorted(trusted.items())))
+def _state(document: dict[str, Any]) -> FirewallState:
+    trusted = {name: sources_of(each) for name, each in document["trusted_sources"].items()}
+    return FirewallState(tuple(map(firewall_of, document["firewalls"])), tuple(sorted(trusted.items())))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.isolation.model import Difference, Observation, Pair
+from harness.firewall.model import Pair
+from harness.isolation.model import Difference, Observation
 from harness.mutation.effect import Affected, Effect
 from harness.mutation.model import Mutant, Verdict
 from harness.names import part_of_name

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.firewall.model import FirewallState
 from harness.mutation.faults.model import Fault
 from harness.mutation.kinds import Kind
-from harness.mutation.protection import Protection
 
 # By packets or, a fault, by a check; by rules alone, as the API reports them; by nobody; could not be told;
 # not worth asking; and could not be brought about.
@@ -16,11 +16,11 @@ Outcome = Literal["killed", "noticed", "survived", "inconclusive", "equivalent",
 
 @dataclass(frozen=True)
 class Mutant:
-    """One way to break the protection: what it does, in words, and what is in force with it."""
+    """One way to break the firewalls: what it does, in words, and what is in force with it."""
 
     kind: Kind
     name: str
-    protection: Protection
+    state: FirewallState
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.name}"
@@ -32,8 +32,8 @@ class Verdict:
 
     ``killed_by`` are witnesses with what they saw, each beginning with ``observed:``, ``computed:``,
     ``drift:`` or, of a fault, ``check:``. ``why`` says why it is equivalent, in doubt, or what would have
-    shown it. ``visible`` is whether it changes the fate of any packet between ends that can be probed: one
-    gate may hide another.
+    shown it. ``visible`` is whether packets between ends that can be probed show it: the rules at the other
+    end may hide it.
     """
 
     mutant: Mutant | Fault

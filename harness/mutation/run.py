@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -13,13 +13,14 @@ from harness import provision, report, runlock, settings
 from harness.api import Api
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, UsageError
+from harness.firewall.from_api import read
+from harness.firewall.model import Droplet, Network
 from harness.isolation import tampering
 from harness.isolation.bar import bar
 from harness.isolation.observe import is_witnessed
 from harness.isolation.stranger import stranger
 from harness.mutation import campaign, judge
 from harness.mutation.effect import Baseline, Effect, baseline, effect, merged
-from harness.mutation.fate import Places
 from harness.mutation.faults import campaign as breaking
 from harness.mutation.faults import steps
 from harness.mutation.faults import suite as checks
@@ -28,7 +29,6 @@ from harness.mutation.faults.model import Fault
 from harness.mutation.generate import mutants
 from harness.mutation.kinds import HOLES, KINDS
 from harness.mutation.model import Mutant, Verdict
-from harness.mutation.protection import read
 from harness.mutation.section import section
 from harness.mutation.selection import Selection, select
 from harness.mutation.witnesses import Suite
@@ -119,13 +119,12 @@ class _Made:
 
 
 def _campaign(suite: Suite, made: _Made) -> None:
-    """Mutants of the protection, while there is a stranger to look from."""
-    ground, protection = read(suite.api, made.choice.run)
-    places = _places(suite)
-    made.choose(mutants(ground, protection, places))
+    """Mutants of the firewalls, while there is a stranger to look from."""
+    network = _with_places(suite, read(suite.api, made.choice.run))
+    made.choose(mutants(network))
     if not made.mutants:
         return
-    base = baseline(ground, protection, places)
+    base = baseline(network)
     whole = is_witnessed(suite.target)
     with made.progress.step("baseline"):
         _insist_on_soundness(suite, base, made.mutants, whole=whole)
@@ -151,11 +150,11 @@ def _insist_on_soundness(suite: Suite, base: Baseline, chosen: Sequence[Mutant],
     wrong = list(judge.notices(witnesses))
     if not wrong and pairs:
         asked = judge.questions(everything, list(pairs), whole=whole)
-        wrong += judge.see(witnesses, Effect("", everything, base.protection), asked)[0]
+        wrong += judge.see(witnesses, Effect("", everything, base.network.state), asked)[0]
     if wrong:
         told = "\n  ".join(wrong[:SHOWN])
         raise CheckFailedError(
-            f"run {base.ground.run!r} is not as it is meant to be even before anything was mutated; "
+            f"run {base.network.run!r} is not as it is meant to be even before anything was mutated; "
             f"`wavetank diff` says more, `wavetank up` mends what is not as the topology says:\n  {told}"
         )
 
@@ -178,14 +177,15 @@ def _access(
     return open_access(choice.run_dir, target, topology, wider)
 
 
-def _places(suite: Suite) -> Places:
+def _with_places(suite: Suite, network: Network) -> Network:
+    """The network with the ends from which its outside is looked at; one that there is not has no address."""
     own = suite.deployment.nodes[STRANGER]
-    operators = [each.removesuffix("/32") for each in suite.target.operators if each.endswith("/32")]
-    return Places(
+    operators = [each for each in suite.target.operators if each.endswith("/32")]
+    return replace(
+        network,
+        others={STRANGER: Droplet(STRANGER, "", private=own.private_ip or "", public=own.public_ip or "")},
+        operators=tuple(operators[:1]),
         internet=str(suite.target.info.get("internet_ip") or ""),
-        stranger=own.private_ip or "",
-        stranger_public=own.public_ip or "",
-        operators=operators[0] if operators else "",
     )
 
 

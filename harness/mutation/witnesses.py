@@ -8,12 +8,12 @@ from itertools import islice
 
 from harness.api import Api
 from harness.deployment import Deployment
+from harness.firewall.from_api import ask, network_of
+from harness.firewall.model import Network, Pair
 from harness.isolation import compare, intended
 from harness.isolation.drift import drift
-from harness.isolation.model import Difference, Observation, Pair, Seen
-from harness.isolation.network import Network
+from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.observe import is_witnessed, observe
-from harness.isolation.reported import ask, network_of
 from harness.mutation.judge import Witnesses
 from harness.names import STRANGER
 from harness.ssh import Access
@@ -61,7 +61,7 @@ class Suite:
         return tuple(str(each) for each in found if each.name != STRANGER)
 
     def red(self, pair: Pair, protocol: Protocol, which: Ports) -> bool:
-        """Whether packets of these ports, met by another fate than intended until now, break the intent."""
+        """Whether it breaks the intent if these ports are reachable, or not, other than before."""
         must = intended.must(self.topology, pair, protocol)
         may = intended.may(self.topology, pair, protocol)
         return bool(ports.intersect(which, must) or ports.subtract(which, may))

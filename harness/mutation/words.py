@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from harness.mutation.fate import EVERYWHERE, Places
-from harness.mutation.protection import ALL_PORTS, Ground, Peer, Rule, named_by
+from harness.firewall.addresses import address
+from harness.firewall.model import ANYBODY, Network, Peer, Rule
 from harness.names import STRANGER
 from harness.topology.model import INTERNET, OPERATORS, VPC
 
-NOWHERE = Places()
 
-
-def rule_name(ground: Ground, rule: Rule, places: Places = NOWHERE) -> str:
+def rule_name(network: Network, rule: Rule) -> str:
     """``in tcp 4000 from client``"""
-    ports = "" if rule.protocol == "icmp" else f" {'all' if rule.ports == ALL_PORTS else rule.ports}"
-    way = f"in {rule.protocol}{ports} from" if rule.way == "inbound" else f"out {rule.protocol}{ports} to"
-    return f"{way} {', '.join(dict.fromkeys(peer_name(ground, each, places) for each in rule.peers))}"
+    what = f"{rule.protocol} {rule.shown}".strip()
+    side = f"in {what} from" if rule.direction == "inbound" else f"out {what} to"
+    return f"{side} {', '.join(dict.fromkeys(peer_name(network, each) for each in rule.peers))}"
 
 
-def peer_name(ground: Ground, peer: Peer, places: Places = NOWHERE) -> str:
+def peer_name(network: Network, peer: Peer) -> str:
     """``client``, ``internet``, ``vpc``, ``stranger``, ``operators``, or what the API calls it."""
-    if named := named_by(ground, [peer]):
-        return "+".join(named)
-    kind, value = peer
-    if kind != "addresses":
-        return f"{kind} {value}"
+    if named := network.named_by([peer]):
+        return "+".join(each.name for each in named)
+    if peer.kind != "addresses":
+        return f"{peer.kind} {peer.value}"
     known = {
-        EVERYWHERE: INTERNET,
-        "::/0": INTERNET,
-        ground.vpc_range: VPC,
-        f"{places.stranger}/32": f"{STRANGER} ({value})",
-        f"{places.internet}/32": f"an {INTERNET} address ({value})",
-        f"{places.operators}/32": OPERATORS,
+        **dict.fromkeys((each.value for each in ANYBODY), INTERNET),
+        network.vpc_range: VPC,
+        f"{address(network, STRANGER, 'private')}/32": f"{STRANGER} ({peer.value})",
+        f"{network.internet}/32": f"an {INTERNET} address ({peer.value})",
+        **dict.fromkeys(network.operators, OPERATORS),
     }
-    return known.get(str(value), str(value))
+    return known.get(peer.value, peer.value)

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from harness.api import Api, every, optional
 from harness.errors import UsageError
+from harness.firewall.bodies import firewall_of
+from harness.firewall.model import Droplet
 from harness.names import run_of_tag, run_tag
 from harness.parallel import in_parallel
 from harness.provision.account import Account
@@ -111,9 +113,9 @@ def _ties(mine: Own, body: Body, home: str) -> Iterator[Tie]:
     for tag in tags_of(body):
         if run_of_tag(tag) == mine.run:
             yield Tie("tag", tag, f"carries tag {tag}")
+    droplet = Droplet(body["name"], str(body["id"]), tags=tags_of(body))
     for firewall in mine.firewalls if home == "vpc_uuid" else ():
-        by_id = body["id"] in (firewall.get("droplet_ids") or ())
-        if by_id or not _lower(tags_of(firewall)).isdisjoint(_lower(tags_of(body))):
+        if firewall_of(firewall).covers(droplet):
             yield Tie("firewall", firewall["id"], f"is covered by firewall {firewall['name']}")
 
 
@@ -149,7 +151,3 @@ def _trust(mine: Own, rules: Sequence[Body]) -> Tie:
     named = ", ".join(f"{rule['type']} {rule['value']}" for rule in rules)
     tag = next((str(rule["value"]) for rule in rules if rule["type"] == "tag"), run_tag(mine.run))
     return Tie("tag", tag, f"trusts nobody but {named}, and would be open to everybody without")
-
-
-def _lower(tags: Iterable[str]) -> frozenset[str]:
-    return frozenset(each.lower() for each in tags)

@@ -2,13 +2,14 @@
 
 ``load`` is the flow; ``source`` reads YAML and remembers lines, ``schema`` knows the keys, ``names`` and
 ``values`` what they may hold, ``references``, ``services`` and ``swarm`` use both, ``objectives`` holds
-limits against each other, ``build`` makes the model, ``gates`` says what firewalls admit, ``intent`` holds
-that against what was meant and ``underlay`` against what a swarm needs, ``placement`` finds where its tasks
-can run, ``application`` compose files and templates, ``render`` and ``dotenv`` fill them in.
+limits against each other, ``build`` makes the model, ``flows`` says who may talk to whom, ``intent`` holds
+what firewalls admit (``harness.firewall``) against that and ``underlay`` against what a swarm needs,
+``placement`` finds where its tasks can run, ``application`` compose files and templates, ``render`` and
+``dotenv`` fill them in.
 Nothing here talks to a network.
 """
 
-from harness.topology.gates import intended
+from harness.topology.flows import intended
 from harness.topology.load import load
 from harness.topology.model import Topology
 

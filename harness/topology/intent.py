@@ -1,15 +1,22 @@
-"""Holding the intent against the gates: all that is meant can pass, and nothing passes that is not meant."""
+"""Holding the intent against the firewalls: all that is meant can pass, and nothing passes that is not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
-from harness.topology import gates, openness, placement, ports
+from harness.firewall.addresses import address
+from harness.firewall.evaluate import admitted, allowed_by, received, sent
+from harness.firewall.from_topology import declared, rule_of
+from harness.firewall.model import Network, Pair
+from harness.firewall.ranges import ports_with
+from harness.topology import openness, placement, ports
 from harness.topology.build import flows
+from harness.topology.flows import intended, intended_ports
 from harness.topology.model import (
     INTERNET,
     OPERATORS,
+    PROTOCOLS,
     VPC,
     Flow,
     Judge0Endpoint,
@@ -28,42 +35,47 @@ SHOWN = 3
 
 def check(raw: RawTopology, names: Names, topology: Topology, problems: Problems) -> None:
     """Note every difference between the intent and what firewalls and trusted sources do."""
+    network = declared(topology)
     for index, each in enumerate(raw.intent):
-        _check_passes(topology, flows(each, names), ("intent", index), problems)
+        _check_passes(topology, network, flows(each, names), ("intent", index), problems)
     explained = _check_rules(topology, problems)
-    _check_wide_peers(topology, explained, problems)
-    openness.check(topology, problems)
+    _check_wide_peers(topology, network, explained, problems)
+    openness.check(topology, network, problems)
     _check_trusted_sources(raw, names, topology, problems)
     _check_service_ports(topology, problems)
     _check_checks(topology, problems)
 
 
 def _check_passes(
-    topology: Topology, meant: Sequence[Flow], path: tuple[Step, ...], problems: Problems
+    topology: Topology,
+    network: Network,
+    meant: Sequence[Flow],
+    path: tuple[Step, ...],
+    problems: Problems,
 ) -> None:
-    closed = list(dict.fromkeys(gate for flow in meant for gate in _closed_gates(topology, flow)))
+    closed = list(dict.fromkeys(each for flow in meant for each in _obstacles(topology, network, flow)))
     if closed:
         problem = "; ".join(problem for problem, _ in closed[:SHOWN])
         remedy = "; ".join(dict.fromkeys(remedy for _, remedy in closed[:SHOWN]))
         problems.add(path, problem, f"{remedy}; or take the line out of the intent")
 
 
-def _closed_gates(topology: Topology, flow: Flow) -> Iterator[tuple[str, str]]:
-    """Problem and remedy for each gate that a flow cannot pass."""
-    network, wanted = gates.declared(topology), ports.parse(flow.ports)
+def _obstacles(topology: Topology, network: Network, flow: Flow) -> Iterator[tuple[str, str]]:
+    """Problem and remedy for each thing that stops a flow."""
+    wanted, pair = ports.parse(flow.ports), Pair(flow.source, flow.destination)
     source, destination = flow.source, flow.destination
     shown = describe(flow)
     for name, other in ((source, destination), (destination, source)):
         droplet = topology.droplets.get(name)
         if droplet and not droplet.public_networking and _outside(topology, other):
             yield f"{shown}: {name!r} has no public interface", f"set public_networking of {name} to true"
-    if left := ports.subtract(wanted, gates.egress(network, source, flow.protocol, destination)):
+    if left := ports.subtract(wanted, sent(network, pair, flow.protocol)):
         peer = VPC if destination in topology.databases else destination
         yield (
             f"{shown}: no outbound rule of {_covering(topology, source)} admits it at the sender",
             f"add {_rule_text(flow.protocol, left, 'to', peer)} to outbound there",
         )
-    if left := ports.subtract(wanted, gates.ingress(network, destination, flow.protocol, source)):
+    if left := ports.subtract(wanted, received(network, pair, flow.protocol)):
         if destination in topology.databases:
             yield f"{shown}: {destination!r} does not trust {source!r}", _trust(source, destination)
         else:
@@ -75,7 +87,7 @@ def _closed_gates(topology: Topology, flow: Flow) -> Iterator[tuple[str, str]]:
 
 def _check_rules(topology: Topology, problems: Problems) -> set[tuple[str, str, Protocol]]:
     """Each rule admits only what is meant. Returns the pairs that were complained of."""
-    meant, explained = gates.intended(topology), set()
+    meant, explained = intended(topology), set()
     for firewall in topology.firewalls:
         for way, rules in (("inbound", firewall.inbound), ("outbound", firewall.outbound)):
             for index, rule in enumerate(rules):
@@ -133,42 +145,42 @@ def _justifies(topology: Topology, end: str, peer: str, *, outbound: bool) -> bo
 
 
 def _check_wide_peers(
-    topology: Topology, explained: set[tuple[str, str, Protocol]], problems: Problems
+    topology: Topology, network: Network, explained: set[tuple[str, str, Protocol]], problems: Problems
 ) -> None:
     """``internet`` and ``vpc`` take in the droplets' own addresses: two such rules may meet unmeant."""
-    meant, network = gates.intended(topology), gates.declared(topology)
+    meant = intended(topology)
     for source in topology.droplets:
         for destination in topology.droplets:
-            if not gates.covers(network, destination):
+            if not network.covering(destination):
                 continue  # everything passes there, which is said of it as a whole
-            for protocol in gates.PROTOCOLS:
+            for protocol in PROTOCOLS:
                 if source == destination or (source, destination, protocol) in explained:
                     continue
-                passing = gates.admitted(network, source, destination, protocol)
+                passing = admitted(network, Pair(source, destination), protocol)
                 left = ports.subtract(passing, _meant_ports(meant, source, destination, protocol))
                 if left:
                     flow = Flow(source, destination, protocol, ports.render(left))
-                    _report_excess(problems, _wide_rule(topology, flow), [flow])
+                    _report_excess(problems, _wide_rule(topology, network, flow), [flow])
 
 
 def _meant_ports(meant: Sequence[Flow], source: str, destination: str, protocol: Protocol) -> Ports:
     return ports.union(
         *(
-            gates.intended_ports(meant, one, other, protocol)
+            intended_ports(meant, one, other, protocol)
             for one in (source, VPC)
             for other in (destination, VPC)
         )
     )
 
 
-def _wide_rule(topology: Topology, flow: Flow) -> tuple[Step, ...]:
+def _wide_rule(topology: Topology, network: Network, flow: Flow) -> tuple[Step, ...]:
     """The receiver's rule that admits a flow without naming its sender."""
-    network = gates.declared(topology)
+    far = address(network, flow.source, "private")
     for firewall in topology.firewalls:
         if flow.destination in firewall.droplets:
             for index, rule in enumerate(firewall.inbound):
-                admits = any(gates.matches(network, peer, flow.source) for peer in rule.peers)
-                if rule.protocol == flow.protocol and flow.source not in rule.peers and admits:
+                one = allowed_by(network, [rule_of(topology, rule, "inbound")], flow.protocol)
+                if flow.source not in rule.peers and ports_with(one, far):
                     return ("firewalls", firewall.name, "inbound", index)
     return ("intent",)
 
@@ -248,7 +260,7 @@ def _check_endpoint(
     topology: Topology, key: str, endpoint: Judge0Endpoint | RunnerEndpoint, problems: Problems
 ) -> None:
     source, node, port = endpoint.source, endpoint.node, endpoint.port
-    meant = gates.intended_ports(topology.intent, source, node, "tcp")
+    meant = intended_ports(topology.intent, source, node, "tcp")
     if not ports.intersect(((port, port),), meant):
         problem = f"the intent does not let {source!r} talk to {node!r} on {port}/tcp"
         problems.add(("checks", key), problem, "name a source and port that the intent has")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.topology import application, intent, placement, references, schema, underlay
+from harness.topology import application, placement, references, schema
 from harness.topology.build import build
 from harness.topology.model import Topology
 from harness.topology.source import Problems, read
@@ -16,6 +16,9 @@ def load(file: Path, *, app: Path | None = None) -> Topology:
     Raises ``TopologyError`` (``TopologyErrors`` for several at once) naming file, line, field and remedy.
     Each step checks all it can before it raises, and needs the steps before it to have passed.
     """
+    # In here, for they ask harness.firewall, which is built on the data of this package.
+    from harness.topology import intent, underlay
+
     source = read(file)
     problems = Problems(source)
     raw = schema.check(problems)

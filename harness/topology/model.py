@@ -15,6 +15,7 @@ Protocol = Literal["tcp", "udp", "icmp"]
 Engine = Literal["pg", "valkey", "mongodb"]
 Order = Literal["start-first", "stop-first"]
 
+PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "icmp")
 INTERNET = "internet"
 OPERATORS = "operators"
 VPC = "vpc"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.topology import gates, ports
-from harness.topology.model import INTERNET, VPC, Protocol, Topology
+from harness.firewall.model import Network
+from harness.topology import ports
+from harness.topology.flows import intended, intended_ports
+from harness.topology.model import INTERNET, PROTOCOLS, VPC, Protocol, Topology
 from harness.topology.source import Problems
 
 
-def check(topology: Topology, problems: Problems) -> None:
+def check(topology: Topology, network: Network, problems: Problems) -> None:
     """Note, as one problem, every place that reaches an uncovered droplet, or is reached, unsaid."""
-    network = gates.declared(topology)
-    uncovered = [name for name in topology.droplets if not gates.covers(network, name)]
+    uncovered = [name for name in topology.droplets if not network.covering(name)]
     unsaid = {place: _unsaid(topology, uncovered, place) for place in (INTERNET, VPC)}
     lines = [line for place, found in unsaid.items() for line in _lines(place, *found)]
     if lines:
@@ -33,10 +34,10 @@ def _unsaid(topology: Topology, uncovered: Sequence[str], place: str) -> tuple[l
 
 
 def _excess(topology: Topology, source: str, destination: str) -> Iterator[Protocol]:
-    """The protocols in which more passes than is meant. The other end of a line is beyond all gates."""
-    meant = gates.intended(topology)
-    for protocol in gates.PROTOCOLS:
-        said = gates.intended_ports(meant, source, destination, protocol)
+    """The protocols in which more passes than is meant. The other end of a line has no firewall."""
+    meant = intended(topology)
+    for protocol in PROTOCOLS:
+        said = intended_ports(meant, source, destination, protocol)
         if ports.subtract(ports.ALL, said):
             yield protocol
 

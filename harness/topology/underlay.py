@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.topology import gates, ports
+from harness.firewall.evaluate import admitted
+from harness.firewall.from_topology import declared
+from harness.firewall.model import Pair
+from harness.topology import ports
 from harness.topology.model import Protocol, Swarm, Topology
 from harness.topology.source import Problems
 
@@ -54,13 +57,13 @@ def needs(topology: Topology, swarm: Swarm) -> Iterator[Need]:
 
 def _stopped(topology: Topology, swarm: Swarm) -> Iterator[str]:
     """Each port that is closed for some pairs, and which, in words."""
-    network = gates.declared(topology)
+    network = declared(topology)
     for need in needs(topology, swarm):
         this = ((need.port, need.port),)
         closed = [
             f"{one} -> {other}"
             for one, other in need.pairs
-            if not ports.intersect(this, gates.admitted(network, one, other, need.protocol))
+            if not ports.intersect(this, admitted(network, Pair(one, other), need.protocol))
         ]
         if closed:
             shown = need.whole if len(closed) == len(need.pairs) else ", ".join(closed[:SHOWN])

@@ -13,12 +13,12 @@ import httpx
 from harness.api import Api
 from harness.deploy.remote import HEALTH, parse_containers
 from harness.errors import CheckError, CommandError, WaitTimeoutError, WavetankError
+from harness.firewall.from_api import look
+from harness.firewall.model import Pair
 from harness.isolation import intended
 from harness.isolation.compare import differences
-from harness.isolation.model import Pair
 from harness.isolation.observe import is_witnessed, observe
 from harness.isolation.pairs import droplet_pairs
-from harness.isolation.reported import look
 from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
 from harness.parallel import in_parallel

@@ -25,7 +25,8 @@ from cryptography.x509.verification import VerificationError
 from harness.deployment import Deployment
 from harness.errors import CommandError, InconclusiveError
 from harness.ssh import Access
-from harness.topology import gates, ports
+from harness.topology import ports
+from harness.topology.flows import intended
 from harness.topology.model import Topology
 
 # What rules about source ports usually are about: privileged ones, well-known ones, and just above them.
@@ -197,7 +198,7 @@ def source_ports() -> tuple[int, ...]:
 def flows(topology: Topology, node: str) -> list[tuple[str, int]]:
     """Who of the droplets may ask ``node`` on which TCP ports: one asker for each port."""
     found: dict[int, str] = {}
-    for flow in gates.intended(topology):
+    for flow in intended(topology):
         if flow.destination == node and flow.source in topology.droplets and flow.protocol == "tcp":
             wanted = ports.parse(flow.ports)
             for port in [each for first, last in wanted for each in range(first, last + 1)][:MOST_PORTS]:

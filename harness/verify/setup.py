@@ -18,8 +18,8 @@ from harness.existing import admits
 from harness.existing.access import access_to
 from harness.existing.place import ExistingDir
 from harness.existing.view import look
+from harness.firewall.from_api import Documents, ask
 from harness.isolation.drift import Drift, drift
-from harness.isolation.reported import Documents, ask
 from harness.names import node_tag, run_tag
 from harness.progress import Progress
 from harness.settings import Choice, load_topology, resolve_existing

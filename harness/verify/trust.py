@@ -14,9 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from harness.deployment import Connection, DatabaseNode, Deployment
-from harness.isolation.model import Side
+from harness.firewall.evaluate import sent
+from harness.firewall.from_topology import declared
+from harness.firewall.model import Pair, Side
 from harness.ssh import Access
-from harness.topology import gates, ports
+from harness.topology import ports
+from harness.topology.flows import intended
 from harness.topology.model import VPC, Topology
 from harness.tunnel import tunnel
 from harness.verify import databases
@@ -66,14 +69,13 @@ def admits(topology: Topology, node: str, endpoint: Endpoint) -> bool:
     A trusted droplet is trusted by both of its addresses, but the public endpoint is outside of the VPC,
     and rules that let the droplet out to the VPC do not let it out there.
     """
-    network = gates.declared(topology)
     if node not in topology.databases[endpoint.database].trusted_sources:
         return False
     if endpoint.side == "public" and not topology.droplets[node].public_networking:
         return False
     where = VPC if endpoint.side == "private" else f"{endpoint.ip}/32"
     this = ((endpoint.at.port, endpoint.at.port),)
-    return ports.subtract(this, gates.egress(network, node, "tcp", where)) == ports.NONE
+    return ports.subtract(this, sent(declared(topology), Pair(node, where), "tcp")) == ports.NONE
 
 
 def control(deployment: Deployment, topology: Topology, node: str, known: tuple[Endpoint, ...]) -> Address:
@@ -84,7 +86,7 @@ def control(deployment: Deployment, topology: Topology, node: str, known: tuple[
     for endpoint in known:
         if admits(topology, node, endpoint):
             return endpoint.address
-    for flow in gates.intended(topology):
+    for flow in intended(topology):
         if flow.source == node and flow.protocol == "tcp" and flow.destination in deployment.nodes:
             return deployment.nodes[flow.destination].private_ip or "", _listening(flow.ports)
     raise LookupError(f"{node} may talk to nobody, so nothing shows that its probes work")

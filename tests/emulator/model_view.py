@@ -11,10 +11,9 @@ from typing import Any
 from model_rig import CANARY, Rig, Side, Verdict
 from model_wire import Shape
 
-from harness.isolation.computed import admitted
-from harness.isolation.model import Pair
-from harness.isolation.network import Network
-from harness.isolation.reported import Documents, network_of
+from harness.firewall.evaluate import admitted
+from harness.firewall.from_api import Documents, network_of
+from harness.firewall.model import Network, Pair
 from harness.names import node_tag, run_tag
 from harness.topology import ports
 from harness.topology.model import INTERNET, Protocol
@@ -58,13 +57,15 @@ def network(rig: Rig) -> Network:
     told = Documents(listed("vpcs"), listed("droplets"), listed("firewalls"), clusters, trusted)
     seen = network_of(EMPTY, RUN, told)
     by_id = {one.number: one for one in rig.machines.values()}
+    names = {each.name: by_id[each.id].name for each in seen.databases.values()}
     databases = {
-        by_id[each.id].name: replace(
-            each, name=by_id[each.id].name, private=by_id[each.id].private, public=by_id[each.id].public
+        names[each.name]: replace(
+            each, name=names[each.name], private=by_id[each.id].private, public=by_id[each.id].public
         )
         for each in seen.databases.values()
     }
-    return replace(seen, databases=databases)
+    state = replace(seen.state, trusted=tuple((names[name], each) for name, each in seen.state.trusted))
+    return replace(seen, databases=databases, state=state)
 
 
 def flows(rig: Rig, seen: Network, most: int, random: Random) -> list[Flow]:
@@ -114,8 +115,8 @@ def _pairs(rig: Rig, off: set[str]) -> Iterator[Pair]:
 def _edges(seen: Network) -> set[int]:
     """The ports about every rule's ends, those that listen, and a few more."""
     found = {*USUAL, *(database.port for database in seen.databases.values())}
-    for firewall in seen.firewalls:
-        for rule in (*firewall.inbound, *firewall.outbound):
+    for firewall in seen.state.firewalls:
+        for rule in firewall.rules:
             for first, last in rule.admits:
                 found |= {first - 1, first, last, last + 1}
     return {port for port in found if 1 <= port <= 65535}

@@ -14,7 +14,8 @@ from tank import Tank
 from emulator.fabric import scans
 from emulator.planes.base import ScanOrder, ScanPair
 from emulator.planes.docker.droplet import inside
-from harness.isolation.model import Pair, Seen
+from harness.firewall.model import Pair
+from harness.isolation.model import Seen
 from harness.isolation.verdict import judge
 from harness.wait import NotYet, wait_for
 

@@ -12,11 +12,12 @@ from small_plan import Shell, shell, write_plan
 
 from harness import report
 from harness.api import Api
-from harness.isolation.model import Observation, Pair
+from harness.firewall.from_api import read
+from harness.firewall.model import FirewallState, Pair
+from harness.isolation.model import Observation
 from harness.mutation import journal, run
 from harness.mutation.kinds import HOLES
 from harness.mutation.model import Mutant
-from harness.mutation.protection import Protection, read
 from harness.mutation.selection import Selection
 from harness.mutation.witnesses import Suite
 from harness.progress import Progress
@@ -42,7 +43,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 @pytest.fixture
-def original(standing: Shell) -> Iterator[Protection]:
+def original(standing: Shell) -> Iterator[FirewallState]:
     """What protects it, which must be the same afterwards, without a journal."""
     before = in_force(standing)
     yield before
@@ -50,11 +51,11 @@ def original(standing: Shell) -> Iterator[Protection]:
     assert journal.read(RunDir(standing.state_dir, NAME)) is None
 
 
-def in_force(standing: Shell) -> Protection:
+def in_force(standing: Shell) -> FirewallState:
     """What protects the run now."""
     choice = choose_existing(settings(standing))
     with Api(resolve_existing(choice, QUIET), read_only=True) as api:
-        return read(api, NAME)[1]
+        return read(api, NAME).state
 
 
 def settings(standing: Shell) -> Settings:
@@ -129,12 +130,12 @@ def test_a_run_that_is_red_already_is_not_mutated(standing: Shell) -> None:
     """Every mutant would seem to be killed; so nothing is tried, and exit code 1 says why."""
     choice = choose_existing(settings(standing))
     with Api(resolve_existing(choice, QUIET)) as api:
-        wall = next(each for each in read(api, NAME)[1].walls if each.name.endswith("--back"))
+        firewall = next(each for each in read(api, NAME).state.firewalls if each.name.endswith("--back"))
         hole = {"protocol": "tcp", "ports": "9000", "sources": {"addresses": ["0.0.0.0/0"]}}
-        api.client.firewalls.add_rules(wall.id, {"inbound_rules": [hole]})
+        api.client.firewalls.add_rules(firewall.id, {"inbound_rules": [hole]})
         try:
             done = standing("mutate", "--only", "detached", "--sample", 1)
         finally:
-            api.client.firewalls.update(wall.id, body=wall.body())
+            api.client.firewalls.update(firewall.id, body=firewall.body())
     assert done.code == 1, done.out
     assert "before anything was mutated" in done.err

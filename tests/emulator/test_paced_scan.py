@@ -19,8 +19,9 @@ from harness import provision
 from harness.api import Api, every
 from harness.deployment import Deployment
 from harness.errors import ResourceError
+from harness.firewall.model import Pair
 from harness.isolation import paced
-from harness.isolation.model import Observation, Pair, Seen
+from harness.isolation.model import Observation, Seen
 from harness.isolation.paced_scripts import PYTHON
 from harness.isolation.paced_vantages import Pace
 from harness.names import resource_name

@@ -9,7 +9,7 @@ import pytest
 from harness.bench.scan import Row, Truth, table
 from harness.bench.scanners import Found, Vantage, masscan, nmap, vantage
 from harness.errors import UsageError
-from harness.isolation.model import Pair
+from harness.firewall.model import Pair
 from harness.topology import ports
 
 TRUTH = Truth(Pair("a", "b"), ports.parse("10-12"), ports.parse("20-22"))

@@ -12,8 +12,9 @@ import pytest
 
 from harness.deployment import Connection, DatabaseNode, Node
 from harness.errors import CommandError
+from harness.firewall.model import Pair
 from harness.isolation import paced_control, paced_scripts
-from harness.isolation.model import Pair, Seen
+from harness.isolation.model import Seen
 from harness.isolation.paced_ends import Ends
 from harness.isolation.paced_judging import Findings, verdicts
 from harness.isolation.paced_scripts import Conversation, here

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.isolation.model import STATES, Pair, Seen
+from harness.firewall.model import Pair
+from harness.isolation.model import STATES, Seen
 from harness.isolation.verdict import judge
 from harness.topology import ports
 from harness.topology.ports import ALL

@@ -9,8 +9,9 @@ import pytest
 
 from harness.deployment import Deployment, Node
 from harness.errors import ApiError, ResourceError, WaitTimeoutError
+from harness.firewall.model import Pair
 from harness.isolation import tampering, witnessed
-from harness.isolation.model import Observation, Pair
+from harness.isolation.model import Observation
 from harness.target import Target
 
 DEPLOYMENT = Deployment(

@@ -19,12 +19,12 @@ import pytest
 from harness.connect import connect
 from harness.deployment import Deployment
 from harness.errors import InconclusiveError
+from harness.firewall.model import Pair
 from harness.isolation import intended
-from harness.isolation.model import Pair
 from harness.judge0 import frontdoor
 from harness.ssh import Access
 from harness.target import Target
-from harness.topology import gates, ports
+from harness.topology import flows, ports
 from harness.topology.model import INTERNET, FrontDoor, Topology
 from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
 
@@ -177,7 +177,7 @@ def look(
 
 def control(deployment: Deployment, topology: Topology, node: str) -> list[Address]:
     """What must answer ``node``: a droplet or a database it is meant to talk to."""
-    for flow in gates.intended(topology):
+    for flow in flows.intended(topology):
         if flow.source != node or flow.protocol != "tcp":
             continue
         port = ports.parse(flow.ports)[0][0]

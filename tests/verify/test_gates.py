@@ -8,11 +8,11 @@ import pytest
 
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError
+from harness.firewall.from_api import Documents, network_of
 from harness.isolation import drift as drifting
 from harness.isolation.compare import differences
 from harness.isolation.drift import Drift
 from harness.isolation.model import Difference
-from harness.isolation.reported import Documents, network_of
 from harness.names import resource_name, run_of_name
 from harness.topology import ports
 from harness.topology.model import Topology

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 import pytest
 
 from harness.errors import InconclusiveError
-from harness.isolation.model import Difference, Pair, Seen
+from harness.firewall.model import Pair
+from harness.isolation.model import Difference, Seen
 from harness.isolation.observe import is_witnessed
 from harness.isolation.prove import Proof, cannot_be_asked, missing
 from harness.isolation.tampering import Tampering, explained, look

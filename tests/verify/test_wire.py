@@ -16,9 +16,11 @@ import pytest
 from harness.deployment import Deployment
 from harness.errors import InconclusiveError
 from harness.extras import Extras
+from harness.firewall.from_topology import declared
 from harness.ssh import Access
 from harness.target import Target
-from harness.topology import gates, ports
+from harness.topology import ports
+from harness.topology.flows import intended
 from harness.topology.model import Topology
 from harness.verify import wire
 from harness.verify.wire import Packet
@@ -67,7 +69,7 @@ def flows(deployment: Deployment, topology: Topology) -> tuple[Packet, ...]:
         packet(
             deployment, flow.source, flow.destination, wire.TCP, CONTROL, port=ports.parse(flow.ports)[0][0]
         )
-        for flow in gates.intended(topology)
+        for flow in intended(topology)
         if flow.protocol == "tcp" and {flow.source, flow.destination} <= set(deployment.nodes)
     ) or pytest.skip("the intent has no flow between droplets to go by")
 
@@ -75,12 +77,12 @@ def flows(deployment: Deployment, topology: Topology) -> tuple[Packet, ...]:
 @pytest.fixture(scope="module")
 def others(access: Access, deployment: Deployment, topology: Topology, flows: tuple[Packet, ...]) -> Carried:
     """Other protocols, along each admitted flow and back, where one end or the other is covered."""
-    network = gates.declared(topology)
+    network = declared(topology)
     made = [
         packet(deployment, *way, number, name)
         for flow in flows
         for way in ((flow.node, flow.receiver), (flow.receiver, flow.node))
-        if any(gates.covers(network, end) for end in way)
+        if any(network.covering(end) for end in way)
         for name, number in wire.OTHERS.items()
     ]
     if not made:

@@ -12,10 +12,11 @@ import pytest
 from tests_cli import Outcome
 
 from harness import emulation, settings
+from harness.firewall.from_api import look
+from harness.firewall.model import Pair
 from harness.isolation import explain, prove, tampering
-from harness.isolation.model import Observation, Pair, Seen
+from harness.isolation.model import Observation, Seen
 from harness.isolation.prove import Proof
-from harness.isolation.reported import look
 from harness.isolation.tampering import Tampering
 from harness.names import resource_name
 from harness.progress import Progress

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests_cli import Outcome, Stage
 
+from harness.firewall.model import FirewallState
 from harness.mutation import journal
-from harness.mutation.protection import Protection
 from harness.rundir import RunDir
 
 
@@ -41,9 +41,9 @@ def test_an_unknown_kind_is_refused(stage: Stage) -> None:
 
 
 def test_up_settles_what_a_killed_mutation_left(stage: Stage) -> None:
-    """It makes the protection what the topology says, so there is nothing to be put back any more."""
+    """It makes the firewalls what the topology says, so there is nothing to be put back any more."""
     assert call(stage, "up", "--yes", "--run=a").code == 0
     run_dir = RunDir(stage.state_dir, "a")
-    journal.write(run_dir, Protection((), ()))
+    journal.write(run_dir, FirewallState())
     assert call(stage, "up", "--run=a").code == 0
     assert journal.read(run_dir) is None

@@ -15,8 +15,8 @@ from harness.existing.admits import admissions, drift
 from harness.existing.match import Match
 from harness.existing.place import ExistingDir
 from harness.existing.view import Found
+from harness.firewall.from_api import Documents, network_of
 from harness.isolation.compare import differences
-from harness.isolation.reported import Documents, network_of
 from harness.topology.model import Topology
 
 Change = Callable[[dict[str, Any]], Any]

@@ -15,10 +15,10 @@ from harness.api import Api
 from harness.errors import InconclusiveError, ResourceError
 from harness.faults import partition
 from harness.faults.partition import HANG_UP, cut_off, detached
+from harness.firewall.from_api import read
 from harness.mutation import journal
 from harness.mutation.apply import NotRestoredError
 from harness.mutation.campaign import mend
-from harness.mutation.protection import Protection, covers, read
 from harness.rundir import RunDir
 from harness.target import Target
 
@@ -46,12 +46,7 @@ def access(run_dir: RunDir) -> Any:
 
 def walls(api: Api) -> set[str]:
     """The firewalls that cover the node, by name; one of many droplets is several, NAME-2 and so on."""
-    ground, protection = read(api, RUN)
-    return {
-        each.name.partition("--")[2].removesuffix("-2")
-        for each in protection.walls
-        if covers(each, ground.droplets[NODE])
-    }
+    return {each.name.partition("--")[2].removesuffix("-2") for each in read(api, RUN).covering(NODE)}
 
 
 def test_a_node_is_on_no_firewall_with_the_swarms_ports_while_it_is_cut_off(
@@ -63,11 +58,11 @@ def test_a_node_is_on_no_firewall_with_the_swarms_ports_while_it_is_cut_off(
     with cut_off(api, cloud, access, NODE):
         assert whole - walls(api) == {"swarm-member", "swarm-worker"}
         assert walls(api) == {"judge0-workers", "management-nodes"}
-        ground, protection = read(api, RUN)
-        others = [each for each in ground.droplets.values() if each.name != NODE]
-        for before, after in zip(original[1].walls, protection.walls, strict=True):
-            assert [covers(before, each) for each in others] == [covers(after, each) for each in others]
-        assert journal.read(access.run_dir) == original[1]
+        now = read(api, RUN)
+        others = [each for each in now.droplets.values() if each.name != NODE]
+        for before, after in zip(original.state.firewalls, now.state.firewalls, strict=True):
+            assert [before.covers(each) for each in others] == [after.covers(each) for each in others]
+        assert journal.read(access.run_dir) == original.state
     assert read(api, RUN) == original
     assert journal.read(access.run_dir) is None
 
@@ -97,7 +92,7 @@ def test_an_emulator_is_told_to_forget(
 
     monkeypatch.setattr(partition, "Extras", Extras)
     emulated = replace(cloud, info={"plane": "docker"})
-    id_ = read(api, RUN)[0].droplets[NODE].id
+    id_ = read(api, RUN).droplets[NODE].id
     with cut_off(api, emulated, access, NODE):
         assert told == [("DELETE", f"/connections/droplet/{id_}")]
     assert access.ran == []
@@ -134,19 +129,20 @@ def test_a_node_that_could_not_be_cut_off_is_let_in_again(
 
 def test_what_a_killed_process_left_is_put_back_first(api: Api, cloud: Target, access: Any) -> None:
     """Else what is broken would be taken for what was there."""
-    ground, original = read(api, RUN)
+    network = read(api, RUN)
+    original = network.state
     journal.write(access.run_dir, original)
-    partition.apply.put(api, ground, original, detached(ground, original, "worker-2"))
+    partition.apply.put(api, network, detached(network, "worker-2"))
     with cut_off(api, cloud, access, NODE):
         assert journal.read(access.run_dir) == original
-    assert read(api, RUN)[1] == original
+    assert read(api, RUN).state == original
 
 
 def test_the_journal_stays_where_nothing_can_be_put_back(
     api: Api, cloud: Target, access: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that `wavetank up` or the next mutate finds it."""
-    original = read(api, RUN)[1]
+    original = read(api, RUN).state
     with monkeypatch.context() as patched:
 
         def fail(*_: object, **__: object) -> None:
@@ -157,26 +153,28 @@ def test_the_journal_stays_where_nothing_can_be_put_back(
             pass
     assert journal.read(access.run_dir) == original
     assert mend(api, access.run_dir)
-    assert read(api, RUN)[1] == original
+    assert read(api, RUN).state == original
 
 
 def test_a_node_on_no_such_firewall_cannot_be_cut_off(api: Api) -> None:
     """There is nothing to take it off."""
-    ground, original = read(api, RUN)
-    bare = Protection(tuple(each for each in original.walls if "swarm" not in each.name), original.trusted)
+    network = read(api, RUN)
+    left = tuple(each for each in network.state.firewalls if "swarm" not in each.name)
+    bare = network.under(replace(network.state, firewalls=left))
     with pytest.raises(InconclusiveError, match="none can cut it off"):
-        detached(ground, bare, NODE)
+        detached(bare, NODE)
 
 
 def test_a_node_on_no_other_firewall_cannot_be_cut_off(api: Api) -> None:
     """Without any it would be open to all."""
-    ground, original = read(api, RUN)
-    only = Protection(tuple(each for each in original.walls if "swarm" in each.name), original.trusted)
+    network = read(api, RUN)
+    left = tuple(each for each in network.state.firewalls if "swarm" in each.name)
+    only = network.under(replace(network.state, firewalls=left))
     with pytest.raises(InconclusiveError, match="and so open"):
-        detached(ground, only, NODE)
+        detached(only, NODE)
 
 
 def test_a_node_that_is_none_is_refused(api: Api) -> None:
     """By its name."""
     with pytest.raises(ResourceError, match="worker-9"):
-        detached(*read(api, RUN), "worker-9")
+        detached(read(api, RUN), "worker-9")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.isolation.network import Network
-from harness.isolation.reported import Documents, network_of
+from harness.firewall.from_api import Documents, network_of
+from harness.firewall.model import Network
 from harness.names import node_tag, resource_name, run_tag
 from harness.topology.model import Database, Droplet, Firewall, Flow, Management, Rule, Topology
 

@@ -23,16 +23,16 @@ from isolation_rig import (
     topology,
 )
 
+from harness.firewall.from_api import Documents, network_of
+from harness.firewall.model import Network, Pair
 from harness.isolation.compare import differences
 from harness.isolation.drift import drift
 from harness.isolation.intended import may, must
-from harness.isolation.model import Observation, Pair, Seen
-from harness.isolation.network import Network
+from harness.isolation.model import Observation, Seen
 from harness.isolation.pairs import SAMPLE, all_pairs, droplet_pairs, udp_ports
-from harness.isolation.reported import Documents, network_of
 from harness.names import STRANGER, node_tag, resource_name
-from harness.topology import gates, ports
-from harness.topology.model import Flow
+from harness.topology import ports
+from harness.topology.model import PROTOCOLS, Flow
 from harness.topology.ports import ALL, NONE, Ports
 
 WEB_API = Pair("web", "api")
@@ -191,7 +191,7 @@ def test_what_is_meant_for_a_database_may_reach_a_stranger() -> None:
             Flow,
             st.sampled_from([*NAMES, "internet", "vpc", "0.0.0.0/0", "10.1.0.0/25"]),
             st.sampled_from([*NAMES, DATABASE, "internet", "vpc", "198.51.100.0/24"]),
-            st.sampled_from(gates.PROTOCOLS),
+            st.sampled_from(PROTOCOLS),
             st.sampled_from(["0", "22", "80-90"]),
         ),
         max_size=4,
@@ -202,7 +202,7 @@ def test_what_must_may(flows: list[Flow]) -> None:
     """What has to get through is always allowed to."""
     plan = topology(*flows)
     for pair in all_pairs(plan, network(), stranger=True):
-        for protocol in gates.PROTOCOLS:
+        for protocol in PROTOCOLS:
             assert ports.subtract(must(plan, pair, protocol), may(plan, pair, protocol)) == NONE
 
 

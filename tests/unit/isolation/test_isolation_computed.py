@@ -25,11 +25,13 @@ from isolation_rig import (
 from emulator.cloud import models
 from emulator.cloud.policy import network_policy
 from emulator.planes.base import MemberPolicy
-from harness.isolation.computed import address, admitted, sent, taken, walk
-from harness.isolation.model import Pair
+from harness.firewall.addresses import address
+from harness.firewall.evaluate import admitted, received, sent
+from harness.firewall.model import Pair
+from harness.firewall.walk import walk
 from harness.names import STRANGER, node_tag, resource_name
-from harness.topology import gates, ports
-from harness.topology.model import Protocol
+from harness.topology import ports
+from harness.topology.model import PROTOCOLS, Protocol
 from harness.topology.ports import ALL, NONE, Ports
 
 WEB_API = Pair("web", "api")
@@ -84,7 +86,7 @@ def test_a_droplet_that_a_rule_names_is_meant_with_both_addresses() -> None:
 def test_tags_do_not_care_for_case_and_cover_like_ids() -> None:
     """A firewall covers by any tag of the droplet."""
     walls = network(firewall("in", droplet_ids=[], tags=["WAVETANK:A"]))
-    assert [each.droplets for each in walls.firewalls] == [NAMES]
+    assert [walls.covered_by(each) for each in walls.state.firewalls] == [NAMES]
 
 
 def test_internet_reaches_public_addresses_only() -> None:
@@ -195,7 +197,7 @@ PEERS = st.fixed_dictionaries(
     },
 )  # fmt: skip
 RULES = st.lists(
-    st.tuples(st.sampled_from(gates.PROTOCOLS), st.sampled_from(["22", "80-90", "0", "85"]), PEERS),
+    st.tuples(st.sampled_from(PROTOCOLS), st.sampled_from(["22", "80-90", "0", "85"]), PEERS),
     max_size=3,
 )
 COVERED = st.fixed_dictionaries(
@@ -232,13 +234,13 @@ def test_both_gates_are_those_the_emulator_enforces(walls: Any, sources: list[tu
                     continue
                 pair = Pair(source, target, side)
                 there, here = (IPv4Address(address(seen, end, pair.side)) for end in (target, source))
-                for protocol in gates.PROTOCOLS:
-                    assert taken(seen, pair, protocol) == _passes(members[target], "in", protocol, here)
+                for protocol in PROTOCOLS:
+                    assert received(seen, pair, protocol) == _passes(members[target], "in", protocol, here)
                     if source != "internet":
                         assert sent(seen, pair, protocol) == _passes(members[source], "out", protocol, there)
     for source in NAMES:
         here = IPv4Address(address(seen, source, "private"))
-        assert taken(seen, Pair(source, DATABASE), "tcp") == _passes(members[DATABASE], "in", "tcp", here)
+        assert received(seen, Pair(source, DATABASE), "tcp") == _passes(members[DATABASE], "in", "tcp", here)
 
 
 SOME = st.lists(
@@ -256,7 +258,7 @@ def test_arithmetic_of_ports_is_that_of_sets(one: Ports, other: Ports) -> None:
     assert ports.size(one) == len(_one_by_one(one))
 
 
-@given(WALLS, st.sampled_from(gates.PROTOCOLS), st.integers(1, 100))
+@given(WALLS, st.sampled_from(PROTOCOLS), st.integers(1, 100))
 @settings(max_examples=150, deadline=None)
 def test_a_walk_agrees_with_what_is_admitted(walls: Any, protocol: Protocol, port: int) -> None:
     """Port by port, the gates of a walk say what the sets of ports say."""

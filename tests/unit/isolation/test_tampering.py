@@ -10,8 +10,9 @@ import pytest
 
 import emulator
 from harness.deployment import Deployment
+from harness.firewall.model import Pair
 from harness.isolation import prove, tampering
-from harness.isolation.model import Observation, Pair, Seen
+from harness.isolation.model import Observation, Seen
 from harness.isolation.section import section
 from harness.isolation.tampering import Tampering, explained
 from harness.names import STRANGER

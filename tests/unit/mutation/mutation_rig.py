@@ -1,36 +1,44 @@
-"""A small protection by hand, and witnesses that compute what they see."""
+"""A small network by hand, and witnesses that compute what they see."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.api import Api
-from harness.isolation.model import Difference, Observation, Pair, Seen
-from harness.mutation.fate import Places, through
-from harness.mutation.gates import gates
+from harness.firewall.evaluate import admitted
+from harness.firewall.from_api import read
+from harness.firewall.model import Database, Droplet, Firewall, FirewallState, Network, Pair, Peer, Rule
+from harness.isolation.model import Difference, Observation, Seen
 from harness.mutation.judge import Witnesses
-from harness.mutation.protection import End, Ground, Protection, Rule, Wall, read
+from harness.names import STRANGER
 from harness.topology import ports
 from harness.topology.model import Protocol
 from harness.topology.ports import Ports
 
 RUN = "a"
-PLACES = Places("192.0.2.10", "10.0.0.99", "203.0.113.99", "198.51.100.7")
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQpUDzq3G8P1Yt2h1Ff5iXz8Mfnr5DHyVFTc8HWGFpk wavetank-a"
-ANYWHERE = (("addresses", "0.0.0.0/0"),)
-VPC = (("addresses", "10.0.0.0/24"),)
+ANYWHERE = (Peer("addresses", "0.0.0.0/0"),)
+VPC = (Peer("addresses", "10.0.0.0/24"),)
 
 
-def end(name: str, number: int) -> End:
+def looked_at(network: Network) -> Network:
+    """The network with a stranger, an operator and an internet address to look from."""
+    private = f"{network.vpc_range.split('.0/')[0]}.99"
+    stranger = Droplet(STRANGER, "", private=private, public="203.0.113.99")
+    operators = ("198.51.100.7/32",)
+    return replace(network, others={STRANGER: stranger}, operators=operators, internet="192.0.2.10")
+
+
+def droplet(name: str, number: int) -> Droplet:
     """A droplet with its own tag and the run's."""
     tags = (f"wavetank:{RUN}", f"wavetank:{RUN}:{name}")
-    return End(name, str(number), tags, f"10.0.0.{number}", f"203.0.113.{number}")
+    return Droplet(name, str(number), private=f"10.0.0.{number}", public=f"203.0.113.{number}", tags=tags)
 
 
-def tagged(*names: str) -> tuple[tuple[str, str], ...]:
+def tagged(*names: str) -> tuple[Peer, ...]:
     """Droplets as the peers of a rule."""
-    return tuple(("tags", f"wavetank:{RUN}:{name}") for name in names)
+    return tuple(Peer("tags", each) for each in tags(*names))
 
 
 def tags(*names: str) -> tuple[str, ...]:
@@ -38,36 +46,46 @@ def tags(*names: str) -> tuple[str, ...]:
     return tuple(f"wavetank:{RUN}:{name}" for name in names)
 
 
-GROUND = Ground(
-    RUN,
-    "10.0.0.0/24",
-    {name: end(name, number) for number, name in enumerate(("api", "login", "web"), 11)},
-    {"main": End("main", "uuid", port=25060)},
-)
-WEB = Wall(
+WEB = Firewall(
     "w",
     "wavetank-a--web",
     (Rule("inbound", "tcp", "80", ANYWHERE), Rule("outbound", "tcp", "8000-8001", tagged("api"))),
     tags=tags("web"),
 )
-API = Wall(
+API = Firewall(
     "p",
     "wavetank-a--api",
     (Rule("inbound", "tcp", "8000-8001", tagged("web")), Rule("outbound", "tcp", "25060", VPC)),
     tags=tags("api"),
 )
-SSH = Wall("s", "wavetank-a--ssh", (Rule("inbound", "tcp", "22", tagged("login")),), tags=tags("web", "api"))
-PROTECTION = Protection((API, SSH, WEB), (("main", (("tag", f"wavetank:{RUN}:api"),)),))
+SSH = Firewall(
+    "s", "wavetank-a--ssh", (Rule("inbound", "tcp", "22", tagged("login")),), tags=tags("web", "api")
+)
+STATE = FirewallState((API, SSH, WEB), (("main", tagged("api")),))
+NETWORK = looked_at(
+    Network(
+        RUN,
+        "10.0.0.0/24",
+        {name: droplet(name, number) for number, name in enumerate(("api", "login", "web"), 11)},
+        {"main": Database("main", "uuid", 25060, private="10.0.0.0/24")},
+        STATE,
+    )
+)
 
 
-def trusting(*sources: tuple[str, str]) -> Protection:
+def trusting(*sources: Peer) -> Network:
     """The same with other trusted sources."""
-    return Protection(PROTECTION.walls, (("main", sources),))
+    return NETWORK.under(replace(STATE, trusted=(("main", sources),)))
+
+
+def guarded_by(*firewalls: Firewall) -> Network:
+    """The same with other firewalls."""
+    return NETWORK.under(replace(STATE, firewalls=firewalls))
 
 
 @dataclass
 class Played:
-    """Witnesses that see exactly what the gates, as the API reports them now, let through.
+    """Witnesses that see exactly what the rules, as the API reports them now, let through.
 
     What was let through at the start is what is meant. ``blind`` sees nothing wrong, ``doubtful`` is sure
     of nothing; ``asked`` counts the looks.
@@ -75,24 +93,23 @@ class Played:
 
     api: Api
     run: str
-    places: Places
     blind: bool = False
     doubtful: bool = False
     asked: list[Sequence[Pair]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ground, self.meant = read(self.api, self.run)
+        self.meant = looked_at(read(self.api, self.run))
 
     def witnesses(self) -> Witnesses:
         return Witnesses(self.observe, self.differences, lambda: ())
 
     def observe(self, pairs: Sequence[Pair], asked: Mapping[Protocol, Ports]) -> Observation:
         self.asked.append(pairs)
-        now = gates(self.ground, read(self.api, self.run)[1])
+        now = looked_at(read(self.api, self.run))
         seen = []
         for pair in pairs:
             for protocol, which in asked.items():
-                passing = ports.intersect(which, through(self.ground, self.places, now, pair, protocol))
+                passing = ports.intersect(which, admitted(now, pair, protocol))
                 if self.doubtful:
                     seen.append(Seen(pair, protocol, inconclusive=which, doubts=("fog",)))
                 else:
@@ -106,8 +123,7 @@ class Played:
         return tuple(each for seen in observation.seen for each in self._of(seen))
 
     def _of(self, seen: Seen) -> list[Difference]:
-        before = gates(self.ground, self.meant)
-        meant = through(self.ground, self.places, before, seen.pair, seen.protocol)
+        meant = admitted(self.meant, seen.pair, seen.protocol)
         lost = ports.intersect(meant, seen.filtered)
         gained = ports.subtract(seen.reachable, meant)
         told = [(lost, "admitted", "denied"), (gained, "denied", "admitted")]

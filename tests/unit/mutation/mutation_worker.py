@@ -10,15 +10,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mutation_rig import PLACES, RUN
+from mutation_rig import RUN, looked_at
 
 from harness.api import Api
-from harness.isolation.model import Observation, Pair
+from harness.firewall.from_api import read
+from harness.firewall.model import Pair
+from harness.isolation.model import Observation
 from harness.mutation.campaign import Campaign, carry_out
 from harness.mutation.effect import baseline
 from harness.mutation.generate import mutants
 from harness.mutation.judge import Witnesses
-from harness.mutation.protection import read
 from harness.progress import Progress
 from harness.rundir import RunDir
 from harness.signals import Stopped
@@ -41,8 +42,8 @@ def main(state_dir: Path, directory: Path) -> None:
         signal.signal(number, stop)
     target = resolve_target("local", state_dir=state_dir, progress=Progress(quiet=True))
     with Api(target) as api:
-        base = baseline(*read(api, RUN), PLACES)
-        chosen = [each for each in mutants(base.ground, base.protection, PLACES) if each.kind == "detached"]
+        base = baseline(looked_at(read(api, RUN)))
+        chosen = [each for each in mutants(base.network) if each.kind == "detached"]
         blind = Witnesses(look_forever, lambda _: (), lambda: ())
         made = Campaign(api, RunDir(directory, RUN), base, blind, lambda *_: True, whole=True)
         carry_out(made, chosen, [], lambda _done, _all: None)

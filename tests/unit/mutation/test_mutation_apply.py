@@ -7,62 +7,63 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mutation_rig import PLACES, RUN
+from mutation_rig import RUN, looked_at
 
 from harness.api import Api
 from harness.errors import ApiError, WavetankError
+from harness.firewall.from_api import read
+from harness.firewall.model import FirewallState, Network
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
 from harness.mutation.generate import mutants
 from harness.mutation.model import Mutant
-from harness.mutation.protection import Ground, Protection, read
 from harness.rundir import RunDir
 from harness.signals import undisturbed
 
 
-def first(ground: Ground, original: Protection, kind: str) -> Mutant:
+def first(network: Network, kind: str) -> Mutant:
     """Some mutant of a kind."""
-    return next(each for each in mutants(ground, original, PLACES) if each.kind == kind)
+    return next(each for each in mutants(looked_at(network)) if each.kind == kind)
 
 
 def test_a_mutant_is_in_force_and_taken_back(api: Api) -> None:
     """What the API then tells is the mutant, rule by rule; afterwards the original, rule by rule."""
-    ground, original = read(api, RUN)
-    for mutant in mutants(ground, original, PLACES)[::5]:
-        apply.put(api, ground, original, mutant.protection)
-        assert read(api, RUN)[1].differences(mutant.protection) == (), mutant
-        assert mutant.protection.differences(original), mutant
-        apply.put(api, ground, mutant.protection, original)
-        assert read(api, RUN) == (ground, original), mutant
+    network = read(api, RUN)
+    for mutant in mutants(looked_at(network))[::5]:
+        apply.put(api, network, mutant.state)
+        assert read(api, RUN).state.differences(mutant.state) == (), mutant
+        assert mutant.state.differences(network.state), mutant
+        apply.put(api, network.under(mutant.state), network.state)
+        assert read(api, RUN) == network, mutant
 
 
 @pytest.mark.parametrize("kind", ["detached", "trust-dropped", "rule-moved"])
 def test_restoring_needs_not_know_what_was_changed(api: Api, kind: str) -> None:
     """It looks for itself."""
-    ground, original = read(api, RUN)
-    apply.put(api, ground, original, first(ground, original, kind).protection)
-    apply.restore(api, original, RUN)
-    assert read(api, RUN)[1] == original
+    network = read(api, RUN)
+    apply.put(api, network, first(network, kind).state)
+    apply.restore(api, network.state, RUN)
+    assert read(api, RUN).state == network.state
 
 
 def test_an_api_that_fails_for_a_while_is_asked_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Restoring goes on until it is done."""
-    ground, original = read(api, RUN)
-    apply.put(api, ground, original, first(ground, original, "rule-removed").protection)
+    network = read(api, RUN)
+    apply.put(api, network, first(network, "rule-removed").state)
     failing = failing_first(api.client.firewalls.update, 3)
     monkeypatch.setattr(api.client.firewalls, "update", failing)
-    apply.restore(api, original, RUN)
-    assert read(api, RUN)[1] == original
+    apply.restore(api, network.state, RUN)
+    assert read(api, RUN).state == network.state
 
 
 def test_what_cannot_be_put_back_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exactly what is left different, and the command that mends it."""
-    ground, original = read(api, RUN)
-    mutant = next(each for each in mutants(ground, original, PLACES) if "internal-lb" in each.name)
-    apply.put(api, ground, original, mutant.protection)
+    network = read(api, RUN)
+    mutant = next(each for each in mutants(looked_at(network)) if "internal-lb" in each.name)
+    apply.put(api, network, mutant.state)
     monkeypatch.setattr(api.client.firewalls, "update", failing_first(api.client.firewalls.update, 10**6))
     with pytest.raises(apply.NotRestoredError) as caught:
-        apply.restore(api, original, RUN, deadline=0.1)
+        apply.restore(api, network.state, RUN, deadline=0.1)
     assert "left different: firewall wavetank-a--internal-lb\n" in str(caught.value)
     assert "`wavetank up --run a`" in str(caught.value)
     assert "500" in str(caught.value)
@@ -70,15 +71,15 @@ def test_what_cannot_be_put_back_is_said(api: Api, monkeypatch: pytest.MonkeyPat
 
 def test_a_firewall_that_is_gone_is_said_to_be_missing(api: Api) -> None:
     """There is nothing to put back into."""
-    _, original = read(api, RUN)
-    api.client.firewalls.delete(original.walls[0].id)
-    with pytest.raises(apply.NotRestoredError, match=original.walls[0].name):
+    original = read(api, RUN).state
+    api.client.firewalls.delete(original.firewalls[0].id)
+    with pytest.raises(apply.NotRestoredError, match=original.firewalls[0].name):
         apply.restore(api, original, RUN, deadline=0.1)
 
 
 def test_the_journal_holds_everything(api: Api, run_dir: RunDir) -> None:
     """What is read is what was written, and nothing is there before and after."""
-    _, original = read(api, RUN)
+    original = read(api, RUN).state
     assert journal.read(run_dir) is None
     journal.write(run_dir, original)
     assert journal.read(run_dir) == original
@@ -97,20 +98,20 @@ def test_a_broken_journal_says_what_to_do(run_dir: RunDir) -> None:
 
 def test_mending_puts_back_and_forgets(api: Api, run_dir: RunDir) -> None:
     """Once; without a journal there is nothing to do."""
-    ground, original = read(api, RUN)
+    network = read(api, RUN)
     assert not mend(api, run_dir)
-    journal.write(run_dir, original)
-    apply.put(api, ground, original, first(ground, original, "inbound-opened").protection)
+    journal.write(run_dir, network.state)
+    apply.put(api, network, first(network, "inbound-opened").state)
     assert mend(api, run_dir)
-    assert read(api, RUN)[1] == original
+    assert read(api, RUN).state == network.state
     assert not mend(api, run_dir)
 
 
 def test_order_of_listing_is_no_difference(api: Api) -> None:
     """A cloud may tell the same in another order."""
-    _, original = read(api, RUN)
-    walls = tuple(reversed(original.walls))
-    assert Protection(walls, original.trusted).differences(original) == ()
+    original = read(api, RUN).state
+    firewalls = tuple(reversed(original.firewalls))
+    assert FirewallState(firewalls, original.trusted).differences(original) == ()
 
 
 def test_signals_wait_until_the_block_is_done() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from mutation_rig import PLACES, RUN, Played
+from mutation_rig import RUN, Played, looked_at
 
 from harness.api import Api
 from harness.errors import ApiError, UsageError
-from harness.isolation.model import Difference, Observation, Pair
+from harness.firewall.from_api import read
+from harness.firewall.model import Pair
+from harness.isolation.model import Difference, Observation
 from harness.mutation import apply, journal, judge
 from harness.mutation.campaign import Campaign, carry_out
 from harness.mutation.effect import Affected, baseline
@@ -18,7 +20,6 @@ from harness.mutation.generate import mutants
 from harness.mutation.judge import Witnesses
 from harness.mutation.kinds import HOLES
 from harness.mutation.model import Mutant, Verdict
-from harness.mutation.protection import read
 from harness.mutation.section import exit_code, section, summary
 from harness.mutation.selection import Selection, select
 from harness.rundir import RunDir
@@ -29,30 +30,29 @@ from harness.topology.ports import Ports
 @pytest.fixture
 def played(api: Api) -> Played:
     """Witnesses that see the truth."""
-    ground, _ = read(api, RUN)
-    return Played(api, RUN, replace(PLACES, stranger=f"{ground.vpc_range.split('.0/')[0]}.99"))
+    return Played(api, RUN)
 
 
 def campaign(played: Played, run_dir: RunDir, witnesses: Witnesses | None = None) -> Campaign:
     """A campaign on the standard plan."""
-    base = baseline(*read(played.api, RUN), played.places)
+    base = baseline(looked_at(read(played.api, RUN)))
     given = witnesses or played.witnesses()
     return Campaign(played.api, run_dir, base, given, lambda *_: True, whole=True)
 
 
 def one_of_each(made: Campaign) -> list[Mutant]:
     """The first mutant of each kind."""
-    every = mutants(made.base.ground, made.base.protection, made.base.places)
+    every = mutants(made.base.network)
     return [each for kind in HOLES for each in [one for one in every if one.kind == kind][:1]]
 
 
 def carried_out(made: Campaign, chosen: Sequence[Mutant]) -> list[Verdict]:
-    """The verdicts; and the protection is what it was, without a journal."""
+    """The verdicts; and the firewalls are what they were, without a journal."""
     verdicts: list[Verdict] = []
     try:
         carry_out(made, chosen, verdicts, lambda _done, _all: None)
     finally:
-        assert read(made.api, RUN)[1] == made.base.protection
+        assert read(made.api, RUN).state == made.base.network.state
         assert journal.read(made.run_dir) is None
     return verdicts
 
@@ -66,7 +66,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_truth_kills_every_mutant(played: Played, run_dir: RunDir) -> None:
     """Each kind, hidden ones too; the report counts them, and the exit code is 0."""
     made = campaign(played, run_dir)
-    every = mutants(made.base.ground, made.base.protection, made.base.places)[::7]
+    every = mutants(made.base.network)[::7]
     verdicts = carried_out(made, every)
     told = section(verdicts, 1.0)
     assert {each.outcome for each in verdicts} == {"killed", "equivalent"}
@@ -154,7 +154,7 @@ def test_whatever_ends_it_everything_is_put_back(
     with pytest.raises(error):
         carry_out(made, one_of_each(made), verdicts, lambda _done, _all: None)
     assert [each.outcome for each in verdicts] == ["killed", "killed"]
-    assert read(made.api, RUN)[1] == made.base.protection
+    assert read(made.api, RUN).state == made.base.network.state
     assert journal.read(run_dir) is None
 
 
@@ -170,12 +170,12 @@ def test_a_journal_stays_where_nothing_could_be_put_back(
     monkeypatch.setattr(apply, "restore", refuse)
     with pytest.raises(apply.NotRestoredError):
         carry_out(made, one_of_each(made), [], lambda _done, _all: None)
-    assert journal.read(run_dir) == made.base.protection
+    assert journal.read(run_dir) == made.base.network.state
 
 
 def test_selection(api: Api) -> None:
     """By kind, by words, by lot: the same lot for the same seed, and another for another."""
-    every = mutants(*read(api, RUN), PLACES)
+    every = mutants(looked_at(read(api, RUN)))
     kinds = select(every, Selection(kinds=("detached", "trust-added")))
     assert {each.kind for each in kinds} == {"detached", "trust-added"}
     assert all("postgres" in each.name for each in select(every, Selection(keyword="Postgres")))

@@ -14,9 +14,10 @@ from mutation_rig import PUBLIC_KEY, RUN
 
 from harness import emulation, provision
 from harness.api import Api
+from harness.firewall.from_api import read
+from harness.firewall.model import FirewallState
 from harness.mutation import journal
 from harness.mutation.campaign import mend
-from harness.mutation.protection import Protection, read
 from harness.progress import Progress
 from harness.rundir import RunDir
 from harness.settings import PROJECT
@@ -63,10 +64,10 @@ def looking(state_dir: Path, run_dir: RunDir) -> Iterator[subprocess.Popen[str]]
         process.communicate(timeout=SOON)
 
 
-def now(target: Target) -> Protection:
+def now(target: Target) -> FirewallState:
     """What is in force."""
     with Api(target) as api:
-        return read(api, RUN)[1]
+        return read(api, RUN).state
 
 
 def end(process: subprocess.Popen[str], signum: signal.Signals) -> None:

@@ -6,17 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from mutation_rig import PLACES, RUN
+from mutation_rig import RUN, looked_at
 
 from harness.api import Api
-from harness.isolation.computed import admitted
-from harness.isolation.network import Network
-from harness.isolation.reported import Documents, ask, network_of
+from harness.firewall.bodies import source_bodies
+from harness.firewall.evaluate import reachability
+from harness.firewall.from_api import Documents, ask, network_of, read
+from harness.firewall.model import Droplet, FirewallState, Network
 from harness.mutation.effect import baseline, effect
-from harness.mutation.fate import Places, fates
-from harness.mutation.gates import gates
 from harness.mutation.generate import mutants
-from harness.mutation.protection import Protection, read
 from harness.names import STRANGER, node_tag
 from harness.settings import PROJECT
 from harness.topology import load
@@ -25,11 +23,11 @@ from harness.topology.model import OPERATORS
 TOPOLOGY = load(PROJECT / "topologies" / "standard.yaml")
 
 
-def with_stranger(told: Documents, places: Places) -> Documents:
+def with_stranger(told: Documents, stranger: Droplet) -> Documents:
     """The same, and a stranger in the VPC."""
     networks = [
-        {"type": "private", "ip_address": places.stranger},
-        {"type": "public", "ip_address": places.stranger_public},
+        {"type": "private", "ip_address": stranger.private},
+        {"type": "public", "ip_address": stranger.public},
     ]
     body: dict[str, Any] = {
         **told.droplets[0],
@@ -41,36 +39,28 @@ def with_stranger(told: Documents, places: Places) -> Documents:
     return replace(told, droplets=[*told.droplets, body])
 
 
-def reported(told: Documents, protection: Protection) -> Network:
-    """The network that the API would tell of with this protection in force."""
-    walls = {each.id: each.body() for each in protection.walls}
-    firewalls = [{**each, **walls[each["id"]]} for each in told.firewalls]
+def reported(told: Documents, state: FirewallState) -> Network:
+    """The network that the API would tell of with these firewalls in force."""
+    bodies = {each.id: each.body() for each in state.firewalls}
+    firewalls = [{**each, **bodies[each["id"]]} for each in told.firewalls]
     ids = {each["name"].partition("--")[2]: each["id"] for each in told.databases}
-    trusted = {
-        ids[name]: [{"type": kind, "value": value} for kind, value in sources]
-        for name, sources in protection.trusted
-    }
+    trusted = {ids[name]: source_bodies(sources) for name, sources in state.trusted}
     return network_of(TOPOLOGY, RUN, replace(told, firewalls=firewalls, trusted=trusted))
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_the_computed_view_agrees_on_every_pair(api: Api, part: int) -> None:
     """For mutants of all kinds, every pair and protocol; nothing differs for those that are equivalent."""
-    ground, protection = read(api, RUN)
-    places = replace(PLACES, stranger=f"{ground.vpc_range.split('.0/')[0]}.99")
-    told = with_stranger(ask(api, RUN), places)
-    base = baseline(ground, protection, places)
-    every = mutants(ground, protection, places)
+    network = looked_at(read(api, RUN))
+    told = with_stranger(ask(api, RUN), network.others[STRANGER])
+    base = baseline(network)
+    every = mutants(network)
     some = [each for number, each in enumerate(every) if number % 16 == part]
     equal = [each for each in every if effect(base, each).equivalent]
+    pairs = [each for each in base.pairs if each.source != OPERATORS]
     for mutant in (*some, *equal):
-        network = reported(told, mutant.protection)
-        mine = fates(ground, places, gates(ground, mutant.protection))
-        theirs = {
-            (pair, protocol): admitted(network, pair, protocol)
-            for pair, protocol in mine
-            if pair.source != OPERATORS
-        }
+        mine = reachability(network.under(mutant.state), base.pairs)
+        theirs = reachability(reported(told, mutant.state), pairs)
         assert {key: mine[key] for key in theirs} == theirs, mutant
         if mutant in equal:
-            assert mine == base.fates
+            assert mine == base.reachable

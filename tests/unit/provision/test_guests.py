@@ -12,8 +12,8 @@ from harness import provision
 from harness.api import Api, every
 from harness.deployment import Deployment
 from harness.errors import ResourceError, UsageError
+from harness.firewall.from_api import ask as ask_network
 from harness.isolation.drift import drift
-from harness.isolation.reported import ask as ask_network
 from harness.provision.account import Account, ask
 from harness.provision.guests import guests, merged
 from harness.provision.owner import own

@@ -13,13 +13,14 @@ from topology_samples import ENCRYPTED
 
 import emulator
 from harness.api import Api
+from harness.firewall.from_api import ask, network_of
+from harness.firewall.from_topology import declared
 from harness.isolation.compare import differences
 from harness.isolation.drift import drift
-from harness.isolation.reported import ask, network_of
 from harness.progress import Progress
 from harness.provision import lock_down, plan, provision
 from harness.target import Target
-from harness.topology import Topology, gates, load, placement, underlay
+from harness.topology import Topology, load, placement, underlay
 from harness.topology.application import imagined
 from harness.topology.model import Flow, Judge0Endpoint, Overlay, RunnerEndpoint, StackService
 from harness.topology.render import render_stack_service
@@ -185,8 +186,8 @@ def test_an_encrypted_overlay_leaves_every_gate_open(load_swarm: Loader) -> None
     assert topology.swarm is not None
     assert topology.swarm.overlay == Overlay("small-net", encrypted=True, esp="uncovered")
     assert topology.all_firewalls() == ()
-    network = gates.declared(topology)
-    assert all(not gates.covers(network, name) for name in topology.droplets)
+    network = declared(topology)
+    assert all(not network.covering(name) for name in topology.droplets)
 
 
 def test_each_of_the_plans_swarms_is_made_as_it_is_meant(plans: Topology, target: Target) -> None:
