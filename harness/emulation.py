@@ -23,6 +23,7 @@ from harness import process as processes
 from harness import signals
 from harness.documents import read_object
 from harness.errors import EngineError, TopologyError, WaitTimeoutError
+from harness.paths import PROJECT
 from harness.process import is_running, started_at, without_secrets
 from harness.progress import Progress
 from harness.wait import NotYet, patient, wait_for
@@ -198,7 +199,7 @@ def _spawn(state: Path) -> subprocess.Popen[bytes]:
     with (state / "server.log").open("ab") as log:
         return subprocess.Popen(
             command,
-            cwd=_project(),
+            cwd=PROJECT,
             env=without_secrets(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -235,7 +236,7 @@ def _destroy(state: Path) -> None:
     if not (state / PLANE).exists() and os.environ.get(PLANE_VARIABLE) in PLANES:
         command += ["--plane", os.environ[PLANE_VARIABLE]]  # it did not come to write down which it has
     try:
-        done = processes.run(command, cwd=_project(), seconds=DESTROY_SECONDS)
+        done = processes.run(command, cwd=PROJECT, seconds=DESTROY_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise EngineError(
             f"the emulator in {state} was not removed in {patient(DESTROY_SECONDS):.0f} s"
@@ -288,10 +289,6 @@ def _tail(state: Path) -> str:
 
 def _room(state: Path) -> str:
     return f"{shutil.disk_usage(state).free >> 10} KiB are free in {state}"
-
-
-def _project() -> Path:
-    return Path(__file__).resolve().parent.parent
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def test_a_topology_from_elsewhere_is_refused(tmp_path: Path) -> None:
 
 def test_the_project_is_copied_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names of images are hashes of directories: dot files, modes and times in them count."""
-    source, app = tmp_path / "project", tmp_path / "project/emulator/images/app"
+    source, app = tmp_path / "project", tmp_path / "project/topologies/app"
     app.mkdir(parents=True)
     (source / ".git").mkdir()
     (source / ".venv").mkdir()
@@ -88,7 +88,7 @@ def test_the_project_is_copied_as_it_is(tmp_path: Path, monkeypatch: pytest.Monk
     into = tmp_path / "staged"
     project.stage(into)
     project.add_images(into, [saved])
-    copied = into / "emulator/images/app"
+    copied = into / "topologies/app"
     assert {each.name for each in copied.iterdir()} == {".dockerignore", "run"}
     assert (copied / "run").stat().st_mode & 0o777 == 0o750
     assert (copied / "run").stat().st_mtime == 1
@@ -97,7 +97,7 @@ def test_the_project_is_copied_as_it_is(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_the_project_needs_is_installed_there() -> None:
-    """Its dependencies, and what its pytest settings name; not what developers check style with."""
+    """Its dependencies, what its pytest settings name among them; not what developers check style with."""
     needed = [each.split(">")[0].split("[")[0] for each in root.requirements(PROJECT / "pyproject.toml")]
     assert {"pydo", "pytest", "pytest-timeout", "httpx"} <= set(needed)
     assert not {"ruff", "mypy", "tox"} & set(needed)
