@@ -28,7 +28,7 @@ from harness.verify import endings, swarm_workers
 from harness.verify.disturbing import Note
 from harness.verify.judge0 import Judge0
 from harness.verify.setup import Setup
-from harness.verify.steady import Requests
+from harness.verify.steady import Request, Requests
 from harness.verify.swarm_change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
 from harness.verify.swarm_load import Load, balancer_asked, failed_requests, under_load
 from harness.verify.swarm_talk import owners, speaks_to, spoken_to
@@ -115,7 +115,9 @@ def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
 
 def test_updates_cost_nothing(load: Load, setup: Setup, swarm: Swarm, note: Note) -> None:
     """Every service that others speak to is replaced under load, task by task: nothing fails meanwhile."""
-    since, direct, told = load.go_on(SOME), [], []
+    since = load.go_on(SOME)
+    direct: list[Request] = []
+    told = []
     for service in spoken_to(swarm):
         begun = time.time()
         with asked(setup, service) as requests:
@@ -129,11 +131,12 @@ def test_updates_cost_nothing(load: Load, setup: Setup, swarm: Swarm, note: Note
     insist_on_none([*load.failed(since), *failed_requests(direct)])
 
 
+@pytest.mark.needs("worker_services")
 def test_workers_are_scaled(
     load: Load, setup: Setup, topology: Topology, single: httpx.Client, door: FrontDoor, note: Note
 ) -> None:
     """Up to five tasks, which all register and run programs, and down again, and nothing fails meanwhile."""
-    services = swarm_workers.services_of(topology) or pytest.skip("no service of the stack runs programs")
+    services = swarm_workers.services_of(topology)
     service = services[0]
     replicas = len(look_at(setup).running(service))
     since = load.go_on(SOME)
