@@ -9,7 +9,7 @@ PICKED := $(if $(CHECKS),-k '$(CHECKS)')
 SOME := $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test lint local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
+.PHONY: help setup images test lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
@@ -35,6 +35,9 @@ test: images ## Run the project's tests, coverage shown
 	@harness/setup.sh --tests
 	$(BIN)/python -m pytest tests/unit tests/contract -n auto --dist loadfile --cov --cov-report= $(PYTEST_ARGS) $(SOME)
 	$(BIN)/python -m pytest tests/emulator --cov --cov-append --cov-report=term:skip-covered $(PYTEST_ARGS) $(SOME)
+
+wheel: setup ## Build the wheel, install it into a fresh environment, and use it in an empty directory
+	$(BIN)/python -m pytest tests/wheel $(PYTEST_ARGS) $(SOME)
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

@@ -86,7 +86,7 @@ def connected() -> Iterator[docker.DockerClient]:
             stack.callback(engine.close)
             engine.ping()
         except docker.errors.DockerException as error:
-            remedy = "start Docker (or run `make setup`), and see that you may use it (group `docker`)"
+            remedy = "start Docker (or run `wavetank setup`), and see that you may use it (group `docker`)"
             raise PlaneError(f"no Docker engine answers: {error}; {remedy}") from error
         yield engine
 

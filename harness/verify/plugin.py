@@ -11,6 +11,7 @@ Everything else of the harness is imported only then.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -102,12 +103,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(str(error), returncode=error.exit_code)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Checks that disturb others come last, the one that judges them all very last; or they are left out."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Checks that disturb others come last, the one that judges them all very last; or they are left out.
+
+    What is of another kind goes before anybody picks checks.
+    """
+    if config.option.target is not None:
+        _only_of_its_kind(config, items)
+    yield
     if config.option.target is None:
         return
-    _only_of_its_kind(config, items)
     if config.option.existing is not None:
         _only_looking(config, items)
         return

@@ -77,9 +77,9 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Write the report and turn its verdict into the exit code."""
+        """Write the report and turn its verdict into the exit code; a list of checks is no run of them."""
         setup = self.config.stash.get(SETUP, None)
-        if setup is None:
+        if setup is None or self.config.option.collectonly:
             return
         outcomes: Path | None = self.config.getoption("--outcomes", None)
         if outcomes is not None:

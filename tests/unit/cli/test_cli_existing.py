@@ -261,12 +261,16 @@ OTHER_KIND = {
 def test_only_checks_that_look_are_collected(
     topology: str, pytest_of: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
-    """Exactly these, with a key; none that disturbs, scans, loads or changes, and none that says nothing."""
+    """Exactly these, with a key; none that disturbs, scans, loads or changes, and none that says nothing.
+
+    The list is no run: no report is written.
+    """
     key = tmp_path / "key"
     key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     key.chmod(0o600)
     listed = pytest_of("--collect-only", "-q", f"--ssh-key={key}", f"--topology={topology}").stdout
     assert collected(listed) == (API | REQUESTS | LOGIN) - OTHER_KIND[topology]
+    assert not list(tmp_path.rglob("report.json"))
 
 
 def test_everything_collected_is_documented() -> None:
