@@ -1,6 +1,6 @@
 """``python -m emulator.images [--force] [NAME...]``: build the images that are missing, and print them.
 
-With ``--list`` it builds nothing and needs no engine: it prints what there is, with the hash of each source.
+With ``--list`` it prints each image's name and the hash of its source. It builds nothing and needs no engine.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def run(order: Order, progress: Progress) -> int:
     insist(order.memory)
     run_dir = RunDir(order.state_dir, name_for(order.topology))
     with _scratch() as scratch:
-        made = make(order.topology, order.state_dir, scratch, progress)
+        made = make(order.topology, scratch, progress)
         run_dir.create()
         with (
             booted(made, scratch, run_dir, progress, cpus=order.cpus, memory=order.memory) as (
@@ -93,6 +93,7 @@ def environment(order: Order) -> dict[str, str]:
         SEED_VARIABLE: f"/var/lib/docker/{data.SEED}",
         "PYTEST_TIMEOUT": f"{order.patience * CHECK_SECONDS:g}",
         "PYTHONPATH": PROJECT_THERE,
+        "XDG_CACHE_HOME": f"{PROJECT_THERE}/{project.CACHE}",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -15,7 +15,8 @@ from harness.paths import PROJECT
 # included, for the names of images are hashes of such directories.
 LEFT_OUT = (".*", "*.egg-info", "build", "dist", "htmlcov")
 STATE = ".wavetank"
-IMAGES = f"{STATE}/images"
+CACHE = ".cache"  # XDG_CACHE_HOME there
+IMAGES = f"{CACHE}/wavetank/images"
 
 
 def stage(into: Path) -> None:

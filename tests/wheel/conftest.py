@@ -15,6 +15,8 @@ import pytest
 
 from harness.paths import PROJECT
 
+sys.path.insert(0, str(PROJECT / "tests/emulator"))  # where the small topology is
+
 PARTS = ("pyproject.toml", "README.md", "LICENSE", "harness", "emulator", "topologies")
 LEFT_OUT = shutil.ignore_patterns("__pycache__")
 PIP = ("pip", "--disable-pip-version-check", "--quiet")

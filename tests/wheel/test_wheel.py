@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import zipfile
@@ -63,6 +64,19 @@ def test_every_topology_is_found_and_valid(installed: Installed) -> None:
     done = installed("python", "-P", "-c", LOAD, *names)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(installed.site / "topologies/app")] * len(names)
+
+
+def test_setup_leaves_the_environment_alone(installed: Installed, tmp_path: Path) -> None:
+    """With all that a machine needs it does nothing: there is an environment, and it is in use."""
+    there = tmp_path / "there"
+    there.mkdir()
+    for name in ("docker", "ssh", "zstd", "mmdebstrap"):
+        (there / name).write_text("#!/bin/sh\n")
+        (there / name).chmod(0o755)
+    path = f"{there}:{os.environ['PATH']}"
+    done = replace(installed, variables={**installed.variables, "PATH": path})("wavetank", "setup")
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert not (installed.site / ".venv").exists()
 
 
 def test_help_and_version(installed: Installed) -> None:
