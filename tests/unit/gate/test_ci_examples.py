@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,15 @@ def test_the_workflow_uses_the_action() -> None:
     assert checkout["uses"].startswith("actions/checkout@")
     assert ours["uses"].startswith("OWNER/wavetank@")
     assert set(ours["with"]) <= set(document(ACTION)["inputs"])
+
+
+def test_all_that_can_be_said_is_documented() -> None:
+    """docs/ci.md has each input and each variable; its three lines for GitHub are those of the workflow."""
+    text = (PROJECT / "docs/ci.md").read_text()
+    for name in (*document(ACTION)["inputs"], *document(TEMPLATE)["variables"]):
+        assert f"`{name}`" in text, name
+    shown = [
+        YAML(typ="safe", pure=True).load(each) for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    ]
+    assert shown[0] == document(WORKFLOW)["jobs"]["gate"]["steps"]
+    assert set(shown[1]["variables"]) <= set(document(TEMPLATE)["variables"])
