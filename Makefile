@@ -11,7 +11,7 @@ SOME := $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test test-fast coverage lint local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
+.PHONY: help setup images test test-fast coverage lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
@@ -45,6 +45,9 @@ coverage: images ## Run the tests and show which lines none of them reaches: tak
 	@harness/setup.sh --tests
 	$(BIN)/python -m pytest tests/unit tests/contract $(ABREAST) --cov --cov-report= $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/emulator $(ABREAST) --cov --cov-append --cov-report=term:skip-covered $(PYTEST_ARGS)
+
+wheel: setup ## Build the wheel, install it into a fresh environment, and use it in an empty directory
+	$(BIN)/python -m pytest tests/wheel $(PYTEST_ARGS) $(SOME)
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

@@ -23,18 +23,21 @@ from harness import process as processes
 from harness import signals
 from harness.documents import read_object
 from harness.errors import EngineError, TopologyError, WaitTimeoutError
+from harness.paths import PROJECT
 from harness.process import is_running, started_at, without_secrets
 from harness.progress import Progress
 from harness.wait import NotYet, patient, wait_for
 
 PLANE_VARIABLE = "WAVETANK_PLANE"
 PLANES = ("docker", "memory")
-START_SECONDS = 120.0
+START_SECONDS = 120.0  # without a word in its log
 STOP_SECONDS = 30.0
 DESTROY_SECONDS = 180
 LOG_TAIL = 2000
 AUTO, DATABASE, PLANE = "auto", "state.db", "plane"
 SAID = "emulator: "
+BUILDS = ": image "  # in its log, where it builds one
+BUILDING = "emulator: building the images of its machines, which takes some minutes, once"
 TOLD = {"pid", "https", "http", "plane", "ca_file", "token"}
 _USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
 
@@ -71,7 +74,7 @@ def start(state_dir: Path, progress: Progress, *, auto: bool = False) -> Emulato
         if found is not None:
             return found
         with progress.step("emulator_start"):
-            return _start(state_dir, state, auto)
+            return _start(state_dir, state, progress, auto=auto)
 
 
 def stop(state_dir: Path, *, destroy: bool = False) -> None:
@@ -141,7 +144,7 @@ def _process(state: Path) -> EmulatorStatus | None:
     )
 
 
-def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
+def _start(state_dir: Path, state: Path, progress: Progress, *, auto: bool) -> EmulatorStatus:
     leftover = _process(state)
     if leftover is not None:  # it is there and does not answer
         _terminate(leftover.pid, state)
@@ -149,21 +152,27 @@ def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
     (state / AUTO).touch() if auto else (state / AUTO).unlink(missing_ok=True)
     fresh = not (state / DATABASE).exists()
     started: list[subprocess.Popen[bytes]] = []
+    building = False
 
     def probe() -> EmulatorStatus:
+        nonlocal building
         (process,) = started
         if process.poll() is not None:
             why = _refusal(state) or f"\n{_tail(state)}".rstrip() or f"it could not say why; {_room(state)}"
             raise EngineError(f"the emulator did not start (exit {process.returncode}): {why}")
         found = status(state_dir)
         if found is None:
-            raise NotYet(_tail(state) or "nothing in its log yet")
+            said = _tail(state)
+            if fresh and not building and BUILDS in said:
+                building = True
+                progress.note(BUILDING)
+            raise NotYet(said or "nothing in its log yet")
         return found
 
     try:
         with signals.undisturbed():
             started.append(_spawn(state))
-        found = wait_for(f"the emulator in {state}", probe, deadline=START_SECONDS, max_pause=0.2)
+        found = _await_answer(state, probe)
     except BaseException as error:  # ctrl-C too must not leave one behind that nobody knows of
         if isinstance(error, KeyboardInterrupt):
             signals.say("stopping: taking away the emulator that was being started")
@@ -173,6 +182,18 @@ def _start(state_dir: Path, state: Path, auto: bool) -> EmulatorStatus:
         raise
     started[0].returncode = 0  # it outlives us; without a return code Popen would warn that it still runs
     return found
+
+
+def _await_answer(state: Path, probe: Callable[[], EmulatorStatus]) -> EmulatorStatus:
+    """Wait for as long as its log goes on: the first emulator on a machine builds images."""
+    said = _tail(state)
+    while True:
+        try:
+            return wait_for(f"the emulator in {state}", probe, deadline=START_SECONDS, max_pause=0.2)
+        except WaitTimeoutError:
+            before, said = said, _tail(state)
+            if said == before:
+                raise
 
 
 def _take_back(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh: bool) -> None:
@@ -198,7 +219,7 @@ def _spawn(state: Path) -> subprocess.Popen[bytes]:
     with (state / "server.log").open("ab") as log:
         return subprocess.Popen(
             command,
-            cwd=_project(),
+            cwd=PROJECT,
             env=without_secrets(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -235,7 +256,7 @@ def _destroy(state: Path) -> None:
     if not (state / PLANE).exists() and os.environ.get(PLANE_VARIABLE) in PLANES:
         command += ["--plane", os.environ[PLANE_VARIABLE]]  # it did not come to write down which it has
     try:
-        done = processes.run(command, cwd=_project(), seconds=DESTROY_SECONDS)
+        done = processes.run(command, cwd=PROJECT, seconds=DESTROY_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise EngineError(
             f"the emulator in {state} was not removed in {patient(DESTROY_SECONDS):.0f} s"
@@ -288,10 +309,6 @@ def _tail(state: Path) -> str:
 
 def _room(state: Path) -> str:
     return f"{shutil.disk_usage(state).free >> 10} KiB are free in {state}"
-
-
-def _project() -> Path:
-    return Path(__file__).resolve().parent.parent
 
 
 @contextmanager

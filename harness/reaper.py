@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from harness import runlock
+from harness.paths import PROJECT
 from harness.process import without_secrets
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def guard(target: Target, run_dir: RunDir, *, keep: bool = False) -> Guard:
     with (run_dir.path / LOG).open("ab") as log:
         process = subprocess.Popen(
             command,
-            cwd=Path(__file__).resolve().parent.parent,
+            cwd=PROJECT,
             env=without_secrets(os.environ),
             stdin=subprocess.PIPE,
             stdout=log,

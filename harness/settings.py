@@ -19,6 +19,7 @@ from harness import runlock
 from harness.errors import UsageError
 from harness.existing.place import ExistingDir, existing_dir
 from harness.names import check_run, longest_run
+from harness.paths import PROJECT
 from harness.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from harness.target import Target
     from harness.topology.model import Topology
 
-PROJECT = Path(__file__).resolve().parent.parent
 STATE_DIR = Path(".wavetank")
 TARGETS = ("local", "do")
 
@@ -86,8 +86,8 @@ class Choice:
         return self.run_dir if isinstance(self.run_dir, ExistingDir) else None
 
 
-def topology_file(name: str, *, project: Path = PROJECT) -> Path:
-    """The file a ``--topology`` means: a path as it is, a bare name looked up in ``topologies/``."""
+def topology_file(name: str) -> Path:
+    """The file a ``--topology`` means: a path as it is, a bare name is one that comes with Wavetank."""
     if "/" in name or name.endswith((".yaml", ".yml")):
         file = Path(name)
         if not os.path.lexists(file):
@@ -96,9 +96,10 @@ def topology_file(name: str, *, project: Path = PROJECT) -> Path:
             return file.resolve()
         except (OSError, RuntimeError):  # a link to itself, of which whoever reads it will tell
             return file.absolute()
-    file = project / "topologies" / f"{name}.yaml"
+    topologies = PROJECT / "topologies"
+    file = topologies / f"{name}.yaml"
     if not file.is_file():
-        known = ", ".join(sorted(each.stem for each in (project / "topologies").glob("*.yaml")))
+        known = ", ".join(sorted(each.stem for each in topologies.glob("*.yaml")))
         raise UsageError(f"unknown topology {name!r}: take one of {known}, or a path to a .yaml file")
     return file.resolve()
 

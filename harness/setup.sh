@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make this machine able to run Wavetank: a Docker engine that runs, what images are made with, an ssh client,
-# and the virtual environment in .venv. Safe to repeat, quick when nothing is missing.
+# and, in a clone of the project, the virtual environment in .venv. Safe to repeat, quick when nothing is missing.
 #
 # With --tests it also looks for what only the project's own tests use, a browser and docker-compose 1.29; with
 # --vm it sees that there is what a virtual machine is made and run with (make local-vm).
@@ -13,6 +13,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ENGINE_LOG=/var/log/wavetank-dockerd.log
 ENGINE_SECONDS=60
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/wavetank
+
+# An installation has an environment already: this script is in it.
+is_clone() { [ -f pyproject.toml ]; }
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 3; }
@@ -59,7 +62,7 @@ missing_packages() {
     has ssh || echo openssh-client
     has zstd || echo zstd
     has mmdebstrap || echo mmdebstrap debian-archive-keyring
-    if [ ! -x .venv/bin/python ]; then
+    if is_clone && [ ! -x .venv/bin/python ]; then
         python=$(find_python)
         if [ -z "$python" ]; then
             echo python3 python3-venv
@@ -192,7 +195,7 @@ if has flock; then flock --timeout 900 9 || fail "another set-up holds $cache/se
 
 install_packages
 ensure_engine
-ensure_venv
+if is_clone; then ensure_venv; fi
 case ${1:-} in
     --tests)
         ensure_browser

@@ -103,7 +103,7 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
         remember(prepared.choice)
     with guarded(prepared, progress, keep=keep) as guard:
         lease.keep(target, run_dir.run)
-        images = background.start(lambda: prepare_images(topology, run_dir.state_dir, progress=progress))
+        images = background.start(lambda: prepare_images(topology, progress=progress))
         mend_links(prepared, progress)
         mend_network(target, progress)
         with progress.step("provision"):

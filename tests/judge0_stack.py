@@ -20,7 +20,7 @@ from harness.bench.judge0_stack import DATABASES
 from harness.bench.judge0_tls import certificates
 from harness.wait import NotYet, wait_for
 
-APP = Path(__file__).parents[1] / "emulator/images/app"
+APP = Path(__file__).parents[1] / "topologies/app"
 LABEL = "wavetank.test"
 READY = 60.0
 

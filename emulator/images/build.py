@@ -31,6 +31,7 @@ from emulator.images.userns import ROOT, exported
 from emulator.images.wheels import wheels_for
 from emulator.planes.base import PlaneError
 from harness.errors import WaitTimeoutError
+from harness.paths import cache_dir
 from harness.wait import NotYet, wait_for
 
 __all__ = ["NAMES", "ImageBuildError", "build_image", "ensure"]
@@ -47,12 +48,6 @@ WIDTH = 110
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 Progress = Callable[[str], object]
-
-
-def cache_dir() -> Path:
-    """Where downloads and the builder's lock live."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "wavetank"
 
 
 def ensure(
@@ -91,7 +86,7 @@ def connected() -> Iterator[docker.DockerClient]:
             stack.callback(engine.close)
             engine.ping()
         except docker.errors.DockerException as error:
-            remedy = "start Docker (or run `make setup`), and see that you may use it (group `docker`)"
+            remedy = "start Docker (or run `wavetank setup`), and see that you may use it (group `docker`)"
             raise PlaneError(f"no Docker engine answers: {error}; {remedy}") from error
         yield engine
 

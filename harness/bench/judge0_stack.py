@@ -22,7 +22,7 @@ from harness.errors import CommandError
 from harness.wait import NotYet, wait_for
 
 PROJECT = Path(__file__).parents[2]
-APP = PROJECT / "emulator/images/app"
+APP = PROJECT / "topologies/app"
 LABEL = "wavetank.bench"
 READY = 60.0
 PORT = 2358

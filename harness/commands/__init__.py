@@ -22,12 +22,14 @@ from harness.commands.price import price
 from harness.commands.report import report
 from harness.commands.run import run
 from harness.commands.scale import scale
+from harness.commands.setup import setup
 from harness.commands.stack import stack
 from harness.commands.status import status
 from harness.commands.up import up
 from harness.commands.verify import verify
 
 COMMANDS: tuple[click.Command, ...] = (
+    setup,
     up,
     run,
     status,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from harness import programs
 from harness.deploy import remote
@@ -17,6 +16,7 @@ from harness.deployment import Deployment
 from harness.documents import read_text
 from harness.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.parallel import in_parallel
+from harness.paths import cache_dir
 from harness.progress import Progress
 from harness.ssh import Access
 from harness.target import Target
@@ -56,7 +56,7 @@ def deploy(
         for service in topology.services
         for node in service.nodes
     ]
-    archive = archive_of(access.run_dir.state_dir)
+    archive = saved_images()
     try:
         done = in_parallel(
             [partial(_bring, access, bundle, archive, progress) for bundle in bundles],
@@ -70,7 +70,7 @@ def deploy(
     return DeployResult(tuple(label for label, new in zip(labels, done, strict=True) if new), labels)
 
 
-def prepare_images(topology: Topology, state_dir: Path, *, progress: Progress) -> None:
+def prepare_images(topology: Topology, *, progress: Progress) -> None:
     """Build and save the application's images ahead of time, as while droplets are still being made.
 
     Only saves time: ``deploy`` does whatever is missing. Raises as ``deploy`` does for images.
@@ -78,7 +78,7 @@ def prepare_images(topology: Topology, state_dir: Path, *, progress: Progress) -
     services, apps = _all_services(topology), read_apps(topology)
     found = gather(services, apps, progress)
     unique = {image.id: image for images in found.values() for image in images.values() if image.id}
-    archive = archive_of(state_dir)
+    archive = saved_images()
     in_parallel([partial(archive.path, image) for image in unique.values()], workers=BUILDERS)
 
 
@@ -100,9 +100,9 @@ def _all_services(topology: Topology) -> list[Service | StackService]:
     return [*topology.services, *(topology.swarm.services if topology.swarm else ())]
 
 
-def archive_of(state_dir: Path) -> Archive:
-    """Where the runs of ``state_dir`` keep saved images."""
-    return Archive(state_dir / "images")
+def saved_images() -> Archive:
+    """Where all runs of this user keep saved images."""
+    return Archive(cache_dir() / "images")
 
 
 def _render(topology: Topology, deployment: Deployment) -> dict[str, dict[str, dict[str, str]]]:

@@ -51,7 +51,7 @@ def _repository(name: str) -> str:
 
 def _files(directory: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(directory):
-        folders[:] = sorted(folder for folder in folders if folder != ".git")
+        folders[:] = sorted(folder for folder in folders if folder not in (".git", "__pycache__"))
         links = [folder for folder in folders if (Path(parent) / folder).is_symlink()]
         for name in sorted([*files, *links]):
             path = Path(parent) / name

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Literal
 
 from harness.deploy.appfiles import read_app
-from harness.deploy.deploy import archive_of
+from harness.deploy.deploy import saved_images
 from harness.deploy.engine import programs
 from harness.deploy.gather import Images, gather
 from harness.deploy.remote import wait_until_ready
@@ -66,7 +66,7 @@ def deploy(topology: Topology, deployment: Deployment, access: Access, *, progre
     rendered = {each.name: render.render_stack_service(topology, deployment, each) for each in swarm.services}
     with progress.step("swarm: images"):
         images = _images(topology, rendered, progress)
-    archive = archive_of(access.run_dir.state_dir)
+    archive = saved_images()
     try:
         with progress.step("swarm: members and images"):
             changed, images = _both(topology, deployment, access, images, progress)
@@ -162,7 +162,7 @@ def _both(
 ) -> tuple[tuple[str, ...], Images]:
     """Form the swarm while images are on their way."""
     assert topology.swarm is not None
-    services, archive = topology.swarm.services, archive_of(access.run_dir.state_dir)
+    services, archive = topology.swarm.services, saved_images()
     shipped: list[Images] = []
     formed: list[tuple[str, ...]] = []
     in_parallel(

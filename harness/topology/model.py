@@ -213,7 +213,7 @@ class RunnerEndpoint:
 
 @dataclass(frozen=True)
 class Checks:
-    """What the end-to-end checks need to know of the application; None: those checks are skipped.
+    """What the end-to-end checks need to know of the application; None: those checks are left out.
 
     ``runner`` is for load that leaves the front door out.
     """

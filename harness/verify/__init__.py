@@ -1,5 +1,5 @@
 """The checks of a deployment: the pytest plugin that runs them, and what they are written with.
 
 ``plugin`` adds the options, fixtures and the outcome *inconclusive*; ``runner`` starts pytest for
-``wavetank verify``. The checks themselves are in ``tests/verify``. Imports nothing of the emulator.
+``wavetank verify``. The checks themselves are in ``harness.checks``. Imports nothing of the emulator.
 """

@@ -1,19 +1,26 @@
-"""pytest on the checks, as a process of ``wavetank verify``: a signal is ours before pytest is loaded."""
+"""pytest on the checks, as a process of ``wavetank verify``: a signal is ours before pytest is loaded.
+
+Other plugins that are installed have no part in it: some change the order of tests, or run several at once.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 
 from harness import signals
+
+PLUGINS = ("-p", "harness.verify.plugin", "-p", "pytest_timeout")
 
 
 def main() -> int:
     """Run pytest with our arguments; returns its exit code, or the signal's that came before or after it."""
     signals.install()
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
         import pytest
 
-        return int(pytest.main(sys.argv[1:]))
+        return int(pytest.main([*PLUGINS, *sys.argv[1:]]))
     except signals.Stopped as error:
         return 128 + error.signum
 

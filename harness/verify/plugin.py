@@ -1,14 +1,17 @@
 """The pytest plugin behind ``pytest --target=local`` and ``wavetank verify``.
 
-Without ``--target`` it does nothing but leave ``tests/verify`` alone. With it, the run's deployment is found
-through the API before anything is collected, checks may end *inconclusive*, and the report is written.
-With ``--existing`` the deployment is somebody else's: only checks that say what they send are collected.
+Without ``--target`` it does nothing but leave ``harness.checks`` alone. With it, the run's deployment is
+found through the API before anything is collected, checks may end *inconclusive*, and the report is written.
+Where no file is named, the checks are those of ``harness.checks``. Those of something that the topology does
+not have are not collected. With ``--existing`` the deployment is somebody else's: only checks that say what
+they send are collected.
 Everything else of the harness is imported only then.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,9 +19,14 @@ import pytest
 
 from harness import lease
 from harness.errors import UsageError, WavetankError
-from harness.settings import PROJECT, STATE_DIR, TARGETS, Settings, choose_existing
+from harness.paths import CHECKS
+from harness.settings import STATE_DIR, TARGETS, Settings, choose_existing
 
-CHECKS = PROJECT / "tests" / "verify"
+MARKS = (
+    "needs(*names): is collected only for a topology that has these",
+    "existing(sends): is collected for a deployment of somebody else's as well; sends api, requests or login",
+    "disturbs: takes power from machines; such checks run after all others",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """With ``--target``: choose the run, and where the report goes. Without: refuse to check nothing."""
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
     if config.option.target is None:
         _refuse_without_target(config)
         return
@@ -67,7 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[CHOICE] = choice
-    if config.args_source == pytest.Config.ArgsSource.TESTPATHS:
+    if config.args_source != pytest.Config.ArgsSource.ARGS:
         config.args = [str(CHECKS)]
     if choice.place:
         choice.place.create()
@@ -93,9 +103,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(str(error), returncode=error.exit_code)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Checks that disturb others come last, the one that judges them all very last; or they are left out."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    """Checks that disturb others come last, the one that judges them all very last; or they are left out.
+
+    What is of another kind goes before anybody picks checks.
+    """
+    if config.option.target is not None:
+        _only_of_its_kind(config, items)
+    yield
     if config.option.target is None:
         return
     if config.option.existing is not None:
@@ -111,6 +129,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the checks out of an ordinary test run."""
     return True if config.option.target is None and collection_path == CHECKS else None
+
+
+def _only_of_its_kind(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect each check of something that the topology does not have; they are counted, not listed."""
+    from harness.verify import kinds
+    from harness.verify.setup import OTHER_KIND, SECTIONS, SETUP
+
+    topology = config.stash[SETUP].topology
+    there = kinds.has(topology)
+    functions = [item for item in items if isinstance(item, pytest.Function)]
+    reasons = {item: why for item in functions if (why := kinds.left_out(item, topology, there))}
+    for item in reasons:
+        item.stash[OTHER_KIND] = True
+    items[:] = [item for item in items if item not in reasons]
+    config.hook.pytest_deselected(items=list(reasons))
+    config.stash[SECTIONS]["notes"] += kinds.notes(reasons.values())
 
 
 def _only_looking(config: pytest.Config, items: list[pytest.Item]) -> None:

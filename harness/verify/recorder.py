@@ -15,7 +15,7 @@ from harness import report, signals
 from harness.errors import InconclusiveError
 from harness.masking import mask, secrets_of
 from harness.report import Check, Outcome
-from harness.verify.setup import LEFT_OUT, SECTIONS, SETUP
+from harness.verify.setup import LEFT_OUT, OTHER_KIND, SECTIONS, SETUP
 
 REASON_LENGTH = 1000
 UNENDED = "it was stopped before it ended"
@@ -80,16 +80,18 @@ class Recorder:
         return None
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """What was not asked for is in the report, too: as skipped."""
+        """What was not asked for is in the report, too: as skipped. What is of another kind is not."""
         for item in items:
+            if OTHER_KIND in item.stash:
+                continue
             reason = item.stash.get(LEFT_OUT, "deselected")
             self.checks[item.nodeid] = Check(check_id(item.nodeid), "skipped", reason)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Write the report and turn its verdict into the exit code."""
+        """Write the report and turn its verdict into the exit code; a list of checks is no run of them."""
         setup = self.config.stash.get(SETUP, None)
-        if setup is None:
+        if setup is None or self.config.option.collectonly:
             return
         outcomes: Path | None = self.config.getoption("--outcomes", None)
         if outcomes is not None:
@@ -139,7 +141,7 @@ class Recorder:
 
 
 def check_id(nodeid: str) -> str:
-    """``tests/verify/test_machines.py::test_is_active[client]`` is told as ``machines.is_active[client]``."""
+    """``checks/test_machines.py::test_is_active[client]`` is told as ``machines.is_active[client]``."""
     file, _, name = nodeid.partition("::")
     return f"{Path(file).stem.removeprefix('test_')}.{name.removeprefix('test_')}"
 

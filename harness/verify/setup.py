@@ -71,6 +71,8 @@ SETUP: pytest.StashKey[Setup] = pytest.StashKey()
 SECTIONS: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 # Of a check that was not collected: why.
 LEFT_OUT: pytest.StashKey[str] = pytest.StashKey()
+# Of a check that the topology has nothing for.
+OTHER_KIND: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def find(choice: Choice) -> Setup:

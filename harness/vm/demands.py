@@ -7,16 +7,23 @@ import shutil
 import sys
 from pathlib import Path
 
-from harness.errors import EngineError
+from harness.errors import EngineError, UsageError
+from harness.paths import PROJECT
 from harness.vm import machine, pieces
 
 PROGRAMS = (machine.PROGRAM, "mmdebstrap", "mke2fs", "unshare", "setpriv", "chroot")
 FREE_BYTES = 12 * 2**30
 SET_UP = "run `harness/setup.sh --vm`"
+CLONE = "the virtual machine is made from a clone of the project, and this is an installation without one"
 
 
 def insist(memory: int) -> None:
-    """Raise ``EngineError``, saying what it would take, where a machine of ``memory`` MiB cannot be made."""
+    """Raise ``EngineError``, saying what it would take, where a machine of ``memory`` MiB cannot be made.
+
+    Raises ``UsageError`` where this is no clone of the project.
+    """
+    if not (PROJECT / "pyproject.toml").is_file():
+        raise UsageError(CLONE)
     if sys.platform != "linux" or os.uname().machine != "x86_64":
         raise EngineError("the virtual machine is made on Linux on x86-64 only")
     if os.getuid() != 0:

@@ -16,12 +16,12 @@ from harness.topology import load
 from harness.vm import data, pieces, project
 from harness.vm.demands import insist
 from harness.vm.guest import Guest
-from harness.vm.inside import booted, bring_out, follow
+from harness.vm.inside import PROJECT_THERE, booted, bring_out, follow
 from harness.vm.making import make
 from harness.wait import PATIENCE_VARIABLE
 
 SEED_VARIABLE = "WAVETANK_ENGINE_SEED"  # the emulator's: what engines of droplets begin with
-CHECK_SECONDS = 300  # what pyproject.toml gives one check
+CHECK_SECONDS = 300  # what checks.ini gives one check
 # What an emulated processor cannot tell more of than any other, in hours; docs/local-vm.md says why.
 CHECKS = "not isolation and not swarm_updates and not swarm_failover"
 
@@ -55,7 +55,7 @@ def run(order: Order, progress: Progress) -> int:
     insist(order.memory)
     run_dir = RunDir(order.state_dir, name_for(order.topology))
     with _scratch() as scratch:
-        made = make(order.topology, order.state_dir, scratch, progress)
+        made = make(order.topology, scratch, progress)
         run_dir.create()
         with (
             booted(made, scratch, run_dir, progress, cpus=order.cpus, memory=order.memory) as (
@@ -92,6 +92,8 @@ def environment(order: Order) -> dict[str, str]:
         PATIENCE_VARIABLE: f"{order.patience:g}",
         SEED_VARIABLE: f"/var/lib/docker/{data.SEED}",
         "PYTEST_TIMEOUT": f"{order.patience * CHECK_SECONDS:g}",
+        "PYTHONPATH": PROJECT_THERE,
+        "XDG_CACHE_HOME": f"{PROJECT_THERE}/{project.CACHE}",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from harness.deploy.deploy import archive_of
+from harness.deploy.deploy import saved_images
 from harness.deploy.engine import Image
 from harness.parallel import in_parallel
 from harness.progress import Progress
@@ -29,7 +29,7 @@ class Made:
     disks: tuple[Path, Path, Path]
 
 
-def make(topology_name: str, state_dir: Path, scratch: Path, progress: Progress) -> Made:
+def make(topology_name: str, scratch: Path, progress: Progress) -> Made:
     """Make it for a topology. ``scratch`` is this boot's own directory, on the file system of the pieces.
 
     All is made from one copy of the project: the guest finds every image under the name that it looks for.
@@ -44,7 +44,7 @@ def make(topology_name: str, state_dir: Path, scratch: Path, progress: Progress)
         applications = images.applications(topology, progress)
         wanted += applications
     with progress.step("vm: save the application's images"):
-        archive = archive_of(state_dir)
+        archive = saved_images()
         saved = in_parallel([partial(archive.path, image) for image in applications], workers=SAVERS)
     tree = pieces.piece("root", root.identity(), root.make_root, progress)
     root_disk = pieces.piece("root.ext4", root.identity(), lambda path: _root_disk(tree, path), progress)

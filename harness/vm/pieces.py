@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness import paths
 from harness.progress import Progress
 from harness.wait import NotYet, wait_for
 
@@ -20,8 +21,7 @@ LOCK_SECONDS = 1800.0
 
 def cache_dir() -> Path:
     """Where pieces are kept: some gigabytes, any of which may be deleted."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "wavetank" / "vm"
+    return paths.cache_dir() / "vm"
 
 
 def key(*parts: str | bytes) -> str:

@@ -9,13 +9,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.settings import PROJECT
+from harness.paths import PROJECT
 
 # At the top: what the guest does not need, or makes for itself. All else is copied as it is, modes and times
 # included, for the names of images are hashes of such directories.
 LEFT_OUT = (".*", "*.egg-info", "build", "dist", "htmlcov")
 STATE = ".wavetank"
-IMAGES = f"{STATE}/images"
+CACHE = ".cache"  # XDG_CACHE_HOME there
+IMAGES = f"{CACHE}/wavetank/images"
 
 
 def stage(into: Path) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from harness.settings import PROJECT
+from harness.paths import PROJECT
 from harness.vm.command import run
 from harness.vm.pieces import key
 
@@ -77,11 +77,9 @@ def identity() -> str:
 
 
 def requirements(pyproject: Path = PROJECT / "pyproject.toml") -> list[str]:
-    """What the project's own metadata asks for, and of its developers' tools what its settings name."""
+    """What the project's own metadata asks for."""
     project = tomllib.loads(pyproject.read_text())["project"]
-    developers: list[str] = project["optional-dependencies"]["dev"]
-    needed: list[str] = project["dependencies"]
-    return [*needed, *(each for each in developers if each.startswith("pytest-timeout"))]
+    return list(project["dependencies"])
 
 
 def make_root(path: Path) -> None:

@@ -304,7 +304,7 @@ def test_comments_outside_survive() -> None:
 @pytest.mark.parametrize("name", ["client", "runner", "judge0-lb", "judge0-server", "judge0-worker"])
 def test_the_reference_applications_files_are_still_valid(name: str, tmp_path: Path) -> None:
     """docker-compose itself accepts what is left of them."""
-    source = Path(__file__).parents[2] / "emulator/images/app" / name / "docker-compose.yml"
+    source = Path(__file__).parents[2] / "topologies/app" / name / "docker-compose.yml"
     text = stripped(source.read_text())
     assert "networks" not in parse(text)
     (tmp_path / "docker-compose.yml").write_text(text)

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -99,6 +99,48 @@ def test_one_that_does_not_start_shows_why(state_dir: Path, monkeypatch: pytest.
     with pytest.raises(EngineError, match=r"(?s)did not start.*no nft here"):
         emulation.start(state_dir, QUIET)
     assert emulation.status(state_dir) is None
+
+
+SLOW = """
+import sys, time
+for number in range(6):
+    print(f": image droplet: Step {number}/6", file=sys.stderr, flush=True)
+    time.sleep(0.2)
+sys.exit(9)
+"""
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """In the emulator's place a program, and so little patience that it cannot end in time."""
+    monkeypatch.setattr(emulation, "START_SECONDS", 0.5)
+
+    def put(program: str) -> None:
+        def spawn(state: Path) -> subprocess.Popen[bytes]:
+            (state / "plane").write_text("memory")
+            with (state / "server.log").open("ab") as log:
+                return subprocess.Popen([sys.executable, "-c", program], stderr=log)
+
+        monkeypatch.setattr(emulation, "_spawn", spawn)
+
+    return put
+
+
+def test_one_that_builds_images_may_take_its_time(
+    slow: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For as long as its log goes on; and that it does is said, once."""
+    slow(SLOW)
+    with pytest.raises(EngineError, match="did not start"):
+        emulation.start(tmp_path / "state", Progress())
+    assert capsys.readouterr().err.count(emulation.BUILDING) == 1
+
+
+def test_one_that_falls_silent_is_given_up(slow: Callable[[str], None], tmp_path: Path) -> None:
+    """With the last that it said."""
+    slow("import sys, time; print('here I am', file=sys.stderr, flush=True); time.sleep(60)")
+    with pytest.raises(EngineError, match="here I am"):
+        emulation.start(tmp_path / "state", QUIET)
 
 
 def test_an_unknown_plane_is_refused(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from emulator.planes.base import PlaneError
 from harness.wait import patient
 
 API_SECONDS = 120
-REMEDY = "start Docker (or run `make setup`), and see that you may use it (group `docker`)"
+REMEDY = "start Docker (or run `wavetank setup`), and see that you may use it (group `docker`)"
 
 
 @dataclass(frozen=True)

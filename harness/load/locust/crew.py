@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import harness
 from harness.load.generator import GeneratorError
 from harness.load.locust.line import Line
+from harness.paths import PROJECT
 from harness.wait import patient
 
 LOCUST_FILE = Path(__file__).with_name("locust_file.py")
@@ -118,8 +118,7 @@ def argv(arguments: Sequence[str]) -> list[str]:
 
 def environment() -> Mapping[str, str]:
     """Ours, without what would configure Locust otherwise."""
-    root = str(Path(harness.__file__).parents[1])
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(PROJECT), os.environ.get("PYTHONPATH"))))
     kept = {key: value for key, value in os.environ.items() if not key.startswith("LOCUST_")}
     return {**kept, "PYTHONPATH": path, PARENT: str(os.getpid())}
 

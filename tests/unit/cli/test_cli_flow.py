@@ -159,7 +159,7 @@ def test_status_tells_what_is_missing(stage: Stage) -> None:
     other = stage.state_dir / "larger.yaml"
     text = (PROJECT / "topologies/standard.yaml").read_text()
     larger = text.replace("  worker-2:", "  worker-3: {role: judge0-worker}\n  worker-2:", 1)
-    other.write_text(larger.replace("../emulator/images/app", str(PROJECT / "emulator/images/app")))
+    other.write_text(larger.replace("app: app", f"app: {PROJECT}/topologies/app"))
     shown = call(stage, "status", f"--topology={other}", "-o", "json")
     assert shown.code == 1, shown.err
     assert json.loads(shown.out)["missing"] == ["worker-3"]

@@ -198,7 +198,7 @@ def test_an_unknown_size(stage: Stage, tmp_path: Path) -> None:
     """A droplet size that the API does not list is refused before anything is made."""
     file = tmp_path / "mine.yaml"
     text = (PROJECT / "topologies/standard.yaml").read_text().replace("s-2vcpu-4gb", "s-3vcpu-9gb")
-    file.write_text(text.replace("../emulator/images/app", str(PROJECT / "emulator/images/app")))
+    file.write_text(text.replace("app: app", f"app: {PROJECT}/topologies/app"))
     done = stage.wavetank(
         "up", "--target=do", "--yes", f"--topology={file}", f"--state-dir={stage.state_dir}"
     )
@@ -237,8 +237,8 @@ def test_help_imports_next_to_nothing() -> None:
 
 
 def test_checks_need_a_target() -> None:
-    """``pytest tests/verify`` without a target refuses to check nothing."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/verify"]
+    """``pytest harness/checks`` without a target refuses to check nothing."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "harness/checks"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 4
     assert "--target=local|do" in done.stderr

@@ -64,11 +64,12 @@ def test_reference_changes_with_context_base_and_arguments(build: Build) -> None
     assert len(names) == 5
 
 
-def test_git_history_is_no_content(build: Build) -> None:
-    """A commit alone builds nothing anew."""
+@pytest.mark.parametrize("directory", [".git", "__pycache__"])
+def test_what_comes_about_by_itself_is_no_content(directory: str, build: Build) -> None:
+    """A commit alone builds nothing anew, nor does an installation that compiles its Python files."""
     before = reference_of("a", build, {})
-    (build.context / ".git").mkdir()
-    (build.context / ".git" / "HEAD").write_text("x")
+    (build.context / directory).mkdir()
+    (build.context / directory / "HEAD").write_text("x")
     assert reference_of("a", build, {}) == before
 
 

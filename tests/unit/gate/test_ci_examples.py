@@ -1,61 +1,61 @@
-"""docs/ci: the examples are YAML, and every command of ours in them exists with the options it is given."""
+"""The action and the GitLab template: run as the shell that they are, and every call is understood."""
 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from ci_shell import Shell, action, gitlab
 from ruamel.yaml import YAML
 
 from harness.cli import cli
 from harness.settings import PROJECT
 
-EXAMPLES = sorted((PROJECT / "docs" / "ci").glob("*.yml"))
-PROGRAM = ".venv/bin/wavetank"
-ENDS = {"fi", "then", "else", "&&", "||", "|", ">", ";"}
-# The step that this one of GitHub's and GitLab's shells expands: with a baseline, and without.
-EXPANSIONS: tuple[tuple[str, ...], ...] = ((), ("--baseline", "ci/baseline.json"))
+ACTION = PROJECT / "action.yml"
+WORKFLOW = PROJECT / "docs/ci/github-actions.yml"
+TEMPLATE = PROJECT / "docs/ci/gitlab-ci.yml"
+
+Run = Callable[..., tuple[bool, Shell]]
 
 
 def document(file: Path) -> Any:
-    """The example as data."""
+    """The file as data."""
     return YAML(typ="safe", pure=True).load(file.read_text())
 
 
-def texts(data: Any) -> Iterator[str]:
-    """Every text in it, at any depth."""
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, dict):
-        for value in data.values():
-            yield from texts(value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from texts(value)
+def on_github(directory: Path, *, by_hand: bool, gate: int, **given: str) -> tuple[bool, Shell]:
+    """The action, on a pull request or started by hand."""
+    shell = Shell(directory, gate)
+    event = "workflow_dispatch" if by_hand else "pull_request"
+    return action(shell, document(ACTION), given, event=event), shell
 
 
-def lines(file: Path) -> list[str]:
-    """Every line of shell that calls us or make."""
-    found = [line for text in texts(document(file)) for line in text.splitlines()]
-    return [line for line in found if PROGRAM in line or line.startswith("make ")]
+def on_gitlab(directory: Path, *, by_hand: bool, gate: int, **given: str) -> tuple[bool, Shell]:
+    """The template's job, on a merge request or started from the web page."""
+    shell = Shell(directory, gate)
+    variables = {f"WAVETANK_{name.upper()}": value for name, value in given.items()}
+    source = "web" if by_hand else "merge_request_event"
+    return gitlab(shell, document(TEMPLATE), variables, source=source), shell
 
 
-def calls(line: str) -> Iterator[list[str]]:
-    """The words of each call of ours in a line of shell, the program left out."""
-    words = list(shlex.split(line.replace(";", " ; ")))
-    for index, word in enumerate(words):
-        if word == PROGRAM:
-            rest = words[index + 1 :]
-            end = next((at for at, each in enumerate(rest) if each in ENDS), len(rest))
-            yield rest[:end]
+@pytest.fixture(params=[on_github, on_gitlab], ids=["github", "gitlab"])
+def ci(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """One of the two, on a repository that is empty but for a baseline, if there is to be one."""
 
+    def run(*, by_hand: bool = False, gate: int = 0, baseline: str = "", **given: str) -> tuple[bool, Shell]:
+        repository = tmp_path / "repository"
+        if baseline:
+            (repository / baseline).parent.mkdir(parents=True)
+            (repository / baseline).touch()
+            given = {**given, "baseline": baseline}
+        found: tuple[bool, Shell] = request.param(repository, by_hand=by_hand, gate=gate, **given)
+        return found
 
-CALLS = [(file, call) for file in EXAMPLES for line in lines(file) for call in calls(line)]
+    return run
 
 
 def understand(words: list[str]) -> click.Command:
@@ -70,19 +70,20 @@ def understand(words: list[str]) -> click.Command:
     return command
 
 
-def test_there_is_one_for_each_service() -> None:
-    """GitHub and GitLab."""
-    assert [file.name for file in EXAMPLES] == ["github-actions.yml", "gitlab-ci.yml"]
-
-
-@pytest.mark.parametrize(
-    ("file", "words"), CALLS, ids=lambda part: part.name if isinstance(part, Path) else " ".join(part)
+EVERY: tuple[Mapping[str, Any], ...] = (
+    {},
+    {"gate": 1},
+    {"by_hand": True, "baseline": "ci/baseline.json"},
+    {"topology": "my plan.yaml", "app": "my app", "baseline": "my baseline.json", "repetitions": "7"},
 )
-def test_every_call_is_understood(file: Path, words: list[str]) -> None:
+
+
+@pytest.mark.parametrize("given", EVERY, ids=str)
+def test_every_call_is_understood(ci: Run, given: Mapping[str, Any]) -> None:
     """Its command is there, takes these options, and such values; with a baseline and without."""
-    for expansion in EXPANSIONS:
-        expanded = [each for word in words for each in (expansion if word == "$@" else (word,))]
-        understand(expanded)
+    _, shell = ci(**given)
+    for words in shell.of("wavetank"):
+        understand(words)
 
 
 def test_a_wrong_call_would_be_noticed() -> None:
@@ -93,41 +94,91 @@ def test_a_wrong_call_would_be_noticed() -> None:
         understand(["gaet"])
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
-def test_each_stands_up_judges_keeps_and_takes_down(file: Path) -> None:
-    """In this order, the last two whatever happens."""
-    named = [call[0] for where, call in CALLS if where == file]
-    assert named[:2] == ["up", "gate"]
-    assert named[-1] == "down"
-    assert {"logs", "baseline"} <= set(named)
+def test_it_is_installed_first(ci: Run) -> None:
+    """Into an environment of its own, and from where it is: the action from its own files."""
+    _, shell = ci()
+    assert [name for name, *_ in shell.calls[:3]] == ["python3", "pip", "wavetank"]
+    (installed,) = shell.of("pip")
+    assert installed[-1] in ("/actions/wavetank", "wavetank")
+
+
+def test_it_stands_up_judges_and_takes_down(ci: Run) -> None:
+    """In this order; without a baseline by objectives alone, and what goes well needs no logs."""
+    well, shell = ci()
+    assert well
+    assert [words[0] for words in shell.of("wavetank")] == ["up", "gate", "down"]
+    up, gate, _ = shell.of("wavetank")
+    assert up == ["up", "--topology", "standard"]
+    assert "--baseline" not in gate
+    assert gate[gate.index("--junit") + 1] == "gate.xml"
+
+
+def test_what_the_user_says_arrives(ci: Run) -> None:
+    """Whole, whatever spaces are in it."""
+    _, shell = ci(**EVERY[-1])
+    up, gate, _ = shell.of("wavetank")
+    assert up == ["up", "--topology", "my plan.yaml", "--app", "my app"]
+    assert gate[:5] == ["gate", "--baseline", "my baseline.json", "--repetitions", "7"]
+
+
+def test_a_gate_that_fails_fails_the_job(ci: Run) -> None:
+    """The logs are kept, and everything is taken down all the same."""
+    well, shell = ci(gate=1, by_hand=True)
+    assert not well
+    assert [words[0] for words in shell.of("wavetank")] == ["up", "gate", "logs", "down"]
+    assert (shell.directory / "logs.txt").exists()
+
+
+def test_started_by_hand_it_makes_a_baseline(ci: Run) -> None:
+    """After the gate, and held against the one that there is."""
+    _, shell = ci(by_hand=True, baseline="ci/baseline.json")
+    assert [words[0] for words in shell.of("wavetank")] == ["up", "gate", "baseline", "down"]
+    _, gate, baseline, _ = shell.of("wavetank")
+    assert gate[:3] == ["gate", "--baseline", "ci/baseline.json"]
+    assert baseline == ["baseline", "save", "baseline.json"]
+
+
+@pytest.mark.parametrize("file", [ACTION, TEMPLATE], ids=lambda file: file.name)
+def test_what_it_made_is_kept(file: Path) -> None:
+    """Whatever became of it."""
     text = file.read_text()
-    for kept in ("report.json", "gate.xml", "baseline.json"):
+    for kept in ("report.json", "gate.xml", "baseline.json", "logs.txt"):
         assert kept in text
-    assert text.index("wavetank gate") < text.rindex("wavetank down")
-
-
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.name)
-def test_make_is_used_as_the_makefile_has_it(file: Path) -> None:
-    """Its targets exist."""
-    targets = {target for line in lines(file) for target in re.findall(r"^make ([a-z-]+)", line)}
-    makefile = (PROJECT / "Makefile").read_text()
-    assert targets
-    for target in targets:
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
 def test_github_shows_the_summary_and_always_cleans_up() -> None:
     """The Markdown goes where GitHub looks for it; keeping and taking down are `always()`."""
-    steps = document(EXAMPLES[0])["jobs"]["gate"]["steps"]
+    steps = document(ACTION)["runs"]["steps"]
     assert any('--markdown "$GITHUB_STEP_SUMMARY"' in step.get("run", "") for step in steps)
     assert [step.get("if") for step in steps[-2:]] == ["always()", "always()"]
     assert "upload-artifact" in steps[-2]["uses"]
-    assert steps[-1]["run"] == f"{PROGRAM} down"
+    assert steps[-1]["run"] == "wavetank down"
+    assert all(step.get("shell") == "bash" for step in steps if "run" in step)
 
 
 def test_gitlab_reads_the_junit_and_always_cleans_up() -> None:
     """What comes after the script is run whether that failed or not."""
-    job = document(EXAMPLES[1])["gate"]
+    job = document(TEMPLATE)["wavetank"]
     assert "gate.xml" in job["artifacts"]["reports"]["junit"]
     assert job["artifacts"]["when"] == "always"
-    assert job["after_script"][-1] == f"{PROGRAM} down"
+    assert job["after_script"][-1] == "wavetank down"
+
+
+def test_the_workflow_uses_the_action() -> None:
+    """With inputs that it has, after the checkout, and no more."""
+    checkout, ours = document(WORKFLOW)["jobs"]["gate"]["steps"]
+    assert checkout["uses"].startswith("actions/checkout@")
+    assert ours["uses"].startswith("OWNER/wavetank@")
+    assert set(ours["with"]) <= set(document(ACTION)["inputs"])
+
+
+def test_all_that_can_be_said_is_documented() -> None:
+    """docs/ci.md has each input and each variable; its three lines for GitHub are those of the workflow."""
+    text = (PROJECT / "docs/ci.md").read_text()
+    for name in (*document(ACTION)["inputs"], *document(TEMPLATE)["variables"]):
+        assert f"`{name}`" in text, name
+    shown = [
+        YAML(typ="safe", pure=True).load(each) for each in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    ]
+    assert shown[0] == document(WORKFLOW)["jobs"]["gate"]["steps"]
+    assert set(shown[1]["variables"]) <= set(document(TEMPLATE)["variables"])

@@ -99,7 +99,7 @@ def test_a_second_builder_waits_no_longer_than_its_deadline(
 def test_no_engine_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an engine the error carries the remedy."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
-    with pytest.raises(PlaneError, match=r"no Docker engine answers: .*make setup"):
+    with pytest.raises(PlaneError, match=r"no Docker engine answers: .*wavetank setup"):
         ensure(["base"])
 
 

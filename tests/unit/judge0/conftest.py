@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-APP = Path(__file__).parents[3] / "emulator/images/app"
+APP = Path(__file__).parents[3] / "topologies/app"
 sys.path += [str(APP / "judge0-server"), str(APP / "judge0-worker")]
 
 # Compiled files would lie in directories that are shipped and built from.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[3] / "emulator/images/app/client/site/editor.js"
+PAGE = Path(__file__).parents[3] / "topologies/app/client/site/editor.js"
 
 
 def sample(language: str) -> str:

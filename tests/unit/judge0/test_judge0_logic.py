@@ -13,7 +13,7 @@ from judge0_server import cache, params, render, validate
 from judge0_server.messages import Request, multipart
 from judge0_worker import callback, report, verdict
 
-APP = Path(__file__).parents[3] / "emulator/images/app"
+APP = Path(__file__).parents[3] / "topologies/app"
 
 SETTINGS = SimpleNamespace(
     number_of_runs=1, max_number_of_runs=20, cpu_time_limit=5.0, max_cpu_time_limit=15.0, cpu_extra_time=1.0,

@@ -21,8 +21,9 @@ from harness.mutation.kinds import FAULTS, HOLES, KINDS
 from harness.mutation.model import Verdict
 from harness.mutation.section import exit_code, section, summary
 from harness.mutation.selection import Selection, select
+from harness.paths import CHECKS
 from harness.rundir import RunDir
-from harness.settings import PROJECT, topology_file
+from harness.settings import topology_file
 from harness.topology import load
 
 STANDARD = load(topology_file("standard"))
@@ -106,9 +107,7 @@ def test_scripts_are_shell_and_hold_no_secret(fault: Fault) -> None:
 
 def test_the_checks_that_should_notice_are_there() -> None:
     """By the names that faults call them; the one of answers may be another's."""
-    text = "".join(
-        f"{file.stem} {file.read_text()}" for file in sorted((PROJECT / "tests" / "verify").glob("test_*.py"))
-    )
+    text = "".join(f"{file.stem} {file.read_text()}" for file in sorted(CHECKS.glob("test_*.py")))
     assert [check for check in {each.check for each in EVERY} - {ANSWERS} if check not in text] == []
 
 

@@ -121,7 +121,7 @@ def test_a_topology_without_a_swarm_is_refused(wavetank: Wavetank) -> None:
 def test_what_no_stack_can_give_is_refused(wavetank: Wavetank, tmp_path: Path) -> None:
     """As for ``up``: the compose file, the key, and what to do."""
     app = tmp_path / "app"
-    for directory in (PROJECT / "emulator/images/app").iterdir():
+    for directory in (PROJECT / "topologies/app").iterdir():
         (app / directory.name).mkdir(parents=True)
         for file in directory.iterdir():
             if file.is_file():

@@ -17,7 +17,7 @@ class Item:
     """A check, as far as its marks matter."""
 
     marks: tuple[pytest.MarkDecorator, ...]
-    nodeid: str = "tests/verify/test_x.py::test_x"
+    nodeid: str = "harness/checks/test_x.py::test_x"
 
     def get_closest_marker(self, name: str) -> pytest.Mark | None:
         """As pytest's."""

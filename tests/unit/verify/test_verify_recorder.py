@@ -147,7 +147,7 @@ def test_what_was_left_out_is_in_the_report(pytester: pytest.Pytester) -> None:
 
 def test_ids_are_readable() -> None:
     """A check is called by its file, its name and its parameter."""
-    nodeid = "tests/verify/test_machines.py::test_is_active[server-1]"
+    nodeid = "harness/checks/test_machines.py::test_is_active[server-1]"
     assert check_id(nodeid) == "machines.is_active[server-1]"
 
 

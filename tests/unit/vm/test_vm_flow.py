@@ -14,6 +14,7 @@ import pytest
 
 from harness.errors import CommandError, EngineError, UsageError
 from harness.names import RUN_PATTERN, check_databases
+from harness.paths import CHECKS
 from harness.progress import Progress
 from harness.rundir import RunDir
 from harness.settings import PROJECT
@@ -55,6 +56,25 @@ def test_deadlines_inside_are_stretched() -> None:
     assert told["PYTEST_TIMEOUT"] == str(8 * flow.CHECK_SECONDS)
 
 
+def test_the_project_and_its_images_are_found_inside() -> None:
+    """From any directory, and where the saved images were put."""
+    told = environment(PASSING)
+    assert told["PYTHONPATH"] == inside.PROJECT_THERE
+    assert f"{told['XDG_CACHE_HOME']}/wavetank/images" == f"{inside.PROJECT_THERE}/{project.IMAGES}"
+
+
+def test_what_is_installed_is_no_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine is made from a clone, tests and all."""
+    monkeypatch.setattr(demands, "PROJECT", tmp_path)
+    with pytest.raises(UsageError, match="a clone of the project"):
+        demands.insist(1)
+
+
+def test_pytest_gives_a_check_as_long() -> None:
+    """The number is the checks' own."""
+    assert f"timeout = {flow.CHECK_SECONDS}\n" in (CHECKS / "checks.ini").read_text()
+
+
 @pytest.mark.parametrize("topology", ["swarm", "topologies/swarm-encrypted.yaml"])
 def test_the_name_is_a_runs(topology: str) -> None:
     """With room for its databases' host names, however long the topology's is."""
@@ -74,7 +94,7 @@ def test_a_topology_from_elsewhere_is_refused(tmp_path: Path) -> None:
 
 def test_the_project_is_copied_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names of images are hashes of directories: dot files, modes and times in them count."""
-    source, app = tmp_path / "project", tmp_path / "project/emulator/images/app"
+    source, app = tmp_path / "project", tmp_path / "project/topologies/app"
     app.mkdir(parents=True)
     (source / ".git").mkdir()
     (source / ".venv").mkdir()
@@ -88,16 +108,16 @@ def test_the_project_is_copied_as_it_is(tmp_path: Path, monkeypatch: pytest.Monk
     into = tmp_path / "staged"
     project.stage(into)
     project.add_images(into, [saved])
-    copied = into / "emulator/images/app"
+    copied = into / "topologies/app"
     assert {each.name for each in copied.iterdir()} == {".dockerignore", "run"}
     assert (copied / "run").stat().st_mode & 0o777 == 0o750
     assert (copied / "run").stat().st_mtime == 1
-    assert sorted(each.name for each in into.iterdir()) == [".wavetank", "emulator"]
+    assert sorted(each.name for each in into.iterdir()) == [".cache", "topologies"]
     assert (into / project.IMAGES / "0123.tar.zst").read_text() == "layers"
 
 
 def test_what_the_project_needs_is_installed_there() -> None:
-    """Its dependencies, and what its pytest settings name; not what developers check style with."""
+    """Its dependencies, what its pytest settings name among them; not what developers check style with."""
     needed = [each.split(">")[0].split("[")[0] for each in root.requirements(PROJECT / "pyproject.toml")]
     assert {"pydo", "pytest", "pytest-timeout", "httpx"} <= set(needed)
     assert not {"ruff", "mypy", "tox"} & set(needed)

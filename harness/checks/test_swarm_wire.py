@@ -59,7 +59,7 @@ def ways(view: View, swarm: Swarm) -> tuple[Way, ...]:
     """One way to each droplet with a task that listens, from a task on another droplet."""
     ports = listening(swarm)
     running = view.running()
-    found = {}
+    found: dict[str, Way] = {}
     for task in running:
         others = [each for each in running if each.node != task.node]
         if task.node not in found and ports[task.service] and others:
@@ -88,7 +88,8 @@ def insist_on_esp(access: Access, view: View, remark: Remark) -> None:
 
 def insist(heard: Sequence[Heard], swarm: Swarm) -> None:
     """Every way is as it should be. A failure on one outweighs a doubt about another."""
-    problems, doubts = [], []
+    problems: list[str] = []
+    doubts: list[str] = []
     for each in heard:
         try:
             problems += filter(None, [verdict(each, encrypted=swarm.overlay.encrypted)])

@@ -60,10 +60,9 @@ def test_containers_are_those_of_its_services(node: str, host: Host, topology: T
     assert [each["Name"] for each in found if not is_fine(each)] == []
 
 
+@pytest.mark.needs("health")
 def test_service_answers_where_it_says(service: Service, service_host: Host) -> None:
     """Asked by us at its health URL it answers, whatever Docker's health check makes of it."""
-    if not service.health:
-        pytest.skip(f"service {service.name} has no health URL")
     answered = service_host.run(
         "curl -fsS -m 5 -o /dev/null %s || wget -q -T 5 -O /dev/null %s", *[service.health] * 2
     )
@@ -111,12 +110,11 @@ def test_compose_file_names_no_network(service: Service, service_host: Host) -> 
     assert [name for name, each in document["services"].items() if "networks" in each] == []
 
 
+@pytest.mark.needs("environment")
 def test_environment_holds_private_addresses(
     service: Service, service_host: Host, deployment: Deployment
 ) -> None:
     """Every address in ``.env`` is in the VPC, and no database is named by its public host."""
-    if not service.environment:
-        pytest.skip(f"service {service.name} has no environment")
     text = service_host.check_output("cat %s", f"{ROOT}/{service.name}/.env")
     addresses = {ip_address(each) for each in IPV4.findall(text)}
     outside = {str(each) for each in addresses if each not in ip_network(deployment.vpc_range)}
@@ -128,6 +126,7 @@ def test_environment_holds_private_addresses(
     assert [host for host in public if host in text] == []
 
 
+@pytest.mark.needs("judge0_node")
 @pytest.mark.existing("login")
 def test_load_balancer_knows_the_servers(deployment: Deployment, topology: Topology, lb: Host) -> None:
     """``nginx -T`` shows the private addresses of the servers that it may talk to, and nothing else."""
@@ -157,11 +156,8 @@ def test_database_resolves_into_the_vpc(
 
 @pytest.fixture
 def lb(topology: Topology, access: Access) -> Host:
-    """The node where Judge0 is reached, if the topology says which."""
-    if topology.checks.judge0 is None:
-        pytest.skip(f"topology {topology.name} has no checks.judge0")
-    if topology.checks.judge0.service:
-        pytest.skip("servers come and go with their tasks: swarm.servers_share_the_load sees them answer")
+    """The node where Judge0 is reached."""
+    assert topology.checks.judge0 is not None
     node = topology.checks.judge0.node
     access.run(node, "true")
     return testinfra.get_host(f"ssh://{node}", ssh_config=str(access.run_dir.ssh_config))

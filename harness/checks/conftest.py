@@ -11,65 +11,29 @@ from testinfra.host import Host
 
 from harness.api import Api
 from harness.deployment import Deployment
-from harness.faults.fault import MANAGER, PARTITION
-from harness.faults.fault import names as faults
-from harness.isolation.model import OUTSIDERS
 from harness.judge0 import frontdoor
-from harness.judge0.frontdoor import DOUBLING
 from harness.masking import secrets_of
 from harness.ssh import Access
 from harness.target import Target
 from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topology
+from harness.verify import kinds
 from harness.verify.setup import SETUP, Setup
-from harness.verify.swarm_talk import listening, owners
+from harness.verify.swarm_talk import owners
 from harness.verify.swarm_view import View, look_at
-from harness.verify.upstreams import upstream_droplets
-
-# What a topology may have none of; and, of a swarm, the checks that look at what it has instead.
-MISSING = {
-    "placed": "compose projects on nodes",
-    "server": "nodes behind Judge0's load balancer",
-    "stacked": "swarm",
-    "fault": "swarm",
-    "cut_off": "swarm",
-    "manager_lost": "swarm",
-    "fallen": "droplets that are lost one by one",
-}
-INSTEAD = {
-    "placed": "swarm.passwords_are_secrets and swarm.no_service_is_told_of_public_addresses look at it",
-    "server": "swarm.servers_share_the_load and swarm_updates look at the tasks behind its balancer",
-    "fallen": "swarm_failover takes power from members, for tasks move, and knows what is survived",
-}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One check for each ``node``, ``database``, ``service``, ``server`` and so on that a check asks for."""
+    """One check for each ``node``, ``database``, ``service``, ``server`` and so on that a check asks for.
+
+    Where there is none, one that is left out.
+    """
     topology = metafunc.config.stash[SETUP].topology
-    servers = upstream_droplets(topology)
-    names = {
-        "node": list(topology.droplets),
-        "vantage": [*topology.droplets, *OUTSIDERS],
-        "database": list(topology.databases),
-        "placed": [f"{service.name}@{node}" for service in topology.services for node in service.nodes],
-        "server": list(servers),
-        "fallen": [] if topology.swarm else [*topology.droplets, *(["+".join(servers)] if servers else [])],
-        "fault": list(faults(topology)),
-        "cut_off": [each for each in faults(topology) if each.startswith(PARTITION)],
-        "manager_lost": [each for each in faults(topology) if each.endswith(MANAGER)],
-        "stacked": list(listening(topology.swarm)) if topology.swarm else [],
-        "language_name": list(DOUBLING),
-    }
-    for name, values in names.items():
+    there = kinds.has(topology)
+    needed = kinds.needs(metafunc.definition.iter_markers(kinds.MARK), there)
+    for name in kinds.parameters(topology):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, values or [nothing(topology, name)], scope="session")
-
-
-def nothing(topology: Topology, name: str) -> pytest.ParameterSet:
-    """In the place of a check's parameters where there are none: skipped, with what is checked instead."""
-    reason = f"topology {topology.name} has no {MISSING.get(name, name)}"
-    if topology.swarm is not None and name in INSTEAD:
-        reason = f"{reason}; {INSTEAD[name]}"
-    return pytest.param("", marks=pytest.mark.skip(reason=reason), id="none")
+            values = kinds.values(name, needed, there) or [pytest.param("", id="none")]
+            metafunc.parametrize(name, values, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +74,9 @@ def service_host(access: Access, placed: str) -> Host:
 
 @pytest.fixture(scope="session")
 def swarm(topology: Topology) -> Swarm:
-    """The topology's swarm; skips where it has none."""
-    return topology.swarm or pytest.skip(f"topology {topology.name} has no swarm")
+    """The topology's swarm."""
+    assert topology.swarm is not None
+    return topology.swarm
 
 
 @pytest.fixture(scope="session")

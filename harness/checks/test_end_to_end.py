@@ -44,22 +44,20 @@ def test_program_is_run_over_https(target: Target, deployment: Deployment, door:
         frontdoor.double(client, door, "python", 21)
 
 
+@pytest.mark.needs("history")
 @pytest.mark.existing("requests")
 def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> None:
     """The submission is found again in the runner's history: the second hop, and its database."""
-    if not door.history:
-        pytest.skip("the topology's checks.front_door names no history")
     answer = frontdoor.double(front_door, door, "python", 7)
     assert answer.token in front_door.get(door.history).text
 
 
+@pytest.mark.needs("judge0")
 @pytest.mark.existing("login")
 def test_load_balancer_passes_it_to_a_server(
-    front_door: httpx.Client, door: FrontDoor, setup: Setup, topology: Topology, access: Access
+    front_door: httpx.Client, door: FrontDoor, setup: Setup, access: Access
 ) -> None:
     """The load balancer's log names a server's inner address for it: the third and fourth hop."""
-    if topology.checks.judge0 is None:
-        pytest.skip(f"topology {topology.name} has no checks.judge0")
     found = upstreams_of(setup)
     before = upstreams(access, found.balancers)
     frontdoor.double(front_door, door, "python", 8)
@@ -67,14 +65,14 @@ def test_load_balancer_passes_it_to_a_server(
     assert [each for each in found.servers if after.count(each) > before.count(each)] != []
 
 
+@pytest.mark.needs("workers")
 @pytest.mark.existing("login")
 def test_worker_runs_it(
     front_door: httpx.Client, door: FrontDoor, topology: Topology, access: Access
 ) -> None:
     """While it runs, the program is a process on a worker, and on no other machine: the fifth hop."""
     endpoint = topology.checks.judge0
-    if endpoint is None or not endpoint.workers:
-        pytest.skip(f"topology {topology.name} names no checks.judge0.workers")
+    assert endpoint is not None
     nap = f"4.0{secrets.randbelow(10**8):08d}"
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(frontdoor.submit, front_door, door, "bash", f"sleep {nap}; echo slept")

@@ -133,13 +133,13 @@ def test_services_reach_each_other(
     note("; ".join(f"{name} {' '.join(expected[name])} {ends(ports[name])}" for name in ports))
 
 
+@pytest.mark.needs("judge0_service")
 def test_servers_share_the_load(
     setup: Setup, view: View, topology: Topology, access: Access, note: Note
 ) -> None:
     """Of requests through the load balancer, each task behind it answers its share, within chance's bound."""
     endpoint = topology.checks.judge0
-    if endpoint is None or not endpoint.service:
-        pytest.skip(f"topology {topology.name} has no checks.judge0.service")
+    assert endpoint is not None
     found = in_swarm(view, endpoint.service)
     if len(found.servers) < 2:
         pytest.skip(f"fewer than two tasks are behind {endpoint.service}")
@@ -151,6 +151,7 @@ def test_servers_share_the_load(
     assert wrong(balance, counts) == "", source
 
 
+@pytest.mark.needs("worker_services")
 def test_every_worker_runs_programs(
     view: View,
     topology: Topology,
@@ -165,8 +166,6 @@ def test_every_worker_runs_programs(
     A worker without what its sandbox needs, like one that relies on ``privileged: true``, cannot pass.
     """
     services = swarm_workers.services_of(topology)
-    if not services:
-        pytest.skip("no service of the stack runs programs: end_to_end.worker_runs_it sees where they run")
     workers = {each.container: each.node for each in view.running(*services)}
     number = judge0.slots()
     seen = swarm_workers.spread(access, single, door, workers, number)

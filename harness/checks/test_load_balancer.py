@@ -16,14 +16,13 @@ from harness.verify.outage import Outage
 from harness.verify.setup import Setup
 from harness.verify.upstreams import upstream_droplets, upstreams_of
 
+pytestmark = pytest.mark.needs("server")
+
 
 @pytest.fixture(scope="session")
 def endpoint(topology: Topology) -> Judge0Endpoint:
-    """Where Judge0 is asked, if several servers are behind it."""
-    if topology.swarm is not None and topology.checks.judge0 is not None:
-        pytest.skip("the balancer is a task: swarm.servers_share_the_load and swarm_updates look at it")
-    if topology.checks.judge0 is None or not upstream_droplets(topology):
-        pytest.skip(f"topology {topology.name} has no checks.judge0 with several servers behind it")
+    """Where Judge0 is asked."""
+    assert topology.checks.judge0 is not None
     return topology.checks.judge0
 
 

@@ -146,11 +146,8 @@ def published(access: Access, topology: Topology) -> Mapping[str, set[int]]:
 @pytest.fixture(scope="session")
 def quiet(topology: Topology) -> tuple[str, ...]:
     """The droplets that the intent lets nobody talk to."""
-    found = tuple(
+    return tuple(
         name for name in topology.droplets if name not in {flow.destination for flow in topology.intent}
-    )
-    return found or pytest.skip(
-        "the intent names every droplet as somebody's destination; isolation.* asks them all"
     )
 
 

@@ -19,7 +19,7 @@ import pytest
 from harness.deployment import Deployment
 from harness.errors import CheckFailedError, ResourceError
 from harness.faults import final_status
-from harness.faults.steady import Requests
+from harness.faults.steady import Request, Requests
 from harness.faults.workload import Source, Workload, asking, failed_requests, handing_in
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
@@ -117,7 +117,9 @@ def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
 
 def test_updates_cost_nothing(load: Workload, setup: Setup, swarm: Swarm, note: Note) -> None:
     """Every service that others speak to is replaced under load, task by task: nothing fails meanwhile."""
-    since, direct, told = load.go_on(SOME), [], []
+    since = load.go_on(SOME)
+    direct: list[Request] = []
+    told = []
     for service in spoken_to(swarm):
         begun = time.time()
         with asked(setup, service) as requests:
@@ -131,11 +133,12 @@ def test_updates_cost_nothing(load: Workload, setup: Setup, swarm: Swarm, note: 
     insist_on_none([*load.failed(since), *failed_requests(direct)])
 
 
+@pytest.mark.needs("worker_services")
 def test_workers_are_scaled(
     load: Workload, setup: Setup, topology: Topology, single: httpx.Client, door: FrontDoor, note: Note
 ) -> None:
     """Up to five tasks, which all register and run programs, and down again, and nothing fails meanwhile."""
-    services = swarm_workers.services_of(topology) or pytest.skip("no service of the stack runs programs")
+    services = swarm_workers.services_of(topology)
     service = services[0]
     replicas = len(look_at(setup).running(service))
     since = load.go_on(SOME)

@@ -15,7 +15,6 @@ from harness.errors import CheckFailedError, InconclusiveError
 from harness.faults.final_status import insist
 from harness.faults.history import Entry
 from harness.faults.steady import is_json_object
-from harness.topology.model import Topology
 from harness.verify.disturbing import Note, Work
 from harness.verify.outage import Outage
 
@@ -64,14 +63,10 @@ def test_walls_hold_again(outage: Outage) -> None:
     assert outage.walls == (), str(outage)
 
 
+@pytest.mark.needs("fallen")
 @pytest.mark.disturbs(last=True)
-def test_no_accepted_submission_is_lost(
-    request: pytest.FixtureRequest, topology: Topology, note: Note
-) -> None:
+def test_no_accepted_submission_is_lost(work: Work, note: Note) -> None:
     """Everything accepted while nodes fell and rose ended, once, and stays as it ended."""
-    if topology.swarm is not None:
-        pytest.skip(f"topology {topology.name} is a swarm: swarm_failover counts what was accepted")
-    work: Work = request.getfixturevalue("work")
     work.workload.stop()
     if not work.outages.made():
         raise InconclusiveError("no node lost its power: this shows nothing")

@@ -1,0 +1,130 @@
+"""Which checks are of another kind: for something that the topology does not have. They are not collected.
+
+A check of ours needs what its fixtures are named after, and any check what its mark ``needs`` names. What
+this machine or the target cannot show is another matter: such a check is collected, and skipped, saying why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+import pytest
+
+from harness.faults.fault import MANAGER, PARTITION
+from harness.faults.fault import names as faults
+from harness.isolation.model import OUTSIDERS
+from harness.judge0.frontdoor import DOUBLING
+from harness.paths import CHECKS
+from harness.topology.model import Topology
+from harness.verify.swarm_talk import listening
+from harness.verify.swarm_workers import services_of
+from harness.verify.upstreams import upstream_droplets
+
+MARK = "needs"
+OF_SERVICE = ("environment", "health")
+Has = Mapping[str, Collection[object]]
+
+# What is missing, where its name does not say it; and which checks look at what a swarm has instead.
+MISSING = {
+    "door": "checks.front_door",
+    "history": "checks.front_door.history",
+    "judge0": "checks.judge0",
+    "judge0_node": "checks.judge0.node",
+    "judge0_service": "checks.judge0.service",
+    "workers": "checks.judge0.workers",
+    "placed": "compose projects on nodes",
+    "environment": "environment of a compose project",
+    "health": "health URL of a compose project",
+    "server": "nodes behind Judge0's load balancer",
+    "stacked": "swarm",
+    "fault": "swarm",
+    "cut_off": "swarm",
+    "manager_lost": "swarm",
+    "worker_services": "service of a stack that runs programs",
+    "fallen": "droplets that are lost one by one",
+    "quiet": "droplet that nobody is meant to talk to: isolation.* asks them all",
+}
+SECRETS = "swarm.passwords_are_secrets and swarm.no_service_is_told_of_public_addresses look at it"
+INSTEAD = {
+    "placed": SECRETS,
+    "environment": SECRETS,
+    "judge0_node": "swarm.servers_share_the_load sees the servers answer, which come and go with their tasks",
+    "server": "swarm.servers_share_the_load and swarm_updates look at the tasks behind its balancer",
+    "worker_services": "end_to_end.worker_runs_it sees where programs run",
+    "fallen": "swarm_failover takes power from members, for tasks move, and knows what is survived",
+}
+
+
+def parameters(topology: Topology) -> dict[str, list[str]]:
+    """What checks are run once for each of, by the name that they ask for it."""
+    servers = upstream_droplets(topology)
+    lost = [] if topology.swarm else [*topology.droplets, *(["+".join(servers)] if servers else [])]
+    return {
+        "node": list(topology.droplets),
+        "vantage": [*topology.droplets, *OUTSIDERS],
+        "database": list(topology.databases),
+        "placed": _placed(topology),
+        "server": list(servers),
+        "fallen": lost,
+        "fault": list(faults(topology)),
+        "cut_off": [each for each in faults(topology) if each.startswith(PARTITION)],
+        "manager_lost": [each for each in faults(topology) if each.endswith(MANAGER)],
+        "stacked": list(listening(topology.swarm)) if topology.swarm else [],
+        "language_name": list(DOUBLING),
+    }
+
+
+def has(topology: Topology) -> Has:
+    """All that a check can need, by name; empty where the topology has none of it."""
+    door, judge0 = topology.checks.front_door, topology.checks.judge0
+    called = {flow.destination for flow in topology.intent}
+    return {
+        **parameters(topology),
+        "swarm": [topology.swarm] if topology.swarm else (),
+        "door": [door] if door else (),
+        "history": (door and door.history) or (),
+        "judge0": [judge0] if judge0 else (),
+        "judge0_node": [judge0.node] if judge0 and not judge0.service else (),
+        "judge0_service": (judge0 and judge0.service) or (),
+        "workers": judge0.workers if judge0 else (),
+        "worker_services": services_of(topology),
+        **{name: _placed(topology, name) for name in OF_SERVICE},
+        "quiet": [name for name in topology.droplets if name not in called],
+    }
+
+
+def needs(marks: Iterable[pytest.Mark], known: Has) -> list[str]:
+    """What marks say that a check needs. Raises ``UsageError`` for something that is not ``known``."""
+    names = [str(name) for mark in marks for name in mark.args]
+    if wrong := sorted(set(names) - set(known)):
+        raise pytest.UsageError(f"the mark {MARK} names one of {', '.join(known)}, not {', '.join(wrong)}")
+    return names
+
+
+def values(name: str, needed: Iterable[str], there: Has) -> list[object]:
+    """What a check is run once for each of; of services, those that have what it needs."""
+    narrowed = [there[each] for each in needed if name == "placed" and each in OF_SERVICE]
+    return [each for each in there[name] if all(each in some for some in narrowed)]
+
+
+def left_out(item: pytest.Function, topology: Topology, there: Has) -> str:
+    """Why a check is not collected, in words; empty where ``there`` is all that it needs."""
+    asked = item.fixturenames if item.path.is_relative_to(CHECKS) else ()
+    wanted = [*asked, *needs(item.iter_markers(MARK), there)]
+    absent = next((name for name in wanted if name in there and not there[name]), None)
+    if absent is None:
+        return ""
+    instead = f"; {INSTEAD[absent]}" if topology.swarm and absent in INSTEAD else ""
+    return f"topology {topology.name} has no {MISSING.get(absent, absent)}{instead}"
+
+
+def notes(reasons: Iterable[str]) -> list[str]:
+    """What the report says at its top: how many were left out, for each reason."""
+    counts = Counter(reasons).items()
+    return [f"{count} check{'s' if count > 1 else ''} left out: {why}" for why, count in counts]
+
+
+def _placed(topology: Topology, attribute: str = "name") -> list[str]:
+    services = [each for each in topology.services if getattr(each, attribute)]
+    return [f"{service.name}@{node}" for service in services for node in service.nodes]
