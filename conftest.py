@@ -1,5 +1,9 @@
 """Wavetank's plugin for every test run here, once: an installation brings it by its entry point."""
 
-from importlib.metadata import entry_points
+import pytest
 
-pytest_plugins = [] if entry_points(group="pytest11", name="wavetank") else ["harness.verify.plugin"]
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Load it where nothing has: an installation from before there was an entry point has none."""
+    if not pluginmanager.hasplugin("wavetank"):
+        pluginmanager.import_plugin("harness.verify.plugin")
