@@ -49,10 +49,11 @@ coverage: images ## Run the tests and show which lines none of them reaches: tak
 wheel: setup ## Build the wheel, install it into a fresh environment, and use it in an empty directory
 	$(BIN)/python -m pytest tests/wheel $(PYTEST_ARGS) $(SOME)
 
-lint: setup ## Check style and types
+lint: setup ## Check style, types and who imports whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 bench-up: images ## Measure how long standing up and taking down last
 	$(BIN)/python -m harness.bench.up
