@@ -158,7 +158,7 @@ def _only_looking(config: pytest.Config, items: list[pytest.Item]) -> None:
         item.stash[LEFT_OUT] = reasons[item]
     items[:] = [item for item in items if not reasons[item]]
     config.hook.pytest_deselected(items=gone)
-    config.stash[SECTIONS]["notes"].append(note(config.option.existing, len(items), reasons.values()))
+    config.stash[SECTIONS]["notes"].insert(0, note(config.option.existing, len(items), reasons.values()))
 
 
 def _insist_on_no_faults(config: pytest.Config) -> None:
