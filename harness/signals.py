@@ -95,13 +95,15 @@ def blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def leave(code: int) -> NoReturn:
-    """End the process, also where a thread still waits for an answer that nobody wants any more.
-
-    All is done and told: a signal that comes now has nothing to stop, and must not make another code of it.
-    """
+def settle() -> None:
+    """Ignore the signals from here on: what they could stop is done, and must not be told otherwise."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, also where a thread still waits for an answer that nobody wants any more."""
+    settle()
     if all(each.daemon for each in threading.enumerate() if each is not threading.main_thread()):
         sys.exit(code)
     for stream in (sys.stdout, sys.stderr):

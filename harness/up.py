@@ -85,12 +85,15 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     return Prepared(choice, target, topology, plan, choice.run in existing, host)
 
 
-def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep = "never") -> Standing:
+def up(
+    settings: Settings, consent: Consent, progress: Progress, *, keep: Keep = "never", alone: bool = False
+) -> Standing:
     """Stand a deployment up, or bring an existing one up to date. Raises ``WavetankError``.
 
     ``consent`` is asked before anything that costs is made, and raises to refuse. On failure, what this
     call began is taken down again unless ``keep`` says otherwise; a run that stood before is left as it is.
     ``on-failure`` keeps it when a step failed, but not when somebody interrupted or killed us.
+    ``alone``: nothing follows, so that a signal that comes after all is done has nothing to stop.
     """
     with leaving_no_emulator(settings, progress):
         with progress.step("prepare"):
@@ -125,14 +128,16 @@ def up(settings: Settings, consent: Consent, progress: Progress, *, keep: Keep =
             provision.lock_down(target, run_dir.run)
         with progress.step("first_submission"):
             first_submission(target, topology, deployment)
-    report.update(
-        run_dir,
-        target=target,
-        topology=topology.name,
-        deployment=deployment,
-        timings=progress.timings,
-        fresh=True,
-    )
+        report.update(
+            run_dir,
+            target=target,
+            topology=topology.name,
+            deployment=deployment,
+            timings=progress.timings,
+            fresh=True,
+        )
+        if alone:
+            signals.settle()
     return Standing(prepared, deployment, access, changed, guard)
 
 

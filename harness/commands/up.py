@@ -33,7 +33,7 @@ def up(yes: bool, max_cost: float | None, dry_run: bool, keep: bool, output: str
         flow.stop_if_empty(prepared.target, settings.state_dir, progress)
         return _dry_run(prepared, output)
     consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
-    standing = flow.up(settings, consent, progress, keep="always" if keep else "never")
+    standing = flow.up(settings, consent, progress, keep="always" if keep else "never", alone=True)
     flow.release(standing.guard)
     _tell(standing, progress, output)
     return 0

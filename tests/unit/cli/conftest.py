@@ -13,12 +13,13 @@ from tests_cli import Outcome, Stage
 from harness import cli, emulation, run, up
 from harness.deploy import DeployResult
 from harness.progress import Progress
+from harness.signals import SIGNALS
 
 
 @pytest.fixture
 def wavetank(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcome]]:
     """Run a command line in this process."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
     def call(*arguments: object) -> Outcome:
         code = cli.run([str(each) for each in arguments])

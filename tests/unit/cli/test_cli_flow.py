@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import jsonschema
 import pytest
 from tests_cli import Outcome, Stage
 
-from harness import report
+from harness import report, signals
 from harness import run as flow
+from harness import up as up_flow
 from harness.deploy import DeployResult
 from harness.errors import ResourceError
 from harness.settings import PROJECT, Choice
@@ -114,6 +116,39 @@ def test_a_signal_cleans_up(stage: Stage, number: int, code: int) -> None:
     assert "stopped by SIG" in done.err
     assert status(stage)["runs"] == []
     assert written(stage)["verdict"] == "fail"
+
+
+def test_a_signal_while_the_report_is_written_takes_down(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By ``up`` itself, which says so at once; not by a reaper after it has ended."""
+    told = report.update
+
+    def interrupt(*given: Any, **named: Any) -> dict[str, Any]:
+        if "error" not in named:
+            raise Stopped(15)
+        return told(*given, **named)
+
+    monkeypatch.setattr(report, "update", interrupt)
+    done = up(stage, "--run=late")
+    assert done.code == 143
+    assert "stopped by SIGTERM: taking run late down" in done.err
+    assert status(stage)["runs"] == []
+
+
+def test_a_signal_after_all_is_done_stops_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run stands, and the exit code says so."""
+    let_go = up_flow.release
+
+    def interrupt(guard: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        let_go(guard)
+
+    monkeypatch.setattr(up_flow, "release", interrupt)
+    with signals.stopped_by_signals():
+        done = up(stage, "--run=done")
+    assert done.code == 0, done.err
+    assert status(stage)["run"] == "done"
 
 
 @pytest.mark.parametrize(("keep", "stays"), [("always", True), ("on-failure", False), ("never", False)])
