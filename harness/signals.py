@@ -12,6 +12,7 @@ begun for it know nothing of the signal. Another signal interrupts that too.
 from __future__ import annotations
 
 import _thread
+import ctypes
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ from typing import Any, NoReturn, TypeVar
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SLICE_SECONDS = 0.1  # between two looks of a wait that something else ends
 AGAIN_SECONDS = 0.02
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames that import
 
 T = TypeVar("T")
@@ -208,6 +210,13 @@ def abandonable(call: Callable[[], T]) -> T:
             if answer.done():
                 raise  # its own
             check()
+
+
+def follow(parent: int, signum: int) -> None:
+    """Have the kernel send us this signal when ``parent``, which began us, is gone, whatever ended it."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signum)
 
 
 def say(text: str) -> None:

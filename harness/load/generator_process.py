@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import resource
@@ -26,7 +25,6 @@ from harness.load.workload import Chosen, choose
 # Opened before the clock starts: the first arrivals shall not pay for connecting, and a target that refuses
 # is known of.
 AHEAD = 16
-PR_SET_PDEATHSIG = 1
 
 
 class Talk(Protocol):
@@ -127,9 +125,7 @@ def tie_to(parent: int) -> None:
     """End with the parent, whatever ends it, and not by a signal that is meant for it."""
     for each in signals.SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    signals.follow(parent, signal.SIGKILL)
 
 
 def _raise_descriptors() -> None:

@@ -6,6 +6,7 @@ Other plugins that are installed have no part in it: some change the order of te
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from harness import signals
@@ -18,6 +19,8 @@ def main() -> int:
     signals.install()
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
+        if sys.platform == "linux":
+            signals.follow(os.getppid(), signal.SIGINT)
         import pytest
 
         return int(pytest.main([*PLUGINS, *sys.argv[1:]]))

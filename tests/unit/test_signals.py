@@ -325,3 +325,24 @@ def test_a_signal_in_the_middle_of_an_import_is_not_lost(
     importlib.import_module("catches_everything")
     with pytest.raises(Stopped):
         signals.pause(10)
+
+
+def test_whoever_follows_is_told_when_its_parent_is_killed() -> None:
+    """By the signal that it asked for, as if somebody had sent it."""
+    follower = """
+import os, sys
+from harness import signals
+try:
+    signals.install()
+    signals.follow(os.getppid(), 2)
+    print("follows", flush=True)
+    signals.pause(60)
+except signals.Stopped as error:
+    print(error, flush=True)
+"""
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {follower!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as begun:
+        assert begun.stdout is not None
+        assert begun.stdout.readline() == "follows\n"
+        begun.kill()
+        assert begun.stdout.read() == "stopped by SIGINT\n"
