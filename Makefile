@@ -37,7 +37,7 @@ test: images ## Run the project's tests, coverage shown
 	$(BIN)/python -m pytest tests/emulator --cov --cov-append --cov-report=term:skip-covered $(PYTEST_ARGS) $(SOME)
 
 wheel: setup ## Build the wheel, install it into a fresh environment, and use it in an empty directory
-	$(BIN)/python -m pytest tests/wheel $(PYTEST_ARGS) $(SOME)
+	$(BIN)/python -m pytest tests/wheel --timeout 900 $(PYTEST_ARGS) $(SOME)
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .
