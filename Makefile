@@ -47,7 +47,7 @@ coverage: images ## Run the tests and show which lines none of them reaches: tak
 	$(BIN)/python -m pytest tests/emulator $(ABREAST) --cov --cov-append --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 wheel: setup ## Build the wheel, install it into a fresh environment, and use it in an empty directory
-	$(BIN)/python -m pytest tests/wheel $(PYTEST_ARGS) $(SOME)
+	$(BIN)/python -m pytest tests/wheel --timeout 900 $(PYTEST_ARGS) $(SOME)
 
 lint: setup ## Check style, types and who imports whom
 	$(BIN)/ruff check .
