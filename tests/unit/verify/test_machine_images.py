@@ -135,7 +135,7 @@ def test_what_runs_on_first_boot_counts(topology: Topology, image: str, user_dat
     [
         ("judge0/judge0:1.13.1", True),
         ("judge0/judge0:1.13.0-extra", True),
-        ("docker.io/judge0/judge0:1.12.0", True),
+        ("registry.invalid:5000/judge0/judge0:1.12.0", True),
         ("judge0/judge0", True),
         ("judge0/judge0:latest", True),
         ("judge0/judge0:1.13.1@sha256:abc", True),
