@@ -19,7 +19,7 @@ from harness.machine_images import UNKNOWN, Machine, promised, why_no_v1
 from harness.topology.model import Droplet, Service, StackService, Topology
 
 NEWEST = (1, 13, 1)  # the last release of Judge0 whose isolate needs v1; there is none after it
-IMAGE = re.compile(r"(?:(?:index\.)?docker\.io/)?judge0/(?:judge0|api)(?::(?P<tag>[\w.-]+))?(?:@\S+)?")
+IMAGE = re.compile(r"(?:[\w-]+[.:][\w.:-]*/)?judge0/(?:judge0|api)(?::(?P<tag>[\w.-]+))?(?:@\S+)?")
 ISOLATE = re.compile(r"isolator\s+(\d+)")
 REFERENCE = "Wavetank"
 NEEDED = "v1"
