@@ -12,7 +12,6 @@ begun for it know nothing of the signal. Another signal interrupts that too.
 from __future__ import annotations
 
 import _thread
-import ctypes
 import os
 import signal
 import sys
@@ -214,6 +213,8 @@ def abandonable(call: Callable[[], T]) -> T:
 
 def follow(parent: int, signum: int) -> None:
     """Have the kernel send us this signal when ``parent``, which began us, is gone, whatever ended it."""
+    import ctypes  # every command loads this module, and few need that
+
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
     if os.getppid() != parent:
         os.kill(os.getpid(), signum)
