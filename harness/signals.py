@@ -58,6 +58,7 @@ class _Threads(threading.local):
 
 
 _latest = Scope()
+_held: list[int] = []  # signals that came in the middle of an import
 _threads = _Threads()
 
 
@@ -232,8 +233,12 @@ def _deliver(signum: int, frame: FrameType | None) -> None:
     Not in the middle of an import: modules of others catch everything there, and nobody would hear of it.
     """
     if _imports(frame):
+        if not _held:
+            say(f"stopping: {name_of(signum)} came while something was being loaded")
+        _held.append(signum)
         _thread.start_new_thread(_send_again, (signum,))
         return
+    _held.clear()
     with blocked():
         over = _renew()
         over.signum = signum

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import TypeAlias
 
@@ -111,15 +111,16 @@ def _process(order: Order, capacity: int, fd: int, open_talk: OpenTalk | None) -
     """The process, for as long as the block lasts."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    # Ctrl-C and a closed terminal go to the whole foreground group; it is for us to end the process.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
+    # Ctrl-C and a closed terminal go to the whole foreground group; it is for us to end the process. The
+    # first process of its kind would unblock them again, as it starts multiprocessing's own helper.
+    resource_tracker.ensure_running()
     try:
-        process = context.Process(
-            target=run, args=(Given(order, capacity, fd, os.getpid(), open_talk), theirs), daemon=True
-        )
-        process.start()
+        with signals.blocked():
+            process = context.Process(
+                target=run, args=(Given(order, capacity, fd, os.getpid(), open_talk), theirs), daemon=True
+            )
+            process.start()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
     try:
         yield _Child(process, ours)

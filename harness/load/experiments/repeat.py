@@ -79,26 +79,29 @@ def progress_of(made: Sequence[Measured], patience: Patience) -> str:
 def metrics_of(measured: Measured) -> dict[str, float]:
     """One value for each metric: ``throughput``, quantiles of the total latency in ms, the share of errors.
 
-    What never ended counts as endless, so that losing the slowest cannot make a run look fast.
+    What never ended counts as endless, so that losing the slowest cannot make a run look fast. Empty where
+    nothing was due in the steady stretch: the run was stopped before.
     """
     steady = measured.steady
+    if not len(steady):
+        return {}
     total = np.sort(latencies(steady))
     wrong = sum(measured.run.errors.values())
     return {
         "throughput": measured.run.achieved,
         **dict(zip(QUANTILES, quantiles(total, tuple(QUANTILES.values())), strict=True)),
-        "error_share": wrong / len(steady) if len(steady) else 1.0,
+        "error_share": wrong / len(steady),
     }
 
 
 def _values(made: Sequence[Measured]) -> dict[str, tuple[float, ...]]:
-    each = [metrics_of(measured) for measured in made]
+    each = [metrics for measured in made if (metrics := metrics_of(measured))]
     return {name: tuple(one[name] for one in each) for name in each[0]} if each else {}
 
 
 def _doubts(made: Sequence[Measured], samples: dict[str, tuple[float, ...]], patience: Patience) -> list[str]:
     doubts = [doubt for measured in made for doubt in measured.run.doubts]
-    if made and not narrow(t_interval(samples[patience.metric]), patience.precision):
+    if samples and not narrow(t_interval(samples[patience.metric]), patience.precision):
         so_far = no_interval(1) if len(made) == 1 else f"after {len(made)} runs"
         doubts.append(
             f"{so_far}, {patience.metric} is not known to ±{patience.precision:.0%}: "

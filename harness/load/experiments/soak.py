@@ -52,8 +52,8 @@ def soak(bench: Bench, wanted: Soak) -> Found:
     once = Repeated((measured,), {k: (v,) for k, v in metrics_of(measured).items()}, measured.run.doubts)
     verdict, why = judge(once, wanted.objective)
     creeping = list(creeps(measured))
-    p95 = once.samples["p95_ms"][0]
-    told = f"{measured.run.achieved:.3g} a second for {measured.run.seconds:.0f} s: p95 {ms(p95)}"
+    told = f"{measured.run.achieved:.3g} a second for {measured.run.seconds:.0f} s"
+    told += f": p95 {ms(once.samples['p95_ms'][0])}" if once.samples else ", and nothing steady was measured"
     return found(
         bench,
         "soak",

@@ -23,6 +23,7 @@ class Queue:
     """``workers`` of ``slots`` each take ``service`` seconds (exponential), on ``cores`` at most.
 
     ``limit`` is how many may wait; beyond it arrivals are refused. ``wrong`` is the share answered wrong.
+    ``stopped_at_once``: a run that is stopped ends before the first arrival.
     """
 
     workers: int = 2
@@ -32,6 +33,7 @@ class Queue:
     cores: int = 64
     wrong: float = 0.0
     seed: int = 1
+    stopped_at_once: bool = False
     scaled: list[int] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
 
@@ -48,7 +50,8 @@ class Queue:
         self.orders.append(order)
         rng = np.random.default_rng(self.seed + len(self.orders))
         rows = self._closed(order, rng) if order.loop == "closed" else self._open(order, rng)
-        samples = np.array(rows, dtype=SAMPLE)
+        cut = stop is not None and stop.is_set() and self.stopped_at_once
+        samples = np.array([] if cut else rows, dtype=SAMPLE)
         seconds = max((float(samples["ended"].max()) if len(samples) else 0.0) / SECOND, 0.001)
         stopped = "stopped" if stop and stop.is_set() else ""
         return Recording(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from harness.errors import UsageError
+from harness.load.experiments.bench import Bench
 from harness.load.experiments.capacity import Search, capacity
+from harness.load.experiments.found import Found
 from harness.load.experiments.latency import Latency, latency
 from harness.load.experiments.measure import generator_doubts
 from harness.load.experiments.overload import Overloading, overload
@@ -18,6 +21,14 @@ from harness.load.experiments.soak import Soak, creeps, soak, trend
 from harness.load.model import Order
 from harness.load.schedule import poisson
 from tests.unit.load.simulated import ROUTE, WORKLOAD, Queue, bench
+
+EXPERIMENTS: dict[str, Callable[[Bench], Found]] = {
+    "latency": lambda on: latency(on, Latency(rate=5, seconds=20)),
+    "capacity": lambda on: capacity(on, Search(first=5, seconds=20)),
+    "scaling": lambda on: scaling(on, Scale(workers=(1, 2), seconds=10)),
+    "soak": lambda on: soak(on, Soak(rate=5, seconds=100)),
+    "overload": lambda on: overload(replace(on, queue_limit=100), Overloading()),
+}
 
 
 def test_latency_meets_its_objective() -> None:
@@ -89,6 +100,18 @@ def test_stopped_measurement_is_partial() -> None:
     assert (found.verdict, found.partial, len(found.runs)) == ("inconclusive", "stopped", 1)
 
 
+@pytest.mark.parametrize("experiment", ["latency", "capacity", "scaling", "soak", "overload"])
+def test_what_is_stopped_before_anything_was_due_says_so(experiment: str) -> None:
+    """Nothing was measured: that is no error of ours, and no result."""
+    queue = Queue(workers=2)
+    queue.stopped_at_once = True
+    stopped = bench(queue)
+    stopped.stop.set()
+    found = EXPERIMENTS[experiment](stopped)
+    assert found.verdict == "inconclusive"
+    assert found.partial
+
+
 def test_capacity_of_a_queue_is_found() -> None:
     """Four slots of 100 ms serve 40 a second; below that p95 meets a second, beyond it never."""
     found = capacity(bench(Queue(workers=4)), Search(first=10, seconds=120, objective={"p95_ms": 1000}))
@@ -156,13 +179,7 @@ def test_trend_needs_enough_windows() -> None:
 @pytest.mark.parametrize("experiment", ["latency", "capacity", "scaling", "soak"])
 def test_what_was_found_is_plain_json(experiment: str) -> None:
     """The report's reader needs no Python."""
-    made = {
-        "latency": lambda: latency(bench(Queue()), Latency(rate=5, seconds=20)),
-        "capacity": lambda: capacity(bench(Queue()), Search(first=5, seconds=20)),
-        "scaling": lambda: scaling(bench(Queue()), Scale(workers=(1, 2), seconds=10)),
-        "soak": lambda: soak(bench(Queue()), Soak(rate=5, seconds=100)),
-    }[experiment]()
-    document = made.document()
+    document = EXPERIMENTS[experiment](bench(Queue())).document()
     assert json.loads(json.dumps(document, allow_nan=False))["experiment"] == experiment
 
 
