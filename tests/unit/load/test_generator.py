@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +55,22 @@ def test_every_arrival_is_recorded_in_its_order() -> None:
     assert recording.cpu_seconds > 0
     assert (ticks[-1].begun, ticks[-1].ended, ticks[-1].errors, ticks[-1].in_flight) == (200, 200, 0, 0)
     assert [one.ended for one in ticks] == sorted(one.ended for one in ticks)
+
+
+def test_ctrl_c_does_not_end_a_generator_that_is_still_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor the first one, for which multiprocessing starts a process of its own and unblocks signals."""
+    start = SpawnProcess.start
+
+    def start_and_interrupt(process: SpawnProcess) -> None:
+        start(process)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGINT)
+
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]  # the next is the first
+    monkeypatch.setattr(SpawnProcess, "start", start_and_interrupt)
+    with web(says(OK)) as server:
+        recording = generate(order(server, 20, 0.2), open_talk=open_plain)
+    assert set(recording.samples["outcome"]) == {Outcome.OK}
 
 
 def test_a_wrong_answer_is_an_error_with_its_words() -> None:
