@@ -9,8 +9,8 @@ from harness import signals
 
 def main() -> None:
     """Entry point of the ``wavetank`` script."""
-    signals.install()
     try:
+        signals.install()
         from harness import cli
 
         cli.main()

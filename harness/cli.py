@@ -49,8 +49,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; every error has been told on stderr."""
-    signals.install()
     try:
+        signals.install()
         return _run(arguments)
     except KeyboardInterrupt as error:  # while an error was told
         return _stopped(error)

@@ -16,9 +16,9 @@ PLUGINS = ("-p", "harness.verify.plugin", "-p", "pytest_timeout")
 
 def main() -> int:
     """Run pytest with our arguments; returns its exit code, or the signal's that came before or after it."""
-    signals.install()
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
+        signals.install()
         if sys.platform == "linux":
             signals.follow(os.getppid(), signal.SIGINT)
         import pytest

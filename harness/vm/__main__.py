@@ -42,8 +42,8 @@ def main(topology: str, state_dir: Path, command: tuple[str, ...], **machine: An
 
 def entry(arguments: list[str]) -> int:
     """Run one command line and return its exit code; every error has been told on stderr."""
-    signals.install()
     try:
+        signals.install()
         result = main.main(arguments, prog_name="python -m harness.vm", standalone_mode=False)
     except (Stopped, click.Abort) as error:  # click makes an Abort of every interruption
         stopped = error if isinstance(error, Stopped) else error.__cause__

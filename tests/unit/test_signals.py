@@ -315,6 +315,23 @@ except signals.Stopped as error:
     assert begun.communicate(timeout=LONG) == ("stopped by SIGINT\n", "")
 
 
+@pytest.mark.parametrize(
+    ("module", "told"), [("harness", "wavetank: stopped by SIGINT\n"), ("harness.verify", "")]
+)
+def test_a_program_that_is_stopped_while_it_loads_says_no_more_than_that(module: str, told: str) -> None:
+    """The command line, and the checks that it begins."""
+    with signals.blocked():
+        begun = subprocess.Popen(
+            [sys.executable, "-m", module, "--version"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    begun.send_signal(signal.SIGINT)
+    assert begun.communicate(timeout=LONG) == ("", told)
+    assert begun.returncode == 130
+
+
 def test_a_signal_in_the_middle_of_an_import_is_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
