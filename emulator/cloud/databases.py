@@ -23,6 +23,7 @@ from emulator.cloud.errors import NotFoundError, NotOfferedError, UnprocessableE
 from emulator.cloud.jobs import job
 from emulator.cloud.machines import database_spec
 from emulator.cloud.models import Assignment, Database, Droplet, Job, TrustedSource
+from emulator.planes.base import PlaneError
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -270,6 +271,14 @@ def _make(cloud: Cloud, job_: Job) -> None:
     database = cloud.store.get(Database, _id_of(job_))
     if database is not None and not database.deleted:
         cloud.plane.create_database(database_spec(cloud, database), cloud.network.policy())
+
+
+@job("database.start", settle=_made)
+def _start(cloud: Cloud, job_: Job) -> None:
+    """One that was there: if it is there no longer, its data is lost, and a new one must not hide that."""
+    if job_.ref not in cloud.plane.existing().machines:
+        raise PlaneError("its container is gone, and its data with it; destroy the cluster")
+    _make(cloud, job_)
 
 
 def _removed(cloud: Cloud, job_: Job, error: str) -> None:

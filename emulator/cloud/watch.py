@@ -2,7 +2,7 @@
 
 The plane says that something happened; what is so is then looked up, and compared with the records while
 nothing else is done. Machines that recorded work is about are left to that work: the API's own power_off,
-reboot or destroy is never mistaken for somebody's hand.
+reboot or destroy is never mistaken for somebody's hand. They are looked at again once it has ended.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ DROPLET_REMOVED = (
 )
 DATABASE_STOPPED = "its container was stopped outside of the API; `docker start` it, or restart the emulator"
 DATABASE_REMOVED = "its container was removed outside of the API, and its data with it; destroy the cluster"
+# Work that removes a machine itself: what goes while this is under way may not be somebody's doing.
+REMOVERS = frozenset(
+    {"droplet.create", "droplet.rebuild", "droplet.destroy", "database.create", "database.destroy"}
+)
 STARTED = "its container was started outside of the API; it is connected again"
 AWAY = "it was stopped while the engine was away; it is started again"
 FABRIC_LOST = "the network's container has ended; it is made anew, with the rules that are in force"
@@ -49,10 +53,14 @@ class Notice:
 
 @dataclass(frozen=True)
 class Seen:
-    """What there is: machines by ref, those that were heard to start, and whether the engine was away."""
+    """What there is: machines by ref, those that were heard to start, and whether the engine was away.
+
+    ``gone``: those that somebody removed while work was under way, which may have failed for that reason.
+    """
 
     machines: Mapping[str, PowerState]
     started: Collection[str]
+    gone: Collection[str]
     away: bool
 
 
@@ -63,6 +71,7 @@ class Watch:
         self._cloud, self._background = cloud, background
         self._wake = threading.Condition()
         self._heard: list[tuple[str, Heard]] = []
+        self._gone: set[str] = set()
         self._closed = False
         self._notices: deque[Notice] = deque(maxlen=MOST_NOTICES)
 
@@ -121,7 +130,10 @@ class Watch:
                 log.warning("it cannot be seen what became of machines: %s", problem)
 
     def _deal(self) -> bool:
-        """Look, and deal with what was heard; it stays heard where nobody held still for so long."""
+        """Look, and deal with what was heard; it stays heard where nobody held still for so long.
+
+        True if nothing is left: an end of a machine that work is under way for waits for the end of that.
+        """
         with self._wake:
             heard = list(self._heard)
         for _ in range(LOOKS):
@@ -129,20 +141,34 @@ class Watch:
             seen = Seen(
                 self._cloud.plane.existing().machines,
                 {ref for ref, what in heard if what == "started"},
+                frozenset(self._gone),
                 any(what == "away" for _, what in heard),
             )
             with self._cloud.store.transaction():
                 if self._cloud.store.version != before:
                     continue
-                self._compare(seen)
+                jobs = list(self._cloud.store.all(Job))
+                self._compare(seen, {job.ref for job in jobs})
+            waits = self._put_off(heard, jobs)
             with self._wake:
-                del self._heard[: len(heard)]
-            return True
+                self._heard[: len(heard)] = waits
+            return not waits
         return False
 
-    def _compare(self, seen: Seen) -> None:
+    def _put_off(
+        self, heard: Collection[tuple[str, Heard]], jobs: Collection[Job]
+    ) -> list[tuple[str, Heard]]:
+        """The ends that must be looked at again after ``jobs``."""
+        busy = {job.ref for job in jobs}
+        removers = {job.ref for job in jobs if job.work in REMOVERS}
+        waits: list[tuple[str, Heard]] = [
+            (ref, what) for ref, what in heard if ref in busy and what in ("stopped", "removed")
+        ]
+        self._gone = {ref for ref, what in waits if what == "removed" and ref not in removers}
+        return waits
+
+    def _compare(self, seen: Seen, busy: Collection[str]) -> None:
         store = self._cloud.store
-        busy = {job.ref for job in store.all(Job)}
         for droplet in store.all(Droplet):
             if droplet.ref not in busy and not droplet.deleted:
                 self._compare_droplet(droplet, seen)
@@ -152,7 +178,7 @@ class Watch:
 
     def _compare_droplet(self, droplet: Droplet, seen: Seen) -> None:
         state, was_on = seen.machines.get(droplet.ref), droplet.status == "active"
-        if state is None and (was_on or droplet.error in ("", DROPLET_STOPPED)):
+        if state is None and (was_on or droplet.ref in seen.gone or droplet.error in ("", DROPLET_STOPPED)):
             self._off(droplet, DROPLET_REMOVED)
         elif state == "stopped" and was_on and seen.away:
             self._again("droplet.power_on", droplet.ref, AWAY)
@@ -163,15 +189,15 @@ class Watch:
 
     def _compare_database(self, database: Database, seen: Seen) -> None:
         state, was_on = seen.machines.get(database.ref), database.status == "online"
-        if state is None and (was_on or database.error == DATABASE_STOPPED):
+        if state is None and (was_on or database.ref in seen.gone or database.error == DATABASE_STOPPED):
             self._not_online(database, DATABASE_REMOVED)
         elif state == "stopped" and was_on and seen.away:
-            self._again("database.create", database.ref, AWAY)
+            self._again("database.start", database.ref, AWAY)
         elif state == "stopped" and was_on:
             self._not_online(database, DATABASE_STOPPED)
         elif state == "running" and database.ref in seen.started:
             self._cloud.store.put(database.model_copy(update={"status": "creating"}))
-            self._again("database.create", database.ref, STARTED)
+            self._again("database.start", database.ref, STARTED)
 
     def _off(self, droplet: Droplet, why: str) -> None:
         self._cloud.store.put(droplet.model_copy(update={"status": "off", "error": why}))

@@ -111,6 +111,9 @@ class MemoryPlane:
         """Start a droplet."""
         self._apply(policy)
         self._fault(f"droplet:{spec.name}", f"droplet:{spec.id}")
+        with self._lock:
+            if f"droplet:{spec.id}" not in self._machines:
+                raise PlaneError(f"droplet {spec.id} ({spec.name}) has no disk any more")
         self._set(f"droplet:{spec.id}", "running")
 
     def rename_droplet(self, spec: DropletSpec) -> None:
@@ -207,6 +210,9 @@ class MemoryPlane:
             self._fault(name, ref)
         except PlaneError as error:
             self._consoles[ref] += f"{error}\n"
+            with self._lock:
+                self._machines[ref] = "stopped"
+                self._save()
             raise
         self._set(ref, "running")
 

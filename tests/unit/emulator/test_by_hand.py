@@ -123,6 +123,42 @@ def test_what_the_api_does_is_nobodys_hand(slow_cloud: Cloud, plane: MemoryPlane
     assert droplets.get(slow_cloud, made.id).status == expected
 
 
+@pytest.mark.parametrize("first", ["stopped", "removed"])
+@pytest.mark.parametrize("kind", ["droplet", "database"])
+def test_what_ends_while_it_is_connected_again_is_noticed_after_that(
+    slow_cloud: Cloud, plane: MemoryPlane, kind: str, first: Heard
+) -> None:
+    """Work was under way when it went: that fails, or goes well just before."""
+    ref = (make_droplet if kind == "droplet" else make_database)(slow_cloud).ref
+    slow_cloud.advance()
+    plane.by_hand(ref, "started")
+    if first == "stopped":  # once the work has passed that point
+        plane._told(ref, "stopped")
+        slow_cloud.advance()
+        plane._machines[ref] = "stopped"
+    else:
+        plane.by_hand(ref, "removed")
+        slow_cloud.advance()
+    plane._told("", "stopped")
+    words = {"stopped": "was stopped outside", "removed": "was removed outside"}
+    assert words[first] in told(slow_cloud)[-1][1]
+    assert plane.existing().machines.get(ref) == ("stopped" if first == "stopped" else None)
+
+
+def test_a_rebuild_that_fails_says_why_it_did(slow_cloud: Cloud, plane: MemoryPlane) -> None:
+    """It removed the machine itself: that is nobody's hand."""
+    made = make_droplet(slow_cloud)
+    slow_cloud.advance()
+    droplet_actions.post(slow_cloud, made.id, "rebuild", {})
+    plane.by_hand(made.ref, "removed")
+    plane.faults[f"droplet:{made.name}"] = "the disk is full"
+    slow_cloud.advance()
+    plane._machines.pop(made.ref, None)
+    plane._told("", "stopped")
+    assert told(slow_cloud) == []
+    assert "the disk is full" in droplets.get(slow_cloud, made.id).error
+
+
 def test_destroying_is_nobodys_hand(slow_cloud: Cloud, plane: MemoryPlane) -> None:
     """Neither before the machine is gone nor after."""
     made, database = make_droplet(slow_cloud), make_database(slow_cloud)
