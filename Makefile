@@ -24,7 +24,7 @@ setup: ## Install what is missing: engine, tools, virtual environment
 	@harness/setup.sh
 
 images: setup ## Build the emulator's images that are missing
-	@$(BIN)/python -m emulator.images > /dev/null
+	@$(BIN)/python -m emulator.docker.images > /dev/null
 
 local: images ## Stand the topology up here, deploy, check, report, take it down
 	$(BIN)/wavetank run --target local --topology topologies/$(TOPOLOGY).yaml --keep $(KEEP) $(PICKED)
@@ -56,22 +56,22 @@ lint: setup ## Check style, types and who imports whom
 	$(BIN)/lint-imports --no-cache
 
 bench-up: images ## Measure how long standing up and taking down last
-	$(BIN)/python -m harness.bench.up
+	$(BIN)/python -m tests.bench.up
 
 bench-scan: images ## Measure the scan beside nmap and masscan, accuracy included
-	$(BIN)/python -m harness.bench.scan
+	$(BIN)/python -m tests.bench.scan
 
 bench-enforce: images ## Measure how soon a change of rules is enforced
-	$(BIN)/python -m harness.bench.enforce
+	$(BIN)/python -m tests.bench.enforce
 
 bench-failover: images ## Measure how a swarm takes the loss of worker nodes, 20 times
-	$(BIN)/python -m harness.bench.failover
+	$(BIN)/python -m tests.bench.failover
 
 bench-judge0: images ## Measure the reference Judge0: creates, queue, CPU
-	$(BIN)/python -m harness.bench.judge0
+	$(BIN)/python -m tests.bench.judge0
 
 bench-generator: setup ## Measure the load generator beside wrk, hey and Locust
-	$(BIN)/python -m harness.bench.generator
+	$(BIN)/python -m tests.bench.generator
 
 clean: ## Remove everything that can be made again (not the engine, not the images)
 	rm -rf .venv .tox .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage build dist *.egg-info

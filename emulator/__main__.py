@@ -1,7 +1,7 @@
 """The emulator as a program: ``python -m emulator serve|destroy|images|sweep``.
 
 ``serve`` writes ``endpoint.json`` into its state directory once it answers. Errors go to stderr as one
-message, with the exit codes of ``harness.errors``.
+message, with the exit codes of ``harness.core.errors``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from emulator.planes.base import Plane, PlaneError
 from emulator.statedir import DATABASE, LOG, PLANE, PLANES, hold, instance, plane_of
-from harness import signals
-from harness.errors import EngineError, WavetankError
+from harness.core import signals
+from harness.core.errors import EngineError, WavetankError
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -82,7 +82,7 @@ def make_plane(name: str, state: Path) -> Plane:
     """The plane of that name for a state directory. Docker is imported only if it is wanted."""
     if name == "memory":
         return _memory_plane(state)
-    from emulator.planes.docker import DockerPlane
+    from emulator.docker import DockerPlane
 
     plane: Plane = DockerPlane(instance(state), state)
     return plane
@@ -223,7 +223,7 @@ def _destroy(options: argparse.Namespace) -> int:
 
 
 def _images(options: argparse.Namespace) -> int:
-    from emulator.images import build
+    from emulator.docker.images import build
 
     for name, reference in build.ensure(force=options.force).items():
         print(f"{name}\t{reference}")  # noqa: T201 (the command's result)

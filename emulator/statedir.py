@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import EngineError
+from harness.core.errors import EngineError
 
 LOCK, DATABASE, LOG, PLANE, PORTS = "lock", "state.db", "log", "plane", "ports.json"
 PLANES = ("docker", "memory")

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker
 import docker.errors
 
-from harness.errors import EngineError
+from harness.core.errors import EngineError
 
 EMULATOR, STATE = "wavetank.emulator", "wavetank.state"
 
@@ -18,7 +18,7 @@ def sweep() -> Iterator[str]:
 
     Raises ``EngineError`` if the engine cannot be asked, ``PlaneError`` if something cannot be removed.
     """
-    from emulator.planes.docker import DockerPlane
+    from emulator.docker import DockerPlane
 
     for instance, state in sorted(orphans().items()):
         plane = DockerPlane(instance, state)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from harness import signals
+from harness.core import signals
 
 
 def main() -> None:
     """Entry point of the ``wavetank`` script."""
     try:
         signals.install()
-        from harness import cli
+        from harness.cli import main as cli
 
         cli.main()
     except signals.Stopped as error:

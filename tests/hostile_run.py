@@ -17,8 +17,8 @@ from hostile import ALL
 from hostile.model import Attack
 from judge0_stack import Stack, wait_until_finished
 
-from harness.errors import WaitTimeoutError
-from harness.wait import NotYet, wait_for
+from harness.core.errors import WaitTimeoutError
+from harness.core.wait import NotYet, wait_for
 
 BASH, ACCEPTED = 46, 3
 FIELDS = "token,status,stdout,stderr,compile_output,message"

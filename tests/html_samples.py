@@ -15,12 +15,14 @@ from typing import Any
 
 import load_samples
 
-from harness import html, report
+from harness import html
+from harness.core import ports
+from harness.core.ports import ALL, NONE, Ports
 from harness.faults.measure import quantiles
-from harness.machine_images import Machine, section
-from harness.topology import load, ports
+from harness.provision.machine_images import Machine, section
+from harness.run import report
+from harness.topology import load
 from harness.topology.model import DATABASE_PORTS, PROTOCOLS, Topology
-from harness.topology.ports import ALL, NONE, Ports
 
 Report = dict[str, Any]
 

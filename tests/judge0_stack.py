@@ -15,10 +15,10 @@ import docker
 import httpx
 from docker.models.containers import Container
 
-from emulator.images.build import connected, ensure
-from harness.bench.judge0_stack import DATABASES
-from harness.bench.judge0_tls import certificates
-from harness.wait import NotYet, wait_for
+from emulator.docker.images.build import connected, ensure
+from harness.core.wait import NotYet, wait_for
+from tests.bench.judge0_stack import DATABASES
+from tests.bench.judge0_tls import certificates
 
 APP = Path(__file__).parents[1] / "topologies/app"
 LABEL = "wavetank.test"

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 from serving import Served, served
 
-from harness.names import run_of_tag
+from harness.core.names import run_of_tag
 
 # Nobody's first boot is over at once, `true` is refused now and then as by a node that boots, and what would
 # run for real (a script for Python) hears and says nothing. Chance is the kernel's: process numbers that grow

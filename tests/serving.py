@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 READY, ENDED = 30.0, 10.0
 

@@ -34,8 +34,8 @@ from emulator.api.tls import CA, server_files
 from emulator.cloud.core import Cloud
 from emulator.cloud.errors import TooLargeError
 from emulator.statedir import PORTS, ports_of, write_private
-from harness import signals
-from harness.errors import EngineError
+from harness.core import signals
+from harness.core.errors import EngineError
 
 log = logging.getLogger(__name__)
 

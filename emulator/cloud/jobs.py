@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from emulator.cloud.models import Job
 from emulator.cloud.store import StoreClosedError, StoreError
 from emulator.planes.base import PlaneError
-from harness.errors import WaitTimeoutError
-from harness.wait import NotYet, wait_for
+from harness.core.errors import WaitTimeoutError
+from harness.core.wait import NotYet, wait_for
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from emulator.cloud.errors import NotFoundError, NotPossibleError, UnprocessableError
 from emulator.cloud.models import Database, Droplet
 from emulator.planes.base import INTERNET, PlaneError, ScanOrder, ScanPair
-from harness.topology import ports
-from harness.topology.ports import NONE, Ports
+from harness.core import ports
+from harness.core.ports import NONE, Ports
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud

@@ -9,17 +9,16 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from harness.api import Api
-from harness.deployment import Deployment
+from harness.access.ssh import Access
 from harness.judge0 import frontdoor
-from harness.masking import secrets_of
-from harness.ssh import Access
-from harness.target import Target
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology.deployment import Deployment, secrets_of
 from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topology
 from harness.verify import kinds
 from harness.verify.setup import SETUP, Setup
-from harness.verify.swarm_talk import owners
-from harness.verify.swarm_view import View, look_at
+from harness.verify.swarm.discovery import owners
+from harness.verify.swarm.view import View, look_at
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from harness.errors import InconclusiveError
+from harness.core.errors import InconclusiveError
 from harness.judge0.client import Judge0
 from harness.judge0.detect import Capabilities, detect
 from harness.verify.answers import Goal, Tally, describe, examine, unnamed, worker_nodes, workers_of

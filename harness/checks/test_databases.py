@@ -11,18 +11,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from harness.api import Api
-from harness.deployment import Deployment
-from harness.errors import InconclusiveError
-from harness.ssh import Access
-from harness.target import Target
+from harness.access.ssh import Access
+from harness.core.errors import InconclusiveError
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify import logins, trust
-from harness.verify.databases import Attempt
+from harness.verify.databases import trust
+from harness.verify.databases import users as logins
+from harness.verify.databases.login import Attempt
+from harness.verify.databases.trust import Case, Endpoint
 from harness.verify.disturbing import Note
-from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
+from harness.verify.network.probe import Address, State, from_here, from_node, insist_on_control
 from harness.verify.setup import Setup
-from harness.verify.trust import Case, Endpoint
 
 SSH = 22
 

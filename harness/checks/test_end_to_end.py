@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.deployment import Deployment
+from harness.access.ssh import Access
+from harness.core.wait import NotYet, wait_for
 from harness.judge0 import frontdoor
-from harness.ssh import Access
-from harness.target import Target
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, Topology
+from harness.verify.balancer.upstreams import upstreams_of
 from harness.verify.setup import Setup
-from harness.verify.upstreams import upstreams_of
-from harness.wait import NotYet, wait_for
 
 
 @pytest.mark.existing("requests")

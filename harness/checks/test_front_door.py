@@ -16,17 +16,18 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from harness.connect import connect
-from harness.deployment import Deployment
-from harness.errors import InconclusiveError
+from harness.access.socks import connect
+from harness.access.ssh import Access
+from harness.core import ports
+from harness.core.errors import InconclusiveError
 from harness.firewall.model import Pair
 from harness.isolation import intended
 from harness.judge0 import frontdoor
-from harness.ssh import Access
-from harness.target import Target
-from harness.topology import flows, ports
+from harness.target.target import Target
+from harness.topology import flows
+from harness.topology.deployment import Deployment
 from harness.topology.model import INTERNET, FrontDoor, Topology
-from harness.verify.probe import Address, State, from_here, from_node, insist_on_control
+from harness.verify.network.probe import Address, State, from_here, from_node, insist_on_control
 
 SSH, HTTPS = 22, 443
 # What intruders try first on such machines: engines and swarms, databases, metrics, these applications.

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 import pytest
 
-from harness.deployment import Deployment
-from harness.errors import CheckFailedError
+from harness.core import ports
+from harness.core.errors import CheckFailedError
+from harness.core.names import resource_name, run_of_name
 from harness.firewall.from_api import Documents, network_of
 from harness.isolation import drift as drifting
 from harness.isolation.compare import differences
 from harness.isolation.drift import Drift
 from harness.isolation.model import Difference
-from harness.names import resource_name, run_of_name
-from harness.topology import ports
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 from harness.verify.setup import SETUP, Setup
 

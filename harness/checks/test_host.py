@@ -8,12 +8,12 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from harness.deployment import Deployment
-from harness.errors import InconclusiveError
-from harness.ssh import Access
-from harness.target import Target
+from harness.access.ssh import Access
+from harness.core.errors import InconclusiveError
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify import hostnet, overheard
+from harness.verify.network import hostnet, overheard
 from harness.verify.setup import Setup
 
 # An address of a range for documentation, which nobody has: in the emulator's own, or else nowhere.

@@ -6,7 +6,7 @@ import pytest
 
 from harness.deploy import read_apps
 from harness.judge0.route import about_judge0
-from harness.machine_images import Machine
+from harness.provision.machine_images import Machine
 from harness.topology.model import Topology
 from harness.verify.cgroups import by_answers, by_images, judge
 from harness.verify.setup import Setup

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 
 import pytest
 
-from harness.errors import InconclusiveError
+from harness.core import ports
+from harness.core.errors import InconclusiveError
 from harness.firewall.model import Pair
+from harness.isolation.counted.tampering import Tampering, explained, look
 from harness.isolation.model import Difference, Seen
 from harness.isolation.observe import is_witnessed
 from harness.isolation.prove import Proof, cannot_be_asked, missing
-from harness.isolation.tampering import Tampering, explained, look
-from harness.target import Target
-from harness.topology import ports
+from harness.target.target import Target
 from harness.topology.model import INTERNET, Topology
 from harness.verify.disturbing import Note
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.deployment import Deployment
+from harness.access.ssh import Access
 from harness.judge0 import api as status
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
-from harness.ssh import Access
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify.probe import from_node, insist_on_control
+from harness.verify.network.probe import from_node, insist_on_control
 
 PYTHON, C = IDS["python"], IDS["c"]
 CONNECT = "import socket\nsocket.create_connection(('{address}', {port}), 3)"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from harness.errors import CheckFailedError, InconclusiveError
+from harness.access.ssh import Access
+from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.faults.steady import is_json_object
 from harness.judge0.route import to_judge0
-from harness.ssh import Access
 from harness.topology.model import Judge0Endpoint, Topology
-from harness.verify import shares
-from harness.verify.balance import Balance, enough, parse, wrong
+from harness.verify.balancer import shares
+from harness.verify.balancer.balance import Balance, enough, parse, wrong
+from harness.verify.balancer.upstreams import upstream_droplets, upstreams_of
 from harness.verify.disturbing import Note, Work
 from harness.verify.outage import Outage
 from harness.verify.setup import Setup
-from harness.verify.upstreams import upstream_droplets, upstreams_of
 
 pytestmark = pytest.mark.needs("server")
 

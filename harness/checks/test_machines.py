@@ -6,8 +6,8 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from harness.api import Api, every
-from harness.deployment import Deployment
+from harness.target.api import Api, every
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 from harness.verify.setup import Setup
 

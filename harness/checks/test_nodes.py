@@ -12,12 +12,12 @@ import testinfra
 from ruamel.yaml import YAML
 from testinfra.host import Host
 
+from harness.access.ssh import Access
 from harness.deploy.engine import local_images
-from harness.deployment import Deployment
-from harness.ssh import Access
+from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.verify.shares import NGINX_CONFIG
-from harness.verify.swarm_talk import owners
+from harness.verify.balancer.shares import NGINX_CONFIG
+from harness.verify.swarm.discovery import owners
 
 ROOT = "/opt/wavetank"
 SSH, MANAGEMENT, GOSSIP = 22, 2377, 7946

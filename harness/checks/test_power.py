@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.errors import CheckFailedError, InconclusiveError
+from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.faults.final_status import insist
 from harness.faults.history import Entry
 from harness.faults.steady import is_json_object

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.deployment import Deployment
-from harness.errors import CommandError, InconclusiveError
-from harness.ssh import Access
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, InconclusiveError
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify import relays
 from harness.verify.disturbing import Note
-from harness.verify.relays import Machine
+from harness.verify.network import relays
+from harness.verify.network.relays import Machine
 
 
 @pytest.fixture

@@ -13,21 +13,23 @@ from functools import partial
 import httpx
 import pytest
 
-from harness.deployment import Deployment
-from harness.errors import CheckFailedError, InconclusiveError
+from harness.access.ssh import Access
+from harness.core.errors import CheckFailedError, InconclusiveError
+from harness.core.parallel import in_parallel
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
-from harness.parallel import in_parallel
-from harness.ssh import Access
 from harness.swarm.placing import holds, plain
+from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, StackService, Swarm, Topology
-from harness.verify import shares, swarm_talk, swarm_workers
-from harness.verify.balance import Balance, slack, wrong
+from harness.verify.balancer import shares
+from harness.verify.balancer.balance import Balance, slack, wrong
+from harness.verify.balancer.upstreams import in_swarm
 from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
 from harness.verify.setup import Setup
-from harness.verify.swarm_view import View
-from harness.verify.upstreams import in_swarm
+from harness.verify.swarm import discovery
+from harness.verify.swarm import workers as swarm_workers
+from harness.verify.swarm.view import View
 
 REQUESTS = 400
 LABEL = "wavetank.image"
@@ -115,18 +117,16 @@ def test_services_reach_each_other(
     stacked: str, view: View, swarm: Swarm, access: Access, note: Note
 ) -> None:
     """From each task, each other service's name leads to where that runs, only there, and ports answer."""
-    ports = {name: each for name, each in swarm_talk.listening(swarm).items() if name != stacked}
+    ports = {name: each for name, each in discovery.listening(swarm).items() if name != stacked}
     expected = {name: view.found_at(name) for name in ports}
     tasks = view.running(stacked)
     if not tasks:
         raise InconclusiveError(f"no task of {stacked} runs, so nobody can ask")
-    found = in_parallel(
-        [partial(swarm_talk.find, access, task.node, task.container, ports) for task in tasks]
-    )
+    found = in_parallel([partial(discovery.find, access, task.node, task.container, ports) for task in tasks])
     problems = [
         f"{task.node}: {each}"
         for task, seen in zip(tasks, found, strict=True)
-        for each in swarm_talk.wrong(seen, expected)
+        for each in discovery.wrong(seen, expected)
     ]
     if problems:
         raise CheckFailedError("; ".join(problems))

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.api import Api
-from harness.errors import CheckFailedError, InconclusiveError
+from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.faults.final_status import insist
 from harness.faults.history import Entry
 from harness.faults.measure import Sent
@@ -21,6 +20,7 @@ from harness.faults.section import section
 from harness.faults.steady import is_json_object
 from harness.faults.trial import Trial
 from harness.faults.trials import Trials
+from harness.target.api import Api
 from harness.topology.model import FrontDoor
 from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark

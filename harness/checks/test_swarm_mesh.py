@@ -11,15 +11,15 @@ from functools import partial
 
 import pytest
 
-from harness.deployment import Deployment
-from harness.parallel import in_parallel
-from harness.ssh import Access
+from harness.access.ssh import Access
+from harness.core.parallel import in_parallel
 from harness.swarm.kernel import kernel
+from harness.topology.deployment import Deployment
 from harness.topology.model import Swarm
-from harness.verify import swarm_mesh
 from harness.verify.disturbing import Note
-from harness.verify.swarm_mesh import ROUNDS, Mesh, shown, uneven
-from harness.verify.swarm_view import View
+from harness.verify.swarm import mesh as swarm_mesh
+from harness.verify.swarm.mesh import ROUNDS, Mesh, shown, uneven
+from harness.verify.swarm.view import View
 
 UNABLE = "the kernel of {nodes} has no IPVS: no virtual addresses, and no ports published on every member"
 

@@ -16,25 +16,26 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from harness.deployment import Deployment
-from harness.errors import CheckFailedError, ResourceError
+from harness.access.ssh import Access
+from harness.core.errors import CheckFailedError, ResourceError
+from harness.core.progress import Progress
 from harness.faults import final_status
 from harness.faults.steady import Request, Requests
 from harness.faults.workload import Source, Workload, asking, failed_requests, handing_in
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
-from harness.progress import Progress
-from harness.ssh import Access
-from harness.swarm import cluster, converge, join, look, rotate
-from harness.swarm.look import Task
+from harness.swarm import cluster, converge, join, rotate, snapshot
 from harness.swarm.scale import scale
+from harness.swarm.snapshot import Task
+from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, Swarm, Topology
-from harness.verify import shares, swarm_workers
+from harness.verify.balancer import shares
 from harness.verify.disturbing import Note
 from harness.verify.setup import Setup
-from harness.verify.swarm_change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
-from harness.verify.swarm_talk import owners, speaks_to, spoken_to
-from harness.verify.swarm_view import View, look_at
+from harness.verify.swarm import workers as swarm_workers
+from harness.verify.swarm.change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
+from harness.verify.swarm.discovery import owners, speaks_to, spoken_to
+from harness.verify.swarm.view import View, look_at
 
 pytestmark = pytest.mark.disturbs
 
@@ -205,7 +206,7 @@ def absence(
     refusal = ""
     try:
         rotate.remove(access, topology, deployment, node)
-        members = frozenset(each.node for each in look.members(access, deployment, manager))
+        members = frozenset(each.node for each in snapshot.members(access, deployment, manager))
         rotate.rotate_tokens(access, manager)
         try:
             join.join(access, deployment, manager, node, old)

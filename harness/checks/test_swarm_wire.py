@@ -12,17 +12,17 @@ from functools import partial
 
 import pytest
 
-from harness.deployment import Deployment
-from harness.errors import CheckFailedError, InconclusiveError
-from harness.parallel import in_parallel
-from harness.ssh import Access
+from harness.access.ssh import Access
+from harness.core.errors import CheckFailedError, InconclusiveError
+from harness.core.parallel import in_parallel
 from harness.swarm.kernel import kernel
+from harness.topology.deployment import Deployment
 from harness.topology.model import Swarm
 from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
-from harness.verify.swarm_talk import listening
-from harness.verify.swarm_view import View
-from harness.verify.swarm_wire import Heard, Way, listen, verdict
+from harness.verify.swarm.discovery import listening
+from harness.verify.swarm.encryption import Heard, Way, listen, verdict
+from harness.verify.swarm.view import View
 
 PLAIN = (
     "the overlay network is not encrypted, as the topology says: whoever can read the VPC's wires reads what "

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.deployment import Deployment
-from harness.errors import InconclusiveError
-from harness.extras import Extras
+from harness.access.ssh import Access
+from harness.core import ports
+from harness.core.errors import InconclusiveError
 from harness.firewall.from_topology import declared
-from harness.ssh import Access
-from harness.target import Target
-from harness.topology import ports
+from harness.target.emulator_api import Extras
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.flows import intended
 from harness.topology.model import Topology
-from harness.verify import wire
-from harness.verify.wire import Packet
+from harness.verify.network import protocols
+from harness.verify.network.protocols import Packet
 
 CONTROL = "control"
 NOBODY = "203.0.113.250"  # an address for documentation
@@ -67,7 +67,12 @@ def flows(deployment: Deployment, topology: Topology) -> tuple[Packet, ...]:
     """One packet of each admitted TCP flow between droplets."""
     return tuple(
         packet(
-            deployment, flow.source, flow.destination, wire.TCP, CONTROL, port=ports.parse(flow.ports)[0][0]
+            deployment,
+            flow.source,
+            flow.destination,
+            protocols.TCP,
+            CONTROL,
+            port=ports.parse(flow.ports)[0][0],
         )
         for flow in intended(topology)
         if flow.protocol == "tcp" and {flow.source, flow.destination} <= set(deployment.nodes)
@@ -83,7 +88,7 @@ def others(access: Access, deployment: Deployment, topology: Topology, flows: tu
         for flow in flows
         for way in ((flow.node, flow.receiver), (flow.receiver, flow.node))
         if any(network.covering(end) for end in way)
-        for name, number in wire.OTHERS.items()
+        for name, number in protocols.OTHERS.items()
     ]
     if not made:
         pytest.skip(
@@ -100,11 +105,13 @@ def false(target: Target, access: Access, deployment: Deployment, flows: tuple[P
         for flow in flows
         for node in deployment.nodes
         if node not in (flow.node, flow.receiver)
-        for name, protocol in (("tcp", wire.TCP), ("udp", wire.UDP), ("icmp", wire.ICMP))
+        for name, protocol in (("tcp", protocols.TCP), ("udp", protocols.UDP), ("icmp", protocols.ICMP))
         for source in (flow.source, NOBODY)
     ]
     made += [
-        packet(deployment, flow.node, flow.receiver, wire.TCP, "false tcp", source=NOBODY, port=flow.port)
+        packet(
+            deployment, flow.node, flow.receiver, protocols.TCP, "false tcp", source=NOBODY, port=flow.port
+        )
         for flow in flows
     ]
     if not target.info.get("plane"):
@@ -118,7 +125,7 @@ def false(target: Target, access: Access, deployment: Deployment, flows: tuple[P
 
 def carry(access: Access, packets: list[Packet]) -> Carried:
     """Send packets, controls last."""
-    return Carried(dict(zip(packets, wire.carry(access, packets), strict=True)), None)
+    return Carried(dict(zip(packets, protocols.carry(access, packets), strict=True)), None)
 
 
 def packet(

@@ -1,6 +1,6 @@
 """Puts the application on a deployment's nodes, over ssh: the plan's "No-Change Deployment".
 
-Compose files come from ``harness.topology.render``, already without their networks.
+Compose files come from ``harness.topology.rendering.render``, already without their networks.
 
 * ``appfiles``   what a compose file needs: images to build, files it mounts
 * ``gather``     every image of the application: built, or found

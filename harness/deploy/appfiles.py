@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness import yaml
-from harness.documents import LARGEST_TEXT
-from harness.errors import TopologyError
+from harness.core import yaml
+from harness.core.documents import LARGEST_TEXT
+from harness.core.errors import TopologyError
 
 # A default may hold a variable in turn: ${A:-${B:-c}}.
 VARIABLE = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-?+])((?:\$\{[^}]*\}|[^}])*))?\})")

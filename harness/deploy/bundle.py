@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.compose import strip_networks
+from harness.core.documents import read_text
+from harness.core.errors import TopologyError
 from harness.deploy.appfiles import AppFiles, inside
 from harness.deploy.engine import Image
-from harness.documents import read_text
-from harness.errors import TopologyError
 from harness.topology.model import Service
+from harness.topology.rendering.compose import strip_networks
 
 COMPOSE = "docker-compose.yml"
 OVERRIDE = "docker-compose.wavetank.yml"

@@ -6,22 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from harness import programs
+from harness.access.ssh import Access
+from harness.core import programs
+from harness.core.documents import read_text
+from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.core.parallel import in_parallel
+from harness.core.paths import cache_dir
+from harness.core.progress import Progress
 from harness.deploy import remote
 from harness.deploy.appfiles import AppFiles, read_app
 from harness.deploy.bundle import COMPOSE, Bundle, make_bundle
 from harness.deploy.gather import BUILDERS, gather
 from harness.deploy.images import Archive
-from harness.deployment import Deployment
-from harness.documents import read_text
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.parallel import in_parallel
-from harness.paths import cache_dir
-from harness.progress import Progress
-from harness.ssh import Access
-from harness.target import Target
-from harness.topology import render
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
+from harness.topology.rendering import render
 
 DEPLOYERS = 32  # services wait for each other's health, so all that may be waited for go side by side
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import IO
 
-from harness import process
-from harness.errors import CommandError, EngineError
-from harness.wait import patient
+from harness.core import process
+from harness.core.errors import CommandError, EngineError
+from harness.core.wait import patient
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 UNREACHABLE = (

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from harness.core.errors import EngineError
+from harness.core.parallel import in_parallel
+from harness.core.progress import Progress
 from harness.deploy.appfiles import AppFiles, Build
 from harness.deploy.engine import Image, local_images
 from harness.deploy.images import bases_of, build_image, reference_of
-from harness.errors import EngineError
-from harness.parallel import in_parallel
-from harness.progress import Progress
 
 BUILDERS = 2
 

@@ -19,10 +19,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from harness import process, programs
+from harness.core import process, programs
+from harness.core.errors import CommandError, ResourceError
 from harness.deploy.appfiles import Build
 from harness.deploy.engine import PROXY_VARIABLES, REPOSITORY, Image, builder_environment, docker
-from harness.errors import CommandError, ResourceError
 
 BUILD_SECONDS = 1800.0
 SAVE_SECONDS = 600.0

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.core.masking import mask
+from harness.core.parallel import in_parallel
 from harness.deploy.remote import ROOT
-from harness.deployment import Deployment
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.masking import mask, secrets_of
-from harness.parallel import in_parallel
-from harness.ssh import Access
+from harness.topology.deployment import Deployment, secrets_of
 
 COLLECT_SECONDS = 60.0
 LINES = 500

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.core.wait import NotYet, wait_for
 from harness.deploy.bundle import COMPOSE, OVERRIDE, Bundle
 from harness.deploy.engine import Image
 from harness.deploy.images import COMPRESSED, Archive, unpacked
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.ssh import Access
-from harness.wait import NotYet, wait_for
 
 ROOT = "/opt/wavetank"
 BOOTED = "/var/lib/wavetank/booted"

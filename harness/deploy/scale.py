@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from harness.access.ssh import Access
+from harness.core.documents import read_text
+from harness.core.errors import CommandError, ResourceError, UsageError, WaitTimeoutError
+from harness.core.parallel import in_parallel
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
 from harness.deploy.appfiles import parse
 from harness.deploy.bundle import COMPOSE, OVERRIDE
 from harness.deploy.remote import (
@@ -17,15 +23,9 @@ from harness.deploy.remote import (
     UP_SECONDS,
     parse_containers,
 )
-from harness.deployment import Deployment
-from harness.documents import read_text
-from harness.errors import CommandError, ResourceError, UsageError, WaitTimeoutError
-from harness.parallel import in_parallel
-from harness.progress import Progress
-from harness.scaling import Scaled, check
-from harness.ssh import Access
+from harness.deploy.scaling import Scaled, check
+from harness.topology.deployment import Deployment
 from harness.topology.model import Service, Topology
-from harness.wait import NotYet, wait_for
 
 LIST = f"{CONTAINERS} --filter label=com.docker.compose.service={{container}}"
 SCALE = """\

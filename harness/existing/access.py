@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from harness.deployment import Deployment
-from harness.errors import UsageError
+from harness.access.ssh import Access, open_access
+from harness.core.errors import UsageError
 from harness.existing.place import ExistingDir
-from harness.masking import secrets_of
-from harness.ssh import Access, open_access
-from harness.target import Target
+from harness.target.target import Target
+from harness.topology.deployment import Deployment, secrets_of
 from harness.topology.model import Topology
 
 NO_KEY = "nothing logs in to an existing deployment's nodes without --ssh-key"

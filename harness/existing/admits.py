@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from harness.core import ports
+from harness.core.ports import NONE, Ports
 from harness.existing.match import Match
 from harness.firewall.bodies import firewall_of, source_type
 from harness.firewall.evaluate import At, all_allowed, rules_of, spans
@@ -20,9 +22,7 @@ from harness.firewall.naming import peer_name
 from harness.firewall.ranges import IPV6, LAST, PortsByAddress, Span, overlap, ports_with_all
 from harness.isolation.drift import Drift
 from harness.provision.desired import firewalls
-from harness.topology import ports
 from harness.topology.model import Topology
-from harness.topology.ports import NONE, Ports
 
 Beyond = Sequence[tuple[Span, Ports]]
 

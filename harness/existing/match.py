@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.firewall.model import lower
 from harness.topology.model import Topology
 

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UsageError
-from harness.rundir import RunDir
+from harness.core.errors import UsageError
+from harness.run.rundir import RunDir
 
 TAG = re.compile(r"[A-Za-z0-9_:-]{1,255}")  # what DigitalOcean takes
 USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")

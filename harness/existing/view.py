@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness.api import Api, every
-from harness.deployment import Deployment
+from harness.core.names import node_tag, resource_name, run_tag
+from harness.core.parallel import in_parallel
 from harness.existing.match import Match, match, require
 from harness.existing.place import ExistingDir
 from harness.firewall.from_api import Documents
-from harness.names import node_tag, resource_name, run_tag
-from harness.parallel import in_parallel
 from harness.provision.observe import Observed, deployment
-from harness.target import Target
+from harness.target.api import Api, every
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 Body = Mapping[str, Any]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.faults.fault import PARTITION, Fault, carried, gone, leaders
 from harness.swarm.converge import State
 from harness.topology.model import Topology
-from harness.topology.placement import eligible
+from harness.topology.validation.placement import eligible
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from harness.errors import InconclusiveError, UsageError
+from harness.core import ports
+from harness.core.errors import InconclusiveError, UsageError
 from harness.firewall.from_topology import declared
 from harness.swarm.converge import State
-from harness.topology import ports
 from harness.topology.model import Swarm, Topology
 
 Kind = Literal["power_off", "partition"]

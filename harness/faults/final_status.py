@@ -9,11 +9,11 @@ from pathlib import Path
 
 import httpx
 
-from harness.errors import CheckError, CheckFailedError, InconclusiveError, WavetankError
+from harness.core.errors import CheckError, CheckFailedError, InconclusiveError, WavetankError
+from harness.core.wait import NotYet, wait_for
 from harness.faults.history import Entry, Journal, Judgement
 from harness.judge0.api import is_final
 from harness.judge0.client import Judge0, batches
-from harness.wait import NotYet, wait_for
 
 ALL_FINAL_SECONDS = 60.0
 

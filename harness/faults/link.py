@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from harness.deployment import Deployment
-from harness.errors import ApiError, UsageError
-from harness.extras import Extras
-from harness.signals import stopped_by_signals, undisturbed
-from harness.target import Target
-from harness.wait import NotYet, wait_for
+from harness.core.errors import ApiError, UsageError
+from harness.core.signals import stopped_by_signals, undisturbed
+from harness.core.wait import NotYet, wait_for
+from harness.target.emulator_api import Extras
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 
 SECONDS = 60.0
 NOT_FOUND, CONFLICT = 404, 409

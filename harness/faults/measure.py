@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from harness.core.wait import patient
 from harness.faults.history import Entry, Judgement, begun
 from harness.faults.run import Times
 from harness.faults.watch import Look, are_ready, is_full, shown_down, unsettled
-from harness.wait import patient
 
 Outcome = Literal["accepted", "refused", "unanswered", "lost", "duplicated", "unknown"]
 

@@ -7,14 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from harness.errors import WaitTimeoutError
+from harness.access.ssh import Access
+from harness.core.errors import WaitTimeoutError
+from harness.core.parallel import in_parallel
+from harness.core.wait import NotYet, wait_for
 from harness.faults.watch import left
-from harness.parallel import in_parallel
-from harness.ssh import Access
 from harness.swarm.converge import State
-from harness.swarm.look import Task
+from harness.swarm.snapshot import Task
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
 
 # A manager starts a task anew five seconds after it ended, and it runs after two more.
 WATCHED_SECONDS = 12.0

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from harness.api import Api
-from harness.errors import InconclusiveError, ResourceError
-from harness.extras import Extras
+from harness.access.ssh import Access
+from harness.core.errors import InconclusiveError, ResourceError
+from harness.core.signals import undisturbed
 from harness.faults.fault import SWARM_PORTS
 from harness.firewall.from_api import read
 from harness.firewall.model import Droplet, Firewall, FirewallState, Network, lower
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
-from harness.signals import undisturbed
-from harness.ssh import Access
-from harness.target import Target
+from harness.target.api import Api
+from harness.target.emulator_api import Extras
+from harness.target.target import Target
 
 # What a cloud's firewall let through before goes on: TCP is ended at the node, so that it must begin anew.
 ENDS = " or ".join(f"{end} = :{port}" for port in (2377, 7946) for end in ("sport", "dport"))

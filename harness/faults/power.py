@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from harness.api import Api
-from harness.deployment import Deployment
-from harness.errors import ApiError
-from harness.parallel import in_parallel
+from harness.core.errors import ApiError
+from harness.core.parallel import in_parallel
+from harness.core.signals import stopped_by_signals, undisturbed
+from harness.core.wait import NotYet, wait_for
 from harness.provision.ready import longest_pause
-from harness.signals import stopped_by_signals, undisturbed
-from harness.target import Target
-from harness.wait import NotYet, wait_for
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 
 SECONDS = 120.0
 UNPROCESSABLE = 422  # another action is under way, or there is nothing left to do

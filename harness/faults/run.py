@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import httpx
 
-from harness.api import Api
-from harness.errors import CheckError, CheckFailedError
+from harness.core.errors import CheckError, CheckFailedError
+from harness.core.signals import stopped_by_signals
 from harness.faults import partition
 from harness.faults.fault import POWER_OFF, Fault
 from harness.faults.power import Power
 from harness.judge0.route import to_judge0
-from harness.signals import stopped_by_signals
+from harness.target.api import Api
 from harness.topology.model import FrontDoor
 
 if TYPE_CHECKING:

@@ -18,15 +18,15 @@ from typing import Any
 
 import httpx
 
-from harness.errors import CheckFailedError
+from harness.core.errors import CheckFailedError
+from harness.core.parallel import Pool
+from harness.core.wait import patient
 from harness.faults.history import Entry, Journal
 from harness.judge0 import frontdoor
 from harness.judge0.api import UNFINISHED_TEXTS
 from harness.judge0.model import Program
 from harness.judge0.reading import UnreadableError, dig
-from harness.parallel import Pool
 from harness.topology.model import FrontDoor
-from harness.wait import patient
 
 THREADS = 256
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)

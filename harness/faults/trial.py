@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from harness.errors import ResourceError, WaitTimeoutError, WavetankError
+from harness.core.errors import ResourceError, WaitTimeoutError, WavetankError
+from harness.core.wait import NotYet, wait_for
 from harness.faults import orphan
 from harness.faults.expected import Expectation, doors, expect
 from harness.faults.fault import POWER_OFF, Fault, carried, leaders, resolve
@@ -22,9 +23,8 @@ from harness.faults.orphan import Orphan
 from harness.faults.run import FaultContext, Times, run_fault
 from harness.faults.watch import Look, Watch, is_full, seconds_until_down, shown_down, unsettled
 from harness.faults.workload import FIRST_ANSWERS, Source, Workload, handing_in
-from harness.swarm import look
+from harness.swarm import snapshot
 from harness.swarm.converge import State
-from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")
 
@@ -236,7 +236,7 @@ class Course:
 
         def probe() -> str:
             try:
-                self.leader = look.a_manager(setup.access, setup.topology, deadline=ASKED_SECONDS)
+                self.leader = snapshot.a_manager(setup.access, setup.topology, deadline=ASKED_SECONDS)
             except ResourceError as error:
                 self.leader = ""
                 return str(error)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from harness.deployment import Deployment
-from harness.errors import WavetankError
-from harness.ssh import Access
-from harness.swarm import look
+from harness.access.ssh import Access
+from harness.core.errors import WavetankError
+from harness.swarm import snapshot
 from harness.swarm.cluster import heartbeat
 from harness.swarm.converge import State, look_at, short_of
+from harness.topology.deployment import Deployment
 from harness.topology.model import Swarm, Topology
 
 MANAGER_SECONDS = 5.0  # whoever is alive answers within that, and the next look counts
@@ -53,7 +53,7 @@ class Watch:
             return Look(time.time(), said=NO_MANAGER if not managers else NO_WAY_IN)
         try:
             if self._manager not in managers:
-                self._manager = look.first_manager(
+                self._manager = snapshot.first_manager(
                     self._access, self._topology.name, managers, deadline=MANAGER_SECONDS
                 )
             state = look_at(self._access, self._topology, self._deployment, self._manager)

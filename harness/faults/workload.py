@@ -13,14 +13,14 @@ from pathlib import Path
 
 import httpx
 
+from harness.core.wait import NotYet, wait_for
 from harness.faults.final_status import look_twice
 from harness.faults.history import Begun, Entry, Journal, Judgement, begun, judge
 from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.judge0.api import ACCEPTED_TEXT
-from harness.target import Target
+from harness.target.target import Target
 from harness.topology.model import FrontDoor
-from harness.wait import NotYet, wait_for
 
 SUBMIT_EVERY, LIST_EVERY, REQUEST_EVERY = 0.35, 1.5, 0.1
 # Longer than a program may take that is handed in at the wrong moment, until another worker has run it.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
+from harness.core.names import STRANGER
 from harness.firewall.model import Network, Pair, Side
 from harness.firewall.ranges import Span, span_of
-from harness.names import STRANGER
 from harness.topology.model import INTERNET, OPERATORS
 
 STRANGER_ADDRESS = "192.0.2.11"  # the public one of a stranger that is only thought of

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from harness.core import ports
+from harness.core.ports import NONE, Ports
 from harness.firewall.addresses import address, no_route
 from harness.firewall.model import ANYBODY, DIRECTIONS, Direction, Network, Pair, Peer, Rule
 from harness.firewall.ranges import OPEN, PortsByAddress, Span, combine, ports_with, span_of
-from harness.topology import ports
 from harness.topology.model import PROTOCOLS, Protocol
-from harness.topology.ports import NONE, Ports
 
 At = tuple[str, Direction, Protocol]  # whose rules, by the end's name
 Allowed = Mapping[At, PortsByAddress]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 
-from harness.api import Api, every
+from harness.core.names import STRANGER, node_tag, resource_name, run_tag
+from harness.core.parallel import in_parallel
 from harness.firewall.bodies import firewall_of, sources_of
 from harness.firewall.model import (
     ANYWHERE,
@@ -25,11 +26,10 @@ from harness.firewall.model import (
 )
 from harness.firewall.naming import peer_name
 from harness.firewall.ranges import IPV6, span_of
-from harness.names import STRANGER, node_tag, resource_name, run_tag
-from harness.parallel import in_parallel
 from harness.provision.observe import Observed, as_node, database_of, databases_of
 from harness.provision.observe import look as observed
 from harness.provision.plan import droplets_by_node
+from harness.target.api import Api, every
 from harness.topology.model import DATABASE_PORTS, Topology
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from harness.names import node_tag
-from harness.topology import ports
+from harness.core import ports
+from harness.core.names import node_tag
+from harness.core.ports import ALL, Ports
 from harness.topology.model import Protocol
-from harness.topology.ports import ALL, Ports
 
 Body = Mapping[str, Any]
 Direction = Literal["inbound", "outbound"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_network
 
+from harness.core.names import node_of_tag, run_of_tag
 from harness.firewall.model import Network, Peer, Rule
-from harness.names import node_of_tag, run_of_tag
 
 UNRESOLVABLE: Mapping[str, str] = {
     "load_balancer_uids": "load balancer",

@@ -13,8 +13,8 @@ from functools import cache
 from ipaddress import ip_network
 from itertools import pairwise
 
-from harness.topology import ports
-from harness.topology.ports import ALL, NONE, Ports
+from harness.core import ports
+from harness.core.ports import ALL, NONE, Ports
 
 IPV6 = 2**32  # IPv6 follows IPv4 on one line of numbers
 LAST = IPV6 + 2**128 - 1

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.core import ports
+from harness.core.ports import ALL, Ports
 from harness.firewall.addresses import address, no_route
 from harness.firewall.evaluate import allowed, allowed_by, spans
 from harness.firewall.model import Direction, Network, Pair
 from harness.firewall.naming import peer_name, rule_text
 from harness.firewall.ranges import combine, ports_with
-from harness.topology import ports
 from harness.topology.model import INTERNET, OPERATORS, Protocol
-from harness.topology.ports import ALL, Ports
 
 StepName = Literal["route", "out", "in"]
 

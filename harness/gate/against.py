@@ -16,7 +16,7 @@ from harness.gate.reading import Baseline, Entry, Environment, Experiment, Numbe
 from harness.gate.words import METRICS, title
 from harness.load.stats.compare import Comparison
 from harness.load.stats.compare import compare as by_ranks
-from harness.report import Verdict
+from harness.run.report import Verdict
 
 Bad = Literal["higher", "lower"]
 

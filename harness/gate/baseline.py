@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.gate.environment import environment_of
 from harness.gate.key import key_of, workload_sha256
 from harness.gate.reading import BASELINE, Baseline, Entry, Environment, entries
 from harness.gate.words import METRICS, interval, title
 from harness.load.stats.interval import t_interval
-from harness.report import write
+from harness.run.report import write
 
 ENOUGH = 2  # repetitions: one alone says nothing of the noise
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from harness import report as reports
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.gate.against import Against, judge_against
 from harness.gate.environment import environment_of, topology_sha256
 from harness.gate.key import listed, rate_of, same_rate
@@ -16,9 +15,10 @@ from harness.gate.limits import has_limits, judge_limits
 from harness.gate.model import Gate, Judgement, doubted
 from harness.gate.reading import Entry, entries
 from harness.load.workload import load_workload
-from harness.report import Outcome
+from harness.run import report as reports
+from harness.run.report import Outcome
 from harness.topology.model import Objectives, Topology
-from harness.topology.objectives import is_file
+from harness.topology.validation.objectives import is_file
 
 SHOWN = 5
 EXPERIMENT = "latency"

@@ -16,7 +16,7 @@ from harness.gate.reading import Entry, Number
 from harness.gate.words import amount, interval, title
 from harness.load.result import Interval
 from harness.load.stats.words import no_interval
-from harness.report import Verdict
+from harness.run.report import Verdict
 from harness.topology.model import Objectives
 
 LATENCIES = ("p95_ms", "p99_ms")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.load.result import Interval
-from harness.report import Verdict
+from harness.run.report import Verdict
 
 Kind = Literal["checks", "measurement", "objective", "baseline"]
 

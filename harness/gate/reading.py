@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.documents import read_object
-from harness.errors import UsageError
+from harness.core.documents import read_object
+from harness.core.errors import UsageError
 from harness.load.result import Interval
-from harness.report import SCHEMA as REPORT
-from harness.report import check_shape
+from harness.run.report import SCHEMA as REPORT
+from harness.run.report import check_shape
 
 BASELINE = "wavetank/baseline/v1"
 

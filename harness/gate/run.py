@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness import report as reports
-from harness import settings
-from harness.errors import UsageError
+from harness.core.errors import UsageError
+from harness.core.progress import Progress
 from harness.gate.against import Against
 from harness.gate.document import document
 from harness.gate.environment import TOPOLOGY, topology_sha256
@@ -16,9 +15,10 @@ from harness.gate.judge import Terms, judge, judge_unmeasured, terms
 from harness.gate.model import Gate
 from harness.gate.reading import read_report
 from harness.load.result import Found
-from harness.progress import Progress
-from harness.settings import Choice
-from harness.target import Target
+from harness.run import report as reports
+from harness.run import settings
+from harness.run.settings import Choice
+from harness.target.target import Target
 from harness.topology import load
 from harness.topology.model import Objectives
 

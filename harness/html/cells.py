@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.core import ports
+from harness.core.ports import Ports
 from harness.html.words import read_ports, short_ports, spaced_ports
-from harness.topology import ports
 from harness.topology.model import INTERNET
-from harness.topology.ports import Ports
 
 State = Literal["nothing", "passes", "violation", "inconclusive", "unobserved", "itself"]
 STATES: Mapping[State, tuple[str, str]] = {

@@ -6,8 +6,8 @@ import re
 
 from markupsafe import Markup, escape
 
-from harness.topology import ports
-from harness.topology.ports import NONE, Ports
+from harness.core import ports
+from harness.core.ports import NONE, Ports
 
 SYMBOLS = {
     "pass": "✓",

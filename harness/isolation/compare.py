@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.core import ports
+from harness.core.names import STRANGER
+from harness.core.ports import ALL, NONE, Ports
 from harness.firewall.evaluate import admitted, received, rules_of, sent
 from harness.firewall.from_topology import declared
 from harness.firewall.model import DIRECTIONS, Network, Pair
@@ -17,10 +20,7 @@ from harness.isolation import intended
 from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.pairs import all_pairs
 from harness.isolation.reproduce import reproduce
-from harness.names import STRANGER
-from harness.topology import ports
 from harness.topology.model import PROTOCOLS, VPC, Protocol, Topology
-from harness.topology.ports import ALL, NONE, Ports
 
 ADMITTED, DENIED, EITHER = "admitted", "denied", "either"
 INCONCLUSIVE, NOT_OBSERVED = "inconclusive", "not observed"

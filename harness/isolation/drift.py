@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.core.names import STRANGER, node_tag, resource_name, run_of_name, run_tag
 from harness.firewall.bodies import firewall_of, sources_of
 from harness.firewall.from_api import Documents, everybody_of, network_of, trusted_of
 from harness.firewall.model import Body, Firewall, Network, Peer
 from harness.firewall.naming import peer_name
-from harness.names import STRANGER, node_tag, resource_name, run_of_name, run_tag
 from harness.provision.account import Account
 from harness.provision.desired import BOOTSTRAP, desired, firewalls
 from harness.provision.guests import guests

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
-from harness.api import Api
-from harness.errors import UsageError
-from harness.extras import Extras
+from harness.access.ssh import open_access
+from harness.core import ports
+from harness.core.errors import UsageError
+from harness.core.names import STRANGER
+from harness.core.ports import ALL, NONE, Ports
 from harness.firewall.from_api import look
 from harness.firewall.model import Network, Pair, Side
 from harness.firewall.walk import OUTSIDE, Walk, walk
@@ -19,14 +21,12 @@ from harness.isolation import intended
 from harness.isolation.compare import differences
 from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.observe import is_witnessed, observe
+from harness.isolation.outsider import stranger
 from harness.isolation.standing import Standing
-from harness.isolation.stranger import stranger
-from harness.names import STRANGER
-from harness.ssh import open_access
-from harness.topology import ports
-from harness.topology.intent import describe
+from harness.target.api import Api
+from harness.target.emulator_api import Extras
 from harness.topology.model import INTERNET, OPERATORS, Flow, Protocol, Topology
-from harness.topology.ports import ALL, NONE, Ports
+from harness.topology.validation.intent import describe
 
 PLACES = (INTERNET, STRANGER, OPERATORS)
 FORMS = "22, 22/tcp, 53/udp or icmp"

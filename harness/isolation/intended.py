@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from harness.core import ports
+from harness.core.names import STRANGER
+from harness.core.ports import ALL, Ports
 from harness.firewall.model import INTERNET_ADDRESS, Pair
 from harness.isolation.model import OUTSIDERS
-from harness.names import STRANGER
-from harness.topology import ports
 from harness.topology.flows import intended
 from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Protocol, Topology
-from harness.topology.ports import ALL, Ports
 
 
 def must(topology: Topology, pair: Pair, protocol: Protocol) -> Ports:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from harness.core import ports
+from harness.core.names import STRANGER
+from harness.core.ports import NONE, Ports
 from harness.firewall.model import Pair
-from harness.names import STRANGER
-from harness.topology import ports
 from harness.topology.model import INTERNET, Protocol
-from harness.topology.ports import NONE, Ports
 
 OUTSIDERS = (INTERNET, STRANGER)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from harness.deployment import Deployment
+from harness.access.ssh import Access
+from harness.core.ports import ALL, NONE, Ports
 from harness.firewall.model import Pair
 from harness.isolation.model import Observation
-from harness.ssh import Access
-from harness.target import Target
-from harness.topology.ports import ALL, NONE, Ports
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 
 Told = Callable[[int, int], None]
 
@@ -37,7 +37,8 @@ def observe(
     ``refs`` maps further ends, like a stranger, to how the API calls them (``droplet:12``); ``access`` must
     reach them as well. Raises ``WavetankError``; what was begun and not ended is marked as partial.
     """
-    from harness.isolation import paced, witnessed
+    from harness.isolation.counted import observe as witnessed
+    from harness.isolation.paced import observe as paced
 
     target.insist_on_machines()
     prober = (

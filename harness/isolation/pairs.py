@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from harness.core import ports
+from harness.core.names import STRANGER
+from harness.core.ports import ALL, Ports
 from harness.firewall.addresses import address
 from harness.firewall.model import Network, Pair
-from harness.names import STRANGER
-from harness.topology import ports
 from harness.topology.flows import intended
 from harness.topology.model import INTERNET, Topology
-from harness.topology.ports import ALL, Ports
 
 DNS = 53
 SWARM = (2377, 4789, 7946)

@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from harness.api import Api
-from harness.deployment import Deployment
+from harness.access.ssh import Access, open_access
+from harness.core.names import STRANGER
+from harness.core.ports import ALL, Ports
 from harness.firewall.from_api import look
 from harness.firewall.model import Network, Pair
-from harness.isolation import tampering
 from harness.isolation.compare import differences
+from harness.isolation.counted import tampering
+from harness.isolation.counted.tampering import Tampering
 from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.observe import is_witnessed, observe
+from harness.isolation.outsider import stranger
 from harness.isolation.pairs import all_pairs, udp_ports
-from harness.isolation.stranger import stranger
-from harness.isolation.tampering import Tampering
-from harness.names import STRANGER
-from harness.rundir import RunDir
-from harness.ssh import Access, open_access
-from harness.target import Target
+from harness.run.rundir import RunDir
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import INTERNET, Topology
-from harness.topology.ports import ALL, Ports
 
 SEED = 20  # of the sample of UDP ports
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from harness.core import ports
+from harness.core.ports import Ports
 from harness.firewall.evaluate import admitted
 from harness.firewall.model import Network
 from harness.isolation import intended
 from harness.isolation.model import Difference, Observation, Seen
-from harness.topology import ports
 from harness.topology.model import Topology
-from harness.topology.ports import Ports
 
 
 def section(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from harness import provision
-from harness.api import Api
-from harness.deployment import Deployment
-from harness.errors import UsageError
+from harness.core.errors import UsageError
+from harness.core.progress import Progress
 from harness.existing.match import Match
 from harness.existing.view import look as look_at_existing
 from harness.firewall.from_api import Documents, ask, network_of
 from harness.firewall.model import Network
-from harness.progress import Progress
-from harness.settings import Choice, Settings, choose_existing, load_topology, resolve_existing
-from harness.target import Target
+from harness.run.settings import Choice, Settings, choose_existing, load_topology, resolve_existing
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 

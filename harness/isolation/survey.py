@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness import lease
-from harness.errors import UsageError
+from harness.core import ports
+from harness.core.errors import UsageError
 from harness.firewall.model import Pair
-from harness.isolation import tampering
 from harness.isolation.bar import bar
 from harness.isolation.compare import differences
+from harness.isolation.counted import tampering
+from harness.isolation.counted.tampering import Tampering
 from harness.isolation.explain import end
 from harness.isolation.model import Difference, Observation
 from harness.isolation.pairs import all_pairs
 from harness.isolation.standing import Standing
-from harness.isolation.tampering import Tampering
-from harness.topology import ports
+from harness.run import lease
 from harness.topology.model import OPERATORS
 
 

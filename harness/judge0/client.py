@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import httpx
 
-from harness.errors import CheckFailedError, InconclusiveError
+from harness.core.errors import CheckFailedError, InconclusiveError
+from harness.core.wait import NotYet, wait_for
 from harness.judge0 import reading, requests
 from harness.judge0.api import BATCH_LIMIT, authentication, is_final
 from harness.judge0.reading import Submission, UnreadableError
 from harness.judge0.requests import Request
-from harness.wait import NotYet, wait_for
 
 T = TypeVar("T")
 

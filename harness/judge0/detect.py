@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from harness.errors import CheckError, UsageError, WavetankError
+from harness.core.errors import CheckError, UsageError, WavetankError
 from harness.judge0 import reading
 from harness.judge0.api import BATCH_LIMIT, IDS
 from harness.judge0.model import Way

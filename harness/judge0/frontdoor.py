@@ -8,15 +8,15 @@ from typing import Any
 
 import httpx
 
-from harness.errors import CheckFailedError, InconclusiveError
+from harness.core.errors import CheckFailedError, InconclusiveError
+from harness.core.wait import patient
 from harness.judge0.api import ACCEPTED_TEXT, IDS, IN_QUEUE, STATUSES
 from harness.judge0.model import Program
 from harness.judge0.reading import UnreadableError, pick
 from harness.judge0.requests import at_door
 from harness.judge0.single import SingleUse
-from harness.target import Target
+from harness.target.target import Target
 from harness.topology.model import FrontDoor
-from harness.wait import patient
 
 TIMEOUT = 30.0
 CONNECT_TIMEOUT = 5.0

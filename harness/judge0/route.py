@@ -18,16 +18,16 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from harness.errors import InconclusiveError, UsageError, WavetankError
+from harness.access.tunnel import over_socket, tunnel
+from harness.core.errors import InconclusiveError, UsageError, WavetankError
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
 from harness.judge0.detect import Capabilities, choose_way, detect
 from harness.judge0.model import Address, Door, Route, Way
 from harness.topology.model import FrontDoor, Judge0Endpoint, RunnerEndpoint
-from harness.tunnel import over_socket, tunnel
 
 if TYPE_CHECKING:
-    from harness.target import Target
+    from harness.target.target import Target
     from harness.verify.setup import Setup
 
 DOORS_WAY = "wait: the front door answers when the program has ended, however it follows it itself"

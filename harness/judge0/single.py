@@ -11,7 +11,7 @@ import socket
 
 import httpx
 
-from harness.connect import connect
+from harness.access.socks import connect
 
 
 class SingleUse(httpx.BaseTransport):

@@ -1,7 +1,7 @@
 """How a run goes, while it goes, on stderr: a view that is drawn anew on a terminal, plain lines elsewhere.
 
 Both end with one line that stays. On a terminal what others write to ``sys.stderr`` meanwhile, such as
-:class:`harness.progress.Progress`, appears above the view. Rates are those of about the last second.
+:class:`harness.core.progress.Progress`, appears above the view. Rates are those of about the last second.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from harness.figures import figure
+from harness.core.formatting import figure
 from harness.load.model import Tick
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.documents import BYTE_ORDER_MARK, MIB, read_text
-from harness.errors import TopologyError, UsageError
+from harness.core.documents import BYTE_ORDER_MARK, MIB, read_text
+from harness.core.errors import TopologyError, UsageError
 from harness.load.model import SECOND, Times
 
 MOST = 50_000_000

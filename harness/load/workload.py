@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.judge0.api import ACCEPTED, BY_TEXT, IDS, LIMITS, STATUSES, UNFINISHED
 from harness.judge0.model import Program
 from harness.load.model import Workload

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.api import Api, every
-from harness.errors import WavetankError
+from harness.core.errors import WavetankError
+from harness.core.names import run_of_name
+from harness.core.wait import NotYet, wait_for
 from harness.firewall.bodies import source_bodies
 from harness.firewall.from_api import read
 from harness.firewall.model import FirewallState, Network
-from harness.names import run_of_name
-from harness.wait import NotYet, wait_for
+from harness.target.api import Api, every
 
 IN_FORCE_DEADLINE = 120.0
 FIRST_PAUSE, MAX_PAUSE = 0.01, 1.0

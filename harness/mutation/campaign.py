@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from harness.api import Api
-from harness.errors import WaitTimeoutError, WavetankError
+from harness.core.errors import WaitTimeoutError, WavetankError
+from harness.core.ports import Ports
+from harness.core.signals import undisturbed
+from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import FirewallState, Pair
 from harness.mutation import apply, journal, judge
 from harness.mutation.effect import Baseline, Effect, effect
 from harness.mutation.judge import Witnesses
 from harness.mutation.model import Mutant, Verdict
-from harness.rundir import RunDir
-from harness.signals import undisturbed
+from harness.run.rundir import RunDir
+from harness.target.api import Api
 from harness.topology.model import Protocol
-from harness.topology.ports import Ports
-from harness.wait import NotYet, wait_for
 
 TRUST_DEADLINE = 10.0
 

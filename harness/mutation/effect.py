@@ -11,6 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from harness.core import ports
+from harness.core.names import part_of_name
+from harness.core.ports import NONE, Ports
 from harness.firewall.evaluate import (
     Allowed,
     Reachability,
@@ -36,10 +39,7 @@ from harness.mutation.generate import narrowest
 from harness.mutation.model import Mutant
 from harness.mutation.pairs import pairs
 from harness.mutation.words import rule_name
-from harness.names import part_of_name
-from harness.topology import ports
 from harness.topology.model import PROTOCOLS, Protocol
-from harness.topology.ports import NONE, Ports
 
 Affected = Mapping[tuple[Pair, Protocol], Ports]
 

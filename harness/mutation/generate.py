@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from harness.core.names import STRANGER, part_of_name
 from harness.firewall.addresses import address
 from harness.firewall.model import (
     ALL_PORTS,
@@ -20,7 +21,6 @@ from harness.firewall.model import (
 from harness.mutation.kinds import Kind
 from harness.mutation.model import Mutant
 from harness.mutation.words import peer_name, rule_name
-from harness.names import STRANGER, part_of_name
 from harness.topology.model import INTERNET, PROTOCOLS
 
 LOWEST, HIGHEST = 1, 65535

@@ -11,11 +11,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from harness.documents import read_object
-from harness.errors import TopologyError, WavetankError
+from harness.core.documents import read_object
+from harness.core.errors import TopologyError, WavetankError
 from harness.firewall.bodies import firewall_of, source_bodies, sources_of
 from harness.firewall.model import FirewallState
-from harness.rundir import RunDir
+from harness.run.rundir import RunDir
 
 FILE = "mutation-journal.json"
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from harness.core import ports
+from harness.core.names import part_of_name
+from harness.core.ports import ALL, NONE, Ports
 from harness.firewall.model import Pair
 from harness.isolation.model import Difference, Observation
 from harness.mutation.effect import Affected, Effect
 from harness.mutation.model import Mutant, Verdict
-from harness.names import part_of_name
-from harness.topology import ports
 from harness.topology.model import OPERATORS, Protocol
-from harness.topology.ports import ALL, NONE, Ports
 
 SAID = ("admitted", "denied")
 MOST_PAIRS = 6

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.core.names import STRANGER
 from harness.firewall.addresses import address
 from harness.firewall.model import Network, Pair
-from harness.names import STRANGER
 from harness.topology.model import INTERNET, OPERATORS
 
 

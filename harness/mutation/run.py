@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from harness import provision, report, runlock, settings
-from harness.api import Api
-from harness.deployment import Deployment
-from harness.errors import CheckFailedError, UsageError
+from harness import provision
+from harness.access.ssh import Access, open_access
+from harness.core.errors import CheckFailedError, UsageError
+from harness.core.names import STRANGER
+from harness.core.progress import Progress
 from harness.firewall.from_api import read
 from harness.firewall.model import Droplet, Network
-from harness.isolation import tampering
 from harness.isolation.bar import bar
+from harness.isolation.counted import tampering
 from harness.isolation.observe import is_witnessed
-from harness.isolation.stranger import stranger
+from harness.isolation.outsider import stranger
 from harness.mutation import campaign, judge
 from harness.mutation.effect import Baseline, Effect, baseline, effect, merged
+from harness.mutation.evidence import Suite
 from harness.mutation.faults import campaign as breaking
 from harness.mutation.faults import steps
 from harness.mutation.faults import suite as checks
@@ -31,12 +33,11 @@ from harness.mutation.kinds import HOLES, KINDS
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.section import section
 from harness.mutation.selection import Selection, select
-from harness.mutation.witnesses import Suite
-from harness.names import STRANGER
-from harness.progress import Progress
-from harness.settings import Choice
-from harness.ssh import Access, open_access
-from harness.target import Target
+from harness.run import lock, report, settings
+from harness.run.settings import Choice
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 SHOWN = 5
@@ -52,7 +53,7 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
     topology = settings.load_topology(choice)
     target = settings.resolve_existing(choice, progress)
     target.insist_on_machines()
-    with runlock.held(choice.run_dir), Api(target) as api:
+    with lock.held(choice.run_dir), Api(target) as api:
         if campaign.mend(api, choice.run_dir):
             progress.note("put back what an earlier mutate had left changed")
         deployment = _deployment(target, topology, choice)

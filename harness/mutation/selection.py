@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.mutation.faults.model import Fault
 from harness.mutation.kinds import Kind
 from harness.mutation.model import Mutant

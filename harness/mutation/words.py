@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from harness.core.names import STRANGER
 from harness.firewall.addresses import address
 from harness.firewall.model import ANYBODY, Network, Peer, Rule
-from harness.names import STRANGER
 from harness.topology.model import INTERNET, OPERATORS, VPC
 
 

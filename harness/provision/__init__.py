@@ -7,8 +7,7 @@ touched; ``guests`` knows who else would lose something, and what has to stay as
 
 from __future__ import annotations
 
-from harness.deployment import Deployment
-from harness.progress import Progress
+from harness.core.progress import Progress
 from harness.provision.apply import Deadlines, apply
 from harness.provision.destroy import destroy, inspect, leftovers
 from harness.provision.guests import refuse
@@ -17,7 +16,8 @@ from harness.provision.phases import lock_down
 from harness.provision.plan import Change, Plan, make_plan
 from harness.provision.price import Price, PriceItem, price
 from harness.provision.runs import is_empty, runs
-from harness.target import Target
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
 
 def plan(target: Target, topology: Topology, run: str) -> Plan:
     """What ``provision`` would change and why; looks only. Raises ``UsageError`` where it could not."""
-    from harness.api import Api
+    from harness.target.api import Api
 
     with Api(target, read_only=True) as api:
         return make_plan(target, topology, run, look(api, run))
@@ -52,7 +52,7 @@ def plan(target: Target, topology: Topology, run: str) -> Plan:
 
 def observe(target: Target, topology: Topology, run: str) -> Deployment:
     """The run's droplets and databases as the API tells them now, those that are there; looks only."""
-    from harness.api import Api
+    from harness.target.api import Api
 
     with Api(target, read_only=True) as api:
         return deployment(api, topology, run, look(api, run))
@@ -75,7 +75,7 @@ def provision(
     before stays. Raises ``UsageError`` before anything is made, ``ResourceError`` with the resource and
     the reason, ``WaitTimeoutError`` or ``ApiError`` later.
     """
-    from harness.api import Api
+    from harness.target.api import Api
 
     with Api(target) as api:
         apply(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness.api import Api, every
-from harness.parallel import in_parallel
+from harness.core.parallel import in_parallel
+from harness.target.api import Api, every
 
 Body = dict[str, Any]
 Bodies = tuple[Body, ...]

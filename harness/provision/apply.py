@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from harness.api import Api
-from harness.errors import ApiError, ResourceError
-from harness.names import key_mark, resource_name
-from harness.parallel import in_parallel
-from harness.progress import Progress
+from harness.core.errors import ApiError, ResourceError
+from harness.core.names import key_mark, resource_name
+from harness.core.parallel import in_parallel
+from harness.core.progress import Progress
 from harness.provision.check import check
 from harness.provision.desired import BOOTSTRAP, bootstrap, bootstrap_tags, coverable, desired, firewalls
 from harness.provision.observe import Body, Observed, look
 from harness.provision.plan import Change, Kind, Plan, droplets_by_node, make_plan
 from harness.provision.ready import Deadlines, wait_until_ready
 from harness.provision.remove import remove_new
-from harness.target import Target
+from harness.target.api import Api
+from harness.target.target import Target
 from harness.topology.model import Topology
 
 __all__ = ["Deadlines", "apply"]

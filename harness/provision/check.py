@@ -7,10 +7,10 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from harness.api import Api, every
-from harness.errors import TopologyError, UsageError
-from harness.parallel import in_parallel
+from harness.core.errors import TopologyError, UsageError
+from harness.core.parallel import in_parallel
 from harness.provision.plan import Plan
+from harness.target.api import Api, every
 from harness.topology.model import Database, Droplet, Topology
 
 

@@ -6,8 +6,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
-from harness.target import Target
-from harness.wait import patient
+from harness.core.wait import patient
+from harness.target.target import Target
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import TopologyError, UsageError
-from harness.names import node_tag, resource_name, run_tag, vpc_mark
+from harness.core.errors import TopologyError, UsageError
+from harness.core.names import node_tag, resource_name, run_tag, vpc_mark
 from harness.provision.firstboot import user_data
 from harness.topology.model import INTERNET, OPERATORS, VPC, Firewall, Rule, Topology
 

@@ -6,14 +6,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
-from harness.api import Api, optional
-from harness.errors import ResourceError
-from harness.parallel import in_parallel
-from harness.progress import Progress
+from harness.core.errors import ResourceError
+from harness.core.parallel import in_parallel
+from harness.core.progress import Progress
 from harness.provision.observe import Item, Observed, look, look_closely
 from harness.provision.ready import Deadlines
 from harness.provision.remove import remove_machines, remove_rest
-from harness.target import Target
+from harness.target.api import Api, optional
+from harness.target.target import Target
 
 ATTEMPTS = 3
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from harness.api import Api, every, optional
-from harness.errors import UsageError
+from harness.core.errors import UsageError
+from harness.core.names import run_of_tag, run_tag
+from harness.core.parallel import in_parallel
 from harness.firewall.bodies import firewall_of
 from harness.firewall.model import Droplet
-from harness.names import run_of_tag, run_tag
-from harness.parallel import in_parallel
 from harness.provision.account import Account
 from harness.provision.owner import Own, tags_of
+from harness.target.api import Api, every, optional
 
 Body = Mapping[str, Any]
 KINDS = {"loadbalancer": "load balancer", "kubernetes": "Kubernetes cluster"}

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from harness.api import Api, every, optional
-from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.names import node_of_tag, part_of_name, parts_of_lease, run_of_tag, run_tag
-from harness.parallel import in_parallel
+from harness.core.names import node_of_tag, part_of_name, parts_of_lease, run_of_tag, run_tag
+from harness.core.parallel import in_parallel
 from harness.provision.account import Account, ask
 from harness.provision.guests import Guest, guests, members, merged, trusting
 from harness.provision.owner import Own, lookalikes, own
+from harness.target.api import Api, every, optional
+from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.topology.model import Topology
 
 Body = dict[str, Any]

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.names import (
+from harness.core.names import (
     STRANGER,
     key_mark,
     node_tag,

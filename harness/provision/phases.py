@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from harness.api import Api, optional
-from harness.names import resource_name
+from harness.core.names import resource_name
 from harness.provision.desired import BOOTSTRAP
 from harness.provision.observe import look
-from harness.target import Target
+from harness.target.api import Api, optional
+from harness.target.target import Target
 
 
 def lock_down(target: Target, run: str) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.errors import UsageError
-from harness.names import check_databases, resource_name
+from harness.core.errors import UsageError
+from harness.core.names import check_databases, resource_name
 from harness.provision.compare import (
     firewall_differences,
     same_firewall,
@@ -25,7 +25,7 @@ from harness.provision.desired import (
     firewalls,
 )
 from harness.provision.observe import Body, Observed, database_of, node_of
-from harness.target import Target
+from harness.target.target import Target
 from harness.topology.model import Topology
 
 Action = Literal["create", "update", "delete", "keep"]

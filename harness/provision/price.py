@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.api import Api, every
-from harness.errors import TopologyError
-from harness.target import Target
+from harness.core.errors import TopologyError
+from harness.target.api import Api, every
+from harness.target.target import Target
 from harness.topology.model import Database, Topology
 
 HOURS_PER_MONTH = 672

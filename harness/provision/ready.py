@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness.api import Api, every
-from harness.errors import ResourceError
-from harness.names import run_of_name
-from harness.parallel import in_parallel
+from harness.core.errors import ResourceError
+from harness.core.names import run_of_name
+from harness.core.parallel import in_parallel
+from harness.core.wait import NotYet, wait_for
 from harness.provision.console import Console, console
 from harness.provision.observe import Body, database_of, databases_of, droplets_of, node_of
-from harness.target import Target
+from harness.target.api import Api, every
+from harness.target.target import Target
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
 
 ACTIONS_EVERY = 4
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from harness.api import Api, every, optional
-from harness.errors import ApiError, ResourceError
-from harness.parallel import in_parallel
+from harness.core.errors import ApiError, ResourceError
+from harness.core.parallel import in_parallel
+from harness.core.wait import NotYet, wait_for
 from harness.provision.observe import Observed, look
 from harness.provision.ready import Deadlines
-from harness.wait import NotYet, wait_for
+from harness.target.api import Api, every, optional
 
 BUSY = (403, 409, 412, 422)
 LONGEST_PAUSE = 1.0

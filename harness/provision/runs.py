@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from harness.api import Api
 from harness.provision.account import ask
 from harness.provision.owner import runs_of
-from harness.target import Target
+from harness.target.api import Api
+from harness.target.target import Target
 
 
 def runs(target: Target) -> tuple[str, ...]:

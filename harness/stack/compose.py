@@ -10,10 +10,10 @@ from typing import Any
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.nodes import ScalarNode
 
-from harness import yaml
+from harness.core import yaml
+from harness.core.errors import TopologyError
 from harness.deploy.appfiles import VARIABLE, interpolate
-from harness.errors import TopologyError
-from harness.stack import marks
+from harness.stack import taint
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ComposeFile:
     @property
     def passwords(self) -> dict[str, str]:
         """What is secret in ``environment``: values, and the name of each."""
-        return {marks.bare(value): name for name, value in self.environment.items() if marks.is_secret(value)}
+        return {taint.bare(value): name for name, value in self.environment.items() if taint.is_secret(value)}
 
 
 class _Constructor(SafeConstructor):
@@ -75,7 +75,7 @@ def read(text: str, environment: Mapping[str, str], *, file: Path) -> ComposeFil
 
 def parse(text: str, *, file: Path) -> dict[str, Any]:
     """The text's data, as it is written."""
-    if marks.ANY.search(text):
+    if taint.ANY.search(text):
         problem = "it holds characters of Unicode's private use area, U+E000 to U+E003"
         raise TopologyError(problem, file=file, remedy="take them out")
     document = yaml.parse(text, file).construct(_Constructor)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.errors import TopologyError
+from harness.core.errors import TopologyError
 from harness.stack import write
-from harness.stack.declared import declared
-from harness.stack.deployment import deployment
-from harness.stack.job import Job, Part, join
-from harness.stack.jobs import file_notes, jobs_of, read_source
-from harness.stack.kept import kept
 from harness.stack.keys import is_known
-from harness.stack.left import left
 from harness.stack.model import Source, Stack
-from harness.stack.mounts import mounts
-from harness.stack.network import check_names, network
-from harness.stack.ports import ports
-from harness.stack.privilege import privilege
-from harness.stack.program import program
 from harness.stack.prove import check_places, check_values
+from harness.stack.service import Job, Part, join
+from harness.stack.services import file_notes, jobs_of, read_source
+from harness.stack.steps.configs_and_secrets import declared
+from harness.stack.steps.deployment import deployment
+from harness.stack.steps.mounts import mounts
+from harness.stack.steps.network import check_names, network
+from harness.stack.steps.passed_through import kept
+from harness.stack.steps.ports import ports
+from harness.stack.steps.privilege import privilege
+from harness.stack.steps.program import program
+from harness.stack.steps.unsupported import left
 from harness.topology.model import Overlay, Topology
 
 VERSION = "3.8"

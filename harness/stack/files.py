@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 
-from harness.documents import read_bytes
-from harness.stack import marks
-from harness.stack.job import Job
-from harness.topology import dotenv
+from harness.core.documents import read_bytes
+from harness.stack import taint
+from harness.stack.service import Job
+from harness.topology.rendering import dotenv
 
 ENV = ".env"
 
@@ -34,7 +34,7 @@ def file_mode(job: Job, path: str) -> int:
 
 def _environment(job: Job) -> bytes:
     """``.env`` as the topology makes it."""
-    known = {name: marks.bare(value) for name, value in job.file.environment.items()}
+    known = {name: taint.bare(value) for name, value in job.file.environment.items()}
     try:
         return dotenv.merge("", known).encode()
     except ValueError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.stack.kept import KEPT
-from harness.stack.left import NOTED, REFUSED
+from harness.stack.steps.passed_through import KEPT
+from harness.stack.steps.unsupported import NOTED, REFUSED
 
 SAME = "the same"
 

@@ -9,8 +9,8 @@ import hashlib
 import re
 from typing import Any
 
-from harness.stack.job import Job, Part
 from harness.stack.secrecy import holds_secret
+from harness.stack.service import Job, Part
 
 LIMIT = 500 * 1024
 READABLE = 0o444

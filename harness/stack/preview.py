@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.stack import marks
+from harness.stack import taint
 from harness.stack.model import Note, Source, Stack
-from harness.stack.program import FILE
-from harness.topology import dotenv
+from harness.stack.steps.program import FILE
+from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.topology.model import DATABASE_PORTS, Database, Droplet, Topology
+from harness.topology.rendering import dotenv
 
 
 def unknown(topology: Topology) -> Deployment:
@@ -19,7 +19,7 @@ def unknown(topology: Topology) -> Deployment:
     return Deployment(
         run="",
         vpc_id="",
-        vpc_range=topology.ip_range or marks.later("VPC_RANGE"),
+        vpc_range=topology.ip_range or taint.later("VPC_RANGE"),
         nodes={name: _node(each) for name, each in topology.droplets.items()},
         databases={name: _database(each) for name, each in topology.databases.items()},
     )
@@ -52,7 +52,7 @@ def _connection(database: Database, end: str) -> Connection:
 
 
 def _later(owner: str, part: str) -> str:
-    return marks.later(f"{owner}_{part}".upper().replace("-", "_"))
+    return taint.later(f"{owner}_{part}".upper().replace("-", "_"))
 
 
 def with_programs(source: Source) -> Source:
@@ -67,7 +67,7 @@ def with_programs(source: Source) -> Source:
 
 def left_to_do(stack: Stack) -> Iterator[Note]:
     """What is to be made and filled in before such a stack can be deployed by hand."""
-    names = tuple(dict.fromkeys(name for text in _texts(stack.document) for name in marks.filled(text)))
+    names = tuple(dict.fromkeys(name for text in _texts(stack.document) for name in taint.filled(text)))
     if names:
         what = f"only a deployment knows {', '.join(names)}"
         yield Note("${...}", what, "`docker stack deploy` takes them from its environment")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.stack import marks
-from harness.stack.job import Job
+from harness.stack import taint
 from harness.stack.secrecy import url_forms
+from harness.stack.service import Job
 
 LONG = 8  # what is shorter may be part of a word by chance
 REMEDY = (
@@ -19,7 +19,7 @@ REMEDY = (
 def check_places(job: Job, body: Mapping[str, Any]) -> None:
     """Raise ``TopologyError`` where ``${NAME}`` brings a secret to a place where it would be seen."""
     for path, text in _texts(body, ""):
-        if marks.is_secret(text):
+        if taint.is_secret(text):
             problem = "it holds a password, and everybody who may look at the swarm would see it"
             raise job.error(path, problem, REMEDY)
 

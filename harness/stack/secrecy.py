@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import quote
 
-from harness.masking import SHORTEST
-from harness.topology import dotenv
+from harness.core.masking import SHORTEST
+from harness.topology.rendering import dotenv
 
 NAME = re.compile(
     r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|(API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY|_(PASS|PWD)$",

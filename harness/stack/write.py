@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.stack import marks
+from harness.stack import taint
 
 # What needs no quotes, whoever reads it: it begins with a letter, and is no truth value.
 PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*(?::[/A-Za-z0-9_.-]+)*(?: [A-Za-z0-9_./=!-]+)*")
@@ -21,7 +21,7 @@ NOT_PRINTED = re.compile(r"[^ -\[\]-~\u00a1-\u02af]|[\"\\]")
 def escaped(value: Any) -> Any:
     """``value`` as the file says it: ``$$`` for each dollar sign, ``${NAME}`` for what is to be filled in."""
     if isinstance(value, str):
-        return marks.written(value)
+        return taint.written(value)
     if isinstance(value, Mapping):
         return {key: escaped(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -10,18 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.core.parallel import in_parallel
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, patient, wait_for
 from harness.deploy.remote import wait_until_ready
-from harness.deployment import Deployment
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.parallel import in_parallel
-from harness.progress import Progress
-from harness.ssh import Access
-from harness.swarm import join, labels, look, network
-from harness.swarm.look import Member
+from harness.swarm import join, labels, network, snapshot
+from harness.swarm.snapshot import Member
 from harness.swarm.survey import Engine, ask, survey
+from harness.topology.deployment import Deployment
 from harness.topology.model import Swarm, Topology
-from harness.topology.swarm import SLOWEST
-from harness.wait import NotYet, patient, wait_for
+from harness.topology.validation.swarm import SLOWEST
 
 READY_SECONDS = 60.0
 ROLE_SECONDS = 60.0
@@ -53,7 +53,7 @@ class _Site:
     def members(self, manager: str, *, fresh: bool = False) -> tuple[Member, ...]:
         """The managers' list; ``fresh``: as it is now, whether we changed something or not."""
         if fresh or not self.listed:
-            self.listed[:] = look.members(self.access, self.deployment, manager)
+            self.listed[:] = snapshot.members(self.access, self.deployment, manager)
         return tuple(self.listed)
 
 
@@ -89,7 +89,7 @@ def _manager(site: _Site, engines: Mapping[str, Engine]) -> str:
     acting = [node for node in order if engines[node].manager]
     if acting:
         names = list(dict.fromkeys((*acting, *site.swarm.managers)))
-        manager = look.first_manager(site.access, site.topology.name, names, deadline=MANAGER_SECONDS)
+        manager = snapshot.first_manager(site.access, site.topology.name, names, deadline=MANAGER_SECONDS)
         return _insist_on_address(site, manager, engines)
     for node in site.swarm.managers:
         if engines[node].state == "error":
@@ -158,7 +158,7 @@ def _let_in(site: _Site, manager: str, engines: Mapping[str, Engine]) -> None:
         return
     tokens = join.tokens(site.access, manager)
 
-    def let_in(node: str, role: look.Role) -> None:
+    def let_in(node: str, role: snapshot.Role) -> None:
         if engines[node].state != "inactive":
             join.leave(site.access, node)
             site.did(f"{node} left another swarm")
@@ -209,10 +209,10 @@ def _assign_roles(site: _Site, manager: str) -> str:
         site.did(f"{node} is a manager now")
     _await_roles(site, manager, wanted, "reachable")
     for node in new:  # others reach it a moment before it answers as a manager
-        look.first_manager(site.access, site.topology.name, [node], deadline=MANAGER_SECONDS)
+        snapshot.first_manager(site.access, site.topology.name, [node], deadline=MANAGER_SECONDS)
     if not surplus:
         return manager
-    stays = look.a_manager(site.access, site.topology)
+    stays = snapshot.a_manager(site.access, site.topology)
     for each in surplus:
         order(site.access, stays, f"docker node demote {each.id} >/dev/null")
         site.did(f"{each.node} is a worker now")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.deployment import Deployment
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.progress import Progress
-from harness.ssh import Access
-from harness.swarm import look
-from harness.swarm.look import Member, ServiceState, Task
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
+from harness.swarm import snapshot
+from harness.swarm.snapshot import Member, ServiceState, Task
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
 
 DEADLINE = 180.0
 LOG_LINES = 20
@@ -60,9 +60,9 @@ def look_at(access: Access, topology: Topology, deployment: Deployment, manager:
     assert topology.swarm is not None
     stack = topology.swarm.stack
     return State(
-        look.members(access, deployment, manager),
-        look.services(access, manager, stack),
-        look.tasks(access, deployment, manager, stack),
+        snapshot.members(access, deployment, manager),
+        snapshot.services(access, manager, stack),
+        snapshot.tasks(access, deployment, manager, stack),
     )
 
 
@@ -122,7 +122,7 @@ def converge(
     ``ResourceError`` with the failing task's own error and its last log lines: at once where an update
     stopped or went back, or a task failed over and over, else when ``deadline`` seconds have passed.
     """
-    manager = look.a_manager(access, topology)
+    manager = snapshot.a_manager(access, topology)
     old = {each.id: each for each in before.tasks} if before else {}
     last: list[State] = []
 

@@ -13,25 +13,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError
+from harness.core.parallel import in_parallel
+from harness.core.progress import Progress
 from harness.deploy.appfiles import read_app
 from harness.deploy.deploy import saved_images
 from harness.deploy.engine import programs
 from harness.deploy.gather import Images, gather
 from harness.deploy.remote import wait_until_ready
-from harness.deployment import Deployment
-from harness.errors import CommandError, ResourceError
-from harness.masking import secrets_of
-from harness.parallel import in_parallel
-from harness.progress import Progress
-from harness.ssh import Access
 from harness.stack import Source, Stack, convert, secret_names
-from harness.swarm import cluster, look
+from harness.swarm import cluster, snapshot
 from harness.swarm.converge import State, converge, look_at, short_of
 from harness.swarm.images import spread
 from harness.swarm.kernel import kernel
-from harness.topology import render
+from harness.topology.deployment import Deployment, secrets_of
 from harness.topology.model import Topology
-from harness.topology.render import RenderedStack
+from harness.topology.rendering import render
+from harness.topology.rendering.render import RenderedStack
 
 Kind = Literal["config", "secret"]
 
@@ -77,7 +76,7 @@ def deploy(topology: Topology, deployment: Deployment, access: Access, *, progre
     )
     for note in stack.notes:
         progress.note(f"stack: {note}")
-    manager = look.a_manager(access, topology)
+    manager = snapshot.a_manager(access, topology)
     before = look_at(access, topology, deployment, manager)
     kept = kept_name(swarm.stack, stack.text)
     if is_deployed(access, manager, kept) and not short_of(before, [each.name for each in swarm.services]):

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from harness.access.ssh import Access
+from harness.core.errors import ResourceError
+from harness.core.parallel import in_parallel
+from harness.core.progress import Progress
 from harness.deploy import remote
 from harness.deploy.engine import Image
 from harness.deploy.gather import Images
 from harness.deploy.images import Archive
-from harness.errors import ResourceError
-from harness.parallel import in_parallel
-from harness.progress import Progress
-from harness.ssh import Access
 from harness.topology.model import StackService
 
 SHIPPERS = 16

@@ -11,11 +11,11 @@ from contextlib import suppress
 from ipaddress import IPv4Network
 from math import ceil
 
-from harness.deployment import Deployment
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.ssh import Access
-from harness.swarm.look import Role
-from harness.wait import NotYet, patient, wait_for
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.core.wait import NotYet, patient, wait_for
+from harness.swarm.snapshot import Role
+from harness.topology.deployment import Deployment
 
 PORT = 2377
 JOIN_SECONDS = 60.0

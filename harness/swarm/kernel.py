@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.ssh import Access
+from harness.access.ssh import Access
 
 DEADLINE = 30.0
 

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from harness.errors import CommandError, ResourceError
-from harness.ssh import Access
-from harness.swarm.look import LOOK, documents
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError
+from harness.core.wait import NotYet, wait_for
+from harness.swarm.snapshot import LOOK, documents
 from harness.topology.model import Overlay
-from harness.wait import NotYet, wait_for
 
 SECONDS = 30.0
 INSPECT = LOOK + "look network inspect --format '{{json .}}' "

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.deployment import Deployment
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.ssh import Access
-from harness.swarm import look
+from harness.access.ssh import Access
+from harness.access.tunnel import tunnel
+from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.swarm import snapshot
 from harness.swarm.converge import look_at
-from harness.swarm.look import Task
+from harness.swarm.snapshot import Task
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.tunnel import tunnel
 
 BRIDGE = "docker network inspect docker_gwbridge --format '{{json .Containers}}'"
 DEADLINE = 15.0
@@ -48,7 +48,7 @@ def task_socket(
 
 def running(access: Access, topology: Topology, deployment: Deployment, service: str) -> tuple[Task, ...]:
     """The tasks of ``service`` that run on members that are there."""
-    manager = look.a_manager(access, topology)
+    manager = snapshot.a_manager(access, topology)
     return look_at(access, topology, deployment, manager).running(service)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from contextlib import suppress
 
-from harness.deployment import Deployment
-from harness.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.ssh import Access
-from harness.swarm import join, look
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
+from harness.core.wait import NotYet, wait_for
+from harness.swarm import join, snapshot
 from harness.swarm.cluster import order, remove_entry
-from harness.swarm.look import Member
+from harness.swarm.snapshot import Member
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
 
 EMPTY_SECONDS = 120.0
 TASKS = "docker node ps {id} --format '{{{{.CurrentState}}}} {{{{.Name}}}}'"
@@ -51,7 +51,7 @@ def remove(access: Access, topology: Topology, deployment: Deployment, node: str
     if not others:
         problem = "is the only manager of the swarm; make another droplet one first (swarm.managers)"
         raise ResourceError("droplet", node, problem)
-    manager = look.first_manager(access, topology.name, others, deadline=30)
+    manager = snapshot.first_manager(access, topology.name, others, deadline=30)
     member = _member(access, deployment, manager, node)
     drain(access, manager, member.id)
     if member.status == "ready":
@@ -68,7 +68,7 @@ def _managers(topology: Topology) -> tuple[str, ...]:
 
 
 def _member(access: Access, deployment: Deployment, manager: str, node: str) -> Member:
-    for each in look.members(access, deployment, manager):
+    for each in snapshot.members(access, deployment, manager):
         if each.node == node:
             return each
     raise ResourceError("droplet", node, "is no member of the swarm")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from harness.deployment import Deployment
-from harness.errors import CommandError, ResourceError, UsageError
-from harness.progress import Progress
-from harness.scaling import Scaled, check
-from harness.ssh import Access
-from harness.swarm import look
+from harness.access.ssh import Access
+from harness.core.errors import CommandError, ResourceError, UsageError
+from harness.core.progress import Progress
+from harness.deploy.scaling import Scaled, check
+from harness.swarm import snapshot
+from harness.swarm.capacity import problem, room
 from harness.swarm.converge import DEADLINE, converge, look_at
-from harness.swarm.look import LOOK, NODES, documents
-from harness.swarm.room import problem, room
+from harness.swarm.snapshot import LOOK, NODES, documents
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 INSPECT = "echo ---\nlook service inspect --format '{{{{json .}}}}' {names}"
@@ -36,7 +36,7 @@ def scale(
     """
     swarm = topology.swarm
     assert swarm is not None
-    manager = look.a_manager(access, topology)
+    manager = snapshot.a_manager(access, topology)
     before = look_at(access, topology, deployment, manager)
     counts = {each.name: each.desired for each in before.services}
     check(wanted, list(counts), swarm.stack)

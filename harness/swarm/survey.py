@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from harness.errors import ResourceError, WaitTimeoutError
-from harness.parallel import in_parallel
-from harness.ssh import Access
-from harness.wait import NotYet, wait_for
+from harness.access.ssh import Access
+from harness.core.errors import ResourceError, WaitTimeoutError
+from harness.core.parallel import in_parallel
+from harness.core.wait import NotYet, wait_for
 
 ASK = "docker info --format '{{json .Swarm}}'"
 ASK_SECONDS = 60.0  # a manager without a leader lets one wait for 20 s, twice

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from harness.topology import model, objectives
+from harness.topology import model
 from harness.topology.names import Names
 from harness.topology.schema import (
     RawDroplet,
@@ -22,6 +22,7 @@ from harness.topology.schema import (
     RawSwarm,
     RawTopology,
 )
+from harness.topology.validation import objectives
 
 COMPOSE_NAMES = ("docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml")
 

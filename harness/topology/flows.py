@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.topology import ports
+from harness.core import ports
+from harness.core.ports import Ports
 from harness.topology.model import OPERATORS, SSH_PORT, Flow, Protocol, Topology
-from harness.topology.ports import Ports
 
 
 def intended(topology: Topology) -> tuple[Flow, ...]:

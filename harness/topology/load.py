@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.topology import application, placement, references, schema
+from harness.topology import schema
 from harness.topology.build import build
 from harness.topology.model import Topology
 from harness.topology.source import Problems, read
+from harness.topology.validation import application, placement, references
 
 
 def load(file: Path, *, app: Path | None = None) -> Topology:
@@ -17,7 +18,7 @@ def load(file: Path, *, app: Path | None = None) -> Topology:
     Each step checks all it can before it raises, and needs the steps before it to have passed.
     """
     # In here, for they ask harness.firewall, which is built on the data of this package.
-    from harness.topology import intent, underlay
+    from harness.topology.validation import intent, underlay
 
     source = read(file)
     problems = Problems(source)

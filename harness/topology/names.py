@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.names import STRANGER
+from harness.core.names import STRANGER
 from harness.topology.model import INTERNET, OPERATORS, VPC
 from harness.topology.schema import RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
@@ -14,7 +14,7 @@ from harness.topology.values import is_cidr
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 RESERVED = (INTERNET, OPERATORS, VPC, STRANGER, "self")
-# Of a database's host name the run's name takes 8 characters at least (harness/names.py), as in run-7f3a.
+# Of a database's host name the run's name takes at least 8 characters (core/names.py), as in run-7f3a.
 LONGEST = {"droplets": 63, "databases": 17, "firewalls": 64, "services": 63}
 PLACES = (INTERNET, OPERATORS, VPC)
 

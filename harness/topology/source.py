@@ -10,9 +10,9 @@ from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from harness import yaml
-from harness.documents import read_text
-from harness.errors import TopologyError, TopologyErrors
+from harness.core import yaml
+from harness.core.documents import read_text
+from harness.core.errors import TopologyError, TopologyErrors
 
 Step = str | int
 

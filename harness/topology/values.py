@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
-from harness.topology import ports
+from harness.core import ports
 from harness.topology.schema import RawDatabase, RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
 

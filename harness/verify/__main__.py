@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-from harness import signals
+from harness.core import signals
 
 PLUGINS = ("-p", "harness.verify.plugin", "-p", "pytest_timeout")
 

@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from harness.errors import CheckFailedError, InconclusiveError
+from harness.access.ssh import Access
+from harness.core.errors import CheckFailedError, InconclusiveError
+from harness.core.wait import SYSTEM_CLOCK, Clock, patient
 from harness.judge0.api import is_final
 from harness.judge0.client import Judge0, batches
 from harness.judge0.detect import Capabilities
 from harness.judge0.reading import Submission
 from harness.judge0.requests import submission
-from harness.ssh import Access
 from harness.verify.programs import SOURCES, Program, marks, programs, wrong
 from harness.verify.setup import Setup
-from harness.verify.swarm_workers import services_of
-from harness.wait import SYSTEM_CLOCK, Clock, patient
+from harness.verify.swarm.workers import services_of
 
 DEADLINE = 60.0
 PAUSE = 0.1

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.deploy.appfiles import AppFiles, Container
 from harness.deploy.images import bases_of
-from harness.errors import CheckFailedError, InconclusiveError
-from harness.machine_images import UNKNOWN, Machine, promised, why_no_v1
+from harness.provision.machine_images import UNKNOWN, Machine, promised, why_no_v1
 from harness.topology.model import Droplet, Service, StackService, Topology
 
 NEWEST = (1, 13, 1)  # the last release of Judge0 whose isolate needs v1; there is none after it

@@ -10,10 +10,10 @@ from functools import partial
 
 import pytest
 
-from harness.api import Api
 from harness.faults.fault import POWER_OFF, Fault
 from harness.faults.run import Once
 from harness.faults.workload import Source, handing_in
+from harness.target.api import Api
 from harness.topology.model import FrontDoor
 from harness.verify import recovery
 from harness.verify.outage import Outage, OutageContext, run_outage

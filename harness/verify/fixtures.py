@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from harness import machine_images
-from harness.deployment import Deployment
+from harness.access.ssh import Access
 from harness.isolation.bar import bar
 from harness.isolation.model import OUTSIDERS
 from harness.isolation.prove import Proof, prove
@@ -16,9 +15,10 @@ from harness.isolation.section import section
 from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
-from harness.machine_images import Machine, inspect_all
-from harness.ssh import Access
-from harness.target import Target
+from harness.provision import machine_images
+from harness.provision.machine_images import Machine, inspect_all
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, Topology
 from harness.verify.setup import SECTIONS, SETUP, Setup
 

@@ -11,15 +11,15 @@ from collections.abc import Collection, Iterable, Mapping
 
 import pytest
 
+from harness.core.paths import CHECKS
 from harness.faults.fault import MANAGER, PARTITION
 from harness.faults.fault import names as faults
 from harness.isolation.model import OUTSIDERS
 from harness.judge0.frontdoor import DOUBLING
-from harness.paths import CHECKS
 from harness.topology.model import Topology
-from harness.verify.swarm_talk import listening
-from harness.verify.swarm_workers import services_of
-from harness.verify.upstreams import upstream_droplets
+from harness.verify.balancer.upstreams import upstream_droplets
+from harness.verify.swarm.discovery import listening
+from harness.verify.swarm.workers import services_of
 
 MARK = "needs"
 OF_SERVICE = ("environment", "health")

@@ -10,13 +10,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness.errors import CheckError, InconclusiveError, WavetankError
+from harness.access.ssh import Access
+from harness.core.errors import CheckError, InconclusiveError, WavetankError
 from harness.faults import link
 from harness.faults.link import Quality
 from harness.faults.watch import seconds_until_down
 from harness.judge0 import frontdoor
-from harness.ssh import Access
-from harness.swarm import look
+from harness.swarm import snapshot
 from harness.topology.model import Topology
 from harness.verify.setup import Setup
 
@@ -135,8 +135,8 @@ class Course:
             return
         setup = self._setup
         try:
-            manager = look.a_manager(setup.access, setup.topology)
-            seen = look.members(setup.access, setup.deployment, manager)
+            manager = snapshot.a_manager(setup.access, setup.topology)
+            seen = snapshot.members(setup.access, setup.deployment, manager)
         except WavetankError as error:
             self.members["managers"] = str(error)
             return

@@ -14,7 +14,9 @@ from typing import TypeVar
 
 import httpx
 
-from harness.errors import CheckError, InconclusiveError, WaitTimeoutError, WavetankError
+from harness.core.errors import CheckError, InconclusiveError, WaitTimeoutError, WavetankError
+from harness.core.parallel import Pool
+from harness.core.wait import NotYet, wait_for
 from harness.faults.fault import Fault
 from harness.faults.history import Begun, Entry
 from harness.faults.run import FaultContext, Times, run_fault
@@ -22,12 +24,11 @@ from harness.faults.steady import Request, Requests
 from harness.faults.workload import Workload, asking
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
-from harness.parallel import Pool
 from harness.topology.model import Topology
-from harness.verify import recovery, shares
-from harness.verify.balance import enough, parse
-from harness.verify.upstreams import upstream_droplets, upstreams_of
-from harness.wait import NotYet, wait_for
+from harness.verify import recovery
+from harness.verify.balancer import shares
+from harness.verify.balancer.balance import enough, parse
+from harness.verify.balancer.upstreams import upstream_droplets, upstreams_of
 
 T = TypeVar("T")
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import lease
-from harness.errors import UsageError, WavetankError
-from harness.paths import CHECKS
-from harness.settings import STATE_DIR, TARGETS, Settings, choose_existing
+from harness.core.errors import UsageError, WavetankError
+from harness.core.paths import CHECKS
+from harness.run import lease
+from harness.run.settings import STATE_DIR, TARGETS, Settings, choose_existing
 
 MARKS = (
     "needs(*names): is collected only for a topology that has these",
@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.target is None:
         _refuse_without_target(config)
         return
-    from harness import signals
+    from harness.core import signals
     from harness.verify.recorder import Recorder
     from harness.verify.setup import CHOICE
 

@@ -11,10 +11,12 @@ from typing import get_args
 
 import pytest
 
-from harness import report, signals
-from harness.errors import InconclusiveError
-from harness.masking import mask, secrets_of
-from harness.report import Check, Outcome
+from harness.core import signals
+from harness.core.errors import InconclusiveError
+from harness.core.masking import mask
+from harness.run import report
+from harness.run.report import Check, Outcome
+from harness.topology.deployment import secrets_of
 from harness.verify.setup import LEFT_OUT, OTHER_KIND, SECTIONS, SETUP
 
 REASON_LENGTH = 1000

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from harness.api import Api
+from harness.access.ssh import Access
+from harness.core import ports as sets
+from harness.core.errors import CheckError, CommandError, WaitTimeoutError, WavetankError
+from harness.core.parallel import in_parallel
+from harness.core.wait import NotYet, wait_for
 from harness.deploy.remote import HEALTH, parse_containers
-from harness.errors import CheckError, CommandError, WaitTimeoutError, WavetankError
 from harness.firewall.from_api import look
 from harness.firewall.model import Pair
 from harness.isolation import intended
@@ -21,13 +24,10 @@ from harness.isolation.observe import is_witnessed, observe
 from harness.isolation.pairs import droplet_pairs
 from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
-from harness.parallel import in_parallel
-from harness.ssh import Access
-from harness.topology import ports as sets
+from harness.target.api import Api
 from harness.topology.model import Topology
-from harness.verify.probe import from_node
+from harness.verify.network.probe import from_node
 from harness.verify.setup import Setup
-from harness.wait import NotYet, wait_for
 
 if TYPE_CHECKING:
     from harness.verify.outage import OutageContext

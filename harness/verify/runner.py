@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 
-from harness import signals
-from harness.errors import UsageError, WavetankError
-from harness.paths import CHECKS, PROJECT
-from harness.settings import Choice, arguments
-from harness.wait import patient
+from harness.core import signals
+from harness.core.errors import UsageError, WavetankError
+from harness.core.paths import CHECKS, PROJECT
+from harness.core.wait import patient
+from harness.run.settings import Choice, arguments
 
 VERDICTS = (0, 1, 2)
 

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from harness import provision
-from harness.api import Api
-from harness.deployment import Deployment
-from harness.errors import UsageError
+from harness.access.ssh import Access, open_access
+from harness.core.errors import UsageError
+from harness.core.names import node_tag, run_tag
+from harness.core.progress import Progress
 from harness.existing import admits
 from harness.existing.access import access_to
 from harness.existing.place import ExistingDir
 from harness.existing.view import look
 from harness.firewall.from_api import Documents, ask
 from harness.isolation.drift import Drift, drift
-from harness.names import node_tag, run_tag
-from harness.progress import Progress
-from harness.settings import Choice, load_topology, resolve_existing
-from harness.ssh import Access, open_access
-from harness.target import Target
+from harness.run.settings import Choice, load_topology, resolve_existing
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from harness import signals
-from harness.commands import options
-from harness.errors import UsageError, WavetankError
-from harness.progress import Progress
-from harness.settings import STATE_DIR
-from harness.signals import Stopped
+from harness.cli import options
+from harness.core import signals
+from harness.core.errors import UsageError, WavetankError
+from harness.core.progress import Progress
+from harness.core.signals import Stopped
+from harness.run.settings import STATE_DIR
 from harness.vm.flow import CHECKS, Order, run
 
 TIMES = click.FloatRange(1)

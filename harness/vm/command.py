@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import CommandError, EngineError, WaitTimeoutError
+from harness.core.errors import CommandError, EngineError, WaitTimeoutError
 
 
 def run(

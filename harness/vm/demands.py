@@ -7,8 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from harness.errors import EngineError, UsageError
-from harness.paths import PROJECT
+from harness.core.errors import EngineError, UsageError
+from harness.core.paths import PROJECT
 from harness.vm import machine, pieces
 
 PROGRAMS = (machine.PROGRAM, "mmdebstrap", "mke2fs", "unshare", "setpriv", "chroot")

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import WavetankError
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.settings import new_name, topology_file
+from harness.core.errors import WavetankError
+from harness.core.progress import Progress
+from harness.core.wait import PATIENCE_VARIABLE
+from harness.run.rundir import RunDir
+from harness.run.settings import new_name, topology_file
 from harness.topology import load
 from harness.vm import data, pieces, project
 from harness.vm.demands import insist
 from harness.vm.guest import Guest
 from harness.vm.inside import PROJECT_THERE, booted, bring_out, follow
 from harness.vm.making import make
-from harness.wait import PATIENCE_VARIABLE
 
 SEED_VARIABLE = "WAVETANK_ENGINE_SEED"  # the emulator's: what engines of droplets begin with
 CHECK_SECONDS = 300  # what checks.ini gives one check
@@ -83,7 +83,7 @@ def command(order: Order, run_name: str) -> tuple[str, ...]:
     named = ("--target=local", f"--topology={file}", f"--run={run_name}", "--keep=on-failure")
     picked = ("-k", order.keyword) if order.keyword else ()
     asked = () if order.faults is None else ("--faults" if order.faults else "--no-faults",)
-    return ("python3", "-m", "harness.cli", "run", *named, *picked, *asked)
+    return ("python3", "-m", "harness", "run", *named, *picked, *asked)
 
 
 def environment(order: Order) -> dict[str, str]:

@@ -12,8 +12,8 @@ from typing import IO
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from harness.errors import CommandError, WaitTimeoutError
-from harness.ssh import write_private
+from harness.access.ssh import write_private
+from harness.core.errors import CommandError, WaitTimeoutError
 
 ALIAS = "wavetank-vm"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from harness.core.documents import read_text
+from harness.core.errors import EngineError
+from harness.core.progress import Progress
 from harness.deploy.appfiles import read_app
 from harness.deploy.engine import Image, local_images
 from harness.deploy.gather import gather
-from harness.documents import read_text
-from harness.errors import EngineError
-from harness.progress import Progress
 from harness.topology.model import Service, StackService, Topology
 from harness.vm.command import run
 
@@ -20,7 +20,9 @@ BASE = "wavetank/base:latest"  # application Dockerfiles begin with it
 
 def emulators(project: Path) -> list[Image]:
     """The emulator's images, built from ``project`` where missing. Raises ``CommandError``."""
-    built = run([sys.executable, "-m", "emulator.images"], deadline=BUILD_SECONDS, directory=project).split()
+    built = run(
+        [sys.executable, "-m", "emulator.docker.images"], deadline=BUILD_SECONDS, directory=project
+    ).split()
     return list(local_images([*built, BASE]).values())
 
 

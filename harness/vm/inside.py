@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.errors import CommandError, EngineError, WaitTimeoutError
-from harness.progress import Progress
-from harness.rundir import RunDir
+from harness.core.errors import CommandError, EngineError, WaitTimeoutError
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
+from harness.run.rundir import RunDir
 from harness.vm import initrd, machine, project
 from harness.vm.guest import Guest, make_keys
 from harness.vm.machine import Hardware, Running
 from harness.vm.making import Made
-from harness.wait import NotYet, wait_for
 
 PROJECT_THERE = "/opt/wavetank"
 BROUGHT_OUT = ("report.json", "report.html", "junit.xml", "logs")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import EngineError
+from harness.core.errors import EngineError
 
 PROGRAM = "qemu-system-x86_64"
 END_SECONDS = 20.0

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from harness.core.parallel import in_parallel
+from harness.core.progress import Progress
 from harness.deploy.deploy import saved_images
 from harness.deploy.engine import Image
-from harness.parallel import in_parallel
-from harness.progress import Progress
-from harness.settings import topology_file
+from harness.run.settings import topology_file
 from harness.topology import load
 from harness.vm import data, images, pieces, project, root
 from harness.vm.disk import make_disk

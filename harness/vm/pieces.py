@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import paths
-from harness.progress import Progress
-from harness.wait import NotYet, wait_for
+from harness.core import paths
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
 
 KEEP_SECONDS = 3 * 24 * 3600
 LOCK_SECONDS = 1800.0

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from harness.errors import UsageError
-from harness.paths import PROJECT
+from harness.core.errors import UsageError
+from harness.core.paths import PROJECT
 
 # At the top: what the guest does not need, or makes for itself. All else is copied as it is, modes and times
 # included, for the names of images are hashes of such directories.

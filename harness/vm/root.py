@@ -9,7 +9,7 @@ import tempfile
 import tomllib
 from pathlib import Path
 
-from harness.paths import PROJECT
+from harness.core.paths import PROJECT
 from harness.vm.command import run
 from harness.vm.pieces import key
 

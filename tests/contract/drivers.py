@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from emulator.api.app import Api
 from emulator.api.http import Response, make_request
 from emulator.api.operations import operations
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 ENDPOINT = "https://api.digitalocean.com"
 WAITED = 20.0

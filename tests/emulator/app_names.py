@@ -13,7 +13,7 @@ import httpx
 from docker.models.containers import Container
 from judge0_stack import APP, Stack
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 SWARM_CONF = APP / "judge0-lb/nginx.swarm.conf.j2"
 

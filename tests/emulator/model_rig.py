@@ -17,11 +17,11 @@ from model_wire import EDGE, FABRIC, Seen, Shape, Wire
 from serving import Served, start
 from tank import guest_namespace
 
-from emulator.fabric.layout import INTERNET
-from emulator.planes.docker.droplet import inside
-from emulator.planes.docker.records import Records
+from emulator.docker.droplet import inside
+from emulator.docker.fabric.layout import INTERNET
+from emulator.docker.records import Records
 from emulator.statedir import instance
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 Side = Literal["private", "public"]
 Verdict = Literal["open", "closed", "passed", "filtered"]

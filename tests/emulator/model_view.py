@@ -11,13 +11,13 @@ from typing import Any
 from model_rig import CANARY, Rig, Side, Verdict
 from model_wire import Shape
 
+from harness.core import ports
+from harness.core.names import node_tag, run_tag
+from harness.core.ports import Ports
 from harness.firewall.evaluate import admitted
 from harness.firewall.from_api import Documents, network_of
 from harness.firewall.model import Network, Pair
-from harness.names import node_tag, run_tag
-from harness.topology import ports
 from harness.topology.model import INTERNET, Protocol
-from harness.topology.ports import Ports
 
 RUN = "model"
 EMPTY: Any = SimpleNamespace(droplets={}, databases={})

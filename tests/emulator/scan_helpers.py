@@ -11,13 +11,13 @@ from typing import Any
 
 from tank import Tank
 
-from emulator.fabric import scans
+from emulator.docker.droplet import inside
+from emulator.docker.fabric import scans
 from emulator.planes.base import ScanOrder, ScanPair
-from emulator.planes.docker.droplet import inside
+from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import Pair
+from harness.isolation.counted.verdict import judge
 from harness.isolation.model import Seen
-from harness.isolation.verdict import judge
-from harness.wait import NotYet, wait_for
 
 TWO = "10.1.0.11"
 LISTENERS = [80, 2049, 2500, 5000, 8080, 8081, 25060, 33333, 60999, 65535]
@@ -140,7 +140,7 @@ class Processes:
     def pids(self) -> list[str]:
         """Their process ids, as the engine's machine has them."""
         top = self.tank.engine.api.top(fabric(self.tank), ps_args="-eo pid,args")
-        return [each[0] for each in top["Processes"] if "wt_fabric.scan" in " ".join(each)]
+        return [each[0] for each in top["Processes"] if "wt_fabric.scan.main" in " ".join(each)]
 
     def kill(self) -> None:
         """Kill them all; they have no time to clean up."""

@@ -16,7 +16,7 @@ from typing import Any
 import docker
 import docker.errors
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 WAVETANK = Path(sys.executable).with_name("wavetank")
 SOON, LONG = 60.0, 150.0
@@ -243,9 +243,9 @@ class Shell:
 
     def clean(self) -> None:
         """Remove the emulator with all it made, if a test has left it."""
-        from harness import emulation
+        from harness.target import emulator_process
 
-        emulation.stop(self.state_dir, destroy=True)
+        emulator_process.stop(self.state_dir, destroy=True)
 
 
 @contextmanager

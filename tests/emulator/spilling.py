@@ -14,7 +14,7 @@ import docker
 
 from emulator.cloud.models import Account, Database
 from emulator.cloud.store import Store
-from harness.target import Target
+from harness.target.target import Target
 
 
 def secrets_of(state_dir: Path, target: Target) -> dict[str, str]:

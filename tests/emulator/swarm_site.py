@@ -14,19 +14,19 @@ from typing import Any
 from swarm_samples import NAMES, NETWORK, STACK, plan
 from tank import Tank, droplet
 
-from emulator.images.build import ensure
+from emulator.docker.images.build import ensure
 from emulator.planes.base import DropletSpec
-from harness.deployment import Deployment, Node
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.scaling import Scaled
-from harness.ssh import Access, open_access
-from harness.swarm import cluster, look
-from harness.swarm.look import Member, Task
+from harness.access.ssh import Access, open_access
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
+from harness.deploy.scaling import Scaled
+from harness.run.rundir import RunDir
+from harness.swarm import cluster, snapshot
 from harness.swarm.scale import scale
-from harness.target import Target
+from harness.swarm.snapshot import Member, Task
+from harness.target.target import Target
+from harness.topology.deployment import Deployment, Node
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
 
 MARKER = "#!/bin/sh\nmkdir -p /var/lib/wavetank\ntouch /var/lib/wavetank/booted\n"
 
@@ -51,7 +51,7 @@ class Site:
 
     def members(self, manager: str = "boss") -> dict[str, Member]:
         """The swarm's list of nodes, which has each droplet once."""
-        listed = look.members(self.access, self.deployment, manager)
+        listed = snapshot.members(self.access, self.deployment, manager)
         found = {each.node: each for each in listed}
         assert len(found) == len(listed), listed
         return found
@@ -104,7 +104,7 @@ class Site:
         """The tasks of a service in this state, once there are so many."""
 
         def probe() -> tuple[Task, ...]:
-            found = look.tasks(self.access, self.deployment, "boss", STACK, name)
+            found = snapshot.tasks(self.access, self.deployment, "boss", STACK, name)
             wanted = tuple(each for each in found if each.state == state)
             if len(wanted) < count:
                 raise NotYet(str(found))

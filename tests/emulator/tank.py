@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import docker
 
+from emulator.docker import DockerPlane
+from emulator.docker.droplet import inside
 from emulator.planes.base import Address, DropletSpec, Gate, MemberPolicy, NetworkPolicy
-from emulator.planes.docker import DockerPlane
-from emulator.planes.docker.droplet import inside
 
 Verdict = Literal["open", "closed", "filtered"]
 

@@ -13,7 +13,7 @@ import pytest
 from docker.models.containers import Container
 from judge0_stack import APP, Stack
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

@@ -13,7 +13,7 @@ from app_names import SWARM_CONF, connecting, going, wait_for_answer, wait_until
 from docker.models.containers import Container
 from judge0_stack import Stack
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

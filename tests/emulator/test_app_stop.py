@@ -13,7 +13,7 @@ from app_names import balancer, connecting, wait_for_answer, wait_until_known, w
 from docker.models.containers import Container
 from judge0_stack import APP, Stack, create, run, show, wait_for_all
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

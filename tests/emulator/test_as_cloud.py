@@ -17,7 +17,7 @@ from recorder import Recorder, recording
 from serving import Served, start
 from small_plan import Shell, shell, write_plan
 
-from harness import emulation
+from harness.target import emulator_process
 
 pytestmark = pytest.mark.docker
 
@@ -72,7 +72,7 @@ def account(
         server.process.terminate()
         server.process.wait(30)
     finally:
-        emulation.stop(directory, destroy=True)
+        emulator_process.stop(directory, destroy=True)
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from cryptography.x509.oid import NameOID
 from docker.models.containers import Container
 from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
-from emulator.images.build import connected, ensure
-from harness.wait import NotYet, wait_for
+from emulator.docker.images.build import connected, ensure
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

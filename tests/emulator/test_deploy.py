@@ -12,14 +12,14 @@ import pytest
 import testinfra
 from tank import Tank, droplet, tcp
 
-from emulator.images.build import ensure
+from emulator.docker.images.build import ensure
+from harness.access.ssh import Access, open_access
+from harness.core.errors import ResourceError, WaitTimeoutError
+from harness.core.progress import Progress
 from harness.deploy import DeployResult, collect_logs, deploy
-from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.errors import ResourceError, WaitTimeoutError
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.ssh import Access, open_access
-from harness.target import Target
+from harness.run.rundir import RunDir
+from harness.target.target import Target
+from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.topology.model import Droplet, Management, Service, Topology
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]

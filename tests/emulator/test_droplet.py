@@ -7,7 +7,7 @@ import json
 import pytest
 from tank import Tank, droplet
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from serving import Served, start
 
-from emulator.planes.docker.droplet import inside
+from emulator.docker.droplet import inside
 from emulator.statedir import instance
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

@@ -13,12 +13,12 @@ import pytest
 from small_plan import Shell, shell
 from spilling import leaks, secrets_of
 
-from harness import report
-from harness.api import Api, every
-from harness.names import resource_name
-from harness.progress import Progress
-from harness.settings import PROJECT
-from harness.target import Target, resolve_target
+from harness.core.names import resource_name
+from harness.core.progress import Progress
+from harness.run import report
+from harness.run.settings import PROJECT
+from harness.target.api import Api, every
+from harness.target.target import Target, resolve_target
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

@@ -9,7 +9,7 @@ import pytest
 from model_rig import ANYWHERE, Rig, rig, rule
 from model_wire import Sent, Shape
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

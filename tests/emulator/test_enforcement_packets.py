@@ -10,7 +10,7 @@ import pytest
 from model_rig import ANYWHERE, Rig, Side, rig, rule
 from model_wire import Shape
 
-from emulator.fabric.layout import INTERNET, METADATA, OPERATOR, PUBLIC_GATEWAY, RESOLVER
+from emulator.docker.fabric.layout import INTERNET, METADATA, OPERATOR, PUBLIC_GATEWAY, RESOLVER
 
 pytestmark = pytest.mark.docker
 

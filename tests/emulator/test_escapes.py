@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from tank import Tank, droplet
 
-from emulator.planes.docker import droplet as droplets
-from harness.wait import patient
+from emulator.docker import droplet as droplets
+from harness.core.wait import patient
 
 pytestmark = pytest.mark.docker
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tank import Tank, tcp, udp
 
+from emulator.docker.droplet import inside
 from emulator.planes.base import Gate
-from emulator.planes.docker.droplet import inside
 
 pytestmark = pytest.mark.docker
 

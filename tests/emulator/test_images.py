@@ -9,8 +9,8 @@ import docker
 import docker.errors
 import pytest
 
-from emulator.images.build import build_image, connected, ensure
-from emulator.images.errors import ImageBuildError
+from emulator.docker.images.build import build_image, connected, ensure
+from emulator.docker.images.errors import ImageBuildError
 
 pytestmark = pytest.mark.docker
 

@@ -16,7 +16,7 @@ import pytest
 from docker.models.containers import Container
 from judge0_stack import Stack, create, show, wait_for_all
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

@@ -9,12 +9,12 @@ import pytest
 from docker.models.containers import Container
 from judge0_stack import Stack, archive, create, run, show, wait_for_all
 
-from harness.errors import CheckFailedError
+from harness.core.errors import CheckFailedError
+from harness.core.wait import NotYet, wait_for
 from harness.judge0.client import Judge0
 from harness.judge0.detect import detect
 from harness.verify.answers import Goal, Tally, distinct, examine
 from harness.verify.programs import marks
-from harness.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

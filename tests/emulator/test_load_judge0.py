@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from judge0_stack import Stack
 
+from harness.core.wait import NotYet, patient, wait_for
 from harness.judge0.client import Judge0
 from harness.judge0.detect import Capabilities, detect
 from harness.judge0.model import NEVER, Address, Program, Way
 from harness.judge0.route import judge0_route
 from harness.load.engine import Engine
 from harness.load.model import SECOND, Outcome, Workload
+from harness.load.protocol.opening import open_talk
 from harness.load.recorder import Recorder
-from harness.load.talk.opening import open_talk
 from harness.load.workload import choose
-from harness.wait import NotYet, patient, wait_for
 
 pytestmark = pytest.mark.docker
 

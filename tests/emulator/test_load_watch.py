@@ -9,14 +9,14 @@ import pytest
 from tank import Tank
 from test_plane_databases import cluster
 
+from emulator.docker.droplet import inside
 from emulator.planes.base import DatabaseSpec, MemberPolicy
-from emulator.planes.docker.droplet import inside
+from harness.core.wait import NotYet, wait_for
 from harness.load.watch import loop
+from harness.load.watch.counters import Track, series
 from harness.load.watch.environment import look, read_look
 from harness.load.watch.feed import Feed
-from harness.load.watch.marks import Track, series
-from harness.load.watch.told import Reader
-from harness.wait import NotYet, wait_for
+from harness.load.watch.readings import Reader
 
 pytestmark = pytest.mark.docker
 

@@ -10,21 +10,21 @@ import jsonschema
 import pytest
 from small_plan import Shell, shell, write_plan
 
-from harness import report
-from harness.api import Api
+from harness.core.ports import Ports
+from harness.core.progress import Progress
 from harness.firewall.from_api import read
 from harness.firewall.model import FirewallState, Pair
 from harness.isolation.model import Observation
 from harness.mutation import journal, run
+from harness.mutation.evidence import Suite
 from harness.mutation.kinds import HOLES
 from harness.mutation.model import Mutant
 from harness.mutation.selection import Selection
-from harness.mutation.witnesses import Suite
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.settings import Settings, choose_existing, resolve_existing
+from harness.run import report
+from harness.run.rundir import RunDir
+from harness.run.settings import Settings, choose_existing, resolve_existing
+from harness.target.api import Api
 from harness.topology.model import Protocol
-from harness.topology.ports import Ports
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

@@ -16,22 +16,23 @@ import pytest
 from small_plan import shell, write_plan
 
 from harness import provision
-from harness.api import Api, every
-from harness.deployment import Deployment
-from harness.errors import ResourceError
+from harness.access.ssh import Access, open_access
+from harness.core import ports
+from harness.core.errors import ResourceError
+from harness.core.names import resource_name
+from harness.core.ports import ALL, NONE, Ports
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import Pair
-from harness.isolation import paced
 from harness.isolation.model import Observation, Seen
-from harness.isolation.paced_scripts import PYTHON
-from harness.isolation.paced_vantages import Pace
-from harness.names import resource_name
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.ssh import Access, open_access
-from harness.target import Target, resolve_target
-from harness.topology import load, ports
-from harness.topology.ports import ALL, NONE, Ports
-from harness.wait import NotYet, wait_for
+from harness.isolation.paced import observe as paced
+from harness.isolation.paced.probe_sources import Pace
+from harness.isolation.paced.remote_scripts import PYTHON
+from harness.run.rundir import RunDir
+from harness.target.api import Api, every
+from harness.target.target import Target, resolve_target
+from harness.topology import load
+from harness.topology.deployment import Deployment
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

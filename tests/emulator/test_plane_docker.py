@@ -14,9 +14,9 @@ import docker
 import pytest
 from tank import Tank, droplet, socks_banner, tcp
 
+from emulator.docker import DockerPlane
+from emulator.docker import plane as plane_module
 from emulator.planes.base import PlaneError
-from emulator.planes.docker import DockerPlane
-from emulator.planes.docker import plane as plane_module
 
 pytestmark = pytest.mark.docker
 
@@ -230,7 +230,7 @@ def test_fabric_without_a_capability_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: str, said: str
 ) -> None:
     """If rules could not be enforced the plane refuses to start, says why, and leaves nothing."""
-    from emulator.fabric import container
+    from emulator.docker.fabric import container
 
     kept = [name for name in container.CAPABILITIES if name != capability]
     monkeypatch.setattr(container, "CAPABILITIES", kept)

@@ -16,8 +16,8 @@ import pytest
 from model_rig import Machine, Rig, rig, rule
 from model_wire import AGENT, Shape
 
-from emulator.fabric.layout import INTERNET
-from harness.wait import NotYet, wait_for
+from emulator.docker.fabric.layout import INTERNET
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from small_plan import Shell, shell, write_plan
 
-from harness.api import Api, every
-from harness.extras import Extras
-from harness.progress import Progress
-from harness.settings import Settings, choose_existing, resolve_existing
-from harness.target import Target
-from harness.wait import NotYet, wait_for
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
+from harness.run.settings import Settings, choose_existing, resolve_existing
+from harness.target.api import Api, every
+from harness.target.emulator_api import Extras
+from harness.target.target import Target
 
 pytestmark = pytest.mark.docker
 

@@ -12,8 +12,8 @@ from tank import Tank, tcp
 from test_plane_databases import PORT, PRIVATE, PUBLIC, cluster
 
 from emulator.planes.base import MemberPolicy, ScanPair
+from harness.core.ports import ALL, NONE
 from harness.isolation.model import Seen
-from harness.topology.ports import ALL, NONE
 
 pytestmark = pytest.mark.docker
 

@@ -25,10 +25,10 @@ from scan_helpers import (
 from tank import ANYWHERE, Tank, tcp, udp
 
 from emulator.planes.base import Gate
+from harness.core import ports
+from harness.core.ports import ALL, NONE, Ports
+from harness.core.wait import NotYet, wait_for
 from harness.isolation.model import Seen
-from harness.topology import ports
-from harness.topology.ports import ALL, NONE, Ports
-from harness.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 

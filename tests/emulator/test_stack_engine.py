@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from tank import Tank, droplet
 
-from emulator.images.build import ensure
-from emulator.planes.docker.droplet import inside
+from emulator.docker.droplet import inside
+from emulator.docker.images.build import ensure
+from harness.core.wait import NotYet, wait_for
 from harness.deploy.engine import Image, local_images, programs
 from harness.stack import Source, Stack, convert, secret_names
 from harness.topology.model import Droplet, Management, Overlay, StackService, Swarm, Topology
-from harness.wait import NotYet, wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

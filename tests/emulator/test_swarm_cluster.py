@@ -15,11 +15,11 @@ from swarm_site import Site, standing
 from tank import tcp
 
 from emulator.planes.base import Gate
+from harness.core.errors import CommandError, ResourceError, UsageError
+from harness.core.progress import Progress
 from harness.deploy import collect_logs, deploy
 from harness.deploy.scale import scale as scale_project
-from harness.errors import CommandError, ResourceError, UsageError
-from harness.progress import Progress
-from harness.swarm import join, look, rotate
+from harness.swarm import join, rotate, snapshot
 from harness.swarm.kernel import kernel
 from harness.topology.model import Service
 
@@ -88,7 +88,7 @@ def test_all_droplets_are_ready_members_by_their_private_addresses(site: Site) -
     }
     assert (members["boss"].leader, members["boss"].reachability) == (True, "reachable")
     assert (members["one"].leader, members["one"].reachability) == (False, "")
-    assert look.a_manager(site.access, plan()) == "boss"
+    assert snapshot.a_manager(site.access, plan()) == "boss"
 
 
 def test_second_time_changes_nothing(site: Site) -> None:
@@ -151,7 +151,7 @@ def test_roles_follow_the_topology(site: Site) -> None:
         "boss": "worker", "one": "worker", "two": "manager",
     }  # fmt: skip
     assert site.swarm_of("two")["Cluster"]["ID"] == before
-    assert look.a_manager(site.access, plan(managers=("boss", "two"))) == "two"
+    assert snapshot.a_manager(site.access, plan(managers=("boss", "two"))) == "two"
 
 
 def test_rebuilt_droplet_joins_again_and_its_old_node_goes(site: Site) -> None:
@@ -280,7 +280,7 @@ def test_lost_quorum_is_told_with_what_to_do(site: Site) -> None:
         for node in ("boss", "one"):
             site.access.run(node, "systemctl stop docker.socket docker.service")
         with pytest.raises(ResourceError) as caught:
-            look.a_manager(site.access, three, deadline=2)
+            snapshot.a_manager(site.access, three, deadline=2)
         said = str(caught.value)
         assert "quorum is lost: 1 of 3 managers answer, and it takes 2" in said
         assert "power the others on" in said
@@ -288,7 +288,7 @@ def test_lost_quorum_is_told_with_what_to_do(site: Site) -> None:
     finally:
         for node in ("boss", "one"):
             site.access.run(node, "systemctl start docker.socket docker.service")
-    assert look.a_manager(site.access, three, deadline=60) == "boss"
+    assert snapshot.a_manager(site.access, three, deadline=60) == "boss"
 
 
 def test_later_manager_answers_for_one_that_is_gone(site: Site) -> None:
@@ -297,7 +297,7 @@ def test_later_manager_answers_for_one_that_is_gone(site: Site) -> None:
     site.form(three)
     try:
         site.access.run("boss", "systemctl stop docker.socket docker.service")
-        assert look.a_manager(site.access, three, deadline=60) == "one"
+        assert snapshot.a_manager(site.access, three, deadline=60) == "one"
     finally:
         site.access.run("boss", "systemctl start docker.socket docker.service")
 
@@ -371,7 +371,7 @@ def test_services_and_tasks_are_read_as_they_are(stack: Site, image: str) -> Non
     try:
         failed = stack.tasks("sick", "failed", 1)[0]
         running = stack.tasks("web", "running", 2)
-        services = {each.name: each for each in look.services(stack.access, "boss", STACK)}
+        services = {each.name: each for each in snapshot.services(stack.access, "boss", STACK)}
     finally:
         stack.access.run("boss", "docker service rm other")
     assert set(services) == {"web", "sick"}
@@ -382,10 +382,10 @@ def test_services_and_tasks_are_read_as_they_are(stack: Site, image: str) -> Non
     for each in running:
         script = f"docker inspect --format '{{{{.Config.Image}}}}' {each.container}"
         assert stack.access.run(each.node, script).strip() == image
-    found = look.tasks(stack.access, stack.deployment, "boss", STACK)
+    found = snapshot.tasks(stack.access, stack.deployment, "boss", STACK)
     assert {each.service for each in found} == {"web", "sick"}
-    assert look.services(stack.access, "boss", "none") == ()
-    assert look.tasks(stack.access, stack.deployment, "boss", "none") == ()
+    assert snapshot.services(stack.access, "boss", "none") == ()
+    assert snapshot.tasks(stack.access, stack.deployment, "boss", "none") == ()
 
 
 def test_scaling_converges_up_and_down(stack: Site, image: str) -> None:
@@ -419,7 +419,7 @@ def test_scaling_what_is_not_there_or_cannot_be_is_refused_before_anything_chang
         stack.scale(web=2, door=3)
     with pytest.raises(UsageError, match=r"lost=1: no node may run it .*node.labels.nowhere==true"):
         stack.scale(lost=1)
-    desired = {each.name: each.desired for each in look.services(stack.access, "boss", STACK)}
+    desired = {each.name: each.desired for each in snapshot.services(stack.access, "boss", STACK)}
     assert desired == {"door": 1, "lost": 0, "web": 0}
     assert len(set(stack.scale(door=2)[0].nodes)) == 2
 

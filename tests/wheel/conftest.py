@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.paths import PROJECT
+from harness.core.paths import PROJECT
 
 sys.path.insert(0, str(PROJECT / "tests/emulator"))  # where the small topology is
 
@@ -26,7 +26,8 @@ OPERATOR = "198.51.100.7/32"
 # ``up`` where there are no machines: all but what would log in to them.
 UP = """
 import sys
-from harness import cli, run, up
+from harness.cli import main as cli
+from harness.run import run, up
 from harness.deploy import DeployResult
 
 up.deploy = lambda *_, **__: DeployResult((), ())

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from conftest import Installed
-from emulator.images.source import IMAGES, content_hash
-from emulator.images.source import files as sources
-from harness.paths import CHECKS, PROJECT
+from emulator.docker.images.source import IMAGES, content_hash
+from emulator.docker.images.source import files as sources
+from harness.core.paths import CHECKS, PROJECT
 
 PACKAGES = ("harness", "emulator", "topologies")
 
 LOAD = """
 import sys
-from harness.settings import topology_file
+from harness.run.settings import topology_file
 from harness.topology import load
 
 for name in sys.argv[1:]:
@@ -51,7 +51,7 @@ def test_images_are_those_of_the_clone(environment: Path, installed: Installed, 
 
 def test_the_images_to_be_built_are_listed(installed: Installed) -> None:
     """Without an engine, with the hash of each source."""
-    done = installed("python", "-m", "emulator.images", "--list")
+    done = installed("python", "-m", "emulator.docker.images", "--list")
     assert done.returncode == 0, done.stderr
     listed = dict(line.split() for line in done.stdout.splitlines())
     assert listed["base"] == content_hash(IMAGES / "base")

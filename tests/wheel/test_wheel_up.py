@@ -11,7 +11,7 @@ import pytest
 from small_plan import write_plan
 
 from conftest import Installed
-from emulator.images.build import base_reference
+from emulator.docker.images.build import base_reference
 
 pytestmark = pytest.mark.docker
 

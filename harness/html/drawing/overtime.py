@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.figures import figure
+from harness.core.formatting import figure
 from harness.html.drawing import chart, scale
 from harness.html.drawing.chart import LINE, Plot, Point
 from harness.html.drawing.quantiles import limits

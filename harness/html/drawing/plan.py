@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.core import ports
+from harness.core.ports import NONE, Ports
 from harness.html.words import PROTOCOLS, read_ports, spaced_ports
-from harness.topology import ports
-from harness.topology.ports import NONE, Ports
 
 Kind = Literal["droplet", "database", "outside", "stranger"]
 STRANGER = "stranger"

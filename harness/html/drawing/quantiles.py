@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.figures import figure
+from harness.core.formatting import figure
 from harness.html.drawing import chart, scale
 from harness.html.drawing.chart import Plot, Table
 from harness.html.words import count

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from harness.figures import figure
+from harness.core.formatting import figure
 
 LEAST, MOST = 1e-3, 1e12  # what a logarithmic axis can begin and end with
 FINEST, LARGEST = 1e-9, 1e15  # what a linear one can be long

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.figures import figure, interval
+from harness.core.formatting import figure, interval
 from harness.html.drawing import chart, scale
 from harness.html.drawing.chart import LINE, Plot, Table
 from harness.html.drawing.scale import finite, known

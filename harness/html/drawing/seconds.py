@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.figures import figure
+from harness.core.formatting import figure
 from harness.html.drawing.chart import Table
 from harness.html.drawing.scale import known
 from harness.html.words import count, plural

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.figures import figure, interval
+from harness.core.formatting import figure, interval
 from harness.html.drawing import beyond, overtime, quantiles, scalingcurve, search
 from harness.html.drawing import seconds as by_second
 from harness.html.drawing.chart import Table

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 from python_socks.sync import Proxy
 
-from harness.errors import ResourceError, UsageError
+from harness.core.errors import ResourceError, UsageError
 from harness.judge0.model import Address
 
 CONNECT_SECONDS = 10.0

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from harness.errors import ResourceError
+from harness.core.errors import ResourceError
 from harness.judge0.model import Address
 from harness.load.engine import dial
 from harness.load.engine.loop import READ, Action, Loop

@@ -27,7 +27,7 @@ class Watch(Protocol):
 
 
 class Generate(Protocol):
-    """How a load is put on: :func:`harness.load.generator.generate`, or Locust, or a simulation."""
+    """How a load is put on: :func:`harness.load.generator.generator.generate`, or Locust, or a simulation."""
 
     def __call__(
         self, order: Order, *, on_tick: OnTick | None = None, stop: threading.Event | None = None

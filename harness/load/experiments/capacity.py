@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load import schedule
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import found

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness import report, signals
+from harness.core import signals
+from harness.core.progress import Progress
 from harness.load.experiments.bench import Bench, Generate
 from harness.load.experiments.site import Wanted, open_bench
 from harness.load.result import Found
-from harness.progress import Progress
-from harness.settings import Choice, load_topology, resolve_existing
+from harness.run import report
+from harness.run.settings import Choice, load_topology, resolve_existing
 from harness.verify.setup import find
 
 SECTION = "load"
@@ -126,6 +127,6 @@ def _generator(load: Load) -> Generate:
 
         host, port = place(load.bind) if load.bind else LOCAL
         return generator(load.locust, expect=load.expect, bind=host, port=port)
-    from harness.load.generator import generate
+    from harness.load.generator.generator import generate
 
     return generate

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from harness.core.progress import Progress
 from harness.load.experiments.command import Load, measured
 from harness.load.experiments.latency import Latency, latency
 from harness.load.experiments.repeat import Patience
 from harness.load.experiments.site import Wanted
 from harness.load.result import Found
-from harness.progress import Progress
-from harness.settings import Choice
+from harness.run.settings import Choice
 from harness.topology.model import Objectives
 
 SECONDS, WARMUP = 20.0, 2.0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from harness.errors import ResourceError, UsageError
+from harness.core.errors import ResourceError, UsageError
 from harness.load import schedule
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import found

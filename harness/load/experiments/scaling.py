@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import errors_of, found
 from harness.load.experiments.latency import NONE

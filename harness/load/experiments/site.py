@@ -12,23 +12,23 @@ from typing import Any
 
 import httpx
 
+from harness.core.errors import UsageError
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
 from harness.deploy import scale as projects
-from harness.errors import UsageError
 from harness.judge0 import reading
 from harness.judge0.api import authentication
 from harness.judge0.model import Door, Way
 from harness.judge0.route import open_route, to_judge0
 from harness.load.experiments.bench import Bench, Generate
-from harness.load.generator import generate
+from harness.load.generator.generator import generate
 from harness.load.live import live
 from harness.load.watch.environment import environment
 from harness.load.watch.kinds import Kinds, kinds
 from harness.load.watch.watching import watching
 from harness.load.workload import load_workload
-from harness.progress import Progress
 from harness.swarm import scale as swarms
 from harness.verify.setup import Setup
-from harness.wait import NotYet, wait_for
 
 ASK_SECONDS = 5.0
 REGISTER_SECONDS = 60.0

@@ -10,9 +10,9 @@ import sys
 import time
 from contextlib import suppress
 
-from harness.errors import UsageError, WavetankError
-from harness.load.locust.crew import argv, environment
+from harness.core.errors import UsageError, WavetankError
 from harness.load.locust.places import place
+from harness.load.locust.processes import argv, environment
 from harness.load.locust.running import Team, check_team
 
 PAUSE_SECONDS = 1.0

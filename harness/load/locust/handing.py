@@ -11,13 +11,13 @@ import numpy as np
 from gevent.event import Event
 
 from harness.judge0.model import NEVER, Program
-from harness.load.generator import capacity_of
-from harness.load.generator_process import AHEAD
-from harness.load.locust.green import Green
+from harness.load.generator.generator import capacity_of
+from harness.load.generator.process import AHEAD
+from harness.load.locust.gevent_transport import Green
 from harness.load.locust.shares import Share, chosen, packed
 from harness.load.model import SECOND, Outcome
+from harness.load.protocol.opening import open_talk
 from harness.load.recorder import Recorder
-from harness.load.talk.opening import open_talk
 
 # So many arrivals that are overdue begin before answers get their turn.
 TURN = 16

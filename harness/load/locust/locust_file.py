@@ -18,12 +18,12 @@ import gevent
 from locust import User, events, task
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
 
-from harness.errors import ResourceError, UsageError
+from harness.core.errors import ResourceError, UsageError
 from harness.judge0.model import Program
-from harness.load.generator_process import tie_to
-from harness.load.locust.crew import CONTROL, NAME, PARENT, SECRET
+from harness.load.generator.process import tie_to
 from harness.load.locust.handing import Handing
 from harness.load.locust.line import Line
+from harness.load.locust.processes import CONTROL, NAME, PARENT, SECRET
 from harness.load.locust.shares import as_share
 from harness.load.model import SECOND
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.judge0.model import NEVER
-from harness.load.generator_ticks import quantiles_ms
+from harness.load.generator.ticks import quantiles_ms
 from harness.load.locust.shares import Share, chosen
 from harness.load.model import SAMPLE, SECOND, Order, Outcome, Recording, Samples, Tick
 from harness.load.recorder import TEXTS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 
 LOCAL = "127.0.0.1", 0
 

@@ -10,14 +10,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.errors import EngineError, ResourceError, UsageError, WaitTimeoutError, WavetankError
+from harness.core.errors import EngineError, ResourceError, UsageError, WaitTimeoutError, WavetankError
+from harness.core.wait import patient
 from harness.load.experiments.bench import OnTick
-from harness.load.generator import GeneratorError, check
-from harness.load.locust.crew import CONTROL, MASTER, SECRET, Crew, crew
+from harness.load.generator.generator import GeneratorError, check
 from harness.load.locust.merging import Part, as_part, merge, merged_tick
+from harness.load.locust.processes import CONTROL, MASTER, SECRET, Crew, crew
 from harness.load.locust.shares import Share, as_document, split
 from harness.load.model import SECOND, Order, Recording
-from harness.wait import patient
 
 GATHER_SECONDS = 60.0
 PREPARE_SECONDS = 30.0
@@ -115,8 +115,8 @@ def run(
 ) -> Recording:
     """Put a load on by Locust, and return what came of it.
 
-    Raises what :func:`harness.load.generator.generate` raises, and ``WaitTimeoutError`` where workers do not
-    come. A worker that is lost once the run has begun makes it partial.
+    Raises what :func:`harness.load.generator.generator.generate` raises, and ``WaitTimeoutError`` where
+    workers do not come. A worker that is lost once the run has begun makes it partial.
     """
     check_order(order, team)
     state = State(order, split(order, team.count))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.judge0.model import Address, Program, Route
-from harness.load.generator import capacity_of
+from harness.load.generator.generator import capacity_of
 from harness.load.model import Order, Workload
 from harness.load.workload import Chosen, choose
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load.result import Interval
 from harness.load.stats.interval import t_interval
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from hdrh.codec import HdrCookieException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load.result import Stage
 
 LOWEST_US, HIGHEST_US, DIGITS = 1, 600_000_000, 3

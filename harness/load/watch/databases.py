@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.load.watch.marks import Mark, Track
+from harness.load.watch.counters import Mark, Track
 
 PATH = "/usage"
 PREFIX = "database:"

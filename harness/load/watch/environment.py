@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.deployment import Deployment
-from harness.errors import WavetankError
+from harness.access.ssh import Access
+from harness.core.errors import WavetankError
+from harness.core.parallel import in_parallel
 from harness.judge0 import reading
 from harness.load.watch import machine, noise
-from harness.load.watch.marks import MIB
-from harness.parallel import in_parallel
-from harness.ssh import Access
-from harness.target import Target
+from harness.load.watch.counters import MIB
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 Ask = Callable[[str], Any]

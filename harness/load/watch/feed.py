@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from harness.errors import WavetankError
+from harness.core.errors import WavetankError
 
 AGAIN_SECONDS = 5.0
 END_SECONDS = 5.0

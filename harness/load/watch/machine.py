@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from harness.load.watch.marks import Mark
+from harness.load.watch.counters import Mark
 
 STAT, MEMINFO = Path("/proc/stat"), Path("/proc/meminfo")
 SOURCE = "/proc/stat"

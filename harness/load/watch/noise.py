@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.load.watch import machine
-from harness.load.watch.marks import Mark
+from harness.load.watch.counters import Mark
 
 WAKE_SECONDS = 0.5
 WAKE_EVERY_NS = 1_000_000

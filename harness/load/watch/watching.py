@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from harness.deployment import Deployment
-from harness.errors import WaitTimeoutError
-from harness.extras import Extras
+from harness.access.ssh import Access
+from harness.core.errors import WaitTimeoutError
+from harness.core.wait import NotYet, wait_for
 from harness.load.result import NodeSeries, QueueSeries
 from harness.load.watch import databases, loop, machine
+from harness.load.watch.counters import Fault, Track, gaps, series
 from harness.load.watch.feed import Feed
-from harness.load.watch.marks import Fault, Track, gaps, series
+from harness.load.watch.readings import Reader
 from harness.load.watch.repeat import repeating
-from harness.load.watch.told import Reader
 from harness.load.watch.workers import Queued, queue_series, queued
-from harness.ssh import Access
-from harness.target import Target
+from harness.target.emulator_api import Extras
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
 
 EVERY_SECONDS = 1.0
 MEET_SECONDS = 20.0

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from harness.errors import CheckError, WavetankError
+from harness.core.errors import CheckError, WavetankError
 from harness.mutation.apply import NotRestoredError
 from harness.mutation.faults import journal, steps, suite
 from harness.mutation.faults.model import Fault
 from harness.mutation.faults.steps import Hands
 from harness.mutation.faults.suite import Found, Outcomes
 from harness.mutation.model import Verdict
-from harness.rundir import RunDir
+from harness.run.rundir import RunDir
 
 REASON = 300
 

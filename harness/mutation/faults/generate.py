@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.deployment import Deployment
+from harness.core import ports
 from harness.mutation.faults import scripts
 from harness.mutation.faults.model import Fault, Step
-from harness.topology import ports
+from harness.topology.deployment import Deployment
 from harness.topology.model import Service, Topology
 
 # What the emulator can put into its own network; see docs/emulator.md.

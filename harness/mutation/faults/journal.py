@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from harness.errors import WavetankError
+from harness.core.errors import WavetankError
 from harness.mutation.faults.model import Step
-from harness.rundir import RunDir
+from harness.run.rundir import RunDir
 
 FILE = "mutation-fault.json"
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from harness.deployment import Deployment
-from harness.errors import CheckError, WavetankError
-from harness.extras import Extras
-from harness.isolation import tampering
+from harness.access.ssh import Access
+from harness.core.errors import CheckError, WavetankError
+from harness.core.signals import undisturbed
+from harness.core.wait import wait_for
+from harness.isolation.counted import tampering
 from harness.mutation.apply import NotRestoredError
 from harness.mutation.faults import journal
 from harness.mutation.faults.model import Step
-from harness.rundir import RunDir
-from harness.signals import undisturbed
-from harness.ssh import Access
-from harness.target import Target
+from harness.run.rundir import RunDir
+from harness.target.emulator_api import Extras
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify import logins
-from harness.wait import wait_for
+from harness.verify.databases import users
 
 STEP_SECONDS = 150.0
 UNDO_SECONDS = 300.0
@@ -37,7 +37,7 @@ class Hands:
                 self._tamper(step.what)
             case "database":
                 node = self._topology.databases[step.where].trusted_sources[0]
-                work = logins.open_ if step.what == "open" else logins.close
+                work = users.open_ if step.what == "open" else users.close
                 work(self._access, node, self._deployment.databases[step.where])
 
     def _tamper(self, fault: str) -> None:

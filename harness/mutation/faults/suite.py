@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import WavetankError
-from harness.settings import Choice
+from harness.core.errors import WavetankError
+from harness.run.settings import Choice
 from harness.verify.runner import command
 
 SECONDS = 900.0

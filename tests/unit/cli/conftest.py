@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from tests_cli import Outcome, Stage
 
-from harness import cli, emulation, run, up
+from harness.cli import main
+from harness.core.progress import Progress
+from harness.core.signals import SIGNALS
 from harness.deploy import DeployResult
-from harness.progress import Progress
-from harness.signals import SIGNALS
+from harness.run import run, up
+from harness.target import emulator_process
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def wavetank(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcom
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
     def call(*arguments: object) -> Outcome:
-        code = cli.run([str(each) for each in arguments])
+        code = main.run([str(each) for each in arguments])
         told = capfd.readouterr()
         return Outcome(code, told.out, told.err)
 
@@ -33,18 +35,18 @@ def wavetank(capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Outcom
 
 
 @pytest.fixture(scope="package")
-def memory_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulation.EmulatorStatus]:
+def memory_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[emulator_process.EmulatorStatus]:
     """An emulator on the memory plane, as the user starts one."""
     state_dir = tmp_path_factory.mktemp("cli")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WAVETANK_PLANE", "memory")
-        yield emulation.start(state_dir, Progress(quiet=True))
-        emulation.stop(state_dir, destroy=True)
+        yield emulator_process.start(state_dir, Progress(quiet=True))
+        emulator_process.stop(state_dir, destroy=True)
 
 
 @pytest.fixture
 def stage(
-    memory_emulator: emulation.EmulatorStatus,
+    memory_emulator: emulator_process.EmulatorStatus,
     wavetank: Callable[..., Outcome],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

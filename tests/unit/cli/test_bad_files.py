@@ -17,13 +17,14 @@ from pathlib import Path
 import pytest
 from tests_cli import OPERATOR, Outcome
 
-from harness import report, settings
+from harness.core.errors import TopologyError, UsageError
 from harness.deploy.appfiles import interpolate, read_app
-from harness.errors import TopologyError, UsageError
-from harness.rundir import RunDir
-from harness.settings import PROJECT
-from harness.topology import dotenv, load, render
-from harness.topology.application import imagined
+from harness.run import report, settings
+from harness.run.rundir import RunDir
+from harness.run.settings import PROJECT
+from harness.topology import load
+from harness.topology.rendering import dotenv, render
+from harness.topology.validation.application import imagined
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -452,7 +453,7 @@ def test_a_file_of_the_systems_own(wavetank: Wavetank, tmp_path: Path) -> None:
 
 def test_nobody_reads_the_output(tmp_path: Path) -> None:
     """``wavetank ... | head`` is no failed check either."""
-    script = "import sys; from harness import cli; sys.exit(cli.run(['price', '--help']))"
+    script = "import sys; from harness.cli import main as cli; sys.exit(cli.run(['price', '--help']))"
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import run
+from harness.cli.main import run
 from harness.load.experiments.command import stopped_by_signals
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
-from harness.names import check_run, longest_run
-from harness.settings import (
+from harness.core.errors import UsageError
+from harness.core.names import check_run, longest_run
+from harness.run.settings import (
     PROJECT,
     Settings,
     arguments,

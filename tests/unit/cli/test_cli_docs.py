@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from harness.cli import cli
-from harness.settings import PROJECT
+from harness.cli.main import cli
+from harness.run.settings import PROJECT
 
 TEXT = (PROJECT / "docs" / "cli.md").read_text()
 EXAMPLES = re.findall(r"^\$ (.*)$", TEXT, re.MULTILINE)

@@ -18,12 +18,13 @@ import pytest
 from hand_made import OPERATOR, TAG, HandMade
 from tests_cli import Outcome
 
-from harness import emulation, report
-from harness.cli import cli
-from harness.commands.options import READERS
+from harness.cli.main import cli
+from harness.cli.options import READERS
+from harness.core.paths import CHECKS
 from harness.existing.place import label
-from harness.paths import CHECKS
-from harness.settings import PROJECT, topology_file
+from harness.run import report
+from harness.run.settings import PROJECT, topology_file
+from harness.target import emulator_process
 from harness.topology import load
 from harness.verify.looking import MORE_THAN_LOOKS, NEEDS_LOGIN
 
@@ -31,7 +32,7 @@ REQUEST = re.compile(r" ([A-Z]+) (/(?:v2|_wavetank)/\S*)")
 
 
 @pytest.fixture(scope="module")
-def made(memory_emulator: emulation.EmulatorStatus) -> Iterator[HandMade]:
+def made(memory_emulator: emulator_process.EmulatorStatus) -> Iterator[HandMade]:
     """The standard topology, made by hand on the memory plane, taken away after the last test."""
     client = pydo.Client(
         memory_emulator.token,
@@ -44,7 +45,7 @@ def made(memory_emulator: emulation.EmulatorStatus) -> Iterator[HandMade]:
 
 
 @pytest.fixture
-def log(made: HandMade, memory_emulator: emulation.EmulatorStatus) -> Callable[[], Counter[str]]:
+def log(made: HandMade, memory_emulator: emulator_process.EmulatorStatus) -> Callable[[], Counter[str]]:
     """What arrived at the emulator since the test began, by method."""
     file = memory_emulator.ca_file.parent / "log"
     before = len(file.read_text())
@@ -52,7 +53,7 @@ def log(made: HandMade, memory_emulator: emulation.EmulatorStatus) -> Callable[[
 
 
 @pytest.fixture
-def environment(memory_emulator: emulation.EmulatorStatus, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(memory_emulator: emulator_process.EmulatorStatus, monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory plane as if it were the cloud."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", memory_emulator.token)
     monkeypatch.setenv("DIGITALOCEAN_API_URL", memory_emulator.https)

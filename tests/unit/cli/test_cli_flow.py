@@ -10,13 +10,14 @@ import jsonschema
 import pytest
 from tests_cli import Outcome, Stage
 
-from harness import report, signals
-from harness import run as flow
-from harness import up as up_flow
+from harness.core import signals
+from harness.core.errors import ResourceError
+from harness.core.signals import Stopped
 from harness.deploy import DeployResult
-from harness.errors import ResourceError
-from harness.settings import PROJECT, Choice
-from harness.signals import Stopped
+from harness.run import report
+from harness.run import run as flow
+from harness.run import up as up_flow
+from harness.run.settings import PROJECT, Choice
 
 
 def call(stage: Stage, command: str, *arguments: object) -> Outcome:

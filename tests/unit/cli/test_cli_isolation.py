@@ -11,18 +11,20 @@ import pydo
 import pytest
 from tests_cli import Outcome
 
-from harness import emulation, settings
+from harness.core.names import resource_name
+from harness.core.progress import Progress
 from harness.firewall.from_api import look
 from harness.firewall.model import Pair
-from harness.isolation import explain, prove, tampering
+from harness.isolation import explain, prove
+from harness.isolation.counted import tampering
+from harness.isolation.counted.tampering import Tampering
 from harness.isolation.model import Observation, Seen
 from harness.isolation.prove import Proof
-from harness.isolation.tampering import Tampering
-from harness.names import resource_name
-from harness.progress import Progress
 from harness.provision import destroy, provision
-from harness.rundir import RunDir
-from harness.target import Target
+from harness.run import settings
+from harness.run.rundir import RunDir
+from harness.target import emulator_process
+from harness.target.target import Target
 from harness.topology import load
 from harness.topology.model import Topology
 
@@ -36,7 +38,7 @@ def topology() -> Topology:
 
 
 @pytest.fixture(scope="module")
-def target(memory_emulator: emulation.EmulatorStatus) -> Target:
+def target(memory_emulator: emulator_process.EmulatorStatus) -> Target:
     """The memory plane as if it were the cloud."""
     return Target(
         "do",
@@ -71,7 +73,7 @@ def client(target: Target) -> Any:
 @pytest.fixture
 def call(
     wavetank: Callable[..., Outcome],
-    memory_emulator: emulation.EmulatorStatus,
+    memory_emulator: emulator_process.EmulatorStatus,
     state_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., Outcome]:
@@ -372,7 +374,7 @@ def test_counters_are_told_by_what_they_gained() -> None:
 
 def _played(seen: Seen) -> Callable[..., Proof]:
     def prove_(target: Target, topology: Topology, *_: object, **named: Any) -> Proof:
-        from harness.api import Api
+        from harness.target.api import Api
 
         with Api(target, read_only=True) as api:
             network = look(api, topology, RUN)
@@ -403,7 +405,7 @@ def _body(firewall: dict[str, Any]) -> dict[str, Any]:
 
 
 def _power(client: Any, id_: int, type_: str) -> None:
-    from harness.wait import NotYet, wait_for
+    from harness.core.wait import NotYet, wait_for
 
     action = client.droplet_actions.post(id_, body={"type": type_})["action"]
 

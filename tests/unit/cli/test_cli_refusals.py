@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from tests_cli import OPERATOR, Outcome, Stage
 
-from harness import emulation, runlock, up
-from harness.rundir import RunDir
-from harness.settings import PROJECT
+from harness.run import lock, up
+from harness.run.rundir import RunDir
+from harness.run.settings import PROJECT
+from harness.target import emulator_process
 
 Wavetank = Callable[..., Outcome]
 
@@ -114,13 +115,13 @@ def test_a_machine_that_cannot_be_made(
         assert said in done.err
         assert not (state_dir / "emulator").exists()
     finally:
-        emulation.stop(state_dir, destroy=True)
+        emulator_process.stop(state_dir, destroy=True)
 
 
 def test_an_engine_that_one_may_not_use(tmp_path: Path) -> None:
     """Somebody outside of the group ``docker`` is told of it."""
     script = (
-        "import os, sys, docker; from emulator.planes.docker.engine import connect;"
+        "import os, sys, docker; from emulator.docker.engine import connect;"
         "os.getuid() or os.setuid(65534); connect()"
     )
     with socket.socket(socket.AF_UNIX) as engine:
@@ -145,7 +146,7 @@ def test_a_run_that_another_process_works_on(stage: Stage, command: str) -> None
     """It is left to that process: exit code 4, and the message says which one it is."""
     run_dir = RunDir(stage.state_dir, "busy")
     run_dir.create()
-    with runlock.held(run_dir):
+    with lock.held(run_dir):
         done = stage.wavetank(command, "--target=do", "--run=busy", f"--state-dir={stage.state_dir}")
     assert done.code == 4
     assert f"run 'busy' is being worked on by process {os.getpid()}" in done.err
@@ -225,7 +226,7 @@ def test_debug_shows_where(wavetank: Wavetank, tmp_path: Path) -> None:
 def test_help_imports_next_to_nothing() -> None:
     """``wavetank --help`` answers at once, for it loads nothing that a command needs only when it runs."""
     script = (
-        "import sys; from harness.cli import run; run(['--help']);"
+        "import sys; from harness.cli.main import run; run(['--help']);"
         "heavy = {'pydo', 'httpx', 'pydantic', 'jinja2', 'ruamel', 'pytest', 'testinfra'};"
         "sys.exit(', '.join(heavy & set(sys.modules)) or None)"
     )

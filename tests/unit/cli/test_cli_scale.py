@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from tests_cli import Outcome
 
-from harness import nodes
+from harness.access import nodes
 from harness.deploy import scale as projects
-from harness.scaling import Scaled
-from harness.settings import PROJECT
+from harness.deploy.scaling import Scaled
+from harness.run.settings import PROJECT
 from harness.swarm import scale as swarms
 from harness.topology.load import load
 
@@ -41,7 +41,7 @@ def asked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
         raise AssertionError("scaled in the other way")
 
     monkeypatch.setattr(nodes, "reach", lambda *_: reached)
-    monkeypatch.setattr("harness.settings.choose_existing", lambda *_: None)
+    monkeypatch.setattr("harness.run.settings.choose_existing", lambda *_: None)
     monkeypatch.setattr(swarms, "scale", change if topology.swarm else never)
     monkeypatch.setattr(projects, "scale", never if topology.swarm else change)
     return seen

@@ -12,12 +12,13 @@ import pydo
 import pytest
 from tests_cli import Outcome, Stage
 
-from harness import emulation, lease
-from harness.cli import Stopped
-from harness.commands import consent
+from harness.cli import consent
+from harness.cli.main import Stopped
+from harness.core.errors import ResourceError, UsageError
 from harness.deploy import DeployResult
-from harness.errors import ResourceError, UsageError
-from harness.lease import LIFE_SECONDS, Lease
+from harness.run import lease
+from harness.run.lease import LIFE_SECONDS, Lease
+from harness.target import emulator_process
 
 MACHINE = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}
 
@@ -28,7 +29,7 @@ def call(stage: Stage, command: str, *arguments: object) -> Outcome:
 
 
 @pytest.fixture
-def client(memory_emulator: emulation.EmulatorStatus) -> Any:
+def client(memory_emulator: emulator_process.EmulatorStatus) -> Any:
     """Somebody else's client of the same account."""
     return pydo.Client(
         memory_emulator.token,

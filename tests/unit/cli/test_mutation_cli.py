@@ -6,7 +6,7 @@ from tests_cli import Outcome, Stage
 
 from harness.firewall.model import FirewallState
 from harness.mutation import journal
-from harness.rundir import RunDir
+from harness.run.rundir import RunDir
 
 
 def call(stage: Stage, command: str, *arguments: object) -> Outcome:

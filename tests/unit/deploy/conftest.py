@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from deploy_helpers import FAKE_SSH, FakeSsh, deployment, target, topology
 
-from harness import ssh
-from harness.rundir import RunDir
-from harness.ssh import Access, open_access
+from harness.access import ssh
+from harness.access.ssh import Access, open_access
+from harness.run.rundir import RunDir
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.target import Target
+from harness.target.target import Target
+from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.topology.model import Management, Topology
 
 PASSWORD = "s3cret/with+signs"

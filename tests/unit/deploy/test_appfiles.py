@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import TopologyError
 from harness.deploy.appfiles import AppFiles, inside, read_app
-from harness.errors import TopologyError
 
 
 @pytest.fixture

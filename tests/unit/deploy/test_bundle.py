@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import TopologyError
 from harness.deploy.appfiles import read_app
 from harness.deploy.bundle import OVERRIDE, Bundle, make_bundle
 from harness.deploy.engine import Image
-from harness.errors import TopologyError
 from harness.topology.model import Service
 
 COMPOSE = """\

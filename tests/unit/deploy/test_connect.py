@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import connect
+from harness.access import socks
 
-CONNECT = str(Path(connect.__file__))
+CONNECT = str(Path(socks.__file__))
 REFUSED = b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"
 GRANTED = b"\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
 
@@ -80,7 +80,7 @@ def test_hands_the_connection_over_to_ssh(proxy: str) -> None:
 
 def test_a_peer_that_says_nothing_is_not_waited_for_without_end(proxy: str) -> None:
     """A peer that is connected and silent, as one that does not speak TLS."""
-    with connect.connect(proxy, "203.0.113.5", 22, timeout=0.2) as connected:
+    with socks.connect(proxy, "203.0.113.5", 22, timeout=0.2) as connected:
         assert connected.recv(6) == b"banner"
         with pytest.raises(TimeoutError):
             connected.recv(1)
@@ -105,16 +105,16 @@ def test_proxy_that_is_not_there_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(OSError, match=f"proxy 127.0.0.1:{port}"):
-        connect.connect(f"socks5://127.0.0.1:{port}", "203.0.113.5", 22)
+        socks.connect(f"socks5://127.0.0.1:{port}", "203.0.113.5", 22)
 
 
 def test_malformed_proxy_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     """Said to the user, not raised."""
-    assert connect.main(["nonsense", "203.0.113.5", "22"]) == 1
+    assert socks.main(["nonsense", "203.0.113.5", "22"]) == 1
     assert "nonsense" in capsys.readouterr().err
 
 
 def test_wrong_usage_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 4, as everywhere."""
-    assert connect.main(["socks5://127.0.0.1:1", "host", "ssh"]) == 4
+    assert socks.main(["socks5://127.0.0.1:1", "host", "ssh"]) == 4
     assert "usage:" in capsys.readouterr().err

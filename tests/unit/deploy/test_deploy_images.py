@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import EngineError, ResourceError
 from harness.deploy import engine
 from harness.deploy.appfiles import Build
 from harness.deploy.engine import Image
 from harness.deploy.images import Archive, bases_of, build_image, reference_of, unpacked
-from harness.errors import EngineError, ResourceError
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import TopologyError
 from harness.deploy.appfiles import read_app
 from harness.deploy.bundle import Bundle, make_bundle
-from harness.errors import TopologyError
 from harness.topology.model import Service
 
 COMPOSE = """\

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.wait import NotYet
 from harness.deploy.bundle import Bundle
 from harness.deploy.remote import DeadContainerError, _judge, parse_containers
 from harness.topology.model import Service
-from harness.wait import NotYet
 
 STARTING = "running|Up 2 seconds (health: starting)|web_1"
 HEALTHY = "running|Up 9 seconds (healthy)|web_1"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.access.ssh import Access
+from harness.core.errors import ResourceError
 from harness.deploy import logs, remote
 from harness.deploy.bundle import Bundle, Entry
 from harness.deploy.deploy import parse_environment
 from harness.deploy.engine import Image
 from harness.deploy.images import Archive
-from harness.errors import ResourceError
-from harness.ssh import Access
 from harness.topology.model import Service
 
 pytestmark = pytest.mark.usefixtures("fake_ssh")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from deploy_helpers import PASSWORD, FakeSsh, deployment, target, topology
 
-from harness import ssh
-from harness.errors import CommandError, EngineError, ResourceError, WaitTimeoutError
-from harness.rundir import RunDir
-from harness.signals import Interrupted
-from harness.ssh import Access, open_access
-from harness.wait import NotYet, wait_for
+from harness.access import ssh
+from harness.access.ssh import Access, open_access
+from harness.core.errors import CommandError, EngineError, ResourceError, WaitTimeoutError
+from harness.core.signals import Interrupted
+from harness.core.wait import NotYet, wait_for
+from harness.run.rundir import RunDir
 
 
 def section(run_dir: RunDir, host: str) -> dict[str, str]:
@@ -30,7 +30,7 @@ def test_bastion_is_reached_at_its_public_address_through_the_proxy(run_dir: Run
     open_access(run_dir, target("socks5://127.0.0.1:1080"), topology(), deployment())
     client = section(run_dir, "client")
     assert client["HostName"] == "203.0.113.11"
-    assert client["ProxyCommand"].endswith("connect.py socks5://127.0.0.1:1080 %h %p")
+    assert client["ProxyCommand"].endswith("socks.py socks5://127.0.0.1:1080 %h %p")
     assert client["ProxyUseFdpass"] == "yes"
 
 

@@ -15,11 +15,11 @@ from rig import call, make_database, make_droplet
 from emulator.cloud import databases, droplet_actions, droplets
 from emulator.cloud.core import Cloud
 from emulator.cloud.models import Job
+from emulator.docker import events
+from emulator.docker.engine import Owner
 from emulator.planes.base import Heard, PlaneError
-from emulator.planes.docker import events
-from emulator.planes.docker.engine import Owner
 from emulator.planes.memory import MemoryPlane
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 
 def told(cloud: Cloud) -> list[tuple[str, str]]:

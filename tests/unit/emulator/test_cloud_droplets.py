@@ -82,7 +82,7 @@ def test_a_destroyed_droplet_is_gone_at_once_and_its_address_later(slow_cloud: C
 
 def test_destroying_a_droplet_that_boots_ends_its_boot(busy_cloud: Cloud, plane: MemoryPlane) -> None:
     """A droplet that never comes up can be removed all the same."""
-    from harness.wait import NotYet, wait_for
+    from harness.core.wait import NotYet, wait_for
 
     plane.faults["droplet:web"] = "hangs"
     made = make_droplet(busy_cloud)

@@ -13,7 +13,7 @@ from emulator.cloud.core import Cloud
 from emulator.cloud.models import Firewall
 from emulator.planes.base import NetworkPolicy
 from emulator.planes.memory import MemoryPlane
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 
 def create(cloud: Cloud, **body: Any) -> dict[str, Any]:

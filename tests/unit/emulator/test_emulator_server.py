@@ -15,7 +15,7 @@ import httpx
 import pytest
 from serving import ENDED, Served, served, start
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 BODY = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64", "tags": ["run"]}
 DATABASE = {"name": "main", "engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1}

@@ -15,7 +15,7 @@ import pytest
 from python_socks import ProxyError
 from python_socks.sync import Proxy
 
-from harness.wait import wait_for
+from harness.core.wait import wait_for
 
 FABRIC = Path(__file__).parents[3] / "emulator/images/fabric"
 

@@ -13,7 +13,7 @@ from emulator.cloud.core import Cloud
 from emulator.cloud.scans import KEPT
 from emulator.planes.base import PlaneError, PlaneInfo, ScanOrder
 from emulator.planes.memory import MemoryPlane
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 ACCOUNT = {"error": "", "tcp": {"sent": 6}, "udp": None, "icmp": None}
 SCANS = "/_wavetank/scans"

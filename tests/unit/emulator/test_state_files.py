@@ -333,8 +333,8 @@ def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
 
 def test_an_endpoint_that_is_none_is_named(tmp_path: Path) -> None:
     """To whoever looks for the emulator."""
-    from harness import emulation
-    from harness.errors import EngineError
+    from harness.core.errors import EngineError
+    from harness.target import emulator_process
 
     file = tmp_path / "emulator" / "endpoint.json"
     file.parent.mkdir()
@@ -342,4 +342,4 @@ def test_an_endpoint_that_is_none_is_named(tmp_path: Path) -> None:
     for text in ("[]", "{}", "1", "{", json.dumps(strange)):
         file.write_text(text)
         with pytest.raises(EngineError, match=r"(?s)endpoint\.json.*remove it"):
-            emulation.status(tmp_path)
+            emulator_process.status(tmp_path)

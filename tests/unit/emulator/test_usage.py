@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from emulator.docker.usage import read
 from emulator.planes.base import Usage
-from emulator.planes.docker.usage import read
 
 READ = "2026-11-25T17:00:00.250000000Z"
 

@@ -15,8 +15,8 @@ from hand_made import OPERATOR, TAG, HandMade
 import emulator
 from harness.existing.place import ExistingDir, existing_dir
 from harness.existing.view import Found, look
-from harness.settings import topology_file
-from harness.target import Target
+from harness.run.settings import topology_file
+from harness.target.target import Target
 from harness.topology import load
 from harness.topology.model import Topology
 

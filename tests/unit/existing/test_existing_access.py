@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hand_made import TAG
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.existing.access import NoAccess, access_to
 from harness.existing.place import existing_dir
 from harness.existing.view import Found
-from harness.target import Target
+from harness.target.target import Target
 from harness.topology.model import Topology
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hand_made import OPERATOR, HandMade
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.existing.admits import admissions, drift
 from harness.existing.match import Match
 from harness.existing.place import ExistingDir

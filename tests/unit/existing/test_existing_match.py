@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hand_made import TAG, HandMade
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
+from harness.core.names import RUN_PATTERN
 from harness.existing import place as places
 from harness.existing.match import Match, match, require
 from harness.existing.place import existing_dir, label
 from harness.existing.view import Found
-from harness.names import RUN_PATTERN
-from harness.settings import Settings, choose_existing
+from harness.run.settings import Settings, choose_existing
 from harness.topology.model import Topology
 
 

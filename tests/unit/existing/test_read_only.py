@@ -14,13 +14,13 @@ from azure.core.rest import HttpRequest
 from hand_made import HandMade
 
 from harness import provision
-from harness.api import Api
-from harness.errors import ApiError, WavetankError
-from harness.extras import Extras
-from harness.isolation.stranger import stranger
-from harness.progress import Progress
+from harness.core.errors import ApiError, WavetankError
+from harness.core.progress import Progress
+from harness.isolation.outsider import stranger
 from harness.provision.ready import Deadlines
-from harness.target import Target
+from harness.target.api import Api
+from harness.target.emulator_api import Extras
+from harness.target.target import Target
 from harness.topology.model import Topology
 
 # One call of each method that changes something, and of each kind of thing.
@@ -132,7 +132,7 @@ def test_target_of_existing_is_read_only(
     made: HandMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever asks for the target of a session with ``--existing`` gets one that only reads."""
-    from harness.settings import Settings, choose_existing, resolve, resolve_existing
+    from harness.run.settings import Settings, choose_existing, resolve, resolve_existing
 
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
     monkeypatch.delenv("DIGITALOCEAN_API_URL", raising=False)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from emulator.fabric.links import database_machine, droplet_machine
-from emulator.images.source import IMAGES
-from emulator.images.userns import ROOT, mapping, move_owners
+from emulator.docker.droplet import check_machine, engine_settings, host_config, seed
+from emulator.docker.engine import Owner
+from emulator.docker.fabric.links import database_machine, droplet_machine
+from emulator.docker.images.source import IMAGES
+from emulator.docker.images.userns import ROOT, mapping, move_owners
+from emulator.docker.records import Records
 from emulator.planes.base import Address, DatabaseSpec, DropletSpec, PlaneError
-from emulator.planes.docker.droplet import check_machine, engine_settings, host_config, seed
-from emulator.planes.docker.engine import Owner
-from emulator.planes.docker.records import Records
 
 PUBLIC = Address("203.0.113.10", 24, "203.0.113.1")
 OWNER = Owner("test", Path("/tank"))

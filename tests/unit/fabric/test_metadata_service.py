@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from wt_fabric import metadata, socks
 
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
 
 DOCUMENT = {"droplet_id": 1, "tags": ["a"], "interfaces": {"public": [{"mac": "02:00"}]}}
 

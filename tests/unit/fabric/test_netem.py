@@ -7,7 +7,7 @@ import json
 import pytest
 from wt_fabric import netem, wiring
 
-from emulator.fabric.links import Machine, droplet_machine
+from emulator.docker.fabric.links import Machine, droplet_machine
 from emulator.planes.base import Address, DropletSpec, Quality
 
 PERFECT = {"delay_ms": 0.0, "jitter_ms": 0.0, "loss_percent": 0.0}

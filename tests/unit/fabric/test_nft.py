@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from emulator.fabric.links import Link, Machine, key
-from emulator.fabric.nft import Present, counter_labels, firewall_hash, ruleset
+from emulator.docker.fabric.links import Link, Machine, key
+from emulator.docker.fabric.nft import Present, counter_labels, firewall_hash, ruleset
 from emulator.planes.base import Gate, MemberPolicy, NetworkPolicy
 
 ANYWHERE = ("0.0.0.0/0",)

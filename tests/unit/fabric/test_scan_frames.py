@@ -10,10 +10,10 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from wt_fabric.answers import CLOSED, OPEN, REJECTED, SNAP, read  # noqa: E402 (numpy may be missing)
-from wt_fabric.frames import ECHO_SEQUENCE, ICMP, SEQUENCE, TCP, UDP, Path, frames  # noqa: E402
-from wt_fabric.ranges import collapse, expand, number  # noqa: E402
-from wt_fabric.witness import Key, columns, parse, table  # noqa: E402
+from wt_fabric.scan.answers import CLOSED, OPEN, REJECTED, SNAP, read  # noqa: E402 (numpy may be missing)
+from wt_fabric.scan.counts import Key, columns, parse, table  # noqa: E402
+from wt_fabric.scan.frames import ECHO_SEQUENCE, ICMP, SEQUENCE, TCP, UDP, Path, frames  # noqa: E402
+from wt_fabric.scan.ranges import collapse, expand, number  # noqa: E402
 
 PATH = Path(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", "10.1.0.10", "203.0.113.11")
 

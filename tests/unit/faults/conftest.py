@@ -10,10 +10,10 @@ from failover_rig import PUBLIC_KEY, RUN, SWARM
 
 import emulator
 from harness import provision
-from harness.api import Api
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.target import Target
+from harness.core.progress import Progress
+from harness.run.rundir import RunDir
+from harness.target.api import Api
+from harness.target.target import Target
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from harness.faults.history import Entry, judge
 from harness.faults.run import Times
 from harness.faults.trial import Trial
 from harness.faults.watch import Look
-from harness.settings import PROJECT
+from harness.run.settings import PROJECT
 from harness.swarm.converge import State
-from harness.swarm.look import Member, ServiceState, Task
+from harness.swarm.snapshot import Member, ServiceState, Task
 from harness.topology import load
 from harness.topology.model import Topology
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from failover_rig import SWARM, moved, state, trial
 
-from harness.bench import failover as bench
-from harness.bench.failover import beating, line, missed, next_node, seconds_of, table
-from harness.errors import InconclusiveError, UsageError
+from harness.core.errors import InconclusiveError, UsageError
 from harness.faults.section import summary
+from tests.bench import failover as bench
+from tests.bench.failover import beating, line, missed, next_node, seconds_of, table
 
 SETUP: Any = SimpleNamespace(topology=SWARM, access=None, deployment=None)
 

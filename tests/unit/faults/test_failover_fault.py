@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from failover_rig import ENCRYPTED, HA, HA_PLACES, STANDARD, SWARM, moved, state
 
-from harness.errors import InconclusiveError, UsageError
+from harness.core.errors import InconclusiveError, UsageError
 from harness.faults.fault import busy_workers, carried, gone, names, resolve
 
 

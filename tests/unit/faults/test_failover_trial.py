@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from failover_rig import HA, HA_PLACES, SWARM, moved, state
 
-from harness.deployment import Deployment, Node
-from harness.errors import ResourceError
+from harness.core.errors import ResourceError
 from harness.faults import run, watch
 from harness.faults import trial as module
 from harness.faults.history import Entry, Judgement
@@ -21,8 +20,9 @@ from harness.faults.orphan import Orphan
 from harness.faults.run import FaultContext
 from harness.faults.trial import Trial, run_trial
 from harness.faults.watch import Look
-from harness.rundir import RunDir
+from harness.run.rundir import RunDir
 from harness.swarm.converge import State
+from harness.topology.deployment import Deployment, Node
 from harness.topology.model import Topology
 
 LOST = ("server-1",)
@@ -56,7 +56,7 @@ class Played:
         monkeypatch.setattr(module, "Watch", lambda *_: self)
         monkeypatch.setattr(run, "Power", lambda *_: self)
         monkeypatch.setattr(module, "handing_in", self.handing_in)
-        monkeypatch.setattr(module.look, "a_manager", self.a_manager)
+        monkeypatch.setattr(module.snapshot, "a_manager", self.a_manager)
         monkeypatch.setattr(module.orphan, "end", self.end)
         monkeypatch.setattr(module.orphan, "containers", lambda *_: self.left)
         monkeypatch.setattr(run.partition, "cut_off", self.cut_off)

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.errors import WaitTimeoutError
+from harness.core.errors import WaitTimeoutError
+from harness.core.wait import FakeClock
 from harness.faults import workload as module
 from harness.faults.history import Entry, load
 from harness.faults.steady import Request
@@ -26,9 +27,8 @@ from harness.faults.workload import (
     failed_submissions,
     handing_in,
 )
-from harness.target import Target
+from harness.target.target import Target
 from harness.topology.model import FrontDoor
-from harness.wait import FakeClock
 
 REQUEST = {"language": "language", "source": "source", "stdin": "stdin"}
 REPLY = {"token": "token", "status": "status", "stdout": "stdout"}

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from failover_rig import RUN
 
-from harness.api import Api
-from harness.errors import InconclusiveError, ResourceError
+from harness.core.errors import InconclusiveError, ResourceError
 from harness.faults import partition
 from harness.faults.partition import HANG_UP, cut_off, detached
 from harness.firewall.from_api import read
 from harness.mutation import journal
 from harness.mutation.apply import NotRestoredError
 from harness.mutation.campaign import mend
-from harness.rundir import RunDir
-from harness.target import Target
+from harness.run.rundir import RunDir
+from harness.target.api import Api
+from harness.target.target import Target
 
 NODE = "worker-1"
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness.deployment import Deployment, Node
-from harness.errors import ApiError
+from harness.core.errors import ApiError
 from harness.faults.power import Power
-from harness.target import Target
+from harness.target.target import Target
+from harness.topology.deployment import Deployment, Node
 
 NODES = {"a": Node("a", 1, "active", None, "10.0.0.1"), "b": Node("b", 2, "active", None, "10.0.0.2")}
 

@@ -11,7 +11,7 @@ from failover_rig import trial
 
 from harness import html
 from harness.faults.section import section
-from harness.report import SCHEMA_FILE, start
+from harness.run.report import SCHEMA_FILE, start
 
 
 @pytest.fixture(scope="module")

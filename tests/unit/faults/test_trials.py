@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from failover_rig import SWARM, trial
 
-from harness.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
+from harness.core.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
 from harness.faults import trials as module
 from harness.faults.run import FaultContext
 from harness.faults.trial import Trial

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from failover_rig import HA, HA_PLACES, SWARM, moved, state, task
 
-from harness.errors import CommandError, ResourceError
+from harness.core.errors import CommandError, ResourceError
 from harness.faults import watch as module
 from harness.faults.watch import Watch, are_ready, is_full, left, shown_down, unsettled
 from harness.swarm.converge import State

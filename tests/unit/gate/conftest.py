@@ -10,7 +10,7 @@ import pytest
 from gate_desk import Desk, Outcome, Wavetank
 from gate_samples import found, hash_of, report, standard, write
 
-from harness import cli
+from harness.cli import main
 from harness.gate import environment, judge
 from harness.gate import run as flow
 
@@ -24,7 +24,7 @@ def wavetank(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(module, "topology_sha256", hash_of)
 
     def call(*arguments: object) -> Outcome:
-        code = cli.run([str(each) for each in arguments])
+        code = main.run([str(each) for each in arguments])
         told = capfd.readouterr()
         return Outcome(code, told.out, told.err)
 

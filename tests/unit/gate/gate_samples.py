@@ -12,8 +12,8 @@ from typing import Any
 from harness.gate.environment import topology_sha256
 from harness.load.result import Found, Interval, Run, Stage
 from harness.load.stats.interval import t_interval
-from harness.report import SCHEMA
-from harness.settings import PROJECT
+from harness.run.report import SCHEMA
+from harness.run.settings import PROJECT
 from harness.topology import load
 from harness.topology.model import Objectives, Topology
 

@@ -12,8 +12,8 @@ import pytest
 from ci_shell import Shell, action, gitlab
 from ruamel.yaml import YAML
 
-from harness.cli import cli
-from harness.settings import PROJECT
+from harness.cli.main import cli
+from harness.run.settings import PROJECT
 
 ACTION = PROJECT / "action.yml"
 WORKFLOW = PROJECT / "docs/ci/github-actions.yml"

@@ -19,7 +19,7 @@ from harness.gate.limits import at_least, at_most, errors, share
 from harness.gate.model import GRAVITY
 from harness.gate.reading import Baseline, Entry, entry
 from harness.load.result import Found, Interval
-from harness.report import Verdict
+from harness.run.report import Verdict
 
 amounts = st.floats(0.01, 1e5)
 repetitions = st.lists(st.integers(100, 3000).map(float), min_size=2, max_size=7)

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from gate_samples import PASSED, SAME, SLOWER, STANDARD, found, report, standard, write
 
-from harness import report as reports
-from harness import settings
-from harness.errors import UsageError, WavetankError
+from harness.core.errors import UsageError, WavetankError
+from harness.core.progress import Progress
 from harness.gate.against import Against, against
 from harness.gate.baseline import make
 from harness.gate.environment import topology_sha256
 from harness.gate.model import Gate
 from harness.gate.run import Means, run
 from harness.load.result import Found
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.settings import Choice, Settings
-from harness.target import Target
+from harness.run import report as reports
+from harness.run import settings
+from harness.run.rundir import RunDir
+from harness.run.settings import Choice, Settings
+from harness.target.target import Target
 from harness.topology.model import Objectives
 
 TARGET = Target("local", "https://127.0.0.1:1", "token-of-ours", info={})

@@ -10,9 +10,9 @@ from typing import Any
 import docker.errors
 import pytest
 
-from emulator.images import build, rootfs
-from emulator.images.build import build_image, ensure
-from emulator.images.errors import ImageBuildError
+from emulator.docker.images import build, rootfs
+from emulator.docker.images.build import build_image, ensure
+from emulator.docker.images.errors import ImageBuildError
 from emulator.planes.base import PlaneError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.images.source import content_hash, context
+from emulator.docker.images.source import content_hash, context
 
 
 @pytest.fixture

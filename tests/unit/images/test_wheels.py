@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from emulator.images.errors import ImageBuildError
-from emulator.images.wheels import download_argv, wheels_for
+from emulator.docker.images.errors import ImageBuildError
+from emulator.docker.images.wheels import download_argv, wheels_for
 
 
 @pytest.fixture

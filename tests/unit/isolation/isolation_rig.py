@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.core.names import node_tag, resource_name, run_tag
 from harness.firewall.from_api import Documents, network_of
 from harness.firewall.model import Network
-from harness.names import node_tag, resource_name, run_tag
 from harness.topology.model import Database, Droplet, Firewall, Flow, Management, Rule, Topology
 
 RUN = "a"

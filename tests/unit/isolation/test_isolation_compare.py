@@ -23,6 +23,9 @@ from isolation_rig import (
     topology,
 )
 
+from harness.core import ports
+from harness.core.names import STRANGER, node_tag, resource_name
+from harness.core.ports import ALL, NONE, Ports
 from harness.firewall.from_api import Documents, network_of
 from harness.firewall.model import Network, Pair
 from harness.isolation.compare import differences
@@ -30,10 +33,7 @@ from harness.isolation.drift import drift
 from harness.isolation.intended import may, must
 from harness.isolation.model import Observation, Seen
 from harness.isolation.pairs import SAMPLE, all_pairs, droplet_pairs, udp_ports
-from harness.names import STRANGER, node_tag, resource_name
-from harness.topology import ports
 from harness.topology.model import PROTOCOLS, Flow
-from harness.topology.ports import ALL, NONE, Ports
 
 WEB_API = Pair("web", "api")
 

@@ -25,14 +25,14 @@ from isolation_rig import (
 from emulator.cloud import models
 from emulator.cloud.policy import network_policy
 from emulator.planes.base import MemberPolicy
+from harness.core import ports
+from harness.core.names import STRANGER, node_tag, resource_name
+from harness.core.ports import ALL, NONE, Ports
 from harness.firewall.addresses import address
 from harness.firewall.evaluate import admitted, received, sent
 from harness.firewall.model import Pair
 from harness.firewall.walk import walk
-from harness.names import STRANGER, node_tag, resource_name
-from harness.topology import ports
 from harness.topology.model import PROTOCOLS, Protocol
-from harness.topology.ports import ALL, NONE, Ports
 
 WEB_API = Pair("web", "api")
 

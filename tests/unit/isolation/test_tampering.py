@@ -9,19 +9,20 @@ from typing import Any, NoReturn
 import pytest
 
 import emulator
-from harness.deployment import Deployment
+from harness.core.names import STRANGER
+from harness.core.progress import Progress
 from harness.firewall.model import Pair
-from harness.isolation import prove, tampering
+from harness.isolation import prove
+from harness.isolation.counted import tampering
+from harness.isolation.counted.tampering import Tampering, explained
 from harness.isolation.model import Observation, Seen
 from harness.isolation.section import section
-from harness.isolation.tampering import Tampering, explained
-from harness.names import STRANGER
-from harness.progress import Progress
 from harness.provision import observe, provision
-from harness.rundir import RunDir
-from harness.settings import PROJECT
-from harness.target import Target
+from harness.run.rundir import RunDir
+from harness.run.settings import PROJECT
+from harness.target.target import Target
 from harness.topology import load
+from harness.topology.deployment import Deployment
 
 FOREIGN = Tampering("table inet wavetank, chain forward", "has a foreign line", "tcp dport 7777 accept")
 TOPOLOGY = load(PROJECT / "topologies" / "standard.yaml")

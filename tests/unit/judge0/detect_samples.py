@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CheckFailedError
+from harness.core.errors import CheckFailedError
 from harness.judge0.api import IDS
 from harness.judge0.detect import ALWAYS, Capabilities, detect
 

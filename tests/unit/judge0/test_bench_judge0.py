@@ -10,9 +10,9 @@ from typing import TypeVar
 
 import pytest
 
-from harness.bench import judge0_load as load
-from harness.bench.judge0 import FIGURES, table
-from harness.errors import WaitTimeoutError, WavetankError
+from harness.core.errors import WaitTimeoutError, WavetankError
+from tests.bench import judge0_load as load
+from tests.bench.judge0 import FIGURES, table
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from detect_samples import CONFIG, answering, master, reference, released
 
-from harness.errors import CheckFailedError, UsageError
+from harness.core.errors import CheckFailedError, UsageError
 from harness.judge0.detect import ALWAYS, choose_way, detect
 
 

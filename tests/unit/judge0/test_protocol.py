@@ -14,7 +14,7 @@ from harness.judge0.api import IDS, is_final
 from harness.judge0.model import NEVER, Address, Program, Route
 from harness.judge0.reading import Submission, UnreadableError
 from harness.load.model import Outcome
-from harness.load.talk import judging
+from harness.load.protocol import judging
 
 HELLO = Program("hello", "python", "print('hé')", stdin="in\n", stdout="hé")
 JUDGE0 = Route("judge0", "wait", Address("unix", "/run/way"), ids=IDS, timestamps=("created_at", "wall_time"))

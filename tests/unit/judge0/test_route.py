@@ -16,15 +16,15 @@ import httpx
 import pytest
 from detect_samples import answering, master, reference, released
 
-from harness.deployment import Deployment, Node
-from harness.errors import CheckFailedError, EngineError, UsageError
+from harness.core.errors import CheckFailedError, EngineError, UsageError
 from harness.judge0 import route as routes
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
 from harness.judge0.model import Address
 from harness.judge0.route import callback_base, judge0_route, open_route
-from harness.target import Target
+from harness.target.target import Target
 from harness.topology import load
+from harness.topology.deployment import Deployment, Node
 from harness.topology.model import Checks, Topology
 from harness.verify.setup import Setup
 

@@ -19,7 +19,7 @@ from harness.judge0.model import Address, Program, Route, Way
 from harness.judge0.requests import Request
 from harness.load.engine.request import Answer
 from harness.load.model import Outcome, Workload
-from harness.load.talk.opening import Talk, open_talk
+from harness.load.protocol.opening import Talk, open_talk
 
 MS = 1_000_000
 TRIP = 2 * MS

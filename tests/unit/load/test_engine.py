@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from load_web import OK, Web, says, unused_port, web
 
-from harness.bench.judge0_tls import certificates
-from harness.errors import ResourceError
+from harness.core.errors import ResourceError
 from harness.judge0.model import NEVER, Address
 from harness.load.engine import Answer, Engine
 from harness.load.engine.deadlines import FOREVER, SLOT_BITS, Deadlines
 from harness.load.engine.responses import Responses
 from harness.load.model import SECOND
+from tests.bench.judge0_tls import certificates
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 MS = SECOND // 1000

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.capacity import Search, capacity
 from harness.load.experiments.found import Found

@@ -18,15 +18,15 @@ import numpy as np
 import pytest
 from load_web import OK, Web, says, unused_port, web
 
-from harness.errors import ResourceError, UsageError
+from harness.core.errors import ResourceError, UsageError
+from harness.core.wait import NotYet, wait_for
 from harness.judge0.model import Address, Program, Route
-from harness.load.generator import GeneratorError, generate
-from harness.load.generator_ticks import ticker
+from harness.load.generator.generator import GeneratorError, generate
+from harness.load.generator.ticks import ticker
 from harness.load.model import SECOND, Order, Outcome, Tick, Workload
+from harness.load.protocol.plain import open_plain, workload
 from harness.load.recorder import Recorder
 from harness.load.schedule import constant
-from harness.load.talk_plain import open_plain, workload
-from harness.wait import NotYet, wait_for
 
 
 def order(server: Web, rate: float = 200, seconds: float = 1.0) -> Order:
@@ -190,11 +190,11 @@ def test_an_order_that_cannot_be_is_refused(change: dict[str, object], problem: 
 
 PARENT = """
 import sys
-from harness.load.generator import generate
+from harness.load.generator.generator import generate
 from harness.judge0.model import Address, Route
 from harness.load.model import Order
 from harness.load.schedule import constant
-from harness.load.talk_plain import open_plain, workload
+from harness.load.protocol.plain import open_plain, workload
 if __name__ == "__main__":
     route = Route("judge0", "wait", Address("tcp", "127.0.0.1", int(sys.argv[1])))
     generate(Order(route, workload(), constant(50, 600)), open_talk=open_plain)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness.bench import generator
-from harness.bench.generator import Row, judge, table
-from harness.bench.generator_servers import stopped
-from harness.bench.generator_tools import Figures, Job, figures, missing, read_hey, read_locust, read_wrk
-from harness.wait import NotYet, wait_for
+from harness.core.wait import NotYet, wait_for
+from tests.bench import generator
+from tests.bench.generator import Row, judge, table
+from tests.bench.generator_servers import stopped
+from tests.bench.generator_tools import Figures, Job, figures, missing, read_hey, read_locust, read_wrk
 
 WRK = """Running 3s test @ http://127.0.0.1:18080/
   1 threads and 64 connections

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from harness.core.progress import Progress
 from harness.load import live as view
 from harness.load.live import live
 from harness.load.model import Tick
-from harness.progress import Progress
 
 FIRST = Tick(0.25, 12, 12, 12, 10, 0, 2, 120.0, 460.0, 0.04)
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"

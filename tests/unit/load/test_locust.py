@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from talk_samples import WORKLOAD, route
 
-from harness.errors import EngineError, ResourceError, UsageError, WaitTimeoutError
+from harness.core.errors import EngineError, ResourceError, UsageError, WaitTimeoutError
+from harness.core.wait import NotYet, wait_for
 from harness.judge0.model import NEVER, Address
-from harness.load.generator import GeneratorError
-from harness.load.locust import crew, generator, running
-from harness.load.locust.crew import SECRET
+from harness.load.generator.generator import GeneratorError
+from harness.load.locust import generator, processes, running
 from harness.load.locust.line import Line
 from harness.load.locust.merging import Part, as_part, merge, merged_tick
 from harness.load.locust.places import place
+from harness.load.locust.processes import SECRET
 from harness.load.locust.running import State, Team, check_order
 from harness.load.locust.shares import as_document, as_share, chosen, packed, split
 from harness.load.model import SAMPLE, SECOND, Order, Outcome, Samples
 from harness.load.workload import choose
-from harness.wait import NotYet, wait_for
 
 PUBLIC = Address("tcp", "203.0.113.9", 80)
 COUNT = 10
@@ -243,7 +243,7 @@ def test_the_masters_place_is_a_host_and_a_port() -> None:
 def test_a_process_that_ends_at_once_is_an_error_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for it."""
     program = "print('no such option'); raise SystemExit(3)"
-    monkeypatch.setattr(crew, "argv", lambda _arguments: [sys.executable, "-c", program])
+    monkeypatch.setattr(processes, "argv", lambda _arguments: [sys.executable, "-c", program])
     with pytest.raises(
         GeneratorError, match=r"master ended before the run began: exit code 3\n  no such option"
     ):
@@ -260,7 +260,7 @@ child = os.fork()
 pathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch()
 time.sleep(600)
 """
-    monkeypatch.setattr(crew, "argv", lambda _arguments: [sys.executable, "-c", program])
+    monkeypatch.setattr(processes, "argv", lambda _arguments: [sys.executable, "-c", program])
     monkeypatch.setattr(running, "GATHER_SECONDS", 2.0)
     with pytest.raises(WaitTimeoutError, match="Locust's master to listen"):
         generator(1)(order())

@@ -19,7 +19,7 @@ from talk_samples import WORKLOAD, FakeJudge0, route
 from harness.judge0.model import Address, Way
 from harness.judge0.requests import Request
 from harness.load.locust import generator
-from harness.load.locust.crew import Crew
+from harness.load.locust.processes import Crew
 from harness.load.model import SECOND, Order, Outcome, Tick
 
 COUNT = 240

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load.model import SECOND, Times
 from harness.load.schedule import constant, parse, poisson, ramp, steps, trace
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load.stats.compare import Comparison, compare, holm, repetitions_needed, shift
 
 CALM = {"p95_ms": (100.0, 102.0, 99.0, 101.0, 98.5, 100.5, 101.5, 99.5)}

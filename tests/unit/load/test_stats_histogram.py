@@ -8,7 +8,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load.stats.histogram import decode, encode, histogram_of, merge, stage_of
 
 LATENCIES = st.lists(st.floats(0.0, 600_000.0), min_size=1, max_size=60)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from talk_samples import MS, TRIP, WORKLOAD, FakeEngine, FakeJudge0, FakeRecord, begun, route
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.judge0.model import NEVER, Address, Program, Route, Way
 from harness.load.model import Outcome, Workload
-from harness.load.talk.batching import SPAN
-from harness.load.talk.opening import check_route, open_talk
-from harness.load.talk.polling import LOOK_PATIENCE, LOOKS
+from harness.load.protocol.batching import SPAN
+from harness.load.protocol.opening import check_route, open_talk
+from harness.load.protocol.polling import LOOK_PATIENCE, LOOKS
 
 POLL = 50 * MS
 WAYS: list[Way] = ["wait", "poll", "batch"]

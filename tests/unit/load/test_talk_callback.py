@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from talk_samples import MS, TRIP, WORKLOAD, FakeEngine, FakeJudge0, FakeRecord, route
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.load.model import Outcome
-from harness.load.talk.listening import Calling
-from harness.load.talk.opening import open_talk
+from harness.load.protocol.listening import Calling
+from harness.load.protocol.opening import open_talk
 
 ACCEPTED = {"token": "71-0", "status": {"id": 3, "description": "Accepted"}, "stdout": "aGVsbG8K\n"}
 

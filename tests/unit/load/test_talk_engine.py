@@ -21,8 +21,8 @@ from harness.judge0.requests import Request
 from harness.judge0.route import callback_base
 from harness.load.engine import Engine
 from harness.load.model import SECOND, Outcome
+from harness.load.protocol.opening import open_talk
 from harness.load.recorder import Recorder
-from harness.load.talk.opening import open_talk
 from harness.load.workload import choose
 
 COUNT = 120

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.load.watch import loop
+from harness.load.watch.counters import Track, series
 from harness.load.watch.feed import Feed
-from harness.load.watch.marks import Track, series
-from harness.load.watch.told import Reader
+from harness.load.watch.readings import Reader
 
 MEMINFO = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 600 kB\n"
 FIRST, SECOND = "a" * 64, "b" * 64

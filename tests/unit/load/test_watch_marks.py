@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.load.watch.counters import MIB, Mark, Track, gaps, series
 from harness.load.watch.databases import take, tracks
-from harness.load.watch.marks import MIB, Mark, Track, gaps, series
-from harness.load.watch.told import Reader, cores
+from harness.load.watch.readings import Reader, cores
 from harness.load.watch.workers import queue_series, queued
 
 STAT = "cpu  100 0 0 0 0 0 0 0 0 0"

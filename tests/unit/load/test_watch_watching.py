@@ -11,13 +11,13 @@ from typing import Any
 
 import httpx
 
-from harness.deployment import Connection, DatabaseNode, Deployment
-from harness.errors import CommandError
+from harness.core.errors import CommandError
+from harness.core.wait import NotYet, wait_for
 from harness.load.watch import watching
 from harness.load.watch.repeat import REPEATING, repeating
 from harness.load.watch.watching import Seen, Watch
+from harness.topology.deployment import Connection, DatabaseNode, Deployment
 from harness.topology.load import load
-from harness.wait import NotYet, wait_for
 
 TOPOLOGY = load(Path(__file__).parents[3] / "topologies" / "standard.yaml")
 QUEUE = [{"queue": "1.13.1", "size": 2, "available": 4, "idle": 3, "working": 1, "paused": 0, "failed": 0}]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import TopologyError, TopologyErrors, UsageError
+from harness.core.errors import TopologyError, TopologyErrors, UsageError
 from harness.judge0.api import IDS, STATUSES
 from harness.judge0.frontdoor import DOUBLING
 from harness.judge0.model import Program

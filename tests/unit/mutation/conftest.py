@@ -10,11 +10,11 @@ from mutation_rig import PUBLIC_KEY, RUN
 
 import emulator
 from harness import provision
-from harness.api import Api
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.settings import PROJECT
-from harness.target import Target
+from harness.core.progress import Progress
+from harness.run.rundir import RunDir
+from harness.run.settings import PROJECT
+from harness.target.api import Api
+from harness.target.target import Target
 from harness.topology import load
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.api import Api
+from harness.core import ports
+from harness.core.names import STRANGER
+from harness.core.ports import Ports
 from harness.firewall.evaluate import admitted
 from harness.firewall.from_api import read
 from harness.firewall.model import Database, Droplet, Firewall, FirewallState, Network, Pair, Peer, Rule
 from harness.isolation.model import Difference, Observation, Seen
 from harness.mutation.judge import Witnesses
-from harness.names import STRANGER
-from harness.topology import ports
+from harness.target.api import Api
 from harness.topology.model import Protocol
-from harness.topology.ports import Ports
 
 RUN = "a"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDQpUDzq3G8P1Yt2h1Ff5iXz8Mfnr5DHyVFTc8HWGFpk wavetank-a"

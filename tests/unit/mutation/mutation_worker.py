@@ -12,7 +12,8 @@ from pathlib import Path
 
 from mutation_rig import RUN, looked_at
 
-from harness.api import Api
+from harness.core.progress import Progress
+from harness.core.signals import Stopped
 from harness.firewall.from_api import read
 from harness.firewall.model import Pair
 from harness.isolation.model import Observation
@@ -20,10 +21,9 @@ from harness.mutation.campaign import Campaign, carry_out
 from harness.mutation.effect import baseline
 from harness.mutation.generate import mutants
 from harness.mutation.judge import Witnesses
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.signals import Stopped
-from harness.target import resolve_target
+from harness.run.rundir import RunDir
+from harness.target.api import Api
+from harness.target.target import resolve_target
 
 
 def look_forever(pairs: Sequence[Pair], asked: object) -> Observation:

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from mutation_rig import RUN, looked_at
 
-from harness.api import Api
-from harness.errors import ApiError, WavetankError
+from harness.core.errors import ApiError, WavetankError
+from harness.core.signals import undisturbed
 from harness.firewall.from_api import read
 from harness.firewall.model import FirewallState, Network
 from harness.mutation import apply, journal
 from harness.mutation.campaign import mend
 from harness.mutation.generate import mutants
 from harness.mutation.model import Mutant
-from harness.rundir import RunDir
-from harness.signals import undisturbed
+from harness.run.rundir import RunDir
+from harness.target.api import Api
 
 
 def first(network: Network, kind: str) -> Mutant:

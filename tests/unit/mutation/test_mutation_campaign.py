@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from mutation_rig import RUN, Played, looked_at
 
-from harness.api import Api
-from harness.errors import ApiError, UsageError
+from harness.core.errors import ApiError, UsageError
+from harness.core.ports import Ports
 from harness.firewall.from_api import read
 from harness.firewall.model import Pair
 from harness.isolation.model import Difference, Observation
@@ -22,9 +22,9 @@ from harness.mutation.kinds import HOLES
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.section import exit_code, section, summary
 from harness.mutation.selection import Selection, select
-from harness.rundir import RunDir
+from harness.run.rundir import RunDir
+from harness.target.api import Api
 from harness.topology.model import Protocol
-from harness.topology.ports import Ports
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from mutation_rig import ANYWHERE, API, NETWORK, SSH, STATE, WEB, guarded_by, ta
 from emulator.cloud import models
 from emulator.cloud.policy import network_policy
 from emulator.planes.base import MemberPolicy
+from harness.core import ports
 from harness.firewall.bodies import source_bodies
 from harness.firewall.evaluate import Reachability, all_allowed, changed, reachability
 from harness.firewall.model import DIRECTIONS, Firewall, FirewallState, Network, Pair, Peer, Rule
 from harness.firewall.ranges import OPEN, ports_with
 from harness.mutation.pairs import pairs
-from harness.topology import ports
 from harness.topology.model import PROTOCOLS
 
 NAMES = tuple(NETWORK.droplets)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.errors import CommandError, InconclusiveError, WavetankError
+from harness.core.errors import CommandError, InconclusiveError, WavetankError
+from harness.core.paths import CHECKS
 from harness.mutation.apply import NotRestoredError
 from harness.mutation.faults import journal, steps, suite
 from harness.mutation.faults.campaign import Campaign, carry_out
@@ -21,10 +21,10 @@ from harness.mutation.kinds import FAULTS, HOLES, KINDS
 from harness.mutation.model import Verdict
 from harness.mutation.section import exit_code, section, summary
 from harness.mutation.selection import Selection, select
-from harness.paths import CHECKS
-from harness.rundir import RunDir
-from harness.settings import topology_file
+from harness.run.rundir import RunDir
+from harness.run.settings import topology_file
 from harness.topology import load
+from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 
 STANDARD = load(topology_file("standard"))
 GREEN, RED = Found("passed", ""), Found("failed", "two is not one")

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from mutation_rig import NETWORK, SSH, STATE, WEB, guarded_by, looked_at, tagged, tags, trusting
 
-from harness.api import Api
 from harness.firewall.from_api import read
 from harness.firewall.model import ALL_PORTS, Pair, Rule
 from harness.mutation.effect import baseline, effect
 from harness.mutation.generate import mutants
 from harness.mutation.kinds import HOLES, Kind
 from harness.mutation.model import Mutant
+from harness.target.api import Api
 
 MADE = mutants(NETWORK)
 

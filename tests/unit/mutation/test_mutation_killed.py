@@ -12,18 +12,19 @@ from pathlib import Path
 import pytest
 from mutation_rig import PUBLIC_KEY, RUN
 
-from harness import emulation, provision
-from harness.api import Api
+from harness import provision
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
 from harness.firewall.from_api import read
 from harness.firewall.model import FirewallState
 from harness.mutation import journal
 from harness.mutation.campaign import mend
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.settings import PROJECT
-from harness.target import Target, resolve_target
+from harness.run.rundir import RunDir
+from harness.run.settings import PROJECT
+from harness.target import emulator_process
+from harness.target.api import Api
+from harness.target.target import Target, resolve_target
 from harness.topology import load
-from harness.wait import NotYet, wait_for
 
 QUIET = Progress(quiet=True)
 WORKER = Path(__file__).with_name("mutation_worker.py")
@@ -41,7 +42,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         provision.provision(target, topology, RUN, public_key=PUBLIC_KEY, progress=QUIET)
         provision.lock_down(target, RUN)
         yield made
-        emulation.stop(made, destroy=True)
+        emulator_process.stop(made, destroy=True)
 
 
 @pytest.fixture

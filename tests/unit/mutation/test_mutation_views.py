@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from mutation_rig import RUN, looked_at
 
-from harness.api import Api
+from harness.core.names import STRANGER, node_tag
 from harness.firewall.bodies import source_bodies
 from harness.firewall.evaluate import reachability
 from harness.firewall.from_api import Documents, ask, network_of, read
 from harness.firewall.model import Droplet, FirewallState, Network
 from harness.mutation.effect import baseline, effect
 from harness.mutation.generate import mutants
-from harness.names import STRANGER, node_tag
-from harness.settings import PROJECT
+from harness.run.settings import PROJECT
+from harness.target.api import Api
 from harness.topology import load
 from harness.topology.model import OPERATORS
 

@@ -11,8 +11,8 @@ from small_topology import OPERATORS, QUIET, Serve, make_topology
 
 import emulator
 from emulator.cloud.core import Cloud
-from harness import emulation
-from harness.target import Target, resolve_target
+from harness.target import emulator_process
+from harness.target.target import Target, resolve_target
 from harness.topology.model import Topology
 
 
@@ -48,4 +48,4 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         return resolve_target("local", state_dir=state_dir, progress=QUIET, operators=OPERATORS)
 
     yield start
-    emulation.stop(state_dir, destroy=True)
+    emulator_process.stop(state_dir, destroy=True)

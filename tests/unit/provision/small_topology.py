@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.progress import Progress
-from harness.target import Target
+from harness.core.progress import Progress
+from harness.target.target import Target
 from harness.topology.model import Database, Droplet, Firewall, Management, Rule, Topology
 
 Serve = Callable[..., Target]

@@ -11,9 +11,9 @@ from small_topology import PUBLIC_KEY, QUIET, droplet, make_topology
 from emulator.cloud.catalogue import find_image
 from emulator.cloud.core import Cloud, Limits
 from harness import provision
-from harness.api import Api, every
-from harness.errors import TopologyError, UsageError
-from harness.target import Target
+from harness.core.errors import TopologyError, UsageError
+from harness.target.api import Api, every
+from harness.target.target import Target
 from harness.topology.model import Topology
 
 MAIN = make_topology().databases["main"]

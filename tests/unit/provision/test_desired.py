@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from small_topology import OPERATORS, droplet, make_topology
 
-from harness.errors import TopologyError, UsageError
+from harness.core.errors import TopologyError, UsageError
 from harness.provision.desired import bootstrap, bootstrap_tags, desired, firewalls
 from harness.provision.firstboot import MARKER, user_data
 from harness.topology.model import Firewall, Management, Rule

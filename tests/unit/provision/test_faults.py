@@ -18,16 +18,17 @@ from small_topology import OPERATORS, PUBLIC_KEY, QUIET, Serve, droplet, make_to
 import emulator
 from emulator.cloud.core import Cloud
 from emulator.planes.memory import MemoryPlane
-from harness import emulation, provision
-from harness.api import Api
-from harness.deployment import Deployment
-from harness.errors import ApiError, CredentialsError, ResourceError, WaitTimeoutError
-from harness.parallel import in_parallel
+from harness import provision
+from harness.core.errors import ApiError, CredentialsError, ResourceError, WaitTimeoutError
+from harness.core.parallel import in_parallel
+from harness.core.wait import NotYet, wait_for
 from harness.provision import Deadlines
 from harness.provision.observe import look
-from harness.target import Target
+from harness.target import emulator_process
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
 
 SOON = Deadlines(droplets=1, databases=1, firewalls=1, removal=20)
 
@@ -201,7 +202,7 @@ def test_the_emulator_killed_in_the_middle_and_up_again_finishes(serve: Serve, t
     target = serve(delay=3)
 
     def kill() -> None:
-        running = emulation.status(state_dir)
+        running = emulator_process.status(state_dir)
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
 

@@ -9,15 +9,15 @@ from small_topology import PUBLIC_KEY, QUIET
 
 from emulator.cloud.core import Cloud
 from harness import provision
-from harness.api import Api, every
-from harness.deployment import Deployment
-from harness.errors import ResourceError, UsageError
+from harness.core.errors import ResourceError, UsageError
 from harness.firewall.from_api import ask as ask_network
 from harness.isolation.drift import drift
 from harness.provision.account import Account, ask
 from harness.provision.guests import guests, merged
 from harness.provision.owner import own
-from harness.target import Target
+from harness.target.api import Api, every
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 MACHINE = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}

@@ -10,15 +10,15 @@ from small_topology import OTHER_KEY, PUBLIC_KEY, QUIET, make_topology
 
 from emulator.cloud.core import Cloud
 from harness import provision
-from harness.api import Api, every
-from harness.errors import ApiError, ResourceError, UsageError, WavetankError
-from harness.names import key_mark, node_tag, run_tag, vpc_mark
+from harness.core.errors import ApiError, ResourceError, UsageError, WavetankError
+from harness.core.names import key_mark, node_tag, run_tag, vpc_mark
 from harness.provision import Deadlines
 from harness.provision.account import Account
 from harness.provision.observe import look
 from harness.provision.owner import own, runs_of
-from harness.sweep import foreign, survey, sweep
-from harness.target import Target
+from harness.run.sweep import foreign, survey, sweep
+from harness.target.api import Api, every
+from harness.target.target import Target
 from harness.topology.model import Topology
 
 NOTHING = timedelta(0)

@@ -11,21 +11,24 @@ from pathlib import Path
 import pytest
 from small_topology import PUBLIC_KEY, QUIET, Serve
 
-from harness import emulation, provision, reaper
-from harness.process import started_at
-from harness.rundir import RunDir
-from harness.target import Target
+from harness import provision
+from harness.core.process import started_at
+from harness.core.wait import NotYet, wait_for
+from harness.run import reaper
+from harness.run.rundir import RunDir
+from harness.target import emulator_process
+from harness.target.target import Target
 from harness.topology.model import Topology
-from harness.wait import NotYet, wait_for
 
 MAKER = """
 import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 from small_topology import OPERATORS, PUBLIC_KEY, QUIET, make_topology
-from harness import provision, reaper
-from harness.rundir import RunDir
-from harness.target import resolve_target
+from harness import provision
+from harness.run import reaper
+from harness.run.rundir import RunDir
+from harness.target.target import resolve_target
 
 state_dir = Path(sys.argv[1])
 target = resolve_target("local", state_dir=state_dir, progress=QUIET, operators=OPERATORS)
@@ -75,7 +78,7 @@ def test_a_killed_makers_run_is_taken_down(serve: Serve) -> None:
     state_dir = state_of(serve())
     kill(maker(state_dir))
     wait_until_reaped(state_dir)
-    assert emulation.status(state_dir) is None
+    assert emulator_process.status(state_dir) is None
     assert provision.leftovers(serve(), "a") == ()
 
 
@@ -94,7 +97,7 @@ def test_an_emulator_that_died_too_is_started_to_take_the_run_down(serve: Serve)
     """Its state says what there was."""
     state_dir = state_of(serve())
     process = maker(state_dir)
-    running = emulation.status(state_dir)
+    running = emulator_process.status(state_dir)
     assert running is not None
     os.kill(running.pid, signal.SIGKILL)
     kill(process)
@@ -149,7 +152,7 @@ def test_a_maker_that_dies_before_it_has_begun_has_nothing_taken_down(serve: Ser
     command = [
         sys.executable,
         "-m",
-        "harness.reaper",
+        "harness.run.reaper",
         *reaper._options(target, RunDir(state_of(target), "a")),
     ]
     done = subprocess.run(command, cwd=PROJECT, input=b"", capture_output=True, timeout=60, check=False)

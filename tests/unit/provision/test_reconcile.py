@@ -11,12 +11,12 @@ from small_topology import OTHER_KEY, PUBLIC_KEY, QUIET, droplet, make_topology
 
 from emulator.cloud.core import Cloud
 from harness import provision
-from harness.api import Api, every
-from harness.deployment import Deployment
-from harness.errors import ApiError, ResourceError, UsageError, WaitTimeoutError
+from harness.core.errors import ApiError, ResourceError, UsageError, WaitTimeoutError
 from harness.provision import Deadlines
 from harness.provision.observe import look
-from harness.target import Target
+from harness.target.api import Api, every
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 pytestmark = pytest.mark.usefixtures("cloud")

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from small_topology import PUBLIC_KEY, QUIET, Serve, make_topology
 
-from harness import cli, provision, up
-from harness.deployment import Deployment
-from harness.errors import ApiError, UsageError, WaitTimeoutError
+from harness import provision
+from harness.cli import main
+from harness.core.errors import ApiError, UsageError, WaitTimeoutError
 from harness.faults import link as links
 from harness.faults.link import PERFECT, Quality
-from harness.rundir import RunDir
-from harness.settings import Choice, Settings, load_topology, topology_file
-from harness.target import Target
+from harness.run import up
+from harness.run.rundir import RunDir
+from harness.run.settings import Choice, Settings, load_topology, topology_file
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 
 SLOW = Quality(20, 5, 0.5)
 
@@ -138,7 +140,7 @@ def test_by_hand(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str
 
     def wavetank(*words: str) -> tuple[int, str]:
         state = ("--target=local", "--run=a", f"--state-dir={tmp_path / 'state'}")
-        code = cli.run(["link", *words, *state])
+        code = main.run(["link", *words, *state])
         told = capsys.readouterr()
         return code, told.out + told.err
 
@@ -171,5 +173,5 @@ def test_what_makes_no_sense_is_refused(
     words: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is reached."""
-    assert cli.run(["link", *words, f"--state-dir={tmp_path}"]) == 4
+    assert main.run(["link", *words, f"--state-dir={tmp_path}"]) == 4
     assert told in capsys.readouterr().err

@@ -6,14 +6,14 @@ import pytest
 from small_topology import PUBLIC_KEY, QUIET
 
 from harness import provision
-from harness.api import Api, every
-from harness.deployment import Deployment
-from harness.errors import ApiError
-from harness.isolation.stranger import _make, stranger
-from harness.names import STRANGER, node_tag
+from harness.core.errors import ApiError
+from harness.core.names import STRANGER, node_tag
+from harness.isolation.outsider import _make, stranger
 from harness.provision import Deadlines
 from harness.provision.observe import look
-from harness.target import Target
+from harness.target.api import Api, every
+from harness.target.target import Target
+from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 pytestmark = pytest.mark.usefixtures("cloud")

@@ -8,9 +8,9 @@ import pytest
 from small_topology import PUBLIC_KEY, QUIET, make_topology
 
 from harness import provision
-from harness.api import Api
-from harness.sweep import survey, sweep
-from harness.target import Target
+from harness.run.sweep import survey, sweep
+from harness.target.api import Api
+from harness.target.target import Target
 
 pytestmark = pytest.mark.usefixtures("cloud")
 

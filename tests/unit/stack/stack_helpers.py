@@ -9,8 +9,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from harness.core.errors import TopologyError
 from harness.deploy.engine import Image
-from harness.errors import TopologyError
 from harness.stack import Source, Stack, convert, secret_names
 from harness.topology.model import Droplet, Management, Overlay, StackService, Swarm, Topology
 

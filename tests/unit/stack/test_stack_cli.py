@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from harness import cli, provision, settings, ssh
+from harness import provision
+from harness.access import ssh
+from harness.cli import main
+from harness.core.errors import EngineError
 from harness.deploy import engine, gather
-from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.errors import EngineError
-from harness.settings import PROJECT, topology_file
+from harness.run import settings
+from harness.run.settings import PROJECT, topology_file
 from harness.stack import Stack
 from harness.swarm import deploy
 from harness.topology import load
+from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.topology.model import DATABASE_PORTS, Topology
 
 Wavetank = Callable[..., tuple[int, str, str]]
@@ -32,7 +35,7 @@ def wavetank(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Wave
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def call(*arguments: object) -> tuple[int, str, str]:
-        code = cli.run(["stack", f"--state-dir={tmp_path / 'state'}", *map(str, arguments)])
+        code = main.run(["stack", f"--state-dir={tmp_path / 'state'}", *map(str, arguments)])
         told = capfd.readouterr()
         return code, told.out, told.err
 
@@ -196,7 +199,7 @@ def test_a_run_of_another_plan_or_target_is_not_meant(
 
 def converted(topology: Topology) -> Stack:
     """The plan's own application, as the command converts it for a run that is up."""
-    from harness.commands.stack import _convert
+    from harness.cli.stack import _convert
 
     return _convert(topology, deployment(topology), ipvs=False)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from harness.settings import PROJECT
-from harness.stack.deployment import MONITOR, RESTART_DELAY
-from harness.stack.health import LONGEST, spelled
-from harness.stack.kept import KEPT
+from harness.run.settings import PROJECT
 from harness.stack.keys import EXPRESSED, table
-from harness.stack.left import NOTED, REFUSED
-from harness.stack.program import FILE, WRAPPER
+from harness.stack.steps.deployment import MONITOR, RESTART_DELAY
+from harness.stack.steps.health import LONGEST, spelled
+from harness.stack.steps.passed_through import KEPT
+from harness.stack.steps.program import FILE, WRAPPER
+from harness.stack.steps.unsupported import NOTED, REFUSED
 
 TEXT = (PROJECT / "docs" / "stack.md").read_text()
 SECTION = TEXT.partition("## What becomes of each key")[2]

@@ -6,8 +6,8 @@ import pytest
 from ruamel.yaml import YAML
 from stack_helpers import ID, a_service, a_source, a_topology, compose, converted, notes_of, refusal, web
 
+from harness.core.errors import TopologyError
 from harness.deploy.engine import Image
-from harness.errors import TopologyError
 from harness.stack import Source, convert
 
 TWO = """\

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stack_helpers import compose, notes_of, refusal, web
 
-from harness.stack.health import spelled
+from harness.stack.steps.health import spelled
 
 TEST = ["CMD", "probe"]
 

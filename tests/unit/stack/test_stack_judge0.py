@@ -10,10 +10,10 @@ import judge0_official
 import pytest
 from stack_helpers import a_service, a_topology
 
+from harness.core.errors import TopologyError
 from harness.deploy.engine import Image
-from harness.errors import TopologyError
 from harness.stack import Source, Stack, convert
-from harness.stack.program import WRAPPER
+from harness.stack.steps.program import WRAPPER
 
 
 def stack(directory: Path, **more: Any) -> Stack:

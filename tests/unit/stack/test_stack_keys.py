@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from stack_helpers import a_service, compose, converted, notes_of, refusal, web
 
-from harness.stack.left import NOTED, REFUSED
+from harness.stack.steps.unsupported import NOTED, REFUSED
 
 
 @pytest.mark.parametrize(

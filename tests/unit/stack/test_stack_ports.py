@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from stack_helpers import a_service, compose, converted, notes_of, refusal, web
 
-from harness.stack.job import Job
-from harness.stack.jobs import jobs_of, read_source
-from harness.stack.ports import Port, published
+from harness.stack.service import Job
+from harness.stack.services import jobs_of, read_source
+from harness.stack.steps.ports import Port, published
 
 
 def a_job(said: str) -> Job:

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from stack_helpers import ID, PASSWORD, a_service, converted
 
-from harness.errors import TopologyError
+from harness.core.errors import TopologyError
 from harness.stack import Stack, write
 from harness.stack.compose import parse
-from harness.stack.kept import KEPT
 from harness.stack.keys import table
-from harness.stack.left import NOTED, REFUSED
+from harness.stack.steps.passed_through import KEPT
+from harness.stack.steps.unsupported import NOTED, REFUSED
 
 # Any text that YAML and a process's environment can hold, and none of our own marks.
 TEXT = st.text(

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stack_helpers import PASSWORD, a_service, a_source, a_topology, compose, converted, refusal, web
 
-from harness.errors import TopologyError
+from harness.core.errors import TopologyError
 from harness.stack import convert, secret_names
-from harness.stack.program import FILE
+from harness.stack.steps.program import FILE
 
 URL = f"mongodb://admin:{PASSWORD}@db:27017/shop"
 SECRETS = {"DB_PASSWORD": PASSWORD, "DB_URL": URL}

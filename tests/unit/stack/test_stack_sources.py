@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import TopologyError
 from harness.deploy.appfiles import interpolate
-from harness.errors import TopologyError
-from harness.stack import marks
+from harness.stack import taint
 from harness.stack.compose import read
 
 ENVIRONMENT = {"SET": "s", "EMPTY": ""}
@@ -55,7 +55,7 @@ def test_numbers_and_dates_are_read_as_docker_reads_them() -> None:
 def test_a_file_with_our_own_marks_is_refused() -> None:
     """They are nobody's characters, so that no value can be taken for a marked one."""
     with pytest.raises(TopologyError, match="private use"):
-        read(f"services: {{web: {{image: '{marks.SECRET}'}}}}", {}, file=FILE)
+        read(f"services: {{web: {{image: '{taint.SECRET}'}}}}", {}, file=FILE)
 
 
 def test_the_error_of_a_broken_file_has_its_line() -> None:
@@ -70,4 +70,4 @@ def test_the_error_of_a_broken_file_has_its_line() -> None:
 )
 def test_what_is_to_be_filled_in_is_found(text: str, names: tuple[str, ...]) -> None:
     """Two dollar signs are one that is meant."""
-    assert marks.filled(text) == names
+    assert taint.filled(text) == names

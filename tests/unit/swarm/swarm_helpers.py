@@ -10,8 +10,8 @@ from typing import Any
 
 from swarm_samples import NAMES
 
-from harness.deployment import Deployment, Node
-from harness.errors import CommandError
+from harness.core.errors import CommandError
+from harness.topology.deployment import Deployment, Node
 
 
 @dataclass

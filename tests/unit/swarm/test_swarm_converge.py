@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from harness.core.errors import ResourceError
 from harness.deploy.engine import Image
-from harness.errors import ResourceError
 from harness.swarm import converge as module
 from harness.swarm.converge import State, converge, short_of
 from harness.swarm.deploy import changed_services, kept_name
 from harness.swarm.images import _agreed, by_node
-from harness.swarm.look import Member, ServiceState, Task
+from harness.swarm.snapshot import Member, ServiceState, Task
 
 READY = Member("a", "A", "worker", "ready", "active", False, "", "10.0.0.2", {})
 DOWN = replace(READY, node="b", id="B", status="down")
@@ -77,7 +77,7 @@ class Swarm:
     """A swarm that is looked at, and whose log says one thing."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, looks: Callable[[], State]) -> None:
-        monkeypatch.setattr(module.look, "a_manager", lambda *_: "m")
+        monkeypatch.setattr(module.snapshot, "a_manager", lambda *_: "m")
         monkeypatch.setattr(module, "look_at", lambda *_: looks())
         monkeypatch.setattr(module, "_stack", lambda _: "editor")
         self.asked: list[str] = []

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from harness.errors import ResourceError
-from harness.ssh import Access
+from harness.access.ssh import Access
+from harness.core.errors import ResourceError
 from harness.swarm import deploy
 from harness.swarm.kernel import Kernel
 from harness.topology.model import Topology

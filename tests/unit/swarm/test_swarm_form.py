@@ -9,8 +9,8 @@ import pytest
 from swarm_helpers import FakeAccess, deployment, failure, leader, lines, node
 from swarm_samples import plan
 
-from harness.errors import ResourceError
-from harness.progress import Progress
+from harness.core.errors import ResourceError
+from harness.core.progress import Progress
 from harness.swarm import cluster, rotate
 from harness.topology.model import Overlay, Swarm
 
@@ -114,7 +114,7 @@ def test_entry_that_is_no_manager_is_not_demoted() -> None:
     boss = {"LocalNodeState": "active", "NodeID": "id-boss", "ControlAvailable": True}
     engines = Engines({"boss": boss}, leader("boss", "10.1.0.10"), half, whole)
     access = FakeAccess(engines)
-    for each in cluster.look.members(access, deployment(), "boss"):
+    for each in cluster.snapshot.members(access, deployment(), "boss"):
         if each.node != "boss":
             cluster.remove_entry(access, "boss", each)
     demoted = [script for script in engines.changed if "demote" in script]

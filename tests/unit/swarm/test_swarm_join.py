@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from swarm_helpers import FakeAccess, deployment, failure
 
-from harness.errors import ResourceError
+from harness.core.errors import ResourceError
 from harness.swarm import join
 
 TOKEN = "SWMTKN-1-abc-def"

@@ -12,8 +12,8 @@ import pytest
 from swarm_helpers import FakeAccess, deployment, failure, leader, lines, node
 from swarm_samples import plan
 
-from harness.errors import ResourceError, WaitTimeoutError
-from harness.swarm import look
+from harness.core.errors import ResourceError, WaitTimeoutError
+from harness.swarm import snapshot
 
 LEADERLESS = "Error response from daemon: rpc error: code = Unknown desc = The swarm does not have a leader."
 NO_MANAGER = "Error response from daemon: This node is not a swarm manager."
@@ -42,7 +42,7 @@ def spec(name: str, *, image: str = "sha256:1", **more: Any) -> dict[str, Any]:
 def test_members_are_named_by_their_droplets_addresses() -> None:
     """In the deployment's order; what has no droplet's address comes last and has no name."""
     listed = lines(node("x", "10.9.0.1"), node("two", "10.1.0.12"), leader("boss", "10.1.0.10"))
-    found = look.members(FakeAccess(lambda *_: listed), deployment(), "boss")
+    found = snapshot.members(FakeAccess(lambda *_: listed), deployment(), "boss")
     assert [(each.node, each.id, each.address) for each in found] == [
         ("boss", "id-boss", "10.1.0.10"),
         ("two", "id-two", "10.1.0.12"),
@@ -54,7 +54,7 @@ def test_members_are_named_by_their_droplets_addresses() -> None:
 def test_rebuilt_droplet_has_two_entries() -> None:
     """Both are told, for one of them has to go."""
     listed = lines(node("old", "10.1.0.11", status="down"), node("new", "10.1.0.11"))
-    found = look.members(FakeAccess(lambda *_: listed), deployment(), "boss")
+    found = snapshot.members(FakeAccess(lambda *_: listed), deployment(), "boss")
     assert [(each.node, each.status) for each in found] == [("one", "down"), ("one", "ready")]
 
 
@@ -65,7 +65,7 @@ def test_services_lose_the_stacks_name_and_counts_their_remarks() -> None:
     )
     update = {"State": "paused", "Message": "update paused due to failure"}
     answer = rows + "---\n" + lines(spec("web", UpdateStatus=update), spec("api", image="sha256:2"))
-    api, web = look.services(FakeAccess(lambda *_: answer), "boss", "stack")
+    api, web = snapshot.services(FakeAccess(lambda *_: answer), "boss", "stack")
     assert (api.name, api.image, api.running, api.desired, api.update) == ("api", "sha256:2", 0, 0, "")
     assert (web.name, web.running, web.desired) == ("web", 2, 3)
     assert (web.update, web.message) == ("paused", "update paused due to failure")
@@ -74,7 +74,7 @@ def test_services_lose_the_stacks_name_and_counts_their_remarks() -> None:
 def test_service_that_goes_while_it_is_listed_is_left_out() -> None:
     """It was counted, and is gone when it is looked at."""
     answer = lines({"Name": "stack_web", "Replicas": "1/1"}) + "---\n"
-    assert look.services(FakeAccess(lambda *_: answer), "boss", "stack") == ()
+    assert snapshot.services(FakeAccess(lambda *_: answer), "boss", "stack") == ()
 
 
 def test_tasks_are_told_by_slot_and_the_newest_first() -> None:
@@ -87,7 +87,7 @@ def test_tasks_are_told_by_slot_and_the_newest_first() -> None:
     tasks[0]["Status"] |= {"Err": "task: non-zero exit (3)"}
     tasks[1]["Status"] |= {"ContainerStatus": {"ContainerID": "c1"}}
     answer = "---\n".join([lines(node("one", "10.1.0.11")), lines(spec("web")), lines(*tasks)])
-    found = look.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack")
+    found = snapshot.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack")
     assert [(each.id, each.slot, each.node, each.container) for each in found] == [
         ("new", 1, "one", "c1"),
         ("old", 1, "one", ""),
@@ -99,13 +99,13 @@ def test_tasks_are_told_by_slot_and_the_newest_first() -> None:
         "task: non-zero exit (3)",
     )
     assert {each.service for each in found} == {"web"}
-    assert look.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack", "api") == ()
+    assert snapshot.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack", "api") == ()
 
 
 def test_stack_without_services_has_no_tasks() -> None:
     """The script ends early then."""
     answer = lines(node("one", "10.1.0.11")) + "---\n"
-    assert look.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack") == ()
+    assert snapshot.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack") == ()
 
 
 def test_first_manager_that_answers_is_taken() -> None:
@@ -117,13 +117,13 @@ def test_first_manager_that_answers_is_taken() -> None:
         return ""
 
     access = FakeAccess(answer)
-    assert look.a_manager(access, plan(managers=("boss", "one", "two"))) == "one"
+    assert snapshot.a_manager(access, plan(managers=("boss", "one", "two"))) == "one"
     assert access.dropped == []
 
 
 def test_silent_manager_is_not_waited_for_when_another_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead machine says nothing for long; the connection to it is given up."""
-    monkeypatch.setattr(look, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(snapshot, "PATIENCE_SECONDS", 0.01)
     answered, spoke = threading.Event(), threading.Event()
 
     def answer(name: str, script: str) -> str:
@@ -135,7 +135,7 @@ def test_silent_manager_is_not_waited_for_when_another_answers(monkeypatch: pyte
 
     access = FakeAccess(answer)
     try:
-        assert look.a_manager(access, plan(managers=("boss", "one"))) == "one"
+        assert snapshot.a_manager(access, plan(managers=("boss", "one"))) == "one"
         assert not spoke.is_set()
     finally:
         answered.set()
@@ -151,7 +151,7 @@ def test_connection_that_failed_is_dropped() -> None:
     with pytest.raises(
         ResourceError, match="none of its 1 managers answers as one\n  boss: Connection timed out"
     ):
-        look.a_manager(access, plan(), deadline=0)
+        snapshot.a_manager(access, plan(), deadline=0)
     assert access.dropped == ["boss"]
 
 
@@ -168,7 +168,7 @@ def test_connection_that_failed_is_dropped() -> None:
 )
 def test_lost_quorum_is_counted(said: dict[str, str], counted: str) -> None:
     """Those that answer without a leader are the ones that are left."""
-    text = look.no_manager(said)
+    text = snapshot.no_manager(said)
     assert counted in text
     assert "--force-new-cluster` on a" in text
     assert all(f"\n  {name}: {each}" in text for name, each in said.items())
@@ -176,7 +176,7 @@ def test_lost_quorum_is_counted(said: dict[str, str], counted: str) -> None:
 
 def test_all_silent_is_no_lost_quorum() -> None:
     """Nobody is left who could say so."""
-    text = look.no_manager({"a": "Connection timed out", "b": NO_MANAGER})
+    text = snapshot.no_manager({"a": "Connection timed out", "b": NO_MANAGER})
     assert "quorum" not in text
     assert "none of its 2 managers answers" in text
 
@@ -188,7 +188,7 @@ def test_silent_manager_is_not_one_that_waits_for_a_leader() -> None:
         raise WaitTimeoutError(f"a command on boss: {script}", 10, "nothing")
 
     with pytest.raises(ResourceError, match=r"none of its 1 managers .*\n  boss: no answer within 10 s"):
-        look.a_manager(FakeAccess(answer), plan(), deadline=0)
+        snapshot.a_manager(FakeAccess(answer), plan(), deadline=0)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_what_is_gone_is_left_out_and_other_failures_are_not(
         f'#!/bin/sh\necho \'{{"Name": "other"}}\'\ncat {tmp_path}/said >&2\nexit 1\n'
     )
     (tmp_path / "docker").chmod(0o755)
-    script = look.LOOK + "look network inspect net\n"
+    script = snapshot.LOOK + "look network inspect net\n"
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from swarm_helpers import FakeAccess, failure, lines
 
-from harness.errors import ResourceError
+from harness.core.errors import ResourceError
 from harness.swarm import network
 from harness.topology.model import Overlay
 

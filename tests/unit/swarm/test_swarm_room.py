@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from swarm_helpers import leader, node
 
-from harness.swarm.room import Room, problem, room
+from harness.swarm.capacity import Room, problem, room
 
 NODES = (
     leader("boss", "10.1.0.10"),

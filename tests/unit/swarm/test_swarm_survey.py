@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from swarm_helpers import FakeAccess
 
-from harness.errors import ResourceError
+from harness.core.errors import ResourceError
 from harness.swarm import survey
 from harness.swarm.survey import Engine
 

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.core import ports
+from harness.core.ports import Ports
 from harness.firewall.addresses import address
 from harness.firewall.evaluate import admitted, allowed_by, received, sent
 from harness.firewall.from_topology import declared, rule_of
 from harness.firewall.model import Network, Pair
 from harness.firewall.ranges import ports_with
-from harness.topology import Topology, intended, ports
+from harness.topology import Topology, intended
 from harness.topology.model import (
     INTERNET,
     OPERATORS,
@@ -30,7 +32,6 @@ from harness.topology.model import (
     Protocol,
     Rule,
 )
-from harness.topology.ports import Ports
 
 Loader = Callable[..., Topology]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from harness.topology import dotenv
+from harness.topology.rendering import dotenv
 
 AWKWARD = st.text(st.sampled_from("ab \t\n#$\\'\"`{}()=:;,!%&*~é@-/"), max_size=12)
 VALUES = AWKWARD | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)

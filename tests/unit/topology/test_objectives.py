@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import TopologyError, TopologyErrors
-from harness.settings import PROJECT
+from harness.core.errors import TopologyError, TopologyErrors
+from harness.run.settings import PROJECT
 from harness.topology import Topology, load
 from harness.topology.model import Objectives
 

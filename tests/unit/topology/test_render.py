@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import TopologyError
+from harness.core.errors import TopologyError
 from harness.topology import Topology
-from harness.topology.application import imagined
-from harness.topology.render import ExpressionError, evaluate, render_service, render_stack_service
+from harness.topology.rendering.render import ExpressionError, evaluate, render_service, render_stack_service
+from harness.topology.validation.application import imagined
 
 Loader = Callable[..., Topology]
 
@@ -82,7 +82,7 @@ def test_a_value_that_no_env_file_can_carry_is_an_error(load_small: Loader) -> N
 def test_an_expression_that_fails_is_an_error(load_small: Loader, text: str) -> None:
     """Nothing is rendered as an empty string by mistake."""
     topology = load_small()
-    from harness.topology.render import make_context
+    from harness.topology.rendering.render import make_context
 
     with pytest.raises(ExpressionError):
         evaluate(text, make_context(topology, imagined(topology), "web"))

@@ -12,18 +12,19 @@ from hypothesis import strategies as st
 from topology_samples import ENCRYPTED
 
 import emulator
-from harness.api import Api
+from harness.core.progress import Progress
 from harness.firewall.from_api import ask, network_of
 from harness.firewall.from_topology import declared
 from harness.isolation.compare import differences
 from harness.isolation.drift import drift
-from harness.progress import Progress
 from harness.provision import lock_down, plan, provision
-from harness.target import Target
-from harness.topology import Topology, load, placement, underlay
-from harness.topology.application import imagined
+from harness.target.api import Api
+from harness.target.target import Target
+from harness.topology import Topology, load
 from harness.topology.model import Flow, Judge0Endpoint, Overlay, RunnerEndpoint, StackService
-from harness.topology.render import render_stack_service
+from harness.topology.rendering.render import render_stack_service
+from harness.topology.validation import placement, underlay
+from harness.topology.validation.application import imagined
 
 Loader = Callable[..., Topology]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from topology_samples import SMALL
 
-from harness.errors import TopologyError, TopologyErrors
+from harness.core.errors import TopologyError, TopologyErrors
 from harness.topology import Topology, load
 from harness.topology.model import Flow, Rule
 

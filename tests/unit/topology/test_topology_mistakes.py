@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.errors import TopologyError, TopologyErrors
+from harness.core.errors import TopologyError, TopologyErrors
 from harness.topology import Topology
 
 Loader = Callable[..., Topology]

@@ -11,7 +11,7 @@ SHIMS = {"nsenter": 'shift\nexec "$@"', "docker": "echo /var/run/docker/netns/1"
 
 
 class Here:
-    """Stands in for ``harness.ssh.Access``; entering a container's namespace does nothing."""
+    """Stands in for ``harness.access.ssh.Access``; entering a container's namespace does nothing."""
 
     def __init__(self, directory: Path) -> None:
         for name, script in SHIMS.items():

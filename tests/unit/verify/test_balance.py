@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from harness.errors import InconclusiveError
-from harness.verify.balance import Balance, enough, parse, slack, took, wrong
+from harness.core.errors import InconclusiveError
+from harness.verify.balancer.balance import Balance, enough, parse, slack, took, wrong
 
 A, B = "10.0.0.1:2358", "10.0.0.2:2358"
 CONFIG = """\

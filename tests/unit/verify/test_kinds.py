@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.paths import CHECKS, PROJECT
+from harness.core.paths import CHECKS, PROJECT
 from harness.topology import load
 from harness.topology.model import Checks, Topology
 from harness.verify.kinds import has, left_out, needs, notes, parameters, values

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.errors import CheckFailedError, InconclusiveError
+from harness.core.errors import CheckFailedError, InconclusiveError
+from harness.core.wait import FakeClock
 from harness.judge0.client import Judge0
 from harness.judge0.detect import Capabilities
 from harness.judge0.reading import Submission
@@ -31,7 +32,6 @@ from harness.verify.answers import (
     unnamed,
 )
 from harness.verify.programs import BROKEN, Program, marks, programs, wrong
-from harness.wait import FakeClock
 
 GOAL = Goal(share=0.05, confidence=0.99)
 IDS = {"bash": 46, "python": 71, "c": 50}

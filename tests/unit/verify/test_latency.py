@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from harness.errors import CheckFailedError, InconclusiveError, ResourceError
+from harness.core.errors import CheckFailedError, InconclusiveError, ResourceError
 from harness.faults.link import Quality
-from harness.settings import PROJECT
+from harness.run.settings import PROJECT
 from harness.topology import load
 from harness.verify import latency
 
@@ -80,8 +80,8 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(latency.link, "mend", lambda *_: told.append("mended"))
     monkeypatch.setattr(latency.link, "shaped", shaped)
     monkeypatch.setattr(latency, "round_trip_ms", lambda *_: told.append("timed") or float(len(told)))
-    monkeypatch.setattr(latency.look, "a_manager", lambda *_: "manager")
-    monkeypatch.setattr(latency.look, "members", lambda *_: told.append("looked") or [member])
+    monkeypatch.setattr(latency.snapshot, "a_manager", lambda *_: "manager")
+    monkeypatch.setattr(latency.snapshot, "members", lambda *_: told.append("looked") or [member])
     monkeypatch.setattr(latency.frontdoor, "open_single", client)
     monkeypatch.setattr(latency.frontdoor, "double", lambda *_: told.append("submitted"))
     return SimpleNamespace(told=told, setup=setup, member=member, patch=monkeypatch)
@@ -114,7 +114,7 @@ def test_managers_that_do_not_answer_are_noted(rig: Any) -> None:
     def silent(*_: object) -> str:
         raise ResourceError("swarm", "x", "no manager answers")
 
-    rig.patch.setattr(latency.look, "a_manager", silent)
+    rig.patch.setattr(latency.snapshot, "a_manager", silent)
     found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
     assert found.looks == 0
     assert "no manager answers" in found.members["managers"]

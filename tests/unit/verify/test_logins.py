@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from harness.deployment import Connection, DatabaseNode
-from harness.verify.databases import RefusedError, _reply
-from harness.verify.logins import LISTS, Login, foreign, of_acl
+from harness.topology.deployment import Connection, DatabaseNode
+from harness.verify.databases.login import RefusedError, _reply
+from harness.verify.databases.users import LISTS, Login, foreign, of_acl
 
 
 def cluster(engine: str, user: str = "doadmin") -> DatabaseNode:

@@ -10,11 +10,19 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from harness import machine_images
+from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.deploy import read_apps
-from harness.errors import CheckFailedError, InconclusiveError
-from harness.machine_images import Difference, Machine, differences, image_of, inspect, promised, section
-from harness.report import SCHEMA_FILE
+from harness.provision import machine_images
+from harness.provision.machine_images import (
+    Difference,
+    Machine,
+    differences,
+    image_of,
+    inspect,
+    promised,
+    section,
+)
+from harness.run.report import SCHEMA_FILE
 from harness.topology import load
 from harness.topology.model import Topology
 from harness.verify.cgroups import Need, by_answers, by_images, is_old_image, judge, needs_v1

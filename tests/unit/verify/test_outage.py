@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
+from harness.core.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
 from harness.faults import run
 from harness.faults.fault import POWER_OFF, Fault
 from harness.faults.history import Entry
 from harness.faults.run import Once
-from harness.settings import PROJECT
+from harness.run.settings import PROJECT
 from harness.topology import load
 from harness.verify import outage as module
 from harness.verify.outage import Outage, OutageContext, run_outage, survives

@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from harness.deployment import Deployment
-from harness.settings import topology_file
+from harness.run.settings import topology_file
 from harness.topology import load
-from harness.verify import relays
-from harness.verify.relays import Answer, Asked
+from harness.topology.deployment import Deployment
+from harness.verify.network import relays
+from harness.verify.network.relays import Answer, Asked
 
 STANDARD = load(topology_file("standard"))
 HTTP = Answer(40000, "http", "nginx")

@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 
-from harness.verify.swarm_change import broken_image
+from harness.verify.swarm.change import broken_image
 
 
 def test_the_broken_image_is_the_same_each_time() -> None:

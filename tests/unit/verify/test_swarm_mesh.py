@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from swarm_rig import Here
 
-from harness.errors import ResourceError
-from harness.verify import swarm_mesh
-from harness.verify.swarm_mesh import End, Material, ask, mesh, uneven
-from harness.wait import NotYet, wait_for
+from harness.core.errors import ResourceError
+from harness.core.wait import NotYet, wait_for
+from harness.verify.swarm import mesh as swarm_mesh
+from harness.verify.swarm.mesh import End, Material, ask, mesh, uneven
 
 TURNS = 6
 

@@ -13,8 +13,8 @@ import pytest
 from swarm_rig import Here
 
 from harness.topology.model import Overlay, StackService, Swarm, TemplateFile
-from harness.verify import swarm_talk
-from harness.verify.swarm_talk import Found, container_ports, find, listening, speaks_to, wrong
+from harness.verify.swarm import discovery
+from harness.verify.swarm.discovery import Found, container_ports, find, listening, speaks_to, wrong
 
 KNOWN: Mapping[str, Sequence[str]] = {
     "judge0-lb": ("127.0.0.1",),
@@ -41,7 +41,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A resolver that knows ``KNOWN``, in the place of Docker's."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as serving:
         serving.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(swarm_talk, "RESOLVER", serving.getsockname())
+        monkeypatch.setattr(discovery, "RESOLVER", serving.getsockname())
 
         def serve() -> None:
             while True:
@@ -84,7 +84,7 @@ def test_a_resolver_that_says_nothing_is_told(tmp_path: Path, monkeypatch: pytes
     """In the place of addresses."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reserved:
         reserved.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(swarm_talk, "RESOLVER", reserved.getsockname())
+        monkeypatch.setattr(discovery, "RESOLVER", reserved.getsockname())
         reserved.close()
         access: Any = Here(tmp_path)
         found = find(access, "client", "c0ffee", {"gone": (80,)})

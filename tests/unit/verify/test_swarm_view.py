@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.verify.swarm_view import addresses, virtual
+from harness.verify.swarm.view import addresses, virtual
 
 
 def attached(network: str, *found: str) -> dict[str, Any]:

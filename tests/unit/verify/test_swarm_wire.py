@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from swarm_rig import Here
 
-from harness.errors import InconclusiveError
-from harness.verify.swarm_wire import ESP, VXLAN, Heard, Way, listen, verdict
+from harness.core.errors import InconclusiveError
+from harness.verify.swarm.encryption import ESP, VXLAN, Heard, Way, listen, verdict
 
 HERE = "127.0.0.1"
 ADDRESSES = {"a": HERE, "b": HERE}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness.errors import CheckFailedError
+from harness.core.errors import CheckFailedError
 from harness.judge0.frontdoor import Answer
-from harness.verify import swarm_workers
-from harness.verify.swarm_workers import insist, watch
+from harness.verify.swarm import workers
+from harness.verify.swarm.workers import insist, watch
 
 WORKERS = {"a" * 64: "worker-1", "b" * 64: "worker-2"}
 
@@ -23,7 +23,7 @@ def test_workers_are_seen_one_after_the_other() -> None:
 @pytest.mark.parametrize("over", [True, False], ids=["all ended", "time is up"])
 def test_a_worker_that_runs_nothing_fails(over: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told by its droplet and its container."""
-    monkeypatch.setattr(swarm_workers, "SEEN_SECONDS", 0.1)
+    monkeypatch.setattr(workers, "SEEN_SECONDS", 0.1)
     with pytest.raises(CheckFailedError, match=r"no program ran in worker-2 \(bbbbbbbbbbbb\)"):
         watch(lambda: {"a" * 64: 4}, WORKERS, lambda: over)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from harness.deployment import Deployment, Node
-from harness.settings import topology_file
+from harness.run.settings import topology_file
 from harness.topology import load
-from harness.verify import trust
+from harness.topology.deployment import Deployment, Node
+from harness.verify.databases import trust
 
 
 @pytest.mark.parametrize(

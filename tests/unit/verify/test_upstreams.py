@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.settings import PROJECT
+from harness.run.settings import PROJECT
 from harness.swarm.converge import State
-from harness.swarm.look import Member, ServiceState, Task
+from harness.swarm.snapshot import Member, ServiceState, Task
 from harness.topology import load
 from harness.topology.model import Swarm
-from harness.verify.swarm_talk import listening, owners, speaks_to, spoken_to
-from harness.verify.swarm_view import View
-from harness.verify.upstreams import Upstreams, in_swarm, upstream_droplets
+from harness.verify.balancer.upstreams import Upstreams, in_swarm, upstream_droplets
+from harness.verify.swarm.discovery import listening, owners, speaks_to, spoken_to
+from harness.verify.swarm.view import View
 
 TOPOLOGY = load(PROJECT / "topologies/swarm.yaml")
 STANDARD = load(PROJECT / "topologies/standard.yaml")

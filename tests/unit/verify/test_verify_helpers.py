@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from harness.bench.up import parse_amount
-from harness.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
+from harness.core.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
 from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
 from harness.judge0.frontdoor import DOUBLING
-from harness.target import Target
+from harness.target.target import Target
 from harness.topology.model import FrontDoor
-from harness.verify import probe
+from harness.verify.network import probe
+from tests.bench.up import parse_amount
 
 DOOR = FrontDoor(
     node="client",

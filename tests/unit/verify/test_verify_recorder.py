@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.report import Check
+from harness.run.report import Check
 from harness.verify.recorder import check_id, merged
 
 pytest_plugins = ["pytester"]
@@ -15,7 +15,7 @@ pytest_plugins = ["pytester"]
 PASSES = "def test_fine(): pass\n"
 FAILS = "def test_wrong(): assert 'AVNS_secret' == 'other'\n"
 DOUBTS = """
-from harness.errors import InconclusiveError
+from harness.core.errors import InconclusiveError
 def test_doubtful(): raise InconclusiveError("two clocks disagree")
 """
 SKIPS = "import pytest\ndef test_left_out(): pytest.skip('no such thing here')\n"
@@ -37,10 +37,10 @@ def test_never(): pass
 CONFTEST = """
 import pytest
 from pathlib import Path
-from harness.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.rundir import RunDir
-from harness.settings import PROJECT, Choice, Settings
-from harness.target import Target
+from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
+from harness.run.rundir import RunDir
+from harness.run.settings import PROJECT, Choice, Settings
+from harness.target.target import Target
 from harness.topology import load
 from harness.verify.recorder import Recorder
 from harness.verify.setup import SETUP, Setup
@@ -106,7 +106,7 @@ def test_exit_code_is_the_verdict(
 
 def test_a_signal_in_the_middle_of_a_report_stops_after_it(pytester: pytest.Pytester) -> None:
     """A plugin of the old kind turns an exception in there into an error of pytest's own."""
-    stopped = "from harness import signals\nsignals.install()\n"
+    stopped = "from harness.core import signals\nsignals.install()\n"
     pytester.makeconftest(CONFTEST + stopped)
     pytester.makepyfile(test_sample=STOPPED)
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")

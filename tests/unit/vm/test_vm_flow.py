@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import CommandError, EngineError, UsageError
-from harness.names import RUN_PATTERN, check_databases
-from harness.paths import CHECKS
-from harness.progress import Progress
-from harness.rundir import RunDir
-from harness.settings import PROJECT
+from harness.core.errors import CommandError, EngineError, UsageError
+from harness.core.names import RUN_PATTERN, check_databases
+from harness.core.paths import CHECKS
+from harness.core.progress import Progress
+from harness.run.rundir import RunDir
+from harness.run.settings import PROJECT
 from harness.vm import demands, flow, guest, inside, project, root
 from harness.vm.__main__ import entry
 from harness.vm.command import run
@@ -32,7 +32,7 @@ PASSING = Order("swarm", Path(".wavetank"), patience=8)
 def test_a_run_of_the_topology_is_what_runs_there() -> None:
     """Named like the run here, with the topology's file as it lies in the project."""
     argv = command(PASSING, "swarm-vm-1")
-    assert argv[:4] == ("python3", "-m", "harness.cli", "run")
+    assert argv[:4] == ("python3", "-m", "harness", "run")
     assert "--topology=topologies/swarm.yaml" in argv
     assert "--run=swarm-vm-1" in argv
 

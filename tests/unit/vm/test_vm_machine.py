@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import EngineError
-from harness.process import is_running, started_at
+from harness.core.errors import EngineError
+from harness.core.process import is_running, started_at
+from harness.core.wait import NotYet, wait_for
 from harness.vm import machine
 from harness.vm.machine import Hardware, Running, free_port, qemu_argv, started
-from harness.wait import NotYet, wait_for
 
 HARDWARE = Hardware(
     Path("vmlinuz"), Path("initrd"), (Path("root.ext4"), Path("data.ext4")), cpus=2, memory=4096

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.progress import Progress
+from harness.core.progress import Progress
 from harness.vm import pieces
 
 QUIET = Progress(quiet=True)

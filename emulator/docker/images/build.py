@@ -1,0 +1,269 @@
+"""Make the emulator's images, and nothing that is there already.
+
+An image's tag is a hash over its source and the base's id, so an edit makes a new image and a second call
+makes nothing. One builder works at a time on a machine; independent images are built side by side::
+
+    refs = ensure(["droplet", "fabric"])    # {"droplet": "wavetank/droplet:3f0c…", ...}
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import textwrap
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, TextIO
+
+import docker
+import docker.errors
+import docker.utils
+
+from emulator.docker.images.errors import ImageBuildError
+from emulator.docker.images.rootfs import make_root
+from emulator.docker.images.source import IMAGES, content_hash, context
+from emulator.docker.images.userns import ROOT, exported
+from emulator.docker.images.wheels import wheels_for
+from emulator.planes.base import PlaneError
+from harness.core.errors import WaitTimeoutError
+from harness.core.paths import cache_dir
+from harness.core.wait import NotYet, wait_for
+
+__all__ = ["NAMES", "ImageBuildError", "build_image", "ensure"]
+
+# The base first, then what takes longest.
+NAMES = ("base", "droplet", "postgres", "mongodb", "fabric", "valkey")
+ROOTFS = "droplet-rootfs"  # what the image of a droplet is made from
+REPOSITORY = "wavetank"
+LABEL = "wavetank.image"
+LOCK_SECONDS = 1800.0
+BUILD_SECONDS = 900
+TAIL = 20
+WIDTH = 110
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+Progress = Callable[[str], object]
+
+
+def ensure(
+    names: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    *,
+    client: docker.DockerClient | None = None,
+    force: bool = False,
+) -> dict[str, str]:
+    """Return a reference for each image in ``names`` (default: all), building what is missing.
+
+    ``wavetank/base:latest`` is set too, for application Dockerfiles. ``force`` builds even what is there.
+    ``progress`` gets one line a step (default: stderr). Raises ``ImageBuildError`` when an image cannot be
+    built, ``PlaneError`` when there is no engine or another builder does not finish, ``ValueError`` for an
+    unknown name.
+    """
+    wanted = list(NAMES if names is None else names)
+    unknown = sorted(set(wanted) - set(NAMES))
+    if unknown:
+        raise ValueError(f"no such image: {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    say = progress or _stderr
+    with nullcontext(client) if client else connected() as engine:
+        ready = None if force else _all_there(engine, wanted)
+        if ready is not None:
+            return ready
+        with _one_builder(say):
+            return _build_missing(engine, wanted, say, force=force)
+
+
+@contextmanager
+def connected() -> Iterator[docker.DockerClient]:
+    """Connect to the engine. Raises ``PlaneError`` with the remedy when none answers."""
+    with ExitStack() as stack:
+        try:
+            engine = docker.DockerClient(timeout=BUILD_SECONDS, **docker.utils.kwargs_from_env())
+            stack.callback(engine.close)
+            engine.ping()
+        except docker.errors.DockerException as error:
+            remedy = "start Docker (or run `wavetank setup`), and see that you may use it (group `docker`)"
+            raise PlaneError(f"no Docker engine answers: {error}; {remedy}") from error
+        yield engine
+
+
+def _stderr(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def base_reference() -> str:
+    """The base's reference, which its source alone decides."""
+    return f"{REPOSITORY}/base:{content_hash(IMAGES / 'base')}"
+
+
+def _image_id(engine: docker.DockerClient, reference: str) -> str | None:
+    try:
+        return engine.images.get(reference).id
+    except docker.errors.ImageNotFound:
+        return None
+
+
+def _reference(name: str, base_id: str) -> str:
+    also = [_reference(ROOTFS, base_id)] if name == "droplet" else []
+    return f"{REPOSITORY}/{name}:{content_hash(IMAGES / name, base_id, *also)}"
+
+
+def _all_there(engine: docker.DockerClient, wanted: Sequence[str]) -> dict[str, str] | None:
+    """References of all that is wanted, or None if any of it must be made."""
+    base = base_reference()
+    base_id = _image_id(engine, base)
+    if base_id is None or _image_id(engine, f"{REPOSITORY}/base:latest") != base_id:
+        return None
+    refs = {name: base if name == "base" else _reference(name, base_id) for name in wanted}
+    return refs if all(_image_id(engine, reference) for reference in refs.values()) else None
+
+
+def _build_missing(
+    engine: docker.DockerClient, wanted: Sequence[str], progress: Progress, *, force: bool
+) -> dict[str, str]:
+    base = base_reference()
+    if force or _image_id(engine, base) is None:
+        with _timed("base", progress):
+            _make_base(engine, base, progress)
+    engine.api.tag(base, f"{REPOSITORY}/base", "latest")
+    base_id = _image_id(engine, base) or ""
+    refs = {name: base if name == "base" else _reference(name, base_id) for name in wanted}
+    todo = [name for name in refs if name != "base" and (force or not _image_id(engine, refs[name]))]
+    _build_side_by_side(engine, {name: refs[name] for name in todo}, base, progress)
+    return refs
+
+
+def _make_base(engine: docker.DockerClient, reference: str, progress: Progress) -> None:
+    official = make_root(engine, reference, progress)
+    if official is not None:
+        build_image(engine, "base", IMAGES / "base", reference, base=official, progress=progress)
+
+
+def _build_side_by_side(
+    engine: docker.DockerClient, refs: dict[str, str], base: str, progress: Progress
+) -> None:
+    """Build each, a few at once: one unpacks while another downloads. The first failure is raised."""
+
+    def build(name: str) -> None:
+        with _timed(name, progress):
+            if name == "droplet":
+                _build_droplet(engine, refs[name], base, progress)
+                return
+            extra = wheels_for(IMAGES / name, cache_dir() / "wheels", _machine(engine))
+            build_image(engine, name, IMAGES / name, refs[name], base=base, progress=progress, extra=extra)
+
+    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
+        for outcome in [pool.submit(build, name) for name in refs]:
+            outcome.result()
+
+
+def _build_droplet(engine: docker.DockerClient, reference: str, base: str, progress: Progress) -> None:
+    """Two images: a droplet's files, and what runs them in a user namespace of their own."""
+    rootfs = _reference(ROOTFS, _image_id(engine, base) or "")
+    if _image_id(engine, rootfs) is None:
+        build_image(engine, ROOTFS, IMAGES / ROOTFS, rootfs, base=base, progress=progress)
+    with exported(engine, rootfs) as archive:
+        build_image(
+            engine,
+            "droplet",
+            IMAGES / "droplet",
+            reference,
+            base=base,
+            progress=progress,
+            extra={"rootfs.tar": archive},
+            arguments={"ROOT": str(ROOT)},
+        )
+
+
+def _machine(engine: docker.DockerClient) -> str:
+    """The engine's architecture as wheels name it."""
+    architecture = str(engine.version()["Arch"])
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture, architecture)
+
+
+def build_image(
+    engine: docker.DockerClient,
+    name: str,
+    directory: Path,
+    reference: str,
+    *,
+    base: str,
+    progress: Progress,
+    extra: dict[str, Path] | None = None,
+    arguments: dict[str, str] | None = None,
+) -> None:
+    """Build ``directory``'s Dockerfile on ``base`` and tag it. Raises ``ImageBuildError``.
+
+    ``extra`` maps paths inside the build context to files from elsewhere; ``arguments`` are its ``ARG``s.
+    """
+    given = {"BASE": base} | {key: os.environ[key] for key in PROXIES if key in os.environ}
+    try:
+        with context(directory, extra) as packed:
+            output = engine.api.build(
+                fileobj=packed,
+                custom_context=True,
+                tag=reference,
+                buildargs=given | (arguments or {}),
+                labels={LABEL: name},
+                network_mode="host",
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            _follow(name, output, progress)
+    except docker.errors.APIError as error:
+        raise ImageBuildError(name, "the start of the build", error.explanation or str(error)) from error
+
+
+def _follow(name: str, output: Iterator[dict[str, Any]], progress: Progress) -> None:
+    """Read a build's output to its end, reporting each step."""
+    step = "the start of the build"
+    tail: deque[str] = deque(maxlen=TAIL)
+    for event in output:
+        for line in str(event.get("stream", "")).splitlines():
+            if line.startswith("Step "):
+                step = line.strip()
+                progress(textwrap.shorten(f"image {name}: {step}", WIDTH, placeholder=" …"))
+            elif line.strip():
+                tail.append(line.rstrip())
+        if "error" in event:
+            raise ImageBuildError(name, step, str(event["error"]), list(tail))
+
+
+@contextmanager
+def _timed(name: str, progress: Progress) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    progress(f"image {name}: built in {time.monotonic() - start:.1f} s")
+
+
+@contextmanager
+def _one_builder(progress: Progress) -> Iterator[None]:
+    """Hold the machine's builder lock, waiting for whoever has it: another process, or another thread."""
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    path = cache_dir() / "images.lock"
+    with path.open("a+") as file:
+        try:
+            _lock(file, path)
+        except NotYet:
+            progress("image builder: waiting for another one to finish")
+            _wait_for_lock(file, path)
+        yield
+
+
+def _wait_for_lock(file: TextIO, path: Path) -> None:
+    try:
+        wait_for("the image builder's lock", lambda: _lock(file, path), deadline=LOCK_SECONDS)
+    except WaitTimeoutError as error:
+        raise PlaneError(str(error)) from error
+
+
+def _lock(file: TextIO, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise NotYet(f"{path} is held by another builder of images") from error

@@ -1,0 +1,107 @@
+"""The base image: Debian bookworm from mmdebstrap, or the official image where that cannot be had."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import docker
+import docker.errors
+
+from emulator.docker.images.errors import ImageBuildError
+from emulator.docker.images.source import IMAGES
+
+OFFICIAL = "debian:12-slim"
+SUITE = "bookworm"
+TAIL = 15
+SECONDS = 900
+# Without this hook the usrmerge package brings 50 MB of perl.
+MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
+# The bootstrap copies the host's resolver and name into the tree; a machine gets its own.
+FORGET_HOST = 'rm -f "$1/etc/resolv.conf" "$1/etc/hostname"'
+
+Progress = Callable[[str], object]
+
+
+def mmdebstrap_argv(program: str, archive: Path) -> list[str]:
+    """The command that makes a small Debian tree as a tar; it finds the Debian mirror by itself."""
+    source = IMAGES / "base"
+    merged = [f"--hook-directory={MERGED_USR}"] if MERGED_USR.is_dir() else []
+    return [
+        program,
+        "--variant=minbase",
+        *merged,
+        "--include=ca-certificates",
+        f"--aptopt={source / 'apt.conf'}",
+        f"--dpkgopt={source / 'dpkg.cfg'}",
+        f"--customize-hook={FORGET_HOST}",
+        "--quiet",
+        SUITE,
+        str(archive),
+    ]
+
+
+def make_root(client: docker.DockerClient, reference: str, progress: Progress) -> str | None:
+    """Make a Debian root file system and tag it ``reference``.
+
+    Where mmdebstrap cannot, the official image is pulled and its name returned: ``base/Dockerfile`` must
+    still be built on it. Raises ``ImageBuildError`` saying what was tried.
+    """
+    program = shutil.which("mmdebstrap", path="/usr/local/bin:/usr/bin:/usr/sbin:/bin")
+    problems = []
+    if program is None:
+        problems.append("mmdebstrap is not installed")
+    else:
+        try:
+            _bootstrap(client, program, reference, progress)
+        except ImageBuildError as error:
+            progress(f"image base: mmdebstrap failed, trying {OFFICIAL}: {error.reason}")
+            problems.append(str(error))
+        else:
+            return None
+    _pull(client, progress, problems)
+    return OFFICIAL
+
+
+def _bootstrap(client: docker.DockerClient, program: str, reference: str, progress: Progress) -> None:
+    with tempfile.TemporaryDirectory(prefix="wavetank-base-") as scratch:
+        archive = Path(scratch) / "root.tar"
+        progress(f"image base: mmdebstrap {SUITE}")
+        _run(mmdebstrap_argv(program, archive))
+        progress("image base: docker import")
+        repository, tag = reference.rsplit(":", 1)
+        changes = [
+            'CMD ["/bin/bash"]',
+            "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ]
+        try:
+            client.api.import_image_from_file(str(archive), repository=repository, tag=tag, changes=changes)
+        except docker.errors.APIError as error:
+            raise ImageBuildError("base", "docker import", error.explanation or str(error)) from error
+
+
+def _run(argv: list[str]) -> None:
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ImageBuildError("base", "mmdebstrap", str(error)) from error
+    if done.returncode:
+        tail = deque((done.stdout + done.stderr).splitlines(), TAIL)
+        raise ImageBuildError("base", "mmdebstrap", f"exit {done.returncode}", tuple(tail))
+
+
+def _pull(client: docker.DockerClient, progress: Progress, problems: list[str]) -> None:
+    repository, tag = OFFICIAL.split(":")
+    progress(f"image base: pulling {OFFICIAL}")
+    try:
+        client.images.pull(repository, tag=tag)
+    except docker.errors.APIError as error:
+        tried = "\n".join([*problems, f"docker pull {OFFICIAL}: {error.explanation or error}"])
+        remedy = "install mmdebstrap (apt-get install mmdebstrap debian-archive-keyring) or allow a pull"
+        raise ImageBuildError("base", "getting Debian", remedy, tried.splitlines()) from error

@@ -1,0 +1,1 @@
+"""Scans: packets between pairs of machines, with the kernel's own counts."""

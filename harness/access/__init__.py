@@ -1,0 +1,1 @@
+"""Ways to the nodes of a deployment: ssh, tunnels, a SOCKS5 proxy."""

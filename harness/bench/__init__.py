@@ -1,1 +1,0 @@
-"""Measurements of Wavetank itself, each its own command: ``python -m harness.bench.NAME``."""

@@ -1,0 +1,311 @@
+"""``wavetank bench``: put load on a deployment that is up, and say what it takes and what limits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from harness.cli import options
+from harness.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.load.experiments.bench import Bench
+    from harness.load.result import Found
+
+F = TypeVar("F", bound=Callable[..., Any])
+Experiment = Callable[["Bench"], "Found"]
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
+_LOAD = (
+    click.option(
+        "--workload", metavar="NAME|FILE", default="hello", show_default=True, help="What is handed in."
+    ),
+    click.option(
+        "--door",
+        type=click.Choice(("judge0", "runner", "client")),
+        default="judge0",
+        show_default=True,
+        help="Where: Judge0's API, the runner's, or the front door.",
+    ),
+    click.option(
+        "--way",
+        type=click.Choice(("wait", "poll", "batch", "callback")),
+        help="How it is followed. Default: what measures the workers of the Judge0 that is found.",
+    ),
+    click.option("--callback-url", metavar="URL", help="Where workers reach us, for --way callback."),
+    click.option("--seed", type=int, help="Of arrivals and of the mix. Default: the workload's."),
+    click.option(
+        "--connections",
+        type=click.IntRange(min=1),
+        default=256,
+        show_default=True,
+        help="The most that are open at once.",
+    ),
+    click.option(
+        "--timeout",
+        type=POSITIVE,
+        default=60.0,
+        show_default=True,
+        metavar="S",
+        help="Until an arrival is given up.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(("wavetank", "locust")),
+        default="wavetank",
+        show_default=True,
+        help="Who hands in: our generator, or Locust's master and workers.",
+    ),
+    click.option(
+        "--locust-workers",
+        type=click.IntRange(min=0),
+        default=2,
+        show_default=True,
+        help="How many workers Locust has on this machine.",
+    ),
+    click.option(
+        "--locust-expect",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="How many more are started elsewhere.",
+    ),
+    click.option(
+        "--locust-bind", metavar="HOST:PORT", help="Where Locust's master listens for workers elsewhere."
+    ),
+)
+_OBJECTIVE = (
+    click.option(
+        "--p50", "p50_ms", type=POSITIVE, metavar="MS", help="At most so long, in half of the cases."
+    ),
+    click.option("--p95", "p95_ms", type=POSITIVE, metavar="MS", help="At most so long, in 95 of 100 cases."),
+    click.option("--p99", "p99_ms", type=POSITIVE, metavar="MS", help="At most so long, in 99 of 100 cases."),
+    click.option(
+        "--errors",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help="At most this share may go wrong. Default: none.",
+    ),
+)
+_REPEAT = (
+    click.option(
+        "--repetitions",
+        type=click.IntRange(min=1),
+        default=8,
+        show_default=True,
+        help="The most runs there are.",
+    ),
+    click.option(
+        "--precision",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=0.1,
+        show_default=True,
+        help="Runs end once the interval is within this share of the value.",
+    ),
+)
+_SECONDS = click.option("--seconds", type=POSITIVE, metavar="S", help="How long a run hands in.")
+_RATE = click.option("--rate", type=float, metavar="R", help="Arrivals a second, at random (Poisson).")
+
+
+def _with(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
+    def add(function: F) -> F:
+        for group in reversed(groups):
+            for option in reversed(group):
+                function = option(function)
+        return options.output(options.common(function))
+
+    return add
+
+
+@click.group()
+def bench() -> None:
+    """Measure a deployment under load; exit 0 objective met, 1 missed, 2 inconclusive.
+
+    Each experiment warms up, repeats, names what limited it, and adds to the run's report.
+    """
+
+
+@bench.command()
+@_with(_LOAD, _OBJECTIVE, _REPEAT, (_SECONDS, _RATE))
+@click.option(
+    "--schedule",
+    metavar="TEXT",
+    help="Arrivals instead of --rate, like constant:50x30s, ramp:10-100x60s or trace:FILE.",
+)
+@click.option("--clients", type=click.IntRange(min=1), help="A closed loop of so many clients instead.")
+def latency(schedule: str | None, clients: int | None, **given: Any) -> int:
+    """How long submissions take at a fixed rate."""
+    from harness.load.experiments.latency import Latency
+    from harness.load.experiments.latency import latency as measure
+
+    wanted = Latency(
+        rate=_rate(given, 10.0),
+        seconds=given["seconds"] or 30.0,
+        warmup=_warmup(given["seconds"] or 30.0),
+        arrivals=_arrivals(schedule, given),
+        clients=clients or 0,
+        objective=_objective(given),
+        patience=_patience(given),
+    )
+    return _bench(given, lambda bench: measure(bench, wanted))
+
+
+@bench.command()
+@_with(_LOAD, _OBJECTIVE, (_SECONDS, _RATE))
+@click.option(
+    "--resolution",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="The search ends where the highest rate is known to this share.",
+)
+@click.option(
+    "--within",
+    type=POSITIVE,
+    metavar="S",
+    help="The search ends after so long, with what it knows then. Default: 8.75 runs, which is 175 s.",
+)
+def capacity(resolution: float, within: float | None, **given: Any) -> int:
+    """The highest rate that meets the objective (default: p95 of 2000 ms, no errors).
+
+    --rate is the first that is tried; without it, one near what a short closed loop is served.
+    """
+    from harness.load.experiments.capacity import Search
+    from harness.load.experiments.capacity import capacity as search
+
+    wanted = Search(
+        first=None if given["rate"] is None else _rate(given, 0.0),
+        seconds=given["seconds"] or 20.0,
+        warmup=_warmup(given["seconds"] or 20.0),
+        objective=_objective(given) or {"p95_ms": 2000.0},
+        resolution=resolution,
+        within=within,
+    )
+    return _bench(given, lambda bench: search(bench, wanted))
+
+
+@bench.command()
+@_with(_LOAD, _REPEAT, (_SECONDS,))
+@click.option(
+    "--workers", metavar="N,N,...", default="1,2,4,8", show_default=True, help="Worker tasks to try."
+)
+def scaling(workers: str, **given: Any) -> int:
+    """Throughput against the number of workers, fitted; and what one more would bring."""
+    from harness.load.experiments.scaling import Scale
+    from harness.load.experiments.scaling import scaling as measure
+
+    wanted = Scale(
+        workers=_numbers(workers),
+        seconds=given["seconds"] or 20.0,
+        warmup=_warmup(given["seconds"] or 20.0),
+        patience=_patience(given, metric="throughput", most=5),
+    )
+    return _bench(given, lambda bench: measure(bench, wanted))
+
+
+@bench.command()
+@_with(_LOAD, _OBJECTIVE, (_SECONDS, _RATE))
+def soak(**given: Any) -> int:
+    """The same rate for long (default: 30 minutes): does anything creep?"""
+    from harness.load.experiments.soak import Soak
+    from harness.load.experiments.soak import soak as measure
+
+    seconds = given["seconds"] or 1800.0
+    wanted = Soak(_rate(given, 5.0), seconds, _warmup(seconds), _objective(given))
+    return _bench(given, lambda bench: measure(bench, wanted))
+
+
+@bench.command()
+@_with(_LOAD, (_SECONDS, _RATE))
+@click.option("--bound", type=POSITIVE, metavar="MS", help="What is accepted may take so long, in 95 of 100.")
+def overload(bound: float | None, **given: Any) -> int:
+    """Far beyond capacity: is it refused in words, does what is accepted stay bounded, does it recover?"""
+    from harness.load.experiments.overload import Overloading
+    from harness.load.experiments.overload import overload as measure
+
+    wanted = Overloading(
+        rate=None if given["rate"] is None else _rate(given, 0.0),
+        seconds=given["seconds"] or 20.0,
+        bound_ms=bound,
+    )
+    return _bench(given, lambda bench: measure(bench, wanted))
+
+
+def _bench(given: Mapping[str, Any], experiment: Experiment) -> int:
+    from harness.load.experiments.command import Load, run
+    from harness.load.experiments.site import Wanted
+    from harness.run import settings
+
+    locust = _locust(given)
+    choice = settings.choose_existing(options.settings(given))
+    wanted = Wanted(
+        workload=_workload(given["workload"]),
+        door=given["door"],
+        way=given["way"],
+        seed=given["seed"],
+        connections=given["connections"],
+        timeout=given["timeout"],
+        callback_url=given["callback_url"] or "",
+    )
+    done = run(choice, Load(wanted, **locust), experiment)
+    options.show(done.document, done.text, given["output"])
+    return done.code
+
+
+def _locust(given: Mapping[str, Any]) -> dict[str, Any]:
+    workers, expect, bind = given["locust_workers"], given["locust_expect"], given["locust_bind"]
+    if given["engine"] != "locust":
+        if expect or bind:
+            raise UsageError("--locust-expect and --locust-bind need --engine locust")
+        return {}
+    if not workers and not expect:
+        raise UsageError("--locust-workers 0 needs --locust-expect 1 or more: somebody must hand in")
+    return {"locust": workers, "expect": expect, "bind": bind or ""}
+
+
+def _workload(text: str) -> str | Path:
+    return Path(text) if "/" in text or text.endswith((".yaml", ".yml")) else text
+
+
+def _rate(given: Mapping[str, Any], default: float) -> float:
+    rate = default if given["rate"] is None else float(given["rate"])
+    if rate <= 0 and given["rate"] is not None:
+        raise UsageError(f"--rate {rate:g}: write how many arrivals a second there are, more than 0")
+    return rate
+
+
+def _warmup(seconds: float) -> float:
+    return min(max(seconds / 10, 1.0), 10.0)
+
+
+def _arrivals(schedule: str | None, given: Mapping[str, Any]) -> Any:
+    from harness.load.schedule import parse
+
+    if schedule is None:
+        return None
+    if given["rate"] is not None or given["seconds"] is not None:
+        raise UsageError("--schedule says rate and length itself: leave --rate and --seconds out")
+    return parse(schedule, seed=given["seed"] or 1)
+
+
+def _objective(given: Mapping[str, Any]) -> dict[str, float]:
+    keys = ("p50_ms", "p95_ms", "p99_ms", "errors")
+    return {key: given[key] for key in keys if given[key] is not None}
+
+
+def _patience(given: Mapping[str, Any], metric: str = "p95_ms", most: int | None = None) -> Any:
+    from harness.load.experiments.repeat import Patience
+
+    repetitions = min(given["repetitions"], most) if most else given["repetitions"]
+    return Patience(min(3, repetitions), repetitions, given["precision"], metric)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) for word in words):
+        raise UsageError(f"--workers {text}: write numbers of workers, 1 or more, like 1,2,4,8")
+    return tuple(sorted({int(word) for word in words}))

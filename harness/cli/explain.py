@@ -1,0 +1,91 @@
+"""``wavetank explain``: one flow, gate by gate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import options
+
+if TYPE_CHECKING:
+    from harness.isolation.explain import Explanation
+
+ENDS = {"out": "sender's gate", "in": "receiver's gate", "route": "route"}
+
+
+@click.command()
+@options.reading
+@click.argument("start", metavar="FROM")
+@click.argument("end", metavar="TO")
+@click.argument("port")
+@click.option("--public", is_flag=True, help="By the target's public address. Default: by its private one.")
+@click.option(
+    "--probe/--no-probe", default=None, help="Send one probe. Default: in an emulator with machines."
+)
+@options.output
+def explain(
+    *, start: str, end: str, port: str, public: bool, probe: bool | None, output: str, **common: Any
+) -> int:
+    """Say why FROM reaches TO on PORT (22, 22/tcp, 53/udp, icmp), or why not; exit 1 if it is not as meant.
+
+    FROM and TO are droplets, databases, internet, stranger or operators.
+    """
+    from harness.isolation import explain as explaining
+    from harness.isolation.observe import is_witnessed
+    from harness.isolation.standing import standing
+
+    explaining.flow(port)
+    given = options.settings(common)
+    options.packets(given, "--probe", asked=probe, default=True)
+    stands = standing(given)
+    asked = explaining.ask(stands.network, stands.topology, (start, end, port), public=public)
+    sent = options.packets(given, "--probe", asked=probe, default=is_witnessed(stands.target))
+    told = explaining.explain(stands, asked, probe=sent)
+    options.show(_document(told), _text(told, stands.network.notes), output)
+    if told.differences or told.tampered:
+        return 1
+    return 2 if told.observed == "inconclusive" else 0
+
+
+def _document(told: Explanation) -> dict[str, Any]:
+    pair = told.asked.pair
+    return {
+        "source": pair.source,
+        "target": pair.target,
+        "side": pair.side,
+        "protocol": told.asked.protocol,
+        "port": told.asked.port or None,
+        "intended": "admitted" if told.meant else "denied",
+        "meant": list(told.meant),
+        "computed": "admitted" if told.walk.admitted else "denied",
+        "steps": [asdict(each) for each in told.walk.steps],
+        "notes": list(told.walk.notes),
+        "observed": told.observed,
+        "unasked": told.unasked,
+        "doubts": list(told.seen.doubts) if told.seen else [],
+        "tampering": list(told.tampered),
+        "counted": list(told.counted),
+        "differences": [each.reason for each in told.differences],
+    }
+
+
+def _text(told: Explanation, notes: tuple[str, ...]) -> str:
+    lines = [str(told.asked)]
+    lines += [
+        f"  {ENDS[each.gate]:16} {'pass' if each.admits else 'STOP'}  {each.reason}"
+        for each in told.walk.steps
+    ]
+    verdict = "admitted" if told.walk.admitted else f"denied by the {ENDS[told.walk.decides.gate]}"
+    lines.append(f"  {'computed':16} {verdict}")
+    lines += [f"  {'intended':16} yes: {each}" for each in told.meant] or [
+        f"  {'intended':16} no: no line of the intent lets it pass"
+    ]
+    lines.append(f"  {'observed':16} {told.observed}{f' ({told.unasked})' if told.unasked else ''}")
+    lines += [f"  {'':16} {each}" for each in (told.seen.doubts if told.seen else ())]
+    lines += [f"  {'TAMPERED':16} {each}" for each in told.tampered]
+    lines += [f"  {'counted':16} {each}" for each in told.counted]
+    lines += [f"  {'note':16} {each}" for each in (*told.walk.notes, *notes)]
+    lines += [f"  {'DIFFERENCE':16} {each.reason}\n  {'':16} {each.reproduce}" for each in told.differences]
+    return "\n".join(lines)

@@ -1,0 +1,100 @@
+"""``wavetank link``: links of an emulated droplet that delay and lose packets, or are perfect again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import options
+
+if TYPE_CHECKING:
+    from harness.faults.link import Quality
+
+MILLISECONDS = {"ms": 1.0, "s": 1000.0}
+
+
+class Delay(click.ParamType[float]):
+    """Milliseconds, from a number and a unit: ``20ms``, ``1.5s``."""
+
+    name = "delay"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        matched = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", value)
+        if not matched:
+            self.fail(f"{value!r} is no delay: take a number and ms or s, like 20ms", param, ctx)
+        return float(matched[1]) * MILLISECONDS[matched[2]]
+
+
+class Share(click.ParamType[float]):
+    """Percent: ``0.5%``."""
+
+    name = "share"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        matched = re.fullmatch(r"(\d+(?:\.\d+)?)%", value)
+        if not matched or float(matched[1]) > 100:
+            self.fail(f"{value!r} is no share of packets: take 0% to 100%, like 0.5%", param, ctx)
+        return float(matched[1])
+
+
+@click.command()
+@options.common
+@click.argument("node", required=False)
+@click.option("--delay", type=Delay(), default=0.0, metavar="TIME", help="How late packets to it are: 20ms.")
+@click.option("--jitter", type=Delay(), default=0.0, metavar="TIME", help="Give or take this much.")
+@click.option("--loss", type=Share(), default=0.0, metavar="SHARE", help="How many of them are lost: 1%.")
+@click.option("--clear", is_flag=True, help="Make its links perfect again; without NODE, everybody's.")
+@options.output
+def link(
+    *, node: str | None, delay: float, jitter: float, loss: float, clear: bool, output: str, **common: Any
+) -> int:
+    """Delay and lose packets to NODE, emulated only; without options, show what its links do."""
+    from harness import provision
+    from harness.core.progress import Progress
+    from harness.faults import link as links
+    from harness.run import settings
+
+    wanted = links.Quality(delay, jitter, loss)
+    _check(node, wanted, clear=clear)
+    choice = settings.choose_existing(options.settings(common))
+    target = settings.resolve_existing(choice, Progress())
+    deployment = provision.observe(target, settings.load_topology(choice), choice.run)
+    found = links.read(target, deployment)
+    names = [_known(node, list(found))] if node else list(found)
+    if clear or wanted != links.PERFECT:
+        for name in names:
+            links.shape(target, deployment, name, wanted)
+        found = links.read(target, deployment)
+    told = {name: found[name] for name in names}
+    text = "\n".join(f"{name}: {quality}" for name, quality in told.items())
+    options.show({"links": {name: asdict(each) for name, each in told.items()}}, text, output)
+    return 0
+
+
+def _check(node: str | None, wanted: Quality, *, clear: bool) -> None:
+    from harness.core.errors import UsageError
+    from harness.faults.link import MOST_DELAY_MS, PERFECT
+
+    if wanted.delay_ms > MOST_DELAY_MS:
+        raise UsageError(f"--delay: {MOST_DELAY_MS / 1000:g}s at most")
+    if wanted.jitter_ms > wanted.delay_ms:
+        raise UsageError("--jitter is more than --delay: no packet arrives before it is sent")
+    if clear and wanted != PERFECT:
+        raise UsageError("--clear makes links perfect: leave out --delay, --jitter and --loss")
+    if node is None and wanted != PERFECT:
+        raise UsageError("say whose links: wavetank link NODE --delay 20ms")
+
+
+def _known(node: str, nodes: list[str]) -> str:
+    from harness.core.errors import UsageError
+
+    if node not in nodes:
+        raise UsageError(f"no node {node!r}: there are {', '.join(nodes) or 'none'}")
+    return node

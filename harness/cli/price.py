@@ -1,0 +1,28 @@
+"""``wavetank price``: what a topology costs, by the API's own price list."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from harness.cli import options
+
+
+@click.command()
+@options.common
+@options.output
+def price(output: str, **common: Any) -> int:
+    """Say what the topology costs, in US dollars, from the API's own list of sizes."""
+    from harness import provision
+    from harness.core.progress import Progress
+    from harness.run import settings
+
+    given = options.settings(common)
+    choice = settings.choose_new(given)
+    topology = settings.load_topology(choice)
+    told = provision.price(settings.resolve(given, choice.target, Progress()), topology)
+    text = f"{topology.name}: ${told.hourly:.4f} an hour, ${told.monthly:.2f} a month"
+    options.show({"topology": topology.name, **asdict(told)}, text, output)
+    return 0

@@ -1,0 +1,45 @@
+"""``wavetank report``: the run's report as a page for the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli import options
+
+
+@click.command()
+@options.reading
+@click.option(
+    "--html",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the page. Default: report.html beside report.json.",
+)
+@click.option("--open", "opened", is_flag=True, help="Open it in the browser.")
+@options.output
+def report(file: Path | None, opened: bool, output: str, **common: Any) -> int:
+    """Write the run's report as one HTML page, and print where it is."""
+    import webbrowser
+
+    from harness import html
+    from harness.core.errors import TopologyError, UsageError
+    from harness.run import settings
+    from harness.run.report import REMEDY, read
+
+    run_dir = settings.choose_existing(options.settings(common)).run_dir
+    wanted = file or run_dir.report.with_name(html.NAME)
+    found = read(run_dir)
+    try:
+        page = html.write(found, wanted)
+    except OSError as error:
+        raise UsageError(f"{wanted} cannot be written: {error.strerror}") from error
+    except Exception as error:  # whatever a section does that does not hold what it should
+        problem = f"cannot be shown: a section is not as reports have it: {error!r:.200}"
+        raise TopologyError(problem, file=run_dir.report, remedy=REMEDY) from error
+    options.show({"html": str(page)}, str(page), output)
+    if opened and not webbrowser.open(page.resolve().as_uri()):
+        raise UsageError(f"no browser could be opened for {page}")
+    return 0

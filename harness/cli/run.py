@@ -1,0 +1,87 @@
+"""``wavetank run``: everything in one go, for ``make local`` and continuous integration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import options
+from harness.cli.consent import asker
+
+if TYPE_CHECKING:
+    from harness.core.progress import Progress
+    from harness.run.settings import Settings
+    from harness.run.up import Keep
+
+
+@click.command()
+@options.common
+@options.yes
+@options.max_cost
+@click.option(
+    "--keep",
+    type=click.Choice(["on-failure", "always", "never"]),
+    default="on-failure",
+    show_default=True,
+    envvar="KEEP",
+    show_envvar=True,
+    help="When to leave the deployment up afterwards.",
+)
+@click.option(
+    "--isolation",
+    type=click.Choice(["user-namespace", "vm"]),
+    default="user-namespace",
+    show_default=True,
+    help="What is between droplets and this machine: SECURITY.md says what each promises. vm: half an hour.",
+)
+@options.keyword
+@options.faults
+@options.output
+def run(
+    *,
+    yes: bool,
+    max_cost: float | None,
+    keep: Keep,
+    isolation: str,
+    keyword: str | None,
+    faults: bool | None,
+    output: str,
+    **common: Any,
+) -> int:
+    """Stand the topology up, check it, write the report, and take it down again (see --keep)."""
+    from harness.core.progress import Progress
+    from harness.run import report
+    from harness.run import run as flow
+
+    settings, progress = options.settings(common), Progress()
+    if isolation == "vm":
+        return _in_virtual_machine(settings, progress, keyword=keyword, faults=faults)
+    consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
+    written, code = flow.run(settings, consent, progress, keep=keep, keyword=keyword, faults=faults)
+    text = f"{report.summary(written)}\n{settings.state_dir / 'runs' / written['run'] / 'report.json'}"
+    options.show(written, text, output)
+    return code
+
+
+def _in_virtual_machine(
+    settings: Settings, progress: Progress, *, keyword: str | None, faults: bool | None
+) -> int:
+    """The same inside of a virtual machine, which ends with it. Its report is brought out."""
+    from harness.core.errors import UsageError
+    from harness.vm.flow import CHECKS, Order
+    from harness.vm.flow import run as run_there
+
+    if settings.target not in (None, "local"):
+        raise UsageError(f"--isolation vm is for --target local: droplets of {settings.target} are not here")
+    if settings.app or settings.run:
+        raise UsageError(
+            "--isolation vm takes the topology's own application and a new run: no --app, no --run"
+        )
+    order = Order(
+        settings.topology or "standard",
+        settings.state_dir.resolve(),
+        keyword=keyword or CHECKS,
+        faults=faults,
+    )
+    return run_there(order, progress)

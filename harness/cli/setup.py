@@ -1,0 +1,18 @@
+"""``wavetank setup``: make this machine able to run Wavetank."""
+
+from __future__ import annotations
+
+import subprocess
+
+import click
+
+
+@click.command()
+def setup() -> int:
+    """Install and start what is missing on this machine: a Docker engine, ssh, and what images are made with.
+
+    As root on Debian or Ubuntu. Elsewhere it changes nothing, says what to install, and exits with 3.
+    """
+    from harness.core.paths import SETUP
+
+    return subprocess.run(["bash", str(SETUP)], stdin=subprocess.DEVNULL, check=False).returncode

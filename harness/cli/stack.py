@@ -1,0 +1,161 @@
+"""``wavetank stack``: the stack that the compose files become."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.deploy.gather import Images
+    from harness.run.settings import Choice, Settings
+    from harness.stack import Note, Source, Stack
+    from harness.target.target import Target
+    from harness.topology.deployment import Deployment
+    from harness.topology.model import Topology
+    from harness.topology.rendering.render import RenderedStack
+
+
+@click.command()
+@options.common
+@click.option(
+    "--ipvs/--no-ipvs",
+    default=None,
+    help="Whether the nodes' kernels have IPVS. Default: ask those of a run that is up, else yes.",
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead.")
+@options.output
+def stack(output: str, out: Path | None, ipvs: bool | None, **common: Any) -> int:
+    """Show the docker-stack.yml that the swarm's compose files become, and what is otherwise in it.
+
+    Of a run that is up with its real values, else with ${NAME} for what only a deployment knows.
+    """
+    from harness.stack import preview
+
+    given = options.settings(common)
+    topology, run = _begin(given)
+    if run is None:
+        made = _convert(topology, None, ipvs=ipvs is not False)
+        notes = [*made.notes, *preview.left_to_do(made)]
+    else:
+        made = _convert(topology, run.deployment, ipvs=_has_ipvs(topology, run) if ipvs is None else ipvs)
+        notes = [*made.notes]
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    _show(made, notes, run.choice.run if run else None, out, output)
+    return 0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run that is up."""
+
+    choice: Choice
+    target: Target
+    deployment: Deployment
+
+
+def _begin(given: Settings) -> tuple[Topology, _Run | None]:
+    """The topology, and the run that was stood up with it, where one is up."""
+    from harness.run import settings
+
+    latest = settings.latest_run(given.state_dir)
+    if given.run or (latest and given.target in (None, latest.facts().get("target"))):
+        choice = settings.choose_existing(given)
+        topology = settings.load_topology(choice)
+        if given.run or choice.run_dir.facts().get("topology") == str(topology.file):
+            return topology, _run(choice, topology)
+    return settings.load_topology(settings.choose_new(given)), None
+
+
+def _run(choice: Choice, topology: Topology) -> _Run | None:
+    """The run, if all of it is there."""
+    from harness import provision
+    from harness.core.progress import Progress
+    from harness.run import settings
+
+    if settings.is_nowhere(choice.settings, choice.target):
+        return None
+    target = settings.resolve(choice.settings, choice.target, Progress())
+    found = provision.observe(target, topology, choice.run)
+    complete = (
+        topology.droplets.keys() <= found.nodes.keys() and topology.databases.keys() <= found.databases.keys()
+    )
+    return _Run(choice, target, found) if complete else None
+
+
+def _has_ipvs(topology: Topology, run: _Run) -> bool:
+    from harness.access.ssh import open_access
+    from harness.swarm.deploy import has_ipvs
+
+    access = open_access(run.choice.run_dir, run.target, topology, run.deployment)
+    try:
+        return topology.swarm is not None and has_ipvs(access, topology)
+    finally:
+        access.close()
+
+
+def _convert(topology: Topology, deployment: Deployment | None, *, ipvs: bool) -> Stack:
+    """Convert with what is known. Builds no image and asks no node."""
+    from harness.stack import convert, preview
+
+    known = deployment or preview.unknown(topology)
+    sources = _sources(topology, known) if topology.swarm else []
+    return convert(topology, [preview.with_programs(each) for each in sources], ipvs=ipvs)
+
+
+def _sources(topology: Topology, deployment: Deployment) -> Sequence[Source]:
+    from harness.swarm.deploy import sources
+    from harness.topology.rendering.render import render_stack_service
+
+    assert topology.swarm is not None
+    rendered = {
+        each.name: render_stack_service(topology, deployment, each) for each in topology.swarm.services
+    }
+    return sources(topology, deployment, rendered, _images(topology, rendered))
+
+
+def _images(topology: Topology, rendered: Mapping[str, RenderedStack]) -> Images:
+    """The images by name, with the ids of those that this machine has."""
+    from harness.core.errors import EngineError
+    from harness.deploy.appfiles import read_app
+    from harness.deploy.engine import REPOSITORY, Image
+    from harness.deploy.gather import look_up
+
+    assert topology.swarm is not None
+    services = topology.swarm.services
+    apps = {
+        each.name: read_app(rendered[each.name].text, each.compose, rendered[each.name].environment)
+        for each in services
+    }
+    try:
+        return look_up(services, apps)
+    except EngineError:  # no engine here: names must do
+        return {
+            name: {
+                each.name: Image(f"{REPOSITORY}/{name}" if each.build else each.image, "")
+                for each in app.containers
+            }
+            for name, app in apps.items()
+        }
+
+
+def _show(made: Stack, notes: Sequence[Note], run: str | None, out: Path | None, output: str) -> None:
+    from harness.stack import taint
+
+    if out:
+        out.write_text(made.text)
+    document = {
+        "run": run,
+        "stack": made.text,
+        "configs": {name: taint.shown(each.decode(errors="replace")) for name, each in made.configs.items()},
+        "secrets": sorted(made.secrets),
+        "notes": [asdict(note) for note in notes],
+    }
+    options.show(document, str(out) if out else made.text.rstrip("\n"), output)

@@ -1,0 +1,72 @@
+"""``wavetank up``: stand a topology up, or bring a deployment up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import options
+from harness.cli.consent import asker
+
+if TYPE_CHECKING:
+    from harness.core.progress import Progress
+    from harness.run.up import Prepared, Standing
+
+
+@click.command()
+@options.common
+@options.yes
+@options.max_cost
+@click.option("--dry-run", is_flag=True, help="Show what would change and why; change nothing.")
+@click.option("--keep", is_flag=True, help="On failure, leave what was made for a look.")
+@options.output
+def up(yes: bool, max_cost: float | None, dry_run: bool, keep: bool, output: str, **common: Any) -> int:
+    """Stand the topology up and deploy the application; a second time, change only what differs."""
+    from harness.core.progress import Progress
+    from harness.run import up as flow
+
+    settings, progress = options.settings(common), Progress()
+    if dry_run:
+        with flow.leaving_no_emulator(settings, progress):
+            prepared = flow.prepare(settings, progress)
+        flow.stop_if_empty(prepared.target, settings.state_dir, progress)
+        return _dry_run(prepared, output)
+    consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
+    standing = flow.up(settings, consent, progress, keep="always" if keep else "never", alone=True)
+    flow.release(standing.guard)
+    _tell(standing, progress, output)
+    return 0
+
+
+def _dry_run(prepared: Prepared, output: str) -> int:
+    changes = [
+        {"action": each.action, "kind": each.kind, "name": each.name, "reason": each.reason}
+        for each in prepared.plan.changes
+    ]
+    lines = [f"{each['action']:7} {each['kind']} {each['name']}: {each['reason']}" for each in changes]
+    document = {"run": prepared.choice.run, "target": prepared.choice.target, "changes": changes}
+    options.show(document, "\n".join((f"run {prepared.choice.run}", *lines)), output)
+    return 0
+
+
+def _tell(standing: Standing, progress: Progress, output: str) -> None:
+    deployment, choice = standing.deployment, standing.prepared.choice
+    document = {
+        "run": deployment.run,
+        "target": choice.target,
+        "topology": standing.prepared.topology.name,
+        "changes": [
+            f"{each.action} {each.kind} {each.name}"
+            for each in standing.prepared.plan.changes
+            if each.action != "keep"
+        ],
+        "deployed": list(standing.changed),
+        "timings": progress.timings,
+        "report": str(choice.run_dir.report),
+    }
+    changed = len(document["changes"]) + len(document["deployed"])
+    text = (
+        f"{deployment.run} is up on {choice.target}; {changed or 'no'} changes; report: {document['report']}"
+    )
+    options.show(document, text, output)

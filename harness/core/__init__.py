@@ -1,0 +1,1 @@
+"""What everything else is built on: errors, waits, signals, processes, names. It imports nothing else."""

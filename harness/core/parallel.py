@@ -1,0 +1,78 @@
+"""Do several blocking calls at once with a few threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Any, TypeVar
+
+from harness.core import signals
+from harness.core.wait import patient
+
+T = TypeVar("T")
+
+WORKERS = 8
+FEW = 2
+SOON_SECONDS = 1.0
+
+
+class Pool(ThreadPoolExecutor):
+    """Threads whose waits a signal ends; after an error in the block, what has not begun is not begun."""
+
+    def submit(self, call: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
+        """As the base's; ``map`` comes here as well."""
+        return super().submit(signals.bound(call), *arguments, **named)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown(wait=True, cancel_futures=error is not None)
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+def in_parallel(
+    jobs: Iterable[Callable[[], T]],
+    *,
+    workers: int | None = None,
+    interrupt: Callable[[], None] = nothing,
+) -> list[T]:
+    """Call every job and return what they returned, in order.
+
+    ``workers`` of them at once; by default 8, or 2 on a machine so slow that ``WAVETANK_PATIENCE`` is set:
+    with more, members of a swarm there seem dead to each other, whose own time-outs nobody can stretch.
+
+    The first error ends it, and is the one that is raised: what has not begun is not begun, ``interrupt`` is
+    called to cut short what has, and that is waited for, so that nobody is still changing things when this
+    returns or raises. That holds for ctrl-C too, which ends the waits of all jobs; what it cannot end is a
+    request under way that changes something, and that this is waited for is told.
+    """
+    futures: list[Future[T]] = []
+    pool = Pool(workers or (WORKERS if patient(1) == 1 else FEW), thread_name_prefix="wavetank")
+    try:
+        with signals.undisturbed():  # a job that began and is on no list would not be waited for
+            futures += [pool.submit(job) for job in jobs]
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in futures:
+            if future in done:
+                future.result()
+        return [future.result() for future in futures]
+    except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)
+        interrupt()
+        if isinstance(error, KeyboardInterrupt):
+            _tell_of_slow(futures)
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _tell_of_slow(futures: Sequence[Future[Any]]) -> None:
+    slow = wait(futures, timeout=SOON_SECONDS).not_done
+    if slow:
+        signals.say(
+            f"stopping: waiting for the end of {len(slow)} requests under way; once more ends at once"
+        )

@@ -1,0 +1,208 @@
+"""Reads YAML that we did not write: parsed once, bounded while it is parsed, one form of error for all.
+
+Nodes (where positions matter) and data are made from the same events, which are kept: the files of one
+application are asked for again and again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Event, ScalarEvent
+from ruamel.yaml.nodes import Node
+
+from harness.core.documents import DEEPEST, LARGEST_TEXT, MIB, SURROGATE
+from harness.core.errors import TopologyError
+
+# Aliases written out: what is read walks through all of it, and some of it several times.
+MOST_NODES = 20_000
+LONGEST_NUMBER = 1000
+NUMBER = re.compile(r"[-+]?[0-9.][-+0-9a-fA-FoxX_.:]*")
+MANY = "single document"  # in the parser's words for a text that holds several
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class YamlText:
+    """One YAML text, parsed. ``events`` are the parser's, with their positions."""
+
+    file: Path | str
+    events: tuple[Event, ...]
+
+    def compose(self) -> Node | None:
+        """Its root node; None where it is empty. Raises ``TopologyError``."""
+        root: Node | None = _read(lambda: self._reader().compose(""), self.file)
+        return root
+
+    def construct(
+        self, constructor: type[SafeConstructor] = SafeConstructor, *, duplicates: bool = False
+    ) -> Any:
+        """Its data, anchors and merges written out. Raises ``TopologyError``.
+
+        A key that is given twice is an error, unless ``duplicates``: then the first one counts.
+        """
+        reader = self._reader()
+        reader.Constructor = constructor
+        reader.allow_duplicate_keys = duplicates
+        return _read(lambda: reader.load(""), self.file)
+
+    def _reader(self) -> YAML:
+        reader = _reader()
+        reader.Parser = lambda loader: _Replay(self.events)  # noqa: ARG005 (the library names it)
+        return reader
+
+
+@lru_cache(maxsize=128)
+def parse(text: str, file: Path | str) -> YamlText:
+    """Parse a text. Raises ``TopologyError`` for what is no YAML, or would cost too much to read.
+
+    That is what is too deep, too much, or an alias of itself. It stops where it finds something.
+    """
+    if len(text) > LARGEST_TEXT:
+        problem = f"larger than {LARGEST_TEXT // MIB} MiB, the most that is read of such a file"
+        raise TopologyError(problem, file=file, remedy="split it, or take out what is not needed")
+    measure = _Measure(file)
+    _read(lambda: measure.over(_reader().parse(text)), file)
+    return YamlText(file, tuple(measure.events))
+
+
+def _reader() -> YAML:
+    return YAML(typ="safe", pure=True)
+
+
+class _Replay:
+    """Stands for the library's parser: hands on events that it made before."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._events = events
+        self._next = 0
+
+    def check_event(self, *kinds: type[Event]) -> bool:
+        return self._next < len(self._events) and (not kinds or isinstance(self.peek_event(), kinds))
+
+    def peek_event(self) -> Event:
+        return self._events[self._next]
+
+    def get_event(self) -> Event:
+        self._next += 1
+        return self._events[self._next - 1]
+
+    def dispose(self) -> None:
+        """Nothing is held open."""
+
+
+def _read(read: Callable[[], T], file: Path | str) -> T:
+    """What ``read`` returns. What YAML, or values in it, may do to it becomes a ``TopologyError``.
+
+    Values do where they are not what their tag, or look, says: a date of month 13, ``!!int`` of no number.
+    """
+    try:
+        return read()
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem, remedy = f"not YAML: {error.problem or error.context}", "correct the syntax on this line"
+        if MANY in (error.context or ""):
+            problem, remedy = "not YAML: it holds several documents", "keep one, without '---' between parts"
+        line = mark.line + 1 if mark else None
+        raise TopologyError(problem, file=file, line=line, remedy=remedy) from error
+    except YAMLError as error:
+        raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file's syntax") from error
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        problem = f"not YAML: a value is not what its tag or its look says: {error}"
+        remedy = "put the value into quotes, and take its tag out"
+        raise TopologyError(problem, file=file, remedy=remedy) from error
+    except (RecursionError, MemoryError) as error:
+        remedy = "write it with less nesting"
+        raise TopologyError("nested too deep", file=file, remedy=remedy) from error
+
+
+@dataclass
+class _Open:
+    """A collection under way: how many nodes are in it so far, and how many levels below it."""
+
+    anchor: str | None
+    event: Event
+    nodes: int = 1
+    height: int = 1
+
+
+@dataclass
+class _Measure:
+    """Counts a document's nodes and levels as if every alias were written out."""
+
+    file: Path | str
+    outer: list[_Open] = field(default_factory=list)
+    anchors: dict[str, tuple[int, int]] = field(default_factory=dict)
+    nodes: int = 0
+    events: list[Event] = field(default_factory=list)
+
+    def over(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.events.append(event)
+            if isinstance(event, CollectionStartEvent):
+                self._add(1, len(self.outer) + 1, event)
+                self.outer.append(_Open(event.anchor, event))
+            elif isinstance(event, CollectionEndEvent):
+                self._close()
+            elif isinstance(event, ScalarEvent):
+                _check_scalar(event, self)
+                self._keep(event.anchor, 1, 0)
+                self._count(1, 0, event)
+            elif isinstance(event, AliasEvent):
+                self._count(*self._meant(event), event)
+
+    def _close(self) -> None:
+        done = self.outer.pop()
+        self._keep(done.anchor, done.nodes, done.height)
+        if self.outer:
+            self.outer[-1].nodes += done.nodes
+            self.outer[-1].height = max(self.outer[-1].height, done.height + 1)
+
+    def _count(self, nodes: int, height: int, event: Event) -> None:
+        """A scalar, or an alias as what it stands for."""
+        self._add(nodes, len(self.outer) + height, event)
+        if self.outer:
+            self.outer[-1].nodes += nodes
+            self.outer[-1].height = max(self.outer[-1].height, height + 1)
+
+    def _add(self, nodes: int, depth: int, event: Event) -> None:
+        self.nodes += nodes
+        if self.nodes > MOST_NODES:
+            problem = f"more than {MOST_NODES} keys and values, aliases written out"
+            raise self.refused(problem, event, "take out what is not needed, or use fewer aliases")
+        if depth > DEEPEST:
+            raise self.refused(f"nested more than {DEEPEST} deep", event, "write it with less nesting")
+
+    def _meant(self, event: Any) -> tuple[int, int]:
+        around = next((each for each in self.outer if each.anchor == event.anchor), None)
+        if around:
+            problem = f"*{event.anchor} is inside of &{event.anchor}: what holds or merges itself never ends"
+            raise self.refused(problem, around.event, "take the alias out")
+        return self.anchors.get(event.anchor, (1, 0))  # an unknown one is told of by who reads it
+
+    def _keep(self, anchor: str | None, nodes: int, height: int) -> None:
+        if anchor is not None:
+            self.anchors[anchor] = (nodes, height)
+
+    def refused(self, problem: str, event: Event, remedy: str) -> TopologyError:
+        return TopologyError(problem, file=self.file, line=event.start_mark.line + 1, remedy=remedy)
+
+
+def _check_scalar(event: Any, measure: _Measure) -> None:
+    """Numbers that take long to read, or cannot be shown; characters that are none."""
+    value = event.value
+    if len(value) > LONGEST_NUMBER and NUMBER.fullmatch(value):
+        problem = f"a number of {len(value)} digits"
+        raise measure.refused(problem, event, f"write one of at most {LONGEST_NUMBER}, or put it into text")
+    if SURROGATE.search(value):
+        problem = "it holds half of a surrogate pair, which is no character"
+        raise measure.refused(problem, event, "write the character itself")

@@ -1,0 +1,171 @@
+"""What the generator's own process does: :mod:`harness.load.generator.generator` starts it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import signal
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+from harness.core import signals
+from harness.core.errors import ResourceError, UsageError, WavetankError
+from harness.judge0.model import Route
+from harness.load.engine import Engine
+from harness.load.model import SECOND, Order, Workload
+from harness.load.protocol.opening import open_talk
+from harness.load.recorder import Recorder
+from harness.load.workload import Chosen, choose
+
+# Opened before the clock starts: the first arrivals shall not pay for connecting, and a target that refuses
+# is known of.
+AHEAD = 16
+
+
+class Talk(Protocol):
+    """As :class:`harness.load.protocol.opening.Talk`."""
+
+    def begin(self, number: int, intended: int) -> None:
+        """The arrival is due."""
+
+    def finish(self) -> None:
+        """The run ends."""
+
+
+class OpenTalk(Protocol):
+    """As :func:`harness.load.protocol.opening.open_talk`."""
+
+    def __call__(
+        self,
+        route: Route,
+        workload: Workload,
+        chosen: Chosen,
+        record: Recorder,
+        engine: Engine,
+        *,
+        timeout: float,
+    ) -> Talk:
+        """The talk for a route."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The run has begun: Unix time, and the same by ``time.monotonic_ns``."""
+
+    at: float
+    origin: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run has ended; as in :class:`Recording`."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_connections: int
+    starved: int
+    partial: str
+    said: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """It could not begin, for a reason that is told to people; an error itself does not pickle."""
+
+    usage: str = ""
+    resource: tuple[str, str, str] = ("", "", "")
+
+    @property
+    def error(self) -> WavetankError:
+        """As it was raised."""
+        return UsageError(self.usage) if self.usage else ResourceError(*self.resource)
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """It failed."""
+
+    traceback: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the process is started with: ``fd`` is the recorder's memory as the process ``parent`` has it."""
+
+    order: Order
+    capacity: int
+    fd: int
+    parent: int
+    open_talk: OpenTalk | None
+
+
+def run(given: Given, pipe: Connection) -> None:
+    """The process, from its start to its end."""
+    tie_to(given.parent)
+    try:
+        _raise_descriptors()
+        fd = os.open(f"/proc/{given.parent}/fd/{given.fd}", os.O_RDWR | os.O_CLOEXEC)
+        record = Recorder(given.capacity, fd)
+        pipe.send(_load(given.order, record, pipe, given.open_talk or open_talk))
+    except UsageError as error:
+        pipe.send(Refused(usage=str(error)))
+    except ResourceError as error:
+        pipe.send(Refused(resource=(error.kind, error.name, error.problem)))
+    except BaseException:  # noqa: BLE001 (whatever it is, it is told)
+        pipe.send(Crashed(traceback.format_exc()))
+    os._exit(0)  # threads that are connecting hold nothing worth waiting for
+
+
+def tie_to(parent: int) -> None:
+    """End with the parent, whatever ends it, and not by a signal that is meant for it."""
+    for each in signals.SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    signals.follow(parent, signal.SIGKILL)
+
+
+def _raise_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _load(order: Order, record: Recorder, pipe: Connection, opener: OpenTalk) -> Ended:
+    chosen = choose(order.workload, record.capacity)
+    record.programs(chosen)
+    engine = Engine(order.route.address, connections=order.connections, timeout=order.timeout)
+    engine.connect(min(order.connections, order.clients if order.loop == "closed" else AHEAD))
+    talk = opener(order.route, order.workload, chosen, record, engine, timeout=order.timeout)
+    engine.hear(pipe.fileno(), engine.stop)
+    gc.collect()
+    gc.freeze()  # what is there by now is never looked at again
+    engine.restart_clock()
+    pipe.send(Begun(time.time(), engine.origin))
+    before = time.process_time()
+    whole = _run(order, record, engine, talk)
+    seconds, cpu = engine.now() / SECOND, time.process_time() - before
+    talk.finish()
+    partial = "" if whole else f"stopped after {seconds:.1f} s"
+    if whole and order.loop == "closed" and record.begun == record.capacity:
+        partial = f"ended after {seconds:.1f} s, with the {record.capacity:,} arrivals there is room for"
+    return Ended(seconds, cpu, engine.peak_connections, engine.starved, partial, record.said())
+
+
+def _run(order: Order, record: Recorder, engine: Engine, talk: Talk) -> bool:
+    def begin(number: int, intended: int) -> None:
+        record.begin(number, intended)
+        talk.begin(number, intended)
+
+    if order.loop == "open":
+        return engine.run(order.arrivals, begin, over=lambda: record.ended >= record.begun, drain=order.drain)
+    return engine.run_closed(
+        order.clients,
+        order.seconds,
+        begin,
+        ended=lambda: record.ended,
+        most=record.capacity,
+        drain=order.drain,
+    )

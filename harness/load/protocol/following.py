@@ -1,0 +1,147 @@
+"""One arrival from its request to its row in the recording: once, whatever is answered how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from harness.judge0.model import NEVER, Program, Route
+from harness.judge0.reading import Submission
+from harness.load.model import SECOND, Outcome, Workload
+from harness.load.protocol.judging import complaint, declined, judge, unanswered
+
+if TYPE_CHECKING:
+    from harness.load.engine.request import Answer
+    from harness.load.workload import Chosen
+
+
+class Asking(Protocol):
+    """What a talk needs of the engine. Times are ns since the run's start."""
+
+    def now(self) -> int:
+        """The time."""
+
+    def ask(self, request: bytes, then: Callable[[Answer], None], give_up_at: int = 0) -> None:
+        """Send a request when a connection is free, and pass its answer on.
+
+        ``give_up_at`` 0: as long after the arrival as it is waited for.
+        """
+
+    def later(self, after_ns: int, action: Callable[[], None]) -> None:
+        """Do something in a while."""
+
+
+class Recording(Protocol):
+    """What a talk needs of the recorder. Each takes the number of an arrival."""
+
+    def sent(self, number: int, at: int) -> None:
+        """Its first byte was given to the kernel."""
+
+    def accepted(self, number: int, at: int) -> None:
+        """It was taken."""
+
+    def done(
+        self,
+        number: int,
+        outcome: Outcome,
+        at: int,
+        *,
+        status: int = 0,
+        said: str = "",
+        queued_us: int = NEVER,
+        ran_us: int = NEVER,
+        judged_us: int = NEVER,
+    ) -> None:
+        """It ended; ``said`` are the words of what is not ``OK``."""
+
+
+class Following:
+    """Who is under way. What ends an arrival that is no longer, such as a late answer, is left out."""
+
+    def __init__(
+        self,
+        route: Route,
+        workload: Workload,
+        chosen: Chosen,
+        record: Recording,
+        engine: Asking,
+        *,
+        timeout: float,
+    ) -> None:
+        self.route, self.engine, self.record = route, engine, record
+        self._programs: Sequence[Program] = workload.programs
+        self._chosen = chosen
+        self._timeout = round(timeout * SECOND)
+        self._intended: dict[int, int] = {}
+
+    def begin(self, number: int, intended: int) -> int:
+        """An arrival is due. Returns the index of its program."""
+        self._intended[number] = intended
+        return int(self._chosen[number])
+
+    def program(self, number: int) -> Program:
+        """What arrives."""
+        return self._programs[int(self._chosen[number])]
+
+    def is_under_way(self, number: int) -> bool:
+        """Whether it has begun and not ended."""
+        return number in self._intended
+
+    def has_any(self) -> bool:
+        """Whether anything is under way."""
+        return bool(self._intended)
+
+    def is_late(self, number: int) -> bool:
+        """Whether it has been under way for longer than anybody waits."""
+        return self.engine.now() > self._intended[number] + self._timeout
+
+    def answer(self, number: int, answer: Answer) -> bool:
+        """Note when a request was sent; where it was not answered well, end the arrival. Whether it was."""
+        if answer.sent != NEVER:
+            self.record.sent(number, answer.sent)
+        ended = unanswered(answer) or declined(answer.status, answer.body)
+        if ended:
+            self.end(number, *ended, answer.answered)
+        return not ended
+
+    def accept(self, number: int, at: int) -> None:
+        """Judge0 has taken it."""
+        if number in self._intended:
+            self.record.accepted(number, at)
+
+    def judge(self, number: int, told: Submission, at: int) -> None:
+        """Its final status is known: end it by whether that is right."""
+        if self._intended.pop(number, None) is None:
+            return
+        program = self.program(number)
+        outcome = judge(program, told.status, told.stdout)
+        self.record.done(
+            number,
+            outcome,
+            at,
+            status=told.status,
+            said="" if outcome is Outcome.OK else complaint(program, told),
+            queued_us=told.queued_us,
+            ran_us=told.ran_us,
+            judged_us=told.judged_us,
+        )
+
+    def end(self, number: int, outcome: Outcome, said: str, at: int = NEVER) -> None:
+        """It ended without being judged; ``NEVER``: now."""
+        if self._intended.pop(number, None) is not None:
+            self.record.done(number, outcome, self.engine.now() if at == NEVER else at, said=said)
+
+    def give_up(self, number: int, said: str) -> None:
+        """It has taken too long."""
+        seconds = self._timeout / SECOND
+        self.end(number, Outcome.UNANSWERED, f"{said} {seconds:g} s after it was due")
+
+    def late(self) -> Iterator[int]:
+        """Those that are late, longest first. Each is to be ended before the next is asked for."""
+        while self._intended and self.is_late(number := next(iter(self._intended))):
+            yield number
+
+    def finish(self) -> None:
+        """The run ends: so does everything that is under way."""
+        for number in tuple(self._intended):
+            self.end(number, Outcome.UNFINISHED, "under way when the run ended")

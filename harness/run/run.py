@@ -1,0 +1,53 @@
+"""Everything in one go: up, verify, report, and down as ``keep`` says."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from harness.core.progress import Progress
+from harness.run import report
+from harness.run.settings import Settings
+from harness.run.up import Consent, Keep, down, gather_logs, release, taken_down_if_stopped, up
+from harness.verify.network import hostnet
+from harness.verify.runner import run_checks
+
+
+def run(
+    settings: Settings,
+    consent: Consent,
+    progress: Progress,
+    *,
+    keep: Keep,
+    keyword: str | None = None,
+    faults: bool | None = None,
+) -> tuple[dict[str, Any], int]:
+    """Stand a topology up, check it and take it down; returns the report and the exit code.
+
+    ``keyword`` and ``faults`` pick checks, as in :func:`harness.verify.runner.run_checks`.
+    Raises ``WavetankError`` where it could not be stood up; the report is written then, too.
+    """
+    started = time.monotonic()
+    standing = up(settings, consent, progress, keep=keep)
+    choice, target = standing.prepared.choice, standing.prepared.target
+    with taken_down_if_stopped(standing, progress, keep=keep):
+        with progress.step("verify"):
+            code = run_checks(choice, keyword=keyword, faults=faults)
+        left = ""
+        if code != 0:
+            gather_logs(standing.access, standing.deployment, progress)
+        if keep == "never" or (keep == "on-failure" and code == 0):
+            down(target, choice.run_dir, progress)
+            left = hostnet.changed(choice.run_dir)
+        else:
+            progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+        release(standing.guard)
+    timings = {**progress.timings, "total": round(time.monotonic() - started, 3)}
+    written = report.update(
+        choice.run_dir,
+        target=target,
+        topology=standing.prepared.topology.name,
+        timings=timings,
+        error=f"this machine's own network is not as it was before the run:\n{left}" if left else None,
+    )
+    return written, 1 if left else code

@@ -1,0 +1,296 @@
+"""What every command is told: which target, which topology, which run; and how each default is found.
+
+The command line and the pytest plugin both end here, so that ``wavetank verify`` and
+``pytest --target=local`` mean the same thing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.core.errors import UsageError
+from harness.core.names import check_run, longest_run
+from harness.core.paths import PROJECT
+from harness.existing.place import ExistingDir, existing_dir
+from harness.run import lease as leases
+from harness.run import lock
+from harness.run.rundir import RunDir
+
+if TYPE_CHECKING:
+    from harness.core.progress import Progress
+    from harness.target.target import Target
+    from harness.topology.model import Topology
+
+STATE_DIR = Path(".wavetank")
+TARGETS = ("local", "do")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The common options as given; None where the user left the choice to us.
+
+    ``existing`` is the tag of a deployment that somebody else made, which takes the place of a run;
+    ``ssh_key`` and ``ssh_user`` are for its nodes.
+    """
+
+    target: str | None = None
+    topology: str | None = None
+    run: str | None = None
+    app: Path | None = None
+    state_dir: Path = STATE_DIR
+    endpoint: str | None = None
+    ca_file: Path | None = None
+    proxy: str | None = None
+    operators: tuple[str, ...] = ()
+    existing: str | None = None
+    ssh_key: Path | None = None
+    ssh_user: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.existing is not None and self.run is not None:
+            raise UsageError("--existing and --run exclude one another: what somebody else made is no run")
+        if self.existing is None and (self.ssh_key or self.ssh_user):
+            raise UsageError("--ssh-key and --ssh-user go with --existing: a run has a key of its own")
+        if self.target not in (None, *TARGETS):
+            raise UsageError(f"unknown target {self.target!r}: take one of {', '.join(TARGETS)}")
+        if self.run is not None:
+            check_run(self.run)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The defaults filled in: a target's name, a topology's file or name, a run and its directory.
+
+    ``topology`` is looked up only when it is loaded: a run whose file is gone can still be taken down.
+    """
+
+    target: str
+    topology: str
+    app: Path | None
+    run_dir: RunDir
+    settings: Settings
+
+    @property
+    def run(self) -> str:
+        return self.run_dir.run
+
+    @property
+    def place(self) -> ExistingDir | None:
+        """Where an existing deployment of somebody else's has its reports; None for a run."""
+        return self.run_dir if isinstance(self.run_dir, ExistingDir) else None
+
+
+def topology_file(name: str) -> Path:
+    """The file a ``--topology`` means: a path as it is, a bare name is one that comes with Wavetank."""
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        file = Path(name)
+        if not os.path.lexists(file):
+            raise UsageError(f"no topology file {name!r}")
+        try:
+            return file.resolve()
+        except (OSError, RuntimeError):  # a link to itself, of which whoever reads it will tell
+            return file.absolute()
+    topologies = PROJECT / "topologies"
+    file = topologies / f"{name}.yaml"
+    if not file.is_file():
+        known = ", ".join(sorted(each.stem for each in topologies.glob("*.yaml")))
+        raise UsageError(f"unknown topology {name!r}: take one of {known}, or a path to a .yaml file")
+    return file.resolve()
+
+
+def new_name(topology: str, suffix: str = "", *, databases: Collection[str] = ()) -> str:
+    """``standard-7f3a``: the topology's name, as far as it can be part of a run's, and something random.
+
+    ``suffix`` goes between the two; the whole is short enough for the host names of ``databases``.
+    """
+    end = f"{suffix}-{secrets.token_hex(2)}"
+    stem = ("-".join(_words(topology)) or "run")[: longest_run(databases) - len(end)]
+    return f"{stem.strip('-')}{end}".strip("-")
+
+
+def latest_run(state_dir: Path) -> RunDir | None:
+    """The run that ``latest`` points at, None where there is none."""
+    latest = state_dir / "latest"
+    if not latest.is_dir():
+        return None
+    return RunDir(state_dir, latest.resolve().name)
+
+
+def choose_new(
+    settings: Settings, existing: Sequence[str] = (), *, databases: Collection[str] = ()
+) -> Choice:
+    """What ``up`` works on: the named run, else the latest if it is the same plan and exists, else a new one.
+
+    ``existing`` are the runs the target still has. One that another process works on is left to that.
+    A new one's name is short enough for ``databases``, the names of the topology's.
+    """
+    target = settings.target or "local"
+    file = topology_file(settings.topology or "standard")
+    run_dir = _named(settings) or _latest_like(settings, target, file, existing)
+    if run_dir is None:
+        run_dir = RunDir(settings.state_dir, new_name(file.stem, databases=databases))
+    return Choice(target, str(file), _app(settings, run_dir.facts()), run_dir, settings)
+
+
+def choose_existing(settings: Settings) -> Choice:
+    """What every other command works on: the named run, else the latest; the rest as the run remembers it.
+
+    With ``existing`` it is what somebody else made, of which nothing is remembered. Raises ``UsageError``
+    where nothing was stood up yet.
+    """
+    if settings.existing is not None:
+        return _of_somebody_else(settings, settings.existing)
+    run_dir = _named(settings) or latest_run(settings.state_dir)
+    if run_dir is None:
+        raise UsageError(
+            f"no run in {settings.state_dir}: stand one up with `wavetank up`, or name one with --run"
+        )
+    facts = run_dir.facts()
+    target = settings.target or facts.get("target", "local")
+    remembered = facts.get("target", target)
+    if remembered != target:
+        raise UsageError(
+            f"run {run_dir.run!r} is on target {remembered!r}, not {target!r}: name another with --run"
+        )
+    topology = settings.topology or facts.get("topology", "standard")
+    return Choice(target, topology, _app(settings, facts), run_dir, _with_facts(settings, facts))
+
+
+def _of_somebody_else(settings: Settings, tag: str) -> Choice:
+    place = existing_dir(settings.state_dir, tag, settings.ssh_key, settings.ssh_user or "root")
+    topology = settings.topology or "standard"
+    return Choice(settings.target or "do", topology, _app(settings, {}), place, settings)
+
+
+def is_nowhere(settings: Settings, target: str) -> bool:
+    """Whether ``target`` is ``local`` and there is no emulator, so that nothing can be there either."""
+    from harness.target import emulator_process
+
+    return target == "local" and not emulator_process.directory(settings.state_dir).is_dir()
+
+
+def resolve_existing(choice: Choice, progress: Progress, *, lease: bool = True) -> Target:
+    """The target of a run that should be there. Raises ``UsageError`` where it cannot be.
+
+    Until the command ends a lease says that the run is used; with ``lease`` False nothing is changed, nor of
+    what somebody else made.
+    """
+    if is_nowhere(choice.settings, choice.target):
+        if choice.place:
+            raise UsageError(f"there is no emulator in {choice.settings.state_dir}, and so nothing to check")
+        raise UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
+    target = resolve(choice.settings, choice.target, progress)
+    if lease and not choice.place:
+        leases.keep(target, choice.run)
+    return target
+
+
+def resolve(settings: Settings, target: str, progress: Progress) -> Target:
+    """A target, ready to be talked to. Starts the emulator for ``local`` where none runs.
+
+    With ``existing`` it is one of which no client sends anything but GET.
+    """
+    from harness.target.target import resolve_target
+
+    found = resolve_target(
+        target,
+        state_dir=settings.state_dir,
+        endpoint=settings.endpoint,
+        ca_file=settings.ca_file,
+        proxy=settings.proxy,
+        operators=settings.operators,
+        progress=progress,
+    )
+    return replace(found, read_only=settings.existing is not None)
+
+
+def load_topology(choice: Choice) -> Topology:
+    """The topology of a choice, validated."""
+    from harness.topology import load
+
+    return load(topology_file(choice.topology), app=choice.app)
+
+
+def remember(choice: Choice) -> None:
+    """Keep what later commands default to. Never the token."""
+    settings = choice.settings
+    choice.run_dir.remember(
+        target=choice.target,
+        topology=choice.topology,
+        app=str(choice.app) if choice.app else None,
+        endpoint=settings.endpoint,
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+        proxy=settings.proxy,
+        operators=list(settings.operators),
+    )
+
+
+def arguments(choice: Choice) -> list[str]:
+    """The choice as options of the command line or of pytest."""
+    settings = choice.settings
+    pairs = (
+        ("--target", choice.target),
+        ("--topology", choice.topology),
+        ("--run", None if choice.place else choice.run),
+        ("--existing", settings.existing),
+        ("--ssh-key", settings.ssh_key and settings.ssh_key.resolve()),
+        ("--ssh-user", settings.ssh_user),
+        ("--app", choice.app),
+        ("--state-dir", settings.state_dir.resolve()),
+        ("--endpoint", settings.endpoint),
+        ("--ca-file", settings.ca_file),
+        ("--proxy", settings.proxy),
+        *(("--operator-cidr", cidr) for cidr in settings.operators),
+    )
+    return [f"{option}={value}" for option, value in pairs if value is not None]
+
+
+def as_json(document: Any) -> str:
+    """How every command prints JSON."""
+    return json.dumps(document, indent=2)
+
+
+def _named(settings: Settings) -> RunDir | None:
+    return RunDir(settings.state_dir, settings.run) if settings.run else None
+
+
+def _latest_like(settings: Settings, target: str, file: Path, existing: Sequence[str]) -> RunDir | None:
+    latest = latest_run(settings.state_dir)
+    if latest is None or latest.run not in existing or lock.is_worked_on(latest):
+        return None
+    facts = latest.facts()
+    same = facts.get("target") == target and facts.get("topology") == str(file)
+    return latest if same else None
+
+
+def _words(text: str) -> list[str]:
+    return "".join(each if each.isascii() and each.isalnum() else " " for each in text.lower()).split()
+
+
+def _app(settings: Settings, facts: dict[str, Any]) -> Path | None:
+    if settings.app is not None:
+        if not settings.app.is_dir():
+            raise UsageError(f"--app {settings.app}: no such directory")
+        return settings.app.resolve()
+    return Path(facts["app"]) if facts.get("app") else None
+
+
+def _with_facts(settings: Settings, facts: dict[str, Any]) -> Settings:
+    remembered = facts.get("ca_file")
+    return Settings(
+        target=settings.target or facts.get("target"),
+        topology=settings.topology,
+        run=settings.run,
+        app=settings.app,
+        state_dir=settings.state_dir,
+        endpoint=settings.endpoint or facts.get("endpoint"),
+        ca_file=settings.ca_file or (Path(remembered) if remembered else None),
+        proxy=settings.proxy or facts.get("proxy"),
+        operators=settings.operators or tuple(facts.get("operators", ())),
+    )

@@ -1,0 +1,164 @@
+"""Find what was left behind: runs by their tags and marks, and how long each has stood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from harness.core.names import run_of_name
+from harness.core.progress import Progress
+from harness.provision import Item, Observed, destroy, inspect
+from harness.provision.account import Account, ask
+from harness.provision.observe import item_of
+from harness.provision.owner import lookalikes, own, runs_of
+from harness.run import lease
+from harness.target.api import Api
+from harness.target.target import Target
+
+QUIET = Progress(quiet=True)
+Agree = Callable[[Sequence[Item]], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A run and what there is of it. ``age``: of its oldest resource; None: none has a date.
+
+    ``used`` says who uses it now; ``guests`` are others who are bound to it. Both in words.
+    """
+
+    run: str
+    age: timedelta | None
+    items: tuple[Item, ...]
+    used: tuple[str, ...] = ()
+    guests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Which runs went, or with a dry run would go, and which old ones are left alone, with the reason.
+
+    ``blocked``: whether one of these is left because others are bound to it.
+    """
+
+    gone: tuple[Found, ...]
+    left: dict[str, str]
+    blocked: bool = False
+
+    @property
+    def runs(self) -> list[str]:
+        """The names of those that went."""
+        return [each.run for each in self.gone]
+
+
+def survey(target: Target, *, now: datetime | None = None) -> list[Found]:
+    """Every run on ``target``, whoever made it; only what carries a run's tag or mark is looked at.
+
+    A lease that has expired, of a run of which nothing else is there, is one as well.
+    """
+    present = now or datetime.now(UTC)
+    account = _ask(target)
+    there = runs_of(account)
+    found = [_found(run, inspect(target, run), present) for run in there]
+    leases = filter(None, (lease.parse(tag["name"]) for tag in account.tags))
+    dead = [each for each in leases if each.run not in there and each.until < present.timestamp()]
+    return [
+        *found,
+        *(
+            Found(each.run, present - datetime.fromtimestamp(each.until, UTC), (Item("tag", each.tag),))
+            for each in dead
+        ),
+    ]
+
+
+def sweep(
+    target: Target,
+    older_than: timedelta,
+    *,
+    dry_run: bool = False,
+    is_busy: Callable[[str], bool] = lambda _: False,
+    agree: Agree = lambda _: None,
+    progress: Progress = QUIET,
+    now: datetime | None = None,
+) -> Swept:
+    """Take down every run older than ``older_than``, after ``agree``; ``dry_run`` only names them.
+
+    A run that ``is_busy`` says a process works on is left alone, and so is one that somebody uses, wherever,
+    or that others are bound to; each is told. A run without a date, of which only tags or a key are left,
+    goes with ``older_than`` zero alone. ``agree`` is given all that would go, and raises to refuse.
+    """
+    for each in foreign(target):
+        progress.note(f"left alone: {each}: has a name like ours, and no mark of a run")
+    old = [found for found in survey(target, now=now) if _is_old(found, older_than)]
+    left = {found.run: why for found in old if (why := _why_left(found, is_busy))}
+    for run, why in left.items():
+        progress.note(f"{run}: left alone: {why}")
+    going = tuple(found for found in old if found.run not in left)
+    for found in going:
+        progress.note("\n".join((f"{found.run}: {_words(found.age)}", *_listed(found, now))))
+    if going and not dry_run:
+        agree([item for found in going for item in found.items])
+        going = tuple(found for found in going if _take_down(target, found, left, progress, now))
+    return Swept(going, left, any(found.guests for found in old))
+
+
+def foreign(target: Target) -> list[Item]:
+    """What has a name like ours and is no run's own."""
+    account = _ask(target)
+    named = (each["name"] for each in (*account.vpcs, *account.keys, *account.firewalls, *account.databases))
+    runs = dict.fromkeys(run for name in named if (run := run_of_name(name)))
+    return [item_of(kind, body) for run in runs for kind, body in lookalikes(account, own(account, run))]
+
+
+def _ask(target: Target) -> Account:
+    with Api(target, read_only=True) as api:
+        return ask(api)
+
+
+def _found(run: str, seen: Observed, now: datetime) -> Found:
+    used = tuple(map(str, lease.alive(seen.leases, now=now.timestamp())))
+    return Found(run, _age(seen.items(), now), seen.items(), used, tuple(map(str, seen.guests)))
+
+
+def _why_left(found: Found, is_busy: Callable[[str], bool]) -> str:
+    if is_busy(found.run):
+        return "a process is working on it"
+    if found.used:
+        return "; ".join(found.used)
+    return f"others are bound to it: {'; '.join(found.guests)}" if found.guests else ""
+
+
+def _take_down(
+    target: Target, found: Found, left: dict[str, str], progress: Progress, now: datetime | None
+) -> bool:
+    """Whether it went: agreeing takes time, and somebody may have begun to use it meanwhile."""
+    present = (now or datetime.now(UTC)).timestamp()
+    used = lease.alive(inspect(target, found.run).leases, now=present)
+    if used:
+        left[found.run] = "; ".join(map(str, used))
+        progress.note(f"{found.run}: left alone: {left[found.run]}")
+        return False
+    destroy(target, found.run, progress=progress, agreed=found.items)
+    return True
+
+
+def _listed(found: Found, now: datetime | None) -> Iterator[str]:
+    present = now or datetime.now(UTC)
+    yield from (f"  {each}, {_words(_age([each], present))}" for each in found.items)
+
+
+def _is_old(found: Found, older_than: timedelta) -> bool:
+    return found.age >= older_than if found.age is not None else not older_than
+
+
+def _words(age: timedelta | None) -> str:
+    return "of unknown age" if age is None else f"{timedelta(seconds=int(age.total_seconds()))} old"
+
+
+def _age(items: Sequence[Item], now: datetime) -> timedelta | None:
+    born = min(_dates(items), default=None)
+    return now - born if born is not None else None
+
+
+def _dates(items: Sequence[Item]) -> Iterator[datetime]:
+    yield from (datetime.fromisoformat(each.created_at) for each in items if each.created_at)

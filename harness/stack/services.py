@@ -1,0 +1,78 @@
+"""From compose files to jobs: which services there are, what they are called, remarks on the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.core.errors import TopologyError
+from harness.stack import taint
+from harness.stack.compose import ComposeFile, read
+from harness.stack.model import Note, Source
+from harness.stack.secrecy import secret_names, url_forms
+from harness.stack.service import Job
+from harness.stack.steps.ports import unclaimed
+from harness.topology.model import Topology
+
+UNMISTAKABLE = 6  # letters: a shorter value, such as true or 3600, is no sign of a password where it is found
+TOP_LEVEL = ("version", "services", "networks", "volumes", "configs", "secrets")
+
+
+def read_source(source: Source) -> ComposeFile:
+    """A source's compose file, with what is secret marked. Raises ``TopologyError``."""
+    secret = source.secret | secret_names(source.environment, ())
+    marked = {
+        name: taint.secret(value) if name in secret else value for name, value in source.environment.items()
+    }
+    return read(source.text, marked, file=source.service.compose)
+
+
+def jobs_of(topology: Topology, source: Source, file: ComposeFile, *, ipvs: bool) -> list[Job]:
+    """One for each service of the compose file that ``compose up`` would start. Raises ``TopologyError``."""
+    if not file.started:
+        problem, remedy = "all of its services have profiles", "take `profiles:` from one that is to run"
+        raise TopologyError(problem, file=source.service.compose, field="services", remedy=remedy)
+    forms = url_forms(file.passwords, shortest=UNMISTAKABLE)
+    service = source.service.name
+    jobs = [
+        Job(topology, source, file, name, title, title == service, forms, ipvs)
+        for name, title in _titles(service, file.started).items()
+    ]
+    _check_meaning(jobs)
+    return jobs
+
+
+def _titles(service: str, names: Sequence[str]) -> dict[str, str]:
+    """The stack's names of a compose file's services: ``S`` for the only one or the one named so."""
+    return {name: service if name == service or len(names) == 1 else f"{service}-{name}" for name in names}
+
+
+def _check_meaning(jobs: Sequence[Job]) -> None:
+    """What the topology says of a service must be meant for one of its containers."""
+    first = jobs[0]
+    names = ", ".join(job.name for job in jobs)
+    remedy = f"name one of them {first.service.name} in the compose file, or give each a file of its own"
+    for port in unclaimed(jobs):
+        raise first.topology_error("ports", f"{port}: none of {names} publishes it", remedy)
+    if first.service.replicas != 1 and not any(job.main for job in jobs):
+        raise first.topology_error("replicas", f"it could be meant for any of {names}", remedy)
+
+
+def file_notes(source: Source, file: ComposeFile) -> Iterator[Note]:
+    """Remarks on what is in the file beside its services. Raises ``TopologyError`` for a section unknown."""
+    name = source.service.name
+    for variable in file.unset:
+        yield Note(f"{name}: ${{{variable}}}", "it is not set", "nothing stands there, as in compose")
+    for key in map(str, file.document):
+        if key.startswith("x-"):
+            yield Note(f"{name}: {key}", "it says nothing to Docker", "it is left out; what merges it has it")
+        elif key == "name":
+            yield Note(f"{name}: name", "a stack has one name", "it is the topology's `stack`")
+        elif key not in TOP_LEVEL:
+            remedy = "write out what it brings in; `docker compose config` shows the whole"
+            raise TopologyError(
+                "a stack has no such section", file=source.service.compose, field=key, remedy=remedy
+            )
+    for each in file.services:
+        if each not in file.started:
+            where = f"{name}: services.{each}.profiles"
+            yield Note(where, "`compose up` does not start it", "it is not in the stack")

@@ -1,0 +1,328 @@
+"""The emulator as a process of its own: ``python -m emulator serve``, started where none runs.
+
+It is reached like any cloud, through what it writes into ``endpoint.json``; nothing of it is imported.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harness.core import process as processes
+from harness.core import signals
+from harness.core.documents import read_object
+from harness.core.errors import EngineError, TopologyError, WaitTimeoutError
+from harness.core.paths import PROJECT
+from harness.core.process import is_running, started_at, without_secrets
+from harness.core.progress import Progress
+from harness.core.wait import NotYet, patient, wait_for
+
+PLANE_VARIABLE = "WAVETANK_PLANE"
+PLANES = ("docker", "memory")
+START_SECONDS = 120.0  # without a word in its log
+STOP_SECONDS = 30.0
+DESTROY_SECONDS = 180
+LOG_TAIL = 2000
+AUTO, DATABASE, PLANE = "auto", "state.db", "plane"
+SAID = "emulator: "
+BUILDS = ": image "  # in its log, where it builds one
+BUILDING = "emulator: building the images of its machines, which takes some minutes, once"
+TOLD = {"pid", "https", "http", "plane", "ca_file", "token"}
+_USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
+
+
+@dataclass(frozen=True)
+class EmulatorStatus:
+    """A running emulator and where it answers. ``auto``: a command started it, not the user."""
+
+    state: Path
+    pid: int
+    https: str
+    http: str
+    plane: str
+    ca_file: Path
+    token: str = field(repr=False)
+    auto: bool = False
+
+
+def directory(state_dir: Path) -> Path:
+    """Where the emulator of a project keeps its state."""
+    return (state_dir / "emulator").resolve()
+
+
+def start(state_dir: Path, progress: Progress, *, auto: bool = False) -> EmulatorStatus:
+    """Start the emulator unless it runs, and return once it answers. Raises ``EngineError``.
+
+    Two callers at once get the same one. ``WAVETANK_PLANE`` chooses what it runs machines on: ``docker``
+    (the default) or ``memory``. ``auto`` marks a new one as one that may be stopped when it is empty.
+    """
+    state = directory(state_dir)
+    with _only_one(state):
+        state.mkdir(mode=0o700, exist_ok=True)
+        found = status(state_dir)
+        if found is not None:
+            return found
+        with progress.step("emulator_start"):
+            return _start(state_dir, state, progress, auto=auto)
+
+
+def stop(state_dir: Path, *, destroy: bool = False) -> None:
+    """Stop the emulator; its machines go on running, unless ``destroy``: then all it made is removed."""
+    state = directory(state_dir)
+    if not state.is_dir():
+        return
+    with _only_one(state):
+        found = _process(state)
+        if found is not None:
+            _terminate(found.pid, state)
+        if destroy and state.is_dir():
+            _destroy(state)
+
+
+def use(state_dir: Path) -> None:
+    """Until this process ends, let no other command take the emulator away for being empty."""
+    state = directory(state_dir)
+    if state not in _USES:
+        _USES[state] = _users(state)
+        fcntl.flock(_USES[state], fcntl.LOCK_SH)
+
+
+def stop_unused(state_dir: Path, is_empty: Callable[[], bool], progress: Progress) -> bool:
+    """Remove an emulator that a command had started, if it is empty and nobody else is about to use it.
+
+    This process's own :func:`use` ends with it. Returns whether it was removed.
+    """
+    state = directory(state_dir)
+    found = status(state_dir)
+    if found is None or not found.auto:
+        return False
+    users = _USES.pop(state, None) or _users(state)
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not is_empty():
+            return False
+        with progress.step("emulator_stop"):
+            stop(state_dir, destroy=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(users)
+    return True
+
+
+def status(state_dir: Path) -> EmulatorStatus | None:
+    """The emulator that answers now, None if none does. Says nothing of machines: they outlive it."""
+    found = _process(directory(state_dir))
+    return found if found is not None and _is_healthy(found) else None
+
+
+def _process(state: Path) -> EmulatorStatus | None:
+    """The emulator whose process is there, whether it answers or not; a stale ``endpoint.json`` is none."""
+    told = _endpoint(state)
+    if told is None or not _is_alive(told, state):
+        return None
+    return EmulatorStatus(
+        state=state,
+        pid=told["pid"],
+        https=told["https"],
+        http=told["http"],
+        plane=told["plane"],
+        ca_file=Path(told["ca_file"]),
+        token=told["token"],
+        auto=(state / AUTO).exists(),
+    )
+
+
+def _start(state_dir: Path, state: Path, progress: Progress, *, auto: bool) -> EmulatorStatus:
+    leftover = _process(state)
+    if leftover is not None:  # it is there and does not answer
+        _terminate(leftover.pid, state)
+    (state / "endpoint.json").unlink(missing_ok=True)
+    (state / AUTO).touch() if auto else (state / AUTO).unlink(missing_ok=True)
+    fresh = not (state / DATABASE).exists()
+    started: list[subprocess.Popen[bytes]] = []
+    building = False
+
+    def probe() -> EmulatorStatus:
+        nonlocal building
+        (process,) = started
+        if process.poll() is not None:
+            why = _refusal(state) or f"\n{_tail(state)}".rstrip() or f"it could not say why; {_room(state)}"
+            raise EngineError(f"the emulator did not start (exit {process.returncode}): {why}")
+        found = status(state_dir)
+        if found is None:
+            said = _tail(state)
+            if fresh and not building and BUILDS in said:
+                building = True
+                progress.note(BUILDING)
+            raise NotYet(said or "nothing in its log yet")
+        return found
+
+    try:
+        with signals.undisturbed():
+            started.append(_spawn(state))
+        found = _await_answer(state, probe)
+    except BaseException as error:  # ctrl-C too must not leave one behind that nobody knows of
+        if isinstance(error, KeyboardInterrupt):
+            signals.say("stopping: taking away the emulator that was being started")
+        _take_back(started, state, fresh=fresh)
+        if isinstance(error, WaitTimeoutError):
+            raise EngineError(str(error)) from error
+        raise
+    started[0].returncode = 0  # it outlives us; without a return code Popen would warn that it still runs
+    return found
+
+
+def _await_answer(state: Path, probe: Callable[[], EmulatorStatus]) -> EmulatorStatus:
+    """Wait for as long as its log goes on: the first emulator on a machine builds images."""
+    said = _tail(state)
+    while True:
+        try:
+            return wait_for(f"the emulator in {state}", probe, deadline=START_SECONDS, max_pause=0.2)
+        except WaitTimeoutError:
+            before, said = said, _tail(state)
+            if said == before:
+                raise
+
+
+def _take_back(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh: bool) -> None:
+    """End one that did not come to answer; what it made goes too, if there was none before it."""
+    for process in started:
+        process.terminate()
+        try:
+            process.wait(patient(STOP_SECONDS))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    (state / "endpoint.json").unlink(missing_ok=True)
+    if fresh:
+        with suppress(EngineError):  # as where there is no engine; why it did not start says more
+            _destroy(state)
+
+
+def _spawn(state: Path) -> subprocess.Popen[bytes]:
+    plane = os.environ.get(PLANE_VARIABLE, "docker")
+    if plane not in PLANES:
+        raise EngineError(f"{PLANE_VARIABLE}={plane!r} is not known: take docker or memory")
+    command = [sys.executable, "-m", "emulator", "serve", "--state", str(state), "--plane", plane]
+    with (state / "server.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=without_secrets(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _terminate(pid: int, state: Path) -> None:
+    born = started_at(pid)
+    _signal(pid, signal.SIGTERM)
+
+    def probe() -> None:
+        if is_running(pid, born):
+            raise NotYet(f"process {pid} is there")
+
+    try:
+        wait_for("the emulator to stop", probe, deadline=STOP_SECONDS, max_pause=0.1)
+    except WaitTimeoutError:
+        _signal(pid, signal.SIGKILL)
+        wait_for("the emulator to be killed", probe, deadline=STOP_SECONDS, max_pause=0.1)
+    (state / "endpoint.json").unlink(missing_ok=True)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _destroy(state: Path) -> None:
+    command = [sys.executable, "-m", "emulator", "destroy", "--state", str(state)]
+    if not (state / PLANE).exists() and os.environ.get(PLANE_VARIABLE) in PLANES:
+        command += ["--plane", os.environ[PLANE_VARIABLE]]  # it did not come to write down which it has
+    try:
+        done = processes.run(command, cwd=PROJECT, seconds=DESTROY_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(
+            f"the emulator in {state} was not removed in {patient(DESTROY_SECONDS):.0f} s"
+        ) from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace")[-LOG_TAIL:]
+        raise EngineError(f"the emulator in {state} could not be removed:\n{said}")
+
+
+def _endpoint(state: Path) -> dict[str, Any] | None:
+    file = state / "endpoint.json"
+    try:
+        told = read_object(file, "an emulator's endpoint", remedy="remove it")
+    except TopologyError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise EngineError(str(error)) from error
+    texts = ("https", "http", "plane", "ca_file", "token")
+    if type(told.get("pid")) is not int or not all(isinstance(told.get(key), str) for key in texts):
+        raise EngineError(f"{file}: is not an emulator's endpoint\n  remedy: remove it")
+    return told
+
+
+def _is_alive(told: dict[str, Any], state: Path) -> bool:
+    """Whether the process is the one that wrote the file: a number may be somebody else's by now."""
+    born = started_at(told["pid"])
+    return born is not None and born <= (state / "endpoint.json").stat().st_mtime + 1
+
+
+def _is_healthy(emulator: EmulatorStatus) -> bool:
+    try:
+        answer = httpx.get(f"{emulator.http}/_wavetank/health", timeout=patient(5), trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.is_success
+
+
+def _refusal(state: Path) -> str:
+    """The sentence with which the program ended, if it did so on purpose."""
+    lines = (state / "server.log").read_text(errors="replace").splitlines() or [""]
+    return lines[-1].removeprefix(SAID) if lines[-1].startswith(SAID) else ""
+
+
+def _tail(state: Path) -> str:
+    texts = [
+        file.read_text(errors="replace") for file in (state / "server.log", state / "log") if file.is_file()
+    ]
+    return "\n".join(text for text in texts if text)[-LOG_TAIL:].strip()
+
+
+def _room(state: Path) -> str:
+    return f"{shutil.disk_usage(state).free >> 10} KiB are free in {state}"
+
+
+@contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """Let one process at a time start or stop the emulator of ``state``.
+
+    The lock lies beside the directory, which ``destroy`` removes.
+    """
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with state.with_name(f".{state.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _users(state: Path) -> int:
+    state.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(state.with_name(f".{state.name}.users"), os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,0 +1,187 @@
+"""A target is data: where the API is, the token for it, and how a TCP connection reaches a public address.
+
+``local`` and ``do`` differ in nothing else, so every other module takes a :class:`Target` and never asks
+which one it is.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.core.documents import read_bytes
+from harness.core.errors import ApiError, CredentialsError, EngineError, UsageError
+from harness.core.wait import patient
+
+if TYPE_CHECKING:
+    from harness.core.progress import Progress
+    from harness.target.emulator_process import EmulatorStatus
+
+CLOUD = "https://api.digitalocean.com"
+DOCUMENTATION = tuple(map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
+INFO_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a deployment lives.
+
+    ``endpoint`` is the API's URL without ``/v2``; ``ca_file`` the CA to trust for it (None: the system's);
+    ``proxy`` a ``socks5://host:port`` through which public addresses are reached (None: directly);
+    ``operators`` the CIDRs this machine is seen as; ``info`` what ``/_wavetank/info`` told (empty: a cloud).
+    ``read_only``: no client made of this target sends anything but GET, whatever it is asked for.
+    """
+
+    name: str
+    endpoint: str
+    token: str = field(repr=False)
+    ca_file: Path | None = None
+    proxy: str | None = None
+    operators: tuple[str, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+    read_only: bool = False
+
+    def insist_on_machines(self, *addresses: str) -> None:
+        """Raise ``EngineError`` where addresses are nobody's: packets for them would leave this machine.
+
+        A documentation address among ``addresses`` is an emulator's, which has a proxy to reach it by.
+        """
+        if self.info.get("plane") == "memory":
+            raise EngineError("the emulator's memory plane runs no machines: there is nothing to connect to")
+        astray = [each for each in addresses if not self.proxy and is_for_documentation(each)]
+        if astray:
+            raise EngineError(
+                f"{astray[0]} is a documentation address (RFC 5737), so {self.endpoint} is an emulator: "
+                "say --target local, or name its proxy with --proxy or WAVETANK_PROXY"
+            )
+
+
+def resolve_target(
+    name: str,
+    *,
+    state_dir: Path,
+    token: str | None = None,
+    endpoint: str | None = None,
+    ca_file: Path | None = None,
+    proxy: str | None = None,
+    operators: Sequence[str] = (),
+    progress: Progress,
+) -> Target:
+    """The target ``local`` or ``do``, known to answer and to take the token.
+
+    What is not given comes from ``DIGITALOCEAN_TOKEN``, ``DIGITALOCEAN_API_URL``, ``WAVETANK_CA_FILE``,
+    ``WAVETANK_PROXY`` and ``WAVETANK_OPERATORS`` (CIDRs, commas between); for ``local`` everything comes
+    from the emulator, which is started where none runs. Raises ``UsageError``, ``CredentialsError`` (token
+    missing or refused), ``EngineError`` (no emulator) or ``ApiError`` (nothing answers).
+    """
+    if name == "local":
+        from harness.target import emulator_process
+
+        return _local(emulator_process.start(state_dir, progress, auto=True), proxy, operators)
+    if name != "do":
+        raise UsageError(f"unknown target {name!r}: take local or do")
+    target = Target(
+        name,
+        check_endpoint(endpoint or os.environ.get("DIGITALOCEAN_API_URL") or CLOUD),
+        _token(token),
+        _ca_file(ca_file),
+        proxy or os.environ.get("WAVETANK_PROXY") or None,
+        check_operators(operators or os.environ.get("WAVETANK_OPERATORS", "").split(",")),
+    )
+    _check_token(target)
+    return target
+
+
+def check_endpoint(endpoint: str) -> str:
+    """``endpoint`` as a URL without ``/v2`` and slashes at its end. Raises ``UsageError``."""
+    if endpoint.startswith("http://"):
+        raise UsageError(
+            f"endpoint {endpoint}: tokens are sent over https only; take the https:// address "
+            "(the emulator has one; give its CA with --ca-file or WAVETANK_CA_FILE)"
+        )
+    if not endpoint.startswith("https://"):
+        raise UsageError(f"endpoint {endpoint!r} is not a URL: it begins with https://")
+    return endpoint.rstrip("/").removesuffix("/v2").rstrip("/")
+
+
+def check_operators(operators: Sequence[str]) -> tuple[str, ...]:
+    """The CIDRs in their canonical form; a lone address gets its /32 or /128. Raises ``UsageError``."""
+    given = [each.strip() for each in operators if each.strip()]
+    try:
+        return tuple(str(ip_network(each, strict=False)) for each in given)
+    except ValueError as error:
+        raise UsageError(f"--operator-cidr: {error}; take something like 198.51.100.7/32") from error
+
+
+def is_for_documentation(address: str) -> bool:
+    """Whether an address is of RFC 5737's ranges, which are nobody's; emulators take theirs from there."""
+    try:
+        return any(ip_address(address) in network for network in DOCUMENTATION)
+    except ValueError:  # a host name
+        return False
+
+
+def _token(token: str | None) -> str:
+    found = (token or os.environ.get("DIGITALOCEAN_TOKEN", "")).strip()
+    if not found:
+        raise CredentialsError(
+            "no DigitalOcean token: set DIGITALOCEAN_TOKEN to one with read and write scope "
+            "(made at https://cloud.digitalocean.com/account/api/tokens)"
+        )
+    return found
+
+
+def _ca_file(given: Path | None) -> Path | None:
+    named = str(given or os.environ.get("WAVETANK_CA_FILE", ""))
+    if not named:
+        return None
+    file = Path(named)
+    if not file.is_file():
+        raise UsageError(f"CA file {named}: no such file")
+    read_bytes(file)
+    try:
+        ssl.create_default_context(cafile=named)
+    except ssl.SSLError as error:
+        raise UsageError(f"CA file {named} is not a PEM certificate: {error}") from error
+    return file.resolve()
+
+
+def _check_token(target: Target) -> None:
+    from harness.target.api import Api
+
+    with Api(target, read_only=True) as api:
+        api.client.account.get()
+
+
+def _local(emulator: EmulatorStatus, proxy: str | None, operators: Sequence[str]) -> Target:
+    info = _info(emulator)
+    own = [f"{info['operator_ip']}/32"] if info.get("operator_ip") else []
+    return Target(
+        "local",
+        emulator.https,
+        emulator.token,
+        emulator.ca_file,
+        proxy or info.get("proxy") or None,
+        check_operators(operators or own),
+        info,
+    )
+
+
+def _info(emulator: EmulatorStatus) -> dict[str, Any]:
+    import httpx
+
+    url = f"{emulator.http}/_wavetank/info"
+    headers = {"authorization": f"Bearer {emulator.token}"}
+    try:
+        answer = httpx.get(
+            url, headers=headers, timeout=patient(INFO_SECONDS), trust_env=False
+        ).raise_for_status()
+    except httpx.HTTPError as error:
+        raise ApiError(f"GET {url}", 0, "unreachable", str(error)) from error
+    document: dict[str, Any] = answer.json()
+    return document

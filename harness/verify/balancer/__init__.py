@@ -1,0 +1,1 @@
+"""What checks of a load balancer are written with."""

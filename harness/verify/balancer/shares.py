@@ -1,0 +1,73 @@
+"""Which server of a load balancer answered: asked through it, read from whatever shows it."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+
+import httpx
+
+from harness.access.ssh import Access
+from harness.core.errors import InconclusiveError, WaitTimeoutError
+from harness.core.wait import NotYet, wait_for
+from harness.verify.balancer.balance import took
+
+PATH = "/version"
+LOG_SECONDS = 3.0
+
+# The configuration that the running nginx was started with, which need not be the default one.
+NGINX_CONFIG = """\
+docker exec "$(docker ps -q | head -n 1)" sh -c '
+  given=$(cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -o -m 1 "nginx -c [^ ]*" | head -n 1)
+  ${given:-nginx} -T' 2>&1"""
+# From the first marked line to the last: what others asked in between took its turn, too.
+MARKED = """\
+for each in $(docker ps -q); do docker logs --since 120s "$each" 2>&1; done \
+  | sed -n '/{mark}-0[^0-9]/,/{mark}-{last}[^0-9]/p'"""
+COUNTED = (
+    'for each in $(docker ps -q); do docker logs --since 120s "$each" 2>&1; done | grep -c {mark} || true'
+)
+
+
+def count(
+    client: httpx.Client, access: Access, balancer: str, servers: Mapping[str, str], number: int
+) -> tuple[Counter[str], str]:
+    """Ask ``number`` times, one by one, and tell how many each server answered, and how that is known.
+
+    ``servers`` are their nodes by ``address:port``. Raises ``InconclusiveError`` where nothing shows it.
+    """
+    mark = f"wt{secrets.token_hex(6)}"
+    answers = [client.get(PATH, params={"wt": f"{mark}-{each}"}) for each in range(number)]
+    refused = [answer.status_code for answer in answers if answer.status_code != 200]
+    if refused:
+        raise InconclusiveError(f"{len(refused)} of {number} requests were answered with {refused[0]}")
+    if counts := _in_log(access, balancer, tuple(servers), mark, number):
+        return counts, f"the log on {balancer}"
+    headers = took((" ".join(answer.headers.values()) for answer in answers), tuple(servers))
+    if headers.total() == number:
+        return headers, "a header of the answers"
+    counts = Counter(
+        {each: int(access.run(node, COUNTED.format(mark=mark))) for each, node in servers.items()}
+    )
+    if counts.total() == number:
+        return counts, "the logs on the servers"
+    raise InconclusiveError(
+        f"nothing shows which server answered: let nginx on {balancer} log $upstream_addr to standard output"
+    )
+
+
+def _in_log(
+    access: Access, balancer: str, servers: tuple[str, ...], mark: str, number: int
+) -> Counter[str] | None:
+    def probe() -> Counter[str]:
+        lines = access.run(balancer, MARKED.format(mark=mark, last=number - 1)).splitlines()
+        marked = took((line for line in lines if mark in line), servers)
+        if marked.total() < number:
+            raise NotYet(f"{marked.total()} of {number} requests")
+        return took(lines, servers)
+
+    try:
+        return wait_for("the balancer's log", probe, deadline=LOG_SECONDS)
+    except WaitTimeoutError:
+        return None

@@ -1,0 +1,63 @@
+"""Which servers Judge0's load balancer passes requests on to, and where its log says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.core.errors import InconclusiveError
+from harness.topology.model import Judge0Endpoint, Topology
+from harness.verify.setup import Setup
+from harness.verify.swarm.discovery import listening, speaks_to
+from harness.verify.swarm.view import View, look_at
+
+
+@dataclass(frozen=True)
+class Upstreams:
+    """``balancers`` are the nodes with the balancer's log; ``servers`` are nodes by ``address:port``."""
+
+    balancers: tuple[str, ...]
+    servers: Mapping[str, str]
+
+
+def upstream_droplets(topology: Topology) -> tuple[str, ...]:
+    """The droplets that Judge0's load balancer may talk to; empty where Judge0 is not behind one."""
+    endpoint = topology.checks.judge0
+    found = {flow.destination for flow in topology.intent if endpoint and flow.source == endpoint.node}
+    named = tuple(name for name in topology.droplets if name in found)
+    return named if len(named) > 1 else ()
+
+
+def upstreams_of(setup: Setup) -> Upstreams:
+    """What is behind the balancer that ``checks.judge0`` names.
+
+    Raises ``InconclusiveError`` where the topology names none, ``WavetankError`` where its swarm is silent.
+    """
+    endpoint = setup.topology.checks.judge0
+    if endpoint is None:
+        raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
+    return in_swarm(look_at(setup), endpoint.service) if endpoint.service else _on_nodes(setup, endpoint)
+
+
+def in_swarm(view: View, balancer: str) -> Upstreams:
+    """The tasks of the services that the balancer's own files and environment name."""
+    ports = listening(view.swarm)
+    servers = {
+        f"{view.addresses[task.id]}:{port}": task.node
+        for name in speaks_to(view.swarm, balancer)
+        for port in ports[name]
+        for task in view.running(name)
+    }
+    return Upstreams(tuple(sorted({task.node for task in view.running(balancer)})), servers)
+
+
+def _on_nodes(setup: Setup, endpoint: Judge0Endpoint) -> Upstreams:
+    nodes = setup.deployment.nodes
+    return Upstreams(
+        (endpoint.node,),
+        {
+            f"{nodes[flow.destination].private_ip}:{flow.ports}": flow.destination
+            for flow in setup.topology.intent
+            if flow.source == endpoint.node and flow.destination in nodes
+        },
+    )

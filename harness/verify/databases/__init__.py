@@ -1,0 +1,1 @@
+"""What checks of managed databases are written with."""

@@ -1,0 +1,1 @@
+"""What checks of the network are written with."""

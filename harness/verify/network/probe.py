@@ -1,0 +1,99 @@
+"""Is a TCP port open, closed or filtered, seen from a node or from here? A few ports, politely.
+
+*Open*: somebody accepted. *Closed*: nobody listens, but the packet arrived. *Filtered*: silence. A vantage
+proves that it can see at all with a control port that must be open; otherwise its silence says nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from math import ceil
+from typing import Literal
+
+from python_socks import ProxyError
+
+from harness.access.socks import connect
+from harness.access.ssh import Access
+from harness.core.errors import InconclusiveError
+from harness.core.parallel import Pool
+from harness.core.wait import patient
+from harness.target.target import Target
+
+Address = tuple[str, int]
+State = Literal["open", "closed", "filtered"]
+
+SECONDS = 3
+REFUSED_BY_PEER = 5  # SOCKS5's reply code
+
+# One line an address: host, port, exit code, what bash said. `timeout` ends a silent attempt with 124.
+SCRIPT = """\
+probe() {
+  said=$(timeout %d bash -c ': </dev/tcp/'"$1/$2" 2>&1)
+  echo "$1 $2 $? ${said##*: }"
+}
+for each in %s; do probe "${each%%%%:*}" "${each##*:}" & done
+wait
+"""
+
+
+def from_node(access: Access, node: str, addresses: Iterable[Address]) -> dict[Address, State]:
+    """What ``node`` finds at each address (host or IP, port). Raises ``InconclusiveError``."""
+    wanted = list(dict.fromkeys(addresses))
+    words = " ".join(f"{host}:{port}" for host, port in wanted)
+    told = access.run(node, SCRIPT % (ceil(patient(SECONDS)), words), deadline=30 + SECONDS)
+    found = dict(_read(line, node) for line in told.splitlines())
+    missing = [address for address in wanted if address not in found]
+    if missing:
+        raise InconclusiveError(f"{node} said nothing about {missing}: {told!r}")
+    return found
+
+
+def from_here(target: Target, addresses: Iterable[Address]) -> dict[Address, State]:
+    """What this machine finds at public addresses, through the target's proxy where it has one."""
+    wanted = list(dict.fromkeys(addresses))
+    target.insist_on_machines(*(host for host, _ in wanted))
+    with Pool(max_workers=64) as pool:
+        return dict(zip(wanted, pool.map(lambda each: _attempt(target.proxy, each), wanted), strict=True))
+
+
+def insist_on_control(found: Mapping[Address, State], control: Address, vantage: str) -> None:
+    """Raise ``InconclusiveError`` unless the control port was seen open."""
+    if found[control] != "open":
+        raise InconclusiveError(
+            f"{vantage} finds {control[0]}:{control[1]} {found[control]}, which must be open: "
+            "what else it does not reach proves nothing"
+        )
+
+
+def _read(line: str, node: str) -> tuple[Address, State]:
+    host, port, code, *said = line.split(maxsplit=3)
+    return (host, int(port)), _state(int(code), said[0] if said else "", f"{node} to {host}:{port}")
+
+
+def _state(code: int, said: str, probe: str) -> State:
+    if code == 0:
+        return "open"
+    if code == 124:
+        return "filtered"
+    if "refused" in said:
+        return "closed"
+    if "unreachable" in said or "No route" in said or "prohibited" in said:
+        return "filtered"
+    raise InconclusiveError(f"probe {probe} ended with {code}: {said}")
+
+
+def _attempt(proxy: str | None, address: Address) -> State:
+    seconds = patient(SECONDS)
+    try:
+        made = (
+            connect(proxy, *address, timeout=seconds) if proxy else socket.create_connection(address, seconds)
+        )
+    except ConnectionRefusedError:
+        return "closed"
+    except OSError as error:
+        cause = error.__cause__
+        refused = isinstance(cause, ProxyError) and cause.error_code == REFUSED_BY_PEER
+        return "closed" if refused else "filtered"
+    made.close()
+    return "open"

@@ -1,0 +1,155 @@
+"""Changing a service of a running swarm, and waiting for what comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shlex
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from harness.access.ssh import Access
+from harness.core.errors import CheckFailedError
+from harness.core.parallel import in_parallel
+from harness.core.wait import NotYet, wait_for
+from harness.swarm import converge, snapshot
+from harness.swarm.converge import State
+from harness.swarm.snapshot import ServiceState
+from harness.verify.setup import Setup
+
+UPDATED_SECONDS = 120.0
+COMPLETED, ROLLED_BACK, PAUSED = "completed", "rollback_completed", "paused"
+ENDED = (COMPLETED, ROLLED_BACK, PAUSED, "rollback_paused")
+NOWHERE = "/nowhere/to/be/found"
+UPDATE = ("docker", "service", "update", "--detach", "--no-resolve-image")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as ``docker load`` takes it; ``id`` is what engines call it, the same on each."""
+
+    id: str
+    archive: bytes
+
+
+def update(setup: Setup, service: str, *options: str) -> ServiceState:
+    """``docker service update OPTIONS``, waited for to its end, whichever that is.
+
+    Raises ``CommandError`` where the engine refuses, ``WaitTimeoutError`` where it does not end.
+    """
+    order(setup, service, *options)
+    return ended(setup, service)
+
+
+def replace(setup: Setup, service: str) -> int:
+    """Have every task of a service replaced; returns how many there were, once none of them is left.
+
+    The update goes on: it watches the new ones for a while. Raises ``CheckFailedError`` where it stopped.
+    """
+    old = {each.id for each in _look(setup).running(service)}
+    order(setup, service, "--force")
+
+    def probe() -> int:
+        seen = _look(setup)
+        found = state_of(seen, service)
+        if found.update in ENDED and found.update != COMPLETED:
+            raise CheckFailedError(f"the update of {service} ended as {found.update}: {found.message}")
+        new = {each.id for each in seen.running(service)} - old
+        left = [each for each in (*seen.running(service), *seen.leaving(service)) if each.id in old]
+        if left or len(new) != found.desired:
+            raise NotYet(f"{len(new)} of {found.desired} new tasks run, {len(left)} old ones are left")
+        return len(old)
+
+    return wait_for(f"the tasks of {service} to be replaced", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+
+
+def order(setup: Setup, service: str, *options: str) -> None:
+    """``docker service update OPTIONS`` on a manager. Raises ``CommandError`` where the engine refuses."""
+    swarm = setup.topology.swarm
+    assert swarm is not None
+    words = shlex.join([*UPDATE, *options, f"{swarm.stack}_{service}"])
+    setup.access.run(snapshot.a_manager(setup.access, setup.topology), words)
+
+
+def ended(setup: Setup, service: str) -> ServiceState:
+    """How a service fares once its update has come to its end, and its tasks to rest."""
+
+    def probe() -> ServiceState:
+        seen = _look(setup)
+        found = state_of(seen, service)
+        if found.update not in ENDED:
+            raise NotYet(f"{found.update or 'not begun'}: {found.message}")
+        if missing := converge.short_of(seen, [service]):
+            raise NotYet("; ".join(missing))
+        return found
+
+    return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+
+
+def _look(setup: Setup) -> State:
+    manager = snapshot.a_manager(setup.access, setup.topology)
+    return converge.look_at(setup.access, setup.topology, setup.deployment, manager)
+
+
+def state_of(seen: State, service: str) -> ServiceState:
+    """How a service fares. Raises ``CheckFailedError`` where the stack has none of that name."""
+    for each in seen.services:
+        if each.name == service:
+            return each
+    there = ", ".join(each.name for each in seen.services) or "none"
+    raise CheckFailedError(f"the stack has no service {service!r}; there are {there}")
+
+
+def broken_image() -> Image:
+    """An image whose command does not exist: made here of nothing, so that its id is the same everywhere."""
+    layer = io.BytesIO()
+    tarfile.open(fileobj=layer, mode="w").close()
+    config = json.dumps(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Cmd": [NOWHERE], "Labels": {"wavetank.broken": "on purpose"}},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(layer.getvalue())]},
+            "history": [{"created": "1970-01-01T00:00:00Z"}],
+        }
+    ).encode()
+    manifest = json.dumps([{"Config": "config.json", "RepoTags": None, "Layers": ["layer.tar"]}]).encode()
+    files = {"config.json": config, "layer.tar": layer.getvalue(), "manifest.json": manifest}
+    return Image(_digest(config), _tar(files))
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _tar(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@contextmanager
+def loaded(access: Access, nodes: Sequence[str], image: Image) -> Iterator[None]:
+    """Have an image on ``nodes`` for as long as the block takes."""
+    in_parallel([partial(access.run, node, "docker load -q", stdin=image.archive) for node in nodes])
+    try:
+        yield
+    finally:
+        in_parallel([partial(_remove, access, node, image.id) for node in nodes])
+
+
+def _remove(access: Access, node: str, image: str) -> None:
+    """Containers that never started hold an image, too: those of this one go first."""
+    access.run(
+        node,
+        f"docker ps -aq --filter ancestor={image} | xargs -r docker rm -f >/dev/null; "
+        f"docker image rm -f {image} >/dev/null",
+    )

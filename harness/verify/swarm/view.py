@@ -1,0 +1,106 @@
+"""One look at a running swarm: what the harness reads of it, and what the engine's own documents add."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.swarm import converge, snapshot
+from harness.swarm.converge import State
+from harness.swarm.placing import facts
+from harness.swarm.snapshot import Task
+from harness.topology.model import Swarm
+from harness.verify.setup import Setup
+
+READY, RUNNING = "ready", "running"
+LOOK = """\
+docker service ls -q --filter label=com.docker.stack.namespace={stack} | xargs -r docker service inspect
+echo ---
+docker node ls -q | xargs -r docker node inspect
+echo ---
+echo {tasks} | xargs -r docker inspect --type task
+"""
+
+
+@dataclass(frozen=True)
+class View:
+    """What was seen at one moment.
+
+    ``specs`` are the services' documents (``docker service inspect``) by their names without the stack's;
+    ``facts`` what constraints may ask of each member, by droplet; ``addresses`` where each task is on the
+    overlay network, by the task's id; ``vips`` the virtual address of each service that has one.
+    """
+
+    swarm: Swarm
+    manager: str
+    state: State
+    specs: Mapping[str, Mapping[str, Any]]
+    facts: Mapping[str, Mapping[str, str]]
+    addresses: Mapping[str, str]
+    vips: Mapping[str, str]
+
+    def running(self, *services: str) -> tuple[Task, ...]:
+        """The tasks that run, of some services or of all."""
+        return tuple(task for each in services or self.specs for task in self.state.running(each))
+
+    def found_at(self, service: str) -> tuple[str, ...]:
+        """The addresses that the service's name should resolve to: its virtual one, or those of its tasks."""
+        if self.vips.get(service):
+            return (self.vips[service],)
+        return tuple(self.addresses[each.id] for each in self.running(service))
+
+
+def look_at(setup: Setup) -> View:
+    """Look at the swarm of a deployment. Raises ``WavetankError`` where no manager answers."""
+    swarm = setup.topology.swarm
+    assert swarm is not None
+    access = setup.access
+    manager = snapshot.a_manager(access, setup.topology)
+    state = converge.look_at(access, setup.topology, setup.deployment, manager)
+    tasks = " ".join(each.id for each in state.tasks if each.state == RUNNING)
+    told = access.run(manager, LOOK.format(stack=shlex.quote(swarm.stack), tasks=tasks))
+    services, nodes, inspected = (json.loads(part or "[]") for part in told.split("---\n"))
+    names = {each.id: each.node for each in state.members if each.status == READY}
+    found, networks = addresses(inspected, swarm.overlay.name)
+    return View(
+        swarm,
+        manager,
+        state,
+        {short(swarm, each["Spec"]["Name"]): each for each in services},
+        {names[each["ID"]]: facts(each) for each in nodes if each["ID"] in names},
+        found,
+        {short(swarm, each["Spec"]["Name"]): virtual(each, networks) for each in services},
+    )
+
+
+def short(swarm: Swarm, name: str) -> str:
+    """A service's name as the topology has it, without the stack's."""
+    return name.removeprefix(f"{swarm.stack}_")
+
+
+def addresses(tasks: list[Mapping[str, Any]], network: str) -> tuple[dict[str, str], set[str]]:
+    """Each task's address on ``network``, by the task's id, and that network's ids.
+
+    ``tasks`` are as ``docker inspect --type task`` has them.
+    """
+    found, ids = {}, set()
+    for task in tasks:
+        for each in task.get("NetworksAttachments") or ():
+            if each["Network"]["Spec"]["Name"] == network and each.get("Addresses"):
+                found[task["ID"]] = str(each["Addresses"][0]).partition("/")[0]
+                ids.add(each["Network"]["ID"])
+    return found, ids
+
+
+def virtual(service: Mapping[str, Any], networks: set[str]) -> str:
+    """A service's virtual address on one of ``networks``; empty where it has none, as with ``dnsrr``."""
+    endpoint = service.get("Endpoint") or {}
+    if (endpoint.get("Spec") or {}).get("Mode") == "dnsrr":
+        return ""
+    for each in endpoint.get("VirtualIPs") or ():
+        if each["NetworkID"] in networks:
+            return str(each["Addr"]).partition("/")[0]
+    return ""

@@ -1,0 +1,188 @@
+"""How long standing up and taking down last, and what the tank weighs: ``python -m tests.bench.up``.
+
+Each round is what a user does: ``up`` from nothing, ``up`` again, ``down``. One round before them, not
+counted, builds and saves the images. Medians, held against what we promise; all figures with --json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+
+from harness.core.errors import CommandError
+from harness.run import report
+from harness.target import emulator_process
+from harness.target.target import Target
+
+MIB = 2**20
+MUTATING = re.compile(r" (POST|PUT|DELETE|PATCH) /v2/")
+AMOUNT = re.compile(r"([\d.]+)\s*([kKMGT]?i?)B")
+UNITS = {
+    "": 1,
+    "k": 10**3,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "Ki": 2**10,
+    "Mi": MIB,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One thing that is measured: its name in the JSON, in words, its unit and what it may be at most."""
+
+    key: str
+    words: str
+    unit: str
+    most: float
+
+
+FIGURES = (
+    Figure("emulator_s", "emulator answers", "s", 1),
+    Figure("running_s", "up: all droplets active, databases online", "s", 12),
+    Figure("accepted_s", "up: first submission Accepted", "s", 40),
+    Figure("again_s", "second up", "s", 3),
+    Figure("again_calls", "second up: mutating calls", "", 0),
+    Figure("idle_mib", "idle tank", "MiB", 2048),
+    Figure("down_s", "down", "s", 8),
+    Figure("left", "left after down", "", 0),
+)
+
+
+@click.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--warm-up/--no-warm-up", default=True, help="A round before that is not counted.")
+@click.option("--topology", default="standard", show_default=True)
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+def main(rounds: int, warm_up: bool, topology: str, file: Path | None) -> None:
+    """Measure and print a table; exit 1 if a promise is not kept."""
+    with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:
+        state_dir = Path(directory)
+        if warm_up:
+            measure(state_dir, topology)
+        measured = [measure(state_dir, topology) for _ in range(rounds)]
+    medians = {figure.key: median(each[figure.key] for each in measured) for figure in FIGURES}
+    click.echo(table(medians, measured))
+    if file:
+        nowhere = Target("local", "", "")
+        document = {"rounds": measured, "median": medians, "environment": report.environment(nowhere)}
+        file.write_text(json.dumps(document, indent=2) + "\n")
+    sys.exit(any(medians[figure.key] > figure.most for figure in FIGURES))
+
+
+def measure(state_dir: Path, topology: str) -> dict[str, float]:
+    """One round from nothing to nothing; leaves the saved images in ``state_dir``."""
+    first, accepted_s = timed(state_dir, "up", f"--topology={topology}", "-o", "json")
+    timings = json.loads(first)["timings"]
+    calls = mutating_calls(state_dir)
+    _, again_s = timed(state_dir, "up", f"--topology={topology}")
+    again_calls = mutating_calls(state_dir) - calls
+    idle_mib = idle_memory(state_dir) / MIB
+    _, down_s = timed(state_dir, "down")
+    return {
+        "emulator_s": timings["emulator_start"],
+        "running_s": timings["prepare"] + timings["provision"],
+        "accepted_s": accepted_s,
+        "again_s": again_s,
+        "again_calls": again_calls,
+        "idle_mib": round(idle_mib),
+        "down_s": down_s,
+        "left": len(left_over(state_dir)),
+        **{f"step {name}": seconds for name, seconds in timings.items()},
+    }
+
+
+def timed(state_dir: Path, *arguments: str) -> tuple[str, float]:
+    """Run one command of ours; returns what it printed and how many seconds it took, start to end."""
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        *arguments,
+        f"--state-dir={state_dir}",
+        "--target=local",
+    ]
+    started = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise CommandError(command, done.returncode, done.stdout)
+    return done.stdout, round(time.monotonic() - started, 3)
+
+
+def mutating_calls(state_dir: Path) -> int:
+    """How many requests that change something the emulator has logged."""
+    log = emulator_process.directory(state_dir) / "log"
+    return sum(bool(MUTATING.search(line)) for line in log.read_text().splitlines())
+
+
+def idle_memory(state_dir: Path) -> int:
+    """Bytes in use by everything of this emulator: its containers, and its server."""
+    names = labelled(state_dir, "ps", "--format={{.ID}}")
+    told = docker("stats", "--no-stream", "--format={{.MemUsage}}", *names)
+    server = emulator_process.status(state_dir)
+    return sum(parse_amount(line) for line in told.splitlines()) + (resident(server.pid) if server else 0)
+
+
+def left_over(state_dir: Path) -> list[str]:
+    """Containers and volumes of this emulator that are still there, whether they run or not."""
+    return [
+        *labelled(state_dir, "ps", "--all", "--format={{.Names}}"),
+        *labelled(state_dir, "volume", "ls", "--format={{.Name}}"),
+    ]
+
+
+def labelled(state_dir: Path, *command: str) -> list[str]:
+    """What a listing of Docker's shows of this emulator."""
+    return docker(*command, f"--filter=label=wavetank.state={emulator_process.directory(state_dir)}").split()
+
+
+def docker(*arguments: str) -> str:
+    """The output of a docker command. Raises ``CommandError``."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CommandError(["docker", *arguments], done.returncode, done.stdout + done.stderr)
+    return done.stdout
+
+
+def parse_amount(text: str) -> int:
+    """Bytes of ``85.3MiB / 23.5GiB``: the first of the two."""
+    matched = AMOUNT.match(text)
+    if matched is None:
+        raise CommandError(["docker", "stats"], 0, f"no amount in {text!r}")
+    return int(float(matched[1]) * UNITS[matched[2]])
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def table(medians: Mapping[str, float], rounds: Sequence[Mapping[str, Any]]) -> str:
+    """The figures for people: median, the rounds it is of, what was promised."""
+    lines = [f"{'':45} {'median':>9} {'at most':>9}   rounds"]
+    for figure in FIGURES:
+        value = medians[figure.key]
+        each = " ".join(f"{one[figure.key]:g}" for one in rounds)
+        mark = "" if value <= figure.most else "  MISSED"
+        lines.append(f"{figure.words:45} {value:9.4g} {figure.most:9g} {figure.unit:4}{each}{mark}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
