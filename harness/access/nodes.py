@@ -10,17 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import provision
-from harness.access.ssh import REMOTE_FAILURE, Access, open_access
+from harness.access.ssh import REMOTE_FAILURE
 from harness.core import process
 from harness.core.errors import CommandError, ResourceError, UsageError
 from harness.core.parallel import Pool
 from harness.core.progress import Progress
 from harness.deploy import collect_logs
-from harness.run.settings import Choice, load_topology, resolve_existing
+from harness.run.session import Session, open_session
+from harness.run.settings import Choice
 from harness.swarm.reach import running
-from harness.topology.deployment import Deployment
-from harness.topology.model import Topology
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,8 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Reached:
-    """A deployment whose nodes can be logged in to."""
-
-    choice: Choice
-    topology: Topology
-    deployment: Deployment
-    access: Access
+class Nodes(Session):
+    """The nodes of a deployment, worked with by hand."""
 
     def interactive(self, node: str, command: Sequence[str]) -> int:
         """Give the terminal to ssh; returns the command's exit code, or 255 when ssh failed."""
@@ -152,15 +145,9 @@ class Reached:
         return _one_of("node", node, list(self.deployment.nodes))
 
 
-def reach(choice: Choice, progress: Progress) -> Reached:
-    """Find the run's deployment and prepare access to its nodes."""
-    topology = load_topology(choice)
-    target = resolve_existing(choice, progress)
-    deployment = provision.observe(target, topology, choice.run)
-    if not deployment.nodes:
-        raise UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
-    choice.run_dir.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Reached(choice, topology, deployment, open_access(choice.run_dir, target, topology, deployment))
+def reach(choice: Choice, progress: Progress) -> Nodes:
+    """Find the deployment and prepare a way to its nodes. Raises ``UsageError`` where nothing is up."""
+    return Nodes(**open_session(choice, progress).parts())
 
 
 def shell_text(command: Sequence[str]) -> str:

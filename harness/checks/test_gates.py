@@ -16,6 +16,8 @@ from harness.isolation.drift import Drift
 from harness.isolation.model import Difference
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
+from harness.verify.reported import admissions as admitted
+from harness.verify.reported import drift_of, reported
 from harness.verify.setup import SETUP, Setup
 
 SHOWN = 10
@@ -31,19 +33,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def told(setup: Setup) -> Documents:
     """What the API reports now."""
-    return setup.reported()
+    return reported(setup)
 
 
 @pytest.fixture(scope="module")
 def drift(setup: Setup, told: Documents) -> tuple[Drift, ...]:
     """Everything that is not as the topology says."""
-    return setup.drift(told)
+    return drift_of(setup, told)
 
 
 @pytest.fixture(scope="module")
 def admissions(setup: Setup, told: Documents) -> tuple[Drift, ...]:
     """Where all firewalls together let through other than the topology's, whatever they are called."""
-    return setup.admissions(told)
+    return admitted(setup, told)
 
 
 def test_firewalls_are_those_of_the_topology(

@@ -10,7 +10,7 @@ import click
 from harness.cli import options
 
 if TYPE_CHECKING:
-    from harness.access.nodes import Reached
+    from harness.access.nodes import Nodes
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -70,7 +70,7 @@ def logs(node: str | None, follow: bool, tail: int, bundle: bool, **common: Any)
     return reached.logs([node] if node else list(reached.deployment.nodes), follow=follow, tail=tail)
 
 
-def _reach(common: dict[str, Any]) -> Reached:
+def _reach(common: dict[str, Any]) -> Nodes:
     from harness.access import nodes
     from harness.core.progress import Progress
     from harness.run import settings

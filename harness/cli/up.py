@@ -11,7 +11,7 @@ from harness.cli.consent import asker
 
 if TYPE_CHECKING:
     from harness.core.progress import Progress
-    from harness.run.up import Prepared, Standing
+    from harness.run.up import Prepared, Started
 
 
 @click.command()
@@ -33,9 +33,9 @@ def up(yes: bool, max_cost: float | None, dry_run: bool, keep: bool, output: str
         flow.stop_if_empty(prepared.target, settings.state_dir, progress)
         return _dry_run(prepared, output)
     consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
-    standing = flow.up(settings, consent, progress, keep="always" if keep else "never", alone=True)
-    flow.release(standing.guard)
-    _tell(standing, progress, output)
+    started = flow.up(settings, consent, progress, keep="always" if keep else "never", alone=True)
+    flow.release(started.guard)
+    _tell(started, progress, output)
     return 0
 
 
@@ -50,18 +50,16 @@ def _dry_run(prepared: Prepared, output: str) -> int:
     return 0
 
 
-def _tell(standing: Standing, progress: Progress, output: str) -> None:
-    deployment, choice = standing.deployment, standing.prepared.choice
+def _tell(started: Started, progress: Progress, output: str) -> None:
+    deployment, choice = started.deployment, started.choice
     document = {
         "run": deployment.run,
         "target": choice.target,
-        "topology": standing.prepared.topology.name,
+        "topology": started.topology.name,
         "changes": [
-            f"{each.action} {each.kind} {each.name}"
-            for each in standing.prepared.plan.changes
-            if each.action != "keep"
+            f"{each.action} {each.kind} {each.name}" for each in started.plan.changes if each.action != "keep"
         ],
-        "deployed": list(standing.changed),
+        "deployed": list(started.changed),
         "timings": progress.timings,
         "report": str(choice.run_dir.report),
     }

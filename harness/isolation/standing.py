@@ -5,30 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from harness import provision
-from harness.core.errors import UsageError
 from harness.core.progress import Progress
 from harness.existing.match import Match
 from harness.existing.view import look as look_at_existing
 from harness.firewall.from_api import Documents, ask, network_of
 from harness.firewall.model import Network
-from harness.run.settings import Choice, Settings, choose_existing, load_topology, resolve_existing
+from harness.run.session import Session, session_of
+from harness.run.settings import Settings, choose_existing, load_topology, not_up, resolve_existing
 from harness.target.api import Api
-from harness.target.target import Target
-from harness.topology.deployment import Deployment
-from harness.topology.model import Topology
 
 
 @dataclass(frozen=True)
-class Standing:
+class Standing(Session):
     """A run of which something is there; ``told`` is what the API answered, ``network`` what it means.
 
     ``match``: of an existing deployment, what stands for what; None for a run of ours.
     """
 
-    choice: Choice
-    target: Target
-    topology: Topology
-    deployment: Deployment
     told: Documents
     network: Network
     match: Match | None = None
@@ -46,11 +39,13 @@ def standing(settings: Settings, *, whole: bool = True) -> Standing:
         found = look_at_existing(target, topology, choice.place, whole=whole)
         network = network_of(topology, choice.run, found.told)
         network = replace(network, operators=target.operators, existing=choice.place.tag)
-        return Standing(choice, target, topology, found.deployment, found.told, network, found.match)
+        session = session_of(choice, target, topology, found.deployment, login=False)
+        return Standing(**session.parts(), told=found.told, network=network, match=found.match)
     deployment = provision.observe(target, topology, choice.run)
     with Api(target, read_only=True) as api:
         told = ask(api, choice.run)
     network = replace(network_of(topology, choice.run, told), operators=target.operators)
     if not (network.droplets or network.databases):
-        raise UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
-    return Standing(choice, target, topology, deployment, told, network)
+        raise not_up(choice)
+    session = session_of(choice, target, topology, deployment, login=False)
+    return Standing(**session.parts(), told=told, network=network)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from harness.access.ssh import Access
 from harness.core import ports
 from harness.core.names import STRANGER
 from harness.core.ports import Ports
@@ -17,24 +16,19 @@ from harness.isolation.drift import drift
 from harness.isolation.model import Difference, Observation, Seen
 from harness.isolation.observe import is_witnessed, observe
 from harness.mutation.judge import Witnesses
+from harness.run.session import Session
 from harness.target.api import Api
-from harness.target.target import Target
-from harness.topology.deployment import Deployment
-from harness.topology.model import OPERATORS, Protocol, Topology
+from harness.topology.model import OPERATORS, Protocol
 from harness.verify.network.probe import State, from_here
 
 MOST_FROM_HERE = 64
 
 
 @dataclass(frozen=True)
-class Suite:
+class Suite(Session):
     """A deployment and what the suite needs to look at it."""
 
     api: Api
-    target: Target
-    topology: Topology
-    deployment: Deployment
-    access: Access
 
     def witnesses(self) -> Witnesses:
         """The three of them, each looking afresh whenever it is asked."""

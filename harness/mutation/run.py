@@ -34,6 +34,7 @@ from harness.mutation.model import Mutant, Verdict
 from harness.mutation.section import section
 from harness.mutation.selection import Selection, select
 from harness.run import lock, report, settings
+from harness.run.session import session_of
 from harness.run.settings import Choice
 from harness.target.api import Api
 from harness.target.target import Target
@@ -56,25 +57,25 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
     with lock.held(choice.run_dir), Api(target) as api:
         if campaign.mend(api, choice.run_dir):
             progress.note("put back what an earlier mutate had left changed")
-        deployment = _deployment(target, topology, choice)
-        access = open_access(choice.run_dir, target, topology, deployment)
-        hands = steps.Hands(target, topology, deployment, access)
-        if steps.mend(hands, choice.run_dir):
+        session = session_of(choice, target, topology, _deployment(target, topology, choice))
+        do = partial(steps.carry_out, session)
+        if steps.mend(do, choice.run_dir):
             progress.note("mended what an earlier mutate had left broken")
         if changed := tampering.look(target):
             raise CheckFailedError(tampering.explained(changed))
-        every = faults(topology, deployment, emulated=is_witnessed(target))
+        every = faults(topology, session.deployment, emulated=is_witnessed(target))
         made = _Made(target, topology, choice, selection, progress, every)
         with made.told():
             if set(selection.kinds or KINDS) & set(HOLES):
                 with ExitStack() as stack:
                     with progress.step("stranger"):
-                        found = stack.enter_context(stranger(target, topology, deployment))
-                    access = _access(stack, choice, target, topology, deployment, found)
-                    _campaign(Suite(api, target, topology, found, access), made)
+                        found = stack.enter_context(stranger(target, topology, session.deployment))
+                    access = _access(stack, choice, target, topology, session.deployment, found)
+                    parts = {**session.parts(), "deployment": found, "access": access}
+                    _campaign(Suite(**parts, api=api), made)
             else:
                 made.choose(())
-            _faults(made, hands)
+            _faults(made, do)
         return made.section
 
 
@@ -134,10 +135,10 @@ def _campaign(suite: Suite, made: _Made) -> None:
         campaign.carry_out(given, made.mutants, made.verdicts, told)
 
 
-def _faults(made: _Made, hands: steps.Hands) -> None:
+def _faults(made: _Made, do: steps.Do) -> None:
     """Faults of the deployment; checks that need a stranger make one of their own."""
     ask = partial(checks.ask, made.choice)
-    given = breaking.Campaign(made.choice.run_dir, hands, ask)
+    given = breaking.Campaign(made.choice.run_dir, do, ask)
     with bar("faults", unit="faults") as told:
         breaking.carry_out(given, made.faults, made.verdicts, told)
 

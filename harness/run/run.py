@@ -27,26 +27,26 @@ def run(
     ``keyword`` and ``faults`` pick checks, as in :func:`harness.verify.runner.run_checks`.
     Raises ``WavetankError`` where it could not be stood up; the report is written then, too.
     """
-    started = time.monotonic()
-    standing = up(settings, consent, progress, keep=keep)
-    choice, target = standing.prepared.choice, standing.prepared.target
-    with taken_down_if_stopped(standing, progress, keep=keep):
+    begun = time.monotonic()
+    started = up(settings, consent, progress, keep=keep)
+    choice, target = started.choice, started.target
+    with taken_down_if_stopped(started, progress, keep=keep):
         with progress.step("verify"):
             code = run_checks(choice, keyword=keyword, faults=faults)
         left = ""
         if code != 0:
-            gather_logs(standing.access, standing.deployment, progress)
+            gather_logs(started.access, started.deployment, progress)
         if keep == "never" or (keep == "on-failure" and code == 0):
             down(target, choice.run_dir, progress)
             left = hostnet.changed(choice.run_dir)
         else:
             progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
-        release(standing.guard)
-    timings = {**progress.timings, "total": round(time.monotonic() - started, 3)}
+        release(started.guard)
+    timings = {**progress.timings, "total": round(time.monotonic() - begun, 3)}
     written = report.update(
         choice.run_dir,
         target=target,
-        topology=standing.prepared.topology.name,
+        topology=started.topology.name,
         timings=timings,
         error=f"this machine's own network is not as it was before the run:\n{left}" if left else None,
     )

@@ -184,11 +184,16 @@ def resolve_existing(choice: Choice, progress: Progress, *, lease: bool = True) 
     if is_nowhere(choice.settings, choice.target):
         if choice.place:
             raise UsageError(f"there is no emulator in {choice.settings.state_dir}, and so nothing to check")
-        raise UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
+        raise not_up(choice)
     target = resolve(choice.settings, choice.target, progress)
     if lease and not choice.place:
         leases.keep(target, choice.run)
     return target
+
+
+def not_up(choice: Choice) -> UsageError:
+    """The error for a run of which nothing is there."""
+    return UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
 
 
 def resolve(settings: Settings, target: str, progress: Progress) -> Target:

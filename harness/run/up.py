@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from harness import provision
-from harness.access.ssh import Access, open_access
+from harness.access.ssh import Access
 from harness.core import background, signals
 from harness.core.errors import CheckError, ResourceError, WavetankError
 from harness.core.progress import Progress
@@ -26,6 +27,7 @@ from harness.mutation.faults import steps
 from harness.provision import Plan, Price
 from harness.run import lease, lock, reaper, report
 from harness.run.rundir import RunDir
+from harness.run.session import Session, session_of
 from harness.run.settings import Choice, Settings, choose_new, load_topology, remember, resolve
 from harness.swarm import deploy as stack
 from harness.target import emulator_process
@@ -55,16 +57,15 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Started(Session):
     """A deployment that answers. ``changed`` are the ``service@node`` that were deployed anew, and what
     was changed about a swarm: ``service@swarm``, and its members in words.
 
     ``guard`` still holds the reaper over it: release it once the run is to outlive this process.
     """
 
-    prepared: Prepared
-    deployment: Deployment
-    access: Access
+    plan: Plan
+    existed: bool
     changed: tuple[str, ...]
     guard: reaper.Guard
 
@@ -90,7 +91,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
 
 def up(
     settings: Settings, consent: Consent, progress: Progress, *, keep: Keep = "never", alone: bool = False
-) -> Standing:
+) -> Started:
     """Stand a deployment up, or bring an existing one up to date. Raises ``WavetankError``.
 
     ``consent`` is asked before anything that costs is made, and raises to refuse. On failure, what this
@@ -118,8 +119,9 @@ def up(
             )
         journal.forget(run_dir)  # what a mutation had left changed is as the topology says again
         with progress.step("access"):
-            access = open_access(run_dir, target, topology, deployment)
-            if steps.mend(steps.Hands(target, topology, deployment, access), run_dir):
+            session = session_of(prepared.choice, target, topology, deployment)
+            access = session.access
+            if steps.mend(partial(steps.carry_out, session), run_dir):
                 progress.note("mended what a mutation had left broken")
         with progress.step("deploy"):
             images.finish()
@@ -141,7 +143,9 @@ def up(
         )
         if alone:
             signals.settle()
-    return Standing(prepared, deployment, access, changed, guard)
+    return Started(
+        **session.parts(), plan=prepared.plan, existed=prepared.existed, changed=changed, guard=guard
+    )
 
 
 def mend_links(prepared: Prepared, progress: Progress) -> None:
@@ -279,10 +283,10 @@ def guarded(prepared: Prepared, progress: Progress, *, keep: Keep) -> Iterator[r
 
 
 @contextmanager
-def taken_down_if_stopped(standing: Standing, progress: Progress, *, keep: Keep) -> Iterator[None]:
+def taken_down_if_stopped(started: Started, progress: Progress, *, keep: Keep) -> Iterator[None]:
     """Where a signal ends the block, take down what stands, unless it is to be kept or stood before."""
-    prepared, run_dir = standing.prepared, standing.prepared.choice.run_dir
-    kept = keep == "always" or prepared.existed
+    run_dir = started.choice.run_dir
+    kept = keep == "always" or started.existed
     try:
         yield
     except KeyboardInterrupt as error:
@@ -290,8 +294,8 @@ def taken_down_if_stopped(standing: Standing, progress: Progress, *, keep: Keep)
             if kept:
                 progress.note(f"kept: `wavetank down --run {run_dir.run}` takes it away")
             else:
-                down(prepared.target, run_dir, progress)
-        release(standing.guard)
+                down(started.target, run_dir, progress)
+        release(started.guard)
         raise
 
 
@@ -330,7 +334,7 @@ def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progre
     try:
         if isinstance(error, Exception):  # nobody wants to know why a run failed that he stopped
             deployment = provision.observe(target, topology, choice.run)
-            access = open_access(choice.run_dir, target, topology, deployment)
+            access = session_of(choice, target, topology, deployment).access
             gather_logs(access, deployment, progress)
     except WavetankError as second:
         progress.note(f"the run cannot be looked at: {second}")

@@ -93,12 +93,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Find the deployment; without one there is nothing to check."""
     if session.config.option.target is None:
         return
-    from harness.verify.setup import CHOICE, SETUP, find
+    from harness.run.session import open_session
+    from harness.verify.stash import CHOICE, SETUP
 
     choice = session.config.stash[CHOICE]
     session.config.add_cleanup(lease.end)
     try:
-        session.config.stash[SETUP] = find(choice)
+        session.config.stash[SETUP] = open_session(choice)
     except WavetankError as error:
         pytest.exit(str(error), returncode=error.exit_code)
 

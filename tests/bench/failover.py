@@ -28,11 +28,12 @@ from harness.faults.section import COUNTS, summary
 from harness.faults.trial import Trial, run_trial, well
 from harness.faults.watch import Watch
 from harness.run import report
+from harness.run.session import Session as Setup
+from harness.run.session import open_session
 from harness.run.settings import STATE_DIR, Settings, choose_existing
 from harness.swarm import snapshot
 from harness.target.api import Api
 from harness.target.target import Target
-from harness.verify.setup import Setup, find
 from tests.bench.up import timed
 
 Told = Mapping[str, Any]
@@ -99,12 +100,12 @@ def seconds_of(text: str | None) -> tuple[int, ...]:
 def standing(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]:
     """A deployment that is up: the named one, or one that is there for the length of the block only."""
     if run is not None:
-        yield find(choose_existing(Settings(run=run, state_dir=state_dir)))
+        yield open_session(choose_existing(Settings(run=run, state_dir=state_dir)))
         return
     with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:
         timed(Path(directory), "up", f"--topology={topology}")
         try:
-            yield find(choose_existing(Settings(state_dir=Path(directory))))
+            yield open_session(choose_existing(Settings(state_dir=Path(directory))))
         finally:
             timed(Path(directory), "down")
 

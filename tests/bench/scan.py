@@ -36,10 +36,11 @@ from harness.isolation.observe import observe
 from harness.isolation.pairs import droplet_pairs
 from harness.provision.ready import Deadlines
 from harness.run import report
+from harness.run.session import Session as Setup
+from harness.run.session import open_session
 from harness.run.settings import STATE_DIR, Settings, choose_existing
 from harness.target import emulator_process
 from harness.target.api import Api
-from harness.verify.setup import Setup, find
 from tests.bench.scanners import SCANNERS, Found, Scanner, Vantage, missing, port_set, vantage
 from tests.bench.up import timed
 
@@ -142,7 +143,7 @@ def standing(topology: str, run: str | None, state_dir: Path | None) -> Iterator
 
 
 def _found(run: str, state_dir: Path | None) -> Setup:
-    return find(choose_existing(Settings(run=run, target="local", state_dir=state_dir or STATE_DIR)))
+    return open_session(choose_existing(Settings(run=run, target="local", state_dir=state_dir or STATE_DIR)))
 
 
 @contextmanager

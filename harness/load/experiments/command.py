@@ -15,8 +15,8 @@ from harness.load.experiments.bench import Bench, Generate
 from harness.load.experiments.site import Wanted, open_bench
 from harness.load.result import Found
 from harness.run import report
+from harness.run.session import open_session
 from harness.run.settings import Choice, load_topology, resolve_existing
-from harness.verify.setup import find
 
 SECTION = "load"
 TOKEN_VARIABLE = "JUDGE0_TOKEN"  # noqa: S105 (a name)
@@ -59,7 +59,7 @@ def measured(
 
     Raises ``UsageError`` where the deployment is not up, and what ``open_bench`` raises.
     """
-    setup = find(choice)
+    setup = open_session(choice)
     with stopped_by_signals() as stop:
         token, who = os.environ.get(TOKEN_VARIABLE, ""), _generator(load)
         wanted = replace(load.wanted, token=token, generate=who, stop=stop.event)

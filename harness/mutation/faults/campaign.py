@@ -11,7 +11,7 @@ from harness.core.errors import CheckError, WavetankError
 from harness.mutation.apply import NotRestoredError
 from harness.mutation.faults import journal, steps, suite
 from harness.mutation.faults.model import Fault
-from harness.mutation.faults.steps import Hands
+from harness.mutation.faults.steps import Do
 from harness.mutation.faults.suite import Found, Outcomes
 from harness.mutation.model import Verdict
 from harness.run.rundir import RunDir
@@ -24,10 +24,12 @@ Ask = Callable[[Sequence[str]], Outcomes]
 
 @dataclass(frozen=True)
 class Campaign:
-    """What a campaign needs. ``ask`` runs the checks with one of some words in their names."""
+    """What a campaign needs. ``ask`` runs the checks with one of some words in their names, ``do``
+    carries a step out.
+    """
 
     run_dir: RunDir
-    hands: Hands
+    do: Do
     ask: Ask
 
 
@@ -98,12 +100,12 @@ def _broken(campaign: Campaign, fault: Fault) -> Iterator[None]:
     journal.write(campaign.run_dir, fault.undo)
     try:
         try:
-            campaign.hands.carry_out(fault.do)
+            campaign.do(fault.do)
         except (WavetankError, CheckError) as error:
             raise NotAppliedError(str(error)[-REASON:]) from error
         yield
     finally:
-        steps.undo(campaign.hands, fault.undo, campaign.run_dir)
+        steps.undo(campaign.do, fault.undo, campaign.run_dir)
 
 
 def _red(after: Outcomes, before: Outcomes) -> dict[str, Found]:

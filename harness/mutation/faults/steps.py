@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.access.ssh import Access
+from collections.abc import Callable
+
 from harness.core.errors import CheckError, WavetankError
 from harness.core.signals import undisturbed
 from harness.core.wait import wait_for
@@ -11,50 +12,46 @@ from harness.mutation.apply import NotRestoredError
 from harness.mutation.faults import journal
 from harness.mutation.faults.model import Step
 from harness.run.rundir import RunDir
+from harness.run.session import Session
 from harness.target.emulator_api import Extras
 from harness.target.target import Target
-from harness.topology.deployment import Deployment
-from harness.topology.model import Topology
 from harness.verify.databases import users
 
 STEP_SECONDS = 150.0
 UNDO_SECONDS = 300.0
 
 
-class Hands:
-    """Whoever carries out the steps on one deployment."""
-
-    def __init__(self, target: Target, topology: Topology, deployment: Deployment, access: Access) -> None:
-        self._target, self._topology, self._deployment = target, topology, deployment
-        self._access = access
-
-    def carry_out(self, step: Step) -> None:
-        """Do it. Raises ``WavetankError`` or ``CheckError`` where it did not work."""
-        match step.by:
-            case "ssh":
-                self._access.run(step.where, step.what, deadline=STEP_SECONDS)
-            case "fabric":
-                self._tamper(step.what)
-            case "database":
-                node = self._topology.databases[step.where].trusted_sources[0]
-                work = users.open_ if step.what == "open" else users.close
-                work(self._access, node, self._deployment.databases[step.where])
-
-    def _tamper(self, fault: str) -> None:
-        if not fault:
-            tampering.restore(self._target)
-            return
-        with Extras(self._target) as extras:
-            extras.ask("POST", "/ruleset/faults", {"fault": fault})
+Do = Callable[[Step], object]
 
 
-def undo(hands: Hands, step: Step, run_dir: RunDir) -> None:
+def carry_out(session: Session, step: Step) -> None:
+    """Do it. Raises ``WavetankError`` or ``CheckError`` where it did not work."""
+    match step.by:
+        case "ssh":
+            session.access.run(step.where, step.what, deadline=STEP_SECONDS)
+        case "fabric":
+            _tamper(session.target, step.what)
+        case "database":
+            node = session.topology.databases[step.where].trusted_sources[0]
+            work = users.open_ if step.what == "open" else users.close
+            work(session.access, node, session.deployment.databases[step.where])
+
+
+def _tamper(target: Target, fault: str) -> None:
+    if not fault:
+        tampering.restore(target)
+        return
+    with Extras(target) as extras:
+        extras.ask("POST", "/ruleset/faults", {"fault": fault})
+
+
+def undo(do: Do, step: Step, run_dir: RunDir) -> None:
     """Undo, again and again until it works, whoever asks us to stop. Raises ``NotRestoredError``."""
     with undisturbed():
         try:
             wait_for(
                 "what was broken to be mended",
-                lambda: hands.carry_out(step),
+                lambda: do(step),
                 deadline=UNDO_SECONDS,
                 max_pause=2.0,
                 tolerate=(WavetankError, CheckError),
@@ -66,9 +63,9 @@ def undo(hands: Hands, step: Step, run_dir: RunDir) -> None:
         journal.forget(run_dir)
 
 
-def mend(hands: Hands, run_dir: RunDir) -> bool:
+def mend(do: Do, run_dir: RunDir) -> bool:
     """Undo what an earlier process, killed in the middle, has left; says whether there was anything."""
     left = journal.read(run_dir)
     if left is not None:
-        undo(hands, left, run_dir)
+        undo(do, left, run_dir)
     return left is not None

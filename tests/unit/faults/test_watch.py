@@ -22,7 +22,7 @@ class Asked:
         self.alive, self.searches = alive, 0
         self.looked: list[str] = []
         self.fails: Exception | None = None
-        monkeypatch.setattr(module.look, "first_manager", self.first_manager)
+        monkeypatch.setattr(module.snapshot, "first_manager", self.first_manager)
         monkeypatch.setattr(module, "look_at", self.look_at)
 
     def first_manager(self, _: Any, swarm: str, names: tuple[str, ...], *, deadline: float) -> str:

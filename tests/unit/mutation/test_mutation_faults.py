@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -76,8 +75,7 @@ class Played:
 
     def try_(self) -> list[Verdict]:
         verdicts: list[Verdict] = []
-        hands: Any = self
-        carry_out(Campaign(self.run_dir, hands, self.ask), [FAULT], verdicts, lambda *_: None)
+        carry_out(Campaign(self.run_dir, self.carry_out, self.ask), [FAULT], verdicts, lambda *_: None)
         assert journal.read(self.run_dir) is None
         return verdicts
 
@@ -171,10 +169,9 @@ def test_what_cannot_be_mended_is_said_and_kept(run_dir: RunDir, monkeypatch: py
         played.try_()
     assert journal.read(run_dir) == MEND
     played.failing.clear()
-    hands: Any = played
-    assert steps.mend(hands, run_dir)
+    assert steps.mend(played.carry_out, run_dir)
     assert played.done == ["break", "mend"]
-    assert not steps.mend(hands, run_dir)
+    assert not steps.mend(played.carry_out, run_dir)
 
 
 def test_a_check_that_stays_red_is_not_mended(run_dir: RunDir) -> None:
