@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from harness.deploy.gather import Images
+    from harness.run.session import Session
     from harness.run.settings import Choice, Settings
     from harness.stack import Note, Source, Stack
-    from harness.target.target import Target
     from harness.topology.deployment import Deployment
     from harness.topology.model import Topology
     from harness.topology.rendering.render import RenderedStack
@@ -39,12 +39,12 @@ def stack(output: str, out: Path | None, ipvs: bool | None, **common: Any) -> in
     from harness.stack import preview
 
     given = options.settings(common)
-    topology, run = _begin(given)
+    topology, run = _begin(given, login=ipvs is None)
     if run is None:
         made = _convert(topology, None, ipvs=ipvs is not False)
         notes = [*made.notes, *preview.left_to_do(made)]
     else:
-        made = _convert(topology, run.deployment, ipvs=_has_ipvs(topology, run) if ipvs is None else ipvs)
+        made = _convert(topology, run.deployment, ipvs=_has_ipvs(run) if ipvs is None else ipvs)
         notes = [*made.notes]
     for note in notes:
         click.echo(f"note: {note}", err=True)
@@ -52,16 +52,7 @@ def stack(output: str, out: Path | None, ipvs: bool | None, **common: Any) -> in
     return 0
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A run that is up."""
-
-    choice: Choice
-    target: Target
-    deployment: Deployment
-
-
-def _begin(given: Settings) -> tuple[Topology, _Run | None]:
+def _begin(given: Settings, *, login: bool) -> tuple[Topology, Session | None]:
     """The topology, and the run that was stood up with it, where one is up."""
     from harness.run import settings
 
@@ -70,15 +61,16 @@ def _begin(given: Settings) -> tuple[Topology, _Run | None]:
         choice = settings.choose_existing(given)
         topology = settings.load_topology(choice)
         if given.run or choice.run_dir.facts().get("topology") == str(topology.file):
-            return topology, _run(choice, topology)
+            return topology, _session(choice, topology, login=login)
     return settings.load_topology(settings.choose_new(given)), None
 
 
-def _run(choice: Choice, topology: Topology) -> _Run | None:
-    """The run, if all of it is there."""
+def _session(choice: Choice, topology: Topology, *, login: bool) -> Session | None:
+    """The run's, if all of it is there."""
     from harness import provision
     from harness.core.progress import Progress
     from harness.run import settings
+    from harness.run.session import session_of
 
     if settings.is_nowhere(choice.settings, choice.target):
         return None
@@ -87,18 +79,16 @@ def _run(choice: Choice, topology: Topology) -> _Run | None:
     complete = (
         topology.droplets.keys() <= found.nodes.keys() and topology.databases.keys() <= found.databases.keys()
     )
-    return _Run(choice, target, found) if complete else None
+    return session_of(choice, target, topology, found, login=login) if complete else None
 
 
-def _has_ipvs(topology: Topology, run: _Run) -> bool:
-    from harness.access.ssh import open_access
+def _has_ipvs(session: Session) -> bool:
     from harness.swarm.deploy import has_ipvs
 
-    access = open_access(run.choice.run_dir, run.target, topology, run.deployment)
     try:
-        return topology.swarm is not None and has_ipvs(access, topology)
+        return session.topology.swarm is not None and has_ipvs(session.access, session.topology)
     finally:
-        access.close()
+        session.access.close()
 
 
 def _convert(topology: Topology, deployment: Deployment | None, *, ipvs: bool) -> Stack:

@@ -105,15 +105,13 @@ def _stack(
     choice: Choice, target: Target, topology: Topology, deployment: Deployment
 ) -> tuple[list[dict[str, Any]], str]:
     """Each service of the swarm's stack with how many of its tasks run where; or why nobody can tell."""
-    from harness.access.ssh import open_access
     from harness.core.errors import WavetankError
+    from harness.run.session import session_of
     from harness.swarm import snapshot
     from harness.swarm.converge import look_at
 
     try:
-        if choice.place:
-            choice.place.create()
-        access = open_access(choice.run_dir, target, topology, deployment)
+        access = session_of(choice, target, topology, deployment).access
         state = look_at(access, topology, deployment, snapshot.a_manager(access, topology))
     except WavetankError as error:
         return [], str(error)

@@ -13,11 +13,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from harness import provision
-from harness.access import ssh
 from harness.cli import main
 from harness.core.errors import EngineError
 from harness.deploy import engine, gather
-from harness.run import settings
+from harness.run import session, settings
 from harness.run.settings import PROJECT, topology_file
 from harness.stack import Stack
 from harness.swarm import deploy
@@ -168,7 +167,7 @@ def run_that_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "state" / "emulator").mkdir()
     monkeypatch.setattr(settings, "resolve", lambda *_: Nothing())
     monkeypatch.setattr(provision, "observe", lambda _, topology, __: deployment(topology))
-    monkeypatch.setattr(ssh, "open_access", lambda *_: Nothing())
+    monkeypatch.setattr(session, "open_access", lambda *_: Nothing())
     monkeypatch.setattr(deploy, "has_ipvs", lambda *_: False)
     return chosen.run
 
