@@ -47,7 +47,6 @@ class AppFiles:
     version: str | None
     containers: tuple[Container, ...]
     paths: tuple[str, ...]
-    contexts: tuple[str, ...]
     extended: tuple[str, ...] = ()
 
 
@@ -77,7 +76,6 @@ def _read(document: dict[str, Any], services: dict[Any, Any], reader: _Reader) -
         version=None if version is None else str(version),
         containers=containers,
         paths=tuple(dict.fromkeys(reader.paths(document))),
-        contexts=tuple(dict.fromkeys(reader.contexts)),
         extended=tuple(dict.fromkeys(reader.extended(document))),
     )
 
@@ -91,12 +89,11 @@ def parse(text: str, file: Path) -> dict[str, Any]:
 
 
 class _Reader:
-    """Reads one file's values with its variables replaced, and collects build contexts on the way."""
+    """Reads one file's values with its variables replaced."""
 
     def __init__(self, file: Path, environment: Mapping[str, str]) -> None:
         self._file = file
         self._environment = environment
-        self.contexts: list[str] = []
 
     def container(self, name: str, body: Any) -> Container:
         if not isinstance(body, dict):
@@ -126,7 +123,6 @@ class _Reader:
                 field=f"services.{name}.build",
                 remedy="correct the path, or name an image instead",
             )
-        self.contexts.append(context)
         return Build(
             context=directory,
             dockerfile=dockerfile,

@@ -77,10 +77,6 @@ def make_bundle(
         texts.setdefault(name, _stripped(service.compose.parent / name, service.compose))
     for name, text in texts.items():
         found[name] = Entry(name, 0o600 if name == ".env" else 0o644, text.encode(), mtime=now)
-    for context in app.contexts:  # compose 1.29 wants the directory to be there, even to build nothing
-        folder = inside(context)
-        if folder and folder != ".":
-            found.setdefault(folder, Entry(folder, 0o755, kind=tarfile.DIRTYPE, mtime=now))
     entries = tuple(found[name] for name in sorted(found))
     return Bundle(service, node, entries, images, len(app.containers), _digest(entries, images))
 
@@ -97,11 +93,13 @@ def _stripped(extended: Path, compose: Path) -> str:
 def override(app: AppFiles, images: Mapping[str, Image]) -> str:
     """A second compose file that names the shipped images; JSON, which is YAML too.
 
+    Nothing is built on a node, but Compose 1.29 wants a build's context to be there: it gets the file's own
+    directory, wherever the user's may be.
     The user's own file stays as it is. Compose 1.29 merges only files of one version, and takes one without
     version and services for one of version 1.
     """
     built = [container.name for container in app.containers if container.build]
-    services = {name: {"image": images[name].reference} for name in built}
+    services = {name: {"image": images[name].reference, "build": {"context": "."}} for name in built}
     services = services or {app.containers[0].name: {}}
     version: dict[str, object] = {} if app.version is None else {"version": app.version}
     return json.dumps(version | {"services": services}, indent=2) + "\n"
