@@ -39,6 +39,14 @@ def archive(files: Mapping[str, bytes], *, mode: int = 0o644) -> bytes:
     return buffer.getvalue()
 
 
+def _sources(name: str) -> dict[str, str]:
+    """What an image of the application is built from; the two of Judge0 have one directory."""
+    role = name.removeprefix("judge0-")
+    if role in ("server", "worker"):
+        return {"path": str(APP / "judge0"), "dockerfile": f"{role}.Dockerfile"}
+    return {"path": str(APP / name)}
+
+
 class Stack:
     """Starts with both databases; servers and workers are started by the test. All of it goes at the end."""
 
@@ -71,7 +79,7 @@ class Stack:
         self._context.__exit__(kind, error, trace)
 
     def _build(self, name: str) -> str:
-        image, _ = self.engine.images.build(path=str(APP / name), tag=f"wavetank-test/{name}", rm=True)
+        image, _ = self.engine.images.build(**_sources(name), tag=f"wavetank-test/{name}", rm=True)
         return str(image.id)
 
     def _database(self, name: str, image: str, port: str, user: str) -> Container:
@@ -152,7 +160,7 @@ class Stack:
     def forget_queue(self, key: str) -> None:
         """Delete a key in Valkey, as if it had lost it."""
         code = (
-            "import asyncio, os; from judge0_server.connect import open_queue; "
+            "import asyncio, os; from judge0_common.connect import open_queue; "
             f"asyncio.run(open_queue(os.environ, size=1).delete({key!r}))"
         )
         container = self._create(

@@ -140,8 +140,13 @@ def _images() -> dict[str, str]:
     if done.returncode:
         raise CommandError(command, done.returncode, done.stdout)
     _, postgres, valkey = done.stdout.split()
-    own = {role: docker("build", "--quiet", str(APP / role)).strip() for role in SERVICES}
-    return {"postgres": postgres, "valkey": valkey, **own}
+    return {"postgres": postgres, "valkey": valkey, **{role: _built(role) for role in SERVICES}}
+
+
+def _built(role: str) -> str:
+    context = APP / "judge0"
+    dockerfile = context / f"{role.removeprefix('judge0-')}.Dockerfile"
+    return docker("build", "--quiet", "--file", str(dockerfile), str(context)).strip()
 
 
 SERVICES = ("judge0-server", "judge0-worker")

@@ -169,7 +169,7 @@ def test_a_worker_needs_one_capability(stack: Stack) -> None:
     assert "no control groups" not in logs
 
 
-@pytest.mark.parametrize("name", ["runner", "judge0-server"])
+@pytest.mark.parametrize("name", ["runner", "judge0"])
 def test_the_health_check_tells_one_that_answers_from_one_that_does_not(
     stack: Stack, server: Container, name: str
 ) -> None:

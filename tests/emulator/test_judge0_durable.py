@@ -36,7 +36,8 @@ TRUNCATE audit;
 """
 TWO_TRIES = """
 import asyncio, json, os, sys
-from judge0_worker import connect, store, verdict
+from judge0_common import connect
+from judge0_worker import store, verdict
 
 async def main(token):
     pool = await connect.open_database(os.environ, size=1)

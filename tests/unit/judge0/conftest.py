@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 APP = Path(__file__).parents[3] / "topologies/app"
-sys.path += [str(APP / "judge0-server"), str(APP / "judge0-worker")]
+sys.path.append(str(APP / "judge0"))
 
 # Compiled files would lie in directories that are shipped and built from.
 before, sys.dont_write_bytecode = sys.dont_write_bytecode, True

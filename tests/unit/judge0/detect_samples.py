@@ -11,7 +11,7 @@ from harness.core.errors import CheckFailedError
 from harness.judge0.api import IDS
 from harness.judge0.detect import ALWAYS, Capabilities, detect
 
-INFORMATION = Path(__file__).parents[3] / "topologies/app/judge0-server/judge0_server/information.py"
+INFORMATION = Path(__file__).parents[3] / "topologies/app/judge0/judge0_server/information.py"
 
 # Of 1.13.1's own answers, what is read here.
 ABOUT = {

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
+
 from judge0_worker import callback, verdict
 
 RESULT = verdict.Result(3, stdout=b"x" * 200_000)

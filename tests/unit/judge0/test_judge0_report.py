@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from judge0_worker import report, sandbox, verdict
 
 ABORTED = "time:0.010\ntime-wall:0.020\nmax-rss:9000\ncg-mem:800\nexitcode:134\nstatus:RE\nmessage:Exited\n"

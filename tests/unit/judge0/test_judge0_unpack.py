@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hostile.preparing import archive, bomb, entries
 
-UNPACK = Path(__file__).parents[3] / "topologies/app/judge0-worker/unpack.py"
+UNPACK = Path(__file__).parents[3] / "topologies/app/judge0/unpack.py"
 
 
 def unpack(content: bytes, box: Path, *, largest: int = 1000) -> list[str]:

@@ -307,6 +307,9 @@ def test_the_reference_applications_files_are_still_valid(name: str, tmp_path: P
     source = Path(__file__).parents[3] / "topologies/app" / name / "docker-compose.yml"
     text = stripped(source.read_text())
     assert "networks" not in parse(text)
-    (tmp_path / "docker-compose.yml").write_text(text)
-    (tmp_path / ".env").write_text("")
-    subprocess.run(["docker-compose", "config", "-q"], cwd=tmp_path, check=True, capture_output=True)
+    beside = tmp_path / name
+    beside.mkdir()
+    (tmp_path / "judge0").mkdir()
+    (beside / "docker-compose.yml").write_text(text)
+    (beside / ".env").write_text("")
+    subprocess.run(["docker-compose", "config", "-q"], cwd=beside, check=True, capture_output=True)

@@ -1,8 +1,12 @@
-# Judge0's API. The first layer is the same as judge0-worker's.
+# Judge0's API. The first layer is the same as the worker's.
 FROM wavetank/base:latest AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 python3-asyncpg python3-hiredis python3-httptools python3-redis python3-uvloop \
  && apt-get clean && rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/*
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3-starlette python3-uvicorn \
+ && apt-get clean && rm -rf /var/lib/apt/lists/* /usr/share/doc/* /usr/share/man/*
+COPY judge0_common /opt/judge0/judge0_common
 COPY judge0_server /opt/judge0/judge0_server
 COPY healthy /usr/local/bin/healthy
 RUN python3 -m compileall -q /opt/judge0 && chmod 0755 /usr/local/bin/healthy

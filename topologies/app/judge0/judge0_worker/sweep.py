@@ -9,8 +9,8 @@ import logging
 import time
 from collections.abc import Iterable
 
+from judge0_common.connect import DATABASE_ERRORS, QUEUE_ERRORS
 from judge0_worker import store
-from judge0_worker.connect import DATABASE_ERRORS, QUEUE_ERRORS
 from judge0_worker.node import Node
 
 log = logging.getLogger("judge0.sweep")

@@ -11,21 +11,6 @@ ACCEPTED, WRONG_ANSWER, TIME_LIMIT_EXCEEDED, COMPILATION_ERROR = 3, 4, 5, 6
 SIGSEGV, SIGXFSZ, SIGFPE, SIGABRT, NZEC, OTHER = 7, 8, 9, 10, 11, 12
 INTERNAL_ERROR, EXEC_FORMAT_ERROR = 13, 14
 
-DESCRIPTIONS = {
-    ACCEPTED: "Accepted",
-    WRONG_ANSWER: "Wrong Answer",
-    TIME_LIMIT_EXCEEDED: "Time Limit Exceeded",
-    COMPILATION_ERROR: "Compilation Error",
-    SIGSEGV: "Runtime Error (SIGSEGV)",
-    SIGXFSZ: "Runtime Error (SIGXFSZ)",
-    SIGFPE: "Runtime Error (SIGFPE)",
-    SIGABRT: "Runtime Error (SIGABRT)",
-    NZEC: "Runtime Error (NZEC)",
-    OTHER: "Runtime Error (Other)",
-    INTERNAL_ERROR: "Internal Error",
-    EXEC_FORMAT_ERROR: "Exec Format Error",
-}
-
 _BY_SIGNAL = {11: SIGSEGV, 25: SIGXFSZ, 8: SIGFPE, 6: SIGABRT}
 
 

@@ -1,4 +1,4 @@
-# Runs submissions. The first layer is the same as judge0-server's.
+# Runs submissions. The first layer is the same as the server's.
 FROM wavetank/base:latest AS build
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 python3-asyncpg python3-hiredis python3-httptools python3-redis python3-uvloop \
@@ -15,6 +15,7 @@ RUN apt-get update \
 COPY box.c /usr/src/box.c
 RUN gcc -O2 -Wall -Wextra -Werror -o /usr/local/bin/box /usr/src/box.c
 COPY unpack.py /usr/local/lib/judge0/unpack.py
+COPY judge0_common /opt/judge0/judge0_common
 COPY judge0_worker /opt/judge0/judge0_worker
 RUN python3 -m compileall -q /opt/judge0
 # What only apt, dpkg and perl need stays behind, and the rest is one layer: a node loads it in half the time.

@@ -3,13 +3,17 @@
 import asyncio
 import logging
 
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from judge0_common.connect import DATABASE_ERRORS, QUEUE_ERRORS
 from judge0_server import answers, information, params, render
-from judge0_server.connect import DATABASE_ERRORS, QUEUE_ERRORS
 from judge0_server.information import Statistics
 from judge0_server.jobs import Jobs
-from judge0_server.messages import Request, Response
 from judge0_server.settings import Settings
 from judge0_server.submissions import Submissions
+from judge0_server.web import TooLargeError, limited
 
 log = logging.getLogger("judge0")
 
@@ -31,6 +35,7 @@ class App:
         self._settings = settings
         self._backend: Backend | None = None
         self._connected = asyncio.Event()
+        self._leaving = False
 
     @property
     def backend(self) -> Backend | None:
@@ -41,7 +46,27 @@ class App:
         self._backend = backend
         self._connected.set()
 
-    async def __call__(self, request: Request) -> Response:
+    def leave(self) -> None:
+        """From now on a connection is closed after its answer."""
+        self._leaving = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application of HTTP only."""
+        request = Request(scope, limited(receive))
+        try:
+            await request.body()
+            response = await self._answer(request)
+            # uvicorn itself knows this header in lower case only.
+            last = self._leaving or request.headers.get("connection", "").lower() == "close"
+        except TooLargeError:
+            response, last = answers.bare(413), True
+        except ClientDisconnect:
+            return
+        if last:
+            response.headers["connection"] = "close"
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
         try:
             response = await self._checked(request)
         except params.MalformedError:
@@ -49,21 +74,16 @@ class App:
         except render.InvalidFieldsError as error:
             response = answers.error(str(error), 400)
         except (*QUEUE_ERRORS, *DATABASE_ERRORS) as error:
-            log.warning("%s %s: %s: %s", request.method, request.path, type(error).__name__, error)
+            log.warning("%s %s: %s: %s", request.method, _path(request), type(error).__name__, error)
             response = answers.error(f"database or queue unavailable: {type(error).__name__}", 503)
         except Exception:
-            log.exception("%s %s", request.method, request.path)
+            log.exception("%s %s", request.method, _path(request))
             response = answers.bare(500)
-        if response.status == 200 and "if-none-match" in request.headers:
+        if response.status_code == 200 and "if-none-match" in request.headers:
             response = _not_modified(request, response)
-        return self._cors(request, response)
-
-    def _cors(self, request: Request, response: Response) -> Response:
-        if "origin" not in request.headers:
-            return response
-        return response._replace(
-            headers=(*response.headers, ("access-control-allow-origin", self._settings.allow_origin))
-        )
+        if "origin" in request.headers:
+            response.headers["access-control-allow-origin"] = self._settings.allow_origin
+        return response
 
     async def _checked(self, request: Request) -> Response:
         if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
@@ -77,7 +97,7 @@ class App:
         """Whether the request has one of the tokens: in the header, or in the query under its name."""
         if not tokens:
             return True
-        return (request.headers.get(header.lower()) or request.query.get(header, "")) in tokens
+        return (request.headers.get(header) or request.query_params.get(header, "")) in tokens
 
     def _authorized(self, request: Request) -> bool:
         tokens = self._settings.authz_tokens
@@ -85,12 +105,12 @@ class App:
 
     async def _route(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        first, _, rest = request.path.strip("/").partition("/")
+        first, _, rest = _path(request).strip("/").partition("/")
         if first == "submissions":
             return await self._submissions(request, method, rest)
-        if method == "POST" and request.path == "/authenticate":
+        if method == "POST" and _path(request) == "/authenticate":
             return answers.empty(200)
-        if method == "POST" and request.path == "/authorize":
+        if method == "POST" and _path(request) == "/authorize":
             return answers.empty(200 if self._authorized(request) else 403)
         if method != "GET":
             return answers.bare(404)
@@ -155,20 +175,23 @@ class App:
         return answers.bare(404)
 
 
+def _path(request: Request) -> str:
+    return str(request.scope["path"])
+
+
 def _not_modified(request: Request, response: Response) -> Response:
-    etag = dict(response.headers).get("etag")
+    etag = response.headers.get("etag")
     if etag is None or etag not in request.headers["if-none-match"]:
         return response
-    return Response(304, b"", response.headers)
+    kept = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(None, 304, kept)
 
 
 def _preflight(request: Request) -> Response:
     return Response(
-        200,
-        b"",
-        (
-            ("access-control-allow-methods", "GET, POST, PUT, PATCH, DELETE, OPTIONS, HEAD"),
-            ("access-control-allow-headers", request.headers.get("access-control-request-headers", "")),
-            ("access-control-max-age", "7200"),
-        ),
+        headers={
+            "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS, HEAD",
+            "access-control-allow-headers": request.headers.get("access-control-request-headers", ""),
+            "access-control-max-age": "7200",
+        }
     )

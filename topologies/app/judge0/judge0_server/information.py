@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
 
+from judge0_common.formats import STATUSES
 from judge0_server import answers, store
 from judge0_server.jobs import Jobs
-from judge0_server.languages import BY_ID, LANGUAGES, STATUSES
-from judge0_server.messages import Request, Response
+from judge0_server.languages import BY_ID, LANGUAGES
 from judge0_server.settings import PRIVATE, Settings
 
 ABOUT = {
@@ -100,7 +102,7 @@ class Statistics:
         self._until = 0.0
 
     async def show(self, request: Request) -> Response:
-        fresh = request.query.get("invalidate_cache") == "true"
+        fresh = request.query_params.get("invalidate_cache") == "true"
         if self._kept is None or fresh or time.monotonic() > self._until:
             self._kept = await self._count()
             self._until = time.monotonic() + STATISTICS_KEPT

@@ -1,11 +1,10 @@
 """From a row to JSON, with Judge0's field names, formats and order."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 
-from judge0_server.languages import BY_ID, STATUSES
+from judge0_common.formats import STATUSES, decimal, encode64
+from judge0_server.languages import BY_ID
 
 FIELDS = (
     "source_code",
@@ -80,18 +79,6 @@ def parse_fields(text: str | None) -> tuple[str, ...]:
     if "*" in names or invalid:
         raise InvalidFieldsError([name for name in invalid if name != "*"] or ["*"])
     return tuple(name for name in FIELDS if name in names)
-
-
-def encode64(raw: bytes) -> str:
-    """Base64 as Ruby's encode64 writes it: a newline after every 60 characters and at the end."""
-    lines = (base64.b64encode(raw[i : i + 45]).decode() for i in range(0, len(raw), 45))
-    return "".join(line + "\n" for line in lines)
-
-
-def decimal(value: float) -> str:
-    """Three decimals at most, one at least: "0.01", "5.0"."""
-    text = f"{Decimal(repr(value)):.3f}".rstrip("0")
-    return text + "0" if text.endswith(".") else text
 
 
 def instant(value: datetime) -> str:

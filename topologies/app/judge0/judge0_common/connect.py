@@ -1,7 +1,4 @@
-"""Connections to PostgreSQL and Valkey, from the environment.
-
-The same file serves judge0-server and judge0-worker.
-"""
+"""Connections to PostgreSQL and Valkey, from the environment."""
 
 import os
 import ssl

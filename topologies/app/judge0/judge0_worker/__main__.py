@@ -10,8 +10,8 @@ import sys
 import asyncpg
 import uvloop
 
+from judge0_common.connect import DATABASE_ERRORS, SettingError, open_database, open_queue
 from judge0_worker import cgroups, sandbox
-from judge0_worker.connect import DATABASE_ERRORS, SettingError, open_database, open_queue
 from judge0_worker.node import Node
 from judge0_worker.settings import Settings, load
 from judge0_worker.sweep import Sweep

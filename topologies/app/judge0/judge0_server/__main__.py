@@ -1,24 +1,24 @@
 """Start the server: answer at once, connect to PostgreSQL and Valkey as soon as they are there."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 
 import asyncpg
 import uvloop
 
+from judge0_common.connect import DATABASE_ERRORS, Keys, SettingError, open_database, open_queue, tls
 from judge0_server import store
 from judge0_server.app import App, Backend
-from judge0_server.connect import DATABASE_ERRORS, Keys, SettingError, open_database, open_queue, tls
 from judge0_server.information import Statistics
 from judge0_server.jobs import Jobs
 from judge0_server.settings import Settings, load
 from judge0_server.submissions import Submissions
-from judge0_server.web import Connection, drain
+from judge0_server.web import Server
 
 log = logging.getLogger("judge0")
 
@@ -45,24 +45,18 @@ async def connect(settings: Settings) -> Backend:
 
 async def serve(settings: Settings, children: Sequence[int]) -> None:
     """Answer until SIGTERM or SIGINT; then finish what is under way, and wait for `children` to do so."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    app, connections = App(settings), set[Connection]()
-    server = await loop.create_server(
-        lambda: Connection(app, connections),
-        "0.0.0.0",  # noqa: S104 - a server in a container
-        settings.port,
-        reuse_port=True,
-        backlog=1024,
-    )
+    app = App(settings)
+
+    def leave() -> None:
+        app.leave()
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+
+    everywhere = "0.0.0.0"  # noqa: S104 - a server in a container
+    listener = socket.create_server((everywhere, settings.port), backlog=1024, reuse_port=True)
     log.info("listening on port %d", settings.port)
-    work = loop.create_task(_backend(app, settings))
-    await stop.wait()
-    for child in children:
-        os.kill(child, signal.SIGTERM)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(drain(server, connections), settings.stop_within)
+    work = asyncio.create_task(_backend(app, settings))
+    await Server(app, leave=leave, stop_within=settings.stop_within).serve([listener])
     work.cancel()
     for child in children:
         await asyncio.to_thread(os.waitpid, child, 0)

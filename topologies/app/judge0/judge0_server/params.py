@@ -4,8 +4,9 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
-from judge0_server.messages import Request, form, multipart
+from starlette.requests import Request
 
 # A body's attributes: Judge0 takes these and drops all others.
 TEXTS = ("source_code", "stdin", "expected_output")
@@ -30,6 +31,8 @@ PERMITTED = (
     "enable_network",
 )
 
+_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
+_NAME = re.compile(rb'\bname="([^"]*)"', re.IGNORECASE)
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 
@@ -37,22 +40,42 @@ class MalformedError(Exception):
     """The body is not what its content type says."""
 
 
-def parse_body(request: Request) -> dict[str, object]:
+async def read_body(request: Request) -> dict[str, object]:
+    """Raises MalformedError."""
+    return parse_body(request.headers.get("content-type", ""), await request.body())
+
+
+def parse_body(kind: str, raw: bytes) -> dict[str, object]:
     """The body's top level; an array, or a type that is neither JSON nor a form, has no attributes."""
-    kind = request.headers.get("content-type", "").lower()
-    if not request.body:
+    if not raw:
         return {}
     try:
-        if "json" in kind:
-            body = json.loads(request.body)
+        if "json" in kind.lower():
+            body = json.loads(raw)
             return body if isinstance(body, dict) else {}
-        if kind.startswith("application/x-www-form-urlencoded"):
-            return dict(form(request.body))
-        if kind.startswith("multipart/form-data"):
-            return dict(multipart(request.body, request.headers["content-type"]))
+        if kind.lower().startswith("application/x-www-form-urlencoded"):
+            return dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True))
+        if kind.lower().startswith("multipart/form-data"):
+            return dict(multipart(kind, raw))
     except (ValueError, RecursionError) as error:
         raise MalformedError(str(error)) from error
     return {}
+
+
+def multipart(kind: str, raw: bytes) -> dict[str, str]:
+    """A multipart form's fields; raises ValueError where there is no boundary."""
+    found = _BOUNDARY.search(kind)
+    if not found:
+        raise ValueError("multipart body without a boundary")
+    fields = {}
+    for part in raw.split(b"--" + found[1].encode("latin-1"))[1:]:
+        head, separator, value = part.partition(b"\r\n\r\n")
+        name = _NAME.search(head)
+        if separator and name:
+            fields[name[1].decode("utf-8", "replace")] = value.removesuffix(b"\r\n").decode(
+                "utf-8", "replace"
+            )
+    return fields
 
 
 def decode64(text: bytes) -> bytes:

@@ -2,6 +2,5 @@
 
 `app` routes; `submissions` answers for submissions, `information` for everything else. `params`, `validate`
 and `render` lead from a request's body to a row and from a row to JSON, `answers` makes responses. `store` is
-PostgreSQL, `jobs` the queue, `cache` rows that were just shown, `web` and `messages` HTTP. `connect.py` is
-the same file in judge0-worker.
+PostgreSQL, `jobs` the queue, `cache` rows that were just shown, `web` HTTP.
 """

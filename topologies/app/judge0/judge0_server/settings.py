@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from judge0_server.connect import flag, integer, number, version
+from judge0_common.connect import flag, integer, number, version
 
 
 @dataclass(frozen=True)

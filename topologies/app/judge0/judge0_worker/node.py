@@ -8,8 +8,8 @@ from typing import TypeVar
 import asyncpg
 import redis.asyncio
 
+from judge0_common.connect import DATABASE_ERRORS, QUEUE_ERRORS, Keys
 from judge0_worker import callback, store
-from judge0_worker.connect import DATABASE_ERRORS, QUEUE_ERRORS, Keys
 from judge0_worker.execute import execute
 from judge0_worker.sandbox import Slot
 from judge0_worker.settings import Settings

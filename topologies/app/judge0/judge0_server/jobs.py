@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import redis
 import redis.asyncio
 
-from judge0_server.connect import QUEUE_ERRORS, Keys
+from judge0_common.connect import QUEUE_ERRORS, Keys
 
 
 class Jobs:

@@ -2,6 +2,5 @@
 
 `node` is the worker process and its slots, `sweep` finds what got lost, `execute` compiles and runs one
 submission, `sandbox` calls `box` (box.c), `report` reads what it says, `cgroups` finds the control groups,
-`verdict` judges, `store` is PostgreSQL, `callback` tells whoever asked. `connect.py` is the same file in
-judge0-server.
+`verdict` judges, `store` is PostgreSQL, `callback` tells whoever asked.
 """

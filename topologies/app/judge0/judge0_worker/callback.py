@@ -1,7 +1,6 @@
 """Tells a submission's callback_url that it is finished: PUT, JSON, texts in Base64."""
 
 import asyncio
-import base64
 import json
 import logging
 import re
@@ -12,7 +11,8 @@ from functools import partial
 from socket import SOCK_STREAM, getaddrinfo
 from urllib.parse import urlsplit
 
-from judge0_worker.verdict import DESCRIPTIONS, Result
+from judge0_common.formats import STATUSES, decimal, encode64
+from judge0_worker.verdict import Result
 
 log = logging.getLogger("judge0.callback")
 
@@ -28,16 +28,7 @@ _NAMES = ThreadPoolExecutor(2, "callback-names")
 
 
 def _encode(raw: bytes | None) -> str | None:
-    if raw is None:
-        return None
-    return "".join(base64.b64encode(raw[i : i + 45]).decode() + "\n" for i in range(0, len(raw), 45))
-
-
-def _seconds(value: float | None) -> str | None:
-    if value is None:
-        return None
-    text = f"{value:.3f}".rstrip("0")
-    return text + "0" if text.endswith(".") else text
+    return None if raw is None else encode64(raw)
 
 
 def body(token: str, result: Result) -> bytes:
@@ -45,13 +36,13 @@ def body(token: str, result: Result) -> bytes:
     return json.dumps(
         {
             "stdout": _encode(result.stdout),
-            "time": _seconds(result.time),
+            "time": None if result.time is None else decimal(result.time),
             "memory": result.memory,
             "stderr": _encode(result.stderr),
             "token": token,
             "compile_output": _encode(result.compile_output),
             "message": _encode(result.message),
-            "status": {"id": result.status_id, "description": DESCRIPTIONS[result.status_id]},
+            "status": {"id": result.status_id, "description": STATUSES[result.status_id]},
         }
     ).encode()
 

@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Sequence
 
 import asyncpg
+from starlette.requests import Request
+from starlette.responses import Response
 
+from judge0_common.connect import QUEUE_ERRORS
+from judge0_common.formats import STATUSES
 from judge0_server import answers, params, render, store, validate
 from judge0_server.cache import Cache
-from judge0_server.connect import QUEUE_ERRORS
 from judge0_server.jobs import Jobs
-from judge0_server.messages import Request, Response
 from judge0_server.settings import Settings
 
 log = logging.getLogger("judge0.submissions")
@@ -64,8 +66,8 @@ class Submissions:
             return answers.error(self._settings.maintenance_message, 503)
         if await self._full(1):
             return answers.error("queue is full", 503)
-        body = params.parse_body(request)
-        asked = {**body, **request.query}
+        body = await params.read_body(request)
+        asked = {**body, **request.query_params}
         encoded = asked.get("base64_encoded") == "true"
         wait = asked.get("wait") == "true"
         if wait and not self._settings.enable_wait_result:
@@ -106,7 +108,7 @@ class Submissions:
     async def create_batch(self, request: Request) -> Response:
         if not self._settings.enable_batched_submissions:
             return answers.error("batched submissions are not allowed", 400)
-        body = params.parse_body(request)
+        body = await params.read_body(request)
         given = body.get("submissions")
         if not isinstance(given, list):
             given = []
@@ -116,7 +118,7 @@ class Submissions:
             return answers.bare(500)
         if await self._full(len(given)):
             return answers.error("queue is full", 503)
-        encoded = {**body, **request.query}.get("base64_encoded") == "true"
+        encoded = {**body, **request.query_params}.get("base64_encoded") == "true"
         outcomes: list[dict[str, object]] = []
         rows = []
         for item in given:
@@ -143,7 +145,7 @@ class Submissions:
         return None
 
     async def show(self, request: Request, token: str) -> Response:
-        fields = render.parse_fields(request.query.get("fields"))
+        fields = render.parse_fields(request.query_params.get("fields"))
         row = self._cache.get(token)
         if row is None:
             row = await self._find(token)
@@ -163,11 +165,11 @@ class Submissions:
     async def show_batch(self, request: Request) -> Response:
         if not self._settings.enable_batched_submissions:
             return answers.error("batched submissions are not allowed", 400)
-        given = request.query.get("tokens") or request.headers.get("tokens") or ""
+        given = request.query_params.get("tokens") or request.headers.get("tokens") or ""
         tokens = [token.strip() for token in given.split(",") if token.strip()]
         if refusal := self._batch_size(len(tokens)):
             return refusal
-        fields = render.parse_fields(request.query.get("fields"))
+        fields = render.parse_fields(request.query_params.get("fields"))
         rows = await store.find(self._pool, [token for token in tokens if _UUID.fullmatch(token)])
         try:
             shown = [
@@ -179,14 +181,15 @@ class Submissions:
         return answers.ok({"submissions": shown})
 
     async def index(self, request: Request) -> Response:
-        page, size = _ruby_int(request.query.get("page"), 1), _ruby_int(request.query.get("per_page"), 20)
+        query = request.query_params
+        page, size = _ruby_int(query.get("page"), 1), _ruby_int(query.get("per_page"), 20)
         if page <= 0:
-            return answers.error(f"invalid page: {request.query.get('page')}", 400)
+            return answers.error(f"invalid page: {query.get('page')}", 400)
         if size < 0:
-            return answers.error(f"invalid per_page: {request.query.get('per_page')}", 400)
+            return answers.error(f"invalid per_page: {query.get('per_page')}", 400)
         if size == 0:
             return answers.bare(500)
-        fields = render.parse_fields(request.query.get("fields"))
+        fields = render.parse_fields(request.query_params.get("fields"))
         rows, total = await store.page(self._pool, number=page, size=size)
         pages = -(-total // size)
         try:
@@ -205,13 +208,13 @@ class Submissions:
     async def delete(self, request: Request, token: str) -> Response:
         if not self._settings.enable_submission_delete:
             return answers.error("delete not allowed", 400)
-        fields = render.parse_fields(request.query.get("fields"))
+        fields = render.parse_fields(request.query_params.get("fields"))
         row = await self._find(token)
         if row is None:
             return answers.bare(404)
         gone = await store.delete(self._pool, token)
         if gone is None:
-            status = f"{row['status_id']} ({render.STATUSES[row['status_id']]})"
+            status = f"{row['status_id']} ({STATUSES[row['status_id']]})"
             return answers.error(f"submission cannot be deleted because its status is {status}", 400)
         self._cache.drop(token)
         try:
@@ -221,7 +224,7 @@ class Submissions:
 
 
 def _encoded(request: Request) -> bool:
-    return request.query.get("base64_encoded") == "true"
+    return request.query_params.get("base64_encoded") == "true"
 
 
 def _text(value: object) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from judge0_worker.connect import SettingError, integer, number, version
+from judge0_common.connect import SettingError, integer, number, version
 from judge0_worker.sandbox import Limits
 
 
