@@ -39,8 +39,12 @@ class Line:
 
     def answer(self, *, body: bool = True) -> tuple[int, bytes, bytes]:
         """Status, head and body of the next answer."""
-        lines = iter(self._file.readline, b"\r\n")
-        head = b"".join(lines)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = self._file.readline()
+            if not line:
+                raise EOFError(f"closed after {head!r}")
+            head += line
         length = re.search(rb"^content-length: (\d+)", head, re.MULTILINE)
         return int(head[9:12]), head, self._file.read(int(length[1])) if length and body else b""
 
