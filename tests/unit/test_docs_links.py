@@ -86,3 +86,10 @@ def test_every_page_is_linked_from_the_readme() -> None:
         page.name for page in PAGES if page.parent.name == "docs" and f"docs/{page.name}" not in readme
     ]
     assert missing == []
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    """A word is looked up by its place."""
+    text = (PROJECT / "docs/glossary.md").read_text()
+    terms = [term.replace("`", "").lower() for term in re.findall(r"^\| (.+?) \| ", text, re.MULTILINE)]
+    assert terms[1:] == sorted(set(terms[1:]))
