@@ -105,11 +105,12 @@ def _make(
 
 def _await_ready(engine: docker.DockerClient, name: str) -> None:
     def ready() -> None:
-        # Its first process says so in its log; a process that ended says why.
+        # Its first process says so in its log; one that ended says why, which is all there after it has.
+        runs = engine.api.inspect_container(name)["State"]["Running"]
         log = engine.api.logs(name, tail=20).decode(errors="replace")
         if "wavetank fabric: ready" in log:
             return
-        if not engine.api.inspect_container(name)["State"]["Running"]:
+        if not runs:
             raise PlaneError(f"the fabric did not start, so no rule would be enforced:\n{log.strip()}")
         raise NotYet(log.strip()[-300:] or "it says nothing yet")
 
