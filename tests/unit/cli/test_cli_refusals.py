@@ -240,7 +240,10 @@ def test_help_imports_next_to_nothing() -> None:
 @pytest.mark.parametrize(
     ("modules", "heavy"),
     [
-        ("harness.cli, harness.target.emulator_process, harness.core.progress", "httpx cryptography pydantic jinja2 ruamel"),
+        (
+            "harness.cli.main, harness.target.emulator_process, harness.core.progress",
+            "httpx cryptography pydantic jinja2 ruamel",
+        ),
         (
             "emulator.__main__, emulator.planes.memory, emulator.api.server",
             "harness.topology docker httpx jinja2",
