@@ -107,6 +107,7 @@ def _serve(options: argparse.Namespace) -> int:
     state: Path = options.state.resolve()
     os.umask(0o077)
     signals.install()  # until the server has handlers of its own
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # it would read what every package here says of itself
     gc.disable()  # all that is loaded stays: looking through it again and again is a tenth of the start
     try:
         with hold(state):
