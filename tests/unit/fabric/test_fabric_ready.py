@@ -11,12 +11,14 @@ from wt_fabric.command import FabricError
 
 
 def test_a_listening_socket_is_seen() -> None:
-    """Address and port are read as they are; a socket that is bound only does not count."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
+    """Address and port are read as they are; a connection does not count."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
         found = main.listening(os.getpid())
         assert server.getsockname() in found
-        assert bound.getsockname() not in found
+        assert client.getsockname() not in found
 
 
 def test_a_service_that_has_ended_listens_nowhere() -> None:
