@@ -18,7 +18,7 @@ from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.core.parallel import in_parallel
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
-from harness.swarm.placing import holds, plain
+from harness.swarm.placing import normalised, satisfies
 from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, StackService, Swarm, Topology
 from harness.verify.balancer import shares
@@ -80,9 +80,9 @@ def test_service_is_at_its_replicas(stacked: str, view: View, note: Note) -> Non
 def test_tasks_run_where_they_may(stacked: str, owner: StackService, view: View, note: Note) -> None:
     """On the service's nodes, which satisfy every constraint that it has, the topology's among them."""
     placement = view.specs[stacked]["Spec"]["TaskTemplate"].get("Placement") or {}
-    constraints = {plain(each) for each in placement.get("Constraints") or ()}
+    constraints = {normalised(each) for each in placement.get("Constraints") or ()}
     note("; ".join(sorted(constraints)))
-    wanted = {plain(each) for each in (f"node.labels.{owner.name}==true", *owner.constraints)}
+    wanted = {normalised(each) for each in (f"node.labels.{owner.name}==true", *owner.constraints)}
     assert wanted <= constraints, "constraints of the topology that the service has not"
     astray = {each.node for each in view.running(stacked)} - set(owner.nodes)
     assert astray == set(), (
@@ -92,7 +92,7 @@ def test_tasks_run_where_they_may(stacked: str, owner: StackService, view: View,
         f"{task.node} does not satisfy {each}"
         for task in view.running(stacked)
         for each in constraints
-        if not holds(each, view.facts[task.node])
+        if not satisfies(each, view.facts[task.node])
     ]
     assert broken == []
 

@@ -10,7 +10,7 @@ from harness.access.ssh import Access
 from harness.core.errors import WavetankError
 from harness.swarm import snapshot
 from harness.swarm.cluster import heartbeat
-from harness.swarm.converge import State, look_at, short_of
+from harness.swarm.converge import State, inspect_stack, shortfall
 from harness.topology.deployment import Deployment
 from harness.topology.model import Swarm, Topology
 
@@ -56,7 +56,7 @@ class Watch:
                 self._manager = snapshot.first_manager(
                     self._access, self._topology.name, managers, deadline=MANAGER_SECONDS
                 )
-            state = look_at(self._access, self._topology, self._deployment, self._manager)
+            state = inspect_stack(self._access, self._topology, self._deployment, self._manager)
         except WavetankError as error:
             self._manager = ""
             return Look(time.time(), said=str(error))
@@ -92,7 +92,7 @@ def unsettled(state: State) -> list[str]:
     """What is not yet as it should be in a swarm that nothing is wrong with, in words."""
     away = [f"{each.node or each.address} is {each.status}" for each in state.members if each.status != READY]
     leading = [] if any(each.leader for each in state.members) else ["no manager leads"]
-    return [*away, *leading, *short_of(state)]
+    return [*away, *leading, *shortfall(state)]
 
 
 def _statuses(state: State, node: str) -> set[str]:

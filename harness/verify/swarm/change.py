@@ -83,7 +83,7 @@ def ended(setup: Setup, service: str) -> ServiceState:
         found = state_of(seen, service)
         if found.update not in ENDED:
             raise NotYet(f"{found.update or 'not begun'}: {found.message}")
-        if missing := converge.short_of(seen, [service]):
+        if missing := converge.shortfall(seen, [service]):
             raise NotYet("; ".join(missing))
         return found
 
@@ -92,7 +92,7 @@ def ended(setup: Setup, service: str) -> ServiceState:
 
 def _look(setup: Setup) -> State:
     manager = snapshot.a_manager(setup.access, setup.topology)
-    return converge.look_at(setup.access, setup.topology, setup.deployment, manager)
+    return converge.inspect_stack(setup.access, setup.topology, setup.deployment, manager)
 
 
 def state_of(seen: State, service: str) -> ServiceState:

@@ -59,7 +59,7 @@ def look_at(setup: Setup) -> View:
     assert swarm is not None
     access = setup.access
     manager = snapshot.a_manager(access, setup.topology)
-    state = converge.look_at(access, setup.topology, setup.deployment, manager)
+    state = converge.inspect_stack(access, setup.topology, setup.deployment, manager)
     tasks = " ".join(each.id for each in state.tasks if each.state == RUNNING)
     told = access.run(manager, LOOK.format(stack=shlex.quote(swarm.stack), tasks=tasks))
     services, nodes, inspected = (json.loads(part or "[]") for part in told.split("---\n"))

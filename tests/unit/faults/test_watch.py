@@ -33,7 +33,7 @@ class Asked:
             raise ResourceError("swarm", swarm, "none of its managers answers")
         return found[0]
 
-    def look_at(self, _: Any, topology: Topology, __: Any, manager: str) -> State:
+    def inspect_stack(self, _: Any, topology: Topology, __: Any, manager: str) -> State:
         self.looked.append(manager)
         if self.fails:
             error, self.fails = self.fails, None

@@ -98,7 +98,7 @@ BROKEN = {
     "no constraint": (
         *constrained("worker"),
         "swarm.services.api.constraints[0]",
-        "'worker' is no constraint",
+        "'worker' is not a constraint",
         "node.labels.role == judge0-server",
     ),
     "single equals sign": (
@@ -255,7 +255,7 @@ BROKEN = {
         NETWORK,
         "network: {name: small-net, encrypted: true, esp: passed}",
         "swarm.network.esp",
-        "no way for ESP",
+        "not a value for how ESP passes",
         "uncovered",
     ),
     "ESP past a firewall": (
