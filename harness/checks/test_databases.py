@@ -28,7 +28,7 @@ from harness.verify.setup import Setup
 SSH = 22
 
 Attempts = Mapping[tuple[str, Endpoint], Mapping[Case, Attempt]]
-Look = Callable[[str], dict[Address, State]]
+Observations = Callable[[str], dict[Address, State]]
 
 
 @pytest.mark.existing("login")
@@ -59,7 +59,7 @@ def test_another_name_is_not_believed(database: str, attempts: Attempts, note: N
 
 @pytest.mark.existing("login")
 def test_only_trusted_droplets_connect(
-    database: str, observed: Look, endpoints: tuple[Endpoint, ...], topology: Topology
+    database: str, observed: Observations, endpoints: tuple[Endpoint, ...], topology: Topology
 ) -> None:
     """At either endpoint: droplets that the topology admits, and nobody else; all others get no answer."""
     wrong = [
@@ -166,7 +166,7 @@ def attempts(
 @pytest.fixture(scope="session")
 def observed(
     access: Access, deployment: Deployment, topology: Topology, endpoints: tuple[Endpoint, ...]
-) -> Iterator[Look]:
+) -> Iterator[Observations]:
     """What each droplet finds at each endpoint; all probe at once."""
 
     def from_one(node: str) -> dict[Address, State]:

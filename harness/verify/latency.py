@@ -69,7 +69,7 @@ def run_slow_link(setup: Setup, node: str, quality: Quality) -> Slow:
     run = SlowLinkRun(setup)
     with link.shaped(target, deployment, {node: quality}):
         during = round_trip_ms(setup.access, address)
-        run.await_more()
+        run.observe()
     after = round_trip_ms(setup.access, address)
     return Slow(
         node,
@@ -107,7 +107,7 @@ class SlowLinkRun:
         self._setup = setup
         self._swarm = setup.topology.swarm
 
-    def await_more(self) -> None:
+    def observe(self) -> None:
         """Run a program and inspect the members, again and again until a silent one would be shown Down."""
         ends = time.monotonic() + seconds_until_down(self._swarm)
         while True:

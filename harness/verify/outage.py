@@ -76,10 +76,10 @@ class Outage:
 
 @dataclass(frozen=True)
 class OutageContext(FaultContext):
-    """What an outage needs. ``firewalls`` checks the firewalls of nodes that were off."""
+    """What an outage needs. ``check_firewalls`` checks the firewalls of nodes that were off."""
 
     workload: Workload
-    firewalls: Callable[[Sequence[str]], Sequence[str]]
+    check_firewalls: Callable[[Sequence[str]], Sequence[str]]
 
 
 def survives(topology: Topology, nodes: Sequence[str]) -> bool:
@@ -114,7 +114,7 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
 def _firewall_violations(context: OutageContext, nodes: Sequence[str]) -> tuple[str, ...]:
     """A check that fails must not hide the rest of the outage."""
     try:
-        return tuple(context.firewalls(nodes))
+        return tuple(context.check_firewalls(nodes))
     except (WavetankError, CheckError) as error:
         return (f"could not be checked: {error}",)
 
