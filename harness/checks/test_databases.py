@@ -1,7 +1,7 @@
 """Each database lets in exactly the droplets it should, over TLS with its own CA, and nobody else.
 
-Where a droplet is to get through, it logs in, the right way and in every wrong one. Where it is not, not even
-a TCP connection is made, and a control that must answer shows that the droplet's probes work.
+A droplet that should be admitted logs in, correctly and in every wrong way. Any other does not even get
+a TCP connection, and a control that must answer shows that the droplet's probes work.
 """
 
 from __future__ import annotations

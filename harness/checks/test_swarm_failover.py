@@ -1,8 +1,8 @@
 """Members of a swarm lose their power or are cut off, one after the other, while programs are submitted.
 
-What is to be seen then is derived from the topology (docs/failover.md): whether the service answers again
-before the fault is healed, and whether lost tasks run elsewhere. Whatever it is, all is well afterwards, by
-itself, and what was accepted ended, once. All checks of a fault read one trial of it.
+The expected behaviour is derived from the topology (docs/failover.md): whether the service answers again
+before the fault is healed, and whether lost tasks run elsewhere. In any case all is well afterwards, by
+itself, and every accepted submission ended exactly once. All checks of a fault read one trial of it.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ class Absence:
     """A member that was removed from the swarm and joined again.
 
     ``members`` are the droplets that were members meanwhile; ``labels`` are its own from before; ``old`` and
-    ``new`` are join tokens; ``refusal`` is what it was told with the old one; ``changed`` how it came back.
+    ``new`` are join tokens; ``refusal`` is the answer to the old one; ``changed`` how it came back.
     """
 
     node: str

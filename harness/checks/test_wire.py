@@ -1,8 +1,8 @@
 """Nothing but TCP, UDP and ICMP passes a covered droplet, and nothing leaves one with a false source address.
 
-Real packets from real droplets, heard at the receivers. Each receiver's admitted flows are the control: one
-that does not hear these proves nothing with its silence. That a droplet has sent its false packets is known
-where there are counters; elsewhere its kernel has at least taken them.
+Real packets from real droplets, captured at the receivers. Each receiver's admitted flows are the control: a
+receiver without these proves nothing. Where there are packet counters, they show that a droplet has sent its
+false packets; elsewhere its kernel has at least accepted them.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Capabilities:
 
     ``wait_bypasses_queue``: ``wait=true`` runs programs inside the web server; workers play no part in it.
     ``wait_looks_after`` are the seconds before such an answer can come at all. ``single_get_cached`` are the
-    seconds for which ``GET /submissions/TOKEN`` repeats itself. ``queue_limit`` None: not told.
+    seconds for which ``GET /submissions/TOKEN`` repeats itself. ``queue_limit`` None: unknown.
     ``timestamps`` are the fields that tell when things happened, ``ids`` the languages it has, by our names.
     ``slots`` is how many programs its workers run at once, None where it knows of no worker. ``why`` says by
     which sign it was recognised.

@@ -30,7 +30,7 @@ class UnreadableError(ValueError):
 class Submission(NamedTuple):
     """One submission in an answer: the fields that were asked for, the rest is empty.
 
-    ``status`` is Judge0's number, 0 where it is not told, ``description`` Judge0's text for it. Durations
+    ``status`` is Judge0's number, 0 where it is not given, ``description`` Judge0's text for it. Durations
     are in µs, or ``NEVER``.
     """
 
@@ -129,9 +129,9 @@ def error_text(body: bytes) -> str:
 def durations(entry: Mapping[str, Any], runs: float = 1) -> tuple[int, int, int]:
     """From a submission's timestamps: µs it was queued, ran, and took from creation to its final status.
 
-    1.13.1 does not tell when a worker began: being queued is then all that is not execution, so compilation
-    and the making of the sandbox count as waiting. Moments are in ms, and Judge0 takes them from the clocks
-    of two machines: what comes out below nothing by more than that precision is not told.
+    1.13.1 does not report when a worker began: all that is not execution then counts as queued, also
+    compilation and the creation of the sandbox. Moments are in ms, and Judge0 takes them from the clocks
+    of two machines: a result below zero by more than that precision is ``NEVER``.
     """
     try:
         judged = _between(entry.get("created_at"), entry.get("finished_at"))

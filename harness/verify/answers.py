@@ -1,8 +1,8 @@
 """Does every worker answer correctly? Programs are submitted until that is shown with a given confidence.
 
-A worker that lies in a share p of its answers was missed by n right ones with probability (1 - p)^n. Which
+A worker with a share p of wrong answers is missed by n correct ones with probability (1 - p)^n. Which
 worker ran is known by fingerprints that both the programs and the worker's node can read. Where there is
-none, n programs that w workers share alike miss such a worker with probability (1 - p / w)^n.
+none, n programs that w workers share equally miss such a worker with probability (1 - p / w)^n.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def noticed(share: float, answers: int) -> float:
 class Tally:
     """The answers so far: how many by each worker, and descriptions of the wrong ones.
 
-    ``workers`` maps each worker's node to the marks that only it has. An answer that tells no place counts
-    under "".
+    ``workers`` maps each worker's node to the fingerprints that only it has. An answer that shows no worker
+    counts under "".
     """
 
     workers: Mapping[str, Collection[str]]

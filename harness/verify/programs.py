@@ -1,7 +1,7 @@
 """Programs with known answers: cheap, each with an answer of its own, and with every kind of end.
 
-An answer that is remembered from before, or always the same, is wrong for them. Each tells on standard error
-by which marks the place where it runs may be known.
+An answer that is remembered from before, or always the same, is wrong for them. Each prints
+fingerprints of the machine where it runs to standard error.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Program:
 def programs(seed: str, languages: Collection[str]) -> Iterator[Program]:
     """Endless, and the same for the same seed. ``languages``: what there is, by our names.
 
-    Their kinds come at random, so that no liar that counts is in step with them. Nothing where no language
-    is known.
+    Their kinds come at random, so that a worker that fails periodically is not in step. None where no
+    language is known.
     """
     running = [name for name in SOURCES if name in languages]
     broken = [name for name in BROKEN if name in languages]

@@ -1,8 +1,8 @@
 """Where the tasks of a stack's services can run: Docker's placement constraints, evaluated for the droplets.
 
 A member has the node labels ``role`` (its droplet's) and, for each service S that may run on it, ``S: true``;
-its host name is its droplet's name. What only the machine itself can tell (its id, platform, address, the
-engine's labels) is taken to be as a constraint wants it.
+its host name is its droplet's name. What only the machine itself knows (its id, platform, address, the
+engine's labels) is assumed to satisfy a constraint.
 """
 
 from __future__ import annotations

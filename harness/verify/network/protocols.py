@@ -1,8 +1,8 @@
 """Packets that no firewall rule can admit, sent between real droplets: other protocols, and false sources.
 
 Every packet carries a token and a label. A listener on the receiving droplet captures packets as they come
-off the wire, before any filter of its own. It says what it heard of the token, and that it hears at all is
-shown by a control: a packet of an admitted flow, sent last, by the same sender.
+off the wire, before any filter of its own. It reports the packets with the token, and a control shows that
+it works: a packet of an admitted flow, sent last, by the same sender.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Does a port answer with the service that belongs there, to every source and from every source port?
 
-A machine that hands packets on, or a program that does, makes what is behind it reachable through a port that
-is meant to be open. It is found where the port then answers as somebody else does: with the certificate of a
-managed database, with another droplet's ssh, or otherwise than to other source ports. What is found on the
-machine itself (rules that send packets elsewhere, listeners that are nobody's) does not depend on who asks.
+A machine or a program that forwards packets makes other services reachable through a port that is open by
+intent. It is found where the port then answers as another service: with the certificate of a managed
+database, with another droplet's ssh, or differently to other source ports. What is found on the machine
+itself (rules that send packets elsewhere, unknown listeners) does not depend on who asks.
 """
 
 from __future__ import annotations
@@ -265,8 +265,8 @@ def _issuer(certificate: str, deployment: Deployment) -> str:
 def wrong(asked: Asked, topology: Topology) -> str:
     """What is wrong with how a port answers, naming both services; empty if nothing is.
 
-    Whom it refuses or keeps waiting is for other checks: here it is told only where other source ports fare
-    otherwise.
+    Other checks cover whom it refuses or lets wait: here that counts only where it depends on the source
+    port.
     """
     mine = belongs(topology, asked.node, asked.port)
     by_identity: dict[str, list[int]] = defaultdict(list)

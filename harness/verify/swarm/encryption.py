@@ -1,8 +1,8 @@
 """Can the traffic between services be read on the wire? A canary in the overlay, a capture on the underlay.
 
-The canary is a long random token, sent by TCP from inside a task on one droplet to a task on another. The ear
-is on the receiving droplet and takes what comes for its private address: VXLAN (4789/udp) is an overlay in
-plain text, ESP (IP protocol 50) an encrypted one.
+The canary is a long random token, sent by TCP from inside a task on one droplet to a task on another. The
+capture runs on the receiving droplet and takes packets to its private address: VXLAN (4789/udp) is an overlay
+in plain text, ESP (IP protocol 50) an encrypted one.
 """
 
 from __future__ import annotations
