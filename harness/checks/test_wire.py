@@ -17,7 +17,7 @@ from harness.access.ssh import Access
 from harness.core import ports
 from harness.core.errors import InconclusiveError
 from harness.firewall.from_topology import declared
-from harness.target.emulator_api import Extras
+from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.flows import intended
@@ -116,10 +116,10 @@ def false(target: Target, access: Access, deployment: Deployment, flows: tuple[P
     ]
     if not target.info.get("plane"):
         return carry(access, [*made, *flows])
-    with Extras(target) as extras:
-        before = stopped(extras)
+    with EmulatorApi(target) as emulator:
+        before = stopped(emulator)
         carried = carry(access, [*made, *flows])
-        after = stopped(extras)
+        after = stopped(emulator)
     return Carried(carried.heard, {ref: after[ref] - before[ref] for ref in after})
 
 
@@ -156,10 +156,10 @@ def require_silence(carried: Carried) -> None:
     assert wrong == [], "; ".join(wrong)
 
 
-def stopped(extras: Extras) -> Counter[str]:
+def stopped(emulator: EmulatorApi) -> Counter[str]:
     """Packets with a false source that the fabric dropped, by the droplet that sent them."""
     found: Counter[str] = Counter()
-    for row in extras.ask("GET", "/counters")["counters"]:
+    for row in emulator.ask("GET", "/counters")["counters"]:
         if row["gate"] == "spoof":
             found[str(row["ref"])] += int(row["packets"])
     return found

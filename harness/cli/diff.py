@@ -54,7 +54,7 @@ def _document(run: str, surveyed: Survey) -> dict[str, Any]:
         "run": run,
         "pairs": surveyed.pairs,
         "probes": surveyed.observation.probes if surveyed.observation else 0,
-        "witnesses": list(surveyed.observation.witnesses) if surveyed.observation else [],
+        "witnesses": list(surveyed.observation.evidence_sources) if surveyed.observation else [],
         "tampering": [str(each) for each in surveyed.tampered],
         "differences": [violation(each) for each in surveyed.differences],
         "guests": list(surveyed.guests),
@@ -64,9 +64,9 @@ def _document(run: str, surveyed: Survey) -> dict[str, Any]:
 
 
 def _text(surveyed: Survey) -> str:
-    from harness.isolation.counted.tampering import explained
+    from harness.isolation.counted.tampering import describe
 
-    lines = [explained(surveyed.tampered)] if surveyed.tampered else []
+    lines = [describe(surveyed.tampered)] if surveyed.tampered else []
     lines += [line for each in surveyed.differences for line in _told(each)]
     if surveyed.tampered and not surveyed.differences:
         lines.append(f"no other difference: {surveyed.compared}")

@@ -44,7 +44,7 @@ def _drift(stands: Standing) -> tuple[Drift, ...]:
     from harness.existing import admits
     from harness.isolation import drift as drifting
 
-    asked = stands.topology, stands.choice.run, stands.target.operators, stands.told
+    asked = stands.topology, stands.choice.run, stands.target.operators, stands.documents
     return admits.drift(*asked, stands.match) if stands.match else drifting.drift(*asked)
 
 

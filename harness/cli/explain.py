@@ -12,7 +12,7 @@ from harness.cli import options
 if TYPE_CHECKING:
     from harness.isolation.explain import Explanation
 
-ENDS = {"out": "sender's gate", "in": "receiver's gate", "route": "route"}
+ENDS = {"out": "egress rules", "in": "ingress rules", "route": "route"}
 
 
 @click.command()
@@ -33,15 +33,15 @@ def explain(
     FROM and TO are droplets, databases, internet, stranger or operators.
     """
     from harness.isolation import explain as explaining
-    from harness.isolation.observe import is_witnessed
+    from harness.isolation.observe import has_packet_counters
     from harness.isolation.standing import standing
 
     explaining.flow(port)
     given = options.settings(common)
     options.packets(given, "--probe", asked=probe, default=True)
     stands = standing(given)
-    asked = explaining.ask(stands.network, stands.topology, (start, end, port), public=public)
-    sent = options.packets(given, "--probe", asked=probe, default=is_witnessed(stands.target))
+    asked = explaining.parse_query(stands.network, stands.topology, (start, end, port), public=public)
+    sent = options.packets(given, "--probe", asked=probe, default=has_packet_counters(stands.target))
     told = explaining.explain(stands, asked, probe=sent)
     options.show(_document(told), _text(told, stands.network.notes), output)
     if told.differences or told.tampered:
@@ -50,21 +50,21 @@ def explain(
 
 
 def _document(told: Explanation) -> dict[str, Any]:
-    pair = told.asked.pair
+    pair = told.query.pair
     return {
         "source": pair.source,
         "target": pair.target,
         "side": pair.side,
-        "protocol": told.asked.protocol,
-        "port": told.asked.port or None,
+        "protocol": told.query.protocol,
+        "port": told.query.port or None,
         "intended": "admitted" if told.meant else "denied",
         "meant": list(told.meant),
         "computed": "admitted" if told.walk.admitted else "denied",
         "steps": [asdict(each) for each in told.walk.steps],
         "notes": list(told.walk.notes),
         "observed": told.observed,
-        "unasked": told.unasked,
-        "doubts": list(told.seen.doubts) if told.seen else [],
+        "unasked": told.not_probed,
+        "doubts": list(told.result.doubts) if told.result else [],
         "tampering": list(told.tampered),
         "counted": list(told.counted),
         "differences": [each.reason for each in told.differences],
@@ -72,7 +72,7 @@ def _document(told: Explanation) -> dict[str, Any]:
 
 
 def _text(told: Explanation, notes: tuple[str, ...]) -> str:
-    lines = [str(told.asked)]
+    lines = [str(told.query)]
     lines += [
         f"  {ENDS[each.gate]:16} {'pass' if each.admits else 'STOP'}  {each.reason}"
         for each in told.walk.steps
@@ -82,8 +82,8 @@ def _text(told: Explanation, notes: tuple[str, ...]) -> str:
     lines += [f"  {'intended':16} yes: {each}" for each in told.meant] or [
         f"  {'intended':16} no: no line of the intent lets it pass"
     ]
-    lines.append(f"  {'observed':16} {told.observed}{f' ({told.unasked})' if told.unasked else ''}")
-    lines += [f"  {'':16} {each}" for each in (told.seen.doubts if told.seen else ())]
+    lines.append(f"  {'observed':16} {told.observed}{f' ({told.not_probed})' if told.not_probed else ''}")
+    lines += [f"  {'':16} {each}" for each in (told.result.doubts if told.result else ())]
     lines += [f"  {'TAMPERED':16} {each}" for each in told.tampered]
     lines += [f"  {'counted':16} {each}" for each in told.counted]
     lines += [f"  {'note':16} {each}" for each in (*told.walk.notes, *notes)]

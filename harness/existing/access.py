@@ -1,4 +1,4 @@
-"""The way in to the nodes of somebody else's deployment: by the user's own key, or none at all."""
+"""Access to the nodes of an existing deployment: by the user's own key, or none at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_KEY = "nothing logs in to an existing deployment's nodes without --ssh-key"
 
 
 class NoAccess(Access):
-    """Lets nobody in anywhere; ``reason`` is what the error says."""
+    """Refuses every login; ``reason`` is what the error says."""
 
     def __init__(self, run_dir: RunDir, secrets: Sequence[str], reason: str) -> None:
         super().__init__(run_dir, {}, "", secrets)
@@ -27,7 +27,7 @@ class NoAccess(Access):
 
 
 def access_to(place: ExistingDir, target: Target, topology: Topology, deployment: Deployment) -> Access:
-    """A way in with the user's key; without one, none. Nothing is connected yet."""
+    """Access with the user's key; without one, none. Nothing is connected yet."""
     place.create()
     if place.key is None:
         return NoAccess(place, secrets_of(deployment), NO_KEY)

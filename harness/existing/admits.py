@@ -1,8 +1,8 @@
-"""Where an existing deployment's firewalls and trusted sources let through other than the topology's. Pure.
+"""Where an existing deployment's firewalls and trusted sources admit other traffic than the topology's. Pure.
 
-Whoever made it named its firewalls otherwise and cut the rules elsewhere, so what is compared is what all
-firewalls together admit at each droplet: every address, every port. What the API cannot say the addresses of,
-like a load balancer, is something that no topology names, and told as such.
+Its firewalls have other names and other rules, so what is compared is what all firewalls together admit at
+each droplet: every address, every port. A peer without known addresses, like a load balancer, is one that no
+topology names, and is reported as such.
 """
 
 from __future__ import annotations
@@ -32,36 +32,38 @@ VERBS: Mapping[Direction, tuple[str, str]] = {"inbound": ("take", "from"), "outb
 
 
 @dataclass(frozen=True)
-class _Both:
+class _Comparison:
     """What is and what should be, of the same machines."""
 
     topology: Topology
-    seen: Network
+    actual: Network
     wanted: Network
 
 
 def drift(
-    topology: Topology, run: str, operators: Sequence[str], told: Documents, found: Match
+    topology: Topology, run: str, operators: Sequence[str], documents: Documents, found: Match
 ) -> tuple[Drift, ...]:
-    """Every difference between an existing deployment and its topology; none: all is as it should be.
+    """Every difference between an existing deployment and its topology; empty: there is no drift.
 
-    ``run`` is the label that stands for a run's name in ``told``. Raises ``UsageError`` where the CIDRs that
-    ``self`` stands for are needed and not given.
+    ``run`` is the label that stands for a run's name in ``documents``. Raises ``UsageError`` where the CIDRs
+    that ``self`` stands for are needed and not given.
     """
-    return (*_there(topology, found), *admissions(topology, run, operators, told))
+    return (*_presence(topology, found), *admissions(topology, run, operators, documents))
 
 
-def admissions(topology: Topology, run: str, operators: Sequence[str], told: Documents) -> tuple[Drift, ...]:
-    """What is let through and should not be, or should be and is not, by droplet and database."""
-    machines = _machines(topology, run, told)
-    bodies = tuple(_covering(machines, told.firewalls, topology))
-    seen = FirewallState(tuple(map(firewall_of, bodies)), tuple(trusted_of(told).items()))
+def admissions(
+    topology: Topology, run: str, operators: Sequence[str], documents: Documents
+) -> tuple[Drift, ...]:
+    """What is admitted and should not be, or should be and is not, by droplet and database."""
+    machines = _machines(topology, run, documents)
+    bodies = tuple(_covering(machines, documents.firewalls, topology))
+    actual = FirewallState(tuple(map(firewall_of, bodies)), tuple(trusted_of(documents).items()))
     wanted = _wanted(topology, operators, machines)
-    both = _Both(topology, machines.under(seen), machines.under(wanted))
-    return (*_unknowable(both), *_uncovered(both), *_compared(both), *_pending(bodies))
+    comparison = _Comparison(topology, machines.under(actual), machines.under(wanted))
+    return (*_unknowable(comparison), *_uncovered(comparison), *_compared(comparison), *_pending(bodies))
 
 
-def _there(topology: Topology, found: Match) -> Iterator[Drift]:
+def _presence(topology: Topology, found: Match) -> Iterator[Drift]:
     for name in found.missing:
         yield Drift("droplet" if name in topology.droplets else "database", name, "is missing")
     for name, each in found.droplets.items():
@@ -75,13 +77,13 @@ def _there(topology: Topology, found: Match) -> Iterator[Drift]:
         yield Drift(kind, str(each["name"]), f"({each['id']}) has the tag, and is not in the topology")
 
 
-def _machines(topology: Topology, run: str, told: Documents) -> Network:
-    """Everybody of the account, those of the deployment by their names in the topology."""
-    network = network_of(topology, run, told)
+def _machines(topology: Topology, run: str, documents: Documents) -> Network:
+    """All droplets of the account, those of the deployment by their names in the topology."""
+    network = network_of(topology, run, documents)
     names = {each.id: name for name, each in network.droplets.items()}
     droplets = (
         replace(droplet_of(each, run), name=names.get(str(each["id"]), f"{each['name']} ({each['id']})"))
-        for each in told.droplets
+        for each in documents.droplets
     )
     return replace(network, droplets={each.name: each for each in droplets}, others={})
 
@@ -100,39 +102,39 @@ def _wanted(topology: Topology, operators: Sequence[str], machines: Network) -> 
     return FirewallState(tuple(map(firewall_of, bodies)), trusted)
 
 
-def _uncovered(both: _Both) -> Iterator[Drift]:
-    """Where one of the two lets everything through, so that no rule can be named."""
-    for name in both.topology.droplets:
-        there, meant = (each.covering(name) for each in (both.seen, both.wanted))
+def _uncovered(comparison: _Comparison) -> Iterator[Drift]:
+    """Where one of the two admits everything, so that no rule can be named."""
+    for name in comparison.topology.droplets:
+        there, meant = (each.covering(name) for each in (comparison.actual, comparison.wanted))
         if meant and not there:
             yield Drift("droplet", name, "no firewall covers it: it takes everything, and sends everything")
         if there and not meant:
             yield Drift("droplet", name, "a firewall covers it, and none of the topology's does")
-    for name in both.seen.databases:
-        wanted, seen = (each.state.trusted_sources(name) for each in (both.wanted, both.seen))
-        if wanted and not seen:
+    for name in comparison.actual.databases:
+        wanted, actual = (each.state.trusted_sources(name) for each in (comparison.wanted, comparison.actual))
+        if wanted and not actual:
             yield Drift("trusted sources", name, "there are none: the database is open to everybody")
 
 
-def _compared(both: _Both) -> Iterator[Drift]:
-    there, meant = all_allowed(both.seen), all_allowed(both.wanted)
-    told = {each.name for each in _uncovered(both)}
+def _compared(comparison: _Comparison) -> Iterator[Drift]:
+    there, meant = all_allowed(comparison.actual), all_allowed(comparison.wanted)
+    reported = {each.name for each in _uncovered(comparison)}
     for at in meant:
-        if at[0] in {*both.topology.droplets, *both.topology.databases} - told:
-            yield from _at(both, at, there[at], meant[at])
+        if at[0] in {*comparison.topology.droplets, *comparison.topology.databases} - reported:
+            yield from _at(comparison, at, there[at], meant[at])
 
 
-def _at(both: _Both, at: At, has: PortsByAddress, should: PortsByAddress) -> Iterator[Drift]:
+def _at(comparison: _Comparison, at: At, has: PortsByAddress, should: PortsByAddress) -> Iterator[Drift]:
     name, direction, protocol = at
-    kind = "droplet" if name in both.topology.droplets else "trusted sources"
+    kind = "droplet" if name in comparison.topology.droplets else "trusted sources"
     verb, side = VERBS[direction]
-    seen, wanted = (
+    actual, wanted = (
         [each for each in rules_of(network, name, direction) or () if each.protocol == protocol]
-        for network in (both.seen, both.wanted)
+        for network in (comparison.actual, comparison.wanted)
     )
-    for what, peers in _named(both.seen, seen, _beyond(has, should)):
-        yield Drift(kind, name, f"{verb}s {what} {side} {peers}, more than the topology lets through")
-    for what, peers in _named(both.wanted, wanted, _beyond(should, has, below=IPV6)):
+    for what, peers in _named(comparison.actual, actual, _beyond(has, should)):
+        yield Drift(kind, name, f"{verb}s {what} {side} {peers}, more than the topology admits")
+    for what, peers in _named(comparison.wanted, wanted, _beyond(should, has, below=IPV6)):
         yield Drift(kind, name, f"does not {verb} {what} {side} {peers}, as the topology says")
 
 
@@ -158,13 +160,13 @@ def _named(network: Network, rules: Sequence[Rule], beyond: Beyond) -> Iterator[
             mine = spans(network, [peer])
             reached = [more for span, more in beyond if any(overlap(span, each) for each in mine)]
             if through := ports.intersect(ports.union(*reached), rule.admits):
-                found.setdefault((rule.protocol, through), []).append(_word(network, peer))
+                found.setdefault((rule.protocol, through), []).append(_peer_text(network, peer))
     for (protocol, through), peers in found.items():
         what = protocol if protocol == "icmp" else f"{protocol} {ports.render(through)}"
         yield what, ", ".join(dict.fromkeys(peers))
 
 
-def _word(network: Network, peer: Peer) -> str:
+def _peer_text(network: Network, peer: Peer) -> str:
     if peer.kind != "addresses":
         return peer_name(network, peer)
     address = peer.value.removesuffix("/32")
@@ -172,13 +174,13 @@ def _word(network: Network, peer: Peer) -> str:
     return next(here, peer.value)
 
 
-def _unknowable(both: _Both) -> Iterator[Drift]:
-    """Peers whose addresses the API does not tell; no topology names any."""
-    for firewall in both.seen.state.firewalls:
+def _unknowable(comparison: _Comparison) -> Iterator[Drift]:
+    """Peers whose addresses the API does not report; no topology names any."""
+    for firewall in comparison.actual.state.firewalls:
         for peer in {each for rule in firewall.rules for each in rule.peers if each.kind not in KNOWABLE}:
-            what = peer_name(both.seen, peer)
+            what = peer_name(comparison.actual, peer)
             yield Drift("firewall", firewall.name, f"a rule names {what}, and the topology names none")
-    for name, sources in both.seen.state.trusted:
+    for name, sources in comparison.actual.state.trusted:
         for peer in sources:
             if peer.kind not in KNOWABLE:
                 what = f"{source_type(peer)} {peer.value}"

@@ -32,8 +32,8 @@ class Match:
     extra: tuple[Body, ...] = ()
 
     @property
-    def trouble(self) -> str:
-        """What is missing and what is too much, in words; empty where the two fit."""
+    def mismatch(self) -> str:
+        """What is missing and what is extra, as text; empty where the two match."""
         lacks = f"nothing stands for {', '.join(self.missing)}" if self.missing else ""
         listed = ", ".join(named(each) for each in self.extra)
         more = f"the topology knows nothing of {listed}" if listed else ""
@@ -65,9 +65,9 @@ def match(topology: Topology, tag: str, droplets: Sequence[Body], clusters: Sequ
 
 def require(found: Match, topology: Topology, tag: str) -> None:
     """Raise ``UsageError`` unless everything of the topology is there, and nothing else."""
-    if found.trouble:
+    if found.mismatch:
         raise UsageError(
-            f"what has the tag {tag!r} is not what {topology.file} says: {found.trouble}; {RULE}"
+            f"what has the tag {tag!r} is not what {topology.file} says: {found.mismatch}; {RULE}"
         )
 
 

@@ -1,4 +1,4 @@
-"""A deployment of somebody else's as the API tells it, in the words that everything that reads a run knows.
+"""An existing deployment as the API reports it, in the form that everything that reads a run understands.
 
 What stands for what is written into the answers, in memory only: a matched droplet has the tags, a matched
 cluster the name, that they would have as a run's. Nothing of the kind is ever sent.
@@ -27,14 +27,14 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, and what the API told of it; ``told`` and ``deployment`` by the place's label."""
+    """What was found, and what the API reported; ``documents`` and ``deployment`` by the place's label."""
 
     match: Match
-    told: Documents
+    documents: Documents
     deployment: Deployment
 
 
-def look(target: Target, topology: Topology, place: ExistingDir, *, whole: bool = True) -> Found:
+def inspect(target: Target, topology: Topology, place: ExistingDir, *, whole: bool = True) -> Found:
     """Find the deployment that ``place`` names. Only reads.
 
     Raises ``UsageError`` where it cannot be decided what stands for what and, if ``whole``, where something
@@ -52,14 +52,14 @@ def look(target: Target, topology: Topology, place: ExistingDir, *, whole: bool 
         found = match(topology, place.tag, droplets, clusters)
         if whole:
             require(found, topology, place.tag)
-        told = Documents(
+        documents = Documents(
             vpcs,
             _droplets(found, droplets, place.run),
             firewalls,
             tuple(_database(each, name, place.run) for name, each in found.databases.items()),
             _trusted(api, list(found.databases.values())),
         )
-        return Found(found, told, deployment(api, topology, place.run, _observed(told, place.run)))
+        return Found(found, documents, deployment(api, topology, place.run, _observed(documents, place.run)))
 
 
 def _clusters(api: Api) -> list[dict[str, Any]]:
@@ -86,11 +86,11 @@ def _database(body: Body, name: str, run: str) -> Body:
     return {**body, "name": resource_name(run, name), "tags": tags}
 
 
-def _observed(told: Documents, run: str) -> Observed:
-    ours = tuple(dict(each) for each in told.droplets if run_tag(run) in each["tags"])
+def _observed(documents: Documents, run: str) -> Observed:
+    ours = tuple(dict(each) for each in documents.droplets if run_tag(run) in each["tags"])
     places = {each.get("vpc_uuid") for each in ours}
     return Observed(
-        vpcs=tuple(dict(each) for each in told.vpcs if each["id"] in places),
+        vpcs=tuple(dict(each) for each in documents.vpcs if each["id"] in places),
         droplets=ours,
-        databases=tuple(dict(each) for each in told.databases),
+        databases=tuple(dict(each) for each in documents.databases),
     )

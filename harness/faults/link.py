@@ -14,7 +14,7 @@ from typing import Any
 from harness.core.errors import ApiError, UsageError
 from harness.core.signals import stopped_by_signals, undisturbed
 from harness.core.wait import NotYet, wait_for
-from harness.target.emulator_api import Extras
+from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 
@@ -67,11 +67,11 @@ def shape(target: Target, deployment: Deployment, node: str, quality: Quality) -
     if quality != PERFECT and (reason := refusal(target)):
         raise UsageError(f"{node}: {reason}")
     path = f"/links/droplet/{deployment.nodes[node].id}"
-    with Extras(target) as extras:
+    with EmulatorApi(target) as emulator:
 
         def probe() -> None:
             try:
-                extras.ask("PUT", path, asdict(quality))
+                emulator.ask("PUT", path, asdict(quality))
             except ApiError as error:
                 if error.status == CONFLICT:  # an action is in progress
                     raise NotYet(error.message) from error
@@ -81,9 +81,9 @@ def shape(target: Target, deployment: Deployment, node: str, quality: Quality) -
 
 
 def _shaped_links(target: Target) -> list[dict[str, Any]]:
-    with Extras(target) as extras:
+    with EmulatorApi(target) as emulator:
         try:
-            links: list[dict[str, Any]] = extras.ask("GET", "/links")["links"]
+            links: list[dict[str, Any]] = emulator.ask("GET", "/links")["links"]
         except ApiError as error:
             if error.status == NOT_FOUND:  # an emulator that an older version started has no such path
                 return []

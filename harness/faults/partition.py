@@ -19,9 +19,9 @@ from harness.faults.fault import SWARM_PORTS
 from harness.firewall.from_api import read
 from harness.firewall.model import Droplet, Firewall, FirewallState, Network, lower
 from harness.mutation import apply, journal
-from harness.mutation.campaign import mend
+from harness.mutation.campaign import restore
 from harness.target.api import Api
-from harness.target.emulator_api import Extras
+from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 
 # What a cloud's firewall let through before goes on: TCP is ended at the node, so that it must begin anew.
@@ -37,13 +37,13 @@ def cut_off(api: Api, target: Target, access: Access, node: str) -> Iterator[Non
     be put back: the journal stays then.
     """
     run_dir = access.run_dir
-    mend(api, run_dir)
+    restore(api, run_dir)
     network = read(api, run_dir.run)
     without = detached(network, node)
     journal.write(run_dir, network.state)
     try:
         apply.put(api, network, without)
-        hang_up(target, access, network.droplets[node])
+        flush_conntrack(target, access, network.droplets[node])
         yield
     finally:
         with undisturbed("the rules are put back"):
@@ -69,11 +69,11 @@ def detached(network: Network, node: str) -> FirewallState:
     return replace(network.state, firewalls=firewalls)
 
 
-def hang_up(target: Target, access: Access, droplet: Droplet) -> None:
+def flush_conntrack(target: Target, access: Access, droplet: Droplet) -> None:
     """End what the rules of before had let through. Firewalls are stateful, and gossip never pauses."""
     if target.info:
-        with Extras(target) as extras:
-            extras.ask("DELETE", f"/connections/droplet/{droplet.id}")
+        with EmulatorApi(target) as emulator:
+            emulator.ask("DELETE", f"/connections/droplet/{droplet.id}")
     else:
         access.run(droplet.name, HANG_UP)
 

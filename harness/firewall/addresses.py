@@ -9,7 +9,7 @@ from harness.firewall.model import Network, Pair, Side
 from harness.firewall.ranges import Span, span_of
 from harness.topology.model import INTERNET, OPERATORS
 
-STRANGER_ADDRESS = "192.0.2.11"  # the public one of a stranger that is only thought of
+OUTSIDER_ADDRESS = "192.0.2.11"  # the public one of an outsider that does not exist
 SEARCHED = 1024  # addresses from the end of the VPC, more than there can be droplets
 
 
@@ -19,7 +19,7 @@ def address(network: Network, end: str, side: Side) -> str:
     if there is not None:
         return there.private if side == "private" else there.public
     if end == STRANGER:
-        return _thought_of(network) if side == "private" else STRANGER_ADDRESS
+        return _hypothetical_address(network) if side == "private" else OUTSIDER_ADDRESS
     if end not in (INTERNET, OPERATORS):
         return end if _is_network(end) else ""
     if side == "private":
@@ -48,8 +48,8 @@ def _is_network(end: str) -> bool:
     return True
 
 
-def _thought_of(network: Network) -> str:
-    """The address of a stranger that is not there: one of the VPC that nobody has and no rule singles out."""
+def _hypothetical_address(network: Network) -> str:
+    """The address that an outsider would have: one of the VPC that nobody has and no rule names by itself."""
     if not network.vpc_range:
         return ""
     vpc = span_of(network.vpc_range)

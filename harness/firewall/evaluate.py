@@ -3,7 +3,7 @@
 A packet must pass the sender's outbound rules and the receiver's inbound rules, each on their own. The
 rules of all firewalls that cover a droplet add up; once one covers it, even one without rules, all else is
 denied, in both directions. A droplet that none covers is open. A database takes TCP on its port from its
-trusted sources, or from everybody if it has none, and opens nothing itself. Rules are held against
+trusted sources, or from everybody if it has none, and opens nothing itself. Rules are compared with
 addresses, not names.
 """
 
@@ -84,7 +84,7 @@ def changed(before: Allowed, after: Allowed) -> tuple[At, ...]:
 def rules_of(network: Network, end: str, direction: Direction) -> tuple[Rule, ...] | None:
     """The rules that decide at one end in one direction; None where none does, so that it is open.
 
-    A database's trusted sources are as good as one rule.
+    A database's trusted sources count as one rule.
     """
     database = network.databases.get(end)
     if database is None:
@@ -106,7 +106,7 @@ def allowed_by(network: Network, rules: Iterable[Rule], protocol: Protocol) -> P
 
 
 def spans(network: Network, peers: Sequence[Peer]) -> list[Span]:
-    """The addresses that peers stand for; what the API tells no addresses of stands for none."""
+    """The addresses that peers stand for; peers without known addresses stand for none."""
     values = [value for kind, value in peers if kind == "addresses"]
     values += [one for each in network.named_by(peers) for one in each.addresses]
     return [span_of(each) for each in values]

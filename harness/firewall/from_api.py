@@ -1,7 +1,7 @@
 """Networks as the API reports them: the machines, their firewalls, and the databases' trusted sources.
 
-What has no address that is known (load balancers, Kubernetes clusters, apps), and IPv6, of which no machine
-has any here, stand for no machine, and the network's ``notes`` say so.
+Peers without a known address (load balancers, Kubernetes clusters, apps), and IPv6 addresses, which no
+machine has here, stand for no machine, and the network's ``notes`` say so.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from harness.firewall.model import (
 )
 from harness.firewall.naming import peer_name
 from harness.firewall.ranges import IPV6, span_of
-from harness.provision.observe import Observed, as_node, database_of, databases_of
-from harness.provision.observe import look as observed
+from harness.provision.observe import Observed, as_node, database_of, databases_of, snapshot
 from harness.provision.plan import droplets_by_node
 from harness.target.api import Api, every
 from harness.topology.model import DATABASE_PORTS, Topology
@@ -47,13 +46,13 @@ class Documents:
     trusted: Mapping[str, Sequence[Body]] = field(default_factory=dict)
 
 
-def look(api: Api, topology: Topology, run: str) -> Network:
+def inspect(api: Api, topology: Topology, run: str) -> Network:
     """The network of ``run`` as the API reports it now; nothing is changed. Raises ``ApiError``."""
-    return network_of(topology, run, ask(api, run))
+    return network_of(topology, run, fetch(api, run))
 
 
-def ask(api: Api, run: str) -> Documents:
-    """Everything that bears on the network of ``run``. Raises ``ApiError``."""
+def fetch(api: Api, run: str) -> Documents:
+    """Everything that decides about the network of ``run``. Raises ``ApiError``."""
     client = api.client
     vpcs, droplets, firewalls, databases = in_parallel(
         (
@@ -70,17 +69,19 @@ def ask(api: Api, run: str) -> Documents:
 
 
 def read(api: Api, run: str) -> Network:
-    """What the run itself consists of, as the API tells it now: others' firewalls are not in it.
+    """What the run itself consists of, as the API reports it now; other firewalls are not in it.
 
     Raises ``ApiError``.
     """
-    seen = observed(api, run)
-    vpc_range = str((seen.vpc or {}).get("ip_range", ""))
-    droplets = sorted((droplet_of(each, run) for each in seen.droplets), key=_name)
-    databases = sorted((_database(each, vpc_range) for each in seen.databases), key=_name)
-    trusted = {database_of(each): sources_of(seen.trusted.get(each["id"], ())) for each in seen.databases}
+    observed = snapshot(api, run)
+    vpc_range = str((observed.vpc or {}).get("ip_range", ""))
+    droplets = sorted((droplet_of(each, run) for each in observed.droplets), key=_name)
+    databases = sorted((_database(each, vpc_range) for each in observed.databases), key=_name)
+    trusted = {
+        database_of(each): sources_of(observed.trusted.get(each["id"], ())) for each in observed.databases
+    }
     state = FirewallState(
-        tuple(sorted(map(firewall_of, seen.firewalls), key=_name)), tuple(sorted(trusted.items()))
+        tuple(sorted(map(firewall_of, observed.firewalls), key=_name)), tuple(sorted(trusted.items()))
     )
     return Network(
         run,
@@ -91,42 +92,43 @@ def read(api: Api, run: str) -> Network:
     )
 
 
-def network_of(topology: Topology, run: str, told: Documents) -> Network:
-    """The network that these documents tell of. Only firewalls that cover some of the run are in it."""
-    ours = Observed(droplets=tuple(dict(each) for each in told.droplets if run_tag(run) in each["tags"]))
+def network_of(topology: Topology, run: str, documents: Documents) -> Network:
+    """The network that these documents describe. Only firewalls that cover some of the run are in it."""
+    ours = Observed(droplets=tuple(dict(each) for each in documents.droplets if run_tag(run) in each["tags"]))
     nodes = {name: droplet_of(each, run) for name, each in droplets_by_node(ours, run).items()}
     own = {name: nodes[name] for name in (*topology.droplets, *nodes) if name in nodes}
-    people = everybody_of(told, run, own)
-    vpc_range = _range(run, told.vpcs, ours)
-    databases = {each.name: each for each in (_database(each, vpc_range) for each in told.databases)}
-    named = [replace(each, name=STRANGER) for each in people if node_tag(run, STRANGER) in each.tags]
-    strangers = {STRANGER: named[-1]} if named else {}
-    made = [replace(firewall_of(each), status=str(each.get("status", ""))) for each in told.firewalls]
-    firewalls = [each for each in made if any(map(each.covers, (*own.values(), *strangers.values())))]
+    members = all_droplets(documents, run, own)
+    vpc_range = _range(run, documents.vpcs, ours)
+    databases = {each.name: each for each in (_database(each, vpc_range) for each in documents.databases)}
+    named = [replace(each, name=STRANGER) for each in members if node_tag(run, STRANGER) in each.tags]
+    outsider = {STRANGER: named[-1]} if named else {}
+    made = [replace(firewall_of(each), status=str(each.get("status", ""))) for each in documents.firewalls]
+    firewalls = [each for each in made if any(map(each.covers, (*own.values(), *outsider.values())))]
     network = Network(
         run,
         vpc_range,
         own,
         {name: databases[name] for name in (*topology.databases, *databases) if name in databases},
         FirewallState(
-            tuple(sorted(firewalls, key=attrgetter("name", "id"))), tuple(trusted_of(told).items())
+            tuple(sorted(firewalls, key=attrgetter("name", "id"))), tuple(trusted_of(documents).items())
         ),
     )
-    others = _others(network, people) | strangers
+    others = _others(network, members) | outsider
     return replace(network, others=others, notes=tuple(dict.fromkeys(_notes(network))))
 
 
-def everybody_of(told: Documents, run: str, own: Mapping[str, Droplet]) -> tuple[Droplet, ...]:
+def all_droplets(documents: Documents, run: str, own: Mapping[str, Droplet]) -> tuple[Droplet, ...]:
     """All droplets of the account, those of the run under their names in the topology."""
     names = {each.id: name for name, each in own.items()}
-    made = (droplet_of(each, run) for each in told.droplets)
+    made = (droplet_of(each, run) for each in documents.droplets)
     return tuple(replace(each, name=names.get(each.id, each.name)) for each in made)
 
 
-def trusted_of(told: Documents) -> dict[str, tuple[Peer, ...]]:
+def trusted_of(documents: Documents) -> dict[str, tuple[Peer, ...]]:
     """The trusted sources of each database, by its name in the topology."""
     return {
-        database_of(dict(each)): sources_of(told.trusted.get(str(each["id"]), ())) for each in told.databases
+        database_of(dict(each)): sources_of(documents.trusted.get(str(each["id"]), ()))
+        for each in documents.databases
     }
 
 
@@ -166,22 +168,22 @@ def _range(run: str, vpcs: Sequence[Body], ours: Observed) -> str:
     return next((str(each["ip_range"]) for each in sorted(found, key=lambda each: each["id"] not in ids)), "")
 
 
-def _others(network: Network, everybody: Sequence[Droplet]) -> dict[str, Droplet]:
+def _others(network: Network, every_droplet: Sequence[Droplet]) -> dict[str, Droplet]:
     peers = tuple(network.state.peers())
     ids = {value for kind, value in peers if kind == "droplet_ids"}
     tags = {value for kind, value in peers if kind == "tags"}
     mine = {each.id for each in network.droplets.values()}
-    named = (each for each in everybody if each.is_one_of(ids, tags))
+    named = (each for each in every_droplet if each.is_one_of(ids, tags))
     return {f"{each.name} ({each.id})": each for each in named if each.id not in mine}
 
 
 def _notes(network: Network) -> Iterator[str]:
     for peer in network.state.peers():
         if peer.kind == "addresses" and span_of(peer.value)[0] >= IPV6:
-            yield "IPv6 is left out: rules name IPv6 addresses, and only IPv4 is looked at"
+            yield "IPv6 is left out: rules name IPv6 addresses, and only IPv4 is considered"
         elif peer.kind not in ("addresses", "droplet_ids", "tags"):
             name = peer_name(network, peer)
-            yield f"{name} is named by a rule; its addresses are not known, so it is taken for nobody"
+            yield f"{name} is named by a rule; its addresses are not known, so it matches nobody"
 
 
 def _name(each: Droplet | Database | Firewall) -> str:

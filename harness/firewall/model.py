@@ -182,9 +182,9 @@ class Network:
     """All that decides who reaches whom. ``droplets`` and ``databases`` by their names in the topology.
 
     ``others`` are droplets beyond the run that a rule or a trusted source names, as ``NAME (ID)``, and the
-    ``stranger`` where there is one. ``operators`` are CIDRs, where somebody filled them in, ``internet`` the
-    address from which the outside is looked at, and ``existing`` the tag of a deployment that somebody else
-    made, for which ``run`` is only a label.
+    outsider (``stranger``) where there is one. ``operators`` are CIDRs, where they are known, ``internet``
+    the address that probes from outside come from, and ``existing`` the tag of a deployment that somebody
+    else made, for which ``run`` is only a label.
     """
 
     run: str

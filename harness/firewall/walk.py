@@ -1,4 +1,4 @@
-"""One flow, step by step: is there a route, do the sender's rules let it out, do the receiver's let it in."""
+"""One flow, step by step: is there a route, do the egress rules admit it, do the ingress rules admit it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ OUTSIDE = (INTERNET, OPERATORS)
 class Step:
     """One step: ``route`` (is there one at all), ``out`` (the sender's rules), ``in`` (the receiver's).
 
-    ``gate`` is which of them; reports call it so. ``covering`` are the firewalls that cover ``end``;
-    ``firewall`` and ``rule`` what admits, or empty where nothing does or nothing needs to. ``reason`` says it
-    in words.
+    ``gate`` is which of them; it is a key of reports. ``covering`` are the firewalls that cover ``end``;
+    ``firewall`` and ``rule`` what admits, or empty where nothing does or nothing needs to. ``reason`` says
+    why.
     """
 
     gate: StepName
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Walk:
-    """One flow through its steps, all of them, whatever the first one says. ``notes``: what else matters."""
+    """One flow through all its steps, even after one denies it. ``notes``: what else matters."""
 
     pair: Pair
     protocol: Protocol
@@ -72,11 +72,11 @@ def walk(network: Network, pair: Pair, protocol: Protocol, port: int) -> Walk:
 
 
 def power(network: Network, pair: Pair) -> Iterator[str]:
-    """Which end is not running, in words."""
+    """Which end is not running, as text."""
     for end in (pair.source, pair.target):
         droplet = network.droplet(end)
         if droplet is not None and droplet.status != "active":
-            yield f"{end} is {droplet.status}: nothing gets through whatever the gates say"
+            yield f"{end} is {droplet.status}: nothing gets through, whatever the firewalls admit"
 
 
 def _route(network: Network, pair: Pair) -> str:

@@ -10,22 +10,22 @@ from typing import TextIO
 
 EVERY_SECONDS = 5.0
 
-Told = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 
 @contextmanager
-def bar(title: str, stream: TextIO | None = None, *, unit: str = "probes") -> Iterator[Told]:
+def bar(title: str, stream: TextIO | None = None, *, unit: str = "probes") -> Iterator[ReportProgress]:
     """A function to call with how many are done and how many there are, for the block's length; on stderr."""
     out = stream if stream is not None else sys.stderr
     if out.isatty():
-        with _drawn(title, out) as told:
-            yield told
+        with _drawn(title, out) as report:
+            yield report
     else:
-        yield _Lines(title, out, unit).told
+        yield _Lines(title, out, unit).report
 
 
 @contextmanager
-def _drawn(title: str, out: TextIO) -> Iterator[Told]:
+def _drawn(title: str, out: TextIO) -> Iterator[ReportProgress]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -40,11 +40,11 @@ def _drawn(title: str, out: TextIO) -> Iterator[Told]:
         task = progress.add_task(title, total=None, rate="")
         begun = time.monotonic()
 
-        def told(sent: int, total: int) -> None:
+        def report(sent: int, total: int) -> None:
             rate = _rate(sent, time.monotonic() - begun)
             progress.update(task, completed=sent, total=total or None, rate=rate)
 
-        yield told
+        yield report
 
 
 class _Lines:
@@ -55,7 +55,7 @@ class _Lines:
         self._begun = self._last = time.monotonic()
         self._over = False
 
-    def told(self, sent: int, total: int) -> None:
+    def report(self, sent: int, total: int) -> None:
         now = time.monotonic()
         done = 0 < total <= sent
         if self._over or (now - self._last < EVERY_SECONDS and not done):

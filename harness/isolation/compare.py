@@ -1,7 +1,7 @@
 """Where the three views of one network differ: intended, computed and observed. Pure.
 
-Ports on which the same views differ for the same reason are one difference, so that one rule that is too wide
-is told once for each pair, whatever number of ports it opens.
+Ports on which the same views differ for the same reason are one difference. So a rule that is too wide is
+reported once for each pair, however many ports it opens.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.firewall.from_topology import declared
 from harness.firewall.model import DIRECTIONS, Network, Pair
 from harness.firewall.walk import Step, power, walk
 from harness.isolation import intended
-from harness.isolation.model import Difference, Observation, Seen
+from harness.isolation.model import Difference, Observation, ScanResult
 from harness.isolation.pairs import all_pairs
 from harness.isolation.reproduce import reproduce
 from harness.topology.model import PROTOCOLS, VPC, Protocol, Topology
@@ -39,9 +39,9 @@ class _Case:
 
     @property
     def differs(self) -> bool:
-        """Whether two of the views contradict one another; ``either`` contradicts nothing."""
-        said = {self.intended, self.computed, self.observed}
-        return {ADMITTED, DENIED} <= said
+        """Whether two of the views contradict each other; ``either`` contradicts nothing."""
+        views = {self.intended, self.computed, self.observed}
+        return {ADMITTED, DENIED} <= views
 
 
 def differences(
@@ -54,22 +54,22 @@ def differences(
 
     Without an ``observation`` only what is intended and what is computed are compared.
     """
-    seen = {(each.pair, each.protocol): each for each in observation.seen} if observation else {}
+    results = {(each.pair, each.protocol): each for each in observation.results} if observation else {}
     if pairs is None:
-        observed = dict.fromkeys(pair for pair, _ in seen)
-        pairs = tuple(observed) if observation else all_pairs(topology, network, stranger=True)
+        observed = dict.fromkeys(pair for pair, _ in results)
+        pairs = tuple(observed) if observation else all_pairs(topology, network, outsider=True)
     return tuple(
         difference
         for pair in pairs
         for protocol in PROTOCOLS
-        for case in _cases(topology, network, pair, protocol, seen.get((pair, protocol)))
+        for case in _cases(topology, network, pair, protocol, results.get((pair, protocol)))
         if case.differs
-        for difference in _told(topology, network, case)
+        for difference in _differences_of(topology, network, case)
     )
 
 
 def _cases(
-    topology: Topology, network: Network, pair: Pair, protocol: Protocol, seen: Seen | None
+    topology: Topology, network: Network, pair: Pair, protocol: Protocol, result: ScanResult | None
 ) -> Iterator[_Case]:
     must, may = intended.must(topology, pair, protocol), intended.may(topology, pair, protocol)
     passed = admitted(network, pair, protocol)
@@ -78,23 +78,23 @@ def _cases(
     for what, wanted in meant.items():
         for verdict, ruled in by_rules.items():
             common = ports.intersect(wanted, ruled)
-            for outcome, packets in _outcomes(seen).items():
+            for outcome, packets in _outcomes(result).items():
                 if left := ports.intersect(common, packets):
                     yield _Case(pair, protocol, left, what, verdict, outcome)
 
 
-def _outcomes(seen: Seen | None) -> Mapping[str, Ports]:
-    if seen is None:
+def _outcomes(result: ScanResult | None) -> Mapping[str, Ports]:
+    if result is None:
         return {NOT_OBSERVED: ALL}
     return {
-        ADMITTED: seen.reachable,
-        DENIED: seen.filtered,
-        INCONCLUSIVE: seen.inconclusive,
-        NOT_OBSERVED: ports.subtract(ALL, seen.asked),
+        ADMITTED: result.reachable,
+        DENIED: result.filtered,
+        INCONCLUSIVE: result.inconclusive,
+        NOT_OBSERVED: ports.subtract(ALL, result.probed),
     }
 
 
-def _told(topology: Topology, network: Network, case: _Case) -> Iterator[Difference]:
+def _differences_of(topology: Topology, network: Network, case: _Case) -> Iterator[Difference]:
     """One difference for each cause: where another rule decides, it is another one."""
     causes: dict[Step, Ports] = {}
     for part in _parts(network, case):
@@ -129,7 +129,7 @@ def _parts(network: Network, case: _Case) -> Iterator[Ports]:
 
 
 def _cause(topology: Topology, network: Network, case: _Case, port: int) -> Step:
-    """The step that decides. Where both admit what nobody meant: the one that the topology keeps shut."""
+    """The step that decides. Where both admit what is not intended: the one that the topology denies."""
     found = walk(network, case.pair, case.protocol, port)
     if not found.admitted:
         return found.decides
@@ -152,13 +152,13 @@ def _is_declared(topology: Topology, case: _Case, step: Step, port: int) -> bool
 def _reason(network: Network, case: _Case, step: Step) -> str:
     meant = {ADMITTED: "it is meant to pass", DENIED: "nobody means it to pass", EITHER: "it may pass"}
     packets = {ADMITTED: "packets get through", DENIED: "packets do not get there"}
-    said = [meant[case.intended]]
-    said.append(f"{'but ' if _contradict(case.intended, case.computed) else ''}{step.reason}")
+    clauses = [meant[case.intended]]
+    clauses.append(f"{'but ' if _contradict(case.intended, case.computed) else ''}{step.reason}")
     if case.observed in packets:
         odd = _contradict(case.computed, case.observed)
-        said.append(f"{'but ' if odd else 'and '}{packets[case.observed]}")
-    said += power(network, case.pair)
-    return "; ".join(said)
+        clauses.append(f"{'but ' if odd else 'and '}{packets[case.observed]}")
+    clauses += power(network, case.pair)
+    return "; ".join(clauses)
 
 
 def _contradict(one: str, other: str) -> bool:

@@ -1,4 +1,4 @@
-"""One flow, gate by gate: what the rules say, what the topology means, and what a probe met on its way."""
+"""One flow, step by step: what the rules say, what the topology intends, and what a probe found."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from harness.core import ports
 from harness.core.errors import UsageError
 from harness.core.names import STRANGER
 from harness.core.ports import ALL, NONE, Ports
-from harness.firewall.from_api import look
+from harness.firewall.from_api import inspect
 from harness.firewall.model import Network, Pair, Side
 from harness.firewall.walk import OUTSIDE, Walk, walk
 from harness.isolation import intended
 from harness.isolation.compare import differences
-from harness.isolation.model import Difference, Observation, Seen
-from harness.isolation.observe import is_witnessed, observe
-from harness.isolation.outsider import stranger
+from harness.isolation.model import Difference, Observation, ScanResult
+from harness.isolation.observe import has_packet_counters, observe
+from harness.isolation.outsider import outsider
 from harness.isolation.standing import Standing
 from harness.target.api import Api
-from harness.target.emulator_api import Extras
+from harness.target.emulator_api import EmulatorApi
 from harness.topology.model import INTERNET, OPERATORS, Flow, Protocol, Topology
 from harness.topology.validation.intent import describe
 
@@ -32,11 +32,12 @@ PLACES = (INTERNET, STRANGER, OPERATORS)
 FORMS = "22, 22/tcp, 53/udp or icmp"
 FLOW = ("source_ip", "target_ip", "protocol", "gate")
 COUNTER = ("ref", "gate", "verdict", "firewall")
+DROPPED_BY = {"out": "egress rules", "in": "ingress rules", "route": "routing"}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One flow that is asked about; ``port`` is 0 for icmp."""
+class FlowQuery:
+    """One flow to explain; ``port`` is 0 for icmp."""
 
     pair: Pair
     protocol: Protocol
@@ -54,42 +55,42 @@ class Asked:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What there is to say of one flow.
+    """The explanation of one flow.
 
-    ``meant`` are the lines of the intent that let it pass. ``seen`` is what the probe met, None without one;
-    ``tampered`` what of the emulated network was changed by hand; ``counted`` what the emulator's counters
-    gained meanwhile, in words; ``unasked`` why nothing was sent.
+    ``meant`` are the lines of the intent that let it pass. ``result`` is what the probe found, None without
+    one; ``tampered`` what of the emulated network was changed by hand; ``counted`` by how much the emulator's
+    counters grew meanwhile, as text; ``not_probed`` why nothing was sent.
     """
 
-    asked: Asked
+    query: FlowQuery
     walk: Walk
     meant: tuple[str, ...]
     differences: tuple[Difference, ...]
-    seen: Seen | None = None
+    result: ScanResult | None = None
     tampered: tuple[str, ...] = ()
     counted: tuple[str, ...] = ()
-    unasked: str = ""
+    not_probed: str = ""
 
     @property
     def observed(self) -> str:
         """``open``, ``closed``, ``filtered``, ``inconclusive``, or ``not observed``."""
-        if self.seen is None:
+        if self.result is None:
             return "not observed"
         states = ("open", "closed", "filtered")
-        reached = (each for each in states if ports.intersect(getattr(self.seen, each), self.asked.ports))
+        reached = (each for each in states if ports.intersect(getattr(self.result, each), self.query.ports))
         return next(reached, "inconclusive")
 
 
-def ask(network: Network, topology: Topology, words: Sequence[str], *, public: bool) -> Asked:
-    """What FROM, TO and PORT mean. Raises ``UsageError`` with what is known, and the nearest."""
+def parse_query(network: Network, topology: Topology, words: Sequence[str], *, public: bool) -> FlowQuery:
+    """The query that FROM, TO and PORT ask. Raises ``UsageError`` with the known and the nearest names."""
     source, target = end(network, topology, words[0]), end(network, topology, words[1])
     if source == target:
-        raise UsageError(f"{source} to itself passes no gate: name two different ends")
+        raise UsageError(f"{source} to itself passes no firewall: name two different ends")
     if target == OPERATORS:
-        raise UsageError("operators only log in, nothing is sent to them: name another end as TO")
+        raise UsageError("operators only log in and nothing is sent to them: name another end as TO")
     protocol, port = flow(words[2])
     side: Side = "public" if public or {source, target} & {*OUTSIDE} else "private"
-    return Asked(Pair(source, target, side), protocol, port)
+    return FlowQuery(Pair(source, target, side), protocol, port)
 
 
 def end(network: Network, topology: Topology, name: str) -> str:
@@ -119,42 +120,44 @@ def flow(text: str) -> tuple[Protocol, int]:
     return ("udp" if found[2] == "udp" else "tcp"), port
 
 
-def explain(stands: Standing, asked: Asked, *, probe: bool) -> Explanation:
-    """Walk the gates of one flow and, with ``probe``, send it. Raises ``WavetankError``."""
+def explain(stands: Standing, query: FlowQuery, *, probe: bool) -> Explanation:
+    """Walk through the steps of one flow and, with ``probe``, send it. Raises ``WavetankError``."""
     network = stands.network
-    told = _told(stands.topology, network, asked, None)
+    explanation = _explain(stands.topology, network, query, None)
     if not probe:
-        return told
-    if unasked := _why_not(network, asked, told.walk):
-        return replace(told, unasked=unasked)
-    observation, network, counted = _probe(stands, asked)
-    return replace(_told(stands.topology, network, asked, observation), counted=counted)
+        return explanation
+    if not_probed := _why_not_probed(network, query, explanation.walk):
+        return replace(explanation, not_probed=not_probed)
+    observation, network, counted = _probe(stands, query)
+    return replace(_explain(stands.topology, network, query, observation), counted=counted)
 
 
-def _told(topology: Topology, network: Network, asked: Asked, observation: Observation | None) -> Explanation:
-    pair, protocol = asked.pair, asked.protocol
+def _explain(
+    topology: Topology, network: Network, query: FlowQuery, observation: Observation | None
+) -> Explanation:
+    pair, protocol = query.pair, query.protocol
     found = differences(topology, network, observation, (pair,))
-    seen = (each for each in (observation.seen if observation else ()) if each.protocol == protocol)
+    result = (each for each in (observation.results if observation else ()) if each.protocol == protocol)
     return Explanation(
-        asked,
-        walk(network, pair, protocol, asked.port),
-        _meant(topology, asked),
+        query,
+        walk(network, pair, protocol, query.port),
+        _meant(topology, query),
         tuple(
-            replace(each, ports=asked.ports)
+            replace(each, ports=query.ports)
             for each in found
-            if each.protocol == protocol and ports.intersect(each.ports, asked.ports)
+            if each.protocol == protocol and ports.intersect(each.ports, query.ports)
         ),
-        next(seen, None),
+        next(result, None),
         observation.tampered if observation else (),
     )
 
 
-def _meant(topology: Topology, asked: Asked) -> tuple[str, ...]:
+def _meant(topology: Topology, query: FlowQuery) -> tuple[str, ...]:
     """The lines that let the flow pass, with where they stand."""
     flows = [
         each
-        for each in intended.reasons(topology, asked.pair, asked.protocol)
-        if asked.protocol == "icmp" or ports.intersect(ports.parse(each.ports), asked.ports)
+        for each in intended.reasons(topology, query.pair, query.protocol)
+        if query.protocol == "icmp" or ports.intersect(ports.parse(each.ports), query.ports)
     ]
     return tuple(f"{describe(each)} ({topology.file}: {_place(topology, each)})" for each in flows)
 
@@ -163,60 +166,60 @@ def _place(topology: Topology, each: Flow) -> str:
     return "intent" if each in topology.intent else "management"
 
 
-def _why_not(network: Network, asked: Asked, walk: Walk) -> str:
+def _why_not_probed(network: Network, query: FlowQuery, walk: Walk) -> str:
     """Why no probe can be sent; empty where one can."""
     if not walk.steps[0].admits:
         return walk.steps[0].reason
-    if asked.pair.source == OPERATORS:
+    if query.pair.source == OPERATORS:
         return "nothing is sent as operators: ask from internet, or log in with `wavetank ssh`"
-    if asked.pair.source in network.databases:
+    if query.pair.source in network.databases:
         return "nothing can be sent from a managed database"
     return ""
 
 
-def _probe(stands: Standing, asked: Asked) -> tuple[Observation, Network, tuple[str, ...]]:
-    """One probe of one port, with a stranger for as long as it takes if the flow has one as an end."""
+def _probe(stands: Standing, query: FlowQuery) -> tuple[Observation, Network, tuple[str, ...]]:
+    """Probe one port; where the flow has an outsider as an end, one exists for as long as that takes."""
     target, deployment, refs = stands.target, stands.deployment, {}
     network = stands.network
     with ExitStack() as stack:
-        if STRANGER in (asked.pair.source, asked.pair.target):
-            deployment = stack.enter_context(stranger(target, stands.topology, deployment))
+        if STRANGER in (query.pair.source, query.pair.target):
+            deployment = stack.enter_context(outsider(target, stands.topology, deployment))
             refs[STRANGER] = f"droplet:{deployment.nodes[STRANGER].id}"
             api = stack.enter_context(Api(target, read_only=True))
-            network = look(api, stands.topology, stands.choice.run)
+            network = inspect(api, stands.topology, stands.choice.run)
         access = open_access(stands.choice.run_dir, target, stands.topology, deployment)
         before = _counters(stands)
-        seen = observe(
+        result = observe(
             target,
             deployment,
             access,
-            [asked.pair],
-            tcp=asked.ports if asked.protocol == "tcp" else NONE,
-            udp=asked.ports if asked.protocol == "udp" else NONE,
-            icmp=asked.protocol == "icmp",
+            [query.pair],
+            tcp=query.ports if query.protocol == "tcp" else NONE,
+            udp=query.ports if query.protocol == "udp" else NONE,
+            icmp=query.protocol == "icmp",
             passes=1,
             refs=refs,
         )
-        return seen, network, counted(before, _counters(stands), _names(network))
+        return result, network, counted(before, _counters(stands), _names(network))
 
 
 def _counters(stands: Standing) -> Mapping[str, Any]:
     """The emulator's counters now; none on a cloud."""
-    if not is_witnessed(stands.target):
+    if not has_packet_counters(stands.target):
         return {}
-    with Extras(stands.target) as extras:
-        return extras.ask("GET", "/counters")
+    with EmulatorApi(stands.target) as emulator:
+        return emulator.ask("GET", "/counters")
 
 
 def counted(before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]) -> tuple[str, ...]:
-    """What the counters gained, in words. Others' packets count too: nothing tells them apart."""
+    """By how much the counters grew, as text. This includes other packets: they cannot be told apart."""
     lines = []
     for kind, keys in (("flows", FLOW), ("counters", COUNTER)):
         old = {_key(row, keys): int(row["packets"]) for row in before.get(kind) or ()}
         for row in after.get(kind) or ():
-            gained = int(row["packets"]) - old.get(_key(row, keys), 0)
-            if gained > 0:
-                lines.append(f"+{gained} {_flow(row, names) if kind == 'flows' else _counter(row, names)}")
+            grown = int(row["packets"]) - old.get(_key(row, keys), 0)
+            if grown > 0:
+                lines.append(f"+{grown} {_flow(row, names) if kind == 'flows' else _counter(row, names)}")
     return tuple(lines)
 
 
@@ -227,17 +230,17 @@ def _key(row: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
 def _flow(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     source, target, protocol, gate = _key(row, FLOW)
     ends = f"{names.get(source, source)} -> {names.get(target, target)}"
-    return f"dropped at gate {gate}: {ends} {protocol}"
+    return f"dropped by {DROPPED_BY.get(gate, gate)}: {ends} {protocol}"
 
 
 def _counter(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
     ref, gate, verdict, firewall = _key(row, COUNTER)
-    where = f"{verdict} at {names.get(ref, ref or 'the fabric')}, gate {gate}"
+    where = f"{verdict} at {names.get(ref, ref or 'the fabric')}, {DROPPED_BY.get(gate, gate)}"
     return f"{where}: {firewall}" if firewall else where
 
 
 def _names(network: Network) -> dict[str, str]:
-    """Nodes by how counters call them: by address, and by the API's kind and id."""
+    """Nodes by the names that counters use: by address, and by the API's kind and id."""
     names = {network.internet: INTERNET}
     for droplet in (*network.droplets.values(), *network.others.values()):
         names |= {each: droplet.name for each in (droplet.private, droplet.public) if each}

@@ -1,4 +1,4 @@
-"""What the topology means: which ports have to get through between two ends, and which are allowed to.
+"""What the topology intends: which ports must get through between two ends, and which may.
 
 Intent names ends, not addresses. So what *may* pass between two droplets may pass on either address, while
 what *must* pass must on the private one; from and to the internet, on the public one. Pure.
@@ -19,12 +19,12 @@ from harness.topology.model import INTERNET, OPERATORS, VPC, Flow, Protocol, Top
 
 
 def must(topology: Topology, pair: Pair, protocol: Protocol) -> Ports:
-    """The ports that have to get through; always a subset of what ``may``."""
+    """The ports that must get through; always a subset of what ``may``."""
     return _ports(each for each in _flows(topology, protocol) if _requires(topology, each, pair))
 
 
 def may(topology: Topology, pair: Pair, protocol: Protocol) -> Ports:
-    """The ports that are allowed to get through: all else is to be stopped."""
+    """The ports that may get through: all others must be denied."""
     return _ports(reasons(topology, pair, protocol))
 
 
@@ -50,7 +50,7 @@ def _requires(topology: Topology, flow: Flow, pair: Pair) -> bool:
 
 
 def _means(topology: Topology, end: str) -> tuple[str, ...]:
-    """The ends that an end of the intent names for certain."""
+    """The ends that an end of the intent certainly names."""
     if end == VPC:
         return (VPC, STRANGER)  # a droplet that is covered may still not be let out
     if end in (INTERNET, OPERATORS) or end in topology.droplets or end in topology.databases:
@@ -63,7 +63,7 @@ def _allows(topology: Topology, flow: Flow, pair: Pair) -> bool:
 
 
 def _from(topology: Topology, named: str, end: str) -> bool:
-    """Whether an intent's source takes in an end: ``internet`` there means anybody."""
+    """Whether an intent's source includes an end: ``internet`` there means anybody."""
     if named in (end, INTERNET):
         return True
     if named == OPERATORS:
@@ -75,7 +75,7 @@ def _to(topology: Topology, flow: Flow, pair: Pair) -> bool:
     if flow.destination == pair.target:
         return True
     if flow.destination in topology.databases:
-        # A rule cannot name a database but only the VPC, which a stranger is in, too.
+        # A rule cannot name a database but only the VPC, and an outsider is in the VPC too.
         return pair.target == STRANGER and pair.side == "private"
     if flow.destination == INTERNET:
         return pair.target in OUTSIDERS
@@ -91,7 +91,7 @@ def _within(topology: Topology, named: str, end: str) -> bool:
 
 
 def _holds(topology: Topology, cidr: str, end: str) -> bool:
-    """Whether a network has to do with an end; members of the VPC may have any address of its range."""
+    """Whether a network may contain an end; members of the VPC may have any address of its range."""
     if ":" in cidr:
         return False
     network = IPv4Network(cidr)

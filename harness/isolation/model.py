@@ -1,7 +1,7 @@
-"""The words of isolation: what packets did between two ends, and where the views of one network differ.
+"""The data of isolation: what packets did between two ends, and where the views of one network differ.
 
-Ends are called by their names in the topology; two more are ``internet``, an address beyond the
-deployment, and ``stranger``, a droplet in the same VPC that no rule and no trusted source names.
+Ends are called by their names in the topology. Two more are ``internet``, an address beyond the deployment,
+and ``stranger``, the outsider: a droplet in the same VPC that no rule and no trusted source names.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ STATES: tuple[State, ...] = ("open", "closed", "filtered", "inconclusive")
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What packets of one protocol did on one pair: every port that was asked is in exactly one set.
+class ScanResult:
+    """What packets of one protocol did on one pair: every port that was probed is in exactly one set.
 
-    *open*: somebody answered; *closed*: it is reachable, and nobody listens (or, over UDP, says anything);
-    *filtered*: it does not get there; *inconclusive*: ``doubts`` say why no verdict stands. ICMP has no
+    *open*: something answered; *closed*: reachable, but nothing listens (or, over UDP, answers);
+    *filtered*: packets do not get there; *inconclusive*: ``doubts`` say why there is no verdict. ICMP has no
     ports: all are in one set. ``probes`` counts packets; ``evidence`` is what was counted on the way, by
     name, where there are counters (sent, arrived, denied_out, denied_in, ...).
     """
@@ -44,27 +44,27 @@ class Seen:
 
     @property
     def reachable(self) -> Ports:
-        """The ports that packets get to, whether somebody listens there or not: the firewalls' verdict."""
+        """The ports that packets get to, whether something listens or not: what the firewalls let pass."""
         return ports.union(self.open, self.closed)
 
     @property
-    def asked(self) -> Ports:
+    def probed(self) -> Ports:
         """All ports that were probed."""
         return ports.union(self.open, self.closed, self.filtered, self.inconclusive)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """All that was seen in one scan. ``seconds`` is wall time; ``probes`` counts packets of all passes.
+    """The results of one scan. ``seconds`` is wall time; ``probes`` counts packets of all passes.
 
-    ``tampered`` is what of the emulated network was changed by hand: then no verdict is to be trusted.
-    ``witnesses`` are ``prober`` and, where there is one, ``fabric``. ``partial`` says why the scan ended
-    before it was done; empty: it was done.
+    ``tampered`` is what of the emulated network was changed by hand: then no verdict can be trusted.
+    ``evidence_sources`` are ``prober`` and, where there are packet counters, ``fabric``. ``partial`` says why
+    the scan ended early; empty: it was completed.
     """
 
-    seen: tuple[Seen, ...]
+    results: tuple[ScanResult, ...]
     passes: int
-    witnesses: tuple[str, ...]
+    evidence_sources: tuple[str, ...]
     seconds: float
     probes: int
     partial: str = ""
@@ -73,11 +73,11 @@ class Observation:
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where the views of the network differ, ready to be told.
+    """One place where the views of the network differ, as reports show it.
 
-    ``intended``, ``computed`` and ``observed`` say what each view makes of these ports: ``admitted`` or
+    ``intended``, ``computed`` and ``observed`` say what each view says of these ports: ``admitted`` or
     ``denied``; ``observed`` may also be ``inconclusive`` or, without packets, ``not observed``. ``gate``
-    is ``out`` (the sender's), ``in`` (the receiver's) or empty; ``firewall`` and ``rule`` are what decides
+    is ``out`` (egress rules), ``in`` (ingress rules) or empty; ``firewall`` and ``rule`` are what decides
     there, empty where no rule does. ``reason`` says it in a sentence; ``reproduce`` is a command that
     sends one packet to show it.
     """

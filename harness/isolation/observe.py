@@ -1,7 +1,7 @@
-"""What packets do: one call, whichever way the target lets itself be observed.
+"""What packets do: one call, however the target can be observed.
 
-An emulator that runs machines scans by itself, and its fabric is a second witness. Anywhere else probes
-are sent from the droplets, paced, in passes, each path with a positive control of its own.
+An emulator that runs machines scans by itself, and its packet counters are a second evidence source. Anywhere
+else probes are sent from the droplets, paced, in passes, each path with a positive control of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from harness.isolation.model import Observation
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 
-Told = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 
 def observe(
@@ -30,25 +30,26 @@ def observe(
     icmp: bool = True,
     passes: int = 2,
     refs: Mapping[str, str] | None = None,
-    progress: Told = lambda _sent, _total: None,
+    progress: ReportProgress = lambda _sent, _total: None,
 ) -> Observation:
-    """Ask every port of ``pairs`` and say what came of it; ``progress`` hears of packets sent and in all.
+    """Probe every port of ``pairs``; ``progress`` gets the packets sent so far and the total.
 
-    ``refs`` maps further ends, like a stranger, to how the API calls them (``droplet:12``); ``access`` must
-    reach them as well. Raises ``WavetankError``; what was begun and not ended is marked as partial.
+    ``refs`` maps further ends, like ``stranger``, to the names that the API has for them (``droplet:12``);
+    ``access`` must reach them as well. Raises ``WavetankError``; what was begun and not completed is marked
+    as partial.
     """
-    from harness.isolation.counted import observe as witnessed
+    from harness.isolation.counted import observe as counted
     from harness.isolation.paced import observe as paced
 
     target.insist_on_machines()
     prober = (
-        partial(witnessed.observe, target, deployment, pairs)
-        if is_witnessed(target)
+        partial(counted.observe, target, deployment, pairs)
+        if has_packet_counters(target)
         else partial(paced.observe, target, deployment, access, pairs)
     )
     return prober(tcp=tcp, udp=udp, icmp=icmp, passes=passes, refs=refs or {}, progress=progress)
 
 
-def is_witnessed(target: Target) -> bool:
-    """Whether the target has a fabric that testifies."""
+def has_packet_counters(target: Target) -> bool:
+    """Whether the target's network counts packets, as a second evidence source."""
     return target.info.get("plane") == "docker"

@@ -1,4 +1,4 @@
-"""A stranger in the VPC: a droplet that no rule and no trusted source names, for as long as a scan lasts.
+"""An outsider in the VPC: a droplet that no rule and no trusted source names, for as long as a scan lasts.
 
 It shows what an intruder on the same network would reach. It carries a tag of its own instead of the run's,
 so no firewall that covers the run covers it; ``up``, ``down`` and ``sweep`` know that tag, and remove what a
@@ -15,7 +15,7 @@ from typing import Any
 from harness.core.errors import ResourceError
 from harness.core.names import STRANGER, node_tag
 from harness.core.wait import NotYet, wait_for
-from harness.provision.observe import Observed, as_node, look
+from harness.provision.observe import Observed, as_node, snapshot
 from harness.provision.ready import Deadlines, longest_pause
 from harness.provision.remove import remove
 from harness.target.api import Api
@@ -27,7 +27,7 @@ SIZE = "s-1vcpu-1gb"
 
 
 @contextmanager
-def stranger(
+def outsider(
     target: Target, topology: Topology, deployment: Deployment, *, deadlines: Deadlines | None = None
 ) -> Iterator[Deployment]:
     """The deployment with a node ``stranger`` in it, for the length of the block.
@@ -42,20 +42,22 @@ def stranger(
             node = as_node(droplet, deployment.run)
             yield replace(deployment, nodes={**deployment.nodes, STRANGER: node})
         finally:
-            remove_strangers(api, deployment.run, limits)
+            remove_outsiders(api, deployment.run, limits)
 
 
-def remove_strangers(api: Api, run: str, deadlines: Deadlines) -> None:
-    """Remove the run's strangers and their tag, and wait until they are gone."""
-    seen = look(api, run)
+def remove_outsiders(api: Api, run: str, deadlines: Deadlines) -> None:
+    """Remove the run's outsiders and their tag, and wait until they are gone."""
+    observed = snapshot(api, run)
     tag = node_tag(run, STRANGER)
-    remove(api, Observed(strangers=seen.strangers, tags=(tag,) if tag in seen.tags else ()), deadlines)
+    remove(
+        api, Observed(outsiders=observed.outsiders, tags=(tag,) if tag in observed.tags else ()), deadlines
+    )
 
 
 def _make(
     api: Api, target: Target, topology: Topology, deployment: Deployment, deadlines: Deadlines
 ) -> dict[str, Any]:
-    key = look(api, deployment.run).key
+    key = snapshot(api, deployment.run).key
     body = {
         "name": f"{STRANGER}-of-{deployment.run}",
         "region": topology.region,
@@ -78,7 +80,7 @@ def _make(
         raise NotYet(str(now["status"]))
 
     return wait_for(
-        "the stranger to be active", probe, deadline=deadlines.droplets, max_pause=longest_pause(target)
+        "the outsider to be active", probe, deadline=deadlines.droplets, max_pause=longest_pause(target)
     )
 
 

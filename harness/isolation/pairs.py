@@ -1,4 +1,4 @@
-"""Which pairs there are to ask about, and on which UDP ports. Pure."""
+"""Which pairs to probe, and on which UDP ports. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.topology.model import INTERNET, Topology
 DNS = 53
 SWARM = (2377, 4789, 7946)
 SAMPLE = 24
-WIDE = 16  # of a range wider than this only the ends are asked
+WIDE = 16  # of a range wider than this only the ends are probed
 
 
 def droplet_pairs(topology: Topology) -> tuple[Pair, ...]:
@@ -29,15 +29,15 @@ def droplet_pairs(topology: Topology) -> tuple[Pair, ...]:
     )
 
 
-def all_pairs(topology: Topology, network: Network, *, stranger: bool) -> tuple[Pair, ...]:
+def all_pairs(topology: Topology, network: Network, *, outsider: bool) -> tuple[Pair, ...]:
     """Every pair that packets could travel, by private and by public addresses.
 
-    From each droplet and the internet, and with ``stranger`` from a stranger, to each droplet and database;
-    and from each droplet to the internet and the stranger. Pairs that lack an address are left out.
+    From each droplet and the internet, and with ``outsider`` from an outsider, to each droplet and database;
+    and from each droplet to the internet and the outsider. Pairs that lack an address are left out.
     """
-    made = (*droplet_pairs(topology), *_others(topology, stranger=stranger))
+    made = (*droplet_pairs(topology), *_others(topology, outsider=outsider))
     both = (Pair(each.source, each.target, side) for each in made for side in ("private", "public"))
-    return tuple(pair for pair in both if _has_addresses(network, pair) and not _is_twice(pair))
+    return tuple(pair for pair in both if _has_addresses(network, pair) and not _is_duplicate(pair))
 
 
 def udp_ports(topology: Topology, seed: int) -> Ports:
@@ -47,21 +47,21 @@ def udp_ports(topology: Topology, seed: int) -> Ports:
     return ports.union(*(((port, port),) for port in {DNS, *SWARM, *sample, *named} if 1 <= port <= 65535))
 
 
-def _others(topology: Topology, *, stranger: bool) -> Iterator[Pair]:
+def _others(topology: Topology, *, outsider: bool) -> Iterator[Pair]:
     ends = (*topology.droplets, *topology.databases)
     for source in topology.droplets:
         yield from (Pair(source, database) for database in topology.databases)
-    for outsider in (INTERNET, *((STRANGER,) if stranger else ())):
-        yield from (Pair(outsider, end) for end in ends)
-        yield from (Pair(source, outsider) for source in topology.droplets)
+    for outside in (INTERNET, *((STRANGER,) if outsider else ())):
+        yield from (Pair(outside, end) for end in ends)
+        yield from (Pair(source, outside) for source in topology.droplets)
 
 
 def _has_addresses(network: Network, pair: Pair) -> bool:
     return all(address(network, end, pair.side) for end in (pair.source, pair.target))
 
 
-def _is_twice(pair: Pair) -> bool:
-    """A stranger's public address is one more of the internet's."""
+def _is_duplicate(pair: Pair) -> bool:
+    """An outsider's public address is one more address of the internet."""
     return pair.target == STRANGER and pair.side == "public"
 
 

@@ -1,4 +1,4 @@
-"""The whole proof: a stranger beside the run, every pair scanned, and the three views compared."""
+"""The whole proof: an outsider beside the run, every pair scanned, and the three views compared."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from harness.access.ssh import Access, open_access
 from harness.core.names import STRANGER
 from harness.core.ports import ALL, Ports
-from harness.firewall.from_api import look
+from harness.firewall.from_api import inspect
 from harness.firewall.model import Network, Pair
 from harness.isolation.compare import differences
 from harness.isolation.counted import tampering
 from harness.isolation.counted.tampering import Tampering
-from harness.isolation.model import Difference, Observation, Seen
-from harness.isolation.observe import is_witnessed, observe
-from harness.isolation.outsider import stranger
+from harness.isolation.model import Difference, Observation, ScanResult
+from harness.isolation.observe import has_packet_counters, observe
+from harness.isolation.outsider import outsider
 from harness.isolation.pairs import all_pairs, udp_ports
 from harness.run.rundir import RunDir
 from harness.target.api import Api
@@ -26,13 +26,13 @@ from harness.topology.model import INTERNET, Topology
 
 SEED = 20  # of the sample of UDP ports
 
-Told = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 Choose = Callable[[Pair], bool]
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What was asked, what the API reported then, what packets did, and where the views differ.
+    """What was probed, what the API reported then, what packets did, and where the views differ.
 
     ``tampered`` is what of the emulated network was changed by hand: a violation, whatever packets did.
     """
@@ -55,30 +55,30 @@ def prove(
     icmp: bool = True,
     passes: int = 2,
     choose: Choose = lambda _: True,
-    progress: Told = lambda _sent, _total: None,
+    progress: ReportProgress = lambda _sent, _total: None,
 ) -> Proof:
-    """Scan every pair that ``choose`` takes, from each droplet, the internet and a stranger, and compare.
+    """Scan every pair that ``choose`` takes, from each droplet, the internet and an outsider, and compare.
 
-    ``udp`` defaults to the ports that matter and a seeded sample. If what the API reports changes while the
-    scan is under way, the observation is marked as partial: it belongs to neither. Raises ``WavetankError``.
+    ``udp`` defaults to the ports that matter and a seeded sample. If what the API reports changes during the
+    scan, the observation is marked as partial: it belongs to neither state. Raises ``WavetankError``.
 
-    An emulated network that somebody changed by hand is scanned as it is found: a stranger would have the
-    rules applied anew, so there is none then.
+    An emulated network that somebody changed by hand is scanned as it is: creating an outsider would apply
+    the rules again, so there is none then.
     """
-    found = tampering.look(target)
-    with _vantages(target, topology, deployment, run_dir, with_stranger=not found) as (wider, access):
-        before = _look(target, topology, deployment.run)
+    found = tampering.inspect(target)
+    with _probe_sources(target, topology, deployment, run_dir, with_outsider=not found) as (wider, access):
+        before = _inspect(target, topology, deployment.run)
         pairs = tuple(
             pair
-            for pair in all_pairs(topology, before, stranger=not found)
-            if choose(pair) and not cannot_be_asked(target, pair)
+            for pair in all_pairs(topology, before, outsider=not found)
+            if choose(pair) and not why_not_probed(target, pair)
         )
-        silent = [doubt for pair in pairs if (doubt := _without_power(before, pair, tcp))]
-        seen = observe(
+        powered_off = [doubt for pair in pairs if (doubt := _powered_off(before, pair, tcp))]
+        observation = observe(
             target,
             wider,
             access,
-            [pair for pair in pairs if pair not in {each.pair for each in silent}],
+            [pair for pair in pairs if pair not in {each.pair for each in powered_off}],
             tcp=tcp,
             udp=udp_ports(topology, SEED) if udp is None else udp,
             icmp=icmp,
@@ -86,34 +86,36 @@ def prove(
             refs={} if found else {STRANGER: f"droplet:{wider.nodes[STRANGER].id}"},
             progress=progress,
         )
-        after = _look(target, topology, deployment.run)
-        found = tuple(dict.fromkeys((*found, *tampering.look(target))))
-    if silent:
-        partial = seen.partial or f"{len(silent)} pairs could not be asked: {silent[0].doubts[0]}"
-        seen = replace(seen, seen=(*seen.seen, *silent), partial=partial)
-    if before != after and not seen.partial:
-        seen = replace(seen, partial="what the API reports changed during the scan")
-    if found and not seen.partial:
-        seen = replace(seen, partial=tampering.ADVICE)
-    return Proof(before, pairs, seen, differences(topology, before, seen), found)
+        after = _inspect(target, topology, deployment.run)
+        found = tuple(dict.fromkeys((*found, *tampering.inspect(target))))
+    if powered_off:
+        partial = (
+            observation.partial or f"{len(powered_off)} pairs could not be probed: {powered_off[0].doubts[0]}"
+        )
+        observation = replace(observation, results=(*observation.results, *powered_off), partial=partial)
+    if before != after and not observation.partial:
+        observation = replace(observation, partial="what the API reports changed during the scan")
+    if found and not observation.partial:
+        observation = replace(observation, partial=tampering.ADVICE)
+    return Proof(before, pairs, observation, differences(topology, before, observation), found)
 
 
 def missing(observation: Observation, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """The pairs that were to be scanned and of which nothing was seen."""
-    there = {each.pair for each in observation.seen}
+    """The pairs that were to be scanned and have no result."""
+    there = {each.pair for each in observation.results}
     return tuple(pair for pair in pairs if pair not in there)
 
 
 @contextmanager
-def _vantages(
-    target: Target, topology: Topology, deployment: Deployment, run_dir: RunDir, *, with_stranger: bool
+def _probe_sources(
+    target: Target, topology: Topology, deployment: Deployment, run_dir: RunDir, *, with_outsider: bool
 ) -> Iterator[tuple[Deployment, Access]]:
-    """The deployment with a stranger, and a way in to all vantages; only a cloud's prober logs in to it."""
-    if not with_stranger:
+    """The deployment with an outsider, and access to all sources; only a cloud's prober logs in to it."""
+    if not with_outsider:
         yield deployment, open_access(run_dir, target, topology, deployment)
         return
-    with stranger(target, topology, deployment) as wider:
-        if is_witnessed(target):
+    with outsider(target, topology, deployment) as wider:
+        if has_packet_counters(target):
             yield wider, open_access(run_dir, target, topology, deployment)
             return
         try:
@@ -122,26 +124,26 @@ def _vantages(
             open_access(run_dir, target, topology, deployment)
 
 
-def cannot_be_asked(target: Target, pair: Pair) -> str:
-    """Why packets cannot tell anything of a pair on this target; empty where they can."""
-    if is_witnessed(target):
+def why_not_probed(target: Target, pair: Pair) -> str:
+    """Why a pair is not probed on this target; empty where it is."""
+    if has_packet_counters(target):
         return ""
     if pair.target == INTERNET:
-        return f"target {target.name}: no address beyond the deployment is ours to be asked"
+        return f"target {target.name}: no address beyond the deployment is ours to be probed"
     if pair.source == INTERNET and target.proxy:
-        return "the proxy towards public addresses is too slow to ask every port through it"
+        return "the proxy towards public addresses is too slow to probe every port through it"
     return ""
 
 
-def _without_power(network: Network, pair: Pair, tcp: Ports) -> Seen | None:
-    """What can be said of a pair one end of which does not run: nothing."""
+def _powered_off(network: Network, pair: Pair, tcp: Ports) -> ScanResult | None:
+    """The result for a pair of which one end does not run: inconclusive."""
     for end in (pair.source, pair.target):
         droplet = network.droplets.get(end)
         if droplet is not None and droplet.status != "active":
-            return Seen(pair, "tcp", inconclusive=tcp, doubts=(f"{end} is {droplet.status}",))
+            return ScanResult(pair, "tcp", inconclusive=tcp, doubts=(f"{end} is {droplet.status}",))
     return None
 
 
-def _look(target: Target, topology: Topology, run: str) -> Network:
+def _inspect(target: Target, topology: Topology, run: str) -> Network:
     with Api(target, read_only=True) as api:
-        return look(api, topology, run)
+        return inspect(api, topology, run)

@@ -1,4 +1,4 @@
-"""A command that sends one packet, to see a difference with one's own eyes. Pure.
+"""A command that sends one packet, to reproduce a difference. Pure.
 
 For a deployment that somebody else made, the command shows the rules instead: no packet is sent there.
 """
@@ -22,7 +22,7 @@ def reproduce(network: Network, pair: Pair, protocol: Protocol, port: int) -> st
 
 
 def host(network: Network, pair: Pair) -> str:
-    """What a pair's target is called on the wire: its address, or its name where that is all there is."""
+    """The host of a pair's target: its address, or its name where no address is known."""
     database = network.databases.get(pair.target)
     if database is None:
         return address(network, pair.target, pair.side)

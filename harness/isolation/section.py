@@ -1,4 +1,4 @@
-"""The report's ``isolation``: what was asked, what differs, and the whole matrix. Shapes: docs/report.md."""
+"""The report's ``isolation``: what was probed, what differs, and the whole matrix. Shapes: docs/report.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.core.ports import Ports
 from harness.firewall.evaluate import admitted
 from harness.firewall.model import Network
 from harness.isolation import intended
-from harness.isolation.model import Difference, Observation, Seen
+from harness.isolation.model import Difference, Observation, ScanResult
 from harness.topology.model import Topology
 
 
@@ -22,24 +22,26 @@ def section(
     tampered: Iterable[object] = (),
 ) -> dict[str, Any]:
     """The ``isolation`` of a report. ``ports_per_pair`` counts TCP ports, ``seconds`` is wall time."""
-    seen = observation.seen
+    results = observation.results
     return {
-        "pairs": len({each.pair for each in seen}),
-        "ports_per_pair": max((ports.size(each.asked) for each in seen if each.protocol == "tcp"), default=0),
+        "pairs": len({each.pair for each in results}),
+        "ports_per_pair": max(
+            (ports.size(each.probed) for each in results if each.protocol == "tcp"), default=0
+        ),
         "probes": observation.probes,
         "passes": observation.passes,
-        "witnesses": list(observation.witnesses),
+        "witnesses": list(observation.evidence_sources),
         "seconds": round(observation.seconds, 3),
         "partial": observation.partial,
         "tampering": [str(each) for each in tampered],
         "violations": [violation(each) for each in differences],
-        "inconclusive": [_doubt(each) for each in seen if each.inconclusive],
-        "matrix": [_cell(topology, network, each) for each in seen],
+        "inconclusive": [_doubt(each) for each in results if each.inconclusive],
+        "matrix": [_cell(topology, network, each) for each in results],
     }
 
 
 def violation(each: Difference) -> dict[str, Any]:
-    """One difference as the report tells it."""
+    """One difference as the report shows it."""
     return {
         **_ends(each),
         "ports": text(each.ports),
@@ -54,26 +56,26 @@ def violation(each: Difference) -> dict[str, Any]:
     }
 
 
-def _doubt(seen: Seen) -> dict[str, str]:
-    return {**_ends(seen), "ports": text(seen.inconclusive), "reason": "; ".join(seen.doubts)}
+def _doubt(result: ScanResult) -> dict[str, str]:
+    return {**_ends(result), "ports": text(result.inconclusive), "reason": "; ".join(result.doubts)}
 
 
-def _cell(topology: Topology, network: Network, seen: Seen) -> dict[str, str]:
-    """One pair's row. Ports that were not asked are left out of what is meant, too."""
-    asked = seen.asked
+def _cell(topology: Topology, network: Network, result: ScanResult) -> dict[str, str]:
+    """One pair's row. Ports that were not probed are left out of what is intended, too."""
+    probed = result.probed
     sets = {
-        "open": seen.open,
-        "closed": seen.closed,
-        "filtered": seen.filtered,
-        "inconclusive": seen.inconclusive,
-        "must": ports.intersect(intended.must(topology, seen.pair, seen.protocol), asked),
-        "may": ports.intersect(intended.may(topology, seen.pair, seen.protocol), asked),
-        "computed": ports.intersect(admitted(network, seen.pair, seen.protocol), asked),
+        "open": result.open,
+        "closed": result.closed,
+        "filtered": result.filtered,
+        "inconclusive": result.inconclusive,
+        "must": ports.intersect(intended.must(topology, result.pair, result.protocol), probed),
+        "may": ports.intersect(intended.may(topology, result.pair, result.protocol), probed),
+        "computed": ports.intersect(admitted(network, result.pair, result.protocol), probed),
     }
-    return {**_ends(seen), **{name: text(each) for name, each in sets.items()}}
+    return {**_ends(result), **{name: text(each) for name, each in sets.items()}}
 
 
-def _ends(each: Seen | Difference) -> dict[str, str]:
+def _ends(each: ScanResult | Difference) -> dict[str, str]:
     pair = each.pair
     return {"source": pair.source, "target": pair.target, "side": pair.side, "protocol": each.protocol}
 

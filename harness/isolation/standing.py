@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from harness import provision
 from harness.core.progress import Progress
 from harness.existing.match import Match
-from harness.existing.view import look as look_at_existing
-from harness.firewall.from_api import Documents, ask, network_of
+from harness.existing.view import inspect as inspect_existing
+from harness.firewall.from_api import Documents, fetch, network_of
 from harness.firewall.model import Network
 from harness.run.session import Session, session_of
 from harness.run.settings import Settings, choose_existing, load_topology, not_up, resolve_existing
@@ -17,12 +17,12 @@ from harness.target.api import Api
 
 @dataclass(frozen=True)
 class Standing(Session):
-    """A run of which something is there; ``told`` is what the API answered, ``network`` what it means.
+    """A run of which something is there; ``documents`` is what the API answered, ``network`` what it means.
 
     ``match``: of an existing deployment, what stands for what; None for a run of ours.
     """
 
-    told: Documents
+    documents: Documents
     network: Network
     match: Match | None = None
 
@@ -36,16 +36,16 @@ def standing(settings: Settings, *, whole: bool = True) -> Standing:
     topology = load_topology(choice)
     target = resolve_existing(choice, Progress(), lease=False)
     if choice.place:
-        found = look_at_existing(target, topology, choice.place, whole=whole)
-        network = network_of(topology, choice.run, found.told)
+        found = inspect_existing(target, topology, choice.place, whole=whole)
+        network = network_of(topology, choice.run, found.documents)
         network = replace(network, operators=target.operators, existing=choice.place.tag)
         session = session_of(choice, target, topology, found.deployment, login=False)
-        return Standing(**session.parts(), told=found.told, network=network, match=found.match)
+        return Standing(**session.parts(), documents=found.documents, network=network, match=found.match)
     deployment = provision.observe(target, topology, choice.run)
     with Api(target, read_only=True) as api:
-        told = ask(api, choice.run)
-    network = replace(network_of(topology, choice.run, told), operators=target.operators)
+        documents = fetch(api, choice.run)
+    network = replace(network_of(topology, choice.run, documents), operators=target.operators)
     if not (network.droplets or network.databases):
         raise not_up(choice)
     session = session_of(choice, target, topology, deployment, login=False)
-    return Standing(**session.parts(), told=told, network=network)
+    return Standing(**session.parts(), documents=documents, network=network)

@@ -22,9 +22,9 @@ from harness.topology.model import OPERATORS
 
 @dataclass(frozen=True)
 class Survey:
-    """What came of it. ``pairs`` counts them, ``doubts`` is what stays undecided, ``notes`` all else.
+    """What came of it. ``pairs`` counts them, ``doubts`` is what stays inconclusive, ``notes`` all else.
 
-    ``guests`` are, in words, who is bound to the run and not of it; ``tampered`` is what of the emulated
+    ``guests`` are, as text, who is bound to the run and not of it; ``tampered`` is what of the emulated
     network was changed by hand.
     """
 
@@ -38,7 +38,7 @@ class Survey:
 
     @property
     def compared(self) -> str:
-        """What was compared, in words."""
+        """What was compared, as text."""
         views = "intended, computed and observed" if self.observation else "intended and computed"
         packets = f", {self.observation.probes:,} probes" if self.observation else ", without packets"
         return f"{views}, {self.pairs} pairs, tcp, udp and icmp{packets}"
@@ -47,12 +47,12 @@ class Survey:
 def survey(stands: Standing, between: tuple[str, str] | None, *, observe: bool) -> Survey:
     """Compare, with packets if ``observe``. Raises ``UsageError`` for unknown ends, ``WavetankError``."""
     chosen, network = _chooser(stands, between), stands.network
-    pairs = tuple(filter(chosen, all_pairs(stands.topology, network, stranger=True)))
-    _insist(pairs, between)
+    pairs = tuple(filter(chosen, all_pairs(stands.topology, network, outsider=True)))
+    _require_pairs(pairs, between)
     if observe:
         return _observed(stands, chosen)
     found = differences(stands.topology, network, None, pairs)
-    tampered = tampering.look(stands.target)
+    tampered = tampering.inspect(stands.target)
     return Survey(len(pairs), found, None, (), stands.network.notes, stands.deployment.guests, tampered)
 
 
@@ -61,25 +61,27 @@ def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
 
     stands.target.insist_on_machines()
     lease.keep(stands.target, stands.choice.run)
-    with bar("scan") as told:
+    with bar("scan") as report_progress:
         proof = prove.prove(
             stands.target,
             stands.topology,
             stands.deployment,
             stands.choice.run_dir,
             choose=chosen,
-            progress=told,
+            progress=report_progress,
         )
-    seen = proof.observation
-    doubts = [seen.partial] if seen.partial else []
-    doubts += [f"{each} was not scanned" for each in prove.missing(seen, proof.pairs)]
+    observation = proof.observation
+    doubts = [observation.partial] if observation.partial else []
+    doubts += [f"{each} was not scanned" for each in prove.missing(observation, proof.pairs)]
     doubts += [
         f"{each.pair} {ports.render(each.inconclusive)}/{each.protocol}: {'; '.join(each.doubts)}"
-        for each in seen.seen
+        for each in observation.results
         if each.inconclusive
     ]
     notes, guests = proof.network.notes, stands.deployment.guests
-    return Survey(len(proof.pairs), proof.differences, seen, tuple(doubts), notes, guests, proof.tampered)
+    return Survey(
+        len(proof.pairs), proof.differences, observation, tuple(doubts), notes, guests, proof.tampered
+    )
 
 
 def _chooser(stands: Standing, between: tuple[str, str] | None) -> Callable[[Pair], bool]:
@@ -88,15 +90,15 @@ def _chooser(stands: Standing, between: tuple[str, str] | None) -> Callable[[Pai
     ends = tuple(end(stands.network, stands.topology, name) for name in between)
     if OPERATORS in ends:
         raise UsageError(
-            "operators are no end of a scan: `wavetank explain operators TO PORT` walks their way"
+            "operators cannot be an end of a scan: `wavetank explain operators TO PORT` explains their flows"
         )
     if ends[0] == ends[1]:
-        raise UsageError(f"{ends[0]} to itself passes no gate: name two different ends")
+        raise UsageError(f"{ends[0]} to itself passes no firewall: name two different ends")
     if ends[0] in stands.topology.databases:
-        raise UsageError(f"{ends[0]} is a managed database: it opens nothing itself; take it as TO")
+        raise UsageError(f"{ends[0]} is a managed database: it opens no connections itself; name it as TO")
     return lambda pair: (pair.source, pair.target) == ends
 
 
-def _insist(pairs: tuple[Pair, ...], between: tuple[str, str] | None) -> None:
+def _require_pairs(pairs: tuple[Pair, ...], between: tuple[str, str] | None) -> None:
     if between and not pairs:
-        raise UsageError(f"there is no way from {between[0]} to {between[1]} to compare: no common address")
+        raise UsageError(f"there is no route from {between[0]} to {between[1]} to compare: no common address")

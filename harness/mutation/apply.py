@@ -16,13 +16,13 @@ RESTORE_DEADLINE = 60.0
 
 
 class NotRestoredError(WavetankError):
-    """What a mutant changed could not be put back; says what is left different, and what mends it."""
+    """What a mutant changed could not be restored; says what is still different, and what repairs it."""
 
     def __init__(self, run: str, left: str, cause: object = "") -> None:
         why = f"\n  because: {cause}" if cause else ""
         super().__init__(
-            f"run {run!r} is not protected as it was; left different: {left}{why}\n"
-            f"  mend it with `wavetank up --run {run}`, which makes it what the topology says"
+            f"run {run!r} is not protected as it was; still different: {left}{why}\n"
+            f"  repair it with `wavetank up --run {run}`, which makes it what the topology says"
         )
 
 
@@ -67,9 +67,9 @@ def await_in_force(api: Api, run: str) -> None:
 
 
 def restore(api: Api, original: FirewallState, run: str, *, deadline: float = RESTORE_DEADLINE) -> None:
-    """Put ``original`` back and see that it is there, whatever is now. Raises ``NotRestoredError``.
+    """Restore ``original`` and check that it is in force, whatever is now. Raises ``NotRestoredError``.
 
-    An API that fails is asked again until ``deadline`` (seconds) has passed.
+    An API that fails is retried until ``deadline`` (seconds) has passed.
     """
     left = ["not known"]
 

@@ -1,4 +1,4 @@
-"""The loop: one mutant after the other in force, looked at, and everything put back as it was."""
+"""The loop: each mutant is put in force and observed, and everything is restored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import FirewallState, Pair
 from harness.mutation import apply, journal, judge
 from harness.mutation.effect import Baseline, Effect, effect
-from harness.mutation.judge import Witnesses
+from harness.mutation.judge import EvidenceSources
 from harness.mutation.model import Mutant, Verdict
 from harness.run.rundir import RunDir
 from harness.target.api import Api
@@ -23,8 +23,8 @@ from harness.topology.model import Protocol
 TRUST_DEADLINE = 10.0
 
 Red = Callable[[Pair, Protocol, Ports], bool]
-Told = Callable[[int, int], None]
-Look = Callable[[], tuple[tuple[str, ...], str]]  # what was seen, and why it is in doubt
+ReportProgress = Callable[[int, int], None]
+Observe = Callable[[], tuple[tuple[str, ...], str]]  # what was observed, and why it is in doubt
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Campaign:
     api: Api
     run_dir: RunDir
     base: Baseline
-    witnesses: Witnesses
+    evidence_sources: EvidenceSources
     red: Red
     whole: bool
 
@@ -45,42 +45,44 @@ class Campaign:
         return self.base.network.run
 
 
-def mend(api: Api, run_dir: RunDir) -> bool:
-    """Put back what an earlier campaign, killed in the middle, has left; says whether there was anything.
+def restore(api: Api, run_dir: RunDir) -> bool:
+    """Restore what an earlier campaign that was killed has left; returns whether there was anything.
 
     Raises ``NotRestoredError``.
     """
     original = journal.read(run_dir)
     if original is None:
         return False
-    with undisturbed("the rules are put back"):
+    with undisturbed("the rules are restored"):
         apply.restore(api, original, run_dir.run)
         journal.forget(run_dir)
     return True
 
 
-def carry_out(campaign: Campaign, mutants: Sequence[Mutant], verdicts: list[Verdict], told: Told) -> None:
+def carry_out(
+    campaign: Campaign, mutants: Sequence[Mutant], verdicts: list[Verdict], on_progress: ReportProgress
+) -> None:
     """Try each mutant and add its verdict to ``verdicts``, which holds those so far whatever ends this.
 
-    Whatever happens, what was in force before is put back; where that fails ``NotRestoredError`` is
-    raised, and the journal stays for :func:`mend`. A mutant whose witnesses fail is inconclusive.
+    Whatever happens, what was in force before is restored; where that fails ``NotRestoredError`` is
+    raised, and the journal stays for :func:`restore`. A mutant whose evidence sources fail is inconclusive.
     """
     with _restored(campaign):
         for number, mutant in enumerate(mutants):
-            told(number, len(mutants))
+            on_progress(number, len(mutants))
             verdicts.append(_timed(campaign, mutant))
-        told(len(mutants), len(mutants))
+        on_progress(len(mutants), len(mutants))
 
 
 @contextmanager
 def _restored(campaign: Campaign) -> Iterator[None]:
-    """Keep the journal while the block changes things, and put everything back at its end."""
+    """Keep the journal while the block changes things, and restore everything at its end."""
     original = campaign.base.network.state
     journal.write(campaign.run_dir, original)
     try:
         yield
     finally:
-        with undisturbed("the rules are put back"):
+        with undisturbed("the rules are restored"):
             apply.restore(campaign.api, original, campaign.run)
             journal.forget(campaign.run_dir)
 
@@ -93,7 +95,7 @@ def _in_force(campaign: Campaign, mutated: FirewallState) -> Iterator[None]:
         apply.put(campaign.api, campaign.base.network, mutated)
         yield
     finally:
-        with undisturbed("the rules are put back"):
+        with undisturbed("the rules are restored"):
             apply.restore(campaign.api, original, campaign.run)
 
 
@@ -112,40 +114,40 @@ def _verdict(campaign: Campaign, mutant: Mutant) -> Verdict:
     except apply.NotRestoredError:
         raise
     except WavetankError as error:
-        return Verdict(mutant, "inconclusive", why=str(error), visible=not found.behind)
+        return Verdict(mutant, "inconclusive", why=str(error), visible=not found.opened_ends)
 
 
 def _tried(campaign: Campaign, mutant: Mutant, found: Effect) -> Verdict:
     network = campaign.base.network
-    look = _look(campaign, found)
+    observe = _observer(campaign, found)
     trust_changed = mutant.state.trusted != network.state.trusted
     with _in_force(campaign, mutant.state):
-        noticed = judge.notices(campaign.witnesses)
-        if found.behind:
-            apply.put(campaign.api, network.under(mutant.state), found.lifted)
-        seen, doubt = _until(look, wanted=True) if trust_changed else look()
-    if trust_changed and seen:
-        _until(look, wanted=False)
-    return judge.verdict(mutant, found, seen, noticed, doubt)
+        noticed = judge.noticed_by_rules(campaign.evidence_sources)
+        if found.opened_ends:
+            apply.put(campaign.api, network.under(mutant.state), found.opened_state)
+        observed, doubt = _observe_until(observe, wanted=True) if trust_changed else observe()
+    if trust_changed and observed:
+        _observe_until(observe, wanted=False)
+    return judge.verdict(mutant, found, observed, noticed, doubt)
 
 
-def _look(campaign: Campaign, found: Effect) -> Look:
-    """What packets show of the mutant, whenever it is called."""
+def _observer(campaign: Campaign, found: Effect) -> Observe:
+    """A function that returns what packets show of the mutant."""
     chosen = judge.choose(found.affected, campaign.red)
     questions = judge.questions(found.affected, chosen, whole=campaign.whole)
 
-    def look() -> tuple[tuple[str, ...], str]:
-        return judge.see(campaign.witnesses, found, questions) if questions else ((), "")
+    def observe() -> tuple[tuple[str, ...], str]:
+        return judge.observed_effects(campaign.evidence_sources, found, questions) if questions else ((), "")
 
-    return look
+    return observe
 
 
-def _until(look: Look, *, wanted: bool) -> tuple[tuple[str, ...], str]:
-    """Look until packets show the mutant, or no longer do: the API does not say when trust is in force."""
+def _observe_until(observe: Observe, *, wanted: bool) -> tuple[tuple[str, ...], str]:
+    """Observe until packets show the mutant, or no longer do: the API does not say when trust is in force."""
     last: list[tuple[tuple[str, ...], str]] = []
 
     def probe() -> None:
-        last[:] = [look()]
+        last[:] = [observe()]
         if bool(last[0][0]) is not wanted:
             raise NotYet("; ".join(last[0][0]) or "nothing")
 

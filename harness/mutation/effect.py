@@ -1,8 +1,8 @@
 """What a mutant changes, before a packet is sent: nothing, what packets reach, or the rules at one end only.
 
-A packet must pass the sender's rules and the receiver's. Where a mutant opens the ones and the others stay
-shut, no packet can show it, yet half of the protection is gone. Such a mutant is *hidden*; to see it, the
-rules at the other end are opened as well, and then only what it alone accounts for is held against it.
+A packet must pass the sender's rules and the receiver's. Where a mutant opens the one and the other stay
+closed, no packet can show it, yet half of the protection is gone. Such a mutant is *hidden*; to see it, the
+rules at the other end are opened as well, and then only what it alone changes counts against it.
 """
 
 from __future__ import annotations
@@ -62,15 +62,15 @@ class Baseline:
 class Effect:
     """What one mutant changes.
 
-    ``equivalent`` says why it changes nothing, or is empty. ``affected`` are the ports that are
-    reachable and were not, or the other way round, once ``lifted`` is in force; that is the mutant's own
-    state, unless it is hidden: then the rules at other ends are open as well, and ``behind`` names these.
+    ``equivalent`` says why it changes nothing, or is empty. ``affected`` are the ports that are reachable and
+    were not, or the other way round, once ``opened_state`` is in force. That is the mutant's own state,
+    unless it is hidden: then the rules at other ends are opened as well, and ``opened_ends`` names them.
     """
 
     equivalent: str
     affected: Affected
-    lifted: FirewallState
-    behind: tuple[str, ...] = ()
+    opened_state: FirewallState
+    opened_ends: tuple[str, ...] = ()
 
 
 def baseline(network: Network) -> Baseline:
@@ -110,11 +110,11 @@ def _hidden(base: Baseline, mutant: Mutant, directions: set[Direction]) -> Effec
         return Effect("", {}, mutant.state)
     found = {pair for pair, _ in affected}
     sources, targets = {pair.source for pair in found}, {pair.target for pair in found}
-    lifted, behind = mutated, set[str]()
+    opened_state, opened_ends = mutated, set[str]()
     for direction in others:
         ends = sources if direction == "outbound" else targets
-        lifted, behind = _opened(lifted, {direction}, ends, sources), behind | ends
-    return Effect("", affected, lifted.state, tuple(sorted(behind)))
+        opened_state, opened_ends = _opened(opened_state, {direction}, ends, sources), opened_ends | ends
+    return Effect("", affected, opened_state.state, tuple(sorted(opened_ends)))
 
 
 def _opened(
@@ -142,12 +142,12 @@ def _holes(direction: Direction, tags: Sequence[str]) -> Iterator[Rule]:
 
 def _why_equivalent(network: Network, mutant: Mutant) -> str:
     """Why nothing is changed: which rules that are there anyway admit the same."""
-    same = "every gate admits the same as before, for every address, port and protocol"
-    rules = dict.fromkeys(_standing_in(network, mutant))
+    same = "all rules together admit the same as before, for every address, port and protocol"
+    rules = dict.fromkeys(_equivalent_rules(network, mutant))
     return f"{same}: {'; '.join(rules)}" if rules else same
 
 
-def _standing_in(network: Network, mutant: Mutant) -> Iterator[str]:
+def _equivalent_rules(network: Network, mutant: Mutant) -> Iterator[str]:
     before, after = (set(_held(each.firewalls)) for each in (network.state, mutant.state))
     firewalls = {each.id: each for each in network.state.firewalls}
     for gone in before ^ after:

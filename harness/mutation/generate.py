@@ -113,7 +113,7 @@ def _named(network: Network, peers: Sequence[Peer]) -> set[str]:
 
 
 def _outsiders(network: Network, known: Sequence[Peer]) -> Iterator[Peer]:
-    """The addresses from which somebody who is not of the run can look, where they are not known yet."""
+    """The addresses that outsiders can send from, where no rule names them yet."""
     for end in (address(network, STRANGER, "private"), address(network, INTERNET, "public")):
         peer = Peer("addresses", f"{end}/32")
         if end and peer not in known:

@@ -14,9 +14,9 @@ from harness.mutation.effect import Affected, Effect
 from harness.mutation.model import Mutant, Verdict
 from harness.topology.model import OPERATORS, Protocol
 
-SAID = ("admitted", "denied")
+OBSERVED = ("admitted", "denied")
 MOST_PAIRS = 6
-SAMPLE = 8  # of the ports of a protocol that are not all asked, from each end
+SAMPLE = 8  # of the ports of a protocol that are not all probed, from each end
 
 Observe = Callable[[Sequence[Pair], Mapping[Protocol, Ports]], Observation]
 Differences = Callable[[Observation | None], Sequence[Difference]]
@@ -25,8 +25,8 @@ Drift = Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Witnesses:
-    """Who is asked whether something is wrong; each looks at the deployment as it is when it is called.
+class EvidenceSources:
+    """What can notice that something is wrong; each observes the deployment as it is when it is called.
 
     ``observe`` sends packets; ``differences`` compares what it is given, and the rules as the API reports
     them, with the topology's intent; ``drift`` names what is not as the topology declares it.
@@ -37,39 +37,41 @@ class Witnesses:
     drift: Drift
 
 
-def notices(witnesses: Witnesses) -> tuple[str, ...]:
-    """What the reported rules alone give away, without a packet."""
+def noticed_by_rules(evidence_sources: EvidenceSources) -> tuple[str, ...]:
+    """What the reported rules alone show, without a packet."""
     computed = [
-        f"computed: {_told(each)} is {each.computed}, meant to be {each.intended}"
-        for each in witnesses.differences(None)
+        f"computed: {_describe(each)} is {each.computed}, meant to be {each.intended}"
+        for each in evidence_sources.differences(None)
         if each.computed != each.intended
     ]
-    return (*computed, *(f"drift: {each}" for each in witnesses.drift()))
+    return (*computed, *(f"drift: {each}" for each in evidence_sources.drift()))
 
 
-def see(witnesses: Witnesses, effect: Effect, questions: Sequence[Question]) -> tuple[tuple[str, ...], str]:
-    """What packets show of the mutant in force, and why it cannot be said where it cannot.
+def observed_effects(
+    evidence_sources: EvidenceSources, effect: Effect, questions: Sequence[Question]
+) -> tuple[tuple[str, ...], str]:
+    """What packets show of the mutant in force, and where that is not known, why.
 
-    Only what the mutant changes is held against it; ports that are not affected prove nothing.
+    Only what the mutant changes counts; ports that are not affected prove nothing.
     """
-    observation = _together([witnesses.observe(*each) for each in questions])
+    observation = _together([evidence_sources.observe(*each) for each in questions])
     found = [
-        f"observed: {_told(each, within)} is {each.observed}, meant to be {each.intended}"
-        + (f"; {' and '.join(effect.behind)} opened to see it" if effect.behind else "")
-        for each in witnesses.differences(observation)
-        if each.observed in SAID and each.observed != each.intended
+        f"observed: {_describe(each, within)} is {each.observed}, meant to be {each.intended}"
+        + (f"; {' and '.join(effect.opened_ends)} opened to see it" if effect.opened_ends else "")
+        for each in evidence_sources.differences(observation)
+        if each.observed in OBSERVED and each.observed != each.intended
         if (within := _within(effect.affected, each))
     ]
     return tuple(found), "" if found else "; ".join(_doubts(effect.affected, observation))
 
 
 def verdict(
-    mutant: Mutant, effect: Effect, seen: Sequence[str], noticed: Sequence[str], doubt: str
+    mutant: Mutant, effect: Effect, observed: Sequence[str], noticed: Sequence[str], doubt: str
 ) -> Verdict:
     """The verdict of a mutant that was in force. Packets kill; rules only notice; doubt kills nothing."""
-    killed_by = (*seen, *noticed)
-    visible = not effect.behind
-    if seen:
+    killed_by = (*observed, *noticed)
+    visible = not effect.opened_ends
+    if observed:
         return Verdict(mutant, "killed", killed_by, visible=visible)
     if doubt:
         return Verdict(mutant, "inconclusive", killed_by, doubt, visible=visible)
@@ -80,23 +82,23 @@ def verdict(
 def missing(effect: Effect) -> str:
     """What would have shown a survivor."""
     if not effect.affected:
-        return "no packet between ends that can be probed meets another fate"
+        return "for no packet between ends that can be probed does the outcome change"
     (pair, protocol), which = next(iter(effect.affected.items()))
     flow = f"{pair} {text(protocol, which)}"
-    return f"a check that sends {flow} and holds what comes of it against the intent would have shown it"
+    return f"a check that sends {flow} and compares the result with the intent would have shown it"
 
 
 def choose(affected: Affected, red: Callable[[Pair, Protocol, Ports], bool]) -> tuple[Pair, ...]:
-    """The pairs worth a look: those that should turn red, a few, from as many vantages as possible."""
+    """The pairs to observe: those that should fail, a few, from as many probe sources as possible."""
     wrong = [pair for (pair, protocol), which in affected.items() if red(pair, protocol, which)]
     ranked = dict.fromkeys((*wrong, *(pair for pair, _ in affected)))
-    seen: dict[str, int] = {}
-    order = {pair: (pair not in wrong, _nth(seen, pair.source), n) for n, pair in enumerate(ranked)}
+    counts: dict[str, int] = {}
+    order = {pair: (pair not in wrong, _nth(counts, pair.source), n) for n, pair in enumerate(ranked)}
     return tuple(sorted(ranked, key=order.__getitem__)[:MOST_PAIRS])
 
 
 def questions(affected: Affected, chosen: Sequence[Pair], *, whole: bool) -> tuple[Question, ...]:
-    """What to ask of which pairs. Operators look from this machine, where ports are asked one by one."""
+    """What to probe on which pairs. Operators probe from this machine, one port at a time."""
     own = [each for each in chosen if each.source == OPERATORS]
     others = [each for each in chosen if each.source != OPERATORS]
     made = (others, asked(affected, others, whole=whole)), (own, asked(affected, own, whole=False))
@@ -104,7 +106,7 @@ def questions(affected: Affected, chosen: Sequence[Pair], *, whole: bool) -> tup
 
 
 def asked(affected: Affected, chosen: Iterable[Pair], *, whole: bool) -> dict[Protocol, Ports]:
-    """The ports to ask: all TCP ports where ``whole``, else those affected, their ends and neighbours."""
+    """The ports to probe: all TCP ports where ``whole``, else those affected, their ends and neighbours."""
     wanted: dict[Protocol, Ports] = {"tcp": NONE, "udp": NONE, "icmp": NONE}
     for pair in chosen:
         for protocol, so_far in wanted.items():
@@ -122,7 +124,7 @@ def _together(observations: Sequence[Observation]) -> Observation:
     first, *rest = observations
     for each in rest:
         partial = first.partial or each.partial
-        first = replace(first, seen=(*first.seen, *each.seen), partial=partial)
+        first = replace(first, results=(*first.results, *each.results), partial=partial)
     return first
 
 
@@ -143,16 +145,16 @@ def _within(affected: Affected, each: Difference) -> Ports:
 def _doubts(affected: Affected, observation: Observation) -> Iterator[str]:
     if observation.partial:
         yield observation.partial
-    for each in observation.seen:
+    for each in observation.results:
         if ports.intersect(each.inconclusive, affected.get((each.pair, each.protocol), NONE)):
             yield f"{each.pair} {each.protocol}: {', '.join(each.doubts) or 'inconclusive'}"
 
 
-def _told(each: Difference, which: Ports | None = None) -> str:
-    told = f"{each.pair} {text(each.protocol, each.ports if which is None else which)}"
-    return f"{told} ({part_of_name(each.firewall) or each.firewall})" if each.firewall else told
+def _describe(each: Difference, which: Ports | None = None) -> str:
+    described = f"{each.pair} {text(each.protocol, each.ports if which is None else which)}"
+    return f"{described} ({part_of_name(each.firewall) or each.firewall})" if each.firewall else described
 
 
-def _nth(seen: dict[str, int], source: str) -> int:
-    seen[source] = seen.get(source, -1) + 1
-    return seen[source]
+def _nth(counts: dict[str, int], source: str) -> int:
+    counts[source] = counts.get(source, -1) + 1
+    return counts[source]

@@ -1,4 +1,4 @@
-"""The words of mutation: a mutant, what noticed it, and what came of all of them."""
+"""The data of mutation: a mutant, what noticed it, and what came of all of them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from harness.firewall.model import FirewallState
 from harness.mutation.faults.model import Fault
 from harness.mutation.kinds import Kind
 
-# By packets or, a fault, by a check; by rules alone, as the API reports them; by nobody; could not be told;
-# not worth asking; and could not be brought about.
+# By packets or, a fault, by a check; by rules alone, as the API reports them; by nothing; not known;
+# changes nothing; and could not be applied.
 Outcome = Literal["killed", "noticed", "survived", "inconclusive", "equivalent", "not applied"]
 
 
@@ -30,7 +30,7 @@ class Mutant:
 class Verdict:
     """What came of one mutant.
 
-    ``killed_by`` are witnesses with what they saw, each beginning with ``observed:``, ``computed:``,
+    ``killed_by`` are evidence sources with what they found, each beginning with ``observed:``, ``computed:``,
     ``drift:`` or, of a fault, ``check:``. ``why`` says why it is equivalent, in doubt, or what would have
     shown it. ``visible`` is whether packets between ends that can be probed show it: the rules at the other
     end may hide it.

@@ -11,7 +11,7 @@ from harness.topology.model import INTERNET, OPERATORS
 
 
 def pairs(network: Network) -> Iterator[Pair]:
-    """Every pair that packets could travel; an end from which nobody can look has no address."""
+    """Every pair that packets could travel; an end that cannot send probes has no address."""
     outsiders = [each for each in (INTERNET, STRANGER, OPERATORS) if address(network, each, "public")]
     for source in (*network.droplets, *outsiders):
         for target in (*network.droplets, *network.databases):

@@ -1,4 +1,4 @@
-"""``wavetank mutate`` as a whole: find the deployment, see that it is sound, break it, report."""
+"""``wavetank mutate`` as a whole: find the deployment, check that it is sound, break it, report."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from harness.firewall.from_api import read
 from harness.firewall.model import Droplet, Network
 from harness.isolation.bar import bar
 from harness.isolation.counted import tampering
-from harness.isolation.observe import is_witnessed
-from harness.isolation.outsider import stranger
+from harness.isolation.observe import has_packet_counters
+from harness.isolation.outsider import outsider
 from harness.mutation import campaign, judge
 from harness.mutation.effect import Baseline, Effect, baseline, effect, merged
 from harness.mutation.evidence import Suite
@@ -47,41 +47,41 @@ SHOWN = 5
 def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str, Any]:
     """Try the selected mutants on a deployment that is up, and return the report's ``mutation``.
 
-    The run is held meanwhile. What an earlier call, killed in the middle, has left is put back first.
+    The run is held meanwhile. What an earlier call that was killed has left is restored first.
     Raises ``UsageError`` where nothing is up, ``CheckFailedError`` where the deployment is not sound to
-    begin with, ``NotRestoredError`` where it could not be left as it was.
+    begin with, ``NotRestoredError`` where it could not be restored.
     """
     topology = settings.load_topology(choice)
     target = settings.resolve_existing(choice, progress)
     target.insist_on_machines()
     with lock.held(choice.run_dir), Api(target) as api:
-        if campaign.mend(api, choice.run_dir):
-            progress.note("put back what an earlier mutate had left changed")
+        if campaign.restore(api, choice.run_dir):
+            progress.note("restored the rules that an earlier mutate had left changed")
         session = session_of(choice, target, topology, _deployment(target, topology, choice))
         do = partial(steps.carry_out, session)
-        if steps.mend(do, choice.run_dir):
-            progress.note("mended what an earlier mutate had left broken")
-        if changed := tampering.look(target):
-            raise CheckFailedError(tampering.explained(changed))
-        every = faults(topology, session.deployment, emulated=is_witnessed(target))
-        made = _Made(target, topology, choice, selection, progress, every)
-        with made.told():
+        if steps.restore(do, choice.run_dir):
+            progress.note("restored what an earlier mutate had left broken")
+        if changed := tampering.inspect(target):
+            raise CheckFailedError(tampering.describe(changed))
+        every = faults(topology, session.deployment, emulated=has_packet_counters(target))
+        results = _Results(target, topology, choice, selection, progress, every)
+        with results.reported():
             if set(selection.kinds or KINDS) & set(HOLES):
                 with ExitStack() as stack:
-                    with progress.step("stranger"):
-                        found = stack.enter_context(stranger(target, topology, session.deployment))
+                    with progress.step("outsider"):
+                        found = stack.enter_context(outsider(target, topology, session.deployment))
                     access = _access(stack, choice, target, topology, session.deployment, found)
                     parts = {**session.parts(), "deployment": found, "access": access}
-                    _campaign(Suite(**parts, api=api), made)
+                    _campaign(Suite(**parts, api=api), results)
             else:
-                made.choose(())
-            _faults(made, do)
-        return made.section
+                results.choose(())
+            _faults(results, do)
+        return results.section
 
 
 @dataclass
-class _Made:
-    """What a campaign has come to so far. ``every`` are the faults that there are to be selected from."""
+class _Results:
+    """The results of a campaign so far. ``every`` are the faults to select from."""
 
     target: Target
     topology: Topology
@@ -106,8 +106,8 @@ class _Made:
         return [each for each in self.chosen if isinstance(each, Fault)]
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Tell in the report what has come of it, whatever ends the block."""
+    def reported(self) -> Iterator[None]:
+        """Write the results into the report, whatever ends the block."""
         begun = time.monotonic()
         ended = "ended after {} of {} mutants"
         try:
@@ -120,44 +120,48 @@ class _Made:
                 _write(self)
 
 
-def _campaign(suite: Suite, made: _Made) -> None:
-    """Mutants of the firewalls, while there is a stranger to look from."""
-    network = _with_places(suite, read(suite.api, made.choice.run))
-    made.choose(mutants(network))
-    if not made.mutants:
+def _campaign(suite: Suite, results: _Results) -> None:
+    """Mutants of the firewalls, while there is an outsider to probe from."""
+    network = _with_probe_sources(suite, read(suite.api, results.choice.run))
+    results.choose(mutants(network))
+    if not results.mutants:
         return
     base = baseline(network)
-    whole = is_witnessed(suite.target)
-    with made.progress.step("baseline"):
-        _insist_on_soundness(suite, base, made.mutants, whole=whole)
-    given = campaign.Campaign(suite.api, made.choice.run_dir, base, suite.witnesses(), suite.red, whole)
-    with bar("mutants", unit="mutants") as told:
-        campaign.carry_out(given, made.mutants, made.verdicts, told)
+    whole = has_packet_counters(suite.target)
+    with results.progress.step("baseline"):
+        _require_sound_baseline(suite, base, results.mutants, whole=whole)
+    given = campaign.Campaign(
+        suite.api, results.choice.run_dir, base, suite.evidence_sources(), suite.red, whole
+    )
+    with bar("mutants", unit="mutants") as on_progress:
+        campaign.carry_out(given, results.mutants, results.verdicts, on_progress)
 
 
-def _faults(made: _Made, do: steps.Do) -> None:
-    """Faults of the deployment; checks that need a stranger make one of their own."""
-    ask = partial(checks.ask, made.choice)
-    given = breaking.Campaign(made.choice.run_dir, do, ask)
-    with bar("faults", unit="faults") as told:
-        breaking.carry_out(given, made.faults, made.verdicts, told)
+def _faults(results: _Results, do: steps.Do) -> None:
+    """Faults of the deployment; checks that need an outsider create one of their own."""
+    run_checks = partial(checks.run_checks, results.choice)
+    given = breaking.Campaign(results.choice.run_dir, do, run_checks)
+    with bar("faults", unit="faults") as on_progress:
+        breaking.carry_out(given, results.faults, results.verdicts, on_progress)
 
 
-def _insist_on_soundness(suite: Suite, base: Baseline, chosen: Sequence[Mutant], *, whole: bool) -> None:
-    """One that is red before anything was mutated would kill every mutant. Raises ``CheckFailedError``."""
-    witnesses = suite.witnesses()
+def _require_sound_baseline(suite: Suite, base: Baseline, chosen: Sequence[Mutant], *, whole: bool) -> None:
+    """A check that fails before anything was mutated would kill every mutant. Raises ``CheckFailedError``."""
+    evidence_sources = suite.evidence_sources()
     effects = [effect(base, each) for each in chosen]
     pairs = dict.fromkeys(pair for each in effects for pair in judge.choose(each.affected, suite.red))
     everything = merged(each.affected for each in effects)
-    wrong = list(judge.notices(witnesses))
+    wrong = list(judge.noticed_by_rules(evidence_sources))
     if not wrong and pairs:
         asked = judge.questions(everything, list(pairs), whole=whole)
-        wrong += judge.see(witnesses, Effect("", everything, base.network.state), asked)[0]
+        wrong += judge.observed_effects(evidence_sources, Effect("", everything, base.network.state), asked)[
+            0
+        ]
     if wrong:
-        told = "\n  ".join(wrong[:SHOWN])
+        listed = "\n  ".join(wrong[:SHOWN])
         raise CheckFailedError(
             f"run {base.network.run!r} is not as it is meant to be even before anything was mutated; "
-            f"`wavetank diff` says more, `wavetank up` mends what is not as the topology says:\n  {told}"
+            f"`wavetank diff` says more, `wavetank up` repairs what is not as the topology says:\n  {listed}"
         )
 
 
@@ -169,18 +173,18 @@ def _deployment(target: Target, topology: Topology, choice: Choice) -> Deploymen
 
 
 def _access(
-    stack: ExitStack, choice: Choice, target: Target, topology: Topology, *seen: Deployment
+    stack: ExitStack, choice: Choice, target: Target, topology: Topology, *deployments: Deployment
 ) -> Access:
-    """A way in to all vantages; only a cloud's prober logs in to the stranger, and it is forgotten again."""
-    before, wider = seen
-    if is_witnessed(target):
+    """Access to all probe sources; only a cloud's prober logs in to the outsider, and it is removed again."""
+    before, wider = deployments
+    if has_packet_counters(target):
         return open_access(choice.run_dir, target, topology, before)
     stack.callback(open_access, choice.run_dir, target, topology, before)
     return open_access(choice.run_dir, target, topology, wider)
 
 
-def _with_places(suite: Suite, network: Network) -> Network:
-    """The network with the ends from which its outside is looked at; one that there is not has no address."""
+def _with_probe_sources(suite: Suite, network: Network) -> Network:
+    """The network with the probe sources outside of it; one that does not exist has no address."""
     own = suite.deployment.nodes[STRANGER]
     operators = [each for each in suite.target.operators if each.endswith("/32")]
     return replace(
@@ -191,14 +195,14 @@ def _with_places(suite: Suite, network: Network) -> Network:
     )
 
 
-def _write(made: _Made) -> None:
+def _write(results: _Results) -> None:
     """Add the section to the run's report; what else it says stays."""
-    run_dir = made.choice.run_dir
+    run_dir = results.choice.run_dir
     before = report.read(run_dir) if run_dir.report.exists() else {}
     report.update(
         run_dir,
-        target=made.target,
-        topology=made.topology.name,
-        sections={"mutation": made.section},
+        target=results.target,
+        topology=results.topology.name,
+        sections={"mutation": results.section},
         error=before.get("error"),
     )

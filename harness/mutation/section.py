@@ -14,8 +14,8 @@ def section(verdicts: Sequence[Verdict], seconds: float, *, partial: str = "") -
     and those that could not be brought about.
 
     ``score`` counts what packets, or checks, killed, of all kinds together and in ``kinds`` of each;
-    ``score_with_rules`` also what only the reported rules gave away. ``hidden`` are the killed ones that took
-    another gate opened to be seen.
+    ``score_with_rules`` also what only the reported rules gave away. ``hidden`` are the killed ones that
+    could only be observed with the rules at the other end opened.
     """
     ran = [each for each in verdicts if each.outcome not in ("equivalent", "not applied")]
     killed, noticed = _of(ran, "killed"), _of(ran, "noticed")
@@ -71,8 +71,8 @@ def summary(section: dict[str, Any]) -> str:
             for kind, each in section["kinds"].items()
         ),
         f"{section['killed']} of {section['mutants']} mutants of {len(section['kinds'])} kinds killed by "
-        f"packets or checks ({section['score']:.1%}), {section['hidden']} of them with another gate opened "
-        "to see them; "
+        f"packets or checks ({section['score']:.1%}), {section['hidden']} of them with the rules at the "
+        "other end opened to see them; "
         f"{section['noticed']} noticed by the rules alone ({section['score_with_rules']:.1%} in all); "
         f"{len(section['equivalent'])} equivalent; {len(section['not_applied'])} could not be applied; "
         f"{section['seconds']:.0f} s",

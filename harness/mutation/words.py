@@ -1,4 +1,4 @@
-"""Rules and their peers in the words of the topology, for people."""
+"""Rules and their peers as the topology names them, for people."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Make a topology real through DigitalOcean's API, keep it so, and take it away; one file per step.
+"""Create what a topology declares through DigitalOcean's API, keep it so, and remove it; one file per step.
 
 ``desired`` (what should be) and ``observe`` (what is) meet in ``plan`` (what to change, and why), which
 ``apply`` carries out and ``destroy`` undoes. ``owner`` knows what is a run's own, and nothing else is ever
-touched; ``guests`` knows who else would lose something, and what has to stay as long as they do.
+touched; ``guests`` knows who else would lose something, and what must stay as long as they do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from harness.core.progress import Progress
 from harness.provision.apply import Deadlines, apply
 from harness.provision.destroy import destroy, inspect, leftovers
 from harness.provision.guests import refuse
-from harness.provision.observe import Item, Observed, deployment, look
+from harness.provision.observe import Item, Observed, deployment, snapshot
 from harness.provision.phases import lock_down
 from harness.provision.plan import Change, Plan, make_plan
 from harness.provision.price import Price, PriceItem, price
@@ -43,19 +43,19 @@ __all__ = [
 
 
 def plan(target: Target, topology: Topology, run: str) -> Plan:
-    """What ``provision`` would change and why; looks only. Raises ``UsageError`` where it could not."""
+    """What ``provision`` would change and why; only reads. Raises ``UsageError`` where it could not."""
     from harness.target.api import Api
 
     with Api(target, read_only=True) as api:
-        return make_plan(target, topology, run, look(api, run))
+        return make_plan(target, topology, run, snapshot(api, run))
 
 
 def observe(target: Target, topology: Topology, run: str) -> Deployment:
-    """The run's droplets and databases as the API tells them now, those that are there; looks only."""
+    """The run's droplets and databases as the API reports them now; only reads."""
     from harness.target.api import Api
 
     with Api(target, read_only=True) as api:
-        return deployment(api, topology, run, look(api, run))
+        return deployment(api, topology, run, snapshot(api, run))
 
 
 def provision(
@@ -68,7 +68,7 @@ def provision(
     keep: bool = False,
     deadlines: Deadlines | None = None,
 ) -> Deployment:
-    """Make everything of ``topology`` that is missing, mend what differs, and wait until it all runs.
+    """Make everything of ``topology`` that is missing, update what differs, and wait until it all runs.
 
     ``public_key`` (OpenSSH) may log in as root. Where everything is as it should be nothing is changed.
     On failure, ctrl-C included, what this call made is removed again unless ``keep``; what was there
@@ -88,4 +88,4 @@ def provision(
             keep=keep,
             deadlines=deadlines or Deadlines(),
         )
-        return deployment(api, topology, run, look(api, run))
+        return deployment(api, topology, run, snapshot(api, run))

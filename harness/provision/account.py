@@ -25,7 +25,7 @@ class Account:
     databases: Bodies = ()
 
 
-def ask(api: Api) -> Account:
+def fetch(api: Api) -> Account:
     """The account as it is now. Raises ``ApiError``."""
     client = api.client
     lists = in_parallel(

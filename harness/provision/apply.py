@@ -17,7 +17,7 @@ from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
 from harness.provision.check import check
 from harness.provision.desired import BOOTSTRAP, bootstrap, bootstrap_tags, coverable, desired, firewalls
-from harness.provision.observe import Body, Observed, look
+from harness.provision.observe import Body, Observed, snapshot
 from harness.provision.plan import Change, Kind, Plan, droplets_by_node, make_plan
 from harness.provision.ready import Deadlines, wait_until_ready
 from harness.provision.remove import remove_new
@@ -43,7 +43,7 @@ def apply(
     deadlines: Deadlines,
 ) -> None:
     """Bring the run to what the topology says and wait until everything runs; see ``provision``."""
-    before = look(api, run)
+    before = snapshot(api, run)
     plan = make_plan(target, topology, run, before, public_key)
     check(api, topology, plan)
     with removing_on_failure(api, run, before, progress, deadlines, keep=keep):

@@ -1,4 +1,4 @@
-"""Hold a topology against what the account may have, before anything is made."""
+"""Compare a topology with what the account may have, before anything is made."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _check_limit(api: Api, wanted: int) -> None:
     used = api.client.droplets.list(per_page=1)["meta"]["total"]
     if used + wanted > limit:
         raise UsageError(
-            f"the account may have {limit} droplets and has {used}: no room for {wanted} more; "
+            f"the account may have {limit} droplets and has {used}, so {wanted} more would be too many; "
             "destroy some, or ask DigitalOcean to raise the limit"
         )
 

@@ -13,31 +13,31 @@ Body = Mapping[str, Any]
 PEERS = ("addresses", "tags", "droplet_ids", "load_balancer_uids", "kubernetes_ids")
 
 
-def same_firewall(seen: Body, wanted: Body) -> bool:
+def same_firewall(actual: Body, wanted: Body) -> bool:
     """Whether two firewalls cover the same droplets and allow the same."""
-    return _firewall(seen) == _firewall(wanted)
+    return _firewall(actual) == _firewall(wanted)
 
 
-def firewall_differences(seen: Body, wanted: Body) -> str:
-    """What of a firewall differs, in words."""
+def firewall_differences(actual: Body, wanted: Body) -> str:
+    """What of a firewall differs, as text."""
     names = ("inbound rules", "outbound rules", "tags", "droplets")
-    pairs = zip(names, _firewall(seen), _firewall(wanted), strict=True)
+    pairs = zip(names, _firewall(actual), _firewall(wanted), strict=True)
     return ", ".join(name for name, left, right in pairs if left != right)
 
 
-def same_sources(seen: Sequence[Body], wanted: Sequence[Body]) -> bool:
+def same_sources(actual: Sequence[Body], wanted: Sequence[Body]) -> bool:
     """Whether two lists of trusted sources mean the same."""
-    return _sources(seen) == _sources(wanted)
+    return _sources(actual) == _sources(wanted)
 
 
-def same_version(seen: str, wanted: str) -> bool:
+def same_version(actual: str, wanted: str) -> bool:
     """Whether a database's version is the one asked for, which may leave out the minor: 7 is 7.0."""
-    return seen == wanted or seen.startswith(f"{wanted}.") or wanted.startswith(f"{seen}.")
+    return actual == wanted or actual.startswith(f"{wanted}.") or wanted.startswith(f"{actual}.")
 
 
-def same_key(seen: str, wanted: str) -> bool:
+def same_key(actual: str, wanted: str) -> bool:
     """Whether two public keys are one, comments aside."""
-    return seen.split()[:2] == wanted.split()[:2]
+    return actual.split()[:2] == wanted.split()[:2]
 
 
 def _firewall(body: Body) -> tuple[Any, ...]:

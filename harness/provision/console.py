@@ -1,4 +1,4 @@
-"""What a machine said when it booted, where the target tells: an emulator does, a cloud's API does not."""
+"""A machine's boot log, where the target has it: an emulator does, a cloud's API does not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def console(target: Target, kind: str, id_: Any) -> Console:
             timeout=patient(10),
             trust_env=False,
         )
-        told = answer.raise_for_status().json()
+        document = answer.raise_for_status().json()
     except (httpx.HTTPError, ValueError):
         return Console()  # it only explains a failure that is reported anyway
-    return Console(str(told.get("error") or ""), str(told.get("console") or ""))
+    return Console(str(document.get("error") or ""), str(document.get("console") or ""))

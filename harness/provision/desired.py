@@ -83,7 +83,7 @@ def coverable(topology: Topology) -> frozenset[str]:
 
 
 def operator_cidrs(topology: Topology, operators: Sequence[str]) -> tuple[str, ...]:
-    """Who may log in to the bastion, ``self`` replaced by what this machine is seen as."""
+    """Who may log in to the bastion, ``self`` replaced by the addresses of this machine."""
     if SELF in topology.management.operators and not operators:
         raise UsageError(
             f"{topology.file}: management.operators says self, and what address the target sees this machine "

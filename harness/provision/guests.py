@@ -28,7 +28,7 @@ TAGGED = {"images": "image", "volumes": "volume", "volume_snapshots": "volume sn
 
 
 class Tie(NamedTuple):
-    """What of the run a guest is bound to: a vpc, firewall or tag by its id, and how, in words."""
+    """What of the run a guest is bound to: a vpc, firewall or tag by its id, and how, as text."""
 
     kind: str
     id: str
@@ -51,7 +51,7 @@ class Guest:
 
 def guests(account: Account, mine: Own) -> Iterator[Guest]:
     """Everybody that the account's lists show to be bound to the run; pure."""
-    known = {each["id"] for each in (*mine.droplets, *mine.strangers, *mine.databases)}
+    known = {each["id"] for each in (*mine.droplets, *mine.outsiders, *mine.databases)}
     for kind, bodies, home in (
         ("droplet", account.droplets, "vpc_uuid"),
         ("database", account.databases, "private_network_uuid"),
@@ -120,12 +120,12 @@ def _ties(mine: Own, body: Body, home: str) -> Iterator[Tie]:
 
 
 def _tagged(tag: Body) -> Iterator[Guest]:
-    """Things that only the tag's own count shows."""
+    """Resources that only the tag's own count shows."""
     for key, kind in TAGGED.items():
-        told = (tag.get("resources") or {}).get(key) or {}
-        if told.get("count"):
-            last = str(told.get("last_tagged_uri") or "").rpartition("/")[2]
-            words = f"carries tag {tag['name']}, as {told['count']} of its kind do"
+        tagged = (tag.get("resources") or {}).get(key) or {}
+        if tagged.get("count"):
+            last = str(tagged.get("last_tagged_uri") or "").rpartition("/")[2]
+            words = f"carries tag {tag['name']}, as {tagged['count']} of its kind do"
             yield Guest(kind, last, last, (Tie("tag", tag["name"], words),))
 
 
@@ -141,7 +141,7 @@ def _members(api: Api, vpc: Body) -> list[Guest]:
 
 
 def _goes(mine: Own, rule: Body) -> bool:
-    ids = {str(each["id"]) for each in (*mine.droplets, *mine.strangers)}
+    ids = {str(each["id"]) for each in (*mine.droplets, *mine.outsiders)}
     if rule["type"] == "tag":
         return run_of_tag(str(rule["value"])) == mine.run
     return bool(rule["type"] == "droplet" and str(rule["value"]) in ids)

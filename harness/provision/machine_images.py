@@ -1,7 +1,7 @@
 """What the image is that a topology names, and in what a droplet differs from that.
 
-An emulated droplet is a Debian in a container: it has this machine's kernel and cgroups, and an engine of
-its own. Where an application depends on something that differs, what it does here says nothing of a cloud.
+An emulated droplet is a Debian in a container: it has this machine's kernel and cgroups, and an engine of its
+own. Where an application depends on something that differs, its behaviour here says nothing about a cloud.
 This is the one table of what images are; what a droplet is, is asked of the droplet itself.
 """
 

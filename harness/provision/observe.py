@@ -1,4 +1,4 @@
-"""What is there of a run, as the API tells it."""
+"""What there is of a run, as the API reports it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.core.names import node_of_tag, part_of_name, parts_of_lease, run_of_tag, run_tag
 from harness.core.parallel import in_parallel
-from harness.provision.account import Account, ask
+from harness.provision.account import Account, fetch
 from harness.provision.guests import Guest, guests, members, merged, trusting
 from harness.provision.owner import Own, lookalikes, own
 from harness.target.api import Api, every, optional
@@ -22,7 +22,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Item:
-    """One resource; ``id`` is empty for a tag, ``created_at`` where the API tells no date."""
+    """One resource; ``id`` is empty for a tag, ``created_at`` where the API reports no date."""
 
     kind: str
     name: str
@@ -37,7 +37,7 @@ class Item:
 class Observed:
     """A run's resources as the API shows them; ``trusted`` are each database's rules by its id.
 
-    ``strangers`` are droplets that a scan put beside the run's own, and should have removed. Not the run's
+    ``outsiders`` are droplets that a scan put beside the run's own, and should have removed. Not the run's
     own are ``guests``, who are bound to it, and ``lookalikes``, which only have a name like it. ``leases``
     are the tags of those who use it.
     """
@@ -48,7 +48,7 @@ class Observed:
     firewalls: tuple[Body, ...] = ()
     droplets: tuple[Body, ...] = ()
     databases: tuple[Body, ...] = ()
-    strangers: tuple[Body, ...] = ()
+    outsiders: tuple[Body, ...] = ()
     trusted: Mapping[str, tuple[Body, ...]] = field(default_factory=dict)
     guests: tuple[Guest, ...] = ()
     lookalikes: tuple[Item, ...] = ()
@@ -74,7 +74,7 @@ class Observed:
         """Everything of the run, in the order in which it is taken down."""
         kinds = (
             ("droplet", self.droplets),
-            ("stranger", self.strangers),
+            ("outsider", self.outsiders),
             ("database", self.databases),
             ("firewall", self.firewalls),
             ("vpc", self.vpcs),
@@ -86,25 +86,25 @@ class Observed:
         )
 
     def inventory(self) -> tuple[str, ...]:
-        """Everything in words, like ``droplet runner (3164444)``; empty where nothing is there."""
+        """Everything as text, like ``droplet runner (3164444)``; empty where there is nothing."""
         return tuple(map(str, self.items()))
 
 
 def item_of(kind: str, body: Mapping[str, Any]) -> Item:
-    """A resource from the API's words."""
+    """A resource from the API's document."""
     return Item(kind, body["name"], str(body["id"]), str(body.get("created_at") or ""))
 
 
-def look(api: Api, run: str) -> Observed:
-    """Everything of ``run``, by a handful of lists asked at once."""
-    account = ask(api)
+def snapshot(api: Api, run: str) -> Observed:
+    """Everything of ``run``, by a few lists requested at once."""
+    account = fetch(api)
     mine = own(account, run)
     return _observed(api, account, mine, (*guests(account, mine), *members(api, mine)))
 
 
-def look_closely(api: Api, run: str) -> Observed:
-    """As :func:`look`, and whether a database of somebody else's trusts nobody but the run."""
-    account = ask(api)
+def full_snapshot(api: Api, run: str) -> Observed:
+    """As :func:`snapshot`, and whether a database of somebody else's trusts nobody but the run."""
+    account = fetch(api)
     mine = own(account, run)
     found = (*guests(account, mine), *members(api, mine), *trusting(api, account, mine))
     return _observed(api, account, mine, found)
@@ -119,7 +119,7 @@ def _observed(api: Api, account: Account, mine: Own, found: Iterable[Guest]) -> 
         firewalls=mine.firewalls,
         droplets=mine.droplets,
         databases=mine.databases,
-        strangers=mine.strangers,
+        outsiders=mine.outsiders,
         trusted=_trusted(api, mine.databases),
         guests=merged(found),
         lookalikes=tuple(item_of(kind, each) for kind, each in lookalikes(account, mine)),
@@ -202,14 +202,14 @@ def _cluster(name: str, database: Body, certificate: str) -> DatabaseNode:
     )
 
 
-def _connection(told: Body) -> Connection:
+def _connection(body: Body) -> Connection:
     return Connection(
-        host=told.get("host", ""),
-        port=told.get("port", 0),
-        user=told.get("user", ""),
-        password=told.get("password", ""),
-        database=told.get("database") or "",
-        uri=told.get("uri", ""),
+        host=body.get("host", ""),
+        port=body.get("port", 0),
+        user=body.get("user", ""),
+        password=body.get("password", ""),
+        database=body.get("database") or "",
+        uri=body.get("uri", ""),
     )
 
 

@@ -36,7 +36,7 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Own:
-    """A run's own; ``strangers`` are droplets that a scan put beside its own, and should have removed."""
+    """A run's own; ``outsiders`` are droplets that a scan put beside its own, and should have removed."""
 
     run: str
     tags: tuple[str, ...]
@@ -44,7 +44,7 @@ class Own:
     keys: tuple[dict[str, Any], ...]
     firewalls: tuple[dict[str, Any], ...]
     droplets: tuple[dict[str, Any], ...]
-    strangers: tuple[dict[str, Any], ...]
+    outsiders: tuple[dict[str, Any], ...]
     databases: tuple[dict[str, Any], ...]
 
 
@@ -52,7 +52,7 @@ def own(account: Account, run: str) -> Own:
     """What of ``account`` is the run's."""
     tags = tuple(tag["name"] for tag in account.tags if run_of_tag(tag["name"]) == run)
     droplets = tuple(each for each in account.droplets if run_tag(run) in tags_of(each))
-    strangers = tuple(
+    outsiders = tuple(
         each
         for each in account.droplets
         if node_tag(run, STRANGER) in tags_of(each) and run_tag(run) not in tags_of(each)
@@ -61,7 +61,7 @@ def own(account: Account, run: str) -> Own:
     homes = {each.get("vpc_uuid") for each in droplets}
     homes |= {each.get("private_network_uuid") for each in databases}
     vpcs = tuple(each for each in account.vpcs if _is_vpc(each, run, homes))
-    ids = {each["id"] for each in (*droplets, *strangers)}
+    ids = {each["id"] for each in (*droplets, *outsiders)}
     is_there = bool(run_tag(run) in tags or vpcs)
     return Own(
         run,
@@ -70,7 +70,7 @@ def own(account: Account, run: str) -> Own:
         tuple(each for each in account.keys if _is_key(each, run)),
         tuple(each for each in account.firewalls if _is_firewall(each, run, ids, is_there=is_there)),
         droplets,
-        strangers,
+        outsiders,
         databases,
     )
 
@@ -83,9 +83,9 @@ def lookalikes(account: Account, mine: Own) -> Iterator[tuple[str, Body]]:
         ("firewall", account.firewalls, mine.firewalls),
         ("database", account.databases, mine.databases),
     )
-    for kind, everybody, ours in kinds:
+    for kind, everything, ours in kinds:
         known = {each["id"] for each in ours}
-        for each in everybody:
+        for each in everything:
             if run_of_name(each["name"]) == mine.run and each["id"] not in known:
                 yield kind, each
 

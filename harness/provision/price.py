@@ -1,6 +1,6 @@
 """What a topology costs, in US dollars: droplets by the API's list of sizes, databases by the published list.
 
-DigitalOcean's API tells no prices of databases. Those here are of its public price list (2025-11, one
+DigitalOcean's API has no prices of databases. Those here are of its public price list (2025-11, one
 node, storage included in the plan); a size that is not among them is estimated by its memory, high.
 """
 

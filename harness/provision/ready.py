@@ -30,7 +30,7 @@ class Deadlines:
 
 
 def longest_pause(target: Target) -> float:
-    """The longest pause between two looks, seconds: an emulator is near, a cloud limits requests."""
+    """The longest pause between two polls, seconds: an emulator is near, a cloud limits requests."""
     return 0.3 if target.info else 5.0
 
 
@@ -52,11 +52,11 @@ def wait_until_ready(
 
 
 class _Droplets:
-    """A probe that looks at the list each time, and for failed actions every few times."""
+    """A probe that reads the list each time, and looks for failed actions every few times."""
 
     def __init__(self, api: Api, target: Target, topology: Topology, run: str) -> None:
         self._api, self._target, self._topology, self._run = api, target, topology, run
-        self._looks = 0
+        self._polls = 0
 
     def __call__(self) -> None:
         droplets = droplets_of(self._api, self._run)
@@ -64,19 +64,21 @@ class _Droplets:
         missing = set(self._topology.droplets) - {node_of(each, self._run) for each in droplets}
         if not waiting and not missing:
             return
-        if self._looks % ACTIONS_EVERY == 0:
+        if self._polls % ACTIONS_EVERY == 0:
             in_parallel([partial(self._check, each) for each in waiting])
-        self._looks += 1
-        seen = [f"{each['name']} {each['status']}" for each in waiting]
-        raise NotYet(", ".join((*seen, *(f"{name} missing" for name in sorted(missing)))))
+        self._polls += 1
+        pending = [f"{each['name']} {each['status']}" for each in waiting]
+        raise NotYet(", ".join((*pending, *(f"{name} missing" for name in sorted(missing)))))
 
     def _check(self, droplet: Body) -> None:
         answer = self._api.client.droplet_actions.list(droplet["id"])
         newest = max(answer.get("actions") or (), key=lambda action: action["id"], default=None)
         if newest is not None and newest["status"] == "errored":
-            told = console(self._target, "droplet", droplet["id"])
+            output = console(self._target, "droplet", droplet["id"])
             raise ResourceError(
-                "droplet", droplet["name"], f"action {newest['type']} ({newest['id']}) errored{_told(told)}"
+                "droplet",
+                droplet["name"],
+                f"action {newest['type']} ({newest['id']}) errored{_console_text(output)}",
             )
 
 
@@ -87,15 +89,15 @@ def _databases(api: Api, target: Target, topology: Topology, run: str) -> None:
     for database in waiting:
         _check_database(target, database)
     if waiting or missing:
-        seen = [f"{each['name']} {each['status']}" for each in waiting]
-        raise NotYet(", ".join((*seen, *(f"{name} missing" for name in sorted(missing)))))
+        pending = [f"{each['name']} {each['status']}" for each in waiting]
+        raise NotYet(", ".join((*pending, *(f"{name} missing" for name in sorted(missing)))))
 
 
 def _check_database(target: Target, database: Body) -> None:
-    """The API has no status for a cluster that failed; an emulator tells by its own path."""
-    told = console(target, "database", database["id"])
-    if told.error:
-        raise ResourceError("database", database_of(database), f"was not made{_told(told)}")
+    """The API has no status for a cluster that failed; an emulator reports it by its own path."""
+    output = console(target, "database", database["id"])
+    if output.error:
+        raise ResourceError("database", database_of(database), f"was not made{_console_text(output)}")
 
 
 def _firewalls(api: Api, run: str) -> None:
@@ -116,6 +118,6 @@ def _state(firewall: dict[str, Any]) -> str:
     return "could not be applied yet" if firewall["status"] == "failed" else "pending"
 
 
-def _told(told: Console) -> str:
-    reason = f": {told.error}" if told.error else ""
-    return f"{reason}\n{told.text.strip()[-2000:]}" if told.text.strip() else reason
+def _console_text(output: Console) -> str:
+    reason = f": {output.error}" if output.error else ""
+    return f"{reason}\n{output.text.strip()[-2000:]}" if output.text.strip() else reason

@@ -9,7 +9,7 @@ from typing import Any
 from harness.core.errors import ApiError, ResourceError
 from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
-from harness.provision.observe import Observed, look
+from harness.provision.observe import Observed, snapshot
 from harness.provision.ready import Deadlines
 from harness.target.api import Api, every, optional
 
@@ -17,52 +17,55 @@ BUSY = (403, 409, 412, 422)
 LONGEST_PAUSE = 1.0
 
 
-def remove(api: Api, seen: Observed, deadlines: Deadlines) -> None:
-    """Remove what is in ``seen``, and wait until each is gone; what a guest is bound to stays.
+def remove(api: Api, observed: Observed, deadlines: Deadlines) -> None:
+    """Remove what is in ``observed``, and wait until each is gone; what a guest is bound to stays.
 
     Droplets and databases go first, and firewalls only after them, so that nothing is ever uncovered.
     Raises ``WaitTimeoutError`` or ``ResourceError`` for what would not go.
     """
-    remove_machines(api, seen, deadlines)
-    remove_rest(api, seen, deadlines)
+    remove_machines(api, observed, deadlines)
+    remove_rest(api, observed, deadlines)
 
 
-def remove_machines(api: Api, seen: Observed, deadlines: Deadlines) -> None:
+def remove_machines(api: Api, observed: Observed, deadlines: Deadlines) -> None:
     """Remove droplets and databases, and the key, which no machine needs once it is there."""
     client = api.client
     in_parallel(
         [
             *(
                 partial(_machine, "droplet", each, client.droplets, deadlines)
-                for each in (*seen.droplets, *seen.strangers)
+                for each in (*observed.droplets, *observed.outsiders)
             ),
-            *(partial(_machine, "database", each, _Clusters(api), deadlines) for each in seen.databases),
-            *(partial(_settled, "ssh key", each, client.ssh_keys.delete, deadlines) for each in seen.keys),
+            *(partial(_machine, "database", each, _Clusters(api), deadlines) for each in observed.databases),
+            *(
+                partial(_settled, "ssh key", each, client.ssh_keys.delete, deadlines)
+                for each in observed.keys
+            ),
         ],
         workers=12,
     )
 
 
-def remove_rest(api: Api, seen: Observed, deadlines: Deadlines) -> None:
+def remove_rest(api: Api, observed: Observed, deadlines: Deadlines) -> None:
     """Remove what is left once no machine is there. Where a guest stays, so do the tags: they say whose."""
-    client, held = api.client, seen.held
+    client, held = api.client, observed.held
     in_parallel(
         [
             *(
                 partial(_settled, "firewall", each, client.firewalls.delete, deadlines)
-                for each in seen.firewalls
+                for each in observed.firewalls
                 if each["id"] not in held
             ),
-            *(partial(_vpc, api, each, deadlines) for each in seen.vpcs if each["id"] not in held),
+            *(partial(_vpc, api, each, deadlines) for each in observed.vpcs if each["id"] not in held),
         ]
     )
     if not held:
-        in_parallel([partial(optional, client.tags.delete, tag) for tag in seen.tags])
+        in_parallel([partial(optional, client.tags.delete, tag) for tag in observed.tags])
 
 
 def remove_new(api: Api, run: str, before: Observed, deadlines: Deadlines) -> None:
     """Remove everything of ``run`` that was not there ``before``."""
-    remove(api, difference(look(api, run), before), deadlines)
+    remove(api, difference(snapshot(api, run), before), deadlines)
 
 
 def difference(now: Observed, before: Observed) -> Observed:
@@ -74,7 +77,7 @@ def difference(now: Observed, before: Observed) -> Observed:
         firewalls=_without(now.firewalls, before.firewalls),
         droplets=_without(now.droplets, before.droplets),
         databases=_without(now.databases, before.databases),
-        strangers=_without(now.strangers, before.strangers),
+        outsiders=_without(now.outsiders, before.outsiders),
         guests=now.guests,
     )
 
@@ -91,9 +94,9 @@ def _machine(kind: str, body: dict[str, Any], operations: Any, deadlines: Deadli
     _settled(kind, body, operations.destroy, deadlines)
 
     def probe() -> None:
-        seen = optional(operations.get, body["id"])
-        if seen is not None:
-            raise NotYet(str(seen.get(kind, {}).get("status", "there")))
+        observed = optional(operations.get, body["id"])
+        if observed is not None:
+            raise NotYet(str(observed.get(kind, {}).get("status", "there")))
 
     wait_for(f"{kind} {body['name']} to be gone", probe, deadline=deadlines.removal, max_pause=LONGEST_PAUSE)
 

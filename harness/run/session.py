@@ -13,7 +13,7 @@ from harness.access.ssh import Access, open_access
 from harness.core.names import node_tag, run_tag
 from harness.core.progress import Progress
 from harness.existing.access import NoAccess, access_to
-from harness.existing.view import look
+from harness.existing.view import inspect
 from harness.run.settings import Choice, load_topology, not_up, resolve_existing
 from harness.target.target import Target
 from harness.topology.deployment import Deployment, secrets_of
@@ -54,7 +54,7 @@ def open_session(choice: Choice, progress: Progress | None = None) -> Session:
     topology = load_topology(choice)
     target = resolve_existing(choice, progress or Progress())
     if choice.place:
-        return session_of(choice, target, topology, look(target, topology, choice.place).deployment)
+        return session_of(choice, target, topology, inspect(target, topology, choice.place).deployment)
     deployment = provision.observe(target, topology, choice.run)
     if not deployment.nodes:
         raise not_up(choice)

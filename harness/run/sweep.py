@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from harness.core.names import run_of_name
 from harness.core.progress import Progress
 from harness.provision import Item, Observed, destroy, inspect
-from harness.provision.account import Account, ask
+from harness.provision.account import Account, fetch
 from harness.provision.observe import item_of
 from harness.provision.owner import lookalikes, own, runs_of
 from harness.run import lease
@@ -112,7 +112,7 @@ def foreign(target: Target) -> list[Item]:
 
 def _ask(target: Target) -> Account:
     with Api(target, read_only=True) as api:
-        return ask(api)
+        return fetch(api)
 
 
 def _found(run: str, seen: Observed, now: datetime) -> Found:

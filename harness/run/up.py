@@ -121,7 +121,7 @@ def up(
         with progress.step("access"):
             session = session_of(prepared.choice, target, topology, deployment)
             access = session.access
-            if steps.mend(partial(steps.carry_out, session), run_dir):
+            if steps.restore(partial(steps.carry_out, session), run_dir):
                 progress.note("mended what a mutation had left broken")
         with progress.step("deploy"):
             images.finish()

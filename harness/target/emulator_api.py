@@ -17,7 +17,7 @@ PREFIX = "/_wavetank"
 SECONDS = 30.0
 
 
-class Extras:
+class EmulatorApi:
     """A connection to an emulator's own paths. Close it, or use it as a context manager.
 
     Where the target is ``read_only`` it sends nothing but GET, as a client of the cloud's API does.
@@ -60,7 +60,7 @@ class Extras:
         """Close the connection."""
         self._client.close()
 
-    def __enter__(self) -> Extras:
+    def __enter__(self) -> EmulatorApi:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,11 +16,11 @@ from harness.core.errors import CheckError, CommandError, WaitTimeoutError, Wave
 from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
 from harness.deploy.remote import HEALTH, parse_containers
-from harness.firewall.from_api import look
+from harness.firewall.from_api import inspect
 from harness.firewall.model import Pair
 from harness.isolation import intended
 from harness.isolation.compare import differences
-from harness.isolation.observe import is_witnessed, observe
+from harness.isolation.observe import has_packet_counters, observe
 from harness.isolation.pairs import droplet_pairs
 from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
@@ -126,16 +126,16 @@ def firewall_violations(setup: Setup, nodes: Sequence[str]) -> list[str]:
 
     Every TCP port from and to each of them where the fabric testifies; elsewhere a few, politely.
     """
-    return _scanned(setup, nodes) if is_witnessed(setup.target) else _probed(setup, nodes)
+    return _scanned(setup, nodes) if has_packet_counters(setup.target) else _probed(setup, nodes)
 
 
 def _scanned(setup: Setup, nodes: Sequence[str]) -> list[str]:
     topology, deployment = setup.topology, setup.deployment
     pairs = [each for each in droplet_pairs(topology) if each.source in nodes or each.target in nodes]
     with Api(setup.target, read_only=True) as api:
-        network = look(api, topology, deployment.run)
+        network = inspect(api, topology, deployment.run)
     observed = observe(setup.target, deployment, setup.access, pairs, icmp=False, passes=1)
-    doubts = [f"{each.pair}: {doubt}" for each in observed.seen for doubt in each.doubts]
+    doubts = [f"{each.pair}: {doubt}" for each in observed.results for doubt in each.doubts]
     return [each.reason for each in differences(topology, network, observed)] + doubts
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.existing import admits
-from harness.existing.view import look
-from harness.firewall.from_api import Documents, ask
+from harness.existing.view import inspect
+from harness.firewall.from_api import Documents, fetch
 from harness.isolation.drift import Drift, drift
 from harness.run.session import Session
 from harness.target.api import Api
@@ -13,9 +13,9 @@ from harness.target.api import Api
 def reported(session: Session) -> Documents:
     """What the API says of everything that bears on the deployment's network, now."""
     if session.choice.place:
-        return look(session.target, session.topology, session.choice.place).told
+        return inspect(session.target, session.topology, session.choice.place).documents
     with Api(session.target, read_only=True) as api:
-        return ask(api, session.choice.run)
+        return fetch(api, session.choice.run)
 
 
 def drift_of(session: Session, documents: Documents) -> tuple[Drift, ...]:

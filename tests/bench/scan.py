@@ -29,9 +29,9 @@ from harness.core.names import resource_name
 from harness.core.ports import ALL, Ports
 from harness.core.wait import NotYet, wait_for
 from harness.firewall.evaluate import admitted
-from harness.firewall.from_api import look
+from harness.firewall.from_api import inspect
 from harness.firewall.model import Pair
-from harness.isolation.model import Observation, Seen
+from harness.isolation.model import Observation, ScanResult
 from harness.isolation.observe import observe
 from harness.isolation.pairs import droplet_pairs
 from harness.provision.ready import Deadlines
@@ -217,29 +217,29 @@ def _listening(setup: Setup, truth: Truth) -> Iterator[None]:
 def ours(setup: Setup, truth: Truth, repeat: int) -> list[Row]:
     """All pairs of droplets, and the seeded one alone."""
     with Api(setup.target, read_only=True) as api:
-        network = look(api, setup.topology, setup.deployment.run)
+        network = inspect(api, setup.topology, setup.deployment.run)
 
-    def false(seen: Seen) -> int:
-        if seen.pair == truth.pair:
-            return truth.false(Found(seen.open, seen.closed))
-        return ports.size(_differ(seen.reachable, admitted(network, seen.pair, "tcp")))
+    def false(result: ScanResult) -> int:
+        if result.pair == truth.pair:
+            return truth.false(Found(result.open, result.closed))
+        return ports.size(_differ(result.reachable, admitted(network, result.pair, "tcp")))
 
     def row(pairs: Sequence[Pair]) -> Row:
         def scan() -> Observation:
             return observe(setup.target, setup.deployment, setup.access, pairs, tcp=ALL, icmp=False, passes=2)
 
         runs = [measure(scan) for _ in range(repeat)]
-        seeded = [next(each for each in one.seen if each.pair == truth.pair) for one, _, _ in runs]
-        doubtful = sum(ports.size(each.inconclusive) for one, _, _ in runs for each in one.seen)
+        seeded = [next(each for each in one.results if each.pair == truth.pair) for one, _, _ in runs]
+        doubtful = sum(ports.size(each.inconclusive) for one, _, _ in runs for each in one.results)
         return Row(
             OURS,
-            f"2 passes, witnesses: {', '.join(runs[0][0].witnesses)}",
+            f"2 passes, witnesses: {', '.join(runs[0][0].evidence_sources)}",
             len(pairs),
             tuple(seconds for _, seconds, _ in runs),
             tuple(cpu for _, _, cpu in runs),
             tuple(ports.size(ports.intersect(each.open, truth.open)) for each in seeded),
             tuple(ports.size(ports.intersect(each.closed, truth.closed)) for each in seeded),
-            tuple(sum(false(each) for each in one.seen) for one, _, _ in runs),
+            tuple(sum(false(each) for each in one.results) for one, _, _ in runs),
             f"{doubtful} ports inconclusive" if doubtful else "",
         )
 

@@ -17,7 +17,7 @@ from emulator.planes.base import ScanOrder, ScanPair
 from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import Pair
 from harness.isolation.counted.verdict import judge
-from harness.isolation.model import Seen
+from harness.isolation.model import ScanResult
 
 TWO = "10.1.0.11"
 LISTENERS = [80, 2049, 2500, 5000, 8080, 8081, 25060, 33333, 60999, 65535]
@@ -72,7 +72,7 @@ def account(told: Mapping[str, Any], protocol: str = "tcp") -> Any:
     return told[protocol]
 
 
-def verdict(told: Mapping[str, Any], protocol: Any = "tcp") -> Seen:
+def verdict(told: Mapping[str, Any], protocol: Any = "tcp") -> ScanResult:
     """What both witnesses together say."""
     return judge(Pair("a", "b"), protocol, told[protocol], told["error"])
 

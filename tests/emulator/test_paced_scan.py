@@ -24,7 +24,7 @@ from harness.core.ports import ALL, NONE, Ports
 from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import Pair
-from harness.isolation.model import Observation, Seen
+from harness.isolation.model import Observation, ScanResult
 from harness.isolation.paced import observe as paced
 from harness.isolation.paced.probe_sources import Pace
 from harness.isolation.paced.remote_scripts import PYTHON
@@ -130,37 +130,37 @@ def listening(access: Access) -> Iterator[None]:
             process.kill()
 
 
-def one(observation: Observation, pair: Pair, protocol: str = "tcp") -> Seen:
-    (found,) = (each for each in observation.seen if (each.pair, each.protocol) == (pair, protocol))
+def one(observation: Observation, pair: Pair, protocol: str = "tcp") -> ScanResult:
+    (found,) = (each for each in observation.results if (each.pair, each.protocol) == (pair, protocol))
     return found
 
 
-def insist_on_truth(seen: Seen, asked: Ports) -> None:
+def insist_on_truth(result: ScanResult, asked: Ports) -> None:
     """Every port from front to back is what it was made to be."""
-    assert seen.inconclusive == NONE, seen.doubts
-    assert seen.open == ports.intersect(OPEN, asked)
-    assert seen.closed == ports.intersect(ports.subtract(SEEDED, LISTENING), asked)
-    assert seen.filtered == ports.subtract(asked, ports.union(OPEN, SEEDED))
+    assert result.inconclusive == NONE, result.doubts
+    assert result.open == ports.intersect(OPEN, asked)
+    assert result.closed == ports.intersect(ports.subtract(SEEDED, LISTENING), asked)
+    assert result.filtered == ports.subtract(asked, ports.union(OPEN, SEEDED))
 
 
 def test_every_port_of_a_pair_is_what_it_is(standing: Standing) -> None:
     """65,535 ports, two passes: none missed and none false; its own answers are the control."""
     told: list[tuple[int, int]] = []
     observation = standing.observe(TO_BACK, progress=lambda *each: told.append(each))
-    seen = one(observation, TO_BACK)
-    insist_on_truth(seen, ALL)
-    assert seen.evidence["control_answered"] == ports.size(ports.union(OPEN, SEEDED))
+    result = one(observation, TO_BACK)
+    insist_on_truth(result, ALL)
+    assert result.evidence["control_answered"] == ports.size(ports.union(OPEN, SEEDED))
     assert (observation.partial, observation.passes, observation.witnesses) == ("", 2, ("prober",))
-    assert observation.probes == seen.probes >= 2 * 65535
+    assert observation.probes == result.probes >= 2 * 65535
     assert told[-1] == (2 * 65535, 2 * 65535)
 
 
 def test_silence_without_a_control_proves_nothing(standing: Standing) -> None:
     """From back to front nothing may go, so without a control port nothing is said."""
     asked = ports.parse("1-2000")
-    seen = one(standing.observe(TO_FRONT, tcp=asked), TO_FRONT)
-    assert seen.inconclusive == asked
-    assert "nothing shows" in seen.doubts[0]
+    result = one(standing.observe(TO_FRONT, tcp=asked), TO_FRONT)
+    assert result.inconclusive == asked
+    assert "nothing shows" in result.doubts[0]
 
 
 def test_a_control_port_makes_silence_a_verdict(standing: Standing) -> None:
@@ -171,9 +171,9 @@ def test_a_control_port_makes_silence_a_verdict(standing: Standing) -> None:
     observation = standing.observe(
         TO_FRONT, TO_BACK, outside, tcp=asked, udp=ports.parse("53"), icmp=True, controls=True
     )
-    seen = one(observation, TO_FRONT)
-    assert (seen.filtered, seen.inconclusive) == (asked, NONE), seen.doubts
-    assert seen.evidence["control_port"] == 7
+    result = one(observation, TO_FRONT)
+    assert (result.filtered, result.inconclusive) == (asked, NONE), result.doubts
+    assert result.evidence["control_port"] == 7
     insist_on_truth(one(observation, TO_BACK), asked)
     assert one(observation, TO_FRONT, "udp").filtered == ports.parse("53")
     assert one(observation, TO_FRONT, "icmp").filtered == ALL
@@ -185,11 +185,11 @@ def test_a_control_port_makes_silence_a_verdict(standing: Standing) -> None:
 def test_datagrams_are_vouched_for_by_who_receives_them(standing: Standing) -> None:
     """An answer is open; what arrives unanswered or is refused is closed; what does not is filtered."""
     observation = standing.observe(TO_BACK, tcp=ports.parse("22"), udp=UDP, icmp=True)
-    seen = one(observation, TO_BACK, "udp")
-    assert seen.open == ports.parse("30000")
-    assert seen.closed == ports.parse("30001-30002")
-    assert seen.filtered == ports.parse("53,4789,30003")
-    assert seen.evidence["arrived_ports"] == 3
+    result = one(observation, TO_BACK, "udp")
+    assert result.open == ports.parse("30000")
+    assert result.closed == ports.parse("30001-30002")
+    assert result.filtered == ports.parse("53,4789,30003")
+    assert result.evidence["arrived_ports"] == 3
     assert one(observation, TO_BACK, "icmp").open == ALL
 
 
@@ -199,10 +199,10 @@ def test_a_database_is_shown_in_halves(standing: Standing) -> None:
     pairs = Pair("front", "cache"), Pair("back", "cache"), TO_BACK
     observation = standing.observe(*pairs, tcp=ports.parse("22,25061"), udp=ports.parse("53"))
     assert one(observation, pairs[1]).open == port
-    seen = one(observation, pairs[0])
-    assert seen.filtered == ports.parse("22,25061")
-    assert "in halves" in " ".join(seen.doubts)
-    asked = [each.protocol for each in observation.seen if each.pair == pairs[0]]
+    result = one(observation, pairs[0])
+    assert result.filtered == ports.parse("22,25061")
+    assert "in halves" in " ".join(result.doubts)
+    asked = [each.protocol for each in observation.results if each.pair == pairs[0]]
     assert asked == ["tcp"], "nobody could testify to anything else there"
     alone = one(standing.observe(pairs[0], tcp=port), pairs[0])
     assert alone.inconclusive == port
@@ -220,11 +220,11 @@ def test_a_lost_vantage_keeps_what_it_saw(standing: Standing) -> None:
         os.kill(scanning("front"), signal.SIGKILL)
         observation = future.result(300)
     assert "front was lost" in observation.partial
-    seen = one(observation, TO_BACK)
-    assert ports.size(seen.inconclusive) > 0
-    assert "front was lost" in " ".join(seen.doubts)
-    assert seen.asked == asked
-    assert ports.subtract(seen.reachable, ports.union(OPEN, SEEDED)) == NONE
+    result = one(observation, TO_BACK)
+    assert ports.size(result.inconclusive) > 0
+    assert "front was lost" in " ".join(result.doubts)
+    assert result.probed == asked
+    assert ports.subtract(result.reachable, ports.union(OPEN, SEEDED)) == NONE
     wait_for("the node to be quiet", lambda: quiet(standing.access, "front"), deadline=30)
 
 

@@ -14,7 +14,7 @@ from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
 from harness.run.settings import Settings, choose_existing, resolve_existing
 from harness.target.api import Api, every
-from harness.target.emulator_api import Extras
+from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 
 pytestmark = pytest.mark.docker
@@ -112,7 +112,7 @@ def test_widened_rule_is_found_and_named(wavetank: Shell, target: Target) -> Non
 def test_rules_put_in_by_hand_are_red(wavetank: Shell, target: Target) -> None:
     """Packets go first, the foreign rule is named, and `up` puts it right: never green in between."""
     assert wavetank("diff", "--no-observe").code == 0
-    with Extras(target) as emulator:
+    with EmulatorApi(target) as emulator:
         emulator.ask("POST", "/ruleset/faults", {"fault": "tcp"})
     told = wavetank("diff", "front", "back", "-o", "json")
     assert told.code == 1, told.err
@@ -120,7 +120,7 @@ def test_rules_put_in_by_hand_are_red(wavetank: Shell, target: Target) -> None:
     assert "has a foreign line: tcp dport 7777 accept" in foreign
     # The stranger of a scan before may still be on its way out, which applies rules anew and puts this right.
     through = {(each["ports"], each["observed"]) for each in told.json["differences"]}
-    assert through == (set() if "found and put right" in foreign else {("7777", "admitted")})
+    assert through == (set() if "found and restored" in foreign else {("7777", "admitted")})
     done = wavetank("verify", "-k", "network_is_as_it_was_made or every_port")
     assert done.code == 1, done.err
     told = {each["id"]: each["outcome"] for each in report(wavetank)["checks"]}
@@ -159,7 +159,7 @@ def test_vantage_without_power_is_in_doubt(wavetank: Shell, target: Target) -> N
     outcome, reason = told["isolation.every_port_is_as_intended[back]"]
     assert outcome == "inconclusive"
     assert "back is off" in reason
-    assert report(wavetank)["isolation"]["partial"].endswith("could not be asked: back is off")
+    assert report(wavetank)["isolation"]["partial"].endswith("could not be probed: back is off")
 
 
 def _power(api: Api, droplet: int, action: str, status: str) -> None:

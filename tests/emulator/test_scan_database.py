@@ -13,7 +13,7 @@ from test_plane_databases import PORT, PRIVATE, PUBLIC, cluster
 
 from emulator.planes.base import MemberPolicy, ScanPair
 from harness.core.ports import ALL, NONE
-from harness.isolation.model import Seen
+from harness.isolation.model import ScanResult
 
 pytestmark = pytest.mark.docker
 
@@ -50,5 +50,5 @@ def test_only_the_trusted_reach_a_database_and_only_its_port(tank: Tank, databas
     assert [each.filtered for each in others] == [ALL] * 2
 
 
-def _seen(accounts: Sequence[Mapping[str, Any]]) -> list[Seen]:
+def _seen(accounts: Sequence[Mapping[str, Any]]) -> list[ScanResult]:
     return [verdict(each) for each in accounts]

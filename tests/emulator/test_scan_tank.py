@@ -28,7 +28,7 @@ from emulator.planes.base import Gate
 from harness.core import ports
 from harness.core.ports import ALL, NONE, Ports
 from harness.core.wait import NotYet, wait_for
-from harness.isolation.model import Seen
+from harness.isolation.model import ScanResult
 
 pytestmark = pytest.mark.docker
 
@@ -63,13 +63,13 @@ def gates(allowed: Ports) -> tuple[Gate, ...]:
     return tuple(tcp(each) for each in allowed)
 
 
-def told_right(seen: Seen, reachable: Ports) -> None:
+def told_right(result: ScanResult, reachable: Ports) -> None:
     """Exactly what is reachable is told to be, and of that, exactly what is listened on is open."""
     listened = ports.union(*(((port, port),) for port in LISTENERS), ((22, 22),))
-    assert seen.inconclusive == NONE, seen.doubts
-    assert seen.open == ports.intersect(reachable, listened)
-    assert seen.closed == ports.subtract(reachable, listened)
-    assert seen.filtered == ports.subtract(ALL, reachable)
+    assert result.inconclusive == NONE, result.doubts
+    assert result.open == ports.intersect(reachable, listened)
+    assert result.closed == ports.subtract(reachable, listened)
+    assert result.filtered == ports.subtract(ALL, reachable)
 
 
 def test_twenty_scans_tell_nothing_false(tank: Tank, listeners: None) -> None:
@@ -164,10 +164,10 @@ def test_rules_that_change_meanwhile(tank: Tank, listeners: None) -> None:
     found = run(tank, pair(1, 2), pair(4, 2), pair("internet", 2, "public"), told=change, passes=4)
     assert policies > 2, "the rules changed while it ran"
     for each in found:
-        seen = verdict(each)
-        assert seen.doubts == ()
-        assert ports.subtract(((2000, 3000),), seen.reachable) == NONE
-        assert ports.subtract(seen.reachable, ((20, 9000),)) == NONE
+        result = verdict(each)
+        assert result.doubts == ()
+        assert ports.subtract(((2000, 3000),), result.reachable) == NONE
+        assert ports.subtract(result.reachable, ((20, 9000),)) == NONE
 
 
 def test_machine_that_loses_power_half_way(tank: Tank) -> None:
@@ -201,9 +201,9 @@ def test_cancelled_scan_ends_soon_and_says_so(tank: Tank) -> None:
 def test_nothing_of_a_scan_is_left(tank: Tank) -> None:
     """Tables of the targets and of the host, and the host's routes, are as they were."""
     before = untouched(tank)
-    seen: list[Sequence[str]] = []
-    run(tank, pair(1, 2), pair(2, 1, "public"), told=lambda *_: seen.append(tables(tank, 2)))
-    assert any("wavetank_scan" in each for each in map(str, seen)), "it was there while it ran"
+    result: list[Sequence[str]] = []
+    run(tank, pair(1, 2), pair(2, 1, "public"), told=lambda *_: result.append(tables(tank, 2)))
+    assert any("wavetank_scan" in each for each in map(str, result)), "it was there while it ran"
     assert untouched(tank) == before
     await_no_trace(tank)
 

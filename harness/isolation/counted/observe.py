@@ -1,7 +1,7 @@
-"""Observing in the emulator: its prober sends the packets, its fabric and the targets testify.
+"""Observing in the emulator: its prober sends packets, the fabric and the targets count them.
 
-The scan is the emulator's (``/_wavetank/scans``, see docs/emulator.md); here it is asked for, watched, and
-its two testimonies are judged. Nothing is believed of a pair on which they disagree.
+The scan is the emulator's (``/_wavetank/scans``, see docs/emulator.md); here it is requested and
+followed, and the two evidence sources are compared. There is no verdict on a pair where they disagree.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import Pair
 from harness.isolation.counted import tampering
 from harness.isolation.counted.verdict import judge
-from harness.isolation.model import Observation, Seen
-from harness.target.emulator_api import Extras
+from harness.isolation.model import Observation, ScanResult
+from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import INTERNET, Protocol
 
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "icmp")
-WITNESSES = ("prober", "fabric")
+EVIDENCE_SOURCES = ("prober", "fabric")
 DONE = ("completed", "cancelled", "failed")
 LONGEST_PAUSE = 0.2
 BASE_SECONDS = 120.0
-PROBES_A_SECOND = 20_000  # the worst that was seen, every port answering, is twice as fast
+PROBES_A_SECOND = 20_000  # the slowest that was measured, with every port answering, is twice as fast
 
-Told = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 
 def observe(
@@ -43,42 +43,44 @@ def observe(
     icmp: bool,
     passes: int,
     refs: Mapping[str, str],
-    progress: Told,
+    progress: ReportProgress,
 ) -> Observation:
-    """Have the emulator scan ``pairs``; ``progress`` hears of packets sent and packets in all.
+    """Have the emulator scan ``pairs``; ``progress`` gets the packets sent so far and the total.
 
     Raises ``ResourceError`` for an end that is not there, ``ApiError`` or ``WaitTimeoutError``. A scan that
-    ends before its time gives what it has seen, marked as partial.
+    ends early returns what it has found, marked as partial.
     """
-    tampered = tuple(map(str, tampering.look(target)))
-    asked = [_asked(deployment, pair, refs) for pair in pairs]
+    tampered = tuple(map(str, tampering.inspect(target)))
+    pair_bodies = [_pair_body(deployment, pair, refs) for pair in pairs]
     body = {
-        "pairs": asked,
+        "pairs": pair_bodies,
         "tcp": _text(tcp),
         "udp": _text(udp),
         "icmp": icmp,
         "passes": passes,
     }
-    with Extras(target) as extras:
-        scan = _run(extras, body, _deadline(len(pairs), tcp, udp, passes), progress)
-    told = [*(scan.get("pairs") or ()), *({} for _ in pairs)]
-    seen = tuple(
+    with EmulatorApi(target) as emulator:
+        scan = _run(emulator, body, _deadline(len(pairs), tcp, udp, passes), progress)
+    answers = [*(scan.get("pairs") or ()), *({} for _ in pairs)]
+    results = tuple(
         each
-        for pair, about in zip(pairs, told, strict=False)
-        for each in _judged(pair, about) or [_unasked(pair, tcp)]
+        for pair, answer in zip(pairs, answers, strict=False)
+        for each in _judged(pair, answer) or [_not_probed(pair, tcp)]
     )
-    probes = sum(each.probes for each in seen)
+    probes = sum(each.probes for each in results)
     return Observation(
-        seen, passes, WITNESSES, float(scan["seconds"]), probes, _partial(scan), tampered=tampered
+        results, passes, EVIDENCE_SOURCES, float(scan["seconds"]), probes, _partial(scan), tampered=tampered
     )
 
 
-def _run(extras: Extras, body: Mapping[str, Any], deadline: float, progress: Told) -> dict[str, Any]:
-    scan: dict[str, Any] = extras.ask("POST", "/scans", body)["scan"]
+def _run(
+    emulator: EmulatorApi, body: Mapping[str, Any], deadline: float, progress: ReportProgress
+) -> dict[str, Any]:
+    scan: dict[str, Any] = emulator.ask("POST", "/scans", body)["scan"]
     path = f"/scans/{scan['id']}"
 
     def probe() -> dict[str, Any]:
-        now: dict[str, Any] = extras.ask("GET", path)["scan"]
+        now: dict[str, Any] = emulator.ask("GET", path)["scan"]
         progress(now["sent"], now["total"])
         if now["status"] in DONE:
             return now
@@ -88,33 +90,33 @@ def _run(extras: Extras, body: Mapping[str, Any], deadline: float, progress: Tol
         return wait_for("the scan to end", probe, deadline=deadline, max_pause=LONGEST_PAUSE)
     except BaseException as error:  # ctrl-C too must not leave it running
         with suppress(ApiError):
-            extras.ask("DELETE", path)
+            emulator.ask("DELETE", path)
         if isinstance(error, ApiError) and not error.status:
             raise WaitTimeoutError("the scan to end", deadline, f"the emulator went away: {error}") from error
         raise
 
 
-def _judged(pair: Pair, told: Mapping[str, Any]) -> list[Seen]:
+def _judged(pair: Pair, answer: Mapping[str, Any]) -> list[ScanResult]:
     return [
-        judge(pair, protocol, told[protocol], str(told.get("error") or ""))
+        judge(pair, protocol, answer[protocol], str(answer.get("error") or ""))
         for protocol in PROTOCOLS
-        if told.get(protocol)
+        if answer.get(protocol)
     ]
 
 
-def _unasked(pair: Pair, tcp: Ports) -> Seen:
-    return Seen(pair, "tcp", inconclusive=tcp, doubts=("the scan ended before it was asked",))
+def _not_probed(pair: Pair, tcp: Ports) -> ScanResult:
+    return ScanResult(pair, "tcp", inconclusive=tcp, doubts=("the scan ended before this pair was probed",))
 
 
 def _partial(scan: Mapping[str, Any]) -> str:
     if scan["status"] == "completed":
         broken = [each for each in scan["pairs"] if each.get("error")]
-        return f"{len(broken)} pairs could not be fully asked: {broken[0]['error']}" if broken else ""
+        return f"{len(broken)} pairs could not be fully probed: {broken[0]['error']}" if broken else ""
     how = "was cancelled" if scan["status"] == "cancelled" else "failed"
     return f"the scan {how}: {scan['error']}" if scan.get("error") else f"the scan {how}"
 
 
-def _asked(deployment: Deployment, pair: Pair, refs: Mapping[str, str]) -> dict[str, str]:
+def _pair_body(deployment: Deployment, pair: Pair, refs: Mapping[str, str]) -> dict[str, str]:
     source, target = (_ref(deployment, end, refs) for end in (pair.source, pair.target))
     return {"source": source, "target": target, "side": pair.side}
 

@@ -1,8 +1,8 @@
-"""From two testimonies to a verdict, for one pair and protocol. Pure.
+"""From two evidence sources to a verdict, for one pair and protocol. Pure.
 
-The *prober* says what was answered; the *fabric* says what arrived at the target and what its gates dropped.
-A verdict stands only where the two agree and the fabric's account balances: every packet sent is one that
-arrived or one that was dropped by name. Everything else is *inconclusive*, with the reason.
+The *prober* reports the answers. The *fabric* counts what arrived at the target and what its rules dropped.
+There is a verdict only where the two agree and the fabric's counters balance: every packet that was sent
+either arrived or was dropped by a counted rule. Everything else is *inconclusive*, with the reason.
 """
 
 from __future__ import annotations
@@ -13,40 +13,40 @@ from typing import Any
 from harness.core import ports
 from harness.core.ports import ALL, NONE, Ports
 from harness.firewall.model import Pair
-from harness.isolation.model import Seen
+from harness.isolation.model import ScanResult
 from harness.topology.model import Protocol
 
 DROPS = ("denied_out", "denied_in", "unrouted", "other_drops")
-GATES = DROPS[:3]
+BY_RULES = DROPS[:3]
 COUNTS = ("sent", "arrived", *DROPS)
 
 
-def judge(pair: Pair, protocol: Protocol, told: Mapping[str, Any], error: str = "") -> Seen:
-    """What two witnesses' account of one pair amounts to; ``told`` is the scan's (see the emulator's docs).
+def judge(pair: Pair, protocol: Protocol, account: Mapping[str, Any], error: str = "") -> ScanResult:
+    """The verdict on one pair from both evidence sources; ``account`` is the scan's (see docs/emulator.md).
 
-    ``error`` says why the pair was not fully asked: then nothing stands.
+    ``error`` says why the pair was not fully probed: then there is no verdict.
     """
-    asked = _ports(told["asked"])
-    counts = {name: int(told[name]) for name in COUNTS}
+    probed = _ports(account["asked"])
+    counts = {name: int(account[name]) for name in COUNTS}
     if doubt := error or _imbalance(counts):
-        return _seen(pair, protocol, counts, inconclusive=asked, doubts=(doubt,))
-    arrived = ports.intersect(_ports(told["arrived_ports"]), asked)
+        return _result(pair, protocol, counts, inconclusive=probed, doubts=(doubt,))
+    arrived = ports.intersect(_ports(account["arrived_ports"]), probed)
     opened, closed, rejected = (
-        ports.intersect(_ports(told[f"answered_{how}"]), asked) for how in ("open", "closed", "rejected")
+        ports.intersect(_ports(account[f"answered_{how}"]), probed) for how in ("open", "closed", "rejected")
     )
     both_ways = ports.intersect(opened, ports.union(closed, rejected))
-    unseen = ports.subtract(ports.union(opened, closed), arrived)
+    not_arrived = ports.subtract(ports.union(opened, closed), arrived)
     unanswered = _unanswered(protocol, arrived, ports.union(opened, closed, rejected))
-    filtered = ports.subtract(asked, ports.union(arrived, unseen, both_ways))
-    vanished = _vanished(counts, int(told["passes"]) * ports.size(filtered))
+    filtered = ports.subtract(probed, ports.union(arrived, not_arrived, both_ways))
+    vanished = _vanished(counts, int(account["passes"]) * ports.size(filtered))
     doubtful = {
         "were answered in two ways": both_ways,
-        "were answered, but the fabric saw nothing arrive": unseen,
+        "were answered, but the fabric saw nothing arrive": not_arrived,
         "arrived, but nothing was answered": unanswered,
         vanished: filtered if vanished else NONE,
     }
     inconclusive = ports.union(*doubtful.values())
-    return _seen(
+    return _result(
         pair,
         protocol,
         counts,
@@ -59,7 +59,7 @@ def judge(pair: Pair, protocol: Protocol, told: Mapping[str, Any], error: str = 
 
 
 def _imbalance(counts: Mapping[str, int]) -> str:
-    """Why the fabric's account does not add up; empty where it does."""
+    """Why the fabric's counters do not balance; empty where they do."""
     accounted = counts["arrived"] + sum(counts[name] for name in DROPS)
     if counts["sent"] == accounted:
         return ""
@@ -68,29 +68,29 @@ def _imbalance(counts: Mapping[str, int]) -> str:
 
 
 def _vanished(counts: Mapping[str, int], least: int) -> str:
-    """Why silence proves nothing: fewer packets fell at the gates than silent ports were asked."""
-    dropped = sum(counts[name] for name in GATES)
+    """Why silence proves nothing: the rules dropped fewer packets than silent ports were probed."""
+    dropped = sum(counts[name] for name in BY_RULES)
     if dropped >= least:
         return ""
-    return f"did not arrive, but the gates dropped only {dropped} of {least} packets"
+    return f"did not arrive, but the firewall rules and routing dropped only {dropped} of {least} packets"
 
 
 def _unanswered(protocol: Protocol, arrived: Ports, answered: Ports) -> Ports:
-    """What arrived must be answered, but by UDP: a datagram's taker may be silent."""
+    """What arrived must be answered, except over UDP: a receiver of datagrams may be silent."""
     return NONE if protocol == "udp" else ports.subtract(arrived, answered)
 
 
-def _seen(
+def _result(
     pair: Pair,
     protocol: Protocol,
     counts: Mapping[str, int],
     *,
     doubts: tuple[str, ...] = (),
     **sets: Ports,
-) -> Seen:
+) -> ScanResult:
     if protocol == "icmp":
         sets = {name: ALL if each else NONE for name, each in sets.items()}
-    return Seen(pair, protocol, doubts=doubts, probes=counts["sent"], evidence=dict(counts), **sets)
+    return ScanResult(pair, protocol, doubts=doubts, probes=counts["sent"], evidence=dict(counts), **sets)
 
 
 def _ports(ranges: Iterable[Sequence[int]]) -> Ports:

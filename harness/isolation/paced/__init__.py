@@ -1,1 +1,1 @@
-"""Observing without packet counters: a cloud, or the emulator taken for one. Slow on purpose."""
+"""Observing without packet counters: a cloud, or the emulator treated as one. Slow on purpose."""

@@ -1,6 +1,6 @@
 """A positive control for paths on which nothing is meant to answer: one port, opened for as long as a scan.
 
-A firewall of the run admits it between the run's droplets. Nobody listens there, so a reset says that the
+A firewall of the run admits it between the run's droplets. Nothing listens there, so a reset shows that the
 path carries packets. Only droplets that another firewall covers already get it: one that none covers is open,
 and covering it would close it. Its name belongs to the run, so ``down``, ``sweep`` and the next ``up`` remove
 what a killed scan has left.
@@ -14,7 +14,7 @@ from typing import Any
 
 from harness.core.names import resource_name
 from harness.core.wait import NotYet, wait_for
-from harness.provision.observe import look
+from harness.provision.observe import snapshot
 from harness.provision.ready import Deadlines, longest_pause
 from harness.target.api import Api, every, optional
 from harness.target.target import Target
@@ -31,7 +31,7 @@ Body = dict[str, Any]
 def admitted(
     target: Target, run: str, nodes: Mapping[str, Node], *, others: Sequence[str] = ()
 ) -> Iterator[None]:
-    """Admit the control port between ``nodes``, out of them, and into them from the CIDRs ``others``.
+    """Admit the control port between ``nodes``, outbound, and inbound from the CIDRs ``others``.
 
     In force when the block begins, gone when this returns. Raises ``ApiError`` or ``WaitTimeoutError``.
     """
@@ -100,7 +100,7 @@ def _remove_all(api: Api, target: Target, run: str, limits: Deadlines) -> None:
     def probe() -> None:
         there = [
             each
-            for each in look(api, run).firewalls
+            for each in snapshot(api, run).firewalls
             if each["name"].startswith(resource_name(run, f"{NAME}-"))
         ]
         for each in there:

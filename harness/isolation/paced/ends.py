@@ -20,7 +20,7 @@ RESOLVE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Ends:
-    """Droplets and databases by name, and what is known of the internet's address ("": nothing)."""
+    """Droplets and databases by name, and the internet's address ("": not known)."""
 
     nodes: Mapping[str, Node]
     databases: Mapping[str, DatabaseNode]
@@ -28,7 +28,7 @@ class Ends:
     internet: str
 
     def address(self, end: str, side: Side) -> str:
-        """The IPv4 address of one side of an end, "" where it has none that may be asked."""
+        """The IPv4 address of one side of an end, "" where it has none that may be probed."""
         if end == INTERNET:
             return self.internet
         if end in self.nodes:
@@ -41,7 +41,7 @@ class Ends:
 def find(
     target: Target, deployment: Deployment, access: Access, pairs: Iterable[Pair], refs: Mapping[str, str]
 ) -> Ends:
-    """The ends of ``pairs``. Raises ``ResourceError`` for an end that nobody knows, or that is gone."""
+    """The ends of ``pairs``. Raises ``ResourceError`` for an end that is unknown or gone."""
     names = {end for pair in pairs for end in (pair.source, pair.target)} - {INTERNET}
     with Api(target, read_only=True) as api:
         nodes = {name: node for name, node in deployment.nodes.items() if name in names}
@@ -50,25 +50,25 @@ def find(
         if unknown := sorted(names - set(nodes) - set(databases)):
             known = ", ".join((*deployment.nodes, *deployment.databases, *refs, INTERNET))
             raise ResourceError("end", unknown[0], f"is not there; there are {known}")
-        _insist(_gone(api, nodes, databases))
+        _require_present(_gone(api, nodes, databases))
     hosts = {each.host for database in databases.values() for each in (database.private, database.public)}
     return Ends(nodes, databases, resolve(access, hosts - {""}), str(target.info.get("internet_ip") or ""))
 
 
 def gone(target: Target, ends: Ends) -> list[str]:
-    """Which ends are not there any more or not running, in words."""
+    """Which ends are gone or not running, as text."""
     with Api(target, read_only=True) as api:
         return _gone(api, ends.nodes, ends.databases)
 
 
 def resolve(access: Access, hosts: Iterable[str]) -> dict[str, str]:
-    """The IPv4 address of each host by the first node that can tell; not every node may ask a resolver."""
+    """The IPv4 address of each host from the first node that can resolve it; not every node can."""
     wanted = sorted(hosts)
     found: dict[str, str] = {}
     if wanted:
         with Pool(len(access.nodes)) as pool:
-            for told in pool.map(lambda node: _resolved(access, node, wanted), access.nodes):
-                found = told | found
+            for addresses in pool.map(lambda node: _resolved(access, node, wanted), access.nodes):
+                found = addresses | found
     return found
 
 
@@ -91,13 +91,13 @@ def _droplet(api: Api, name: str, ref: str) -> Node:
 
 
 def _gone(api: Api, nodes: Mapping[str, Node], databases: Mapping[str, DatabaseNode]) -> list[str]:
-    told = in_parallel(
+    states = in_parallel(
         [
             *(partial(_droplet_state, api, name, each.id) for name, each in nodes.items()),
             *(partial(_database_state, api, name, each.id) for name, each in databases.items()),
         ]
     )
-    return [each for each in told if each]
+    return [each for each in states if each]
 
 
 def _droplet_state(api: Api, name: str, number: int) -> str:
@@ -112,6 +112,6 @@ def _database_state(api: Api, name: str, number: str) -> str:
     return "" if status == "online" else f"database {name} is {status}"
 
 
-def _insist(missing: list[str]) -> None:
+def _require_present(missing: list[str]) -> None:
     if missing:
         raise ResourceError("deployment", "scan", f"cannot be scanned: {', '.join(missing)}")

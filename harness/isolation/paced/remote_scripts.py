@@ -1,4 +1,4 @@
-"""Run the scripts of ``scripts/`` where they belong, line by line, and never longer than their ssh lives."""
+"""Run the scripts of ``scripts/`` on a node or here and exchange lines with them; they end with ssh."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SCRIPTS = Path(__file__).with_name("scripts")
 LOADER = "import sys;i=sys.stdin.buffer;exec(compile(i.read(int(i.readline())),'wavetank','exec'))"
 PYTHON = ("python3", "-I", "-c", LOADER)
 STALL_SECONDS = 30.0
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
-Told = dict[str, Any]
+Message = dict[str, Any]
 
 
 def on_node(access: Access, node: str) -> list[str]:
@@ -38,18 +38,18 @@ def here() -> list[str]:
     return [sys.executable, *PYTHON[1:]]
 
 
-class Conversation:
-    """A script that runs, and what it says. Closing it ends the script: its standard input ends.
+class RemoteScript:
+    """A script that runs, and its output. Closing it ends the script: its standard input ends.
 
-    Raises ``CommandError`` where it ends with an error, ``WaitTimeoutError`` where it falls silent or does
-    not end in time, both with ``where`` in them.
+    Raises ``CommandError`` where it ends with an error, ``WaitTimeoutError`` where its output stops or it
+    does not end in time, both with ``where`` in them.
     """
 
     def __init__(
         self,
         argv: Sequence[str],
         script: str,
-        job: Told,
+        job: Message,
         *,
         where: str,
         deadline: float,
@@ -67,55 +67,55 @@ class Conversation:
         with suppress(BrokenPipeError):  # it has ended: reading tells why
             self._write(b"%d\n%s%s\n" % (len(text), text, json.dumps(job | {"deadline": deadline}).encode()))
 
-    def lines(self) -> Iterator[Told]:
-        """Every line it says, until it ends well."""
+    def lines(self) -> Iterator[Message]:
+        """Every line it writes, until it ends without an error."""
         while (line := self._line()) is not None:
             yield json.loads(line)
-        code = self._process.wait(LOOK_SECONDS * 10)
+        code = self._process.wait(POLL_SECONDS * 10)
         if code:
-            raise CommandError([self.where, "scan"], code, self._said(), where=self.where)
+            raise CommandError([self.where, "scan"], code, self._error_output(), where=self.where)
 
-    def say(self, text: bytes) -> None:
+    def send(self, text: bytes) -> None:
         """Write to its standard input."""
         with suppress(BrokenPipeError):
             self._write(text)
 
     def close(self) -> None:
-        """End it, however it stands, and leave nothing open."""
+        """End it, whatever its state, and leave nothing open."""
         self._process.kill()
         processes.forget(self._process)
         self._errors.close()
 
-    def __enter__(self) -> Conversation:
+    def __enter__(self) -> RemoteScript:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def _line(self) -> bytes | None:
-        heard = time.monotonic()
+        last_output = time.monotonic()
         while b"\n" not in self._rest:
-            data = self._read(heard)
+            data = self._read(last_output)
             if data == b"":
                 return None
             if data:
-                heard = time.monotonic()
+                last_output = time.monotonic()
                 self._rest += data
         line, self._rest = self._rest.split(b"\n", 1)
         return line
 
-    def _read(self, heard: float) -> bytes | None:
+    def _read(self, last_output: float) -> bytes | None:
         """Bytes, none at its end, None for nothing yet."""
         assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], LOOK_SECONDS)
+        ready, _, _ = select.select([self._process.stdout], [], [], POLL_SECONDS)
         if ready:
             return os.read(self._process.stdout.fileno(), 1 << 18)
         now = time.monotonic()
         if self._stop.is_set():
             raise CommandError([self.where, "scan"], REMOTE_FAILURE, "interrupted", where=self.where)
-        if now > self._ends or now - heard > STALL_SECONDS:
+        if now > self._ends or now - last_output > STALL_SECONDS:
             waited = self._deadline if now > self._ends else STALL_SECONDS
-            raise WaitTimeoutError(f"a scan from {self.where}", waited, self._said() or "nothing")
+            raise WaitTimeoutError(f"a scan from {self.where}", waited, self._error_output() or "nothing")
         return None
 
     def _write(self, data: bytes) -> None:
@@ -123,6 +123,6 @@ class Conversation:
         self._process.stdin.write(data)
         self._process.stdin.flush()
 
-    def _said(self) -> str:
+    def _error_output(self) -> str:
         self._errors.seek(0)
         return self._errors.read().decode(errors="replace").strip()[-2000:] or "the connection ended"

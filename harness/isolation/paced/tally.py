@@ -1,4 +1,4 @@
-"""What vantages have told so far, kept as it comes in, so that nothing seen is lost with a vantage."""
+"""What probe sources have reported so far, kept as it comes in, so that no result is lost with a source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from harness.core import ports
 from harness.core.ports import NONE, Ports
 from harness.firewall.model import Pair
-from harness.isolation.paced.verdict import Words
+from harness.isolation.paced.verdict import Outcomes
 from harness.topology.model import Protocol
 
 Key = tuple[Pair, Protocol]
@@ -19,8 +19,8 @@ Found = dict[str, list[tuple[int, int]]]
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What a vantage is to ask at one address."""
+class ProbeTask:
+    """What one source is to probe at one address."""
 
     pair: Pair
     ip: str
@@ -39,44 +39,47 @@ class Ask:
         return ports.size(self.tcp) + ports.size(self.udp) + self.icmp
 
     def of(self, protocol: Protocol) -> Ports:
-        """The ports asked by one protocol; for ICMP, which has none, port 1."""
+        """The ports to probe by one protocol; for ICMP, which has none, port 1."""
         return {"tcp": self.tcp, "udp": self.udp, "icmp": ((1, 1),) if self.icmp else NONE}[protocol]
 
 
 class Tally:
-    """Collects words by pair, protocol and pass. Safe to use from many threads."""
+    """Collects outcomes by pair, protocol and pass. Safe to use from many threads."""
 
-    def __init__(self, passes: int, told: Callable[[int], None] = lambda _sent: None) -> None:
+    def __init__(self, passes: int, on_progress: Callable[[int], None] = lambda _sent: None) -> None:
         self.passes = passes
         self.lost: dict[str, str] = {}
-        self._told = told
+        self._on_progress = on_progress
         self._sent: dict[str, int] = {}
         self._found: dict[Key, list[Found]] = {}
         self._lock = threading.Lock()
 
     def add(
-        self, pair: Pair, protocol: Protocol, number: int, words: Mapping[str, Iterable[Sequence[int]]]
+        self, pair: Pair, protocol: Protocol, number: int, outcomes: Mapping[str, Iterable[Sequence[int]]]
     ) -> None:
-        """Take in what came of some ports in pass ``number`` (from 0)."""
+        """Record the outcomes of some ports in pass ``number`` (from 0)."""
         with self._lock:
             passes = self._found.setdefault((pair, protocol), [defaultdict(list) for _ in range(self.passes)])
-            for word, found in words.items():
-                passes[number][word] += [(first, last) for first, last in found]
+            for outcome, found in outcomes.items():
+                passes[number][outcome] += [(first, last) for first, last in found]
 
-    def sent(self, vantage: str, attempts: int) -> None:
-        """Hear how many attempts a vantage has made."""
+    def sent(self, probe_source: str, attempts: int) -> None:
+        """Record how many attempts a probe source has made."""
         with self._lock:
-            self._sent[vantage] = attempts
+            self._sent[probe_source] = attempts
             total = sum(self._sent.values())
-        self._told(total)
+        self._on_progress(total)
 
-    def lose(self, vantage: str, reason: str) -> None:
-        """Remember why a vantage ended before it was done."""
+    def mark_lost(self, probe_source: str, reason: str) -> None:
+        """Record why a probe source ended early."""
         with self._lock:
-            self.lost[vantage] = reason
+            self.lost[probe_source] = reason
 
-    def of(self, pair: Pair, protocol: Protocol) -> tuple[Words, ...]:
-        """The words of every pass on one pair."""
+    def of(self, pair: Pair, protocol: Protocol) -> tuple[Outcomes, ...]:
+        """The outcomes of every pass on one pair."""
         with self._lock:
             found = self._found.get((pair, protocol)) or [{} for _ in range(self.passes)]
-            return tuple({word: ports.union(tuple(each)) for word, each in words.items()} for words in found)
+            return tuple(
+                {outcome: ports.union(tuple(each)) for outcome, each in outcomes.items()}
+                for outcomes in found
+            )

@@ -23,7 +23,7 @@ from harness.load.watch.feed import Feed
 from harness.load.watch.readings import Reader
 from harness.load.watch.repeat import repeating
 from harness.load.watch.workers import Queued, queue_series, queued
-from harness.target.emulator_api import Extras
+from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
@@ -113,9 +113,9 @@ def watching(
         if ask_workers is not None:
             _enter(stack, every, partial(_look_at_queue, watch, ask_workers), watch.queue_faults)
         if watch.databases:
-            extras = stack.enter_context(Extras(target))
+            emulator = stack.enter_context(EmulatorApi(target))
             faults = [track.faults for track in watch.databases.values()]
-            _enter(stack, every, partial(databases.take, watch.databases, extras.ask), *faults)
+            _enter(stack, every, partial(databases.take, watch.databases, emulator.ask), *faults)
         _settle(watch)
         yield watch
 

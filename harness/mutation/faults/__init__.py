@@ -1,4 +1,4 @@
-"""Does the suite notice more than holes in the rules? Parts of a deployment are broken, and mended again.
+"""Does the suite notice more than holes in the rules? Parts of a deployment are broken, and restored.
 
 ``model`` says what a fault is, ``generate`` which there are, ``scripts`` what is run on a machine, ``steps``
 does and undoes, with ``journal`` to survive even kill -9; ``suite`` runs the checks that should notice,

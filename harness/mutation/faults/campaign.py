@@ -1,4 +1,4 @@
-"""The loop: one fault after the other, looked at by the checks that should notice, and mended again."""
+"""The loop: each fault is applied, the checks that should notice it are run, and it is undone."""
 
 from __future__ import annotations
 
@@ -12,45 +12,47 @@ from harness.mutation.apply import NotRestoredError
 from harness.mutation.faults import journal, steps, suite
 from harness.mutation.faults.model import Fault
 from harness.mutation.faults.steps import Do
-from harness.mutation.faults.suite import Found, Outcomes
+from harness.mutation.faults.suite import CheckResult, Outcomes
 from harness.mutation.model import Verdict
 from harness.run.rundir import RunDir
 
 REASON = 300
 
-Told = Callable[[int, int], None]
-Ask = Callable[[Sequence[str]], Outcomes]
+ReportProgress = Callable[[int, int], None]
+RunChecks = Callable[[Sequence[str]], Outcomes]
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """What a campaign needs. ``ask`` runs the checks with one of some words in their names, ``do``
+    """What a campaign needs. ``run_checks`` runs the checks with one of some words in their names, ``do``
     carries a step out.
     """
 
     run_dir: RunDir
     do: Do
-    ask: Ask
+    run_checks: RunChecks
 
 
-def carry_out(campaign: Campaign, faults: Sequence[Fault], verdicts: list[Verdict], told: Told) -> None:
+def carry_out(
+    campaign: Campaign, faults: Sequence[Fault], verdicts: list[Verdict], on_progress: ReportProgress
+) -> None:
     """Try each fault and add its verdict to ``verdicts``, which holds those so far whatever ends this.
 
-    The checks are asked before the first fault, too, and after the last one. Whatever happens, what was
-    broken is mended; where that fails, or a check that was green is red at the end, ``NotRestoredError`` is
+    The checks are run before the first fault, too, and after the last one. Whatever happens, what was
+    broken is restored; where that fails, or a check that passed fails at the end, ``NotRestoredError`` is
     raised.
     """
     if not faults:
         return
     words = [each.check for each in faults]
-    before = campaign.ask(words)
+    before = campaign.run_checks(words)
     for number, fault in enumerate(faults):
-        told(number, len(faults))
-        verdicts.append(_timed(campaign, fault, suite.of(before, fault.check)))
-    told(len(faults), len(faults))
-    left = _red(campaign.ask(words), before)
+        on_progress(number, len(faults))
+        verdicts.append(_timed(campaign, fault, suite.matching(before, fault.check)))
+    on_progress(len(faults), len(faults))
+    left = _red(campaign.run_checks(words), before)
     if left:
-        raise NotRestoredError(campaign.run_dir.run, "; ".join(_told(left)))
+        raise NotRestoredError(campaign.run_dir.run, "; ".join(_describe(left)))
 
 
 def _timed(campaign: Campaign, fault: Fault, before: Outcomes) -> Verdict:
@@ -68,7 +70,7 @@ def _verdict(campaign: Campaign, fault: Fault, before: Outcomes) -> Verdict:
         )
     try:
         with _broken(campaign, fault):
-            after = suite.of(campaign.ask([fault.check]), fault.check)
+            after = suite.matching(campaign.run_checks([fault.check]), fault.check)
     except NotAppliedError as error:
         return Verdict(fault, "not applied", why=str(error))
     except NotRestoredError:
@@ -82,10 +84,10 @@ def judge(fault: Fault, before: Outcomes, after: Outcomes) -> Verdict:
     """A check that was green and is red has noticed; doubt is no notice."""
     red = _red(after, before)
     if red:
-        return Verdict(fault, "killed", tuple(f"check: {each}" for each in _told(red)))
+        return Verdict(fault, "killed", tuple(f"check: {each}" for each in _describe(red)))
     doubts = {name: found for name, found in after.items() if found.outcome == "inconclusive"}
     if doubts:
-        return Verdict(fault, "inconclusive", why="; ".join(_told(doubts)))
+        return Verdict(fault, "inconclusive", why="; ".join(_describe(doubts)))
     missing = "is not in this suite" if not after else "stayed green"
     return Verdict(fault, "survived", why=f"{fault.check}, which should notice, {missing}")
 
@@ -108,10 +110,10 @@ def _broken(campaign: Campaign, fault: Fault) -> Iterator[None]:
         steps.undo(campaign.do, fault.undo, campaign.run_dir)
 
 
-def _red(after: Outcomes, before: Outcomes) -> dict[str, Found]:
+def _red(after: Outcomes, before: Outcomes) -> dict[str, CheckResult]:
     green = {name for name, found in before.items() if found.outcome == "passed"}
     return {name: found for name, found in after.items() if found.outcome == "failed" and name in green}
 
 
-def _told(found: Outcomes) -> list[str]:
+def _describe(found: Outcomes) -> list[str]:
     return [f"{name}: {' '.join(each.reason.split())[:REASON]}" for name, each in found.items()]

@@ -23,8 +23,8 @@ def faults(topology: Topology, deployment: Deployment, *, emulated: bool) -> tup
     return (
         *(_in_fabric() if emulated else ()),
         *_relays(topology, deployment),
-        *_liars(topology),
-        *_lying_health(topology),
+        *_wrong_answers(topology),
+        *_fake_health(topology),
         *_stale(topology),
         *_swapped(topology, deployment),
         *_open(topology, deployment),
@@ -53,17 +53,19 @@ def _relays(topology: Topology, deployment: Deployment) -> Iterator[Fault]:
         yield Fault("relay", name, _ssh(node, script), _ssh(node, scripts.NO_RELAY), RELAYS)
 
 
-def _liars(topology: Topology) -> Iterator[Fault]:
+def _wrong_answers(topology: Topology) -> Iterator[Fault]:
     workers = topology.checks.judge0.workers if topology.checks.judge0 else ()
     for node in workers:
         name = f"{node} is wrong in 1 of {scripts.ODDS} answers"
-        yield Fault("liar", name, _ssh(node, scripts.LIAR), _ssh(node, scripts.HONEST), ANSWERS)
+        yield Fault(
+            "liar", name, _ssh(node, scripts.WRONG_ANSWERS), _ssh(node, scripts.RIGHT_ANSWERS), ANSWERS
+        )
 
 
-def _lying_health(topology: Topology) -> Iterator[Fault]:
+def _fake_health(topology: Topology) -> Iterator[Fault]:
     for service, node in _placed(topology):
         if service.health:
-            do, undo = scripts.lie_about_health(service), scripts.tell_the_truth(service)
+            do, undo = scripts.fake_health_check(service), scripts.restore_health_check(service)
             name = f"{service.name}@{node} does nothing, and its health check is content"
             yield Fault("lying-health", name, _ssh(node, do), _ssh(node, undo), HEALTH)
 
@@ -76,7 +78,7 @@ def _stale(topology: Topology) -> Iterator[Fault]:
 
 
 def _swapped(topology: Topology, deployment: Deployment) -> Iterator[Fault]:
-    """The last server's address in the balancer's files becomes another's: the first's, and a stranger's."""
+    """The balancer's files get another address for the last server: the first one's, or no server's."""
     endpoint = topology.checks.judge0
     balancers = [each for each in topology.services if endpoint and endpoint.node in each.nodes]
     servers = [

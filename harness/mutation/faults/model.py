@@ -1,4 +1,4 @@
-"""The words of faults: what is done, how it is undone, and which check should notice."""
+"""The data of faults: what is done, how it is undone, and which check should notice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ By = Literal["ssh", "fabric", "database"]
 class Step:
     """One thing to do. ``ssh``: the script ``what`` on the node ``where``; it holds no secret.
 
-    ``fabric``: put in the fault ``what`` of the emulator, or with an empty one put right what is there.
+    ``fabric``: put in the fault ``what`` of the emulator, or with an empty one restore the network.
     ``database``: ``open`` or ``close`` the database ``where``.
     """
 

@@ -1,7 +1,7 @@
-"""What breaks a service on its node, and what mends it again: shell, as the deployment's own is.
+"""What breaks a service on its node, and what restores it: shell, as the deployment's own is.
 
 Each script that breaks fails where it did not work, so that what was not applied is not counted; each that
-mends can be run at any time, and returns once the service answers again.
+restores can be run at any time, and returns once the service answers again.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from harness.deploy.remote import COMPOSE_COMMAND, ROOT
 from harness.topology.model import Service
 
 GOOD, STALE, MARK = "wavetank-mutation:good", "wavetank.mutation", "wavetank-mutation"
-LIES, KEPT = ".mutation.yml", ".mutation.kept"
+FAKE_FILE, KEPT = ".mutation.yml", ".mutation.kept"
 ODDS = 20
 BOX = "/usr/local/bin/box"
 
 # A sandbox that now and then adds one to every digit of what a program has printed.
-LYING_BOX = f"""\
+WRONG_BOX = f"""\
 #!/usr/bin/bash
 {BOX}.honest "$@"; code=$?
 if [ "$1" = run ] && [ $((RANDOM % {ODDS})) = 0 ]; then
   for each in "$@"; do
     case $each in --stdout=*) file=${{each#--stdout=}};; *) continue;; esac
-    if [ -s "$file" ]; then said=$(tr 0-9 1-90 <"$file"); echo "$said" >"$file"; fi
+    if [ -s "$file" ]; then text=$(tr 0-9 1-90 <"$file"); echo "$text" >"$file"; fi
   done
 fi
 exit $code
@@ -46,15 +46,15 @@ for table in nat filter; do
   done
 done
 """
-LIAR = f"""\
+WRONG_ANSWERS = f"""\
 replaced='test -x {BOX} && mv {BOX} {BOX}.honest && cat >{BOX} && chmod 755 {BOX}'
 for each in $(docker ps -q); do
   docker exec -i $each sh -c "$replaced" <<'END' && found=1
-{LYING_BOX}END
+{WRONG_BOX}END
 done
 [ -n "$found" ]
 """
-HONEST = f"""\
+RIGHT_ANSWERS = f"""\
 for each in $(docker ps -q); do
   docker exec $each sh -c 'if test -e {BOX}.honest; then mv -f {BOX}.honest {BOX}; fi' || true
 done
@@ -75,7 +75,7 @@ answers() {{ for each in $(seq 60); do {{ {asked}; }} 2>/dev/null && return 0; s
 """
 
 
-def lie_about_health(service: Service) -> str:
+def fake_health_check(service: Service) -> str:
     """Docker calls a container healthy in which nothing of the service runs."""
     health = '\\"healthcheck\\": {\\"test\\": [\\"CMD\\", \\"true\\"], \\"interval\\": \\"1s\\"}'
     broken = f'{{{health}, \\"entrypoint\\": [\\"sleep\\", \\"infinity\\"], \\"command\\": []}}'
@@ -83,20 +83,20 @@ def lie_about_health(service: Service) -> str:
 {prefix(service)}
 {{ echo '{{"services": {{'; for each in $($mine config --services); do
   echo "$comma\\"$each\\": {broken}"; comma=,
-done; echo '}}}}'; }} >{LIES}
-$mine -f {LIES} up -d --no-build --force-recreate || exit 1
+done; echo '}}}}'; }} >{FAKE_FILE}
+$mine -f {FAKE_FILE} up -d --no-build --force-recreate || exit 1
 for each in $(seq 30); do
-  told=$(docker inspect -f '{{{{.State.Health.Status}}}}' $($mine ps -q) | sort -u)
-  [ "$told" = healthy ] && exit 0
+  state=$(docker inspect -f '{{{{.State.Health.Status}}}}' $($mine ps -q) | sort -u)
+  [ "$state" = healthy ] && exit 0
   sleep 1
 done
 exit 1
 """
 
 
-def tell_the_truth(service: Service) -> str:
+def restore_health_check(service: Service) -> str:
     """The service as it was deployed."""
-    return f"{prefix(service)}\nif [ -e {LIES} ]; then again || exit 1; rm -f {LIES}; fi\nanswers\n"
+    return f"{prefix(service)}\nif [ -e {FAKE_FILE} ]; then again || exit 1; rm -f {FAKE_FILE}; fi\nanswers\n"
 
 
 def make_stale(service: Service) -> str:

@@ -1,4 +1,4 @@
-"""Doing and undoing one step, whoever has to do it."""
+"""Doing and undoing one step, by whatever means it takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.mutation.faults import journal
 from harness.mutation.faults.model import Step
 from harness.run.rundir import RunDir
 from harness.run.session import Session
-from harness.target.emulator_api import Extras
+from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 from harness.verify.databases import users
 
@@ -41,16 +41,16 @@ def _tamper(target: Target, fault: str) -> None:
     if not fault:
         tampering.restore(target)
         return
-    with Extras(target) as extras:
-        extras.ask("POST", "/ruleset/faults", {"fault": fault})
+    with EmulatorApi(target) as emulator:
+        emulator.ask("POST", "/ruleset/faults", {"fault": fault})
 
 
 def undo(do: Do, step: Step, run_dir: RunDir) -> None:
-    """Undo, again and again until it works, whoever asks us to stop. Raises ``NotRestoredError``."""
+    """Undo, again and again until it works, even when asked to stop. Raises ``NotRestoredError``."""
     with undisturbed():
         try:
             wait_for(
-                "what was broken to be mended",
+                "what was broken to be restored",
                 lambda: do(step),
                 deadline=UNDO_SECONDS,
                 max_pause=2.0,
@@ -63,8 +63,8 @@ def undo(do: Do, step: Step, run_dir: RunDir) -> None:
         journal.forget(run_dir)
 
 
-def mend(do: Do, run_dir: RunDir) -> bool:
-    """Undo what an earlier process, killed in the middle, has left; says whether there was anything."""
+def restore(do: Do, run_dir: RunDir) -> bool:
+    """Undo what an earlier process that was killed has left; returns whether there was anything."""
     left = journal.read(run_dir)
     if left is not None:
         undo(do, left, run_dir)

@@ -1,4 +1,4 @@
-"""The suite's own checks, asked about a deployment while a fault is in it."""
+"""The suite's own checks, run on a deployment while a fault is in it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SECONDS = 900.0
 
 
 @dataclass(frozen=True)
-class Found:
+class CheckResult:
     """How one check ended: passed, failed, inconclusive or skipped, and why."""
 
     outcome: str
     reason: str
 
 
-Outcomes = Mapping[str, Found]
+Outcomes = Mapping[str, CheckResult]
 
 
-def ask(choice: Choice, checks: Iterable[str]) -> Outcomes:
+def run_checks(choice: Choice, checks: Iterable[str]) -> Outcomes:
     """Run the checks with one of these in their names, in a process of their own; the report is left alone.
 
     Raises ``WavetankError`` where they did not run.
@@ -38,18 +38,18 @@ def ask(choice: Choice, checks: Iterable[str]) -> Outcomes:
     with tempfile.TemporaryDirectory(prefix="wt-") as directory:
         file = Path(directory) / "outcomes.json"
         argv = [*command(choice, keyword=keyword, faults=False), f"--outcomes={file}", "-q"]
-        said = _run(argv)
+        output = _run(argv)
         if not file.exists():
-            raise WavetankError(f"the checks {keyword} did not run:\n{said[-2000:]}")
+            raise WavetankError(f"the checks {keyword} did not run:\n{output[-2000:]}")
         rows = json.loads(file.read_text())
-    return {each["id"]: Found(each["outcome"], each["reason"]) for each in rows}
+    return {each["id"]: CheckResult(each["outcome"], each["reason"]) for each in rows}
 
 
 def _run(argv: list[str]) -> str:
-    """What pytest says; in a session of its own, so that a signal to us reaches it by us only."""
-    with tempfile.TemporaryFile("w+") as said:
+    """The output of pytest; in a session of its own, so that a signal to us reaches it by us only."""
+    with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True, start_new_session=True
+            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True, start_new_session=True
         )
         try:
             process.wait(SECONDS)
@@ -60,11 +60,11 @@ def _run(argv: list[str]) -> str:
             finally:
                 process.kill()
             raise
-        said.seek(0)
-        return said.read()
+        output.seek(0)
+        return output.read()
 
 
-def of(outcomes: Outcomes, check: str) -> dict[str, Found]:
-    """The checks that are meant by a part of their names, or of their file's."""
+def matching(outcomes: Outcomes, check: str) -> dict[str, CheckResult]:
+    """The checks that match a part of their names, or of their file's."""
     part = check.removeprefix("test_")
     return {name: found for name, found in outcomes.items() if part in name}

@@ -94,7 +94,7 @@ def test_a_hole_is_found_by_each(call: Callable[..., Outcome], hole: None) -> No
     drift = call("drift", "-o", "json")
     told = json.loads(drift.out)
     assert (drift.code, told["existing"]) == (1, TAG)
-    problem = "takes tcp 4000 from 0.0.0.0/0, more than the topology lets through"
+    problem = "takes tcp 4000 from 0.0.0.0/0, more than the topology admits"
     assert [(each["kind"], each["name"], each["problem"]) for each in told["drift"]] == [
         ("droplet", "runner", problem)
     ]

@@ -13,12 +13,12 @@ from tests_cli import Outcome
 
 from harness.core.names import resource_name
 from harness.core.progress import Progress
-from harness.firewall.from_api import look
+from harness.firewall.from_api import inspect
 from harness.firewall.model import Pair
 from harness.isolation import explain, prove
 from harness.isolation.counted import tampering
 from harness.isolation.counted.tampering import Tampering
-from harness.isolation.model import Observation, Seen
+from harness.isolation.model import Observation, ScanResult
 from harness.isolation.prove import Proof
 from harness.provision import destroy, provision
 from harness.run import settings
@@ -200,7 +200,9 @@ def test_diff_compares_what_packets_did(
 ) -> None:
     """What got through though nobody meant it is a violation, whatever the rules say."""
     monkeypatch.setattr(Target, "insist_on_machines", lambda *_: None)
-    monkeypatch.setattr(prove, "prove", _played(Seen(Pair("client", "runner"), "tcp", open=((22, 23),))))
+    monkeypatch.setattr(
+        prove, "prove", _played(ScanResult(Pair("client", "runner"), "tcp", open=((22, 23),)))
+    )
     outcome = call("diff", "client", "runner")
     assert outcome.code == 1
     assert "client -> runner 23/tcp: intended denied, computed denied, observed admitted" in outcome.out
@@ -209,7 +211,7 @@ def test_diff_compares_what_packets_did(
 
 def test_diff_tells_what_is_in_doubt(call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports without a verdict are no differences, and no pass either."""
-    doubtful = Seen(Pair("client", "runner"), "tcp", inconclusive=((1, 9),), doubts=("it went dark",))
+    doubtful = ScanResult(Pair("client", "runner"), "tcp", inconclusive=((1, 9),), doubts=("it went dark",))
     monkeypatch.setattr(Target, "insist_on_machines", lambda *_: None)
     monkeypatch.setattr(prove, "prove", _played(doubtful))
     outcome = call("diff", "client", "runner")
@@ -273,7 +275,9 @@ def test_explain_sends_one_probe_and_reads_the_counters(
         _target: object, _deployment: object, _access: object, pairs: Any, **named: Any
     ) -> Observation:
         asked.append((pairs, named["tcp"], named["udp"], named["icmp"]))
-        return Observation((Seen(pairs[0], "tcp", open=((4002, 4002),), probes=1),), 1, ("prober",), 0.1, 1)
+        return Observation(
+            (ScanResult(pairs[0], "tcp", open=((4002, 4002),), probes=1),), 1, ("prober",), 0.1, 1
+        )
 
     row = {"source_ip": "x", "target_ip": "y", "protocol": "tcp", "gate": "in", "packets": 1}
     counters = iter([{}, {"flows": [row]}])
@@ -284,7 +288,7 @@ def test_explain_sends_one_probe_and_reads_the_counters(
     assert asked == [([Pair("client", "runner")], ((4002, 4002),), (), False)]
     assert outcome.code == 1
     assert "observed         open" in outcome.out
-    assert "counted          +1 dropped at gate in: x -> y tcp" in outcome.out
+    assert "counted          +1 dropped by ingress rules: x -> y tcp" in outcome.out
     assert "but packets get through" in outcome.out
 
 
@@ -294,7 +298,7 @@ def test_diff_is_red_where_the_network_was_changed_by_hand(
 ) -> None:
     """Although the views agree: exit 1, with the foreign rule's own text."""
     found = Tampering("table inet wavetank, chain forward", "has a foreign line", "tcp dport 7777 accept")
-    monkeypatch.setattr(tampering, "look", lambda _: (found,))
+    monkeypatch.setattr(tampering, "inspect", lambda _: (found,))
     outcome = call("diff", *arguments)
     assert outcome.code == 1
     assert "tcp dport 7777 accept" in outcome.out
@@ -316,7 +320,7 @@ def test_explain_says_why_no_probe_is_sent(call: Callable[..., Outcome]) -> None
         (("client", "runner", "ssh"), "write it as 22, 22/tcp, 53/udp or icmp"),
         (("client", "runner", "22/sctp"), "write it as 22, 22/tcp, 53/udp or icmp"),
         (("client", "runner", "70000"), "ports go from 1 to 65535"),
-        (("client", "client", "22"), "to itself passes no gate"),
+        (("client", "client", "22"), "to itself passes no firewall"),
         (("client", "operators", "22"), "operators only log in"),
     ],
 )
@@ -334,9 +338,9 @@ def test_explain_refuses_what_it_does_not_know(
     [
         (("runner",), "name both FROM and TO"),
         (("runner", "postgers"), "did you mean 'postgres'?"),
-        (("postgres", "runner"), "it opens nothing itself"),
-        (("operators", "client"), "operators are no end of a scan"),
-        (("client", "client"), "to itself passes no gate"),
+        (("postgres", "runner"), "it opens no connections itself"),
+        (("operators", "client"), "operators cannot be an end of a scan"),
+        (("client", "client"), "to itself passes no firewall"),
     ],
 )
 def test_diff_refuses_what_it_does_not_know(
@@ -367,17 +371,17 @@ def test_counters_are_told_by_what_they_gained() -> None:
         ],
     }
     assert explain.counted(before, after, {"a": "client", "droplet:1": "client"}) == (
-        "+2 dropped at gate in: client -> b tcp",
-        "+1 accept at client, gate out: w",
+        "+2 dropped by ingress rules: client -> b tcp",
+        "+1 accept at client, egress rules: w",
     )
 
 
-def _played(seen: Seen) -> Callable[..., Proof]:
+def _played(seen: ScanResult) -> Callable[..., Proof]:
     def prove_(target: Target, topology: Topology, *_: object, **named: Any) -> Proof:
         from harness.target.api import Api
 
         with Api(target, read_only=True) as api:
-            network = look(api, topology, RUN)
+            network = inspect(api, topology, RUN)
         observation = Observation((seen,), 2, ("prober",), 0.1, seen.probes)
         return Proof(network, (seen.pair,), observation, _differences(topology, network, observation))
 

@@ -14,7 +14,7 @@ from hand_made import OPERATOR, TAG, HandMade
 
 import emulator
 from harness.existing.place import ExistingDir, existing_dir
-from harness.existing.view import Found, look
+from harness.existing.view import Found, inspect
 from harness.run.settings import topology_file
 from harness.target.target import Target
 from harness.topology import load
@@ -72,4 +72,4 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> ExistingDir:
 @pytest.fixture(scope="module")
 def found(made: HandMade, target: Target, topology: Topology, place: ExistingDir) -> Found:
     """What is found of it."""
-    return look(target, topology, place)
+    return inspect(target, topology, place)

@@ -30,11 +30,11 @@ def told(found: Found, topology: Topology, place: ExistingDir) -> Told:
     """What differs, in words, after one firewall was changed in the API's answer."""
 
     def tell(firewall: str = "", change: Change = lambda _: None, **documents: Any) -> list[str]:
-        changed = copy.deepcopy(list(found.told.firewalls))
+        changed = copy.deepcopy(list(found.documents.firewalls))
         for each in changed:
             if each["name"] == f"fw-{firewall}":
                 change(each)
-        told = replace(found.told, **{"firewalls": changed, **documents})
+        told = replace(found.documents, **{"firewalls": changed, **documents})
         return [str(each) for each in admissions(topology, place.run, (OPERATOR,), told)]
 
     return tell
@@ -42,13 +42,13 @@ def told(found: Found, topology: Topology, place: ExistingDir) -> Told:
 
 def test_nothing_differs_though_nothing_is_called_the_same(told: Told, found: Found) -> None:
     """One firewall a droplet instead of two, peers by ids instead of tags: all of it means the same."""
-    assert {each["name"][:3] for each in found.told.firewalls} == {"fw-"}
+    assert {each["name"][:3] for each in found.documents.firewalls} == {"fw-"}
     assert told() == []
 
 
 def test_computed_is_as_intended(found: Found, topology: Topology, place: ExistingDir) -> None:
     """The comparison of every pair that ``diff`` makes finds nothing either."""
-    assert differences(topology, network_of(topology, place.run, found.told), None) == ()
+    assert differences(topology, network_of(topology, place.run, found.documents), None) == ()
 
 
 def test_rules_may_be_cut_elsewhere(told: Told) -> None:
@@ -86,7 +86,7 @@ def test_rules_may_be_cut_elsewhere(told: Told) -> None:
 def test_a_rule_too_many_is_named(rule: dict[str, Any], words: str, told: Told) -> None:
     """Which droplet, which way, what and from whom: by the words of the rule that lets it in."""
     found = told("runner", lambda body: body["inbound_rules"].append(rule))
-    assert found == [f"droplet runner: {words}, more than the topology lets through"]
+    assert found == [f"droplet runner: {words}, more than the topology admits"]
 
 
 def test_a_peer_too_many_is_named(told: Told, made: HandMade) -> None:
@@ -94,8 +94,8 @@ def test_a_peer_too_many_is_named(told: Told, made: HandMade) -> None:
     other = {"droplet_ids": [made.droplets[name]["id"] for name in ("client", "worker-1")]}
     rule = {"protocol": "tcp", "ports": "3999-4000", "sources": other}
     assert told("runner", lambda body: body["inbound_rules"].append(rule)) == [
-        "droplet runner: takes tcp 3999 from client, more than the topology lets through",
-        "droplet runner: takes tcp 3999-4000 from worker-1, more than the topology lets through",
+        "droplet runner: takes tcp 3999 from client, more than the topology admits",
+        "droplet runner: takes tcp 3999-4000 from worker-1, more than the topology admits",
     ]
 
 
@@ -146,8 +146,8 @@ def test_another_firewall_adds_to_what_is_admitted(told: Told, found: Found, mad
         "inbound_rules": [{"protocol": "tcp", "ports": "9100", **ANYBODY}],
         "outbound_rules": [],
     }
-    assert told(firewalls=[*found.told.firewalls, more]) == [
-        "droplet server-1: takes tcp 9100 from 0.0.0.0/0, more than the topology lets through"
+    assert told(firewalls=[*found.documents.firewalls, more]) == [
+        "droplet server-1: takes tcp 9100 from 0.0.0.0/0, more than the topology admits"
     ]
 
 
@@ -165,8 +165,8 @@ def test_what_nobody_can_judge_is_told(told: Told) -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (("ip_addr", "203.0.113.9"), "takes tcp 27017 from 203.0.113.9, more than the topology lets through"),
-        (("tag", "production"), "takes tcp 27017 from tag production, more than the topology lets through"),
+        (("ip_addr", "203.0.113.9"), "takes tcp 27017 from 203.0.113.9, more than the topology admits"),
+        (("tag", "production"), "takes tcp 27017 from tag production, more than the topology admits"),
         (("app", "a-1"), "they name app a-1, and the topology names none"),
         (("k8s", "k-1"), "they name k8s k-1, and the topology names none"),
     ],
@@ -176,8 +176,8 @@ def test_a_trusted_source_too_many_is_named(
 ) -> None:
     """Whoever it stands for; also where the API does not say for whom."""
     mongo = made.databases["mongo"]["id"]
-    rules = [*found.told.trusted[mongo], {"type": source[0], "value": source[1]}]
-    assert told(trusted={**found.told.trusted, mongo: rules}) == [f"trusted sources mongo: {words}"]
+    rules = [*found.documents.trusted[mongo], {"type": source[0], "value": source[1]}]
+    assert told(trusted={**found.documents.trusted, mongo: rules}) == [f"trusted sources mongo: {words}"]
 
 
 def test_trusted_sources_are_compared_by_whom_they_let_in(told: Told, found: Found, made: HandMade) -> None:
@@ -185,13 +185,13 @@ def test_trusted_sources_are_compared_by_whom_they_let_in(told: Told, found: Fou
     mongo = made.databases["mongo"]["id"]
     runner = found.deployment.nodes["runner"]
     addresses = [{"type": "ip_addr", "value": each} for each in (runner.private_ip, runner.public_ip)]
-    assert told(trusted={**found.told.trusted, mongo: addresses}) == []
-    assert told(trusted={**found.told.trusted, mongo: []}) == [
+    assert told(trusted={**found.documents.trusted, mongo: addresses}) == []
+    assert told(trusted={**found.documents.trusted, mongo: []}) == [
         "trusted sources mongo: there are none: the database is open to everybody"
     ]
     client = [{"type": "droplet", "value": str(made.droplets["client"]["id"])}]
-    assert told(trusted={**found.told.trusted, mongo: client}) == [
-        "trusted sources mongo: takes tcp 27017 from client, more than the topology lets through",
+    assert told(trusted={**found.documents.trusted, mongo: client}) == [
+        "trusted sources mongo: takes tcp 27017 from client, more than the topology admits",
         "trusted sources mongo: does not take tcp 27017 from runner, as the topology says",
     ]
 
@@ -203,7 +203,7 @@ def test_drift_names_what_is_missing_and_extra_too(
     droplets = {**found.match.droplets, "runner": {**found.match.droplets["runner"], "status": "off"}}
     extra = ({"name": "web-9", "id": 9}, {"name": "cache", "id": "c", "engine": "valkey"})
     match = Match(droplets, found.match.databases, ("server-2", "mongo"), extra)
-    told: Documents = found.told
+    told: Documents = found.documents
     assert [str(each) for each in drift(topology, place.run, (OPERATOR,), told, match)] == [
         "droplet server-2: is missing",
         "database mongo: is missing",
@@ -216,4 +216,4 @@ def test_drift_names_what_is_missing_and_extra_too(
 def test_operators_have_to_be_known(found: Found, topology: Topology, place: ExistingDir) -> None:
     """Where the topology says ``self``, whoever checks has to say who that is there."""
     with pytest.raises(UsageError, match="--operator-cidr"):
-        admissions(topology, place.run, (), found.told)
+        admissions(topology, place.run, (), found.documents)

@@ -57,7 +57,7 @@ def test_hand_made_deployment_is_found(found: Found, made: HandMade, topology: T
     assert (ours.vpc_id, ours.vpc_range) == (made.vpc["id"], made.vpc["ip_range"])
     assert all(each.private_ip for each in ours.nodes.values())
     assert "BEGIN CERTIFICATE" in ours.databases["mongo"].ca_pem
-    assert found.match.trouble == ""
+    assert found.match.mismatch == ""
     assert list(ours.nodes) == list(topology.droplets)
 
 
@@ -69,7 +69,7 @@ def test_tag_of_the_nodes_name_stands_in_for_the_name(
     droplets[1] = droplet(2, "web-blue", "Runner")
     found = matched(topology, droplets)
     assert (found.droplets["client"]["id"], found.droplets["runner"]["id"]) == (1, 2)
-    assert found.trouble == ""
+    assert found.mismatch == ""
 
 
 def test_names_are_of_the_whole_tag_only(topology: Topology, droplets: list[dict[str, Any]]) -> None:
@@ -95,11 +95,11 @@ def test_what_is_missing_and_extra_is_named(topology: Topology, droplets: list[d
     found = matched(topology, [*droplets[:-1], droplet(77, "web-9")], CLUSTERS[1:])
     with pytest.raises(UsageError) as caught:
         require(found, topology, TAG)
-    told = str(caught.value)
-    assert "nothing stands for worker-2, mongo" in told
-    assert "droplet web-9 (77)" in told
-    assert "by its name, or by a tag" in told
-    assert "\n" not in told
+    message = str(caught.value)
+    assert "nothing stands for worker-2, mongo" in message
+    assert "droplet web-9 (77)" in message
+    assert "by its name, or by a tag" in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(

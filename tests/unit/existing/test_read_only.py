@@ -16,10 +16,10 @@ from hand_made import HandMade
 from harness import provision
 from harness.core.errors import ApiError, WavetankError
 from harness.core.progress import Progress
-from harness.isolation.outsider import stranger
+from harness.isolation.outsider import outsider
 from harness.provision.ready import Deadlines
 from harness.target.api import Api
-from harness.target.emulator_api import Extras
+from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 from harness.topology.model import Topology
 
@@ -102,7 +102,7 @@ def test_nothing_of_ours_gets_a_client_that_writes(
     deployment = provision.observe(target, topology, "whole")
     for change in (
         lambda: provision.provision(target, topology, "whole", public_key=key, progress=quiet),
-        lambda: stranger(target, topology, deployment, deadlines=Deadlines()).__enter__(),
+        lambda: outsider(target, topology, deployment, deadlines=Deadlines()).__enter__(),
     ):
         with pytest.raises(WavetankError, match="not sent"):
             change()
@@ -118,13 +118,13 @@ def test_an_emulators_own_paths_are_no_way_around(target: Target, monkeypatch: p
         return httpx.Response(200, json={})
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", send)
-    with Extras(target) as extras:
+    with EmulatorApi(target) as emulator:
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             with pytest.raises(ApiError, match="not sent"):
-                extras.ask(method, "/scans", {})
+                emulator.ask(method, "/scans", {})
             with pytest.raises(ApiError, match="not sent"):
-                extras._client.request(method, "/links/droplets/1")
-        extras.ask("GET", "/counters")
+                emulator._client.request(method, "/links/droplets/1")
+        emulator.ask("GET", "/counters")
     assert sent == ["GET"]
 
 

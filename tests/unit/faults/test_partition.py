@@ -17,7 +17,7 @@ from harness.faults.partition import HANG_UP, cut_off, detached
 from harness.firewall.from_api import read
 from harness.mutation import journal
 from harness.mutation.apply import NotRestoredError
-from harness.mutation.campaign import mend
+from harness.mutation.campaign import restore
 from harness.run.rundir import RunDir
 from harness.target.api import Api
 from harness.target.target import Target
@@ -80,7 +80,7 @@ def test_an_emulator_is_told_to_forget(
     """By the droplet's id."""
     told: list[tuple[str, str]] = []
 
-    class Extras:
+    class EmulatorApi:
         def __init__(self, target: Target) -> None:
             self.target = target
 
@@ -90,7 +90,7 @@ def test_an_emulator_is_told_to_forget(
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(partition, "Extras", Extras)
+    monkeypatch.setattr(partition, "EmulatorApi", EmulatorApi)
     emulated = replace(cloud, info={"plane": "docker"})
     id_ = read(api, RUN).droplets[NODE].id
     with cut_off(api, emulated, access, NODE):
@@ -121,7 +121,7 @@ def test_a_node_that_could_not_be_cut_off_is_let_in_again(
 ) -> None:
     """Half of the firewalls may have been changed by then."""
     original = read(api, RUN)
-    monkeypatch.setattr(partition, "hang_up", lambda *_: 1 / 0)
+    monkeypatch.setattr(partition, "flush_conntrack", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError), cut_off(api, cloud, access, NODE):
         pass
     assert read(api, RUN) == original
@@ -152,7 +152,7 @@ def test_the_journal_stays_where_nothing_can_be_put_back(
         with pytest.raises(NotRestoredError), cut_off(api, cloud, access, NODE):
             pass
     assert journal.read(access.run_dir) == original
-    assert mend(api, access.run_dir)
+    assert restore(api, access.run_dir)
     assert read(api, RUN).state == original
 
 

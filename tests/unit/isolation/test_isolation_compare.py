@@ -31,29 +31,29 @@ from harness.firewall.model import Network, Pair
 from harness.isolation.compare import differences
 from harness.isolation.drift import drift
 from harness.isolation.intended import may, must
-from harness.isolation.model import Observation, Seen
+from harness.isolation.model import Observation, ScanResult
 from harness.isolation.pairs import SAMPLE, all_pairs, droplet_pairs, udp_ports
 from harness.topology.model import PROTOCOLS, Flow
 
 WEB_API = Pair("web", "api")
 
 
-def seen(pair: Pair, **sets: Any) -> Observation:
+def observed(pair: Pair, **sets: Any) -> Observation:
     """What packets of tcp did on one pair."""
-    return Observation((Seen(pair, "tcp", **sets),), 2, ("prober",), 0.1, 1)
+    return Observation((ScanResult(pair, "tcp", **sets),), 2, ("prober",), 0.1, 1)
 
 
-def network(told: Documents | None = None) -> Network:
+def network(documents: Documents | None = None) -> Network:
     """The network of a run that is as the plan says, or of other answers."""
-    return network_of(PLAN, RUN, told or declared())
+    return network_of(PLAN, RUN, documents or declared())
 
 
 def changed(name: str, **fields: Any) -> Documents:
     """The answers when one firewall is otherwise."""
-    told = declared()
+    documents = declared()
     full = resource_name(RUN, name)
-    walls = [{**each, **fields} if each["name"] == full else each for each in told.firewalls]
-    return replace(told, firewalls=walls)
+    walls = [{**each, **fields} if each["name"] == full else each for each in documents.firewalls]
+    return replace(documents, firewalls=walls)
 
 
 def test_a_run_as_planned_has_no_differences() -> None:
@@ -64,9 +64,9 @@ def test_a_run_as_planned_has_no_differences() -> None:
 
 def test_what_must_pass_and_does_not_names_the_gate() -> None:
     """The plan lets ``web`` send to ``api``, but a firewall is gone: the sender's gate is shut."""
-    told = declared()
+    documents = declared()
     walls = [each for each in _right() if each["name"] != resource_name(RUN, "front")]
-    found = differences(PLAN, network(replace(told, firewalls=walls)), None, (WEB_API,))
+    found = differences(PLAN, network(replace(documents, firewalls=walls)), None, (WEB_API,))
     assert [(each.ports, each.intended, each.computed, each.gate) for each in found] == [
         (((8000, 8009),), "admitted", "denied", "out")
     ]
@@ -103,7 +103,7 @@ def test_outbound_that_was_opened_is_told_of_the_sender() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sets", "told"),
+    ("sets", "expected"),
     [
         ({"open": ((8000, 8009),), "filtered": ((1, 7999), (8010, 65535))}, []),
         ({"closed": ((8000, 8009),), "filtered": ((1, 7999), (8010, 65535))}, []),
@@ -117,17 +117,19 @@ def test_outbound_that_was_opened_is_told_of_the_sender() -> None:
     ],
     ids=["open", "closed", "nothing gets there", "two get there", "in doubt", "not asked"],
 )
-def test_packets_against_rules_and_intent(sets: dict[str, Ports], told: list[tuple[str, ...]]) -> None:
+def test_packets_against_rules_and_intent(sets: dict[str, Ports], expected: list[tuple[str, ...]]) -> None:
     """What gets through and was not meant to, and what does not and was; doubts are no differences."""
-    found = differences(PLAN, network(replace(declared(), firewalls=_right())), seen(WEB_API, **sets))
-    assert [(ports.render(each.ports), each.intended, each.computed, each.observed) for each in found] == told
+    found = differences(PLAN, network(replace(declared(), firewalls=_right())), observed(WEB_API, **sets))
+    assert [
+        (ports.render(each.ports), each.intended, each.computed, each.observed) for each in found
+    ] == expected
 
 
 def test_what_may_pass_is_held_against_the_rules_too() -> None:
     """On the public side the plan leaves it open; packets that contradict the rules are a difference."""
     pair = Pair("web", "api", "public")
     walls = network(replace(declared(), firewalls=_right()))
-    found = differences(PLAN, walls, seen(pair, filtered=ALL))
+    found = differences(PLAN, walls, observed(pair, filtered=ALL))
     assert [(ports.render(each.ports), each.computed, each.observed) for each in found] == [
         ("8000-8009", "admitted", "denied")
     ]
@@ -137,7 +139,7 @@ def test_a_droplet_that_is_off_is_the_reason() -> None:
     """Silence of a droplet that does not run is explained by that."""
     off = [node("web"), node("api", status="off"), node("job")]
     walls = network(replace(declared(), firewalls=_right(), droplets=off))
-    (found,) = differences(PLAN, walls, seen(WEB_API, filtered=ALL))
+    (found,) = differences(PLAN, walls, observed(WEB_API, filtered=ALL))
     assert "api is off" in found.reason
 
 
@@ -153,11 +155,11 @@ def test_grouping_loses_no_port(seed: int) -> None:
         name: ports.union(*(((port, port),) for port, state in states.items() if state == name))
         for name in ("open", "closed", "filtered", "inconclusive")
     }
-    found = differences(PLAN, network(replace(declared(), firewalls=_right())), seen(WEB_API, **sets))
-    told = [port for each in found for first, last in each.ports for port in range(first, last + 1)]
-    assert len(told) == len(set(told))
+    found = differences(PLAN, network(replace(declared(), firewalls=_right())), observed(WEB_API, **sets))
+    documents = [port for each in found for first, last in each.ports for port in range(first, last + 1)]
+    assert len(documents) == len(set(documents))
     meant = range(8000, 8010)
-    assert set(told) == {
+    assert set(documents) == {
         port
         for port, state in states.items()
         if (state == "filtered" and port in meant) or (state in ("open", "closed") and port not in meant)
@@ -201,18 +203,18 @@ def test_what_is_meant_for_a_database_may_reach_a_stranger() -> None:
 def test_what_must_may(flows: list[Flow]) -> None:
     """What has to get through is always allowed to."""
     plan = topology(*flows)
-    for pair in all_pairs(plan, network(), stranger=True):
+    for pair in all_pairs(plan, network(), outsider=True):
         for protocol in PROTOCOLS:
             assert ports.subtract(must(plan, pair, protocol), may(plan, pair, protocol)) == NONE
 
 
 def test_pairs_are_all_there_are() -> None:
     """Both sides of each, from each droplet, the internet and a stranger; none twice, none to itself."""
-    pairs = all_pairs(PLAN, network(), stranger=True)
+    pairs = all_pairs(PLAN, network(), outsider=True)
     assert len(droplet_pairs(PLAN)) == 6
     assert len(pairs) == len(set(pairs)) == 12 + 6 + 4 + 8 + 3 + 3
     assert not any(pair.source == pair.target or pair.source == DATABASE for pair in pairs)
-    without = all_pairs(PLAN, network(), stranger=False)
+    without = all_pairs(PLAN, network(), outsider=False)
     assert not any(STRANGER in (pair.source, pair.target) for pair in without)
 
 
@@ -220,7 +222,7 @@ def test_pairs_need_addresses() -> None:
     """A droplet without a public interface has private pairs only."""
     droplets = [node("web"), node("api", public=False), node("job")]
     walls = network(replace(declared(), droplets=droplets))
-    public = [pair for pair in all_pairs(PLAN, walls, stranger=True) if pair.side == "public"]
+    public = [pair for pair in all_pairs(PLAN, walls, outsider=True) if pair.side == "public"]
     assert not any("api" in (pair.source, pair.target) for pair in public)
 
 
@@ -242,8 +244,8 @@ def test_no_drift_where_all_is_as_planned() -> None:
 
 def test_naming_by_id_is_no_drift() -> None:
     """The same droplets, told by their ids."""
-    told = changed("middle", tags=[], droplet_ids=[2])
-    assert drift(PLAN, RUN, (), replace(told, trusted={"db": [{"type": "droplet", "value": "2"}]})) == ()
+    documents = changed("middle", tags=[], droplet_ids=[2])
+    assert drift(PLAN, RUN, (), replace(documents, trusted={"db": [{"type": "droplet", "value": "2"}]})) == ()
 
 
 @pytest.mark.parametrize(
@@ -268,24 +270,27 @@ def test_naming_by_id_is_no_drift() -> None:
 )
 def test_drift_of_a_firewall(fields: dict[str, Any], problems: list[str]) -> None:
     """Each thing that differs is named, and nothing else."""
-    told = changed("middle", **fields)
-    told = replace(told, droplets=[*told.droplets, droplet(9, "other") | {"vpc_uuid": "w"}])
-    found = drift(PLAN, RUN, (), told)
+    documents = changed("middle", **fields)
+    documents = replace(documents, droplets=[*documents.droplets, droplet(9, "other") | {"vpc_uuid": "w"}])
+    found = drift(PLAN, RUN, (), documents)
     assert {(each.kind, each.name) for each in found} == {("firewall", resource_name(RUN, "middle"))}
     assert [each.problem for each in found] == problems
 
 
 def test_drift_of_droplets_databases_and_what_is_left_over() -> None:
     """Missing, extra, second and forgotten ones."""
-    told = declared()
+    documents = declared()
     droplets = [
-        *told.droplets[:2],
+        *documents.droplets[:2],
         {**node("web"), "id": 20, "created_at": "2026-02-01T00:00:00Z"},
         droplet(7, "stranger-of-a", node_tag(RUN, STRANGER)),
     ]
     left = firewall("bootstrap", "web")
     found = drift(
-        PLAN, RUN, (), replace(told, droplets=droplets, databases=[], firewalls=[*told.firewalls, left])
+        PLAN,
+        RUN,
+        (),
+        replace(documents, droplets=droplets, databases=[], firewalls=[*documents.firewalls, left]),
     )
     said = [str(each) for each in found]
     assert said[:3] == [

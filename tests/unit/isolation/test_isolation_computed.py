@@ -178,7 +178,7 @@ def test_a_walk_tells_of_a_droplet_that_is_off() -> None:
     walls = network(droplets=[node("web"), node("api", status="off"), node("job")])
     told = walk(walls, WEB_API, "tcp", 80)
     assert told.admitted
-    assert told.notes == ("api is off: nothing gets through whatever the gates say",)
+    assert told.notes == ("api is off: nothing gets through, whatever the firewalls admit",)
 
 
 NETWORKS = ("0.0.0.0/0", "10.1.0.0/24", "10.1.0.12/32", "203.0.113.8/29", "192.0.2.10", "::/0")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.isolation.paced.remote_scripts import SCRIPTS, Conversation, here
+from harness.isolation.paced.remote_scripts import SCRIPTS, RemoteScript, here
 from harness.isolation.paced.scripts import probe
 
 PORTS = 40
@@ -30,9 +30,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         job = {"targets": [target], "passes": 1, "in_flight": 10, "rate": 10_000, "seconds": 5, "seed": ""}
         probe.Scan(job).run()
         lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-        (block,) = (line for line in lines if "words" in line)
-        words: dict[str, list[list[int]]] = block["words"]
-        return words
+        (block,) = (line for line in lines if "outcomes" in line)
+        outcomes: dict[str, list[list[int]]] = block["outcomes"]
+        return outcomes
 
     return scan
 
@@ -90,6 +90,6 @@ def test_silence_is_told_as_silence() -> None:
         target = {"ip": "127.0.0.78", "tcp": [], "udp": [[port, port]], "icmp": False, "payload": "00"}
         job = {"targets": [target], "passes": 1, "in_flight": 10, "rate": 100, "seconds": 0.2, "seed": ""}
         stop = threading.Event()
-        with Conversation(here(), "probe.py", job, where="x", deadline=60, stop=stop) as told:
-            words = [line["words"] for line in told.lines() if "words" in line]
-    assert words == [{"silent": [[port, port]]}]
+        with RemoteScript(here(), "probe.py", job, where="x", deadline=60, stop=stop) as script:
+            outcomes = [line["outcomes"] for line in script.lines() if "outcomes" in line]
+    assert outcomes == [{"silent": [[port, port]]}]

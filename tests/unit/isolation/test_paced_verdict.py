@@ -14,15 +14,15 @@ from harness.core import ports
 from harness.core.errors import CommandError
 from harness.core.ports import ALL, NONE, Ports
 from harness.firewall.model import Pair
-from harness.isolation.model import Seen
+from harness.isolation.model import ScanResult
 from harness.isolation.paced import control as paced_control
 from harness.isolation.paced import remote_scripts
 from harness.isolation.paced.ends import Ends
 from harness.isolation.paced.judging import Findings, verdicts
 from harness.isolation.paced.probe_sources import Pace
-from harness.isolation.paced.remote_scripts import Conversation, here
-from harness.isolation.paced.tally import Ask, Tally
-from harness.isolation.paced.verdict import Account, Control, Words, judge, merge
+from harness.isolation.paced.remote_scripts import RemoteScript, here
+from harness.isolation.paced.tally import ProbeTask, Tally
+from harness.isolation.paced.verdict import Account, Control, Outcomes, judge, merge
 from harness.topology.deployment import Connection, DatabaseNode, Node
 from harness.topology.model import Protocol
 
@@ -36,22 +36,22 @@ def verdict(
     protocol: Protocol = "tcp",
     asked: Ports = TEN,
     control: Control = SHOWN,
-    again: str = "",
+    retries: str = "",
     arrived: str | None = None,
     lost: str = "",
-) -> Seen:
-    """What is made of passes given as {word: ports}; ``again`` answered once more as open."""
+) -> ScanResult:
+    """What is made of passes given as {word: ports}; ``retries`` answered once more as open."""
     account = Account(
         asked,
         tuple(words(**each) for each in passes),
-        again=words(open=again),
+        retries=words(open=retries),
         arrived=None if arrived is None else parsed(arrived),
         lost=lost,
     )
     return judge(PAIR, protocol, account, control)
 
 
-def words(**given: str) -> Words:
+def words(**given: str) -> Outcomes:
     return {word.replace("_", " "): parsed(each) for word, each in given.items() if each}
 
 
@@ -62,73 +62,73 @@ def parsed(text: str) -> Ports:
 def test_open_closed_and_silent_are_told_apart() -> None:
     """Two passes that agree, on a path that is shown."""
     each = {"open": "1", "closed": "2", "silent": "3-10"}
-    seen = verdict(each, each)
-    found = seen.open, seen.closed, seen.filtered, seen.inconclusive
+    result = verdict(each, each)
+    found = result.open, result.closed, result.filtered, result.inconclusive
     assert found == (parsed("1"), parsed("2"), parsed("3-10"), NONE)
-    assert seen.probes == 20
-    assert seen.evidence["silent"] == 16
-    assert seen.doubts == ()
+    assert result.probes == 20
+    assert result.evidence["silent"] == 16
+    assert result.doubts == ()
 
 
 def test_silence_needs_a_control() -> None:
     """Answers stand by themselves; silence does not."""
     each = {"open": "1", "silent": "2-10"}
-    seen = verdict(each, each, control=Control())
-    assert (seen.open, seen.filtered, seen.inconclusive) == (parsed("1"), NONE, parsed("2-10"))
-    assert "nothing shows" in seen.doubts[0]
+    result = verdict(each, each, control=Control())
+    assert (result.open, result.filtered, result.inconclusive) == (parsed("1"), NONE, parsed("2-10"))
+    assert "nothing shows" in result.doubts[0]
 
 
 def test_one_silent_pass_is_no_verdict() -> None:
     """A vantage that was lost after its first pass has asked once only."""
-    seen = verdict({"open": "1", "silent": "2-10"}, {"silent": "2-4"}, lost="a was lost")
-    assert (seen.open, seen.filtered, seen.inconclusive) == (parsed("1"), parsed("2-4"), parsed("5-10"))
-    assert any("a was lost" in each for each in seen.doubts)
+    result = verdict({"open": "1", "silent": "2-10"}, {"silent": "2-4"}, lost="a was lost")
+    assert (result.open, result.filtered, result.inconclusive) == (parsed("1"), parsed("2-4"), parsed("5-10"))
+    assert any("a was lost" in each for each in result.doubts)
 
 
-@pytest.mark.parametrize(("again", "state"), [("1", "open"), ("", "inconclusive")])
-def test_who_answers_once_and_not_twice_is_asked_again(again: str, state: str) -> None:
+@pytest.mark.parametrize(("retries", "state"), [("1", "open"), ("", "inconclusive")])
+def test_who_answers_once_and_not_twice_is_asked_again(retries: str, state: str) -> None:
     """A packet may get lost; a port that stays silent the second time is in doubt."""
-    seen = verdict({"open": "1", "silent": "2-10"}, {"silent": "1-10"}, again=again)
-    assert getattr(seen, state) == parsed("1")
-    assert seen.filtered == parsed("2-10")
+    result = verdict({"open": "1", "silent": "2-10"}, {"silent": "1-10"}, retries=retries)
+    assert getattr(result, state) == parsed("1")
+    assert result.filtered == parsed("2-10")
 
 
 def test_two_answers_are_in_doubt() -> None:
     """Open in one pass and closed in the other."""
-    seen = verdict({"open": "1-10"}, {"open": "2-10", "closed": "1"})
-    assert (seen.inconclusive, seen.open, seen.closed) == (parsed("1"), parsed("2-10"), NONE)
+    result = verdict({"open": "1-10"}, {"open": "2-10", "closed": "1"})
+    assert (result.inconclusive, result.open, result.closed) == (parsed("1"), parsed("2-10"), NONE)
 
 
 def test_an_error_of_this_side_is_never_filtered() -> None:
     """No descriptor, no port, no route of its own: the word is told."""
     each = {"silent": "2-10", "local_EMFILE": "1"}
-    seen = verdict(each, each)
-    assert seen.inconclusive == parsed("1")
-    assert "local EMFILE" in " ".join(seen.doubts)
+    result = verdict(each, each)
+    assert result.inconclusive == parsed("1")
+    assert "local EMFILE" in " ".join(result.doubts)
 
 
 def test_what_the_network_refuses_is_filtered_and_told() -> None:
     """An ICMP unreachable is not silence; its name is in doubts and evidence."""
     each = {"open": "1", "unreachable_EHOSTUNREACH": "2-10"}
-    seen = verdict(each, each)
-    assert seen.filtered == parsed("2-10")
-    assert "2-10 unreachable EHOSTUNREACH" in seen.doubts
-    assert seen.evidence["unreachable_EHOSTUNREACH"] == 18
+    result = verdict(each, each)
+    assert result.filtered == parsed("2-10")
+    assert "2-10 unreachable EHOSTUNREACH" in result.doubts
+    assert result.evidence["unreachable_EHOSTUNREACH"] == 18
 
 
 def test_udp_without_the_receivers_word() -> None:
     """An answer is open, a refusal closed; silence may be either of two things."""
     each = {"open": "1", "closed": "2", "silent": "3-10"}
-    seen = verdict(each, each, protocol="udp")
-    assert (seen.open, seen.closed, seen.filtered) == (parsed("1"), parsed("2"), NONE)
-    assert seen.inconclusive == parsed("3-10")
+    result = verdict(each, each, protocol="udp")
+    assert (result.open, result.closed, result.filtered) == (parsed("1"), parsed("2"), NONE)
+    assert result.inconclusive == parsed("3-10")
 
 
 def test_udp_with_the_receivers_word() -> None:
     """What arrived and is silent can be reached; what did not arrive is filtered."""
     each = {"open": "1", "closed": "2", "silent": "3-10"}
-    seen = verdict(each, each, protocol="udp", arrived="1-3")
-    assert (seen.closed, seen.filtered, seen.inconclusive) == (parsed("2-3"), parsed("4-10"), NONE)
+    result = verdict(each, each, protocol="udp", arrived="1-3")
+    assert (result.closed, result.filtered, result.inconclusive) == (parsed("2-3"), parsed("4-10"), NONE)
     doubtful = verdict(each, each, protocol="udp", arrived="1-3", control=Control())
     assert doubtful.inconclusive == parsed("4-10")
 
@@ -146,21 +146,21 @@ def test_a_receiver_that_missed_what_was_answered_is_not_believed() -> None:
 def test_icmp_has_no_ports(word: str, arrived: str, state: str) -> None:
     """All are in one set."""
     each = {word: "1"}
-    seen = verdict(each, each, protocol="icmp", asked=parsed("1"), arrived=arrived)
-    assert getattr(seen, state) == ALL
-    assert seen.asked == ALL
+    result = verdict(each, each, protocol="icmp", asked=parsed("1"), arrived=arrived)
+    assert getattr(result, state) == ALL
+    assert result.probed == ALL
 
 
 def test_every_port_is_in_one_set() -> None:
     """Whatever was told, or not."""
-    told: list[tuple[dict[str, str], ...]] = [
+    script: list[tuple[dict[str, str], ...]] = [
         ({}, {}),
         ({"open": "1", "silent": "1-4"}, {"local_EMFILE": "2-3"}),
         ({"closed": "1-5", "open": "5-6"}, {"silent": "1-10"}),
     ]
-    for passes in told:
-        seen = verdict(*passes)
-        sets = (seen.open, seen.closed, seen.filtered, seen.inconclusive)
+    for passes in script:
+        result = verdict(*passes)
+        sets = (result.open, result.closed, result.filtered, result.inconclusive)
         assert ports.union(*sets) == TEN
         assert sum(map(ports.size, sets)) == 10
 
@@ -194,30 +194,30 @@ def test_a_droplet_is_not_shown_in_halves() -> None:
 
 def test_the_control_port_is_judged_by_what_it_was_before() -> None:
     """It answers while it is open for the scan; its verdict is of before."""
-    ask = Ask(PAIR, "192.0.2.1", tcp=ports.parse("1-10"))
+    task = ProbeTask(PAIR, "192.0.2.1", tcp=ports.parse("1-10"))
     seven = ports.parse("7")
     main = tally({PAIR: {"silent": ports.subtract(TEN, seven), "closed": seven}})
-    findings = Findings([ask], main, tally({PAIR: {"silent": seven}}), spare=seven, control=seven)
-    (seen,) = verdicts(findings, Tally(1), {}, ends(), {})
-    assert (seen.filtered, seen.closed) == (TEN, NONE)
-    assert seen.evidence["control_port"] == 7
+    findings = Findings([task], main, tally({PAIR: {"silent": seven}}), shared_ports=seven, control=seven)
+    (result,) = verdicts(findings, Tally(1), {}, ends(), {})
+    assert (result.filtered, result.closed) == (TEN, NONE)
+    assert result.evidence["control_port"] == 7
 
 
 def test_what_cannot_be_asked_says_why() -> None:
     """A vantage that nobody could log in to."""
-    ask = Ask(PAIR, "192.0.2.1", tcp=TEN)
-    findings = Findings([ask], Tally(2), Tally(2), spare=NONE, control=NONE)
-    (seen,) = verdicts(findings, Tally(1), {}, ends(), {(PAIR, ""): "a was lost: no route"})
-    assert seen.inconclusive == TEN
-    assert "a was lost: no route" in seen.doubts[0]
+    task = ProbeTask(PAIR, "192.0.2.1", tcp=TEN)
+    findings = Findings([task], Tally(2), Tally(2), shared_ports=NONE, control=NONE)
+    (result,) = verdicts(findings, Tally(1), {}, ends(), {(PAIR, ""): "a was lost: no route"})
+    assert result.inconclusive == TEN
+    assert "a was lost: no route" in result.doubts[0]
 
 
-def judged(answers: dict[Pair, str]) -> dict[Pair, Seen]:
+def judged(answers: dict[Pair, str]) -> dict[Pair, ScanResult]:
     """Verdicts where every port of each pair got the same answer; ``cache`` is a database."""
-    asks = [Ask(pair, "192.0.2.1", tcp=TEN) for pair in answers]
+    tasks = [ProbeTask(pair, "192.0.2.1", tcp=TEN) for pair in answers]
     main = tally({pair: {word: TEN} for pair, word in answers.items()})
-    findings = Findings(asks, main, Tally(2), spare=NONE, control=NONE)
-    return {seen.pair: seen for seen in verdicts(findings, Tally(1), {}, ends(), {})}
+    findings = Findings(tasks, main, Tally(2), shared_ports=NONE, control=NONE)
+    return {result.pair: result for result in verdicts(findings, Tally(1), {}, ends(), {})}
 
 
 def tally(answers: dict[Pair, dict[str, Ports]]) -> Tally:
@@ -277,12 +277,12 @@ def test_only_covered_droplets_get_the_control() -> None:
 def conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A conversation with a script written on the spot, on this machine."""
     monkeypatch.setattr(remote_scripts, "SCRIPTS", tmp_path)
-    made: list[Conversation] = []
+    made: list[RemoteScript] = []
 
-    def begin(script: str) -> Conversation:
+    def begin(script: str) -> RemoteScript:
         (tmp_path / "script.py").write_text(script)
         made.append(
-            Conversation(here(), "script.py", {"n": 1}, where="x", deadline=60, stop=threading.Event())
+            RemoteScript(here(), "script.py", {"n": 1}, where="x", deadline=60, stop=threading.Event())
         )
         return made[-1]
 
@@ -317,11 +317,11 @@ def test_the_probe_asks_a_machine_every_port_twice() -> None:
         job = {"targets": [target], "passes": 2, "in_flight": 500, "rate": 100_000, "seconds": 5, "seed": ""}
         found = Tally(2)
         stop = threading.Event()
-        with Conversation(here(), "probe.py", job, where="x", deadline=60, stop=stop) as told:
-            lines = list(told.lines())
+        with RemoteScript(here(), "probe.py", job, where="x", deadline=60, stop=stop) as script:
+            lines = list(script.lines())
         for line in lines:
-            if "words" in line:
-                found.add(PAIR, line["protocol"], line["pass"], line["words"])
+            if "outcomes" in line:
+                found.add(PAIR, line["protocol"], line["pass"], line["outcomes"])
     finally:
         for each in held:
             each.close()

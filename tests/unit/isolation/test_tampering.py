@@ -14,8 +14,8 @@ from harness.core.progress import Progress
 from harness.firewall.model import Pair
 from harness.isolation import prove
 from harness.isolation.counted import tampering
-from harness.isolation.counted.tampering import Tampering, explained
-from harness.isolation.model import Observation, Seen
+from harness.isolation.counted.tampering import Tampering, describe
+from harness.isolation.model import Observation, ScanResult
 from harness.isolation.section import section
 from harness.provision import observe, provision
 from harness.run.rundir import RunDir
@@ -39,25 +39,25 @@ def deployment() -> Iterator[Deployment]:
 
 
 class Scan:
-    """What was done, in order; ``looks`` is what the emulator tells, look by look."""
+    """What was done, in order; ``snapshots`` is what the emulator tells, look by look."""
 
-    def __init__(self, looks: Sequence[tuple[Tampering, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, snapshots: Sequence[tuple[Tampering, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
         self.did: list[str] = []
         self.pairs: Sequence[Pair] = ()
-        self._looks = list(looks)
-        monkeypatch.setattr(tampering, "look", self.look)
-        monkeypatch.setattr(prove, "stranger", self.stranger)
+        self._looks = list(snapshots)
+        monkeypatch.setattr(tampering, "inspect", self.inspect)
+        monkeypatch.setattr(prove, "outsider", self.outsider)
         monkeypatch.setattr(prove, "observe", self.observe)
         monkeypatch.setattr(prove, "open_access", lambda *_: None)
-        monkeypatch.setattr(prove, "is_witnessed", lambda _: True)
+        monkeypatch.setattr(prove, "has_packet_counters", lambda _: True)
 
-    def look(self, _target: Target) -> tuple[Tampering, ...]:
-        self.did.append("look")
+    def inspect(self, _target: Target) -> tuple[Tampering, ...]:
+        self.did.append("inspect")
         return self._looks.pop(0)
 
     @contextmanager
-    def stranger(self, _target: Target, _topology: object, deployment: Deployment) -> Iterator[Deployment]:
-        self.did.append("stranger")
+    def outsider(self, _target: Target, _topology: object, deployment: Deployment) -> Iterator[Deployment]:
+        self.did.append("outsider")
         node = next(iter(deployment.nodes.values()))
         yield Deployment(
             deployment.run,
@@ -72,7 +72,7 @@ class Scan:
     ) -> Observation:
         self.did.append("packets")
         self.pairs = pairs
-        return Observation(tuple(Seen(each, "tcp") for each in pairs), 2, ("prober", "fabric"), 0.1, 1)
+        return Observation(tuple(ScanResult(each, "tcp") for each in pairs), 2, ("prober", "fabric"), 0.1, 1)
 
     def prove(self, deployment: Deployment, run_dir: RunDir) -> prove.Proof:
         return prove.prove(TARGET, TOPOLOGY, deployment, run_dir)
@@ -84,7 +84,7 @@ def test_a_changed_network_is_scanned_as_it_is_found(
     """The emulator is asked first; a stranger, whose making applies the rules anew, is left out."""
     scan = Scan([(FOREIGN,), (FOREIGN,)], monkeypatch)
     proof = scan.prove(deployment, RunDir(tmp_path, "a"))
-    assert scan.did == ["look", "packets", "look"]
+    assert scan.did == ["inspect", "packets", "inspect"]
     assert all(STRANGER not in (each.source, each.target) for each in scan.pairs)
     assert proof.tampered == (FOREIGN,)
     assert proof.observation.partial
@@ -96,11 +96,11 @@ def test_what_was_changed_meanwhile_is_told(
     """It is asked again at the end, when the stranger's making may have put it right."""
     scan = Scan([(), (FOREIGN,)], monkeypatch)
     proof = scan.prove(deployment, RunDir(tmp_path, "a"))
-    assert scan.did == ["look", "stranger", "packets", "look"]
+    assert scan.did == ["inspect", "outsider", "packets", "inspect"]
     assert proof.tampered == (FOREIGN,)
-    told = section(TOPOLOGY, proof.network, proof.observation, (), proof.tampered)
-    assert told["tampering"] == [str(FOREIGN)]
-    assert "not to be trusted" in told["partial"]
+    made = section(TOPOLOGY, proof.network, proof.observation, (), proof.tampered)
+    assert made["tampering"] == [str(FOREIGN)]
+    assert "cannot be trusted" in made["partial"]
 
 
 def test_a_sound_network_is_asked_with_a_stranger(
@@ -119,14 +119,14 @@ def test_a_cloud_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> NoReturn:
         raise AssertionError
 
-    monkeypatch.setattr(tampering, "Extras", never)
-    assert tampering.look(TARGET) == tampering.restore(TARGET) == ()
+    monkeypatch.setattr(tampering, "EmulatorApi", never)
+    assert tampering.inspect(TARGET) == tampering.restore(TARGET) == ()
 
 
 def test_the_words_name_the_rule_and_the_remedy() -> None:
     """Whose fault it is, the foreign rule's own text, and what puts it right."""
-    words = explained([FOREIGN])
+    words = describe([FOREIGN])
     assert "which no application can do" in words
     assert "tcp dport 7777 accept" in words
     assert "wavetank up" in words
-    assert explained([]) == ""
+    assert describe([]) == ""

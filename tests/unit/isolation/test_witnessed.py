@@ -9,7 +9,7 @@ import pytest
 
 from harness.core.errors import ApiError, ResourceError, WaitTimeoutError
 from harness.firewall.model import Pair
-from harness.isolation.counted import observe as witnessed
+from harness.isolation.counted import observe as counted
 from harness.isolation.counted import tampering
 from harness.isolation.model import Observation
 from harness.target.target import Target
@@ -58,7 +58,7 @@ class Emulator:
         pass
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """As ``Extras.ask``."""
+        """As ``EmulatorApi.ask``."""
         self.asked.append((method, path))
         if method == "POST":
             self.body = body
@@ -84,10 +84,10 @@ def pair(error: str = "") -> dict[str, Any]:
 
 def observe(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, **given: Any) -> Observation:
     """Observe three pairs by this emulator."""
-    monkeypatch.setattr(witnessed, "Extras", lambda _target: emulator)
-    monkeypatch.setattr(tampering, "look", lambda _target: ())
+    monkeypatch.setattr(counted, "EmulatorApi", lambda _target: emulator)
+    monkeypatch.setattr(tampering, "inspect", lambda _target: ())
     asked = {"tcp": ((1, 65535),), "udp": ((53, 53),), "icmp": True, "passes": 2}
-    return witnessed.observe(
+    return counted.observe(
         TARGET, DEPLOYMENT, PAIRS, **asked, refs={"stranger": "droplet:9"}, progress=lambda *_: None, **given
     )
 
@@ -106,25 +106,27 @@ def test_ends_are_asked_for_by_their_ids(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_completed_scan_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each pair and protocol has its verdict, and the packets are counted."""
-    seen = observe(monkeypatch, Emulator([look("running"), look("completed", pair(), pair(), pair())]))
-    assert [each.pair for each in seen.seen] == PAIRS
-    assert seen.seen[0].filtered == ((1, 65535),)
-    assert (seen.probes, seen.seconds, seen.partial) == (3 * 131070, 1.5, "")
-    assert seen.witnesses == ("prober", "fabric")
+    observation = observe(monkeypatch, Emulator([look("running"), look("completed", pair(), pair(), pair())]))
+    assert [each.pair for each in observation.results] == PAIRS
+    assert observation.results[0].filtered == ((1, 65535),)
+    assert (observation.probes, observation.seconds, observation.partial) == (3 * 131070, 1.5, "")
+    assert observation.evidence_sources == ("prober", "fabric")
 
 
 def test_lost_vantage_leaves_its_pair_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others' verdicts stand, and the whole is marked as partial."""
-    seen = observe(monkeypatch, Emulator([look("completed", pair(), pair("a lost its power"), pair())]))
-    assert [bool(each.inconclusive) for each in seen.seen] == [False, True, False]
-    assert seen.partial == "1 pairs could not be fully asked: a lost its power"
+    observation = observe(
+        monkeypatch, Emulator([look("completed", pair(), pair("a lost its power"), pair())])
+    )
+    assert [bool(each.inconclusive) for each in observation.results] == [False, True, False]
+    assert observation.partial == "1 pairs could not be fully probed: a lost its power"
 
 
 def test_failed_scan_keeps_what_it_has_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not asked is in doubt, not left out."""
-    seen = observe(monkeypatch, Emulator([look("failed", pair(), error="the fabric is gone")]))
-    assert [bool(each.inconclusive) for each in seen.seen] == [False, True, True]
-    assert seen.partial == "the scan failed: the fabric is gone"
+    observation = observe(monkeypatch, Emulator([look("failed", pair(), error="the fabric is gone")]))
+    assert [bool(each.inconclusive) for each in observation.results] == [False, True, True]
+    assert observation.partial == "the scan failed: the fabric is gone"
 
 
 def test_scan_is_cancelled_when_its_user_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,9 +147,9 @@ def test_emulator_that_goes_away_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_scan_of_what_went_down_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """An end that is not there is named, with those that are."""
-    monkeypatch.setattr(tampering, "look", lambda _target: ())
+    monkeypatch.setattr(tampering, "inspect", lambda _target: ())
     with pytest.raises(ResourceError, match="'c': is not there; there are a, b, internet"):
-        witnessed.observe(
+        counted.observe(
             TARGET,
             DEPLOYMENT,
             [Pair("a", "c")],

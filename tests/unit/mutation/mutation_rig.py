@@ -11,8 +11,8 @@ from harness.core.ports import Ports
 from harness.firewall.evaluate import admitted
 from harness.firewall.from_api import read
 from harness.firewall.model import Database, Droplet, Firewall, FirewallState, Network, Pair, Peer, Rule
-from harness.isolation.model import Difference, Observation, Seen
-from harness.mutation.judge import Witnesses
+from harness.isolation.model import Difference, Observation, ScanResult
+from harness.mutation.judge import EvidenceSources
 from harness.target.api import Api
 from harness.topology.model import Protocol
 
@@ -25,9 +25,9 @@ VPC = (Peer("addresses", "10.0.0.0/24"),)
 def looked_at(network: Network) -> Network:
     """The network with a stranger, an operator and an internet address to look from."""
     private = f"{network.vpc_range.split('.0/')[0]}.99"
-    stranger = Droplet(STRANGER, "", private=private, public="203.0.113.99")
+    outsider = Droplet(STRANGER, "", private=private, public="203.0.113.99")
     operators = ("198.51.100.7/32",)
-    return replace(network, others={STRANGER: stranger}, operators=operators, internet="192.0.2.10")
+    return replace(network, others={STRANGER: outsider}, operators=operators, internet="192.0.2.10")
 
 
 def droplet(name: str, number: int) -> Droplet:
@@ -100,35 +100,35 @@ class Played:
     def __post_init__(self) -> None:
         self.meant = looked_at(read(self.api, self.run))
 
-    def witnesses(self) -> Witnesses:
-        return Witnesses(self.observe, self.differences, lambda: ())
+    def evidence_sources(self) -> EvidenceSources:
+        return EvidenceSources(self.observe, self.differences, lambda: ())
 
     def observe(self, pairs: Sequence[Pair], asked: Mapping[Protocol, Ports]) -> Observation:
         self.asked.append(pairs)
         now = looked_at(read(self.api, self.run))
-        seen = []
+        result = []
         for pair in pairs:
             for protocol, which in asked.items():
                 passing = ports.intersect(which, admitted(now, pair, protocol))
                 if self.doubtful:
-                    seen.append(Seen(pair, protocol, inconclusive=which, doubts=("fog",)))
+                    result.append(ScanResult(pair, protocol, inconclusive=which, doubts=("fog",)))
                 else:
                     silent = ports.subtract(which, passing)
-                    seen.append(Seen(pair, protocol, closed=passing, filtered=silent))
-        return Observation(tuple(seen), 1, ("prober", "fabric"), 0.0, 0)
+                    result.append(ScanResult(pair, protocol, closed=passing, filtered=silent))
+        return Observation(tuple(result), 1, ("prober", "fabric"), 0.0, 0)
 
     def differences(self, observation: Observation | None) -> tuple[Difference, ...]:
         if observation is None or self.blind:
             return ()
-        return tuple(each for seen in observation.seen for each in self._of(seen))
+        return tuple(each for result in observation.results for each in self._of(result))
 
-    def _of(self, seen: Seen) -> list[Difference]:
-        meant = admitted(self.meant, seen.pair, seen.protocol)
-        lost = ports.intersect(meant, seen.filtered)
-        gained = ports.subtract(seen.reachable, meant)
-        told = [(lost, "admitted", "denied"), (gained, "denied", "admitted")]
+    def _of(self, result: ScanResult) -> list[Difference]:
+        meant = admitted(self.meant, result.pair, result.protocol)
+        lost = ports.intersect(meant, result.filtered)
+        gained = ports.subtract(result.reachable, meant)
+        sets = [(lost, "admitted", "denied"), (gained, "denied", "admitted")]
         return [
-            Difference(seen.pair, seen.protocol, which, was, "", now, "", "", "", "played", "")
-            for which, was, now in told
+            Difference(result.pair, result.protocol, which, was, "", now, "", "", "", "played", "")
+            for which, was, now in sets
             if which
         ]

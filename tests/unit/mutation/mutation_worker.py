@@ -20,7 +20,7 @@ from harness.isolation.model import Observation
 from harness.mutation.campaign import Campaign, carry_out
 from harness.mutation.effect import baseline
 from harness.mutation.generate import mutants
-from harness.mutation.judge import Witnesses
+from harness.mutation.judge import EvidenceSources
 from harness.run.rundir import RunDir
 from harness.target.api import Api
 from harness.target.target import resolve_target
@@ -44,7 +44,7 @@ def main(state_dir: Path, directory: Path) -> None:
     with Api(target) as api:
         base = baseline(looked_at(read(api, RUN)))
         chosen = [each for each in mutants(base.network) if each.kind == "detached"]
-        blind = Witnesses(look_forever, lambda _: (), lambda: ())
+        blind = EvidenceSources(look_forever, lambda _: (), lambda: ())
         made = Campaign(api, RunDir(directory, RUN), base, blind, lambda *_: True, whole=True)
         carry_out(made, chosen, [], lambda _done, _all: None)
 

@@ -14,7 +14,7 @@ from harness.core.signals import undisturbed
 from harness.firewall.from_api import read
 from harness.firewall.model import FirewallState, Network
 from harness.mutation import apply, journal
-from harness.mutation.campaign import mend
+from harness.mutation.campaign import restore
 from harness.mutation.generate import mutants
 from harness.mutation.model import Mutant
 from harness.run.rundir import RunDir
@@ -57,14 +57,14 @@ def test_an_api_that_fails_for_a_while_is_asked_again(api: Api, monkeypatch: pyt
 
 
 def test_what_cannot_be_put_back_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exactly what is left different, and the command that mends it."""
+    """Exactly what is still different, and the command that repairs it."""
     network = read(api, RUN)
     mutant = next(each for each in mutants(looked_at(network)) if "internal-lb" in each.name)
     apply.put(api, network, mutant.state)
     monkeypatch.setattr(api.client.firewalls, "update", failing_first(api.client.firewalls.update, 10**6))
     with pytest.raises(apply.NotRestoredError) as caught:
         apply.restore(api, network.state, RUN, deadline=0.1)
-    assert "left different: firewall wavetank-a--internal-lb\n" in str(caught.value)
+    assert "still different: firewall wavetank-a--internal-lb\n" in str(caught.value)
     assert "`wavetank up --run a`" in str(caught.value)
     assert "500" in str(caught.value)
 
@@ -99,12 +99,12 @@ def test_a_broken_journal_says_what_to_do(run_dir: RunDir) -> None:
 def test_mending_puts_back_and_forgets(api: Api, run_dir: RunDir) -> None:
     """Once; without a journal there is nothing to do."""
     network = read(api, RUN)
-    assert not mend(api, run_dir)
+    assert not restore(api, run_dir)
     journal.write(run_dir, network.state)
     apply.put(api, network, first(network, "inbound-opened").state)
-    assert mend(api, run_dir)
+    assert restore(api, run_dir)
     assert read(api, RUN).state == network.state
-    assert not mend(api, run_dir)
+    assert not restore(api, run_dir)
 
 
 def test_order_of_listing_is_no_difference(api: Api) -> None:

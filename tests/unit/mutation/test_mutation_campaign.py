@@ -17,7 +17,7 @@ from harness.mutation import apply, journal, judge
 from harness.mutation.campaign import Campaign, carry_out
 from harness.mutation.effect import Affected, baseline
 from harness.mutation.generate import mutants
-from harness.mutation.judge import Witnesses
+from harness.mutation.judge import EvidenceSources
 from harness.mutation.kinds import HOLES
 from harness.mutation.model import Mutant, Verdict
 from harness.mutation.section import exit_code, section, summary
@@ -33,10 +33,10 @@ def played(api: Api) -> Played:
     return Played(api, RUN)
 
 
-def campaign(played: Played, run_dir: RunDir, witnesses: Witnesses | None = None) -> Campaign:
+def campaign(played: Played, run_dir: RunDir, evidence_sources: EvidenceSources | None = None) -> Campaign:
     """A campaign on the standard plan."""
     base = baseline(looked_at(read(played.api, RUN)))
-    given = witnesses or played.witnesses()
+    given = evidence_sources or played.evidence_sources()
     return Campaign(played.api, run_dir, base, given, lambda *_: True, whole=True)
 
 
@@ -102,7 +102,7 @@ def test_doubt_kills_nothing(played: Played, run_dir: RunDir) -> None:
 def test_rules_alone_notice_but_do_not_kill(played: Played, run_dir: RunDir) -> None:
     """What only the API's documents give away is counted apart."""
     played.blind = True
-    rules = replace(played.witnesses(), drift=lambda: ("firewall x differs",))
+    rules = replace(played.evidence_sources(), drift=lambda: ("firewall x differs",))
     made = campaign(played, run_dir, rules)
     told = section(carried_out(made, one_of_each(made)), 1.0)
     assert (told["score"], told["score_with_rules"], told["noticed"]) == (0.0, 1.0, told["mutants"])
@@ -120,7 +120,7 @@ def test_what_the_mutant_does_not_change_is_no_kill(played: Played, run_dir: Run
     def differences(observation: Observation | None) -> Sequence[Difference]:
         return [elsewhere] if observation else []
 
-    made = campaign(played, run_dir, replace(played.witnesses(), differences=differences))
+    made = campaign(played, run_dir, replace(played.evidence_sources(), differences=differences))
     told = section(carried_out(made, [each for each in one_of_each(made) if "lb" in each.name][:3]), 1.0)
     assert (told["killed"], told["mutants"] > 0) == (0, True)
 
@@ -131,7 +131,7 @@ def test_witnesses_that_fail_leave_the_mutant_in_doubt(played: Played, run_dir: 
     def observe(pairs: Sequence[Pair], asked: object) -> Observation:
         raise ApiError("POST /scans", 500, "server_error", "no scanner")
 
-    made = campaign(played, run_dir, replace(played.witnesses(), observe=observe))
+    made = campaign(played, run_dir, replace(played.evidence_sources(), observe=observe))
     verdicts = carried_out(made, one_of_each(made)[:3])
     assert [each.outcome for each in verdicts] == ["inconclusive"] * 3
     assert "no scanner" in verdicts[0].why
@@ -149,7 +149,7 @@ def test_whatever_ends_it_everything_is_put_back(
             raise raised
         return played.observe(pairs, asked)
 
-    made = campaign(played, run_dir, replace(played.witnesses(), observe=observe))
+    made = campaign(played, run_dir, replace(played.evidence_sources(), observe=observe))
     verdicts: list[Verdict] = []
     with pytest.raises(error):
         carry_out(made, one_of_each(made), verdicts, lambda _done, _all: None)

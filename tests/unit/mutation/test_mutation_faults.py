@@ -15,7 +15,7 @@ from harness.mutation.faults import journal, steps, suite
 from harness.mutation.faults.campaign import Campaign, carry_out
 from harness.mutation.faults.generate import ANSWERS, faults
 from harness.mutation.faults.model import Fault, Step
-from harness.mutation.faults.suite import Found
+from harness.mutation.faults.suite import CheckResult
 from harness.mutation.kinds import FAULTS, HOLES, KINDS
 from harness.mutation.model import Verdict
 from harness.mutation.section import exit_code, section, summary
@@ -26,8 +26,8 @@ from harness.topology import load
 from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 
 STANDARD = load(topology_file("standard"))
-GREEN, RED = Found("passed", ""), Found("failed", "two is not one")
-DOUBT = Found("inconclusive", "nobody answers")
+GREEN, RED = CheckResult("passed", ""), CheckResult("failed", "two is not one")
+DOUBT = CheckResult("inconclusive", "nobody answers")
 BREAK, MEND = Step("ssh", "web", "break"), Step("ssh", "web", "mend")
 FAULT = Fault("relay", "web hands on", BREAK, MEND, "test_relays")
 CHECK = "relays.ports[web]"
@@ -56,10 +56,10 @@ class Played:
     ``broken`` is what the checks say meanwhile; ``failing`` are steps that fail so many times.
     """
 
-    def __init__(self, run_dir: RunDir, broken: dict[str, Found], **failing: int) -> None:
+    def __init__(self, run_dir: RunDir, broken: dict[str, CheckResult], **failing: int) -> None:
         self.run_dir, self.broken, self.failing = run_dir, broken, failing
         self.done: list[str] = []
-        self.green: dict[str, Found] = {CHECK: GREEN}
+        self.green: dict[str, CheckResult] = {CHECK: GREEN}
 
     def carry_out(self, step: Step) -> None:
         assert journal.read(self.run_dir) == MEND
@@ -68,14 +68,14 @@ class Played:
             raise CommandError(["sh"], 1, f"cannot {step.what}")
         self.done.append(step.what)
 
-    def ask(self, words: Sequence[str]) -> dict[str, Found]:
+    def run_checks(self, words: Sequence[str]) -> dict[str, CheckResult]:
         assert set(words) == {FAULT.check}
         is_broken = self.done and self.done[-1] == "break"
         return self.broken if is_broken else self.green
 
     def try_(self) -> list[Verdict]:
         verdicts: list[Verdict] = []
-        carry_out(Campaign(self.run_dir, self.carry_out, self.ask), [FAULT], verdicts, lambda *_: None)
+        carry_out(Campaign(self.run_dir, self.carry_out, self.run_checks), [FAULT], verdicts, lambda *_: None)
         assert journal.read(self.run_dir) is None
         return verdicts
 
@@ -127,15 +127,15 @@ def test_a_check_that_turns_red_has_noticed(run_dir: RunDir) -> None:
     ],
 )
 def test_what_is_not_red_has_not_noticed(
-    run_dir: RunDir, broken: dict[str, Found], outcome: str, why: str
+    run_dir: RunDir, broken: dict[str, CheckResult], outcome: str, why: str
 ) -> None:
     """Green, not there, or in doubt; nor does a check that belongs to something else count."""
     (verdict,) = Played(run_dir, broken).try_()
     assert (verdict.outcome, why in verdict.why) == (outcome, True)
 
 
-@pytest.mark.parametrize("before", [RED, DOUBT, Found("skipped", "no such thing")])
-def test_a_check_that_is_not_green_before_notices_nothing(run_dir: RunDir, before: Found) -> None:
+@pytest.mark.parametrize("before", [RED, DOUBT, CheckResult("skipped", "no such thing")])
+def test_a_check_that_is_not_green_before_notices_nothing(run_dir: RunDir, before: CheckResult) -> None:
     """Then nothing is broken at all."""
     played = Played(run_dir, {CHECK: RED})
     played.green = {CHECK: before}
@@ -169,16 +169,16 @@ def test_what_cannot_be_mended_is_said_and_kept(run_dir: RunDir, monkeypatch: py
         played.try_()
     assert journal.read(run_dir) == MEND
     played.failing.clear()
-    assert steps.mend(played.carry_out, run_dir)
+    assert steps.restore(played.carry_out, run_dir)
     assert played.done == ["break", "mend"]
-    assert not steps.mend(played.carry_out, run_dir)
+    assert not steps.restore(played.carry_out, run_dir)
 
 
 def test_a_check_that_stays_red_is_not_mended(run_dir: RunDir) -> None:
     """Whatever the scripts say."""
     played = Played(run_dir, {CHECK: RED})
     looks = iter([{CHECK: GREEN}, {CHECK: RED}, {CHECK: RED}])
-    played.ask = lambda _: next(looks)  # type: ignore[method-assign,assignment]
+    played.run_checks = lambda _: next(looks)  # type: ignore[method-assign,assignment]
     with pytest.raises(NotRestoredError, match="two is not one"):
         played.try_()
 
@@ -214,8 +214,8 @@ def test_faults_are_selected_like_mutants() -> None:
 def test_checks_are_found_by_part_of_their_names() -> None:
     """Or by that of their file."""
     outcomes = {"relays.a[x]": GREEN, "nodes.b": RED}
-    assert suite.of(outcomes, "test_relays") == {"relays.a[x]": GREEN}
-    assert suite.of(outcomes, "b") == {"nodes.b": RED}
+    assert suite.matching(outcomes, "test_relays") == {"relays.a[x]": GREEN}
+    assert suite.matching(outcomes, "b") == {"nodes.b": RED}
 
 
 def test_doubt_while_breaking_is_no_application(run_dir: RunDir) -> None:
@@ -233,7 +233,7 @@ def test_doubt_while_breaking_is_no_application(run_dir: RunDir) -> None:
 
 def test_the_lying_box_lies_now_and_then(tmp_path: Path) -> None:
     """It runs what it was given, keeps the exit code, and sometimes changes what was printed."""
-    from harness.mutation.faults.scripts import BOX, LYING_BOX
+    from harness.mutation.faults.scripts import BOX, WRONG_BOX
 
     honest, out = tmp_path / "box.honest", tmp_path / "stdout"
     honest.write_text(
@@ -243,7 +243,7 @@ def test_the_lying_box_lies_now_and_then(tmp_path: Path) -> None:
     )
     honest.chmod(0o755)
     lying = tmp_path / "box"
-    lying.write_text(LYING_BOX.replace(BOX, str(lying)).replace("#!/usr/bin/bash", "#!/bin/bash"))
+    lying.write_text(WRONG_BOX.replace(BOX, str(lying)).replace("#!/usr/bin/bash", "#!/bin/bash"))
     lying.chmod(0o755)
     said = set()
     for _ in range(400):

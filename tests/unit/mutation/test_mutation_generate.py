@@ -103,12 +103,12 @@ def test_effects_are_visible_hidden_or_none() -> None:
     base = baseline(NETWORK)
     seen = effect(base, named("port-added", "web, in tcp 80 from internet: 81"))
     assert (Pair("internet", "web", "public"), "tcp") in seen.affected
-    assert (seen.behind, seen.equivalent) == ((), "")
+    assert (seen.opened_ends, seen.equivalent) == ((), "")
     hidden = effect(base, named("port-added", "api, in tcp 8000-8001 from web: 8002"))
-    assert hidden.behind == ("web",)
+    assert hidden.opened_ends == ("web",)
     assert set(hidden.affected) == {(Pair("web", "api", side), "tcp") for side in ("private", "public")}
     nothing = effect(base, named("peer-added", "api, out tcp 25060 to vpc: stranger"))
-    assert "every gate admits the same" in nothing.equivalent
+    assert "all rules together admit the same" in nothing.equivalent
     assert nothing.affected == {}
 
 

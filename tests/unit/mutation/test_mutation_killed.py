@@ -18,7 +18,7 @@ from harness.core.wait import NotYet, wait_for
 from harness.firewall.from_api import read
 from harness.firewall.model import FirewallState
 from harness.mutation import journal
-from harness.mutation.campaign import mend
+from harness.mutation.campaign import restore
 from harness.run.rundir import RunDir
 from harness.run.settings import PROJECT
 from harness.target import emulator_process
@@ -102,6 +102,6 @@ def test_killed_it_leaves_a_way_back(state_dir: Path, target: Target, run_dir: R
         end(process, signal.SIGKILL)
     assert now(target) != original
     with Api(target) as api:
-        assert mend(api, run_dir)
+        assert restore(api, run_dir)
     assert now(target) == original
     assert journal.read(run_dir) is None

@@ -11,7 +11,7 @@ from mutation_rig import RUN, looked_at
 from harness.core.names import STRANGER, node_tag
 from harness.firewall.bodies import source_bodies
 from harness.firewall.evaluate import reachability
-from harness.firewall.from_api import Documents, ask, network_of, read
+from harness.firewall.from_api import Documents, fetch, network_of, read
 from harness.firewall.model import Droplet, FirewallState, Network
 from harness.mutation.effect import baseline, effect
 from harness.mutation.generate import mutants
@@ -23,36 +23,36 @@ from harness.topology.model import OPERATORS
 TOPOLOGY = load(PROJECT / "topologies" / "standard.yaml")
 
 
-def with_stranger(told: Documents, stranger: Droplet) -> Documents:
+def with_stranger(documents: Documents, stranger: Droplet) -> Documents:
     """The same, and a stranger in the VPC."""
     networks = [
         {"type": "private", "ip_address": stranger.private},
         {"type": "public", "ip_address": stranger.public},
     ]
     body: dict[str, Any] = {
-        **told.droplets[0],
+        **documents.droplets[0],
         "id": 99,
         "name": "stranger-of-a",
         "tags": [node_tag(RUN, STRANGER)],
         "networks": {"v4": networks},
     }
-    return replace(told, droplets=[*told.droplets, body])
+    return replace(documents, droplets=[*documents.droplets, body])
 
 
-def reported(told: Documents, state: FirewallState) -> Network:
+def reported(documents: Documents, state: FirewallState) -> Network:
     """The network that the API would tell of with these firewalls in force."""
     bodies = {each.id: each.body() for each in state.firewalls}
-    firewalls = [{**each, **bodies[each["id"]]} for each in told.firewalls]
-    ids = {each["name"].partition("--")[2]: each["id"] for each in told.databases}
+    firewalls = [{**each, **bodies[each["id"]]} for each in documents.firewalls]
+    ids = {each["name"].partition("--")[2]: each["id"] for each in documents.databases}
     trusted = {ids[name]: source_bodies(sources) for name, sources in state.trusted}
-    return network_of(TOPOLOGY, RUN, replace(told, firewalls=firewalls, trusted=trusted))
+    return network_of(TOPOLOGY, RUN, replace(documents, firewalls=firewalls, trusted=trusted))
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_the_computed_view_agrees_on_every_pair(api: Api, part: int) -> None:
     """For mutants of all kinds, every pair and protocol; nothing differs for those that are equivalent."""
     network = looked_at(read(api, RUN))
-    told = with_stranger(ask(api, RUN), network.others[STRANGER])
+    documents = with_stranger(fetch(api, RUN), network.others[STRANGER])
     base = baseline(network)
     every = mutants(network)
     some = [each for number, each in enumerate(every) if number % 16 == part]
@@ -60,7 +60,7 @@ def test_the_computed_view_agrees_on_every_pair(api: Api, part: int) -> None:
     pairs = [each for each in base.pairs if each.source != OPERATORS]
     for mutant in (*some, *equal):
         mine = reachability(network.under(mutant.state), base.pairs)
-        theirs = reachability(reported(told, mutant.state), pairs)
+        theirs = reachability(reported(documents, mutant.state), pairs)
         assert {key: mine[key] for key in theirs} == theirs, mutant
         if mutant in equal:
             assert mine == base.reachable

@@ -23,7 +23,7 @@ from harness.core.errors import ApiError, CredentialsError, ResourceError, WaitT
 from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
 from harness.provision import Deadlines
-from harness.provision.observe import look
+from harness.provision.observe import snapshot
 from harness.target import emulator_process
 from harness.target.api import Api
 from harness.target.target import Target
@@ -216,7 +216,7 @@ def test_the_emulator_killed_in_the_middle_and_up_again_finishes(serve: Serve, t
     made = up(again)
     assert {node.status for node in made.nodes.values()} == {"active"}
     with Api(again) as api:
-        seen = look(api, "a")
+        seen = snapshot(api, "a")
     assert (len(seen.droplets), len(seen.databases), len(seen.vpcs)) == (2, 1, 1)
     assert provision.plan(again, topology, "a").empty
 

@@ -10,9 +10,9 @@ from small_topology import PUBLIC_KEY, QUIET
 from emulator.cloud.core import Cloud
 from harness import provision
 from harness.core.errors import ResourceError, UsageError
-from harness.firewall.from_api import ask as ask_network
+from harness.firewall.from_api import fetch as fetch_network
 from harness.isolation.drift import drift
-from harness.provision.account import Account, ask
+from harness.provision.account import Account, fetch
 from harness.provision.guests import guests, merged
 from harness.provision.owner import own
 from harness.target.api import Api, every
@@ -59,7 +59,7 @@ def test_a_droplet_with_only_a_nodes_tag_is_named_with_all_it_is_bound_to(
     assert "is covered by firewall wavetank-a--web" in found
     assert provision.observe(target, topology, "a").guests == (found,)
     with Api(target, read_only=True) as api:
-        drifted = drift(topology, "a", target.operators, ask_network(api, "a"))
+        drifted = drift(topology, "a", target.operators, fetch_network(api, "a"))
     assert any(each.kind == "droplet" and each.name == "intruder" for each in drifted)
 
 
@@ -175,7 +175,7 @@ def test_a_load_balancer_is_found_among_the_members(
 def test_volumes_and_images_with_a_tag_of_the_run_hold_it(target: Target, made: Deployment) -> None:
     """Only the tag's own count shows them."""
     with Api(target, read_only=True) as api:
-        account = ask(api)
+        account = fetch(api)
     counted = {"volumes": {"count": 2, "last_tagged_uri": "https://api.digitalocean.com/v2/volumes/7d3b"}}
     tags = tuple(
         {**tag, "resources": counted} if tag["name"] == "wavetank:a" else tag for tag in account.tags

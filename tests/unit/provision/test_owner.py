@@ -14,7 +14,7 @@ from harness.core.errors import ApiError, ResourceError, UsageError, WavetankErr
 from harness.core.names import key_mark, node_tag, run_tag, vpc_mark
 from harness.provision import Deadlines
 from harness.provision.account import Account
-from harness.provision.observe import look
+from harness.provision.observe import snapshot
 from harness.provision.owner import own, runs_of
 from harness.run.sweep import foreign, survey, sweep
 from harness.target.api import Api, every
@@ -123,7 +123,7 @@ def test_a_firewall_that_covers_nobody_any_more_is_still_the_runs(
     """Its tags were taken off by hand; the run is there, so ``up`` mends it."""
     up(target, topology)
     with Api(target) as api:
-        web = next(each for each in look(api, "a").firewalls if each["name"] == "wavetank-a--web")
+        web = next(each for each in snapshot(api, "a").firewalls if each["name"] == "wavetank-a--web")
         api.client.firewalls.delete_tags(web["id"], body={"tags": web["tags"]})
     up(target, topology)
     assert provision.plan(target, topology, "a").empty
@@ -137,7 +137,7 @@ def test_a_vpc_whose_description_was_changed_is_the_runs_while_its_machines_are_
     """Membership is proof as well."""
     up(target, topology)
     with Api(target) as api:
-        vpc = look(api, "a").vpc
+        vpc = snapshot(api, "a").vpc
         assert vpc is not None
         api.client.vpcs.patch(vpc["id"], body={"description": "my own words"})
     assert provision.plan(target, topology, "a").empty
@@ -213,7 +213,7 @@ def test_what_was_not_agreed_to_is_not_taken_down(cloud: Cloud, target: Target, 
     with Api(target) as api:
         api.client.droplets.create(body={**body, "tags": [run_tag("a"), node_tag("a", "late")]})
     before = provision.leftovers(target, "a")
-    with pytest.raises(ResourceError, match="since the list was agreed to there came droplet late"):
+    with pytest.raises(ResourceError, match="since the list was confirmed these were added: droplet late"):
         provision.destroy(target, "a", progress=QUIET, agreed=agreed)
     assert provision.leftovers(target, "a") == before
 

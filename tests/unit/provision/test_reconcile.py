@@ -13,7 +13,7 @@ from emulator.cloud.core import Cloud
 from harness import provision
 from harness.core.errors import ApiError, ResourceError, UsageError, WaitTimeoutError
 from harness.provision import Deadlines
-from harness.provision.observe import look
+from harness.provision.observe import snapshot
 from harness.target.api import Api, every
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
@@ -109,7 +109,7 @@ def test_drift_of_rules_is_mended_by_an_update(target: Target, topology: Topolog
     """Somebody opened a port by hand."""
     up(target, topology)
     with Api(target) as api:
-        firewall = next(each for each in look(api, "a").firewalls if each["name"] == "wavetank-a--web")
+        firewall = next(each for each in snapshot(api, "a").firewalls if each["name"] == "wavetank-a--web")
         rule = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
         api.client.firewalls.add_rules(firewall["id"], body={"inbound_rules": [rule]})
     planned = changes(target, topology)
@@ -149,7 +149,9 @@ def test_a_missing_droplet_is_made_again_with_a_first_boot_of_its_own(
     assert second.nodes["web"] == first.nodes["web"]
     assert second.nodes["api"].id != first.nodes["api"].id
     with Api(target) as api:
-        bootstrap = next(each for each in look(api, "a").firewalls if each["name"].endswith("--bootstrap"))
+        bootstrap = next(
+            each for each in snapshot(api, "a").firewalls if each["name"].endswith("--bootstrap")
+        )
     assert bootstrap["tags"] == ["wavetank:a:api"]
 
 
@@ -214,7 +216,7 @@ def test_a_key_that_no_droplet_has_is_replaced(target: Target, topology: Topolog
         api.client.ssh_keys.create(body={"name": "wavetank-a", "public_key": ours})
     up(target, topology)
     with Api(target) as api:
-        key = look(api, "a").key
+        key = snapshot(api, "a").key
     assert key is not None
     assert key["public_key"].split()[1] == PUBLIC_KEY.split()[1]
 

@@ -83,14 +83,14 @@ def test_an_action_in_progress_is_waited_for(serve: Serve, monkeypatch: pytest.M
     monkeypatch.setattr(links, "SECONDS", 0.2)
     answers = iter([409, 409])
 
-    def ask(_extras: object, method: str, path: str, _body: object = None) -> dict[str, Any]:
+    def ask(_emulator: object, method: str, path: str, _body: object = None) -> dict[str, Any]:
         status = next(answers, 200)
         if status == 409:
             raise ApiError(f"{method} {path}", 409, "conflict", "pending event")
         return {}
 
     with monkeypatch.context() as patch:
-        patch.setattr(links.Extras, "ask", ask)
+        patch.setattr(links.EmulatorApi, "ask", ask)
         links.shape(target, deployment, "web", SLOW)
         answers = iter([409] * 100)
         with pytest.raises(WaitTimeoutError, match="pending event"):

@@ -8,9 +8,9 @@ from small_topology import PUBLIC_KEY, QUIET
 from harness import provision
 from harness.core.errors import ApiError
 from harness.core.names import STRANGER, node_tag
-from harness.isolation.outsider import _make, stranger
+from harness.isolation.outsider import _make, outsider
 from harness.provision import Deadlines
-from harness.provision.observe import look
+from harness.provision.observe import snapshot
 from harness.target.api import Api, every
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
@@ -41,7 +41,7 @@ def test_stranger_is_in_the_vpc_and_no_firewall_covers_it(
     target: Target, topology: Topology, made: Deployment
 ) -> None:
     """It has the run's key and network, and neither its tag nor any firewall."""
-    with stranger(target, topology, made) as wider, Api(target, read_only=True) as api:
+    with outsider(target, topology, made) as wider, Api(target, read_only=True) as api:
         node = wider.nodes[STRANGER]
         found = api.client.droplets.get(node.id)["droplet"]
         assert found["vpc_uuid"] == made.vpc_id
@@ -59,11 +59,11 @@ def test_stranger_is_in_the_vpc_and_no_firewall_covers_it(
 
 def test_stranger_goes_whatever_happens(target: Target, topology: Topology, made: Deployment) -> None:
     """A scan that fails leaves neither the droplet nor its tag."""
-    with pytest.raises(RuntimeError), stranger(target, topology, made):
+    with pytest.raises(RuntimeError), outsider(target, topology, made):
         raise RuntimeError
     assert set(droplets(target)) == set(topology.droplets)
     with Api(target, read_only=True) as api:
-        assert node_tag("a", STRANGER) not in look(api, "a").tags
+        assert node_tag("a", STRANGER) not in snapshot(api, "a").tags
 
 
 def test_next_up_removes_a_stranger_left_behind(target: Target, topology: Topology, made: Deployment) -> None:
@@ -89,6 +89,6 @@ def test_down_takes_a_stranger_along(target: Target, topology: Topology, made: D
 def test_stranger_that_cannot_be_made_is_told(target: Target, topology: Topology, made: Deployment) -> None:
     """The account's limit is the API's own word, and nothing stays behind."""
     missing = Deployment(made.run, "no-such-vpc", made.vpc_range, made.nodes, made.databases)
-    with pytest.raises(ApiError, match="VPC"), stranger(target, topology, missing):
+    with pytest.raises(ApiError, match="VPC"), outsider(target, topology, missing):
         pass
     assert set(droplets(target)) == set(topology.droplets)

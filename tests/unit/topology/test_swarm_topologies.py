@@ -13,7 +13,7 @@ from topology_samples import ENCRYPTED
 
 import emulator
 from harness.core.progress import Progress
-from harness.firewall.from_api import ask, network_of
+from harness.firewall.from_api import fetch, network_of
 from harness.firewall.from_topology import declared
 from harness.isolation.compare import differences
 from harness.isolation.drift import drift
@@ -197,7 +197,7 @@ def test_each_of_the_plans_swarms_is_made_as_it_is_meant(plans: Topology, target
     lock_down(target, "a")
     assert plan(target, plans, "a").empty
     with Api(target) as api:
-        told = ask(api, "a")
+        told = fetch(api, "a")
     assert differences(plans, network_of(plans, "a", told), None) == ()
     assert drift(plans, "a", OPERATORS, told) == ()
 
@@ -217,7 +217,7 @@ def test_a_boot_firewall_that_was_left_goes_where_members_are_uncovered(target: 
     assert "wavetank-a--bootstrap" in deleted
     provision(target, uncovered, "a", public_key=PUBLIC_KEY, progress=Progress(quiet=True))
     with Api(target) as api:
-        assert ask(api, "a").firewalls == []
+        assert fetch(api, "a").firewalls == []
 
 
 def test_the_plans_services_all_have_a_place_and_their_files(plans: Topology) -> None:

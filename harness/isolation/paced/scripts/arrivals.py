@@ -1,10 +1,10 @@
 """Runs on a target as root (Python 3.9 or newer, standard library only): what arrives, by any interface.
 
-Reads one line of JSON from standard input, ``{"token": hex, "deadline": seconds}``, says ``{"ready": true}``
-(or ``{"error": text}``) and listens, below the target's own firewall, for datagrams and echo requests that
-carry the token; the eight bytes after it, in hex, are the mark of who sent it to whom. When standard input
-says anything it writes ``{"udp": [[mark, port], ...], "icmp": [mark, ...], "lost": packets}`` and ends; when
-it ends without a word (ssh has gone), so does this.
+Reads one line of JSON from standard input, ``{"token": hex, "deadline": seconds}``, writes ``{"ready":
+true}`` (or ``{"error": text}``) and listens, below the target's own firewall, for datagrams and echo requests
+that carry the token; the eight bytes after it, in hex, are the mark of who sent it to whom. When standard
+input has anything to read it writes ``{"udp": [[mark, port], ...], "icmp": [mark, ...], "lost": packets}``
+and ends; when it ends without that (ssh has gone), so does this.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 ETH_P_IP = 0x0800
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
-ROOM = 64 << 20
+RECEIVE_BUFFER = 64 << 20
 OUTGOING = 4
 ICMP, UDP = 1, 17
 ECHO = 8
@@ -31,10 +31,10 @@ MARK = 8
 
 
 def capture() -> socket.socket:
-    """A socket that hears IP packets on every interface, of the two protocols only."""
+    """A socket that receives IP packets on every interface, of the two protocols only."""
     made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
     with suppress(OSError):
-        made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+        made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
     program = b"".join(
         struct.pack("HBBI", *each)
         for each in (
@@ -65,17 +65,17 @@ def read(packet: bytes, token: bytes) -> tuple[str, str, int] | None:
 
 
 def listen(made: socket.socket, token: bytes) -> set[tuple[str, str, int]] | None:
-    """Hear until standard input speaks or ends; returns what was heard, None where ssh has gone."""
-    heard: set[tuple[str, str, int]] = set()
+    """Receive until there is standard input or its end; returns what arrived, None where ssh has gone."""
+    arrived: set[tuple[str, str, int]] = set()
     while True:
         ready, _, _ = select.select([made.fileno(), 0], [], [])
         if made.fileno() in ready:
             packet, address = made.recvfrom(256)
             found = read(packet, token) if address[2] != OUTGOING and len(packet) >= 28 else None
             if found:
-                heard.add(found)
+                arrived.add(found)
         elif 0 in ready:
-            return heard if os.read(0, 4096) else None
+            return arrived if os.read(0, 4096) else None
 
 
 def main() -> None:
@@ -84,18 +84,18 @@ def main() -> None:
     try:
         made = capture()
     except OSError as error:
-        tell({"error": f"cannot listen for packets: {error}"})
+        write_line({"error": f"cannot listen for packets: {error}"})
         return
-    tell({"ready": True})
-    heard = listen(made, bytes.fromhex(job["token"]))
-    if heard is not None:
+    write_line({"ready": True})
+    arrived = listen(made, bytes.fromhex(job["token"]))
+    if arrived is not None:
         _, lost = struct.unpack("II", made.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-        udp = sorted([mark, port] for protocol, mark, port in heard if protocol == "udp")
-        icmp = sorted(mark for protocol, mark, _ in heard if protocol == "icmp")
-        tell({"udp": udp, "icmp": icmp, "lost": lost})
+        udp = sorted([mark, port] for protocol, mark, port in arrived if protocol == "udp")
+        icmp = sorted(mark for protocol, mark, _ in arrived if protocol == "icmp")
+        write_line({"udp": udp, "icmp": icmp, "lost": lost})
 
 
-def tell(document: dict[str, Any]) -> None:
+def write_line(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 

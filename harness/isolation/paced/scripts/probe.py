@@ -1,13 +1,13 @@
-"""Runs on a vantage (Python 3.9 or newer, standard library only): asks ports and says what came of each.
+"""Runs on a probe source (Python 3.9 or newer, standard library only): probes ports, reports each outcome.
 
 ``main`` reads one line of JSON, the job, from standard input and writes lines of JSON. It ends when it is
 done, when standard input ends (ssh has gone), or when the job's deadline passes; nothing of it stays.
 
 A job: ``targets`` (``ip``, ``tcp`` and ``udp`` as ranges, ``icmp``, ``payload`` in hex), ``passes``,
 ``in_flight``, ``rate`` (attempts a second), ``seconds`` (an attempt's timeout), ``deadline`` (seconds for
-all), ``seed`` (of the order). A line: ``{"pass", "target", "protocol", "words": {word: ranges}}`` for each
-block of ports, ``{"sent", "total"}`` in between, ``{"done": true}`` at the end. Words: ``open``, ``closed``,
-``silent``, ``unreachable NAME`` (the network said so), ``local NAME`` (this machine could not).
+all), ``seed`` (of the order). A line: ``{"pass", "target", "protocol", "outcomes": {outcome: ranges}}`` for
+each block of ports, ``{"sent", "total"}`` in between, ``{"done": true}`` at the end. Outcomes: ``open``,
+``closed``, ``silent``, ``unreachable NAME`` (the network said so), ``local NAME`` (this machine could not).
 """
 
 from __future__ import annotations
@@ -28,35 +28,37 @@ from typing import Any, Union
 
 BLOCK = 1024
 TRIES = 6
-FEWEST = 16
-TELL_SECONDS = 0.5
+MIN_SOCKETS = 16
+PROGRESS_SECONDS = 0.5
 SHORTAGES = {
     errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM,
 }  # fmt: skip
-FROM_AFAR = {
+REMOTE_ERRORS = {
     errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EHOSTDOWN, errno.ENOPROTOOPT, errno.EPROTO,
     errno.ENONET, errno.EOPNOTSUPP,
 }  # fmt: skip
 NO_LINGER = struct.pack("ii", 1, 0)
 
-Word = Union[str, tuple[str, int]]  # noqa: UP007 (Python 3.9 evaluates it)
+Outcome = Union[str, tuple[str, int]]  # noqa: UP007 (Python 3.9 evaluates it)
 Attempt = tuple["Block", int, int]
 
 
 class Block:
-    """Some ports of one target in one pass, told when all of them are settled."""
+    """Some ports of one target in one pass, reported when all of them have an outcome."""
 
     def __init__(self, number: int, target: int, protocol: str, ports: list[int]) -> None:
         self.number, self.target, self.protocol, self.ports = number, target, protocol, ports
         self.left = len(ports)
-        self.words: dict[str, list[int]] = {}
+        self.outcomes: dict[str, list[int]] = {}
 
-    def settle(self, port: int, word: str) -> None:
-        self.words.setdefault(word, []).append(port)
+    def settle(self, port: int, result: str) -> None:
+        self.outcomes.setdefault(result, []).append(port)
         self.left -= 1
         if not self.left:
-            words = {word: ranges(found) for word, found in self.words.items()}
-            tell({"pass": self.number, "target": self.target, "protocol": self.protocol, "words": words})
+            outcomes = {result: ranges(found) for result, found in self.outcomes.items()}
+            write_line(
+                {"pass": self.number, "target": self.target, "protocol": self.protocol, "outcomes": outcomes}
+            )
 
 
 class Scan:
@@ -69,40 +71,40 @@ class Scan:
         self.poll = select.epoll()
         self.live: dict[int, tuple[socket.socket, Block, int, int]] = {}
         self.expiring: deque[tuple[float, int, socket.socket]] = deque()
-        self.again: deque[tuple[float, Block, int, int]] = deque()
+        self.retries: deque[tuple[float, Block, int, int]] = deque()
         self.sent = 0
         self.total = job["passes"] * sum(
             size(each[kind]) for each in job["targets"] for kind in ("tcp", "udp")
         ) + job["passes"] * sum(bool(each["icmp"]) for each in job["targets"])
-        self.told = 0.0
+        self.reported_at = 0.0
 
     def run(self) -> None:
         watch_input(self.poll)
         for number in range(self.job["passes"]):
             self.one_pass(number)
-        tell({"sent": self.sent, "total": self.total})
-        tell({"done": True, "in_flight": self.most})
+        write_line({"sent": self.sent, "total": self.total})
+        write_line({"done": True, "in_flight": self.most})
 
     def one_pass(self, number: int) -> None:
         attempts = self.attempts(number)
         allowance, last, more = 0.0, time.monotonic(), True
-        while more or self.live or self.again:
+        while more or self.live or self.retries:
             now = time.monotonic()
             allowance = min(allowance + (now - last) * self.job["rate"], max(1, self.job["rate"] / 50))
             last = now
             while allowance >= 1 and len(self.live) < self.most and (more or self.due(now)):
-                attempt = self.again.popleft()[1:] if self.due(now) else next(attempts, None)
+                attempt = self.retries.popleft()[1:] if self.due(now) else next(attempts, None)
                 if attempt is None:
                     more = False
                     continue
                 allowance -= 1
                 self.begin(*attempt)
-            self.collect(0.002 if more or self.again else 0.02)
+            self.collect(0.002 if more or self.retries else 0.02)
             self.expire(time.monotonic())
-            self.tell_sometimes()
+            self.report_progress()
 
     def due(self, now: float) -> bool:
-        return bool(self.again) and self.again[0][0] <= now
+        return bool(self.retries) and self.retries[0][0] <= now
 
     def attempts(self, number: int) -> Iterator[Attempt]:
         """Every port of the pass, in an order of its own, none of the targets all at once."""
@@ -147,12 +149,12 @@ class Scan:
         self.poll.register(number, events)
 
     def fail(self, block: Block, port: int, tries: int, number: int) -> None:
-        """Not the network's fault: fewer at once, and once more a little later; at last it is told so."""
+        """Not the network's fault: fewer at once, and again a little later; in the end it is reported."""
         if number == errno.ECONNREFUSED:
             block.settle(port, "closed")
         elif number in SHORTAGES and tries < TRIES:
-            self.most = max(FEWEST, min(self.most, len(self.live)) // 2)
-            self.again.append((time.monotonic() + 0.05 * 2**tries, block, port, tries + 1))
+            self.most = max(MIN_SOCKETS, min(self.most, len(self.live)) // 2)
+            self.retries.append((time.monotonic() + 0.05 * 2**tries, block, port, tries + 1))
         else:
             block.settle(port, "local " + errno.errorcode.get(number, str(number)))
 
@@ -163,20 +165,20 @@ class Scan:
                     os._exit(3)
                 continue
             made, block, _, _ = self.live[number]
-            word = outcome(made, block.protocol, self.payloads[block.target])
-            if word:
-                self.end(number, word)
+            result = outcome(made, block.protocol, self.payloads[block.target])
+            if result:
+                self.end(number, result)
 
-    def end(self, number: int, word: Word) -> None:
+    def end(self, number: int, result: Outcome) -> None:
         made, block, port, tries = self.live.pop(number)
         self.poll.unregister(number)
         if block.protocol == "tcp":
             made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         made.close()
-        if isinstance(word, tuple):
-            self.fail(block, port, tries, word[1])
+        if isinstance(result, tuple):
+            self.fail(block, port, tries, result[1])
         else:
-            block.settle(port, word)
+            block.settle(port, result)
 
     def expire(self, now: float) -> None:
         while self.expiring and self.expiring[0][0] <= now:
@@ -184,11 +186,11 @@ class Scan:
             if self.live.get(number, (None,))[0] is made:
                 self.end(number, "silent")
 
-    def tell_sometimes(self) -> None:
+    def report_progress(self) -> None:
         now = time.monotonic()
-        if now - self.told >= TELL_SECONDS:
-            self.told = now
-            tell({"sent": self.sent, "total": self.total})
+        if now - self.reported_at >= PROGRESS_SECONDS:
+            self.reported_at = now
+            write_line({"sent": self.sent, "total": self.total})
 
 
 def open_socket(protocol: str) -> socket.socket:
@@ -231,35 +233,35 @@ def checksum(data: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def outcome(made: socket.socket, protocol: str, token: bytes) -> Word:
-    """The word for what happened, ("local", errno) for a fault of this machine's, "" for nothing yet."""
+def outcome(made: socket.socket, protocol: str, token: bytes) -> Outcome:
+    """The outcome, ("local", errno) for a fault of this machine, "" for nothing yet."""
     number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if not number and protocol != "tcp":
-        return heard(made, protocol, token)
+        return read_reply(made, protocol, token)
     if not number:
         return "open"
-    return word_of(number)
+    return outcome_of(number)
 
 
-def word_of(number: int) -> Word:
+def outcome_of(number: int) -> Outcome:
     if number == errno.ECONNREFUSED:
         return "closed"
     if number == errno.ETIMEDOUT:
         return "silent"
     if number == errno.ECONNRESET:
         return "open"
-    if number in FROM_AFAR:
+    if number in REMOTE_ERRORS:
         return "unreachable " + errno.errorcode[number]
     return ("local", number)
 
 
-def heard(made: socket.socket, protocol: str, token: bytes) -> Word:
+def read_reply(made: socket.socket, protocol: str, token: bytes) -> Outcome:
     try:
         data = made.recv(2048)
     except BlockingIOError:
         return ""
     except OSError as error:
-        return word_of(error.errno or 0)
+        return outcome_of(error.errno or 0)
     if protocol == "udp":
         return "open"
     if made.type == socket.SOCK_RAW:
@@ -268,7 +270,7 @@ def heard(made: socket.socket, protocol: str, token: bytes) -> Word:
 
 
 def within_limits(wanted: int) -> int:
-    """How many sockets there may be at once: what is asked, or what this process may have."""
+    """How many sockets there may be at once: as many as wanted, or as this process may have."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -279,11 +281,11 @@ def within_limits(wanted: int) -> int:
             break
         except (ValueError, OSError):
             continue
-    return max(FEWEST, min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64))
+    return max(MIN_SOCKETS, min(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 64))
 
 
 def watch_input(poll: select.epoll) -> None:
-    """Standard input says nothing more; that it ends says that ssh has gone."""
+    """There is no more standard input; its end means that ssh has gone."""
     poll.register(0, select.EPOLLIN | select.EPOLLHUP)
 
 
@@ -302,7 +304,7 @@ def size(wanted: Iterable[Sequence[int]]) -> int:
     return sum(last - first + 1 for first, last in wanted)
 
 
-def tell(document: dict[str, Any]) -> None:
+def write_line(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
