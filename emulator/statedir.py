@@ -59,8 +59,8 @@ def ports_of(state: Path) -> tuple[int, int]:
         raise unusable(file, f"it is not JSON ({error})", remedy) from error
     good = isinstance(ports, list) and len(ports) == len(set(map(str, ports))) == 2
     if not good or not all(type(port) is int and 0 < port <= MOST_PORT for port in ports):
-        told = f"{str(ports)[:40]} is not a list of two different ports from 1 to {MOST_PORT}"
-        raise unusable(file, told, remedy)
+        problem = f"{str(ports)[:40]} is not a list of two different ports from 1 to {MOST_PORT}"
+        raise unusable(file, problem, remedy)
     return ports[0], ports[1]
 
 

@@ -1,5 +1,5 @@
 """The HTTP surface of DigitalOcean API v2 over ``emulator.cloud``: routes, shapes, errors, pages, tokens.
 
-:mod:`emulator.api.app` is the way in, a function from request to response that no web framework knows;
+:mod:`emulator.api.app` is the entry point, a function from request to response that no web framework knows;
 ``server`` puts it on ports, ``emulator.mock`` behind the ``responses`` library. One file per service.
 """

@@ -53,7 +53,7 @@ def _create(cloud: Cloud, request: Request) -> Response:
         raise NotOfferedError("a database cluster made from a backup")
     database = databases.create(
         cloud,
-        databases.Wish(
+        databases.CreateRequest(
             name=fields.text(body, "name", None),
             engine=fields.text(body, "engine", None),
             size=fields.text(body, "size", None),
@@ -72,7 +72,7 @@ def _create(cloud: Cloud, request: Request) -> Response:
 
 @ROUTES.on("GET", ONE, "databases_get_cluster")
 def _get(cloud: Cloud, request: Request) -> Response:
-    return Response(200, {"database": database_view(cloud, _asked(cloud, request))})
+    return Response(200, {"database": database_view(cloud, _database_of(cloud, request))})
 
 
 @ROUTES.on("DELETE", ONE, "databases_destroy_cluster")
@@ -83,14 +83,14 @@ def _delete(cloud: Cloud, request: Request) -> Response:
 
 @ROUTES.on("GET", f"{ONE}/ca", "databases_get_ca")
 def _ca(cloud: Cloud, request: Request) -> Response:
-    _asked(cloud, request)
+    _database_of(cloud, request)
     certificate = base64.b64encode(cloud.account.ca_certificate.encode()).decode()
     return Response(200, {"ca": {"certificate": certificate}})
 
 
 @ROUTES.on("GET", f"{ONE}/firewall", "databases_list_firewall_rules")
 def _trusted(cloud: Cloud, request: Request) -> Response:
-    return Response(200, {"rules": _rule_views(_asked(cloud, request))})
+    return Response(200, {"rules": _rule_views(_database_of(cloud, request))})
 
 
 @ROUTES.on("PUT", f"{ONE}/firewall", "databases_update_firewall_rules")
@@ -101,22 +101,26 @@ def _trust(cloud: Cloud, request: Request) -> Response:
 
 @ROUTES.on("GET", f"{ONE}/users", "databases_list_users")
 def _users(cloud: Cloud, request: Request) -> Response:
-    return Response(200, {"users": _user_views(_asked(cloud, request))})
+    return Response(200, {"users": _user_views(_database_of(cloud, request))})
 
 
 @ROUTES.on("GET", f"{ONE}/users/{{username}}", "databases_get_user")
 def _user(cloud: Cloud, request: Request) -> Response:
-    return Response(200, {"user": _named(_user_views(_asked(cloud, request)), request.params["username"])})
+    return Response(
+        200, {"user": _named(_user_views(_database_of(cloud, request)), request.params["username"])}
+    )
 
 
 @ROUTES.on("GET", f"{ONE}/dbs", "databases_list")
 def _dbs(cloud: Cloud, request: Request) -> Response:
-    return Response(200, {"dbs": _db_views(_asked(cloud, request))})
+    return Response(200, {"dbs": _db_views(_database_of(cloud, request))})
 
 
 @ROUTES.on("GET", f"{ONE}/dbs/{{database_name}}", "databases_get")
 def _db(cloud: Cloud, request: Request) -> Response:
-    return Response(200, {"db": _named(_db_views(_asked(cloud, request)), request.params["database_name"])})
+    return Response(
+        200, {"db": _named(_db_views(_database_of(cloud, request)), request.params["database_name"])}
+    )
 
 
 def database_view(cloud: Cloud, database: Database) -> dict[str, Any]:
@@ -187,7 +191,7 @@ def _rules(body: fields.Body) -> list[tuple[str, str]]:
     return [(fields.text(rule, "type", None), fields.word(rule, "value")) for rule in rules]
 
 
-def _asked(cloud: Cloud, request: Request) -> Database:
+def _database_of(cloud: Cloud, request: Request) -> Database:
     return databases.get(cloud, request.params["database_cluster_uuid"])
 
 

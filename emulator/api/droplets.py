@@ -39,7 +39,7 @@ def _create(cloud: Cloud, request: Request) -> Response:
     body = request.json()
     several = body.get("names") is not None
     names = fields.texts(body, "names") if several else [fields.text(body, "name", None)]
-    made = droplets.create(cloud, _wish(body, names))
+    made = droplets.create(cloud, _create_request(body, names))
     links = {"actions": [action_link(request, action, "create") for _, action in made]}
     shown = [droplet_view(cloud, droplet) for droplet, _ in made]
     return Response(
@@ -73,7 +73,7 @@ def _firewalls(cloud: Cloud, request: Request) -> Response:
     return page(request, "firewalls", [firewall_view(cloud, firewall) for firewall in covering])
 
 
-def _wish(body: fields.Body, names: list[str]) -> droplets.Wish:
+def _create_request(body: fields.Body, names: list[str]) -> droplets.CreateRequest:
     for feature in ("backups", "ipv6"):
         if fields.flag(body, feature, default=False):
             raise NotOfferedError(f"a droplet with {feature}")
@@ -81,7 +81,7 @@ def _wish(body: fields.Body, names: list[str]) -> droplets.Wish:
         raise NotOfferedError("a droplet with volumes")
     if not fields.text(body, "region"):
         raise UnprocessableError("region is required: the emulator does not choose one")
-    return droplets.Wish(
+    return droplets.CreateRequest(
         names=names,
         region=fields.text(body, "region"),
         size=fields.text(body, "size", None),

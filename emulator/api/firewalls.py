@@ -25,7 +25,7 @@ def _list(cloud: Cloud, request: Request) -> Response:
 
 @ROUTES.on("POST", "/v2/firewalls", "firewalls_create")
 def _create(cloud: Cloud, request: Request) -> Response:
-    firewall = firewalls.create(cloud, _wish(request.json()))
+    firewall = firewalls.create(cloud, _firewall_request(request.json()))
     return Response(202, {"firewall": firewall_view(cloud, firewall)})
 
 
@@ -37,7 +37,7 @@ def _get(cloud: Cloud, request: Request) -> Response:
 
 @ROUTES.on("PUT", ONE, "firewalls_update")
 def _replace(cloud: Cloud, request: Request) -> Response:
-    firewall = firewalls.replace(cloud, request.params["firewall_id"], _wish(request.json()))
+    firewall = firewalls.replace(cloud, request.params["firewall_id"], _firewall_request(request.json()))
     return Response(200, {"firewall": firewall_view(cloud, firewall)})
 
 
@@ -66,9 +66,11 @@ def _tags(cloud: Cloud, request: Request) -> Response:
 @ROUTES.on("POST", f"{ONE}/rules", "firewalls_add_rules")
 @ROUTES.on("DELETE", f"{ONE}/rules", "firewalls_delete_rules")
 def _rules(cloud: Cloud, request: Request) -> Response:
-    wish = _wish({"name": "unused", **request.json()})
+    wanted = _firewall_request({"name": "unused", **request.json()})
     remove = request.method == "DELETE"
-    firewalls.change_rules(cloud, request.params["firewall_id"], wish.inbound, wish.outbound, remove=remove)
+    firewalls.change_rules(
+        cloud, request.params["firewall_id"], wanted.inbound, wanted.outbound, remove=remove
+    )
     return Response(204)
 
 
@@ -101,20 +103,20 @@ def _rule_view(rule: Rule, side: str) -> dict[str, Any]:
     return {"protocol": rule.protocol, "ports": rule.ports, side: named}
 
 
-def _wish(body: fields.Body) -> firewalls.Wish:
-    return firewalls.Wish(
+def _firewall_request(body: fields.Body) -> firewalls.FirewallRequest:
+    return firewalls.FirewallRequest(
         name=fields.text(body, "name", None),
-        inbound=[_rule_wish(rule, "sources") for rule in fields.objects(body, "inbound_rules")],
-        outbound=[_rule_wish(rule, "destinations") for rule in fields.objects(body, "outbound_rules")],
+        inbound=[_rule_request(rule, "sources") for rule in fields.objects(body, "inbound_rules")],
+        outbound=[_rule_request(rule, "destinations") for rule in fields.objects(body, "outbound_rules")],
         droplet_ids=fields.numbers(body, "droplet_ids"),
         tags=fields.texts(body, "tags"),
     )
 
 
-def _rule_wish(rule: fields.Body, side: str) -> firewalls.RuleWish:
+def _rule_request(rule: fields.Body, side: str) -> firewalls.RuleRequest:
     peers = fields.nested(rule, side)
     ports = rule.get("ports")
-    return firewalls.RuleWish(
+    return firewalls.RuleRequest(
         protocol=fields.text(rule, "protocol", None),
         ports="" if ports is None else fields.word(rule, "ports"),
         addresses=fields.texts(peers, "addresses"),

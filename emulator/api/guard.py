@@ -1,8 +1,8 @@
 """What a connection may take of the server: time, size, and how many there are.
 
 uvicorn answers well-behaved clients. This bounds the others: half a request, a request line without end, a
-body that trickles, an answer that nobody reads. Whoever goes too far is told in DigitalOcean's shape where
-that is still possible, and cut off.
+body that trickles, an answer that nobody reads. A client that exceeds a limit gets an error in DigitalOcean's
+shape where that is still possible, and is disconnected.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "request_header_fields_too_large", message
 
     def _refuse(self, status: HTTPStatus, id_: str, message: str) -> None:
-        """Answer in the application's stead and hang up; only hang up where an answer is under way."""
+        """Answer instead of the application and disconnect; only disconnect where an answer is under way."""
         self._disarm()
         if self._answering():
             self.transport.abort()

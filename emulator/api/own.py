@@ -1,4 +1,4 @@
-"""What the emulator tells of itself, under a path of its own that no cloud has."""
+"""The emulator's own API, under a path that no cloud has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from emulator.api.http import Request, Response
 from emulator.api.routing import Routes
 from emulator.cloud import databases, droplets, links
 from emulator.cloud.errors import UnprocessableError
-from emulator.cloud.scans import Scan, Wish
+from emulator.cloud.scans import Scan, ScanRequest
 from emulator.planes.base import FAULTS, PERFECT, Integrity, Quality
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def _tamper(cloud: Cloud, request: Request) -> Response:
 
 
 def _integrity(found: Integrity) -> Response:
-    told = {"differences": found.differences, "repaired": found.repaired}
-    rows = {name: [dict(row) for row in rows] for name, rows in told.items()}
-    return Response(200, {"intact": not any(told.values()), **rows})
+    document = {"differences": found.differences, "repaired": found.repaired}
+    rows = {name: [dict(row) for row in rows] for name, rows in document.items()}
+    return Response(200, {"intact": not any(document.values()), **rows})
 
 
 @ROUTES.on("POST", "/_wavetank/scans", "")
@@ -83,13 +83,13 @@ def _scan(cloud: Cloud, request: Request) -> Response:
         for pair in objects(body, "pairs")
     ]
     icmp, passes = flag(body, "icmp", default=False), number(body, "passes", 2)
-    scan = cloud.scans.start(Wish(pairs, text(body, "tcp"), text(body, "udp"), icmp, passes))
-    return Response(202, _told(scan))
+    scan = cloud.scans.start(ScanRequest(pairs, text(body, "tcp"), text(body, "udp"), icmp, passes))
+    return Response(202, _scan_document(scan))
 
 
 @ROUTES.on("GET", "/_wavetank/scans/{scan_id}", "")
 def _get_scan(cloud: Cloud, request: Request) -> Response:
-    return Response(200, _told(cloud.scans.get(request.params["scan_id"])))
+    return Response(200, _scan_document(cloud.scans.get(request.params["scan_id"])))
 
 
 @ROUTES.on("DELETE", "/_wavetank/scans/{scan_id}", "")
@@ -98,22 +98,22 @@ def _cancel_scan(cloud: Cloud, request: Request) -> Response:
     return Response(204)
 
 
-def _told(scan: Scan) -> dict[str, Any]:
+def _scan_document(scan: Scan) -> dict[str, Any]:
     names = ("id", "status", "error", "sent", "total", "pairs")
-    told = {name: getattr(scan, name) for name in names}
-    return {"scan": {**told, "seconds": round(scan.seconds, 3)}}
+    document = {name: getattr(scan, name) for name in names}
+    return {"scan": {**document, "seconds": round(scan.seconds, 3)}}
 
 
 @ROUTES.on("DELETE", "/_wavetank/connections/droplet/{droplet_id}", "")
-def _hang_up(cloud: Cloud, request: Request) -> Response:
-    cloud.plane.forget_connections(droplets.get(cloud, request.params["droplet_id"]).id)
+def _flush_conntrack(cloud: Cloud, request: Request) -> Response:
+    cloud.plane.flush_conntrack(droplets.get(cloud, request.params["droplet_id"]).id)
     return Response(204)
 
 
 @ROUTES.on("GET", "/_wavetank/links", "")
 def _links(cloud: Cloud, _request: Request) -> Response:
-    told = [{"droplet_id": id_, **asdict(quality)} for id_, quality in links.imperfect(cloud).items()]
-    return Response(200, {"links": told})
+    document = [{"droplet_id": id_, **asdict(quality)} for id_, quality in links.imperfect(cloud).items()]
+    return Response(200, {"links": document})
 
 
 @ROUTES.on("GET", "/_wavetank/links/droplet/{droplet_id}", "")

@@ -41,7 +41,7 @@ def _create(cloud: Cloud, request: Request) -> Response:
 @ROUTES.on("GET", DEFAULT, "projects_get_default")
 @ROUTES.on("GET", ONE, "projects_get")
 def _get(cloud: Cloud, request: Request) -> Response:
-    return Response(200, {"project": project_view(cloud, projects.get(cloud, _asked(request)))})
+    return Response(200, {"project": project_view(cloud, projects.get(cloud, _project_id(request)))})
 
 
 @ROUTES.on("PUT", DEFAULT, "projects_update_default")
@@ -63,21 +63,21 @@ def _patch(cloud: Cloud, request: Request) -> Response:
 
 @ROUTES.on("DELETE", ONE, "projects_delete")
 def _delete(cloud: Cloud, request: Request) -> Response:
-    projects.delete(cloud, _asked(request))
+    projects.delete(cloud, _project_id(request))
     return Response(204)
 
 
 @ROUTES.on("GET", f"{DEFAULT}/resources", "projects_list_resources_default")
 @ROUTES.on("GET", f"{ONE}/resources", "projects_list_resources")
 def _resources(cloud: Cloud, request: Request) -> Response:
-    found = projects.resources(cloud, _asked(request))
+    found = projects.resources(cloud, _project_id(request))
     return page(request, "resources", [_resource_view(request, resource) for resource in found])
 
 
 @ROUTES.on("POST", f"{DEFAULT}/resources", "projects_assign_resources_default")
 @ROUTES.on("POST", f"{ONE}/resources", "projects_assign_resources")
 def _assign(cloud: Cloud, request: Request) -> Response:
-    assigned = projects.assign(cloud, _asked(request), fields.texts(request.json(), "resources"))
+    assigned = projects.assign(cloud, _project_id(request), fields.texts(request.json(), "resources"))
     return Response(200, {"resources": [_resource_view(request, resource) for resource in assigned]})
 
 
@@ -97,7 +97,7 @@ def project_view(cloud: Cloud, project: Project) -> dict[str, Any]:
     }
 
 
-def _asked(request: Request) -> str:
+def _project_id(request: Request) -> str:
     return request.params.get("project_id", "default")
 
 
@@ -105,7 +105,9 @@ def _change(cloud: Cloud, request: Request, changes: dict[str, Any]) -> Response
     is_default = fields.optional_flag(request.json(), "is_default")
     if is_default is not None:
         changes["is_default"] = is_default
-    return Response(200, {"project": project_view(cloud, projects.update(cloud, _asked(request), changes))})
+    return Response(
+        200, {"project": project_view(cloud, projects.update(cloud, _project_id(request), changes))}
+    )
 
 
 def _resource_view(request: Request, resource: projects.Resource) -> dict[str, Any]:

@@ -24,12 +24,12 @@ OWN_SPACE = IPv4Network("10.8.0.0/13")
 
 
 def public_address(ip: str) -> Address:
-    """A public address with what its guest is told."""
+    """A public address with its guest's prefix and gateway."""
     return Address(ip, PUBLIC.prefixlen, str(PUBLIC_GATEWAY))
 
 
 def private_address(ip: str, vpc_range: str) -> Address:
-    """A VPC address with what its guest is told."""
+    """A VPC address with its guest's prefix and gateway."""
     network = IPv4Network(vpc_range)
     return Address(ip, network.prefixlen, str(network.network_address + 1))
 

@@ -35,7 +35,7 @@ class Cloud:
     """One account's cloud.
 
     ``state`` is the SQLite file (None: memory only). ``transitions``: ``background`` does the plane's work in
-    threads; ``immediate`` within the call that asks for it, so that the next look sees it done; ``manual``
+    threads; ``immediate`` within the call that asks for it, so that the next request sees it done; ``manual``
     only when ``jobs.advance()`` is called.
     """
 
@@ -87,7 +87,7 @@ class Cloud:
             vpcs.seed(self)
 
     def close(self) -> None:
-        """Let go of everything; machines keep running and recorded work is taken up by the next start."""
+        """Close everything; machines keep running and recorded work is taken up by the next start."""
         self.watch.close()
         self.scans.close()
         self.jobs.close()

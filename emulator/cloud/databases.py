@@ -66,8 +66,8 @@ STORAGE_GIB: Mapping[str, int] = {
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked of a new cluster. Empty ``version``, ``vpc_id``: the default. ``rules``: type, value."""
+class CreateRequest:
+    """A request for a new cluster. Empty ``version``, ``vpc_id``: the default. ``rules``: type, value."""
 
     name: str
     engine: str
@@ -82,33 +82,33 @@ class Wish:
     storage_mib: int = 0
 
 
-def create(cloud: Cloud, wish: Wish) -> Database:
+def create(cloud: Cloud, request: CreateRequest) -> Database:
     """Make a cluster, ``creating`` until it takes connections."""
-    engine = _check(wish)
+    engine = _check(request)
     with cloud.store.transaction():
-        if any(database.name == wish.name for database in listed(cloud)):
+        if any(database.name == request.name for database in listed(cloud)):
             raise UnprocessableError("cluster name is not available")
         if len(listed(cloud)) >= cloud.limits.databases:
             raise UnprocessableError("creating this database will exceed your limit")
-        vpc = vpcs.in_region(cloud, wish.vpc_id, wish.region)
+        vpc = vpcs.in_region(cloud, request.vpc_id, request.region)
         used = vpcs.used_addresses(cloud)
         public_ip, private_ip = free_public(used), free_private(vpc.ip_range, used)
-        hosts = _hosts(wish.name)
+        hosts = _hosts(request.name)
         account = cloud.account
         pair = issue(Pair(account.ca_certificate, account.ca_key), hosts, (public_ip, private_ip))
         database = cloud.store.put(
             Database(
                 id=str(uuid.uuid4()),
-                name=wish.name,
-                engine=wish.engine,
-                version=wish.version or engine.versions[0],
-                size=wish.size,
-                region=wish.region,
+                name=request.name,
+                engine=request.engine,
+                version=request.version or engine.versions[0],
+                size=request.size,
+                region=request.region,
                 vpc_id=vpc.id,
-                num_nodes=wish.num_nodes,
-                storage_mib=wish.storage_mib or STORAGE_GIB[wish.size] * 1024,
-                tags=tags.ensure(cloud, wish.tags),
-                rules=_sources(cloud, wish.rules),
+                num_nodes=request.num_nodes,
+                storage_mib=request.storage_mib or STORAGE_GIB[request.size] * 1024,
+                tags=tags.ensure(cloud, request.tags),
+                rules=_sources(cloud, request.rules),
                 public_ip=public_ip,
                 private_ip=private_ip,
                 public_host=hosts[0],
@@ -122,8 +122,8 @@ def create(cloud: Cloud, wish: Wish) -> Database:
                 created_at=now(),
             )
         )
-        if wish.project_id:
-            projects.assign(cloud, wish.project_id, [f"do:dbaas:{database.id}"])
+        if request.project_id:
+            projects.assign(cloud, request.project_id, [f"do:dbaas:{database.id}"])
         cloud.jobs.submit("database.create", database.ref)
         cloud.network.changed()
     return database
@@ -183,23 +183,23 @@ def uri(database: Database, *, private: bool) -> str:
     return f"mongodb://{where}/{database.database}?tls=true&authSource=admin"
 
 
-def _check(wish: Wish) -> Engine:
-    engine = _engine(wish)
-    if not NAME.fullmatch(wish.name):
+def _check(request: CreateRequest) -> Engine:
+    engine = _engine(request)
+    if not NAME.fullmatch(request.name):
         raise UnprocessableError(
             "invalid name: 3 to 63 lower-case letters, numbers and dashes, beginning with a letter"
         )
-    label = _hosts(wish.name)[1].partition(".")[0]
+    label = _hosts(request.name)[1].partition(".")[0]
     if len(label) > HOST_LABEL:
         over = len(label) - HOST_LABEL
         raise UnprocessableError(f"invalid name: {over} characters too long to be part of a host name")
-    if wish.region not in REGIONS or not REGIONS[wish.region].available:
+    if request.region not in REGIONS or not REGIONS[request.region].available:
         raise UnprocessableError("invalid region")
-    if wish.size not in STORAGE_GIB:
+    if request.size not in STORAGE_GIB:
         raise UnprocessableError("invalid size")
-    if wish.num_nodes not in engine.nodes:
-        raise UnprocessableError(f"invalid node count for {wish.engine}: {wish.num_nodes}")
-    if wish.num_nodes != 1:
+    if request.num_nodes not in engine.nodes:
+        raise UnprocessableError(f"invalid node count for {request.engine}: {request.num_nodes}")
+    if request.num_nodes != 1:
         raise NotOfferedError("a database cluster of more than one node")
     return engine
 
@@ -210,18 +210,18 @@ def _hosts(name: str) -> tuple[str, str]:
     return host, f"private-{host}"
 
 
-def _engine(wish: Wish) -> Engine:
-    if wish.engine == "redis":
+def _engine(request: CreateRequest) -> Engine:
+    if request.engine == "redis":
         raise UnprocessableError("invalid engine: redis is no longer offered for new clusters; use valkey")
-    if wish.engine in ELSEWHERE:
-        raise NotOfferedError(f"the database engine {wish.engine}")
-    engine = ENGINES.get(wish.engine)
+    if request.engine in ELSEWHERE:
+        raise NotOfferedError(f"the database engine {request.engine}")
+    engine = ENGINES.get(request.engine)
     if engine is None:
-        raise UnprocessableError(f"invalid engine: {wish.engine!r}")
-    if wish.version in engine.elsewhere:
-        raise NotOfferedError(f"{wish.engine} version {wish.version}")
-    if wish.version and wish.version not in engine.versions:
-        raise UnprocessableError(f"invalid version for {wish.engine}: {wish.version!r}")
+        raise UnprocessableError(f"invalid engine: {request.engine!r}")
+    if request.version in engine.elsewhere:
+        raise NotOfferedError(f"{request.engine} version {request.version}")
+    if request.version and request.version not in engine.versions:
+        raise UnprocessableError(f"invalid version for {request.engine}: {request.version!r}")
     return engine
 
 

@@ -31,8 +31,8 @@ MOST_USER_DATA = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked of new droplets. ``ssh_keys`` are ids or fingerprints; ``vpc_id`` empty: the default."""
+class CreateRequest:
+    """A request for new droplets. ``ssh_keys`` are ids or fingerprints; ``vpc_id`` empty: the default."""
 
     names: Sequence[str]
     region: str
@@ -46,33 +46,33 @@ class Wish:
     monitoring: bool = False
 
 
-def create(cloud: Cloud, wish: Wish) -> list[tuple[Droplet, Action]]:
+def create(cloud: Cloud, request: CreateRequest) -> list[tuple[Droplet, Action]]:
     """Make droplets, ``new`` until they have booted; each with its ``create`` action."""
-    image = _check(wish)
+    image = _check(request)
     with cloud.store.transaction():
-        keys = _public_keys(cloud, wish.ssh_keys)
-        vpc = vpcs.in_region(cloud, wish.vpc_id, wish.region)
-        if len(listed(cloud)) + len(wish.names) > cloud.limits.droplets:
+        keys = _public_keys(cloud, request.ssh_keys)
+        vpc = vpcs.in_region(cloud, request.vpc_id, request.region)
+        if len(listed(cloud)) + len(request.names) > cloud.limits.droplets:
             raise UnprocessableError("creating this/these droplet(s) will exceed your droplet limit")
-        named = tags.ensure(cloud, wish.tags)
+        named = tags.ensure(cloud, request.tags)
         made = []
-        for name in wish.names:
+        for name in request.names:
             used = vpcs.used_addresses(cloud)
             droplet = cloud.store.put(
                 Droplet(
                     id=cloud.store.next_number("droplet", FIRST_ID),
                     name=name,
-                    region=wish.region,
-                    size=wish.size,
+                    region=request.region,
+                    size=request.size,
                     image=image.slug,
                     vpc_id=vpc.id,
-                    public_ip=free_public(used) if wish.public else "",
+                    public_ip=free_public(used) if request.public else "",
                     private_ip=free_private(vpc.ip_range, used),
                     ssh_keys=keys,
-                    user_data=wish.user_data,
+                    user_data=request.user_data,
                     tags=named,
-                    features=_features(wish),
-                    disk_gb=SIZES[wish.size].disk,
+                    features=_features(request),
+                    disk_gb=SIZES[request.size].disk,
                     created_at=now(),
                 )
             )
@@ -173,21 +173,21 @@ def _remove(cloud: Cloud, job_: Job) -> None:
     cloud.plane.destroy_droplet(droplet_id_of(job_))
 
 
-def _check(wish: Wish) -> Image:
-    if not wish.names:
+def _check(request: CreateRequest) -> Image:
+    if not request.names:
         raise UnprocessableError("Name is required")
-    if len(wish.names) > MOST_AT_ONCE:
+    if len(request.names) > MOST_AT_ONCE:
         raise UnprocessableError(f"You can only create {MOST_AT_ONCE} droplets at a time")
-    if not all(NAME.fullmatch(name) for name in wish.names):
+    if not all(NAME.fullmatch(name) for name in request.names):
         raise UnprocessableError("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
-    if wish.region not in REGIONS or not REGIONS[wish.region].available:
+    if request.region not in REGIONS or not REGIONS[request.region].available:
         raise UnprocessableError("You specified an invalid region for Droplet creation.")
-    if wish.size not in SIZES:
+    if request.size not in SIZES:
         raise UnprocessableError("You specified an invalid size for Droplet creation.")
-    if len(wish.user_data.encode()) > MOST_USER_DATA:
+    if len(request.user_data.encode()) > MOST_USER_DATA:
         raise UnprocessableError("User data must be less than 64KB in size")
     try:
-        return find_image(wish.image)
+        return find_image(request.image)
     except NotFoundError as error:
         raise UnprocessableError("You specified an invalid image for Droplet creation.") from error
 
@@ -204,6 +204,6 @@ def _public_keys(cloud: Cloud, identifiers: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(keys))
 
 
-def _features(wish: Wish) -> tuple[str, ...]:
+def _features(request: CreateRequest) -> tuple[str, ...]:
     features = ["droplet_agent", "private_networking"]
-    return tuple(["monitoring", *features] if wish.monitoring else features)
+    return tuple(["monitoring", *features] if request.monitoring else features)

@@ -25,7 +25,7 @@ MOST_DROPLETS, MOST_TAGS, MOST_RULES, MOST_PEERS = 10, 5, 50, 1000
 
 
 @dataclass(frozen=True)
-class RuleWish:
+class RuleRequest:
     """A rule as a client sends it: ``ports`` may be "all", "0", empty, "22" or "8000-9000"."""
 
     protocol: str
@@ -38,20 +38,20 @@ class RuleWish:
 
 
 @dataclass(frozen=True)
-class Wish:
+class FirewallRequest:
     """A whole firewall as a client sends it."""
 
     name: str
-    inbound: Sequence[RuleWish] = ()
-    outbound: Sequence[RuleWish] = ()
+    inbound: Sequence[RuleRequest] = ()
+    outbound: Sequence[RuleRequest] = ()
     droplet_ids: Sequence[int] = ()
     tags: Sequence[str] = ()
 
 
-def create(cloud: Cloud, wish: Wish) -> Firewall:
+def create(cloud: Cloud, request: FirewallRequest) -> Firewall:
     """Make a firewall; names are unique."""
     with cloud.store.transaction():
-        return _save(cloud, wish, str(uuid.uuid4()), now())
+        return _save(cloud, request, str(uuid.uuid4()), now())
 
 
 def get(cloud: Cloud, firewall_id: str) -> Firewall:
@@ -62,11 +62,11 @@ def get(cloud: Cloud, firewall_id: str) -> Firewall:
     return firewall
 
 
-def replace(cloud: Cloud, firewall_id: str, wish: Wish) -> Firewall:
+def replace(cloud: Cloud, firewall_id: str, request: FirewallRequest) -> Firewall:
     """Give a firewall a whole new form."""
     with cloud.store.transaction():
         before = get(cloud, firewall_id)
-        return _save(cloud, wish, before.id, before.created_at)
+        return _save(cloud, request, before.id, before.created_at)
 
 
 def delete(cloud: Cloud, firewall_id: str) -> None:
@@ -98,37 +98,42 @@ def change_tags(cloud: Cloud, firewall_id: str, names: Sequence[str], *, remove:
 
 
 def change_rules(
-    cloud: Cloud, firewall_id: str, inbound: Sequence[RuleWish], outbound: Sequence[RuleWish], *, remove: bool
+    cloud: Cloud,
+    firewall_id: str,
+    inbound: Sequence[RuleRequest],
+    outbound: Sequence[RuleRequest],
+    *,
+    remove: bool,
 ) -> None:
     """Add rules to a firewall, or take them off. A rule to be taken off must be there."""
     with cloud.store.transaction():
         firewall = get(cloud, firewall_id)
         changes = {}
-        for side, wishes in (("inbound", inbound), ("outbound", outbound)):
+        for side, requests in (("inbound", inbound), ("outbound", outbound)):
             before: tuple[Rule, ...] = getattr(firewall, side)
-            rules = _rules(cloud, wishes)
+            rules = _rules(cloud, requests)
             if remove and not set(rules) <= set(before):
                 raise NotFoundError(f"a rule to be removed is not among the firewall's {side} rules")
             changes[side] = _change(before, rules, remove=remove)
         _put(cloud, firewall.model_copy(update=changes))
 
 
-def _save(cloud: Cloud, wish: Wish, firewall_id: str, created_at: str) -> Firewall:
-    if not NAME.fullmatch(wish.name):
+def _save(cloud: Cloud, request: FirewallRequest, firewall_id: str, created_at: str) -> Firewall:
+    if not NAME.fullmatch(request.name):
         raise UnprocessableError(
             "name must begin with a letter or number and hold letters, numbers, dots and dashes"
         )
-    if any(other.name == wish.name and other.id != firewall_id for other in cloud.store.all(Firewall)):
+    if any(other.name == request.name and other.id != firewall_id for other in cloud.store.all(Firewall)):
         raise ConflictError("duplicate name")
     return _put(
         cloud,
         Firewall(
             id=firewall_id,
-            name=wish.name,
-            inbound=_rules(cloud, wish.inbound),
-            outbound=_rules(cloud, wish.outbound),
-            droplet_ids=_droplet_ids(cloud, wish.droplet_ids),
-            tags=tags.known(cloud, wish.tags),
+            name=request.name,
+            inbound=_rules(cloud, request.inbound),
+            outbound=_rules(cloud, request.outbound),
+            droplet_ids=_droplet_ids(cloud, request.droplet_ids),
+            tags=tags.known(cloud, request.tags),
             created_at=created_at,
         ),
     )
@@ -166,35 +171,37 @@ def _droplet_ids(cloud: Cloud, ids: Iterable[int], *, may_be_gone: bool = False)
     return wanted
 
 
-def _rules(cloud: Cloud, wishes: Iterable[RuleWish]) -> tuple[Rule, ...]:
-    return tuple(dict.fromkeys(_rule(cloud, wish) for wish in wishes))
+def _rules(cloud: Cloud, requests: Iterable[RuleRequest]) -> tuple[Rule, ...]:
+    return tuple(dict.fromkeys(_rule(cloud, request) for request in requests))
 
 
-def _rule(cloud: Cloud, wish: RuleWish) -> Rule:
-    if wish.protocol not in ("tcp", "udp", "icmp"):
-        raise UnprocessableError(f"protocol must be one of tcp, udp, icmp, not {wish.protocol!r}")
-    if wish.load_balancer_uids or wish.kubernetes_ids:
+def _rule(cloud: Cloud, request: RuleRequest) -> Rule:
+    if request.protocol not in ("tcp", "udp", "icmp"):
+        raise UnprocessableError(f"protocol must be one of tcp, udp, icmp, not {request.protocol!r}")
+    if request.load_balancer_uids or request.kubernetes_ids:
         raise NotOfferedError("a firewall rule that names load balancers or Kubernetes clusters")
     peers = Peers(
-        addresses=tuple(_address(address) for address in wish.addresses),
-        droplet_ids=_droplet_ids(cloud, wish.droplet_ids),
-        tags=tags.known(cloud, wish.tags),
+        addresses=tuple(_address(address) for address in request.addresses),
+        droplet_ids=_droplet_ids(cloud, request.droplet_ids),
+        tags=tags.known(cloud, request.tags),
     )
     count = len(peers.addresses) + len(peers.droplet_ids) + len(peers.tags)
     if not 0 < count <= MOST_PEERS:
         raise UnprocessableError(f"a rule needs 1 to {MOST_PEERS} sources or destinations, not {count}")
-    ports = ALL if wish.protocol == "icmp" else _ports(wish)
-    return Rule.model_validate({"protocol": wish.protocol, "ports": ports, "peers": peers})
+    ports = ALL if request.protocol == "icmp" else _ports(request)
+    return Rule.model_validate({"protocol": request.protocol, "ports": ports, "peers": peers})
 
 
-def _ports(wish: RuleWish) -> str:
-    if wish.ports in ("all", "0"):
+def _ports(request: RuleRequest) -> str:
+    if request.ports in ("all", "0"):
         return ALL
-    match = PORTS.fullmatch(wish.ports)
+    match = PORTS.fullmatch(request.ports)
     numbers = [int(number) for number in match.groups() if number] if match else []
     if not numbers or not all(1 <= number <= 65535 for number in numbers) or numbers != sorted(numbers):
-        raise UnprocessableError(f"ports must be a port, a range like 8000-9000, or all, not {wish.ports!r}")
-    return wish.ports
+        raise UnprocessableError(
+            f"ports must be a port, a range like 8000-9000, or all, not {request.ports!r}"
+        )
+    return request.ports
 
 
 def _address(address: str) -> str:

@@ -59,7 +59,7 @@ def job(name: str, *, settle: Settle, interrupts: bool = False) -> Callable[[Wor
 
 
 class Jobs:
-    """Runs jobs, in threads (``background``), at commit in the caller's (``immediate``), or when told."""
+    """Runs jobs, in threads (``background``), at commit in the caller's (``immediate``), or on request."""
 
     def __init__(self, cloud: Cloud, transitions: Transitions = "background", width: int = 16) -> None:
         self._cloud, self._transitions = cloud, transitions

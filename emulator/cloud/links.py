@@ -22,13 +22,13 @@ MOST_DELAY_MS, MOST_LOSS_PERCENT = 10_000.0, 100.0
 
 
 def imperfect(cloud: Cloud) -> dict[int, Quality]:
-    """The droplets whose links are told to be worse than perfect, by id."""
+    """The droplets whose links are set to be worse than perfect, by id."""
     ids = [record.droplet_id for record in cloud.store.all(LinkQuality)]
     return {id_: quality(cloud, str(id_)) for id_ in ids}
 
 
 def quality(cloud: Cloud, droplet_id: str) -> Quality:
-    """What a droplet's links are told to do. Raises ``NotFoundError``."""
+    """The quality that a droplet's links are set to. Raises ``NotFoundError``."""
     return quality_of(cloud, get(cloud, droplet_id))
 
 

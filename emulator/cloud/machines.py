@@ -40,7 +40,7 @@ def droplet_spec(cloud: Cloud, droplet: Droplet) -> DropletSpec:
 
 
 def quality_of(cloud: Cloud, droplet: Droplet) -> Quality:
-    """What a droplet's links are told to do."""
+    """The quality that a droplet's links are set to."""
     found = cloud.store.get(LinkQuality, droplet.id)
     return Quality(**found.model_dump(exclude={"droplet_id"})) if found else PERFECT
 

@@ -1,8 +1,8 @@
 """Keeps the plane's filters equal to what the records ask for, and knows which firewalls are in force.
 
 Every change asks for an application; those asked for while one is under way are done by the next. What was
-applied last is remembered, so that a firewall's ``status`` and ``pending_changes`` are what is so, not what
-was hoped.
+applied last is remembered, so that a firewall's ``status`` and ``pending_changes`` show what is in force, not
+what is requested.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class PendingChange:
 
 @dataclass(frozen=True)
 class Applied:
-    """What is in force: each machine's gates, and the droplets of each firewall."""
+    """What is in force: each machine's rules, and the droplets of each firewall."""
 
-    gates: Mapping[str, MemberPolicy] = field(default_factory=dict)
+    policies: Mapping[str, MemberPolicy] = field(default_factory=dict)
     members: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
@@ -69,11 +69,11 @@ class Network:
             self._wake.notify_all()
 
     def changed(self) -> None:
-        """Apply the records' wish once the open transaction has committed."""
+        """Apply what the records ask for once the open transaction has committed."""
         self._cloud.store.after_commit(self._request)
 
     def renew(self) -> None:
-        """Apply the records' wish again: what was in force may be lost."""
+        """Apply what the records ask for again: what was in force may be lost."""
         self._request()
 
     def policy(self) -> NetworkPolicy:
@@ -89,14 +89,14 @@ class Network:
         droplets, databases, firewalls = self._records()
         wanted = network_policy(0, droplets, databases, firewalls)
         applied = self._applied
-        gates = {member.ref: member for member in wanted.members}
+        policies = {member.ref: member for member in wanted.members}
         members = frozenset(droplet.id for droplet in droplets if covers(firewall, droplet))
         before = applied.members.get(firewall.id, frozenset())
         state: FirewallStatus = "failed" if self._failed else "waiting"
         late = {
             number
             for number in members | (before & {droplet.id for droplet in droplets})
-            if gates.get(f"droplet:{number}") != applied.gates.get(f"droplet:{number}")
+            if policies.get(f"droplet:{number}") != applied.policies.get(f"droplet:{number}")
         }
         if not late:
             return "succeeded", []
@@ -123,9 +123,9 @@ class Network:
                     self._wake.wait()
                 if self._closed:
                     return
-                aim = self._wanted
+                wanted = self._wanted
             if self._try_apply():
-                self._done = aim
+                self._done = wanted
             else:
                 with self._wake:
                     self._wake.wait(RETRY_SECONDS)

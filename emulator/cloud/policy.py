@@ -2,10 +2,10 @@
 
 The rules, as on DigitalOcean: a droplet no firewall covers is open. Once one covers it, everything that no
 covering firewall allows is denied, in both directions; several firewalls are a union. What the sender may
-send and what the receiver may receive are two gates, each on its own. A rule that names droplets or tags
+send and what the receiver may receive are checked separately. A rule that names droplets or tags
 means all their addresses, public and private. A database cluster takes connections on its port from its
 trusted sources, or from everywhere if it has none, and opens none itself. IPv6 peers are left out: the
-tank has no IPv6.
+emulated network has no IPv6.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, ip_network
 
 from emulator.cloud.models import Database, Droplet, Firewall, Peers, Rule, TrustedSource
-from emulator.planes.base import Gate, MemberPolicy, NetworkPolicy
+from emulator.planes.base import AllowRule, MemberPolicy, NetworkPolicy
 
 ALL_PORTS = (0, 65535)
 ANYWHERE = ("0.0.0.0/0",)
@@ -23,7 +23,7 @@ ANYWHERE = ("0.0.0.0/0",)
 def network_policy(
     serial: int, droplets: Sequence[Droplet], databases: Sequence[Database], firewalls: Sequence[Firewall]
 ) -> NetworkPolicy:
-    """The filter state these records ask for. Gates that would admit nobody are left out."""
+    """The filter state these records ask for. Rules that would admit nothing are left out."""
     members = [_droplet(droplet, droplets, firewalls) for droplet in droplets]
     members += [_database(database, droplets) for database in databases]
     return NetworkPolicy(serial, tuple(members))
@@ -44,16 +44,24 @@ def port_range(ports: str) -> tuple[int, int]:
 
 def _droplet(droplet: Droplet, droplets: Sequence[Droplet], firewalls: Sequence[Firewall]) -> MemberPolicy:
     covering = [firewall for firewall in firewalls if covers(firewall, droplet)]
-    inbound = [gate for firewall in covering for gate in _gates(firewall.name, firewall.inbound, droplets)]
-    outbound = [gate for firewall in covering for gate in _gates(firewall.name, firewall.outbound, droplets)]
+    inbound = [
+        allowed
+        for firewall in covering
+        for allowed in _allow_rules(firewall.name, firewall.inbound, droplets)
+    ]
+    outbound = [
+        allowed
+        for firewall in covering
+        for allowed in _allow_rules(firewall.name, firewall.outbound, droplets)
+    ]
     return MemberPolicy(droplet.ref, bool(covering), tuple(inbound), tuple(outbound))
 
 
-def _gates(firewall: str, rules: Iterable[Rule], droplets: Sequence[Droplet]) -> Iterable[Gate]:
+def _allow_rules(firewall: str, rules: Iterable[Rule], droplets: Sequence[Droplet]) -> Iterable[AllowRule]:
     for rule in rules:
         peers = _peers(rule.peers, droplets)
         if peers:
-            yield Gate(rule.protocol, port_range(rule.ports), peers, firewall)
+            yield AllowRule(rule.protocol, port_range(rule.ports), peers, firewall)
 
 
 def _peers(peers: Peers, droplets: Sequence[Droplet]) -> tuple[str, ...]:
@@ -73,7 +81,7 @@ def _database(database: Database, droplets: Sequence[Droplet]) -> MemberPolicy:
     else:
         peers = ANYWHERE
     port = (database.port, database.port)
-    inbound = (Gate("tcp", port, peers, "trusted sources"),) if peers else ()
+    inbound = (AllowRule("tcp", port, peers, "trusted sources"),) if peers else ()
     return MemberPolicy(database.ref, covered=True, inbound=inbound, outbound=())
 
 

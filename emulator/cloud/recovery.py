@@ -20,7 +20,7 @@ def recover(cloud: Cloud) -> None:
     A machine without a record is removed. A droplet that should run and does not (the engine was restarted)
     is started again; one whose machine is gone is ``off``, with the reason in ``error`` (a cluster, for which
     there is no such status, ``creating``). Machines that recorded work is about are left to that work. Links
-    are told their quality again, for whoever told them last may not have lived to record it. Raises
+    get their quality again, for whoever set it last may have ended before it was recorded. Raises
     ``PlaneError``.
     """
     machines = cloud.plane.existing().machines
@@ -30,17 +30,17 @@ def recover(cloud: Cloud) -> None:
         for droplet in cloud.store.all(Droplet):
             known.add(droplet.ref)
             if droplet.ref not in pending and droplet.status == "active":
-                _revive(cloud, droplet, machines.get(droplet.ref, ""))
+                _restart(cloud, droplet, machines.get(droplet.ref, ""))
         for database in cloud.store.all(Database):
             known.add(database.ref)
             state = machines.get(database.ref)
             if database.ref not in pending and (database.status == "online" or state == "stopped"):
-                _revive_database(cloud, database, state or "")
+                _restart_database(cloud, database, state or "")
     for ref in machines.keys() - known:
         _remove_stray(cloud, ref)
 
 
-def _revive(cloud: Cloud, droplet: Droplet, state: str) -> None:
+def _restart(cloud: Cloud, droplet: Droplet, state: str) -> None:
     if state == "running" and not cloud.plane.shape_refusal():
         cloud.plane.shape(droplet_spec(cloud, droplet))
     elif state == "stopped":
@@ -55,7 +55,7 @@ def _revive(cloud: Cloud, droplet: Droplet, state: str) -> None:
         cloud.store.put(droplet.model_copy(update=gone))
 
 
-def _revive_database(cloud: Cloud, database: Database, state: str) -> None:
+def _restart_database(cloud: Cloud, database: Database, state: str) -> None:
     if state == "stopped":
         log.warning("%s is stopped; starting it", database.ref)
         cloud.jobs.submit_later("database.create", database.ref)

@@ -1,6 +1,7 @@
-"""Scans of the tank: ordered, queued, watched, cancelled. Nothing a cloud has; kept in memory only.
+"""Scans of the emulated network: requested, queued, followed, cancelled. No cloud has them; in memory only.
 
-One scan runs at a time, the others wait for their turn. The newest ``KEPT`` that are over can be looked at.
+One scan runs at a time, the others wait for their turn. The newest ``MAX_FINISHED`` that are over can be
+looked at.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEPT = 16
+MAX_FINISHED = 16
 MOST_PASSES, MOST_PAIRS = 8, 10_000
 STOP_SECONDS = 5.0
 
@@ -34,7 +35,7 @@ Side = Literal["private", "public"]
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan as it is told. ``pairs`` are there once it is over: ends, addresses and each one's account."""
+    """One scan as the API shows it. ``pairs`` are there once it is over: ends, addresses and accounts."""
 
     id: str
     order: ScanOrder = field(repr=False)
@@ -52,8 +53,8 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked of a scan; ``pairs`` are (source, target, side), port sets are texts."""
+class ScanRequest:
+    """A request for a scan; ``pairs`` are (source, target, side), port sets are texts."""
 
     pairs: Sequence[tuple[str, str, str]]
     tcp: str = ""
@@ -73,11 +74,11 @@ class Scans:
         self._stops: dict[str, threading.Event] = {}
         self._threads: dict[str, threading.Thread] = {}
 
-    def start(self, wish: Wish) -> Scan:
+    def start(self, request: ScanRequest) -> Scan:
         """Begin a scan, or queue it. Raises ``NotPossibleError`` where the plane has no packets."""
         if refusal := self._cloud.plane.scan_refusal():
             raise NotPossibleError(refusal)
-        order = understand(self._cloud, wish)
+        order = resolve(self._cloud, request)
         scan = Scan(str(uuid.uuid4()), order, total=_packets(order))
         thread = threading.Thread(target=self._run, args=(scan.id,), name=f"scan {scan.id}", daemon=True)
         with self._lock:
@@ -109,9 +110,9 @@ class Scans:
 
     def _forget_old(self) -> None:
         over = [scan.id for scan in self._scans.values() if scan.over]
-        for scan_id in over[:-KEPT]:
-            for kept in (self._scans, self._stops, self._threads):
-                kept.pop(scan_id)
+        for scan_id in over[:-MAX_FINISHED]:
+            for table in (self._scans, self._stops, self._threads):
+                table.pop(scan_id)
 
     def _change(self, scan_id: str, **changes: Any) -> None:
         with self._lock:
@@ -129,12 +130,12 @@ class Scans:
     def _scan(self, scan_id: str, stop: threading.Event) -> None:
         order, began = self.get(scan_id).order, time.monotonic()
 
-        def told(sent: int, total: int) -> None:
+        def on_progress(sent: int, total: int) -> None:
             self._change(scan_id, sent=sent, total=total, seconds=time.monotonic() - began)
 
         error, accounts = "", ()  # type: tuple[str, Sequence[Mapping[str, Any]]]
         try:
-            accounts = self._cloud.plane.scan(order, told, stop)
+            accounts = self._cloud.plane.scan(order, on_progress, stop)
         except PlaneError as failure:
             error = str(failure)
         except Exception as failure:  # a fault of ours must end the scan, not leave it running for ever
@@ -146,20 +147,22 @@ class Scans:
         self._change(scan_id, status=status, error=error, seconds=seconds, pairs=pairs)
 
 
-def understand(cloud: Cloud, wish: Wish) -> ScanOrder:
-    """Turn what is asked into addresses. Raises ``UnprocessableError``, which names the field."""
-    tcp, udp = _ports("tcp", wish.tcp), _ports("udp", wish.udp)
-    if not (tcp or udp or wish.icmp):
-        raise UnprocessableError("nothing is asked: give tcp or udp a set of ports, or set icmp to true")
-    if not 1 <= wish.passes <= MOST_PASSES:
+def resolve(cloud: Cloud, request: ScanRequest) -> ScanOrder:
+    """Turn a request into addresses. Raises ``UnprocessableError``, which names the field."""
+    tcp, udp = _ports("tcp", request.tcp), _ports("udp", request.udp)
+    if not (tcp or udp or request.icmp):
+        raise UnprocessableError(
+            "nothing is to be probed: give tcp or udp a set of ports, or set icmp to true"
+        )
+    if not 1 <= request.passes <= MOST_PASSES:
         raise UnprocessableError(f"passes must be between 1 and {MOST_PASSES}")
-    if not 1 <= len(wish.pairs) <= MOST_PAIRS:
+    if not 1 <= len(request.pairs) <= MOST_PAIRS:
         raise UnprocessableError(f"pairs must hold between 1 and {MOST_PAIRS} pairs")
-    pairs = tuple(_pair(cloud, f"pairs[{index}]", *pair) for index, pair in enumerate(wish.pairs))
+    pairs = tuple(_pair(cloud, f"pairs[{index}]", *pair) for index, pair in enumerate(request.pairs))
     for index, pair in enumerate(pairs):
         if pair in pairs[:index]:
-            raise UnprocessableError(f"pairs[{index}] is asked twice; each pair may be there once")
-    return ScanOrder(pairs, tcp, udp, wish.icmp, wish.passes)
+            raise UnprocessableError(f"pairs[{index}] is there twice; each pair may be there once")
+    return ScanOrder(pairs, tcp, udp, request.icmp, request.passes)
 
 
 def _ports(name: str, text: str) -> Ports:
@@ -213,10 +216,10 @@ def _packets(order: ScanOrder) -> int:
 
 def _accounts(order: ScanOrder, accounts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each pair with its ends and what became of it; ``accounts`` is empty if nothing is known."""
-    nothing = {"error": "the scan ended before this pair was asked", "tcp": None, "udp": None, "icmp": None}
-    told = accounts or [nothing] * len(order.pairs)
+    nothing = {"error": "the scan ended before this pair was probed", "tcp": None, "udp": None, "icmp": None}
+    known = accounts or [nothing] * len(order.pairs)
     names = ("source", "target", "side", "source_ip", "target_ip")
     return [
         {name: getattr(pair, name) for name in names} | dict(account)
-        for pair, account in zip(order.pairs, told, strict=True)
+        for pair, account in zip(order.pairs, known, strict=True)
     ]

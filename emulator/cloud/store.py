@@ -1,7 +1,7 @@
 """Where the control plane keeps its records: one SQLite file, or memory.
 
 The file must be whole and ours: one that is not is refused, and left as it is. While it is open it must stay
-the file of its name, or what is written goes to nobody: every transaction looks, before it commits.
+the file of its name, or what is written is lost: every transaction checks that, before it commits.
 
 Records are frozen pydantic models, kept as JSON. The journal is a write-ahead log with ``synchronous =
 NORMAL``: what was committed is in the kernel before the answer leaves, so a kill -9 of the server loses
@@ -78,10 +78,10 @@ class Store:
         self._path = path
         self._lost = ""
         self.version = 0
-        with self._speaking():
+        with self._translating_errors():
             self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         try:
-            with self._speaking():
+            with self._translating_errors():
                 self._open()
         except StoreError:
             self._db.close()
@@ -132,7 +132,7 @@ class Store:
         with self._lock:
             outermost = self._depth == 0
             if outermost:
-                self._insist()
+                self._require_files()
                 self._execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
@@ -199,7 +199,7 @@ class Store:
     def _execute(self, statement: str, values: tuple[str | int, ...] = ()) -> sqlite3.Cursor:
         if self._closed:
             raise StoreClosedError
-        with self._speaking():
+        with self._translating_errors():
             return self._db.execute(statement, values)
 
     def _read(self, cls: type[R], body: str) -> R:
@@ -210,7 +210,7 @@ class Store:
 
     def _commit(self) -> None:
         try:
-            self._insist()
+            self._require_files()
             self._execute("COMMIT")
         except StoreError:
             self._roll_back()
@@ -221,7 +221,7 @@ class Store:
             self._db.execute("ROLLBACK")
         self._after.clear()
 
-    def _insist(self) -> None:
+    def _require_files(self) -> None:
         """Raise ``StoreError`` once the open files are no longer those of their names, and from then on."""
         if self._closed:
             raise StoreClosedError
@@ -252,21 +252,21 @@ class Store:
         return [_identity(self._path), _identity(Path(f"{self._path}-wal"))]
 
     @contextmanager
-    def _speaking(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         """Turn SQLite's errors into ours."""
         try:
             yield
         except sqlite3.Error as error:
             text = str(error)
             if "locked" in text:
-                told = "is locked by another process: end that one (`fuser` names it), and try again"
+                problem = "is locked by another process: end that one (`fuser` names it), and try again"
             elif "full" in text:
-                told = "cannot be written, the disk is full: make room, and try again"
+                problem = "cannot be written, the disk is full: make room, and try again"
             elif type(error) is sqlite3.DatabaseError:
-                told = f"is damaged ({text}): {REMEDY}"
+                problem = f"is damaged ({text}): {REMEDY}"
             else:
-                told = f"cannot be used ({text}): see that it can be read and written, or {REMEDY}"
-            raise StoreError(f"{self._path or 'memory'} {told}") from error
+                problem = f"cannot be used ({text}): see that it can be read and written, or {REMEDY}"
+            raise StoreError(f"{self._path or 'memory'} {problem}") from error
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -280,5 +280,5 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _follow_up(function: Callable[[], None]) -> None:
     try:
         function()
-    except Exception:  # what was committed stands, so its caller must not be told otherwise
+    except Exception:  # what was committed stands, so its caller must not get an error
         log.exception("work after a commit failed")

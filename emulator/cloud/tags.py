@@ -107,7 +107,7 @@ def delete(cloud: Cloud, name: str) -> None:
         for firewall in cloud.store.all(Firewall):
             cloud.store.put(forget(firewall, tag=tag.name))
         cloud.store.delete(tag)
-        if named:  # one that nobody carries bears on no gate: leases come and go while packets are counted
+        if named:  # one that nothing carries changes no rule: leases come and go while packets are counted
             cloud.network.changed()
 
 

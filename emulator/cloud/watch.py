@@ -1,8 +1,9 @@
-"""What happens to machines behind the API's back: noticed, recorded, and set right where that can be.
+"""What happens to machines outside of the API: noticed, recorded, and repaired where that is possible.
 
-The plane says that something happened; what is so is then looked up, and compared with the records while
-nothing else is done. Machines that recorded work is about are left to that work: the API's own power_off,
-reboot or destroy is never mistaken for somebody's hand. They are looked at again once it has ended.
+The plane reports that something happened; the machines are then inspected, and compared with the records
+while nothing else is done. Machines that recorded work is about are left to that work: the API's own
+power_off, reboot or destroy is never mistaken for somebody else's. They are inspected again once it has
+ended.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from emulator.cloud.clock import now
 from emulator.cloud.models import Database, Droplet, Job
 from emulator.cloud.store import StoreClosedError, StoreError
-from emulator.planes.base import Heard, PlaneError, PowerState
+from emulator.planes.base import MachineEvent, PlaneError, PowerState
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
-LOOKS = 20
+ATTEMPTS = 20
 MOST_NOTICES = 200
 DROPLET_STOPPED = "its container was stopped outside of the API; power it on"
 DROPLET_REMOVED = (
@@ -33,7 +34,7 @@ DROPLET_REMOVED = (
 )
 DATABASE_STOPPED = "its container was stopped outside of the API; `docker start` it, or restart the emulator"
 DATABASE_REMOVED = "its container was removed outside of the API, and its data with it; destroy the cluster"
-# Work that removes a machine itself: what goes while this is under way may not be somebody's doing.
+# Work that removes a machine itself: what goes while this is under way may not be caused by somebody else.
 REMOVERS = frozenset(
     {"droplet.create", "droplet.rebuild", "droplet.destroy", "database.create", "database.destroy"}
 )
@@ -44,7 +45,7 @@ FABRIC_LOST = "the network's container has ended; it is made anew, with the rule
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that happened behind the API's back."""
+    """Something that happened outside of the API."""
 
     at: str
     ref: str
@@ -52,8 +53,8 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What there is: machines by ref, those that were heard to start, and whether the engine was away.
+class Snapshot:
+    """What there is: machines by ref, those that were started, and whether the engine was away.
 
     ``gone``: those that somebody removed while work was under way, which may have failed for that reason.
     """
@@ -65,12 +66,12 @@ class Seen:
 
 
 class Watch:
-    """``background`` False: what the plane says is dealt with in the thread that says it."""
+    """``background`` False: the plane's events are handled in the thread that reports them."""
 
     def __init__(self, cloud: Cloud, *, background: bool) -> None:
         self._cloud, self._background = cloud, background
         self._wake = threading.Condition()
-        self._heard: list[tuple[str, Heard]] = []
+        self._events: list[tuple[str, MachineEvent]] = []
         self._gone: set[str] = set()
         self._closed = False
         self._notices: deque[Notice] = deque(maxlen=MOST_NOTICES)
@@ -79,7 +80,7 @@ class Watch:
         """Listen to the plane from now on."""
         if self._background:
             threading.Thread(target=self._loop, name="watch", daemon=True).start()
-        self._cloud.plane.watch(self._hear)
+        self._cloud.plane.watch(self._on_event)
 
     def close(self) -> None:
         """Listen no more."""
@@ -91,113 +92,115 @@ class Watch:
         """What was noticed since the server started, oldest first; the last ``MOST_NOTICES``."""
         return list(self._notices)
 
-    def _hear(self, ref: str, what: Heard) -> None:
+    def _on_event(self, ref: str, what: MachineEvent) -> None:
         with self._wake:
-            self._heard.append((ref, what))
+            self._events.append((ref, what))
             self._wake.notify_all()
         if ref == "fabric" and what == "stopped":
             self._note(ref, FABRIC_LOST)
             self._cloud.network.renew()
         if not self._background:
-            self._deal()
+            self._handle_events()
 
     def _loop(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._heard or self._closed)
+                self._wake.wait_for(lambda: self._events or self._closed)
                 if self._closed:
                     return
-            if not self._try_to_deal():
+            if not self._try_to_handle_events():
                 with self._wake:
                     self._wake.wait_for(lambda: self._closed, RETRY_SECONDS)
 
-    def _try_to_deal(self) -> bool:
+    def _try_to_handle_events(self) -> bool:
         try:
-            return self._deal()
+            return self._handle_events()
         except StoreClosedError:
             self.close()
         except (PlaneError, StoreError) as error:
-            self._miss(str(error))
-        except Exception:  # one bad look must not be the last
-            log.exception("it cannot be seen what became of machines")
+            self._mark_away(str(error))
+        except Exception:  # one failure must not be the end
+            log.exception("the machines cannot be inspected")
         return False
 
-    def _miss(self, problem: str) -> None:
-        """An engine that cannot be asked is away, and may take machines with it."""
+    def _mark_away(self, problem: str) -> None:
+        """An engine that does not answer is away, and may take machines with it."""
         with self._wake:
-            if ("", "away") not in self._heard:
-                self._heard.append(("", "away"))
-                log.warning("it cannot be seen what became of machines: %s", problem)
+            if ("", "away") not in self._events:
+                self._events.append(("", "away"))
+                log.warning("the machines cannot be inspected: %s", problem)
 
-    def _deal(self) -> bool:
-        """Look, and deal with what was heard; it stays heard where nobody held still for so long.
+    def _handle_events(self) -> bool:
+        """Inspect the machines and handle the events; they stay queued where the records kept changing.
 
         True if nothing is left: an end of a machine that work is under way for waits for the end of that.
         """
         with self._wake:
-            heard = list(self._heard)
-        for _ in range(LOOKS):
+            events = list(self._events)
+        for _ in range(ATTEMPTS):
             before = self._cloud.store.version
-            seen = Seen(
+            snapshot = Snapshot(
                 self._cloud.plane.existing().machines,
-                {ref for ref, what in heard if what == "started"},
+                {ref for ref, what in events if what == "started"},
                 frozenset(self._gone),
-                any(what == "away" for _, what in heard),
+                any(what == "away" for _, what in events),
             )
             with self._cloud.store.transaction():
                 if self._cloud.store.version != before:
                     continue
                 jobs = list(self._cloud.store.all(Job))
-                self._compare(seen, {job.ref for job in jobs})
-            waits = self._put_off(heard, jobs)
+                self._compare(snapshot, {job.ref for job in jobs})
+            waits = self._postponed(events, jobs)
             with self._wake:
-                self._heard[: len(heard)] = waits
+                self._events[: len(events)] = waits
             return not waits
         return False
 
-    def _put_off(
-        self, heard: Collection[tuple[str, Heard]], jobs: Collection[Job]
-    ) -> list[tuple[str, Heard]]:
-        """The ends that must be looked at again after ``jobs``."""
+    def _postponed(
+        self, events: Collection[tuple[str, MachineEvent]], jobs: Collection[Job]
+    ) -> list[tuple[str, MachineEvent]]:
+        """The ends that must be handled again after ``jobs``."""
         busy = {job.ref for job in jobs}
         removers = {job.ref for job in jobs if job.work in REMOVERS}
-        waits: list[tuple[str, Heard]] = [
-            (ref, what) for ref, what in heard if ref in busy and what in ("stopped", "removed")
+        waits: list[tuple[str, MachineEvent]] = [
+            (ref, what) for ref, what in events if ref in busy and what in ("stopped", "removed")
         ]
         self._gone = {ref for ref, what in waits if what == "removed" and ref not in removers}
         return waits
 
-    def _compare(self, seen: Seen, busy: Collection[str]) -> None:
+    def _compare(self, snapshot: Snapshot, busy: Collection[str]) -> None:
         store = self._cloud.store
         for droplet in store.all(Droplet):
             if droplet.ref not in busy and not droplet.deleted:
-                self._compare_droplet(droplet, seen)
+                self._compare_droplet(droplet, snapshot)
         for database in store.all(Database):
             if database.ref not in busy and not database.deleted:
-                self._compare_database(database, seen)
+                self._compare_database(database, snapshot)
 
-    def _compare_droplet(self, droplet: Droplet, seen: Seen) -> None:
-        state, was_on = seen.machines.get(droplet.ref), droplet.status == "active"
-        if state is None and (was_on or droplet.ref in seen.gone or droplet.error in ("", DROPLET_STOPPED)):
+    def _compare_droplet(self, droplet: Droplet, snapshot: Snapshot) -> None:
+        state, was_on = snapshot.machines.get(droplet.ref), droplet.status == "active"
+        if state is None and (
+            was_on or droplet.ref in snapshot.gone or droplet.error in ("", DROPLET_STOPPED)
+        ):
             self._off(droplet, DROPLET_REMOVED)
-        elif state == "stopped" and was_on and seen.away:
-            self._again("droplet.power_on", droplet.ref, AWAY)
+        elif state == "stopped" and was_on and snapshot.away:
+            self._resubmit("droplet.power_on", droplet.ref, AWAY)
         elif state == "stopped" and was_on:
             self._off(droplet, DROPLET_STOPPED)
-        elif state == "running" and droplet.ref in seen.started:
-            self._again("droplet.power_on", droplet.ref, STARTED)
+        elif state == "running" and droplet.ref in snapshot.started:
+            self._resubmit("droplet.power_on", droplet.ref, STARTED)
 
-    def _compare_database(self, database: Database, seen: Seen) -> None:
-        state, was_on = seen.machines.get(database.ref), database.status == "online"
-        if state is None and (was_on or database.ref in seen.gone or database.error == DATABASE_STOPPED):
+    def _compare_database(self, database: Database, snapshot: Snapshot) -> None:
+        state, was_on = snapshot.machines.get(database.ref), database.status == "online"
+        if state is None and (was_on or database.ref in snapshot.gone or database.error == DATABASE_STOPPED):
             self._not_online(database, DATABASE_REMOVED)
-        elif state == "stopped" and was_on and seen.away:
-            self._again("database.start", database.ref, AWAY)
+        elif state == "stopped" and was_on and snapshot.away:
+            self._resubmit("database.start", database.ref, AWAY)
         elif state == "stopped" and was_on:
             self._not_online(database, DATABASE_STOPPED)
-        elif state == "running" and database.ref in seen.started:
+        elif state == "running" and database.ref in snapshot.started:
             self._cloud.store.put(database.model_copy(update={"status": "creating"}))
-            self._again("database.start", database.ref, STARTED)
+            self._resubmit("database.start", database.ref, STARTED)
 
     def _off(self, droplet: Droplet, why: str) -> None:
         self._cloud.store.put(droplet.model_copy(update={"status": "off", "error": why}))
@@ -207,7 +210,7 @@ class Watch:
         self._cloud.store.put(database.model_copy(update={"status": "creating", "error": why}))
         self._note(database.ref, why)
 
-    def _again(self, work: str, ref: str, why: str) -> None:
+    def _resubmit(self, work: str, ref: str, why: str) -> None:
         self._cloud.jobs.submit(work, ref)
         self._note(ref, why)
 

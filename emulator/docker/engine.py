@@ -57,7 +57,7 @@ def connect() -> docker.DockerClient:
 
 @contextmanager
 def asking(what: str) -> Iterator[None]:
-    """Turn the engine's errors into ``PlaneError``, saying what was asked."""
+    """Turn the engine's errors into ``PlaneError``, with the operation that failed."""
     try:
         yield
     except docker.errors.APIError as error:

@@ -1,7 +1,7 @@
-"""What the engine tells of this emulator's containers while we do nothing: started, stopped, removed.
+"""The engine's events of this emulator's containers: started, stopped, removed.
 
 The engine's own stream of events, by label, on a connection of its own. It ends when the engine does, and is
-begun anew until :meth:`Events.close`; what happened meanwhile nobody can tell, so whoever listens must look.
+begun anew until :meth:`Events.close`; events meanwhile are lost, so the listener must inspect the machines.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import docker
 import requests
 
 from emulator.docker.engine import Owner, connect
-from emulator.planes.base import Heard, PlaneError
+from emulator.planes.base import MachineEvent, PlaneError
 
 log = logging.getLogger(__name__)
 
-WORDS: Mapping[str, Heard] = {"start": "started", "die": "stopped", "destroy": "removed"}
+EVENTS: Mapping[str, MachineEvent] = {"start": "started", "die": "stopped", "destroy": "removed"}
 AGAIN_SECONDS = 1.0
 FABRIC = "fabric"
 
 
 class Events:
-    """A thread that hears of containers; ``told`` gets a ref and what it was."""
+    """A thread that receives events of containers; ``on_event`` gets a ref and the event."""
 
-    def __init__(self, owner: Owner, told: Callable[[str, Heard], object]) -> None:
-        self._owner, self._told = owner, told
+    def __init__(self, owner: Owner, on_event: Callable[[str, MachineEvent], object]) -> None:
+        self._owner, self._on_event = owner, on_event
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._stream: Any = None
@@ -47,19 +47,19 @@ class Events:
                     self._stream.close()
 
     def _listen(self) -> None:
-        silent = ""
+        reported = ""
         while not self._closed.is_set():
             try:
                 self._follow()
                 problem = "the engine has ended the stream"
             except (PlaneError, docker.errors.DockerException, requests.RequestException, OSError) as error:
                 problem = str(error)
-            except Exception as error:  # whatever a dying engine says, its next one must be heard
+            except Exception as error:  # whatever a dying engine sends, the next one must be listened to
                 problem = f"{type(error).__name__}: {error}"
-                log.exception("an event could not be taken")
-            if not self._closed.wait(AGAIN_SECONDS) and problem != silent:
-                log.warning("the engine's events are not heard (%s); connecting again and again", problem)
-                silent = problem
+                log.exception("an event could not be handled")
+            if not self._closed.wait(AGAIN_SECONDS) and problem != reported:
+                log.warning("the engine's events are not received (%s); connecting again and again", problem)
+                reported = problem
 
     def _follow(self) -> None:
         with closing(connect()) as engine:
@@ -68,19 +68,19 @@ class Events:
                 self._stream = stream
             if self._closed.is_set():
                 return
-            self._told("", "away")  # before there was a stream anything may have happened
-            for ref, what in heard(stream):
-                self._told(ref, what)
+            self._on_event("", "away")  # before there was a stream anything may have happened
+            for ref, what in machine_events(stream):
+                self._on_event(ref, what)
 
     def _filters(self) -> dict[str, Any]:
-        return {"type": "container", "event": list(WORDS), **self._owner.filter}
+        return {"type": "container", "event": list(EVENTS), **self._owner.filter}
 
 
-def heard(stream: Iterator[Mapping[str, Any]]) -> Iterator[tuple[str, Heard]]:
-    """Of which machine the engine tells what; the fabric is ``fabric``."""
+def machine_events(stream: Iterator[Mapping[str, Any]]) -> Iterator[tuple[str, MachineEvent]]:
+    """The events by machine; the fabric's ref is ``fabric``."""
     for event in stream:
         labels = event.get("Actor", {}).get("Attributes", {})
         ref = labels.get("wavetank.ref") or labels.get("wavetank.kind", "")
-        what = WORDS.get(event.get("Action", ""))
+        what = EVENTS.get(event.get("Action", ""))
         if ref and what:
             yield ref, what

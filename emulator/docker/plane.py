@@ -22,8 +22,8 @@ from emulator.planes.base import (
     DatabaseSpec,
     DropletSpec,
     Existing,
-    Heard,
     Integrity,
+    MachineEvent,
     NetworkPolicy,
     PlaneError,
     PlaneInfo,
@@ -65,7 +65,7 @@ class DockerPlane:
         self._fabric: Fabric | None = None
         self._images: dict[str, str] = {}
         self._events: Events | None = None
-        self._plugged: dict[str, int] = {}
+        self._wired_pids: dict[str, int] = {}
 
     def start(self) -> None:
         """Connect, build missing images, find or make the fabric, and wire what runs."""
@@ -83,7 +83,7 @@ class DockerPlane:
         self._fabric.attach(self._records.all())
 
     def close(self) -> None:
-        """Let go; machines keep running."""
+        """Close all connections; machines keep running."""
         if self._events is not None:
             self._events.close()
             self._events = None
@@ -108,16 +108,16 @@ class DockerPlane:
         states: dict[str, PowerState] = {one.ref: "running" if one.running else "stopped" for one in found}
         return Existing(states)
 
-    def watch(self, told: Callable[[str, Heard], object]) -> None:
-        """Say what happens to containers, as the engine tells it."""
+    def watch(self, on_event: Callable[[str, MachineEvent], object]) -> None:
+        """Report what happens to containers, as the engine does."""
 
-        def hand_on(ref: str, what: Heard) -> None:
-            # Looking at it waits until the engine is done with it: its list is behind what it tells.
-            plugged = bool(ref) and self._is_plugged(ref)
-            if what != "started" or not plugged:
-                told(ref, what)
+        def forward(ref: str, what: MachineEvent) -> None:
+            # Inspecting it waits until the engine is done with it: its list is behind its events.
+            wired = bool(ref) and self._is_wired(ref)
+            if what != "started" or not wired:
+                on_event(ref, what)
 
-        self._events = Events(self._owner, hand_on)
+        self._events = Events(self._owner, forward)
         self._events.start()
 
     # -- droplets
@@ -199,11 +199,11 @@ class DockerPlane:
         """Enforce ``policy`` on everything that runs, atomically; established connections go on."""
         self.fabric.apply(policy)
 
-    def forget_connections(self, droplet_id: int) -> None:
-        """Have every connection of a droplet judged anew, by the rules that are in force now."""
+    def flush_conntrack(self, droplet_id: int) -> None:
+        """Delete a droplet's connection tracking entries: the present rules check all its packets."""
         machine = self._records.get(droplet.reference(droplet_id))
         if machine is not None:
-            self.fabric.hang_up(machine)
+            self.fabric.flush_conntrack(machine)
 
     def shape_refusal(self) -> str:
         """A kernel without netem delays and loses nothing."""
@@ -216,7 +216,7 @@ class DockerPlane:
         self._records.put(machine)
 
     def counters(self) -> Sequence[Mapping[str, Any]]:
-        """The fabric's counts: ``ref, gate, verdict, firewall, packets, bytes`` of each gate."""
+        """The fabric's counters: ``ref, gate, verdict, firewall, packets, bytes`` each."""
         return self.fabric.counters()
 
     def flows(self) -> Sequence[Mapping[str, Any]]:
@@ -224,11 +224,11 @@ class DockerPlane:
         return self.fabric.flows()
 
     def integrity(self) -> Integrity:
-        """Compare what the fabric has with what it was told."""
+        """Compare the fabric with what was loaded into it."""
         return self.fabric.integrity()
 
     def restore(self) -> Integrity:
-        """Make the fabric what it was told to be."""
+        """Restore what was loaded into the fabric."""
         return self.fabric.restore()
 
     def tamper(self, fault: str) -> None:
@@ -244,10 +244,10 @@ class DockerPlane:
         return ""
 
     def scan(
-        self, order: ScanOrder, told: Callable[[int, int], object], cancelled: threading.Event
+        self, order: ScanOrder, on_progress: Callable[[int, int], object], cancelled: threading.Event
     ) -> Sequence[Mapping[str, Any]]:
-        """Probe pairs, with the testimony of the fabric's and the targets' kernels."""
-        return self.fabric.scan(order, told, cancelled)
+        """Probe pairs, with the packet counters of the fabric's and the targets' kernels."""
+        return self.fabric.scan(order, on_progress, cancelled)
 
     # -- all of it
 
@@ -313,9 +313,9 @@ class DockerPlane:
             )
 
     def _make_droplet(self, name: str, spec: DropletSpec) -> None:
-        can = self.fabric.facts()["features"]
-        droplet.check_machine(can)
-        host = droplet.host_config(self._owner, spec, raise_limits=can["sys_resource"])
+        features = self.fabric.facts()["features"]
+        droplet.check_machine(features)
+        host = droplet.host_config(self._owner, spec, raise_limits=features["sys_resource"])
         config = droplet.container_config(self._owner, spec)
         create(self.engine, self._image("droplet"), name, host=host, **config)
         self._put(name, droplet.seed(spec))
@@ -334,9 +334,9 @@ class DockerPlane:
         """Start what does not run, then wire it, with ``policy`` in force before there is a link."""
         found = find(self.engine, name)
         fresh = found is None or not found["State"]["Running"]
-        self.fabric.admit(machine, policy)
+        self.fabric.register(machine, policy)
         if fresh:
-            self.fabric.unplug(machine)
+            self.fabric.disconnect(machine)
             with asking(f"starting {machine.ref}"):
                 self.engine.api.start(name)
         if fresh or not self._has_links(name, machine):  # one that somebody else started has none
@@ -348,7 +348,7 @@ class DockerPlane:
             raise self._stopped(machine)
         try:
             self._await_wired(machine, found["State"]["Pid"], found["Id"])
-            self._plugged[machine.ref] = found["State"]["Pid"]
+            self._wired_pids[machine.ref] = found["State"]["Pid"]
         except PlaneError as error:
             if self._runs_on(name, found["State"]["Pid"]):
                 raise
@@ -364,7 +364,7 @@ class DockerPlane:
         self._await(f"{machine.ref} to be started", machine.ref, wired, BOOT_SECONDS)
 
     def _runs_on(self, name: str, pid: int) -> bool:
-        """Whether a container's first process is ``pid`` a moment later: the engine hears of ends late."""
+        """Whether a container's first process is ``pid`` a moment later: the engine notices ends late."""
 
         def ended() -> None:
             now = find(self.engine, name)
@@ -381,26 +381,26 @@ class DockerPlane:
         devices = self._execute(name, ["cat", "/proc/net/dev"])
         return all(f"{link.device}:" in devices for link in machine.links)
 
-    def _is_plugged(self, ref: str) -> bool:
+    def _is_wired(self, ref: str) -> bool:
         """Whether the machine as it runs now was connected by this plane: then it was started by it, too."""
         found = find(self.engine, self._owner.name(ref.replace(":", "-")))
-        return found is not None and self._plugged.get(ref) == found["State"]["Pid"]
+        return found is not None and self._wired_pids.get(ref) == found["State"]["Pid"]
 
     def _stopped(self, machine: Machine) -> PlaneError:
-        told = self.console(machine.ref)[-2000:]
-        return PlaneError(f"{machine.ref} stopped as soon as it was started:\n{told}")
+        console = self.console(machine.ref)[-2000:]
+        return PlaneError(f"{machine.ref} stopped as soon as it was started:\n{console}")
 
     def _await_ssh(self, name: str, machine: Machine) -> None:
         ip = machine.links[-1].ip
 
         def answers() -> None:
             try:
-                said = self.fabric.banner(ip, SSH_PORT, patient(2.0))
+                greeting = self.fabric.banner(ip, SSH_PORT, patient(2.0))
             except PlaneError as error:
                 self._check_running(name, machine.ref)
                 raise NotYet(str(error)) from error
-            if not said.startswith("SSH-"):
-                raise NotYet(f"it said {said!r}")
+            if not greeting.startswith("SSH-"):
+                raise NotYet(f"it answered {greeting!r}")
 
         self._await(f"sshd of {machine.ref} to answer at {ip}", machine.ref, answers, BOOT_SECONDS)
 
@@ -436,12 +436,12 @@ class DockerPlane:
             raise PlaneError(f"droplet {droplet_id} does not exist in the engine")
         machine = self._records.get(droplet.reference(droplet_id))
         if machine is not None and not seconds:
-            self.fabric.unplug(machine)  # first: who loses power says goodbye to nobody
+            self.fabric.disconnect(machine)  # first: a machine that loses power closes no connection
         if found["State"]["Running"]:
             with asking(f"stopping droplet {droplet_id}"):
                 self.engine.api.stop(name, timeout=seconds)
         if machine is not None and seconds:
-            self.fabric.unplug(machine)
+            self.fabric.disconnect(machine)
 
     def _destroy(self, name: str, ref: str) -> None:
         self._remove(name, self._records.get(ref))
@@ -450,7 +450,7 @@ class DockerPlane:
     def _remove(self, name: str, machine: Machine | None) -> None:
         remove(self.engine, name)
         if machine is not None:
-            self.fabric.dismiss(machine)
+            self.fabric.remove(machine)
 
     def _execute(self, name: str, argv: list[str]) -> str:
         code, output = self._try(name, argv)

@@ -29,22 +29,22 @@ def _of(engine: docker.DockerClient, container: Owned) -> Usage | None:
     try:
         with asking(f"what {container.ref} has used"):
             # One shot: the engine would else wait a second for a difference, which is for us to take.
-            told = engine.api.stats(container.id, stream=False, one_shot=True)
+            stats = engine.api.stats(container.id, stream=False, one_shot=True)
     except PlaneError:
         return None
-    return read(container.ref, told)
+    return read(container.ref, stats)
 
 
-def read(ref: str, told: Mapping[str, Any]) -> Usage | None:
+def read(ref: str, stats: Mapping[str, Any]) -> Usage | None:
     """The engine's answer; None where the container had stopped, and there is nothing in it."""
-    cpu, memory = told["cpu_stats"], told.get("memory_stats") or {}
+    cpu, memory = stats["cpu_stats"], stats.get("memory_stats") or {}
     if not memory.get("usage"):
         return None
     details = memory.get("stats", {})
     cache = next((details[name] for name in RECLAIMABLE if name in details), 0)
     return Usage(
         ref=ref,
-        at=datetime.fromisoformat(told["read"]).timestamp(),
+        at=datetime.fromisoformat(stats["read"]).timestamp(),
         cpu_seconds=cpu["cpu_usage"]["total_usage"] / 1e9,
         memory_bytes=max(0, memory["usage"] - cache),
         cores=float(cpu.get("online_cpus") or 1),

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 PowerState = Literal["running", "stopped"]
-# "away": what happened meanwhile was not heard, of any machine; its ref is empty.
-Heard = Literal["started", "stopped", "removed", "away"]
+# "away": events of any machine may have been missed meanwhile; its ref is empty.
+MachineEvent = Literal["started", "stopped", "removed", "away"]
 INTERNET = "internet"
 FAULTS = ("tcp", "udp", "gre", "source-port", "icmp")  # ways to tamper with a fabric
 
@@ -24,7 +24,7 @@ class PlaneError(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """One IPv4 address of a machine, with the gateway its guests are told."""
+    """One IPv4 address of a machine, with the gateway of its guests."""
 
     ip: str
     prefix: int
@@ -95,8 +95,8 @@ class DatabaseSpec:
 
 
 @dataclass(frozen=True)
-class Gate:
-    """One allowance of a gate: this protocol, these ports (first, last), with these peers (CIDRs)."""
+class AllowRule:
+    """One rule that admits packets: this protocol, these ports (first, last), with these peers (CIDRs)."""
 
     protocol: Literal["tcp", "udp", "icmp"]
     ports: tuple[int, int]
@@ -114,8 +114,8 @@ class MemberPolicy:
 
     ref: str
     covered: bool
-    inbound: tuple[Gate, ...]
-    outbound: tuple[Gate, ...]
+    inbound: tuple[AllowRule, ...]
+    outbound: tuple[AllowRule, ...]
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,10 @@ class Existing:
 
 @dataclass(frozen=True)
 class PlaneInfo:
-    """What ``GET /_wavetank/info`` tells of the plane.
+    """What ``GET /_wavetank/info`` shows of the plane.
 
     ``proxy`` is a SOCKS5 URL through which this machine reaches public addresses, as ``operator_ip``;
-    ``internet_ip`` is a stranger's address beyond the fabric. ``capabilities`` maps a kernel feature
+    ``internet_ip`` is an outsider's address beyond the fabric. ``capabilities`` maps a kernel feature
     (ipvs, esp, netem, cgroup_v2, ...) to whether it is there. ``internet_proxy`` is like ``proxy`` but
     comes from ``internet_ip``. Empty strings: the plane has none.
     """
@@ -179,7 +179,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class ScanPair:
-    """From a vantage to one address of a target: machines by ref, or ``internet`` (see ``internet_ip``)."""
+    """From a source to one address of a target: machines by ref, or ``internet`` (see ``internet_ip``)."""
 
     source: str
     target: str
@@ -206,7 +206,7 @@ class Plane(Protocol):
         """Attach to what runs, set up the fabric, and fail loudly if rules cannot be enforced."""
 
     def close(self) -> None:
-        """Let go; machines keep running."""
+        """Close all connections; machines keep running."""
 
     def info(self) -> PlaneInfo:
         """Describe the plane."""
@@ -214,11 +214,11 @@ class Plane(Protocol):
     def existing(self) -> Existing:
         """Find every machine of this emulator, whatever its state."""
 
-    def watch(self, told: Callable[[str, Heard], object]) -> None:
-        """From now on say what happens to machines, and to the ``fabric``, whoever does it.
+    def watch(self, on_event: Callable[[str, MachineEvent], object]) -> None:
+        """From now on report what happens to machines, and to the ``fabric``, whatever causes it.
 
-        ``told`` gets a ref and what it was, from a thread of the plane's, within seconds. Its own doing the
-        plane may tell, too.
+        ``on_event`` gets a ref and the event, from a thread of the plane, within seconds. The plane may
+        report what it does itself, too.
         """
 
     def create_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
@@ -257,8 +257,8 @@ class Plane(Protocol):
     def apply(self, policy: NetworkPolicy) -> None:
         """Enforce ``policy`` on everything that runs, atomically; established connections go on."""
 
-    def forget_connections(self, droplet_id: int) -> None:
-        """Have every connection of a droplet judged anew, by the rules that are in force now."""
+    def flush_conntrack(self, droplet_id: int) -> None:
+        """Delete a droplet's connection tracking entries: the present rules check all its packets."""
 
     def shape_refusal(self) -> str:
         """Why this plane's links can only be perfect; empty if they can be made worse."""
@@ -270,7 +270,7 @@ class Plane(Protocol):
         """The last boot and system log of a machine, for error messages and bundles."""
 
     def counters(self) -> Sequence[Mapping[str, Any]]:
-        """The fabric's own counts: a mapping a gate: ``ref, gate, verdict, firewall, packets, bytes``."""
+        """The fabric's own counters: a mapping each, ``ref, gate, verdict, firewall, packets, bytes``."""
 
     def flows(self) -> Sequence[Mapping[str, Any]]:
         """What was dropped, by pair: a mapping each, ``source_ip, target_ip, protocol, gate, packets``."""
@@ -291,13 +291,13 @@ class Plane(Protocol):
         """Why this plane cannot scan; empty if it can."""
 
     def scan(
-        self, order: ScanOrder, told: Callable[[int, int], object], cancelled: threading.Event
+        self, order: ScanOrder, on_progress: Callable[[int, int], object], cancelled: threading.Event
     ) -> Sequence[Mapping[str, Any]]:
         """Probe pairs; returns when it is done, or soon after ``cancelled`` is set.
 
-        ``told`` hears several times a second how many packets were sent, of how many. Returns a mapping for
-        each pair, in their order: ``error`` (why it was not fully asked, or empty), ``tcp``, ``udp`` and
-        ``icmp``: None where not asked, or the account that the emulator's documentation describes.
+        ``on_progress`` gets the packets sent so far and the total, several times a second. Returns a mapping
+        for each pair, in their order: ``error`` (why it was not fully probed, or empty), ``tcp``, ``udp`` and
+        ``icmp``: None where not probed, or the account that the emulator's documentation describes.
         """
 
     def destroy_all(self) -> None:

@@ -22,8 +22,8 @@ from emulator.planes.base import (
     DatabaseSpec,
     DropletSpec,
     Existing,
-    Heard,
     Integrity,
+    MachineEvent,
     NetworkPolicy,
     PlaneError,
     PlaneInfo,
@@ -40,7 +40,7 @@ class MemoryPlane:
     """The plane of tests. ``state`` keeps the machines in a file, so that they outlive the server's process.
 
     ``delay`` is how many seconds it takes to make a machine. ``policy`` is what was applied last,
-    ``qualities`` what droplets' links were last told to be, by id.
+    ``qualities`` what droplets' links were last set to, by id.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MemoryPlane:
         self._removed: set[str] = set()
         self._machines: dict[str, PowerState] = {}
         self._consoles: dict[str, str] = {}
-        self._told: Callable[[str, Heard], object] = lambda _ref, _what: None
+        self._on_event: Callable[[str, MachineEvent], object] = lambda _ref, _what: None
         if state is not None and state.exists():
             self._machines = _machines(state)
 
@@ -79,20 +79,20 @@ class MemoryPlane:
         with self._lock:
             return Existing(dict(self._machines))
 
-    def watch(self, told: Callable[[str, Heard], object]) -> None:
-        """Hand on what :meth:`by_hand` is told."""
-        self._told = told
+    def watch(self, on_event: Callable[[str, MachineEvent], object]) -> None:
+        """Report what :meth:`by_hand` is called with."""
+        self._on_event = on_event
 
-    def by_hand(self, ref: str, what: Heard) -> None:
+    def by_hand(self, ref: str, what: MachineEvent) -> None:
         """What a user of the engine does to a machine, past the plane: start, stop or remove it."""
-        states: Mapping[Heard, PowerState] = {"started": "running", "stopped": "stopped"}
+        states: Mapping[MachineEvent, PowerState] = {"started": "running", "stopped": "stopped"}
         with self._lock:
             if what in states and ref in self._machines:
                 self._machines[ref] = states[what]
             elif what == "removed":
                 self._machines.pop(ref, None)
             self._save()
-        self._told(ref, what)
+        self._on_event(ref, what)
 
     def create_droplet(self, spec: DropletSpec, policy: NetworkPolicy) -> None:
         """Make a droplet, unless a fault says otherwise; a machine that never boots is there all the same."""
@@ -143,7 +143,7 @@ class MemoryPlane:
         self._fault("apply")
         self._apply(policy)
 
-    def forget_connections(self, droplet_id: int) -> None:
+    def flush_conntrack(self, droplet_id: int) -> None:
         """There are none."""
 
     def shape_refusal(self) -> str:
@@ -156,7 +156,7 @@ class MemoryPlane:
         self.qualities[spec.id] = spec.quality
 
     def console(self, ref: str) -> str:
-        """What a machine said while it booted."""
+        """The boot log of a machine."""
         return self._consoles.get(ref, "")
 
     def counters(self) -> Sequence[Mapping[str, Any]]:
@@ -189,10 +189,10 @@ class MemoryPlane:
         return "nothing runs on the memory plane, so there is nothing to scan; use the docker plane"
 
     def scan(
-        self, order: ScanOrder, told: Callable[[int, int], object], cancelled: threading.Event
+        self, order: ScanOrder, on_progress: Callable[[int, int], object], cancelled: threading.Event
     ) -> Sequence[Mapping[str, Any]]:
         """Refuse."""
-        del order, told, cancelled
+        del order, on_progress, cancelled
         raise PlaneError(self.scan_refusal())
 
     def destroy_all(self) -> None:

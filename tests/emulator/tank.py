@@ -14,7 +14,7 @@ import docker
 
 from emulator.docker import DockerPlane
 from emulator.docker.droplet import inside
-from emulator.planes.base import Address, DropletSpec, Gate, MemberPolicy, NetworkPolicy
+from emulator.planes.base import Address, AllowRule, DropletSpec, MemberPolicy, NetworkPolicy
 
 Verdict = Literal["open", "closed", "filtered"]
 
@@ -42,15 +42,15 @@ def guest_namespace(engine: docker.DockerClient, fabric: str, pid: int) -> str:
     return f"/proc/{told.output.decode().strip()}/ns/net"
 
 
-def tcp(ports: int | tuple[int, int], *peers: str, firewall: str = "test") -> Gate:
+def tcp(ports: int | tuple[int, int], *peers: str, firewall: str = "test") -> AllowRule:
     """Allow these ports with these peers."""
     first, last = (ports, ports) if isinstance(ports, int) else ports
-    return Gate("tcp", (first, last), peers or ANYWHERE, firewall)
+    return AllowRule("tcp", (first, last), peers or ANYWHERE, firewall)
 
 
-def udp(port: int, *peers: str) -> Gate:
+def udp(port: int, *peers: str) -> AllowRule:
     """Allow this port with these peers."""
-    return Gate("udp", (port, port), peers or ANYWHERE, "test")
+    return AllowRule("udp", (port, port), peers or ANYWHERE, "test")
 
 
 def droplet(
@@ -91,7 +91,7 @@ class Tank:
         plane.start()
         return cls(plane, instance, docker.from_env())
 
-    def policy(self, **covered: tuple[Iterable[Gate], Iterable[Gate]]) -> NetworkPolicy:
+    def policy(self, **covered: tuple[Iterable[AllowRule], Iterable[AllowRule]]) -> NetworkPolicy:
         """Droplets named ``n1``, ``n2``, ... are covered by (inbound, outbound); all others are open."""
         self.serial += 1
         members = list(self.databases)
@@ -103,7 +103,7 @@ class Tank:
             )
         return NetworkPolicy(self.serial, tuple(members))
 
-    def rules(self, **covered: tuple[Iterable[Gate], Iterable[Gate]]) -> None:
+    def rules(self, **covered: tuple[Iterable[AllowRule], Iterable[AllowRule]]) -> None:
         """Enforce a policy (see ``policy``)."""
         self.plane.apply(self.policy(**covered))
 

@@ -8,13 +8,17 @@ import pytest
 from tank import Tank, tcp, udp
 
 from emulator.docker.droplet import inside
-from emulator.planes.base import Gate
+from emulator.planes.base import AllowRule
 
 pytestmark = pytest.mark.docker
 
 ONE, TWO, THREE, FOUR = "10.1.0.10", "10.1.0.11", "10.2.0.12", "10.1.0.13"
 TWO_PUBLIC, THREE_PUBLIC = "203.0.113.11", "203.0.113.12"
-ALL = (tcp((0, 65535)), Gate("udp", (0, 65535), ("0.0.0.0/0",)), Gate("icmp", (0, 65535), ("0.0.0.0/0",)))
+ALL = (
+    tcp((0, 65535)),
+    AllowRule("udp", (0, 65535), ("0.0.0.0/0",)),
+    AllowRule("icmp", (0, 65535), ("0.0.0.0/0",)),
+)
 SEND_RAW = """
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, int(sys.argv[2]))
@@ -168,7 +172,7 @@ def test_established_connection_survives_a_change_of_rules(tank: Tank) -> None:
 def test_replacing_rules_loses_nothing_that_old_and_new_allow(tank: Tank, side: str) -> None:
     """A stream goes on while rules are replaced as fast as can be: every packet passes all of its gates."""
     networks = ("10.1.0.0/28", "10.3.0.0/24", "198.51.100.0/24", "203.0.113.0/25", "10.9.0.1/32")
-    through = Gate("udp", (9, 9), networks, f"flood {side}")
+    through = AllowRule("udp", (9, 9), networks, f"flood {side}")
     container, target, gates = {
         "private": ("droplet-1", TWO, {("droplet:1", "out"), ("droplet:2", "in")}),
         "public": ("fabric", TWO_PUBLIC, {("droplet:2", "in")}),
@@ -176,7 +180,7 @@ def test_replacing_rules_loses_nothing_that_old_and_new_allow(tank: Tank, side: 
     sender = tank.engine.containers.get(f"wt-{tank.instance}-{container}")
     flood = ["python3", "-Ic", FLOOD, target, str(PACKETS)]
 
-    def replace(*more: Gate) -> None:
+    def replace(*more: AllowRule) -> None:
         tank.rules(n1=((), (through, *more)), n2=((through, *more), ()))
 
     replace()

@@ -98,14 +98,14 @@ def test_restarted_plane_attaches_to_what_runs(tank: Tank) -> None:
 def test_restarted_plane_takes_away_what_an_earlier_one_made(tank: Tank) -> None:
     """A new server knows whose gates are there: those of a droplet that is destroyed go, the others stay."""
     tank.add(droplet(22))
-    before = set(tank.plane.fabric.call("gated"))
+    before = set(tank.plane.fabric.call("filtered_links"))
     again = DockerPlane(tank.instance, tank.plane._owner.state_dir)
     again.start()
     try:
         again.destroy_droplet(22)
         del tank.nodes[22]
         again.apply(tank.policy())  # the first rules that it loads, and the droplet is gone already
-        assert before - set(again.fabric.call("gated")) == {"d22e0", "d22e1"}
+        assert before - set(again.fabric.call("filtered_links")) == {"d22e0", "d22e1"}
         assert tank.probe(1, TWO, 22) == "open"
     finally:
         again.close()

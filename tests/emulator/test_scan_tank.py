@@ -24,7 +24,7 @@ from scan_helpers import (
 )
 from tank import ANYWHERE, Tank, tcp, udp
 
-from emulator.planes.base import Gate
+from emulator.planes.base import AllowRule
 from harness.core import ports
 from harness.core.ports import ALL, NONE, Ports
 from harness.core.wait import NotYet, wait_for
@@ -32,7 +32,7 @@ from harness.isolation.model import ScanResult
 
 pytestmark = pytest.mark.docker
 
-ECHO = Gate("icmp", (0, 65535), ANYWHERE, "test")
+ECHO = AllowRule("icmp", (0, 65535), ANYWHERE, "test")
 EVERYTHING = ((1, 65535),)
 
 
@@ -58,7 +58,7 @@ def some_ports(dice: random.Random) -> Ports:
     return ports.union(*ranges, *(((port, port),) for port in dice.sample(LISTENERS, 3)))
 
 
-def gates(allowed: Ports) -> tuple[Gate, ...]:
+def gates(allowed: Ports) -> tuple[AllowRule, ...]:
     """TCP rules that allow these ports with anybody."""
     return tuple(tcp(each) for each in allowed)
 

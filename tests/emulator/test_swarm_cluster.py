@@ -14,7 +14,7 @@ from swarm_samples import NAMES, NETWORK, STACK, plan, service
 from swarm_site import Site, standing
 from tank import tcp
 
-from emulator.planes.base import Gate
+from emulator.planes.base import AllowRule
 from harness.core.errors import CommandError, ResourceError, UsageError
 from harness.core.progress import Progress
 from harness.deploy import collect_logs, deploy
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 IMAGE = "wavetank/base:latest"
 
 # All but the swarm's 2377/tcp.
-CLOSED = (tcp((1, 2376)), tcp((2378, 65535)), Gate("udp", (1, 65535), ("0.0.0.0/0",), "test"))
+CLOSED = (tcp((1, 2376)), tcp((2378, 65535)), AllowRule("udp", (1, 65535), ("0.0.0.0/0",), "test"))
 OPEN = (*CLOSED, tcp(2377))
 
 # Everything in a swarm has a version that grows when it is changed.

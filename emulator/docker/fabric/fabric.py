@@ -1,7 +1,7 @@
-"""The fabric as the plane uses it: machines and a policy in, packets let through or not.
+"""The fabric as the plane uses it: machines and a policy in, packets passed or dropped.
 
 All state is in the kernel and in the machines' records; a lost container is made again and everything that
-runs is wired anew, shut until a policy opens it.
+runs is wired again, closed until a policy opens it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Fabric:
         self._attach()
 
     def close(self) -> None:
-        """Hang up; everything stays as it is."""
+        """Close the connection; everything stays as it is."""
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -56,43 +56,43 @@ class Fabric:
     def apply(self, policy: NetworkPolicy) -> None:
         """Enforce ``policy``, unless a newer one is in force already."""
         with self._loading:
-            self._take(policy)
+            self._adopt(policy)
             self._load()
 
-    def admit(self, machine: Machine, policy: NetworkPolicy) -> None:
+    def register(self, machine: Machine, policy: NetworkPolicy) -> None:
         """Make a machine known, with ``policy`` in force, before it is wired."""
         with self._loading:
             self._machines[machine.ref] = machine
-            self._take(policy)
+            self._adopt(policy)
             self._load()
         self.publish(machine)
 
     def publish(self, machine: Machine) -> None:
         """Serve a machine's metadata and host names."""
         self._machines[machine.ref] = machine
-        self.call("publish", **_notice(machine))
+        self.call("publish", **_metadata_arguments(machine))
 
     def wire(self, machine: Machine, pid: int, container: str) -> bool:
-        """Plug a running machine in; False: its container runs, and the machine in there does not yet."""
-        return bool(self.call("wire", pid=pid, container=container, **_plugs(machine)))
+        """Connect a running machine; False: its container runs, and the machine in there does not yet."""
+        return bool(self.call("wire", pid=pid, container=container, **_link_arguments(machine)))
 
     def shape(self, machine: Machine) -> None:
-        """Give those of a machine's links that are plugged in its quality."""
+        """Apply a machine's link quality to those of its links that are connected."""
         self._machines[machine.ref] = machine
         names = [link.name for link in machine.links]
         self.call("shape", names=names, quality=asdict(machine.quality))
 
-    def unplug(self, machine: Machine) -> None:
-        """Take a machine off the network, and forget its connections."""
+    def disconnect(self, machine: Machine) -> None:
+        """Disconnect a machine, and delete its connection tracking entries."""
         self.call("unwire", names=[link.name for link in machine.links], ips=machine.ips)
 
-    def hang_up(self, machine: Machine) -> None:
-        """Forget a machine's connections; each goes on where the rules that are in force now let it."""
+    def flush_conntrack(self, machine: Machine) -> None:
+        """Delete a machine's connection tracking entries; the present rules decide what continues."""
         self.call("unwire", names=[], ips=machine.ips)
 
-    def dismiss(self, machine: Machine) -> None:
-        """Take a machine off the network for good."""
-        self.unplug(machine)
+    def remove(self, machine: Machine) -> None:
+        """Disconnect a machine and remove it."""
+        self.disconnect(machine)
         self.call("retract", ref=machine.ref, ips=machine.ips)
         with self._loading:
             self._machines.pop(machine.ref, None)
@@ -100,7 +100,7 @@ class Fabric:
                 self._load()
 
     def banner(self, ip: str, port: int, seconds: float) -> str:
-        """What a server says first. Raises ``PlaneError``."""
+        """The first line that a server sends. Raises ``PlaneError``."""
         return str(self.call("banner", ip=ip, port=port, seconds=seconds))
 
     def free_bytes(self) -> int:
@@ -115,13 +115,13 @@ class Fabric:
             return self._facts
 
     def info(self) -> PlaneInfo:
-        """What the API tells of this plane."""
+        """What the API shows of this plane."""
         operator, internet = proxies(self._engine, self._owner)
         features: dict[str, bool] = self.facts()["features"]
         return PlaneInfo("docker", operator, layout.OPERATOR, layout.INTERNET, features, internet)
 
     def counters(self) -> Sequence[Mapping[str, Any]]:
-        """Counts of every machine's gates and of the fabric's own rules."""
+        """Counters of every machine's egress and ingress rules and of the fabric's own."""
         names = firewalls_by_hash(self._policy or NOTHING)
         refs = {key(ref): ref for ref in self._machines}
         counted = []
@@ -140,7 +140,7 @@ class Fabric:
         return counted
 
     def flows(self) -> Sequence[Mapping[str, Any]]:
-        """What was dropped, by pair and gate."""
+        """What was dropped, by pair and by which rules."""
         flows: Sequence[Mapping[str, Any]] = self.call("flows")
         return flows
 
@@ -151,7 +151,7 @@ class Fabric:
             return Integrity(**self.call("examine", whole=whole, **self._expected()))
 
     def restore(self) -> Integrity:
-        """Put what should be in force in the place of whatever is."""
+        """Load what should be in force, whatever is."""
         with self._loading:
             whole, after = self._compiled(Present())
             done = Integrity(**self.call("restore", whole=whole, **self._expected()))
@@ -160,19 +160,19 @@ class Fabric:
         return done
 
     def tamper(self, fault: str) -> None:
-        """Put a rule in by hand, as nobody should; see ``FAULTS`` of the agent."""
+        """Insert a rule by hand, to test the checks; see ``FAULTS`` of the agent."""
         self.call("tamper", fault=fault)
 
     def scan(
-        self, order: ScanOrder, told: scans.Told, cancelled: threading.Event
+        self, order: ScanOrder, on_progress: scans.OnProgress, cancelled: threading.Event
     ) -> Sequence[Mapping[str, Any]]:
         """Probe pairs of machines. Raises ``PlaneError``."""
         running = {machine.ref: (machine, pid, container) for machine, pid, container in self._running()}
         specification = scans.specification(order, running)
-        return scans.scan(self._engine, self._owner.name("fabric"), specification, told, cancelled)
+        return scans.scan(self._engine, self._owner.name("fabric"), specification, on_progress, cancelled)
 
     def call(self, operation: str, **arguments: Any) -> Any:
-        """Ask the agent; if it is gone, attach anew and ask once more."""
+        """Ask the agent; if it is gone, attach again and retry once."""
         session = self._session or self._attach()
         try:
             return session.call(operation, **arguments)
@@ -187,7 +187,7 @@ class Fabric:
             self.close()
             fresh, session = self._begin()
             self._session = session
-            self._take_stock(session, fresh=fresh)
+            self._sync(session, fresh=fresh)
             return session
 
     def _begin(self) -> tuple[bool, Session]:
@@ -209,24 +209,26 @@ class Fabric:
     def _open(self) -> Session:
         return Session(self._engine, self._owner.name("fabric"))
 
-    def _take_stock(self, session: Session, *, fresh: bool) -> None:
-        """Learn what the kernel holds; what it lacks, give it: rules first, then links."""
+    def _sync(self, session: Session, *, fresh: bool) -> None:
+        """Read what the kernel holds and add what is missing: rules first, then links."""
         objects = session.call("objects")
         names = frozenset(counter["name"] for counter in objects["counters"])
-        self._present = Present(frozenset(objects["chains"]), names, frozenset(session.call("gated")))
+        self._present = Present(
+            frozenset(objects["chains"]), names, frozenset(session.call("filtered_links"))
+        )
         running = list(self._running())
         if fresh and (
             running or self._policy is not None
-        ):  # else it is shut, and a policy comes before links
+        ):  # else it is closed, and a policy comes before links
             self._load_by(session)
         wired = set(session.call("links"))
         for machine, pid, container in running:
             if fresh:
-                session.call("publish", **_notice(machine))
+                session.call("publish", **_metadata_arguments(machine))
             if not wired.issuperset(link.name for link in machine.links):
-                session.call("wire", pid=pid, container=container, **_plugs(machine))
+                session.call("wire", pid=pid, container=container, **_link_arguments(machine))
 
-    def _take(self, policy: NetworkPolicy) -> None:
+    def _adopt(self, policy: NetworkPolicy) -> None:
         if self._policy is None or policy.serial >= self._policy.serial:
             self._policy = policy
 
@@ -263,14 +265,14 @@ class Fabric:
 
 def _warn(foreign: Iterable[Mapping[str, str]]) -> None:
     for each in foreign:
-        log.warning("put right in the fabric, where nobody should have changed it: %s", dict(each))
+        log.warning("restored in the fabric, which was changed by hand: %s", dict(each))
 
 
-def _plugs(machine: Machine) -> dict[str, Any]:
+def _link_arguments(machine: Machine) -> dict[str, Any]:
     links = [asdict(link) for link in machine.links]
     return {"links": links, "quality": asdict(machine.quality), "guest": machine.is_guest}
 
 
-def _notice(machine: Machine) -> dict[str, Any]:
+def _metadata_arguments(machine: Machine) -> dict[str, Any]:
     metadata = None if machine.metadata is None else dict(machine.metadata)
     return {"ref": machine.ref, "ips": machine.ips, "metadata": metadata, "hosts": dict(machine.hosts)}

@@ -1,4 +1,4 @@
-"""Addresses and ports of the tank that never change, from ranges that are nobody's (RFC 5737)."""
+"""Addresses and ports of the emulated network that never change, from ranges that are nobody's (RFC 5737)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DATABASE_DOMAIN = "db.ondigitalocean.com"
 
 
 def for_container() -> dict[str, object]:
-    """What the fabric container is told at its start."""
+    """The fabric container's configuration at its start."""
     return {
         "public": PUBLIC,
         "gateway": PUBLIC_GATEWAY,

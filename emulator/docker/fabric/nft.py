@@ -2,17 +2,17 @@
 
 A packet between two machines passes, in this order: the *guard* (its source must be the interface's own
 address), the connection table (what goes on goes on), *routes* (public with public, a VPC with itself), the
-sender's egress gate and the receiver's ingress gate. The gates are two chains, and both must let it pass.
-A machine of which the policy says nothing gets nothing through.
+sender's egress rules and the receiver's ingress rules. These are two chains, and both must let it pass.
+Nothing passes to or from a machine that is not in the policy.
 
 The ruleset replaces what is there in one transaction but keeps counters, so that these only ever grow.
 Nothing that both old and new rules let pass may be lost meanwhile, and two things would lose it. A map that
 belongs to a rule: the kernel empties it before the last packet has left that rule (``nft_map_deactivate`` in
-its ``nf_tables_api.c``); so the maps ``gates.<out|in>``, which say whose gate an interface leads to, stay.
+its ``nf_tables_api.c``); so the maps ``gates.<out|in>``, which say whose rules an interface leads to, stay.
 And a set of several ranges or networks, which finds nothing for a moment after it came into force (seen with
 Linux 6.18); so each network has a rule of its own, and sets hold single values only.
 
-Counters are named ``<machine>.<out|in|spoof>.<pass|drop>[.<firewall's hash>]``; gates count the first packet
+Counters are named ``<machine>.<out|in|spoof>.<pass|drop>[.<firewall's hash>]``; rules count the first packet
 of a connection, ``all.established.pass`` the rest.
 
 What is dropped is also counted by pair, in sets that outlive a change of rules: ``flows.<out|in|route>`` hold
@@ -30,7 +30,7 @@ from ipaddress import IPv4Network, collapse_addresses
 
 from emulator.docker.fabric import layout
 from emulator.docker.fabric.links import Link, Machine, key
-from emulator.planes.base import Gate, MemberPolicy, NetworkPolicy
+from emulator.planes.base import AllowRule, MemberPolicy, NetworkPolicy
 
 TABLE = "inet wavetank"
 PROBES = "61000-65535"
@@ -39,8 +39,8 @@ SYN = "tcp flags & (fin | syn | rst | ack) == syn"
 ECHO = "icmp type echo-request icmp sequence 22356"  # WT, as wt_fabric.scan.frames has it
 ANYBODY = IPv4Network("0.0.0.0/0")
 FLOWS_MOST, PROBES_MOST = 32768, 65536
-GATES = ("out", "in")
-LOST = (*GATES, "route", "other")
+DIRECTIONS = ("out", "in")
+DROP_REASONS = (*DIRECTIONS, "route", "other")
 FIXED_COUNTERS = tuple(
     f"all.{name}" for name in ("established.pass", "invalid.drop", "route.drop", "spoof.drop", "input.drop")
 )
@@ -48,7 +48,7 @@ FIXED_COUNTERS = tuple(
 
 @dataclass(frozen=True)
 class Present:
-    """What the kernel's table holds already, by name; ``links`` are the interfaces that have gates."""
+    """What the kernel's table holds already, by name; ``links`` are the interfaces that have rules."""
 
     chains: frozenset[str] = frozenset()
     counters: frozenset[str] = frozenset()
@@ -72,9 +72,9 @@ def ruleset(policy: NetworkPolicy, machines: Sequence[Machine], present: Present
     text = _Text(counters=dict.fromkeys(FIXED_COUNTERS))
     members = {member.ref: member for member in policy.members}
     for machine in machines:
-        _gates(text, machine, members.get(machine.ref))
+        _machine_rules(text, machine, members.get(machine.ref))
     text.chains |= {
-        **{f"lost.{gate}": _lost(gate) for gate in LOST},
+        **{f"lost.{reason}": _drop_chain(reason) for reason in DROP_REASONS},
         "guard": _guard(text, machines),
         "forward": _forward(text),
         "input": _input(text),
@@ -88,13 +88,13 @@ def ruleset(policy: NetworkPolicy, machines: Sequence[Machine], present: Present
 
 
 def counter_labels(name: str) -> tuple[str, str, str, str]:
-    """Machine key, gate, verdict and firewall's hash of a counter's name."""
-    machine, gate, verdict, *firewall = name.split(".")
-    return machine, gate, verdict, firewall[0] if firewall else ""
+    """Machine key, direction, verdict and firewall's hash of a counter's name."""
+    machine, direction, verdict, *firewall = name.split(".")
+    return machine, direction, verdict, firewall[0] if firewall else ""
 
 
 def firewall_hash(firewall: str) -> str:
-    """How a firewall is called in counters' names."""
+    """The hash that stands for a firewall in counters' names."""
     return hashlib.sha256(firewall.encode()).hexdigest()[:8]
 
 
@@ -107,8 +107,8 @@ def _transaction(
             yield f"add counter {TABLE} {name}"
     yield f"flush table {TABLE}"
     stale = sorted(present.links - after.links)
-    for gate in GATES if stale else ():
-        yield f"delete element {TABLE} gates.{gate} {_set(map(_quoted, stale))}"
+    for direction in DIRECTIONS if stale else ():
+        yield f"delete element {TABLE} gates.{direction} {_set(map(_quoted, stale))}"
     for name in sorted(present.chains - after.chains):
         yield f"delete chain {TABLE} {name}"
     for name in sorted(present.counters - after.counters):
@@ -126,32 +126,32 @@ def _transaction(
 def _sets() -> Iterable[str]:
     """Declared each time, which changes nothing in those that are there."""
     counted = "flags dynamic; counter;"
-    for gate in LOST[:3]:
-        yield f"  set flows.{gate} {{ typeof {PAIR}; size {FLOWS_MOST}; {counted} }}"
-    for gate in LOST:
-        yield f"  set probes.{gate} {{ typeof {PAIR} . tcp sport; size {PROBES_MOST}; {counted} }}"
-        yield f"  set echoes.{gate} {{ typeof {PAIR} . icmp id; size {PROBES_MOST}; {counted} }}"
+    for reason in DROP_REASONS[:3]:
+        yield f"  set flows.{reason} {{ typeof {PAIR}; size {FLOWS_MOST}; {counted} }}"
+    for reason in DROP_REASONS:
+        yield f"  set probes.{reason} {{ typeof {PAIR} . tcp sport; size {PROBES_MOST}; {counted} }}"
+        yield f"  set echoes.{reason} {{ typeof {PAIR} . icmp id; size {PROBES_MOST}; {counted} }}"
 
 
 def _maps(fresh: Mapping[str, Machine]) -> Iterable[str]:
-    """Whose gates interfaces lead to, with those that are ``fresh``; what is there stays untouched."""
-    for gate in GATES:
-        yield f"  map gates.{gate} {{"
+    """Whose rules interfaces lead to, with those that are ``fresh``; what is there stays untouched."""
+    for direction in DIRECTIONS:
+        yield f"  map gates.{direction} {{"
         yield "    type ifname : verdict"
         if fresh:
-            gates = (f"{_quoted(name)} : goto {gate}.{machine.key}" for name, machine in fresh.items())
-            yield f"    elements = {_set(gates)}"
+            entries = (f"{_quoted(name)} : goto {direction}.{machine.key}" for name, machine in fresh.items())
+            yield f"    elements = {_set(entries)}"
         yield "  }"
 
 
-def _lost(gate: str) -> list[str]:
-    """Drop a packet, and count it by pair: each way to be dropped ends in one of these chains."""
-    flow = [f"add @flows.{gate} {{ {PAIR} counter }}"] if gate in LOST[:3] else []
+def _drop_chain(reason: str) -> list[str]:
+    """Drop a packet, and count it by pair: each reason to drop ends in one of these chains."""
+    flow = [f"add @flows.{reason} {{ {PAIR} counter }}"] if reason in DROP_REASONS[:3] else []
     return [
         *flow,
-        f"{SYN} tcp sport {PROBES} add @probes.{gate} {{ {PAIR} . tcp sport counter }} drop",
-        f"udp sport {PROBES} add @probes.{gate} {{ {PAIR} . udp sport counter }} drop",
-        f"{ECHO} icmp id {PROBES} add @echoes.{gate} {{ {PAIR} . icmp id counter }} drop",
+        f"{SYN} tcp sport {PROBES} add @probes.{reason} {{ {PAIR} . tcp sport counter }} drop",
+        f"udp sport {PROBES} add @probes.{reason} {{ {PAIR} . udp sport counter }} drop",
+        f"{ECHO} icmp id {PROBES} add @echoes.{reason} {{ {PAIR} . icmp id counter }} drop",
         "drop",
     ]
 
@@ -188,7 +188,7 @@ def _forward(text: _Text) -> list[str]:
 
 
 def _input(text: _Text) -> list[str]:
-    """What machines may ask of the fabric itself: metadata always, the rest through their egress gate."""
+    """What machines may ask of the fabric itself: metadata always, the rest through their egress rules."""
     return [
         "type filter hook input priority filter; policy drop;",
         'iifname "lo" accept',
@@ -211,30 +211,30 @@ def _routes(text: _Text, machines: Sequence[Machine]) -> list[str]:
     return [*rules, f"{text.count('all.route.drop')} goto lost.route"]
 
 
-def _dispatch(side: str, gate: str) -> list[str]:
-    return [f"{side} vmap @gates.{gate}", f'{side} "edge0" return', "goto lost.other"]
+def _dispatch(side: str, direction: str) -> list[str]:
+    return [f"{side} vmap @gates.{direction}", f'{side} "edge0" return', "goto lost.other"]
 
 
-def _gates(text: _Text, machine: Machine, member: MemberPolicy | None) -> None:
-    """Write both gates of one machine."""
-    for gate, address in (("out", "daddr"), ("in", "saddr")):
-        prefix = f"{machine.key}.{gate}"
+def _machine_rules(text: _Text, machine: Machine, member: MemberPolicy | None) -> None:
+    """Write the egress and ingress rules of one machine."""
+    for direction, address in (("out", "daddr"), ("in", "saddr")):
+        prefix = f"{machine.key}.{direction}"
         if member is not None and not member.covered:
             rules = [f"{text.count(f'{prefix}.pass')} return"]
         else:
-            allowed = () if member is None else member.outbound if gate == "out" else member.inbound
+            allowed = () if member is None else member.outbound if direction == "out" else member.inbound
             rules = [rule for one in allowed for rule in _allow(text, prefix, address, one)]
-            rules.append(f"{text.count(f'{prefix}.drop')} goto lost.{gate}")
-        text.chains[f"{gate}.{machine.key}"] = rules
+            rules.append(f"{text.count(f'{prefix}.drop')} goto lost.{direction}")
+        text.chains[f"{direction}.{machine.key}"] = rules
 
 
-def _allow(text: _Text, prefix: str, address: str, gate: Gate) -> Iterable[str]:
-    parts = [f"meta l4proto {gate.protocol}"]
-    first, last = gate.ports
-    if gate.protocol != "icmp" and (first > 1 or last < 65535):
+def _allow(text: _Text, prefix: str, address: str, allowed: AllowRule) -> Iterable[str]:
+    parts = [f"meta l4proto {allowed.protocol}"]
+    first, last = allowed.ports
+    if allowed.protocol != "icmp" and (first > 1 or last < 65535):
         parts.append(f"th dport {first}" if first == last else f"th dport {first}-{last}")
-    then = [text.count(f"{prefix}.pass.{firewall_hash(gate.firewall)}"), "return"]
-    for peers in _peers(gate.peers):
+    then = [text.count(f"{prefix}.pass.{firewall_hash(allowed.firewall)}"), "return"]
+    for peers in _peers(allowed.peers):
         yield " ".join([*parts, *([f"ip {address} {peers}"] if peers else ()), *then])
 
 
@@ -262,10 +262,10 @@ def _quoted(name: str) -> str:
 
 
 def firewalls_by_hash(policy: NetworkPolicy) -> dict[tuple[str, str, str], str]:
-    """Firewall names by machine key, gate and hash, to read counters with."""
+    """Firewall names by machine key, direction and hash, to read counters with."""
     return {
-        (key(member.ref), gate, firewall_hash(rule.firewall)): rule.firewall
+        (key(member.ref), direction, firewall_hash(rule.firewall)): rule.firewall
         for member in policy.members
-        for gate, rules in (("out", member.outbound), ("in", member.inbound))
+        for direction, rules in (("out", member.outbound), ("in", member.inbound))
         for rule in rules
     }

@@ -1,4 +1,4 @@
-"""A scan as the fabric's container does it: one process for each, spoken to by lines of JSON.
+"""A scan in the fabric's container: one process for each, which exchanges lines of JSON.
 
 It is not the agent's work, whose answers are short; it ends with its input, so none outlives the emulator.
 """
@@ -25,23 +25,23 @@ from emulator.planes.base import INTERNET, PlaneError, ScanOrder, ScanPair
 
 COMMAND = ["python3", "-m", "wt_fabric.scan.main"]
 STDOUT = 1
-LOOK_SECONDS, ALIVE_SECONDS = 0.1, 2.0
+POLL_SECONDS, ALIVE_SECONDS = 0.1, 2.0
 END_SECONDS = 15.0
 DEVICES = {"private": "eth1", "public": "eth0"}
 BEYOND = {"device": "fabric0", "link": "edge0"}
 
 Running = Mapping[str, tuple[Machine, int, str]]
-Told = Callable[[int, int], object]
+OnProgress = Callable[[int, int], object]
 
 
 def specification(order: ScanOrder, running: Running) -> dict[str, Any]:
-    """What the scan is told. ``running`` are machines by ref: with their first process and container."""
+    """The scan's input. ``running`` are machines by ref: with their first process and container."""
     refs = {ref for pair in order.pairs for ref in (pair.source, pair.target)}
     ends = {ref: _end(*each) for ref, each in running.items()}
     ends[INTERNET] = {"pid": 0, "container": "", "guest": False, "links": [BEYOND["link"]]}
     lost = {"pid": -1, "guest": False, "links": []}
     return {
-        # A machine that does not run is named all the same: its pairs are told to be lost, the others go on.
+        # A machine that does not run is named too: its pairs are reported as lost, the others go on.
         "ends": {ref: ends.get(ref, {**lost, "container": ref}) for ref in refs},
         "pairs": [_pair(pair, running) for pair in order.pairs],
         "tcp": order.tcp,
@@ -72,13 +72,13 @@ def _pair(pair: ScanPair, running: Running) -> dict[str, str]:
 
 @dataclass
 class _Process:
-    """A process in the fabric's container: its input, its output by lines, and what it said on the side."""
+    """A process in the fabric's container: its input, its output by lines, and its error output."""
 
     engine: docker.DockerClient
     id: str
     socket: socket.socket
     lines: queue.Queue[bytes | None]
-    said: list[bytes]
+    error_output: list[bytes]
 
     def runs(self) -> bool:
         with asking("looking after a scan"):
@@ -89,45 +89,47 @@ def scan(
     engine: docker.DockerClient,
     container: str,
     order: Mapping[str, Any],
-    told: Told,
+    on_progress: OnProgress,
     cancelled: threading.Event,
 ) -> Sequence[Mapping[str, Any]]:
-    """Scan; ``told`` hears of packets sent and expected. Returns accounts of pairs. Raises ``PlaneError``."""
+    """Scan; ``on_progress`` gets packets sent and in all. Returns pairs' accounts. Raises ``PlaneError``."""
     with _process(engine, container) as process:
-        with contextlib.suppress(OSError):  # it says why itself
+        with contextlib.suppress(OSError):  # its output says why
             process.socket.sendall(json.dumps(order).encode() + b"\n")
         for line in _lines(process, cancelled):
             if "error" in line:
                 raise PlaneError(line["error"])
-            told(int(line["sent"]), int(line["total"]))
+            on_progress(int(line["sent"]), int(line["total"]))
             if "pairs" in line:
                 accounts: Sequence[Mapping[str, Any]] = line["pairs"]
                 return accounts
-    said = b"".join(process.said).decode(errors="replace").strip()
-    raise PlaneError(f"the scan's process ended without a result: {said[-2000:] or 'it said nothing'}")
+    error_output = b"".join(process.error_output).decode(errors="replace").strip()
+    raise PlaneError(
+        f"the scan's process ended without a result: {error_output[-2000:] or 'it had no output'}"
+    )
 
 
 def _lines(process: _Process, cancelled: threading.Event) -> Iterator[dict[str, Any]]:
-    """What the process says, until it ends; it is told once when the scan is cancelled."""
-    heard = time.monotonic()
-    ends_by = 0.0
+    """The process's output, until it ends; a cancel is sent to it once."""
+    last_output = time.monotonic()
+    end_by = 0.0
     while True:
         try:
-            line = process.lines.get(timeout=LOOK_SECONDS)
+            line = process.lines.get(timeout=POLL_SECONDS)
         except queue.Empty:
-            # The engine does not hang up on us when it ends the container.
-            if time.monotonic() - heard > ALIVE_SECONDS and not process.runs():
+            # The engine does not close the connection when it ends the container.
+            if time.monotonic() - last_output > ALIVE_SECONDS and not process.runs():
                 return
         else:
             if line is None:
                 return
-            heard = time.monotonic()
+            last_output = time.monotonic()
             yield json.loads(line)
-        if cancelled.is_set() and not ends_by:
-            ends_by = time.monotonic() + END_SECONDS
+        if cancelled.is_set() and not end_by:
+            end_by = time.monotonic() + END_SECONDS
             with contextlib.suppress(OSError):
                 process.socket.sendall(b"cancel\n")
-        if ends_by and time.monotonic() > ends_by:
+        if end_by and time.monotonic() > end_by:
             raise PlaneError(f"the scan did not end in {END_SECONDS:.0f} s")
 
 
@@ -155,11 +157,11 @@ def _read(process: _Process, stream: Any) -> None:
     try:
         for number, data in cast(Any, frames_iter)(stream, tty=False):
             if number != STDOUT:
-                process.said.append(data)
+                process.error_output.append(data)
                 continue
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 process.lines.put(line)
     except (OSError, ValueError):
-        pass  # hanging up while a read is under way looks like this
+        pass  # closing while a read is under way looks like this
     process.lines.put(None)

@@ -1,4 +1,4 @@
-"""A conversation with the agent in the fabric container: requests from many threads, one connection."""
+"""A connection to the agent in the fabric container: requests from many threads, one connection."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Session:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
-        self._said = b""
+        self._error_output = b""
         self._over = False
         self._engine = engine
         self._exec: str = engine.api.exec_create(container, COMMAND, stdin=True)["Id"]
@@ -51,7 +51,7 @@ class Session:
         return self._over
 
     def call(self, operation: str, **arguments: Any) -> Any:
-        """Have the agent do one thing. Raises ``PlaneError`` with its words, or ``SessionLostError``."""
+        """Have the agent do one thing. Raises ``PlaneError`` with its message, or ``SessionLostError``."""
         number, answer = next(self._numbers), Future[Any]()
         line = json.dumps({"id": number, "op": operation, **arguments}).encode() + b"\n"
         with self._lock:
@@ -70,7 +70,7 @@ class Session:
             try:
                 return answer.result(1.0)
             except FutureTimeoutError:
-                # The engine does not hang up on us when it ends the container that the agent ran in.
+                # The engine does not close the connection when it ends the container that the agent ran in.
                 if not self._runs():
                     self._end()
         raise PlaneError(f"the fabric's agent gave no answer to {operation!r} in {seconds} s")
@@ -82,7 +82,7 @@ class Session:
             return False
 
     def close(self) -> None:
-        """Hang up; the agent ends with its input."""
+        """Close the connection; the agent ends with its input."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._stream.close()
@@ -93,13 +93,13 @@ class Session:
         try:
             for stream, data in self._frames():
                 if stream != STDOUT:
-                    self._said = (self._said + data)[-2000:]
+                    self._error_output = (self._error_output + data)[-2000:]
                     continue
                 *lines, pending = (pending + data).split(b"\n")
                 for line in lines:
                     self._deliver(json.loads(line))
         except (OSError, ValueError):
-            pass  # hanging up while a read is under way looks like this; what matters is that it is over
+            pass  # closing while a read is under way looks like this; what matters is that it is over
         self._end()
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
@@ -124,5 +124,5 @@ class Session:
             answer.set_exception(self._lost())
 
     def _lost(self) -> SessionLostError:
-        said = self._said.decode(errors="replace").strip()
-        return SessionLostError(f"the fabric's agent is gone{f': {said}' if said else ''}")
+        error_output = self._error_output.decode(errors="replace").strip()
+        return SessionLostError(f"the fabric's agent is gone{f': {error_output}' if error_output else ''}")

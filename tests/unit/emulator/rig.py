@@ -17,14 +17,14 @@ ANYWHERE = {"addresses": ["0.0.0.0/0"]}
 
 def make_droplet(cloud: Cloud, name: str = "web", **changes: Any) -> Droplet:
     """Make one droplet; returns its record as it was made."""
-    wish = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64", **changes}
-    return droplets.create(cloud, droplets.Wish(names=[name], **wish))[0][0]
+    fields = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64", **changes}
+    return droplets.create(cloud, droplets.CreateRequest(names=[name], **fields))[0][0]
 
 
 def make_database(cloud: Cloud, name: str = "main", **changes: Any) -> Database:
     """Make one cluster; returns its record as it was made."""
-    wish = {"engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1, **changes}
-    return databases.create(cloud, databases.Wish(name=name, **wish))
+    fields = {"engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1, **changes}
+    return databases.create(cloud, databases.CreateRequest(name=name, **fields))
 
 
 def call(cloud: Cloud, method: str, path: str, body: Any = None, **headers: str) -> Response:

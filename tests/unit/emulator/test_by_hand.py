@@ -17,7 +17,7 @@ from emulator.cloud.core import Cloud
 from emulator.cloud.models import Job
 from emulator.docker import events
 from emulator.docker.engine import Owner
-from emulator.planes.base import Heard, PlaneError
+from emulator.planes.base import MachineEvent, PlaneError
 from emulator.planes.memory import MemoryPlane
 from harness.core.wait import NotYet, wait_for
 
@@ -77,7 +77,9 @@ def watch_text(name: str) -> str:
 @pytest.mark.parametrize(
     ("what", "word"), [("stopped", "docker start"), ("removed", "its data with it; destroy")]
 )
-def test_a_cluster_that_ends_is_not_online(cloud: Cloud, plane: MemoryPlane, what: Heard, word: str) -> None:
+def test_a_cluster_that_ends_is_not_online(
+    cloud: Cloud, plane: MemoryPlane, what: MachineEvent, word: str
+) -> None:
     """DigitalOcean has no other word for it than creating; the reason is in the console."""
     made = make_database(cloud)
     plane.by_hand(made.ref, "stopped")
@@ -114,10 +116,10 @@ def test_what_the_api_does_is_nobodys_hand(slow_cloud: Cloud, plane: MemoryPlane
     slow_cloud.advance()
     droplet_actions.post(slow_cloud, made.id, action, {})
     for what in ("stopped", "started"):
-        plane._told(made.ref, what)
+        plane._on_event(made.ref, what)
     slow_cloud.advance()
-    plane._told(made.ref, "stopped")
-    plane._told(made.ref, "removed")
+    plane._on_event(made.ref, "stopped")
+    plane._on_event(made.ref, "removed")
     assert told(slow_cloud) == []
     expected = "off" if action in ("power_off", "shutdown") else "active"
     assert droplets.get(slow_cloud, made.id).status == expected
@@ -126,20 +128,20 @@ def test_what_the_api_does_is_nobodys_hand(slow_cloud: Cloud, plane: MemoryPlane
 @pytest.mark.parametrize("first", ["stopped", "removed"])
 @pytest.mark.parametrize("kind", ["droplet", "database"])
 def test_what_ends_while_it_is_connected_again_is_noticed_after_that(
-    slow_cloud: Cloud, plane: MemoryPlane, kind: str, first: Heard
+    slow_cloud: Cloud, plane: MemoryPlane, kind: str, first: MachineEvent
 ) -> None:
     """Work was under way when it went: that fails, or goes well just before."""
     ref = (make_droplet if kind == "droplet" else make_database)(slow_cloud).ref
     slow_cloud.advance()
     plane.by_hand(ref, "started")
     if first == "stopped":  # once the work has passed that point
-        plane._told(ref, "stopped")
+        plane._on_event(ref, "stopped")
         slow_cloud.advance()
         plane._machines[ref] = "stopped"
     else:
         plane.by_hand(ref, "removed")
         slow_cloud.advance()
-    plane._told("", "stopped")
+    plane._on_event("", "stopped")
     words = {"stopped": "was stopped outside", "removed": "was removed outside"}
     assert words[first] in told(slow_cloud)[-1][1]
     assert plane.existing().machines.get(ref) == ("stopped" if first == "stopped" else None)
@@ -154,7 +156,7 @@ def test_a_rebuild_that_fails_says_why_it_did(slow_cloud: Cloud, plane: MemoryPl
     plane.faults[f"droplet:{made.name}"] = "the disk is full"
     slow_cloud.advance()
     plane._machines.pop(made.ref, None)
-    plane._told("", "stopped")
+    plane._on_event("", "stopped")
     assert told(slow_cloud) == []
     assert "the disk is full" in droplets.get(slow_cloud, made.id).error
 
@@ -177,7 +179,7 @@ def test_what_stopped_with_the_engine_is_started_again(cloud: Cloud, plane: Memo
     """An engine that was away took its machines with it: that is nobody's wish."""
     made, database = make_droplet(cloud), make_database(cloud)
     plane._machines |= {made.ref: "stopped", database.ref: "stopped"}
-    plane._told("", "away")
+    plane._on_event("", "away")
     assert set(plane.existing().machines.values()) == {"running"}
     assert (droplets.get(cloud, made.id).status, databases.get(cloud, database.id).status) == (
         "active",
@@ -216,7 +218,7 @@ def test_what_changes_during_the_look_is_looked_at_again() -> None:
     made = make_droplet(cloud)
     droplet_actions.post(cloud, made.id, "power_off", {})
     plane.meanwhile = lambda: droplet_actions.post(cloud, made.id, "power_on", {})
-    plane._told("", "away")
+    plane._on_event("", "away")
     assert droplets.get(cloud, made.id).status == "active"
     assert told(cloud) == []
     cloud.close()
@@ -276,7 +278,7 @@ def test_events_are_read_by_their_labels() -> None:
         event("die", other="label"),
         {},
     ]
-    assert list(events.heard(iter(stream))) == [
+    assert list(events.machine_events(iter(stream))) == [
         ("droplet:1", "started"),
         ("fabric", "stopped"),
         ("database:a", "removed"),

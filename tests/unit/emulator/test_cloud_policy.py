@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emulator.cloud.models import Database, Droplet, Firewall, Peers, Rule, TrustedSource
 from emulator.cloud.policy import ALL_PORTS, network_policy
-from emulator.planes.base import Gate, MemberPolicy
+from emulator.planes.base import AllowRule, MemberPolicy
 
 TIME = "2026-01-01T00:00:00Z"
 
@@ -81,7 +81,7 @@ def test_inbound_rules_alone_deny_everything_outbound(by: dict[str, Any]) -> Non
     one = droplet(1, "web")
     member = of(one, [one], firewall("in", inbound=(rule("443"),), **by))
     assert member.covered
-    assert member.inbound == (Gate("tcp", (443, 443), ("0.0.0.0/0",), "in"),)
+    assert member.inbound == (AllowRule("tcp", (443, 443), ("0.0.0.0/0",), "in"),)
     assert member.outbound == ()
 
 
@@ -111,7 +111,7 @@ def test_peers_become_addresses(peers: dict[str, Any], expected: tuple[str, ...]
     """Droplets and tags stand for all their addresses; IPv6 is left out."""
     droplets = [droplet(1), droplet(2, "peer"), droplet(3, "peer", public=False)]
     member = of(droplets[0], droplets, firewall("f", droplet_ids=(1,), inbound=(rule(**peers),)))
-    assert member.inbound == (Gate("tcp", (22, 22), expected, "f"),)
+    assert member.inbound == (AllowRule("tcp", (22, 22), expected, "f"),)
 
 
 def test_a_rule_about_nobody_admits_nobody() -> None:
@@ -148,7 +148,7 @@ def test_trusted_sources_open_the_service_port(
     """Without any, the whole world may try the password."""
     droplets = [droplet(1), droplet(2, "app", public=False)]
     member = network_policy(1, droplets, [database(*rules)], []).members[-1]
-    gate = Gate("tcp", (25060, 25060), peers, "trusted sources")
+    gate = AllowRule("tcp", (25060, 25060), peers, "trusted sources")
     assert member == MemberPolicy("database:db", covered=True, inbound=(gate,), outbound=())
 
 

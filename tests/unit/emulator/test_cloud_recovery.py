@@ -29,8 +29,8 @@ def test_everything_is_found_again(tmp_path: Path, plane: MemoryPlane) -> None:
     """Records, addresses and the token outlive the server."""
     first = open_cloud(tmp_path / "db", plane)
     tags.create(first, "web")
-    rule = firewalls.RuleWish("tcp", "22", addresses=["0.0.0.0/0"])
-    wall = firewalls.create(first, firewalls.Wish("fw", inbound=[rule], tags=["web"]))
+    rule = firewalls.RuleRequest("tcp", "22", addresses=["0.0.0.0/0"])
+    wall = firewalls.create(first, firewalls.FirewallRequest("fw", inbound=[rule], tags=["web"]))
     droplet, database = make_droplet(first, tags=["web"]), make_database(first)
     token = first.account.token
     first.store.close()

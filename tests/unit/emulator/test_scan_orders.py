@@ -10,7 +10,7 @@ import pytest
 from rig import call, make_database, make_droplet
 
 from emulator.cloud.core import Cloud
-from emulator.cloud.scans import KEPT
+from emulator.cloud.scans import MAX_FINISHED
 from emulator.planes.base import PlaneError, PlaneInfo, ScanOrder
 from emulator.planes.memory import MemoryPlane
 from harness.core.wait import NotYet, wait_for
@@ -35,10 +35,10 @@ class ScanningPlane(MemoryPlane):
         return ""
 
     def scan(
-        self, order: ScanOrder, told: Callable[[int, int], object], cancelled: threading.Event
+        self, order: ScanOrder, on_progress: Callable[[int, int], object], cancelled: threading.Event
     ) -> Sequence[Mapping[str, Any]]:
         self.orders.append(order)
-        told(3, 6)
+        on_progress(3, 6)
         while not (self.go.wait(0.01) or cancelled.is_set()):
             pass
         if self.failure is not None:
@@ -136,7 +136,7 @@ def test_cancelled_while_it_runs_or_waits(tank: Cloud, plane: ScanningPlane) -> 
     assert call(tank, "DELETE", first).status == 204
     until(tank, first, "cancelled")
     (pair,) = until(tank, second, "cancelled")["pairs"]
-    assert "before this pair was asked" in pair["error"]
+    assert "before this pair was probed" in pair["error"]
     assert len(plane.orders) == 1
     assert call(tank, "DELETE", first).status == 204, "once more does no harm"
 
@@ -168,7 +168,7 @@ def test_old_scans_are_forgotten(tank: Cloud, plane: ScanningPlane) -> None:
     """The newest are kept."""
     plane.go.set()
     paths = []
-    for _ in range(KEPT + 2):
+    for _ in range(MAX_FINISHED + 2):
         paths.append(begin(tank))
         until(tank, paths[-1], "completed")
     assert call(tank, "GET", paths[0]).status == 404
@@ -180,7 +180,7 @@ def test_old_scans_are_forgotten(tank: Cloud, plane: ScanningPlane) -> None:
     [
         ({"tcp": "0x16"}, "tcp: '0x16' is neither a port nor a range"),
         ({"udp": "70000"}, "udp: '70000' is out of range"),
-        ({"tcp": ""}, "nothing is asked"),
+        ({"tcp": ""}, "nothing is to be probed"),
         ({"passes": 0}, "passes must be between 1 and 8"),
         ({"passes": "2"}, "passes must be an integer"),
         ({"icmp": "yes"}, "icmp must be a boolean"),
@@ -219,7 +219,7 @@ def test_pair_may_be_there_once(tank: Cloud) -> None:
     """Twice would count twice."""
     pair = (ONE, TWO, "private")
     answer = call(tank, "POST", SCANS, wish(pair, pair))
-    assert (answer.status, "pairs[1] is asked twice" in answer.body["message"]) == (422, True)
+    assert (answer.status, "pairs[1] is there twice" in answer.body["message"]) == (422, True)
 
 
 def test_machine_that_is_off_is_refused(tank: Cloud) -> None:

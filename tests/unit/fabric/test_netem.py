@@ -69,7 +69,7 @@ def test_a_link_is_shaped_before_a_packet_passes(
     done: list[str] = []
     monkeypatch.setattr(wiring, "_check_identity", lambda *_: None)
     monkeypatch.setattr(wiring, "unwire", lambda *_: None)
-    monkeypatch.setattr(wiring, "answer_at_once", lambda _name: None)
+    monkeypatch.setattr(wiring, "disable_proxy_delay", lambda _name: None)
     monkeypatch.setattr(
         wiring, "ip_batch", lambda _lines, inside=(): done.append("inside" if inside else "outside")
     )

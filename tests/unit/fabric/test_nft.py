@@ -8,7 +8,7 @@ import pytest
 
 from emulator.docker.fabric.links import Link, Machine, key
 from emulator.docker.fabric.nft import Present, counter_labels, firewall_hash, ruleset
-from emulator.planes.base import Gate, MemberPolicy, NetworkPolicy
+from emulator.planes.base import AllowRule, MemberPolicy, NetworkPolicy
 
 ANYWHERE = ("0.0.0.0/0",)
 
@@ -23,7 +23,7 @@ def machine(number: int, network: str = "10.1.0.0/20") -> Machine:
 
 
 def member(
-    number: int, *inbound: Gate, covered: bool = True, outbound: tuple[Gate, ...] = ()
+    number: int, *inbound: AllowRule, covered: bool = True, outbound: tuple[AllowRule, ...] = ()
 ) -> MemberPolicy:
     """A droplet's policy."""
     return MemberPolicy(f"droplet:{number}", covered, inbound, outbound)
@@ -59,23 +59,23 @@ def test_unknown_and_unallowed_machines_are_shut(members: tuple[MemberPolicy, ..
 @pytest.mark.parametrize(
     ("gate", "match"),
     [
-        (Gate("tcp", (22, 22), ANYWHERE), "meta l4proto tcp th dport 22 "),
-        (Gate("udp", (8000, 9000), ANYWHERE), "meta l4proto udp th dport 8000-9000 "),
-        (Gate("tcp", (0, 65535), ANYWHERE), "meta l4proto tcp counter"),
-        (Gate("tcp", (1, 65535), ANYWHERE), "meta l4proto tcp counter"),
-        (Gate("icmp", (0, 65535), ANYWHERE), "meta l4proto icmp counter"),
-        (Gate("tcp", (80, 80), ("10.0.0.1/32", "10.0.0.0/31")), "th dport 80 ip saddr 10.0.0.0/31 "),
-        (Gate("tcp", (80, 80), ("10.0.0.1/32", "0.0.0.0/0")), "th dport 80 counter"),
+        (AllowRule("tcp", (22, 22), ANYWHERE), "meta l4proto tcp th dport 22 "),
+        (AllowRule("udp", (8000, 9000), ANYWHERE), "meta l4proto udp th dport 8000-9000 "),
+        (AllowRule("tcp", (0, 65535), ANYWHERE), "meta l4proto tcp counter"),
+        (AllowRule("tcp", (1, 65535), ANYWHERE), "meta l4proto tcp counter"),
+        (AllowRule("icmp", (0, 65535), ANYWHERE), "meta l4proto icmp counter"),
+        (AllowRule("tcp", (80, 80), ("10.0.0.1/32", "10.0.0.0/31")), "th dport 80 ip saddr 10.0.0.0/31 "),
+        (AllowRule("tcp", (80, 80), ("10.0.0.1/32", "0.0.0.0/0")), "th dport 80 counter"),
     ],
 )
-def test_allowance_becomes_one_rule(gate: Gate, match: str) -> None:
+def test_allowance_becomes_one_rule(gate: AllowRule, match: str) -> None:
     """Protocol, ports and peers; overlapping peers are merged, for nft refuses them."""
     assert match in chain(compiled(member(11, gate)), "in.d11")[0]
 
 
 def test_gates_match_the_other_side() -> None:
     """The ingress gate looks at the source, the egress gate at the destination."""
-    gate = Gate("tcp", (80, 80), ("10.9.0.1/32",))
+    gate = AllowRule("tcp", (80, 80), ("10.9.0.1/32",))
     text = compiled(member(11, gate, outbound=(gate,)))
     assert "ip saddr { 10.9.0.1 }" in chain(text, "in.d11")[0]
     assert "ip daddr { 10.9.0.1 }" in chain(text, "out.d11")[0]
@@ -84,7 +84,7 @@ def test_gates_match_the_other_side() -> None:
 def test_each_network_has_a_rule_and_addresses_share_one() -> None:
     """No set holds a range or a network, for it would miss packets while rules are replaced."""
     peers = ("10.9.0.1/32", "10.8.0.0/25", "10.9.0.0/32", "10.8.0.128/25", "10.8.0.7/32", "10.7.0.0/16")
-    text = compiled(member(11, Gate("tcp", (80, 90), peers)))
+    text = compiled(member(11, AllowRule("tcp", (80, 90), peers)))
     matches = [
         rule.split(" counter ")[0].removeprefix("meta l4proto tcp th dport 80-90 ip saddr ")
         for rule in chain(text, "in.d11")[:-1]
@@ -95,7 +95,7 @@ def test_each_network_has_a_rule_and_addresses_share_one() -> None:
 
 def test_allowance_without_peers_admits_nobody() -> None:
     """No peer is not the same as every peer: nothing is allowed, and the counter is there."""
-    text = compiled(member(11, Gate("tcp", (80, 80), ())))
+    text = compiled(member(11, AllowRule("tcp", (80, 80), ())))
     assert chain(text, "in.d11") == ['counter name "d11.in.drop" goto lost.in']
     assert f"d11.in.pass.{firewall_hash('')}" in text
 
@@ -145,7 +145,7 @@ def test_second_load_keeps_counters_and_removes_what_is_stale() -> None:
 
 def test_counters_name_machine_gate_verdict_and_firewall() -> None:
     """What is counted can be read back from the counter's name."""
-    text = compiled(member(11, Gate("tcp", (80, 80), ANYWHERE, "web")))
+    text = compiled(member(11, AllowRule("tcp", (80, 80), ANYWHERE, "web")))
     name = re.findall(r'counter name "(d11\.in\.pass[^"]*)"', text)[0]
     assert counter_labels(name) == ("d11", "in", "pass", firewall_hash("web"))
 
@@ -190,7 +190,9 @@ def test_interfaces_of_a_machine_that_is_gone_lead_nowhere() -> None:
 
 def test_no_rule_has_a_map_of_its_own() -> None:
     """It would be emptied when rules are replaced, before the last packet has left them."""
-    text = compiled(member(11, Gate("tcp", (80, 80), ("10.9.0.0/16",))), machines=(machine(11), machine(12)))
+    text = compiled(
+        member(11, AllowRule("tcp", (80, 80), ("10.9.0.0/16",))), machines=(machine(11), machine(12))
+    )
     assert "map {" not in text
     assert " vmap @" in text
 

@@ -125,7 +125,7 @@ def test_foreign_and_missing_objects_are_told() -> None:
 
 def test_counters_only_grow() -> None:
     """One that shows less than before was reset; one that is gone, and comes again, was not."""
-    ruleset.counted.clear()
+    ruleset.last_counts.clear()
     assert ruleset.counts(LISTING) == {"d1.in.drop": 7}
     assert ruleset.went_back({"a": 5, "b": 1}) == []
     assert [each["where"] for each in ruleset.went_back({"a": 4})] == ["table inet wavetank, counter a"]
@@ -174,7 +174,7 @@ def test_there_is_one_route_to_each_address(route: dict[str, Any], where: str) -
 def test_a_route_that_is_gone_is_told() -> None:
     """With how to bring it back."""
     (found,) = surroundings.of_routes([], [LINK], [], [LINK])
-    assert (found["problem"], found["mend"][:3]) == ("is missing", ("ip", "route", "replace"))
+    assert (found["problem"], found["command"][:3]) == ("is missing", ("ip", "route", "replace"))
 
 
 def test_routing_rules_are_the_kernels_three() -> None:

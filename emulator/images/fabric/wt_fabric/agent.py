@@ -25,9 +25,9 @@ from wt_fabric.command import FABRIC, READY, RUN, FabricError, enter, run
 from wt_fabric.facts import facts, free_bytes
 
 TABLE = ("inet", "wavetank")
-GATES = "gates.out"  # of the two maps, which hold the same links
+DIRECTION_MAP = "gates.out"  # of the two maps, which hold the same links
 
-# What somebody might put in by hand, by name; each lets something pass that no firewall can allow or see.
+# What somebody might insert by hand, by name; each lets something pass that no firewall can allow or see.
 FAULTS = {
     "tcp": "insert rule inet wavetank forward tcp dport 7777 accept",
     "udp": "insert rule inet wavetank forward udp dport 5555 accept",
@@ -36,15 +36,15 @@ FAULTS = {
     "icmp": "insert rule inet wavetank forward icmp type timestamp-request accept",
 }
 
-GUEST_SECONDS = 2.0  # until whoever asks is told that it is to ask again
+GUEST_SECONDS = 2.0  # until the caller gets the answer to try again
 
 loading = threading.Lock()
 wiring_lock = threading.Lock()
-speaking = threading.Lock()
+output_lock = threading.Lock()
 
 
 def load(ruleset: str, whole: str) -> list[dict[str, str]]:
-    """Make a ruleset the one in force, whole or not at all; returns what was there that nobody loaded.
+    """Make a ruleset the one in force, whole or not at all; returns what was there and had not been loaded.
 
     ``whole`` is the same ruleset for an empty table.
     """
@@ -53,30 +53,30 @@ def load(ruleset: str, whole: str) -> list[dict[str, str]]:
 
 
 def examine(whole: str, links: list[dict[str, Any]], shaped: list[str]) -> dict[str, list[dict[str, str]]]:
-    """What is not as it was made, and what was not but is again; nothing is changed.
+    """What is not as it was made, and what was not but has been restored; nothing is changed.
 
     ``whole`` is the ruleset that should be in force, or empty: the one that was loaded last. ``links`` may be
     there, and those in ``shaped`` are worse than perfect.
     """
     with loading, wiring_lock:
         found = [*rules.differences(whole), *surroundings.differences(links, shaped)]
-        return {"differences": rules.told(found), "repaired": rules.told(rules.remembered())}
+        return {"differences": rules.to_dicts(found), "repaired": rules.to_dicts(rules.remembered())}
 
 
 def restore(whole: str, links: list[dict[str, Any]], shaped: list[str]) -> dict[str, list[dict[str, str]]]:
-    """Make everything as it should be, and forget what was not. Returns what still is not, and what was."""
+    """Restore everything, and forget what was wrong. Returns what still is wrong, and what was."""
     with loading, wiring_lock:
         found = [*rules.differences(whole), *surroundings.differences(links, shaped)]
         rules.replace(rules.sweep() + whole, whole)
-        surroundings.mend(each for each in found if "mend" in each)
+        surroundings.restore(each for each in found if "command" in each)
         repaired = [*rules.remembered(), *found]
         rules.forget()
         left = [*rules.differences(whole), *surroundings.differences(links, shaped)]
-        return {"differences": rules.told(left), "repaired": rules.told(repaired)}
+        return {"differences": rules.to_dicts(left), "repaired": rules.to_dicts(repaired)}
 
 
 def tamper(fault: str) -> None:
-    """Put a rule in by hand, as nobody should."""
+    """Insert a rule by hand, to test the checks."""
     with loading:
         run("nft", FAULTS[fault])
 
@@ -92,11 +92,11 @@ def objects() -> dict[str, Any]:
     return {"chains": chains, "counters": counters}
 
 
-def gated() -> list[str]:
-    """The links that have gates; none before the first load."""
-    if not any(entry.get("map", {}).get("name") == GATES for entry in _listed("table")):
+def filtered_links() -> list[str]:
+    """The links that have rules; none before the first load."""
+    if not any(entry.get("map", {}).get("name") == DIRECTION_MAP for entry in _listed("table")):
         return []
-    (found,) = (entry["map"] for entry in _listed("map", GATES, terse=False) if "map" in entry)
+    (found,) = (entry["map"] for entry in _listed("map", DIRECTION_MAP, terse=False) if "map" in entry)
     return [link for link, _ in found.get("elem", ())]
 
 
@@ -134,7 +134,7 @@ def unwire(names: list[str], ips: list[str]) -> None:
 
 
 def publish(ref: str, ips: list[str], metadata: dict[str, Any] | None, hosts: dict[str, str]) -> None:
-    """Tell a machine about itself, and everybody its names (host name -> address)."""
+    """Serve a machine its metadata, and everybody its names (host name -> address)."""
     for ip in ips if metadata is not None else ():
         _write(RUN / "metadata" / f"{ip}.json", json.dumps(metadata))
     if hosts:
@@ -164,7 +164,7 @@ def _reread_hosts() -> None:
 
 
 def banner(ip: str, port: int, seconds: float) -> str:
-    """The first line that a server says."""
+    """The first line that a server sends."""
     try:
         with socket.create_connection((ip, port), timeout=seconds) as connection:
             return connection.recv(256).decode(errors="replace").strip()
@@ -178,7 +178,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "restore": restore,
     "tamper": tamper,
     "objects": objects,
-    "gated": gated,
+    "filtered_links": filtered_links,
     "wire": wire,
     "unwire": unwire,
     "shape": shape,
@@ -193,15 +193,15 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 def answer(line: str) -> None:
-    """Do one thing and say how it went."""
+    """Do one operation and answer with its result."""
     request = json.loads(line)
     number, operation = request.pop("id"), request.pop("op")
     try:
         reply = {"id": number, "ok": OPERATIONS[operation](**request)}
-    except Exception as error:  # noqa: BLE001 (whatever went wrong, the emulator must hear of it)
+    except Exception as error:  # noqa: BLE001 (whatever went wrong, the emulator must know of it)
         kind = "" if isinstance(error, FabricError) else f"{operation}: {type(error).__name__}: "
         reply = {"id": number, "error": f"{kind}{error}"}
-    with speaking:
+    with output_lock:
         sys.stdout.write(json.dumps(reply) + "\n")
         sys.stdout.flush()
 

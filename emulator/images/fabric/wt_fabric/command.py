@@ -1,4 +1,4 @@
-"""Run a program, and say what it said when it fails."""
+"""Run a program, and raise its output when it fails."""
 
 from __future__ import annotations
 

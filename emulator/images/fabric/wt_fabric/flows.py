@@ -1,4 +1,4 @@
-"""What the fabric dropped, by pair and gate; the emulator's ruleset fills the sets."""
+"""What the fabric dropped, by pair and by which rules; the emulator's ruleset fills the sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wt_fabric import nfset
 from wt_fabric.nfset import SetName
 
 TABLE = ("inet", "wavetank")
-GATES = ("out", "in", "route")
+DROPPED_AT = ("out", "in", "route")
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 
 
@@ -18,9 +18,9 @@ def flows() -> list[dict[str, Any]]:
     """Dropped packets since the fabric was made; a protocol without a name is a number."""
     with contextlib.closing(nfset.connect()) as connection:
         return [
-            {**_pair(key), "gate": gate, "packets": packets}
-            for gate in GATES
-            for key, packets in nfset.counts(connection, SetName(*TABLE, f"flows.{gate}")).items()
+            {**_pair(key), "gate": dropped_at, "packets": packets}
+            for dropped_at in DROPPED_AT
+            for key, packets in nfset.counts(connection, SetName(*TABLE, f"flows.{dropped_at}")).items()
         ]
 
 

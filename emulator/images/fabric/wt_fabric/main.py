@@ -44,7 +44,7 @@ table inet wavetank {
 
 
 def main() -> None:
-    """Set up and serve until a service ends or someone says stop."""
+    """Set up and serve until a service ends or SIGTERM comes."""
     layout = json.loads(os.environ["WT_LAYOUT"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -62,11 +62,11 @@ def main() -> None:
 
 
 def build(layout: dict[str, Any]) -> None:
-    """Make both namespaces and the link between them, shut."""
+    """Make both namespaces and the link between them, closed."""
     for directory in ("hosts", "metadata"):
         (RUN / directory).mkdir(parents=True, exist_ok=True)
-    make_room()
-    edge_address, edge_gateway = leave_default_route()
+    raise_inotify_limit()
+    edge_address, edge_gateway = remove_default_route()
     (RUN / "edge").write_text(edge_address)
     run("ip", "netns", "add", FABRIC)
     run("nft", "-f", "-", stdin=edge_rules(layout, edge_gateway))
@@ -99,8 +99,8 @@ def build(layout: dict[str, Any]) -> None:
     run(*INSIDE, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/neigh/edge0/proxy_delay")
 
 
-def make_room() -> None:
-    """Let the machine run many systemds: each takes 6 inotify instances, and the usual limit is 128 for all.
+def raise_inotify_limit() -> None:
+    """Raise the machine's limit of inotify instances: each systemd takes 6, and the usual limit is 128.
 
     The one setting of the machine itself that is changed, and only ever upwards; it lasts until reboot.
     """
@@ -111,8 +111,8 @@ def make_room() -> None:
         print(f"wavetank fabric: {INOTIFY} stays as it is ({error}); 20 droplets at most", flush=True)
 
 
-def leave_default_route() -> tuple[str, str]:
-    """Forget the way out of the container; return its address and the bridge's."""
+def remove_default_route() -> tuple[str, str]:
+    """Remove the container's default route; return its address and the bridge's."""
     routes = json.loads(run("ip", "-json", "route"))
     gateway = next((route["gateway"] for route in routes if route["dst"] == "default"), None)
     if gateway is None:
@@ -123,7 +123,7 @@ def leave_default_route() -> tuple[str, str]:
 
 
 def edge_rules(layout: dict[str, Any], gateway: str) -> str:
-    """Towards Docker's bridge only this machine may connect, and nothing of the tank's may leave."""
+    """On Docker's bridge only this machine may connect, and nothing of the emulated network may leave."""
     ports = f"{layout['operator_port']}, {layout['internet_port']}"
     return f"""
 table inet wavetank_edge {{
@@ -154,8 +154,8 @@ def sysctl(key: str, value: str) -> None:
 
 
 def services(layout: dict[str, Any]) -> dict[str, subprocess.Popen[bytes]]:
-    """Start what answers: names, metadata, and the two ways in from this machine."""
-    ways = [str(layout[word]) for word in ("operator_port", "operator", "internet_port", "internet")]
+    """Start what answers: names, metadata, and the two SOCKS proxies for this machine."""
+    proxies = [str(layout[word]) for word in ("operator_port", "operator", "internet_port", "internet")]
     commands = {
         "dnsmasq": [
             *INSIDE, "dnsmasq", "--keep-in-foreground", "--user=root", "--no-resolv",
@@ -167,7 +167,7 @@ def services(layout: dict[str, Any]) -> dict[str, subprocess.Popen[bytes]]:
         "metadata": [
             *INSIDE, sys.executable, "-m", "wt_fabric.metadata", layout["metadata"], str(RUN / "metadata"),
         ],
-        "SOCKS": [sys.executable, "-m", "wt_fabric.socks", (RUN / "edge").read_text(), *ways],
+        "SOCKS": [sys.executable, "-m", "wt_fabric.socks", (RUN / "edge").read_text(), *proxies],
     }  # fmt: skip
     quiet = {"stdin": subprocess.DEVNULL}
     return {name: subprocess.Popen(argv, **quiet) for name, argv in commands.items()}

@@ -100,8 +100,8 @@ def is_directory(value: Any) -> bool:
 class Server(ThreadingHTTPServer):
     """Seven droplets may boot at once.
 
-    Whoever says nothing, or half a request, is cut off after ``CONNECTION_SECONDS``; beyond
-    ``MOST_CONNECTIONS`` nobody is let in.
+    A client that sends nothing, or half a request, is disconnected after ``CONNECTION_SECONDS``; beyond
+    ``MOST_CONNECTIONS`` connections are refused.
     """
 
     request_queue_size = 128
@@ -109,12 +109,12 @@ class Server(ThreadingHTTPServer):
     seconds = CONNECTION_SECONDS
 
     def __init__(self, *arguments: Any) -> None:
-        self._room = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         super().__init__(*arguments)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 (the base's)
-        """Whether there is room for one more."""
-        return self._room.acquire(blocking=False)
+        """Whether one more connection is allowed."""
+        return self._slots.acquire(blocking=False)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a connection for as long as it may last."""
@@ -125,7 +125,7 @@ class Server(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             timer.cancel()
-            self._room.release()
+            self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that leave in the middle; all else is a fault, for the log."""

@@ -15,7 +15,7 @@ from wt_fabric.command import run
 Quality = Mapping[str, float]
 
 # Packets on their way. With netem's own limit of 1000, a second's delay would lose what is above 1.5 MB/s.
-ROOM = 100_000
+QUEUE_LIMIT = 100_000
 
 
 def shape(names: Iterable[str], quality: Quality) -> None:
@@ -27,7 +27,7 @@ def shape(names: Iterable[str], quality: Quality) -> None:
 
 
 def commands(names: set[str], quality: Quality, there: Iterable[Mapping[str, object]]) -> list[str]:
-    """What ``tc`` is told. ``there``: the queues that it shows, each with its ``dev`` and ``kind``."""
+    """The commands for ``tc``. ``there``: the queues that it shows, each with its ``dev`` and ``kind``."""
     kinds = {str(each["dev"]): each["kind"] for each in there if each["dev"] in names and each.get("root")}
     if any(quality.values()):
         return [f"qdisc replace dev {name} root {netem(quality)}" for name in sorted(kinds)]
@@ -35,8 +35,8 @@ def commands(names: set[str], quality: Quality, there: Iterable[Mapping[str, obj
 
 
 def netem(quality: Quality) -> str:
-    """A quality in the words of tc-netem(8)."""
-    words = [f"netem limit {ROOM}"]
+    """A quality in the syntax of tc-netem(8)."""
+    words = [f"netem limit {QUEUE_LIMIT}"]
     if quality["delay_ms"]:
         words.append(f"delay {quality['delay_ms']:.3f}ms {quality['jitter_ms']:.3f}ms")
     if quality["loss_percent"]:

@@ -35,7 +35,7 @@ Name = tuple[str, str]  # a table, and an object in it; "" for the table itself
 Objects = dict[Name, tuple[str, ...]]
 Difference = dict[str, str]
 
-counted: dict[str, int] = {}
+last_counts: dict[str, int] = {}
 compiled: dict[str, Objects] = {}
 remembering = threading.Lock()
 
@@ -77,7 +77,7 @@ def differences(whole: str = "") -> list[Difference]:
 
 def sweep() -> str:
     """Text that removes every table; what they have counted is gone with them."""
-    counted.clear()
+    last_counts.clear()
     tables = {table for table, _ in parse(run("sh", "-c", LIST)) if table.startswith("table ")}
     return "".join(f"delete {table}\n" for table in sorted(tables))
 
@@ -86,13 +86,13 @@ def compile_(text: str) -> Objects:
     """The objects of a ruleset, as nft lists them from a namespace in which there is nothing else."""
     if text not in compiled:
         compiled.clear()
-        told = run("unshare", "--net", "sh", "-c", f"nft -f - || exit 1\n{LIST}", stdin=text)
-        compiled[text] = parse(told)
+        to_dicts = run("unshare", "--net", "sh", "-c", f"nft -f - || exit 1\n{LIST}", stdin=text)
+        compiled[text] = parse(to_dicts)
     return compiled[text]
 
 
 def remember(found: Iterable[Difference]) -> None:
-    """Keep what was wrong although it is put right, for whoever looks next."""
+    """Keep what was wrong although it is restored, for the next comparison."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     with remembering:
         kept = [*_remembered(), *({**each, "at": now} for each in found)][:MOST_KEPT]
@@ -100,7 +100,7 @@ def remember(found: Iterable[Difference]) -> None:
 
 
 def remembered() -> list[Difference]:
-    """What was wrong, and was put right since."""
+    """What was wrong, and was restored since."""
     with remembering:
         return _remembered()
 
@@ -141,14 +141,14 @@ def parse(listing: str) -> Objects:
 
 def counts(listing: str) -> dict[str, int]:
     """Packets by named counter."""
-    told: dict[str, int] = {}
+    to_dicts: dict[str, int] = {}
     name = ""
     for line in listing.splitlines():
         if line.startswith("\tcounter "):
             name = line.split()[1]
         elif name and (found := COUNT.search(line)):
-            told[name], name = int(found[1]), ""
-    return told
+            to_dicts[name], name = int(found[1]), ""
+    return to_dicts
 
 
 def went_back(now: Mapping[str, int]) -> list[Difference]:
@@ -157,13 +157,13 @@ def went_back(now: Mapping[str, int]) -> list[Difference]:
         {
             "where": f"{TABLE}, counter {name}",
             "problem": "went back",
-            "text": f"from {counted[name]} to {count}",
+            "text": f"from {last_counts[name]} to {count}",
         }
         for name, count in now.items()
-        if count < counted.get(name, 0)
+        if count < last_counts.get(name, 0)
     ]
-    counted.clear()
-    counted.update(now)
+    last_counts.clear()
+    last_counts.update(now)
     return back
 
 
@@ -209,8 +209,8 @@ def _whole_lines(listing: str) -> Iterator[str]:
             held = []
 
 
-def told(found: Iterable[Mapping[str, Any]]) -> list[Difference]:
-    """Differences as they leave the fabric."""
+def to_dicts(found: Iterable[Mapping[str, Any]]) -> list[Difference]:
+    """Differences as the agent returns them."""
     return [
         {key: str(each[key]) for key in ("where", "problem", "text", "at") if key in each} for each in found
     ]

@@ -1,4 +1,4 @@
-"""Prove, with packets, that this kernel enforces what nft is told: in three scratch namespaces."""
+"""Prove, with packets, that this kernel enforces what nft loads: in three scratch namespaces."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _make_scratch() -> None:
 
 
 def _passes(verdict: str) -> bool:
-    """Send one datagram through the router under ``verdict``; both witnesses must agree on what happened."""
+    """Send one datagram through the router under ``verdict``; receiver and counter must agree."""
     try:
         run("ip", "netns", "exec", ROUTER, "nft", "-f", "-", stdin=RULES % verdict)
     except FabricError as error:
@@ -98,11 +98,11 @@ def _passes(verdict: str) -> bool:
         receiver.bind(("198.18.2.2", PORT))
         sender.connect(("198.18.2.2", PORT))
         sender.send(b"wavetank")
-        # ARP and the filter take a moment; each round asks both witnesses.
+        # ARP and the filter take a moment; each round asks both.
         for _ in range(100):
             if _arrived(receiver):
                 return True
-            if verdict == "drop" and _seen():
+            if verdict == "drop" and _counted():
                 return _arrived(receiver)
     raise FabricError("a test packet reached neither its target nor the filter: this kernel does not forward")
 
@@ -115,6 +115,6 @@ def _arrived(receiver: socket.socket) -> bool:
     return False
 
 
-def _seen() -> bool:
+def _counted() -> bool:
     counter = run("ip", "netns", "exec", ROUTER, "nft", "list", "counter", "inet", "selftest", "seen")
     return "packets 0 " not in counter

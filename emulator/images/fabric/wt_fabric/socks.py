@@ -1,4 +1,4 @@
-"""The ways in from this machine: SOCKS5 servers, each of which speaks from one address of its own.
+"""The SOCKS5 proxies for this machine, each of which connects from one address of its own.
 
 `python3 -m wt_fabric.socks ADDRESS PORT SOURCE [PORT SOURCE ...]`
 
@@ -140,14 +140,14 @@ def move(source: socket.socket, sink: socket.socket) -> None:
                 size -= os.splice(outlet, sink.fileno(), size)
         sink.shutdown(socket.SHUT_WR)
     except OSError:
-        break_off(source, sink)
+        reset(source, sink)
     finally:
         os.close(outlet)
         os.close(inlet)
 
 
-def break_off(*ends: socket.socket) -> None:
-    """Wake whoever reads from either, and let both see a reset once they are closed, not an orderly end."""
+def reset(*ends: socket.socket) -> None:
+    """Wake readers of either, and let both see a reset once they are closed, not an orderly end."""
     for end in ends:
         with suppress(OSError):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -169,7 +169,7 @@ def listen(address: str, port: int, source: str) -> None:
                 continue
             try:
                 threading.Thread(target=serve, args=(client, source), daemon=True).start()
-            except RuntimeError:  # no more threads: this one is turned away, and the way in stays
+            except RuntimeError:  # no more threads: this one is refused, and the proxy stays
                 client.close()
 
 

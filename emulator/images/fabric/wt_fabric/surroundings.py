@@ -1,6 +1,7 @@
 """What else decides where packets go: links, routes and their rules, queues and filters, kernel parameters.
 
-Runs in the fabric's namespace. Each difference from what the fabric made carries the command that mends it.
+Runs in the fabric's namespace. Each difference from what the fabric made carries the command that restores
+it.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ def differences(links: Sequence[Link], shaped: Iterable[str]) -> list[Found]:
     ]
 
 
-def mend(found: Iterable[Found]) -> None:
+def restore(found: Iterable[Found]) -> None:
     """Undo what can be undone."""
     for each in found:
-        with contextlib.suppress(FabricError):  # whoever looks again sees what is left
-            run(*each["mend"])
+        with contextlib.suppress(FabricError):  # the next comparison shows what is left
+            run(*each["command"])
 
 
 def of_links(there: Iterable[Mapping[str, Any]], ours: set[str], usual: set[str]) -> Iterator[Found]:
@@ -128,8 +129,8 @@ def _of_settings(links: Iterable[str]) -> Iterator[Found]:
             )
 
 
-def _found(where: str, problem: str, text: str, *mending: str) -> Found:
-    return {"where": where, "problem": problem, "text": text, "mend": mending}
+def _found(where: str, problem: str, text: str, *command: str) -> Found:
+    return {"where": where, "problem": problem, "text": text, "command": command}
 
 
 def _json(*argv: str) -> list[dict[str, Any]]:
@@ -161,5 +162,5 @@ def _route(each: Mapping[str, Any]) -> str:
 
 
 def _is_plain(each: Mapping[str, Any]) -> bool:
-    """Whether a routing rule looks at nothing but what all packets have."""
+    """Whether a routing rule uses nothing but what all packets have."""
     return set(each) <= {"priority", "src", "table"}

@@ -28,14 +28,14 @@ def wire(pid: int, container: str, links: Sequence[Link], quality: netem.Quality
     unwire([link["name"] for link in links], ())
     ip_batch([line for link in links for line in _outside(pid, link)])
     for link in links:
-        answer_at_once(link["name"])
+        disable_proxy_delay(link["name"])
     if any(quality.values()):  # new links are perfect
         netem.shape([link["name"] for link in links], quality)
     inside = ("nsenter", f"--net=/proc/{pid}/ns/net")
     ip_batch([line for link in links for line in _inside(link)], inside=inside)
 
 
-def answer_at_once(name: str) -> None:
+def disable_proxy_delay(name: str) -> None:
     """Answer ARP for others without the pause of up to 0.8 s that is each new interface's default."""
     Path(f"/proc/sys/net/ipv4/neigh/{name}/proxy_delay").write_text("0")
 
@@ -61,7 +61,7 @@ def _outside(pid: int, link: Link) -> list[str]:
         *vpc,
         f"link add {name} type veth peer name {link['device']} address {link['mac']} netns {pid}",
         f"link set {name} up",
-        # A permanent neighbour: no ARP towards guests, so nothing a guest says can move an address.
+        # A permanent neighbour: no ARP towards guests, so nothing a guest sends can move an address.
         f"neighbour replace {ip} lladdr {link['mac']} dev {name} nud permanent",
         f"route replace {ip}/32 dev {name} src {link['gateway']}",
     ]
@@ -86,7 +86,7 @@ def unwire(names: Iterable[str], ips: Iterable[str]) -> None:
             ip_batch([f"link del {name}" for name in gone])
     for ip in ips:
         for side in ("--src", "--dst"):
-            with contextlib.suppress(FabricError):  # conntrack fails when there was nothing to forget
+            with contextlib.suppress(FabricError):  # conntrack fails when there was nothing to delete
                 run("conntrack", "--delete", side, ip)
 
 

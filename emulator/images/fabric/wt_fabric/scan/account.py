@@ -1,4 +1,4 @@
-"""The books of a scan: what was asked of each pair, what was answered, and what became of each packet."""
+"""The accounts of a scan: what was probed on each pair, what was answered, and where each packet went."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def no_ports() -> Array:
 
 @dataclass
 class Account:
-    """One pair's account for one protocol, over all passes: packets by what became of them, ports by answers.
+    """One pair's account for one protocol, over all passes: packets by where they went, ports by answers.
 
     ``attempts`` counts bursts of probes, ``discarded`` the packets of those that did not balance.
     """
@@ -36,18 +36,18 @@ class Account:
     passes: int = 0
     attempts: int = 0
     discarded: int = 0
-    seen: Array = field(default_factory=no_ports)
+    arrived: Array = field(default_factory=no_ports)
     answers: dict[str, Array] = field(
         default_factory=lambda: {how: no_ports() for how in (OPEN, CLOSED, REJECTED)}
     )
 
     def unanswered(self) -> Array:
-        """Ports that were arrived at and said nothing."""
+        """Ports where packets arrived and that did not answer."""
         answered = np.logical_or.reduce(list(self.answers.values()))
-        return np.flatnonzero(self.seen & ~answered).astype(np.uint32)
+        return np.flatnonzero(self.arrived & ~answered).astype(np.uint32)
 
-    def told(self) -> dict[str, Any]:
-        """As the emulator tells it."""
+    def to_dict(self) -> dict[str, Any]:
+        """As the emulator shows it."""
         asked = no_ports()
         asked[self.asked] = True
         answered = {f"answered_{how}": collapse(flags) for how, flags in self.answers.items()}
@@ -57,15 +57,15 @@ class Account:
             **self.counts,
             "discarded": self.discarded,
             **answered,
-            "arrived_ports": collapse(self.seen),
+            "arrived_ports": collapse(self.arrived),
         }
 
 
 @dataclass
 class Pair:
-    """From a vantage to one address of a target. ``error`` says why it was not fully asked.
+    """From a probe source to one address of a target. ``error`` says why it was not fully probed.
 
-    ``device`` is the vantage's interface, ``link`` the fabric's end of it.
+    ``device`` is the source's interface, ``link`` the fabric's end of it.
     """
 
     source: str
@@ -79,26 +79,26 @@ class Pair:
     done: bool = False
 
     @property
-    def vantage(self) -> tuple[str, str, str]:
+    def probe_source(self) -> tuple[str, str, str]:
         """The interface that probes start from."""
         return self.source, self.device, self.link
 
     def fail(self, why: str) -> None:
-        """Give the pair up; the first reason stays."""
+        """Mark the pair as failed; the first reason stays."""
         self.error = self.error or why
 
-    def told(self) -> dict[str, Any]:
-        """As the emulator tells it; ``tcp``, ``udp`` and ``icmp`` are None where not asked."""
+    def to_dict(self) -> dict[str, Any]:
+        """As the emulator shows it; ``tcp``, ``udp`` and ``icmp`` are None where not probed."""
         accounts = {
-            name: self.accounts[protocol].told() if protocol in self.accounts else None
+            name: self.accounts[protocol].to_dict() if protocol in self.accounts else None
             for protocol, name in NAMES.items()
         }
         return {"error": self.error, **accounts}
 
 
-def open_books(told: Mapping[str, str], asked: Mapping[int, Array]) -> Pair:
-    """A pair of which nothing is known yet."""
-    return Pair(**told, accounts={protocol: Account(ports) for protocol, ports in asked.items()})
+def new_pair(ends: Mapping[str, str], asked: Mapping[int, Array]) -> Pair:
+    """A pair without results yet."""
+    return Pair(**ends, accounts={protocol: Account(ports) for protocol, ports in asked.items()})
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Attempt:
     port: int
     ports: Array
     sent: int = 0
-    became: dict[str, int] = field(default_factory=dict)
+    outcome: dict[str, int] = field(default_factory=dict)
     answered: Array = field(default_factory=no_ports)
 
     @property
@@ -120,22 +120,22 @@ class Attempt:
 
     @property
     def key(self) -> bytes:
-        """How the kernel's sets call it."""
+        """Its key in the kernel's sets."""
         return Key(self.pair.source_ip, self.pair.target_ip, self.protocol, self.port).packed()
 
     @property
     def balanced(self) -> bool:
-        """Whether it is known what became of every packet."""
-        return bool(self.became) and self.sent == sum(self.became.values())
+        """Whether it is known where every packet went."""
+        return bool(self.outcome) and self.sent == sum(self.outcome.values())
 
     @property
     def complete(self) -> bool:
         """Whether nothing more can be learnt: it balances, and whatever arrived was answered."""
-        return self.balanced and int(self.answered.sum()) >= self.became["arrived"]
+        return self.balanced and int(self.answered.sum()) >= self.outcome["arrived"]
 
     def enter(self) -> None:
         """Enter it into the account."""
         counts = self.account.counts
         counts["sent"] += self.sent
-        for name, count in self.became.items():
+        for name, count in self.outcome.items():
             counts[name] += count

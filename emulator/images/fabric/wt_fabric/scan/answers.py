@@ -18,7 +18,7 @@ SNAP = 96
 
 
 class Answers(NamedTuple):
-    """What one target said to one attempt: ``ports`` (of ICMP: 1) and how they answered."""
+    """What one target answered to one attempt: ``ports`` (of ICMP: 1) and how they answered."""
 
     protocol: int
     target: str

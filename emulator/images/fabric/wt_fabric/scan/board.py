@@ -23,17 +23,17 @@ class Board:
         os.close(feed)
 
     def take(self) -> Iterator[int]:
-        """Numbers of pairs that nobody else has taken."""
+        """Numbers of pairs that no other worker has taken."""
         while number := os.read(self._next, INDEX.size):
             yield INDEX.unpack(number)[0]
 
     def cancel(self) -> None:
-        """Tell everybody to stop."""
+        """Have all workers stop."""
         NUMBER.pack_into(self._memory, 0, 1)
 
     @property
     def cancelled(self) -> bool:
-        """Whether somebody said stop."""
+        """Whether the scan was cancelled."""
         return self._number(0) > 0
 
     def add(self, worker: int, count: int) -> bool:

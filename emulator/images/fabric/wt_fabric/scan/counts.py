@@ -1,9 +1,9 @@
-"""What the kernel itself says of probes: what came in at each target, and what the fabric dropped.
+"""The kernel's own packet counters of probes: what arrived at each target, and what the fabric dropped.
 
-A target's testimony is a table in its own network namespace, before anything else there sees a packet. Each
-worker has three sets in it: ``seen`` (source, target, protocol, port), ``count`` (source, target, protocol,
-attempt) and ``echo``, which is like ``count`` for ICMP. The fabric's sets of dropped probes, two a gate, have
-such keys too; the emulator's ruleset (``emulator/docker/fabric/nft.py``) fills them.
+A target's counters are a table in its own network namespace, before anything else there handles a packet.
+Each worker has three sets in it: ``seen`` (source, target, protocol, port), ``count`` (source, target,
+protocol, attempt) and ``echo``, which is like ``count`` for ICMP. The fabric's sets of dropped probes, two
+for each reason, have such keys too; the emulator's ruleset (``emulator/docker/fabric/nft.py``) fills them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wt_fabric.scan.frames import Array
 
 FAMILY, TABLE = "ip", "wavetank_scan"
 FABRIC_TABLE = ("inet", "wavetank")
-GATES = ("out", "in", "route", "other")
+DROPPED_AT = ("out", "in", "route", "other")
 SEEN_MOST, COUNT_MOST = 262144, 16384
 FIRST_PORT, ECHO_SEQUENCE = 61000, 0x5754
 KEY = 16
@@ -32,7 +32,7 @@ SWEEP = f"add table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}\n"
 
 
 class Key(NamedTuple):
-    """An attempt: who asks whom by which protocol, from which source port."""
+    """An attempt: who probes whom by which protocol, from which source port."""
 
     source: str
     target: str
@@ -75,7 +75,7 @@ def _sets(worker: int) -> str:
 
 
 def _rules(worker: int, first: int, last: int) -> str:
-    # Only what starts something: a vantage's kernel itself says RST to an answer that it does not expect.
+    # Only what starts something: the source's kernel itself sends RST to an answer that it does not expect.
     rules = [
         f"{match} {name} sport {first}-{last} add @seen{worker} {{ {PAIR} . {name} dport }}"
         f" add @count{worker} {{ {PAIR} . {name} sport counter }}"
@@ -86,12 +86,12 @@ def _rules(worker: int, first: int, last: int) -> str:
     return "".join(f"    {rule}\n" for rule in rules)
 
 
-class Target:
-    """One target's testimony to one worker. Made in the target's network namespace; raises ``OSError``."""
+class TargetCounters:
+    """One target's counters for one worker. Made in the target's network namespace; raises ``OSError``."""
 
     def __init__(self, worker: int) -> None:
         self._socket = nfset.connect()
-        self._seen = SetName(FAMILY, TABLE, f"seen{worker}")
+        self._arrived = SetName(FAMILY, TABLE, f"seen{worker}")
         self._count = SetName(FAMILY, TABLE, f"count{worker}")
         self._echo = SetName(FAMILY, TABLE, f"echo{worker}")
 
@@ -99,36 +99,39 @@ class Target:
         """Packets that came in, by attempt."""
         return nfset.counts(self._socket, self._count) | nfset.counts(self._socket, self._echo)
 
-    def seen(self) -> Array:
+    def arrived(self) -> Array:
         """What came in, a row each: source, target, protocol, port (of ICMP: the identifier)."""
         echoes = np.frombuffer(b"".join(nfset.counts(self._socket, self._echo)), np.uint8).reshape(-1, KEY)
-        return np.concatenate((parse(nfset.elements(self._socket, self._seen)), columns(echoes)))
+        return np.concatenate((parse(nfset.elements(self._socket, self._arrived)), columns(echoes)))
 
     def flush(self) -> None:
         """Forget what came in."""
-        nfset.flush(self._socket, self._seen)
+        nfset.flush(self._socket, self._arrived)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the socket."""
         self._socket.close()
 
 
-class Fabric:
-    """The fabric's own testimony. Made in its network namespace; raises ``OSError``."""
+class FabricCounters:
+    """The fabric's own counters. Made in its network namespace; raises ``OSError``."""
 
     def __init__(self) -> None:
         self._socket = nfset.connect()
 
     def drops(self) -> dict[str, dict[bytes, int]]:
-        """Dropped probes by gate and attempt."""
-        return {gate: self._counts(f"probes.{gate}") | self._counts(f"echoes.{gate}") for gate in GATES}
+        """Dropped probes by what dropped them and attempt."""
+        return {
+            dropped_at: self._counts(f"probes.{dropped_at}") | self._counts(f"echoes.{dropped_at}")
+            for dropped_at in DROPPED_AT
+        }
 
     def _counts(self, name: str) -> dict[bytes, int]:
         return nfset.counts(self._socket, SetName(*FABRIC_TABLE, name))
 
     def flush(self) -> None:
         """Forget the probes of scans that are over."""
-        for name in (f"{what}.{gate}" for what in ("probes", "echoes") for gate in GATES):
+        for name in (f"{what}.{dropped_at}" for what in ("probes", "echoes") for dropped_at in DROPPED_AT):
             nfset.flush(self._socket, SetName(*FABRIC_TABLE, name))
 
 
@@ -145,6 +148,6 @@ def columns(keys: Array) -> Array:
     return rows >> np.array([0, 0, 24, 16], np.uint32)
 
 
-def absent(error: OSError) -> bool:
+def is_missing(error: OSError) -> bool:
     """Whether the kernel says that there is no such table or set."""
     return error.errno == errno.ENOENT

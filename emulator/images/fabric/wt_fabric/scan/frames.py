@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Path:
-    """Whose frames: hardware and IPv4 addresses of the vantage, the fabric's hardware address, the target."""
+    """Whose frames: hardware and IPv4 addresses of the source, the fabric's hardware address, the target."""
 
     source_mac: bytes
     gateway_mac: bytes

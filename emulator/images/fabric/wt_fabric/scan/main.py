@@ -1,4 +1,4 @@
-"""Scan pairs of machines, with the kernel's own testimony: ``python3 -m wt_fabric.scan.main``.
+"""Scan pairs of machines, with the kernel's own packet counters: ``python3 -m wt_fabric.scan.main``.
 
 In: one line of JSON: ``ends`` (by ref: ``pid``, ``container``, ``links``), ``pairs`` (each with ``source``,
 ``target``, ``device``, ``link``, ``source_ip``, ``target_ip``), ``tcp`` and ``udp`` (ranges), ``icmp``,
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from wt_fabric.command import FabricError
-from wt_fabric.scan import counts as witness
-from wt_fabric.scan.account import Pair, open_books
+from wt_fabric.scan import counts
+from wt_fabric.scan.account import Pair, new_pair
 from wt_fabric.scan.board import Board
 from wt_fabric.scan.frames import ICMP, TCP, UDP
 from wt_fabric.scan.ranges import expand
@@ -33,12 +33,12 @@ from wt_fabric.scan.share import CancelledError, Worker
 from wt_fabric.scan.sites import FABRIC_NAMESPACE, End, LostError, Sites, find, inside
 
 LOCK = Path("/run/wavetank/scan.lock")
-LEFT = Path("/run/wavetank/scan.left")
-FIRST_PORT, LAST_PORT = witness.FIRST_PORT, 65535
+RECORDING = Path("/run/wavetank/scan.left")
+FIRST_PORT, LAST_PORT = counts.FIRST_PORT, 65535
 PORTS_EACH = 64
 MOST_WORKERS = 4
 LOCK_SECONDS = 10
-TELL_SECONDS = 0.1
+PROGRESS_SECONDS = 0.1
 PR_SET_PDEATHSIG = 1
 CANCELLED = "the scan was cancelled before this pair was done"
 
@@ -55,17 +55,17 @@ class Order:
     total: int
 
 
-def understand(told: dict[str, Any]) -> Order:
+def parse_order(document: dict[str, Any]) -> Order:
     """An order from its JSON."""
     asked = {
-        TCP: expand(told["tcp"]),
-        UDP: expand(told["udp"]),
-        ICMP: expand([[1, 1]] if told["icmp"] else []),
+        TCP: expand(document["tcp"]),
+        UDP: expand(document["udp"]),
+        ICMP: expand([[1, 1]] if document["icmp"] else []),
     }
     asked = {protocol: ports for protocol, ports in asked.items() if len(ports)}
-    pairs = [open_books(each, asked) for each in told["pairs"]]
-    total = sum(map(len, asked.values())) * len(pairs) * told["passes"]
-    return Order(told["ends"], pairs, told["passes"], total)
+    pairs = [new_pair(each, asked) for each in document["pairs"]]
+    total = sum(map(len, asked.values())) * len(pairs) * document["passes"]
+    return Order(document["ends"], pairs, document["passes"], total)
 
 
 def scan(order: Order) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def scan(order: Order) -> dict[str, Any]:
         ends = find_ends(order)
         with recording(order, ends, spans):
             with inside(FABRIC_NAMESPACE):
-                witness.Fabric().flush()
+                counts.FabricCounters().flush()
             return supervise(order, ends, spans)
 
 
@@ -111,17 +111,17 @@ def next_ports(lock: int, count: int) -> int:
 def find_ends(order: Order) -> dict[str, End]:
     """The machines that are there; pairs of others have an error."""
     ends, missing = {}, {}
-    for ref, told in order.ends.items():
+    for ref, document in order.ends.items():
         try:
-            ends[ref] = find(ref, told)
+            ends[ref] = find(ref, document)
         except LostError as error:
             missing[ref] = str(error)
-    blame(order, missing)
+    fail_pairs(order, missing)
     return ends
 
 
-def blame(order: Order, why: dict[str, str]) -> None:
-    """Give up the pairs at whose ends something is wrong."""
+def fail_pairs(order: Order, why: dict[str, str]) -> None:
+    """Fail the pairs at whose ends something is wrong."""
     for pair in order.pairs:
         for ref in (pair.source, pair.target):
             pair.fail(why.get(ref, ""))
@@ -129,14 +129,16 @@ def blame(order: Order, why: dict[str, str]) -> None:
 
 @contextlib.contextmanager
 def recording(order: Order, ends: dict[str, End], spans: list[Span]) -> Iterator[None]:
-    """Have every target record what arrives, for as long as this lasts; first sweep what was left behind."""
+    """Have every target record what arrives while this lasts; first remove what an earlier scan has left."""
     targets = [ends[ref] for ref in dict.fromkeys(pair.target for pair in order.pairs) if ref in ends]
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(forget, left_behind()))
-        LEFT.write_text(json.dumps([[end.ref, end.pid, end.container, [], end.namespace] for end in targets]))
+        list(pool.map(forget, abandoned()))
+        RECORDING.write_text(
+            json.dumps([[end.ref, end.pid, end.container, [], end.namespace] for end in targets])
+        )
         try:
             wrong = dict(pool.map(lambda end: (end.ref, record(end, spans)), targets))
-            blame_targets(order, wrong)
+            fail_targets(order, wrong)
         except BaseException:
             list(pool.map(forget, targets))
             raise
@@ -145,19 +147,19 @@ def recording(order: Order, ends: dict[str, End], spans: list[Span]) -> Iterator
     finally:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(forget, targets))
-        LEFT.unlink(missing_ok=True)
+        RECORDING.unlink(missing_ok=True)
 
 
-def blame_targets(order: Order, why: dict[str, str]) -> None:
-    """Give up the pairs whose target cannot testify."""
+def fail_targets(order: Order, why: dict[str, str]) -> None:
+    """Fail the pairs whose target cannot count packets."""
     for pair in order.pairs:
         pair.fail(why.get(pair.target, ""))
 
 
-def left_behind() -> list[End]:
+def abandoned() -> list[End]:
     """Targets of a scan that was killed."""
     try:
-        return [End(*each) for each in json.loads(LEFT.read_text())]
+        return [End(*each) for each in json.loads(RECORDING.read_text())]
     except (OSError, ValueError, TypeError):
         return []
 
@@ -165,7 +167,7 @@ def left_behind() -> list[End]:
 def record(end: End, spans: list[Span]) -> str:
     """Make a target record; what is wrong, if it cannot."""
     try:
-        witness.record(end.inside, spans)
+        counts.record(end.inside, spans)
     except FabricError as error:
         return f"what arrives at {end.ref} cannot be recorded there: {error}"
     return ""
@@ -175,43 +177,43 @@ def forget(end: End) -> None:
     """Remove what was made in a target."""
     with contextlib.suppress(FabricError):  # it may have stopped this moment, and taken the table along
         if end.there():
-            witness.forget(end.inside)
+            counts.forget(end.inside)
 
 
 def supervise(order: Order, ends: dict[str, End], spans: list[Span]) -> dict[str, Any]:
-    """Have workers do it; print how far they are, and stop them when told."""
+    """Have workers do it; print how far they are, and stop them when the input says so."""
     todo = [index for index, pair in enumerate(order.pairs) if not pair.error]
     board = Board(len(spans), len(todo))
     workers = [start(Share(order, ends, span, number, board, todo)) for number, span in enumerate(spans)]
-    said = dict.fromkeys(workers, b"")
+    output = dict.fromkeys(workers, b"")
     reading: set[int] = set(workers)
     listening = {sys.stdin.fileno()}
     while reading:
-        ready, _, _ = select.select([*reading, *listening], [], [], TELL_SECONDS)
+        ready, _, _ = select.select([*reading, *listening], [], [], PROGRESS_SECONDS)
         for pipe in reading.intersection(ready):
             data = os.read(pipe, 1 << 16)
-            said[pipe] += data
+            output[pipe] += data
             if not data:
                 reading.discard(pipe)
         if listening.intersection(ready):
             board.cancel()
             listening.clear()
-        tell({"sent": board.sent, "total": max(order.total, board.sent)})
-    reports = [json.loads(text or '{"error": "a worker of the scan was killed"}') for text in said.values()]
+        write_line({"sent": board.sent, "total": max(order.total, board.sent)})
+    reports = [json.loads(text or '{"error": "a worker of the scan was killed"}') for text in output.values()]
     return outcome(order, reports, board)
 
 
 def outcome(order: Order, reports: list[dict[str, Any]], board: Board) -> dict[str, Any]:
-    """What the workers report, in the order of the pairs. Raises ``FabricError`` with a worker's words."""
+    """What the workers report, in the order of the pairs. Raises ``FabricError`` with a worker's error."""
     for report in reports:
         if "error" in report:
             raise FabricError(report["error"])
     done = {int(index): pair for report in reports for index, pair in report["pairs"].items()}
     for pair in order.pairs if board.cancelled else ():
         pair.fail(CANCELLED)
-    pairs = [done.get(index) or pair.told() for index, pair in enumerate(order.pairs)]
-    counts = {"sent": board.sent, "total": max(order.total, board.sent)}
-    return {"pairs": pairs, "cancelled": board.cancelled, **counts}
+    pairs = [done.get(index) or pair.to_dict() for index, pair in enumerate(order.pairs)]
+    progress = {"sent": board.sent, "total": max(order.total, board.sent)}
+    return {"pairs": pairs, "cancelled": board.cancelled, **progress}
 
 
 @dataclass(frozen=True)
@@ -236,9 +238,9 @@ def start(share: Share) -> int:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         if os.getppid() == parent:
-            told = work(share)
+            document = work(share)
             with os.fdopen(report, "w") as file:
-                json.dump(told, file)
+                json.dump(document, file)
     finally:
         os._exit(0)
 
@@ -260,14 +262,14 @@ def work(share: Share) -> dict[str, Any]:
         for index in mine:
             if not order.pairs[index].done:
                 order.pairs[index].fail(CANCELLED)
-    except Exception:  # noqa: BLE001 (a fault of ours must be told, not end in silence)
+    except Exception:  # noqa: BLE001 (a fault of ours must be reported, not end in silence)
         return {"error": f"the scan failed:\n{traceback.format_exc()}"}
-    return {"pairs": {index: order.pairs[index].told() for index in mine}}
+    return {"pairs": {index: order.pairs[index].to_dict() for index in mine}}
 
 
-def tell(told: dict[str, Any]) -> None:
+def write_line(document: dict[str, Any]) -> None:
     """Print one line."""
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 
 
@@ -275,9 +277,9 @@ def main() -> None:
     """Scan what the first line of the input says."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        tell(scan(understand(json.loads(read_line()))))
+        write_line(scan(parse_order(json.loads(read_line()))))
     except (FabricError, OSError) as error:
-        tell({"error": str(error)})
+        write_line({"error": str(error)})
 
 
 def read_line() -> str:

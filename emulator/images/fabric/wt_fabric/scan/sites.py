@@ -1,4 +1,4 @@
-"""Where a scan happens: the network namespaces of machines, the sockets in them, and what became of them."""
+"""Where a scan happens: the network namespaces of machines, and the sockets in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN_NAMESPACE = "/proc/self/ns/net"
 
 
 class LostError(Exception):
-    """A machine is gone, or cannot be asked; the text says which and why."""
+    """A machine is gone, or cannot be probed; the text says which and why."""
 
 
 class Ends(Protocol):
@@ -62,11 +62,11 @@ class End:
         return same and (not self.pid or self.container in groups or "0::/" in groups)
 
 
-def find(ref: str, told: Mapping[str, Any]) -> End:
+def find(ref: str, description: Mapping[str, Any]) -> End:
     """An end as the emulator names it. Raises ``LostError`` if there is no such machine."""
-    end = End(ref, told["pid"], told["container"], tuple(told["links"]))
+    end = End(ref, description["pid"], description["container"], tuple(description["links"]))
     try:
-        if told["guest"]:
+        if description["guest"]:
             end = replace(end, pid=guests.first_process(end.pid) or -1)
         end = replace(end, namespace=Path(end.path).stat().st_ino)
     except (OSError, FabricError) as error:
@@ -77,7 +77,7 @@ def find(ref: str, told: Mapping[str, Any]) -> End:
 
 
 def gone(ref: str) -> str:
-    """What is said of a machine that is not there any more."""
+    """The message for a machine that is gone."""
     return f"{ref} was lost while it was scanned: it was powered off or destroyed"
 
 
@@ -97,7 +97,7 @@ def inside(path: str) -> Iterator[None]:
 
 
 @dataclass
-class Vantage:
+class ProbeSource:
     """A machine's interface: the sockets on it, its hardware address and that of the fabric's end."""
 
     out: socket.socket
@@ -113,50 +113,50 @@ class Sites:
     ends: Mapping[str, End]
     worker: int
     span: tuple[int, int]
-    _vantages: dict[tuple[str, str], Vantage] = field(default_factory=dict)
-    _targets: dict[str, counts.Target] = field(default_factory=dict)
+    _probe_sources: dict[tuple[str, str], ProbeSource] = field(default_factory=dict)
+    _targets: dict[str, counts.TargetCounters] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         with inside(FABRIC_NAMESPACE):
-            self.fabric = counts.Fabric()
+            self.fabric = counts.FabricCounters()
 
-    def vantage(self, ref: str, device: str, link: str) -> Vantage:
+    def probe_source(self, ref: str, device: str, link: str) -> ProbeSource:
         """Where probes start. Raises ``LostError`` or ``OSError``."""
-        if (ref, device) not in self._vantages:
-            self._vantages[ref, device] = self._open(ref, device, link)
-        return self._vantages[ref, device]
+        if (ref, device) not in self._probe_sources:
+            self._probe_sources[ref, device] = self._open(ref, device, link)
+        return self._probe_sources[ref, device]
 
-    def target(self, ref: str) -> counts.Target:
-        """What a target's own kernel tells. Raises ``LostError`` or ``OSError``."""
+    def target(self, ref: str) -> counts.TargetCounters:
+        """The counters of a target's own kernel. Raises ``LostError`` or ``OSError``."""
         if ref not in self._targets:
             with self._at(ref):
-                self._targets[ref] = counts.Target(self.worker)
+                self._targets[ref] = counts.TargetCounters(self.worker)
         return self._targets[ref]
 
     def lost(self, pair: Ends) -> str:
-        """Which end of a pair is gone, in words; empty if none is."""
+        """Which end of a pair is gone, as text; empty if none is."""
         missing = [ref for ref in (pair.source, pair.target) if not self._connected(ref)]
         return gone(missing[0]) if missing else ""
 
     def _connected(self, ref: str) -> bool:
-        """Whether a machine is there and wired: it is unplugged a moment before it is stopped."""
+        """Whether a machine is there and wired: it is disconnected a moment before it is stopped."""
         with inside(FABRIC_NAMESPACE):
             links = {name for _, name in socket.if_nameindex()}
         return self.ends[ref].there() and links.issuperset(self.ends[ref].links)
 
-    def why(self, pair: Ends, error: Exception) -> str:
-        """What an error means for a pair."""
-        if isinstance(error, OSError) and counts.absent(error):
+    def explain(self, pair: Ends, error: Exception) -> str:
+        """The message of an error on a pair."""
+        if isinstance(error, OSError) and counts.is_missing(error):
             return self.lost(pair) or f"the table that records what arrives at {pair.target} was removed"
         return self.lost(pair) or str(error)
 
-    def forget_connections(self, targets: Iterable[str], ports: Iterable[tuple[str, int]]) -> None:
-        """Let the connection tables of fabric and targets forget probes: (protocol, source port)."""
+    def flush_conntrack(self, targets: Iterable[str], ports: Iterable[tuple[str, int]]) -> None:
+        """Delete probes from the connection tables of fabric and targets: (protocol, source port)."""
         places = [("nsenter", f"--net={FABRIC_NAMESPACE}")]
         places += [self.ends[ref].inside for ref in targets if self.ends[ref].there()]
         for place in places:
             for protocol, port in ports:
-                with contextlib.suppress(FabricError):  # conntrack fails when there was nothing to forget
+                with contextlib.suppress(FabricError):  # conntrack fails when there was nothing to delete
                     run(*place, "conntrack", "--delete", "--proto", protocol, "--sport", str(port))
 
     @contextlib.contextmanager
@@ -167,10 +167,10 @@ class Sites:
         with inside(end.path):
             yield
 
-    def _open(self, ref: str, device: str, link: str) -> Vantage:
+    def _open(self, ref: str, device: str, link: str) -> ProbeSource:
         with inside(FABRIC_NAMESPACE), wire.sender(link) as fabric_end:
             gateway_mac = wire.hardware_address(fabric_end)
         with self._at(ref):
             out = wire.sender(device)
             inbox = wire.Inbox(wire.receiver(device, *self.span))
-        return Vantage(out, inbox, wire.hardware_address(out), gateway_mac)
+        return ProbeSource(out, inbox, wire.hardware_address(out), gateway_mac)

@@ -24,7 +24,7 @@ SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
 RECEIVE_BYTES = 96 << 20
 CHUNK = 1024
 FULL = (errno.ENOBUFS, errno.EAGAIN, errno.EINTR)
-PATIENCE = 10_000
+MAX_REFUSALS = 10_000
 
 libc = ctypes.CDLL(None, use_errno=True)
 MESSAGE = np.dtype(
@@ -41,8 +41,8 @@ class Outbox:
         self._frames = np.zeros((most, size), np.uint8)
         self._vectors, self._messages = _messages(self._frames)
 
-    def send(self, sock: socket.socket, frames: Array, between: Callable[[int], None]) -> int:
-        """Send all frames and return how many went; ``between`` hears of each chunk. Raises ``OSError``."""
+    def send(self, sock: socket.socket, frames: Array, after_chunk: Callable[[int], None]) -> int:
+        """Send all frames, return how many; ``after_chunk`` gets each chunk's size. Raises ``OSError``."""
         self._frames[: len(frames)] = frames
         sent, refused = 0, 0
         while sent < len(frames):
@@ -53,7 +53,7 @@ class Outbox:
                 _check(refused)
                 done = 0
             sent += done
-            between(done)
+            after_chunk(done)
         return sent
 
 
@@ -74,9 +74,9 @@ class Inbox:
         return self._frames[:call] if call > 0 else None
 
     def dropped(self) -> int:
-        """How many frames the kernel could not keep for us since we last asked."""
-        told = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
-        return int(struct.unpack("II", told)[1])
+        """How many frames the kernel has dropped since the last call."""
+        statistics = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        return int(struct.unpack("II", statistics)[1])
 
 
 def sender(device: str) -> socket.socket:
@@ -88,10 +88,10 @@ def sender(device: str) -> socket.socket:
 
 
 def receiver(device: str, first: int, last: int) -> socket.socket:
-    """A socket that hears what is sent to these ports, and ICMP. Raises ``OSError``."""
+    """A socket that receives what is sent to these ports, and ICMP. Raises ``OSError``."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     _filter(sock, first, last)
-    with contextlib.suppress(OSError):  # then with less; what is missed is asked again
+    with contextlib.suppress(OSError):  # then with less; what is missed is probed again
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)
     sock.bind((device, ETH_P_IP))
     return sock
@@ -141,5 +141,5 @@ def _at(messages: Array, index: int) -> int:
 def _check(refused: int) -> None:
     """A full queue empties by itself; anything else is an error."""
     number = ctypes.get_errno()
-    if number not in FULL or refused > PATIENCE:
+    if number not in FULL or refused > MAX_REFUSALS:
         raise OSError(number, os.strerror(number))
