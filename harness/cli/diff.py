@@ -31,14 +31,14 @@ def diff(*, observe: bool | None, start: str | None, end: str | None, output: st
     differs but a measurement is in doubt.
     """
     from harness.core.errors import UsageError
-    from harness.isolation.standing import standing
+    from harness.isolation.session import open_network_session
     from harness.isolation.survey import survey
 
     if start and not end:
         raise UsageError("name both FROM and TO, or neither")
     given = options.settings(common)
     packets = options.packets(given, "--observe", asked=observe, default=True)
-    stands = standing(given)
+    stands = open_network_session(given)
     surveyed = survey(stands, (start, end) if start and end else None, observe=packets)
     document = {**_document(stands.choice.run, surveyed), **options.existing(stands.choice)}
     options.show(document, _text(surveyed), output)

@@ -11,7 +11,7 @@ from harness.cli import options
 
 if TYPE_CHECKING:
     from harness.isolation.drift import Drift
-    from harness.isolation.standing import Standing
+    from harness.isolation.session import NetworkSession
 
 
 @click.command()
@@ -22,9 +22,9 @@ def drift(output: str, **common: Any) -> int:
 
     Only reads, so it is safe on a cloud.
     """
-    from harness.isolation.standing import standing
+    from harness.isolation.session import open_network_session
 
-    stands = standing(options.settings(common), whole=False)
+    stands = open_network_session(options.settings(common), whole=False)
     found = _drift(stands)
     document = {
         "run": stands.choice.run,
@@ -40,7 +40,7 @@ def drift(output: str, **common: Any) -> int:
     return 1 if found else 0
 
 
-def _drift(stands: Standing) -> tuple[Drift, ...]:
+def _drift(stands: NetworkSession) -> tuple[Drift, ...]:
     from harness.existing import admits
     from harness.isolation import drift as drifting
 
@@ -48,7 +48,7 @@ def _drift(stands: Standing) -> tuple[Drift, ...]:
     return admits.drift(*asked, stands.match) if stands.match else drifting.drift(*asked)
 
 
-def _compared(stands: Standing) -> str:
+def _compared(stands: NetworkSession) -> str:
     from harness.isolation.drift import firewall_names
 
     if stands.match:

@@ -12,7 +12,7 @@ from harness.cli import options
 if TYPE_CHECKING:
     from harness.isolation.explain import Explanation
 
-ENDS = {"out": "egress rules", "in": "ingress rules", "route": "route"}
+STEPS = {"out": "egress rules", "in": "ingress rules", "route": "route"}
 
 
 @click.command()
@@ -34,12 +34,12 @@ def explain(
     """
     from harness.isolation import explain as explaining
     from harness.isolation.observe import has_packet_counters
-    from harness.isolation.standing import standing
+    from harness.isolation.session import open_network_session
 
     explaining.flow(port)
     given = options.settings(common)
     options.packets(given, "--probe", asked=probe, default=True)
-    stands = standing(given)
+    stands = open_network_session(given)
     asked = explaining.parse_query(stands.network, stands.topology, (start, end, port), public=public)
     sent = options.packets(given, "--probe", asked=probe, default=has_packet_counters(stands.target))
     told = explaining.explain(stands, asked, probe=sent)
@@ -74,10 +74,10 @@ def _document(told: Explanation) -> dict[str, Any]:
 def _text(told: Explanation, notes: tuple[str, ...]) -> str:
     lines = [str(told.query)]
     lines += [
-        f"  {ENDS[each.gate]:16} {'pass' if each.admits else 'STOP'}  {each.reason}"
+        f"  {STEPS[each.gate]:16} {'pass' if each.admits else 'STOP'}  {each.reason}"
         for each in told.walk.steps
     ]
-    verdict = "admitted" if told.walk.admitted else f"denied by the {ENDS[told.walk.decides.gate]}"
+    verdict = "admitted" if told.walk.admitted else f"denied by the {STEPS[told.walk.decides.gate]}"
     lines.append(f"  {'computed':16} {verdict}")
     lines += [f"  {'intended':16} yes: {each}" for each in told.meant] or [
         f"  {'intended':16} no: no line of the intent lets it pass"

@@ -51,9 +51,9 @@ def status(output: str, **common: Any) -> int:
 def _existing(choice: Choice, output: str) -> int:
     """The same of what somebody else made; with it, what has the tag and no place in the topology."""
     from harness.existing.match import named
-    from harness.isolation.standing import standing
+    from harness.isolation.session import open_network_session
 
-    stands = standing(choice.settings, whole=False)
+    stands = open_network_session(choice.settings, whole=False)
     assert stands.match is not None
     extra = [named(each) for each in stands.match.extra]
     found = _described(choice, stands.target, stands.topology, stands.deployment)

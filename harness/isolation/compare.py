@@ -150,7 +150,7 @@ def _is_declared(topology: Topology, case: _Case, step: Step, port: int) -> bool
 
 
 def _reason(network: Network, case: _Case, step: Step) -> str:
-    meant = {ADMITTED: "it is meant to pass", DENIED: "nobody means it to pass", EITHER: "it may pass"}
+    meant = {ADMITTED: "it is intended to pass", DENIED: "it is not intended to pass", EITHER: "it may pass"}
     packets = {ADMITTED: "packets get through", DENIED: "packets do not get there"}
     clauses = [meant[case.intended]]
     clauses.append(f"{'but ' if _contradict(case.intended, case.computed) else ''}{step.reason}")

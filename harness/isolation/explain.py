@@ -22,7 +22,7 @@ from harness.isolation.compare import differences
 from harness.isolation.model import Difference, Observation, ScanResult
 from harness.isolation.observe import has_packet_counters, observe
 from harness.isolation.outsider import outsider
-from harness.isolation.standing import Standing
+from harness.isolation.session import NetworkSession
 from harness.target.api import Api
 from harness.target.emulator_api import EmulatorApi
 from harness.topology.model import INTERNET, OPERATORS, Flow, Protocol, Topology
@@ -120,16 +120,16 @@ def flow(text: str) -> tuple[Protocol, int]:
     return ("udp" if found[2] == "udp" else "tcp"), port
 
 
-def explain(stands: Standing, query: FlowQuery, *, probe: bool) -> Explanation:
+def explain(session: NetworkSession, query: FlowQuery, *, probe: bool) -> Explanation:
     """Walk through the steps of one flow and, with ``probe``, send it. Raises ``WavetankError``."""
-    network = stands.network
-    explanation = _explain(stands.topology, network, query, None)
+    network = session.network
+    explanation = _explain(session.topology, network, query, None)
     if not probe:
         return explanation
     if not_probed := _why_not_probed(network, query, explanation.walk):
         return replace(explanation, not_probed=not_probed)
-    observation, network, counted = _probe(stands, query)
-    return replace(_explain(stands.topology, network, query, observation), counted=counted)
+    observation, network, counted = _probe(session, query)
+    return replace(_explain(session.topology, network, query, observation), counted=counted)
 
 
 def _explain(
@@ -177,18 +177,18 @@ def _why_not_probed(network: Network, query: FlowQuery, walk: Walk) -> str:
     return ""
 
 
-def _probe(stands: Standing, query: FlowQuery) -> tuple[Observation, Network, tuple[str, ...]]:
+def _probe(session: NetworkSession, query: FlowQuery) -> tuple[Observation, Network, tuple[str, ...]]:
     """Probe one port; where the flow has an outsider as an end, one exists for as long as that takes."""
-    target, deployment, refs = stands.target, stands.deployment, {}
-    network = stands.network
+    target, deployment, refs = session.target, session.deployment, {}
+    network = session.network
     with ExitStack() as stack:
         if STRANGER in (query.pair.source, query.pair.target):
-            deployment = stack.enter_context(outsider(target, stands.topology, deployment))
+            deployment = stack.enter_context(outsider(target, session.topology, deployment))
             refs[STRANGER] = f"droplet:{deployment.nodes[STRANGER].id}"
             api = stack.enter_context(Api(target, read_only=True))
-            network = inspect(api, stands.topology, stands.choice.run)
-        access = open_access(stands.choice.run_dir, target, stands.topology, deployment)
-        before = _counters(stands)
+            network = inspect(api, session.topology, session.choice.run)
+        access = open_access(session.choice.run_dir, target, session.topology, deployment)
+        before = _counters(session)
         result = observe(
             target,
             deployment,
@@ -200,14 +200,14 @@ def _probe(stands: Standing, query: FlowQuery) -> tuple[Observation, Network, tu
             passes=1,
             refs=refs,
         )
-        return result, network, counted(before, _counters(stands), _names(network))
+        return result, network, counted(before, _counters(session), _names(network))
 
 
-def _counters(stands: Standing) -> Mapping[str, Any]:
+def _counters(session: NetworkSession) -> Mapping[str, Any]:
     """The emulator's counters now; none on a cloud."""
-    if not has_packet_counters(stands.target):
+    if not has_packet_counters(session.target):
         return {}
-    with EmulatorApi(stands.target) as emulator:
+    with EmulatorApi(session.target) as emulator:
         return emulator.ask("GET", "/counters")
 
 

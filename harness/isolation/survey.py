@@ -1,4 +1,4 @@
-"""The three views of a standing run, compared: with packets or without, for all pairs or for one."""
+"""The three views of a running deployment, compared: with packets or without, for all pairs or for one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.isolation.counted.tampering import Tampering
 from harness.isolation.explain import end
 from harness.isolation.model import Difference, Observation
 from harness.isolation.pairs import all_pairs
-from harness.isolation.standing import Standing
+from harness.isolation.session import NetworkSession
 from harness.run import lease
 from harness.topology.model import OPERATORS
 
@@ -44,29 +44,29 @@ class Survey:
         return f"{views}, {self.pairs} pairs, tcp, udp and icmp{packets}"
 
 
-def survey(stands: Standing, between: tuple[str, str] | None, *, observe: bool) -> Survey:
+def survey(session: NetworkSession, between: tuple[str, str] | None, *, observe: bool) -> Survey:
     """Compare, with packets if ``observe``. Raises ``UsageError`` for unknown ends, ``WavetankError``."""
-    chosen, network = _chooser(stands, between), stands.network
-    pairs = tuple(filter(chosen, all_pairs(stands.topology, network, outsider=True)))
+    chosen, network = _chooser(session, between), session.network
+    pairs = tuple(filter(chosen, all_pairs(session.topology, network, outsider=True)))
     _require_pairs(pairs, between)
     if observe:
-        return _observed(stands, chosen)
-    found = differences(stands.topology, network, None, pairs)
-    tampered = tampering.inspect(stands.target)
-    return Survey(len(pairs), found, None, (), stands.network.notes, stands.deployment.guests, tampered)
+        return _observed(session, chosen)
+    found = differences(session.topology, network, None, pairs)
+    tampered = tampering.inspect(session.target)
+    return Survey(len(pairs), found, None, (), session.network.notes, session.deployment.guests, tampered)
 
 
-def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
+def _observed(session: NetworkSession, chosen: Callable[[Pair], bool]) -> Survey:
     from harness.isolation import prove
 
-    stands.target.insist_on_machines()
-    lease.keep(stands.target, stands.choice.run)
+    session.target.insist_on_machines()
+    lease.keep(session.target, session.choice.run)
     with bar("scan") as report_progress:
         proof = prove.prove(
-            stands.target,
-            stands.topology,
-            stands.deployment,
-            stands.choice.run_dir,
+            session.target,
+            session.topology,
+            session.deployment,
+            session.choice.run_dir,
             choose=chosen,
             progress=report_progress,
         )
@@ -78,23 +78,23 @@ def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
         for each in observation.results
         if each.inconclusive
     ]
-    notes, guests = proof.network.notes, stands.deployment.guests
+    notes, guests = proof.network.notes, session.deployment.guests
     return Survey(
         len(proof.pairs), proof.differences, observation, tuple(doubts), notes, guests, proof.tampered
     )
 
 
-def _chooser(stands: Standing, between: tuple[str, str] | None) -> Callable[[Pair], bool]:
+def _chooser(session: NetworkSession, between: tuple[str, str] | None) -> Callable[[Pair], bool]:
     if between is None:
         return lambda _: True
-    ends = tuple(end(stands.network, stands.topology, name) for name in between)
+    ends = tuple(end(session.network, session.topology, name) for name in between)
     if OPERATORS in ends:
         raise UsageError(
             "operators cannot be an end of a scan: `wavetank explain operators TO PORT` explains their flows"
         )
     if ends[0] == ends[1]:
         raise UsageError(f"{ends[0]} to itself passes no firewall: name two different ends")
-    if ends[0] in stands.topology.databases:
+    if ends[0] in session.topology.databases:
         raise UsageError(f"{ends[0]} is a managed database: it opens no connections itself; name it as TO")
     return lambda pair: (pair.source, pair.target) == ends
 

@@ -251,7 +251,7 @@ def test_explain_of_a_difference_exits_1(call: Callable[..., Outcome], opened: s
     """The rule that lets pass what nobody means is named, with a command that shows it."""
     outcome = call("explain", "client", "runner", "4001")
     assert outcome.code == 1
-    assert f"DIFFERENCE       nobody means it to pass; but {opened} has" in outcome.out
+    assert f"DIFFERENCE       it is not intended to pass; but {opened} has" in outcome.out
     assert "/4001'" in outcome.out
 
 

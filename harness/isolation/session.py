@@ -1,4 +1,4 @@
-"""What the commands about isolation begin with: a run that stands, and the network as it is now."""
+"""What the commands about isolation begin with: a session, and the network as it is now."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.target.api import Api
 
 
 @dataclass(frozen=True)
-class Standing(Session):
-    """A run of which something is there; ``documents`` is what the API answered, ``network`` what it means.
+class NetworkSession(Session):
+    """A session with its network: ``documents`` is what the API answered, ``network`` what it describes.
 
     ``match``: of an existing deployment, what stands for what; None for a run of ours.
     """
@@ -27,8 +27,8 @@ class Standing(Session):
     match: Match | None = None
 
 
-def standing(settings: Settings, *, whole: bool = True) -> Standing:
-    """Look at the run that ``settings`` mean, changing nothing. Raises ``UsageError`` where nothing is up.
+def open_network_session(settings: Settings, *, whole: bool = True) -> NetworkSession:
+    """Inspect the run that ``settings`` mean; only reads. Raises ``UsageError`` where nothing is up.
 
     An existing deployment has to be the topology's, node for node, if ``whole``.
     """
@@ -40,7 +40,9 @@ def standing(settings: Settings, *, whole: bool = True) -> Standing:
         network = network_of(topology, choice.run, found.documents)
         network = replace(network, operators=target.operators, existing=choice.place.tag)
         session = session_of(choice, target, topology, found.deployment, login=False)
-        return Standing(**session.parts(), documents=found.documents, network=network, match=found.match)
+        return NetworkSession(
+            **session.parts(), documents=found.documents, network=network, match=found.match
+        )
     deployment = provision.observe(target, topology, choice.run)
     with Api(target, read_only=True) as api:
         documents = fetch(api, choice.run)
@@ -48,4 +50,4 @@ def standing(settings: Settings, *, whole: bool = True) -> Standing:
     if not (network.droplets or network.databases):
         raise not_up(choice)
     session = session_of(choice, target, topology, deployment, login=False)
-    return Standing(**session.parts(), documents=documents, network=network)
+    return NetworkSession(**session.parts(), documents=documents, network=network)
