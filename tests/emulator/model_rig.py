@@ -220,7 +220,7 @@ class Rig:
         return {**plain, **changes}
 
     def verdicts(self, shapes: Sequence[Shape]) -> list[Verdict]:
-        """Send a packet of each shape; what became of each, by both witnesses: fabric and receiver.
+        """Send a packet of each shape; what became of each, by both evidence sources: fabric and receiver.
 
         What arrives must be seen by the receiver, and TCP and ICMP be answered.
         """

@@ -73,7 +73,7 @@ def account(told: Mapping[str, Any], protocol: str = "tcp") -> Any:
 
 
 def verdict(told: Mapping[str, Any], protocol: Any = "tcp") -> ScanResult:
-    """What both witnesses together say."""
+    """What both evidence sources together say."""
     return judge(Pair("a", "b"), protocol, told[protocol], told["error"])
 
 

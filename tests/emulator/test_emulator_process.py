@@ -70,7 +70,7 @@ def test_a_killed_server_leaves_its_machines_to_the_next(state: Path) -> None:
 
 
 def test_what_is_done_to_containers_by_hand_is_noticed(state: Path) -> None:
-    """docker kill, start, restart and rm, of droplet, cluster and fabric: told within seconds, and mended."""
+    """docker kill, start, restart and rm, of droplet, cluster, fabric: reported in seconds, and restored."""
     server = start(state, plane="docker")
     engine = docker.from_env()
     try:

@@ -1,4 +1,4 @@
-"""The standard plan, stood up, checked, broken, mended and taken down by the command line; nothing played."""
+"""The standard plan stood up, checked, broken, repaired and taken down by the command line, on real parts."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def mutated(standing: Shell) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("original")
 def test_packets_kill_a_mutant_of_each_kind(standing: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By what the scan saw, with both witnesses."""
+    """By what the scan saw, with both evidence sources."""
     monkeypatch.setattr(run, "select", one_of_each)
     told = mutated(standing)
     assert (told["survivors"], told["rules_only"], told["inconclusive"]) == ([], [], [])

@@ -150,7 +150,7 @@ def test_every_port_of_a_pair_is_what_it_is(standing: Standing) -> None:
     result = one(observation, TO_BACK)
     insist_on_truth(result, ALL)
     assert result.evidence["control_answered"] == ports.size(ports.union(OPEN, SEEDED))
-    assert (observation.partial, observation.passes, observation.witnesses) == ("", 2, ("prober",))
+    assert (observation.partial, observation.passes, observation.evidence_sources) == ("", 2, ("prober",))
     assert observation.probes == result.probes >= 2 * 65535
     assert told[-1] == (2 * 65535, 2 * 65535)
 
@@ -208,7 +208,7 @@ def test_a_database_is_shown_in_halves(standing: Standing) -> None:
     assert alone.inconclusive == port
 
 
-def test_a_lost_vantage_keeps_what_it_saw(standing: Standing) -> None:
+def test_a_lost_source_keeps_what_it_saw(standing: Standing) -> None:
     """Its ssh is killed half-way: a partial result that says so, and nothing stays on the node."""
     half, asked = Half(5000), ports.parse("1-24000")
     with ThreadPoolExecutor(1) as pool:

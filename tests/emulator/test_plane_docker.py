@@ -61,7 +61,7 @@ def test_shutdown_stops_cleanly(tank: Tank) -> None:
     assert tank.probe(1, TWO, 22) == "open"
 
 
-def test_vantages_come_from_their_own_addresses(tank: Tank) -> None:
+def test_probe_sources_come_from_their_own_addresses(tank: Tank) -> None:
     """The operator's proxy and the internet's are told apart by firewalls."""
     info = tank.plane.info()
     assert socks_banner(info.internet_proxy, ONE_PUBLIC, 22).startswith("SSH-")
@@ -71,7 +71,7 @@ def test_vantages_come_from_their_own_addresses(tank: Tank) -> None:
         socks_banner(info.internet_proxy, ONE_PUBLIC, 22, seconds=1)
 
 
-def test_vantages_reach_no_private_address_and_not_the_host(tank: Tank) -> None:
+def test_probe_sources_reach_no_private_address_and_not_the_host(tank: Tank) -> None:
     """Beyond the fabric there are public addresses only, and no way out through Docker's bridge."""
     info = tank.plane.info()
     for target in (ONE, "172.17.0.1", "127.0.0.1"):

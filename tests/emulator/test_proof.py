@@ -19,7 +19,7 @@ from harness.target.target import Target
 
 pytestmark = pytest.mark.docker
 
-VANTAGES, TARGETS = 4, 6  # two droplets, the internet, a stranger; both addresses of three machines
+SOURCES, TARGETS = 4, 6  # two droplets, the internet, a stranger; both addresses of three machines
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +71,14 @@ def report(wavetank: Shell) -> dict[str, Any]:
 
 
 def test_planned_deployment_is_proven(wavetank: Shell) -> None:
-    """All ports of all pairs, both witnesses, nothing differs, nothing is in doubt."""
+    """All ports of all pairs, both evidence sources, nothing differs, nothing is in doubt."""
     done = wavetank("verify", "-k", "isolation or gates")
     assert done.code == 0, done.err
     told = report(wavetank)["isolation"]
     assert (told["violations"], told["inconclusive"], told["partial"]) == ([], [], "")
     assert (told["ports_per_pair"], told["passes"]) == (65535, 2)
     assert told["witnesses"] == ["prober", "fabric"]
-    assert told["pairs"] >= VANTAGES * TARGETS - 2 * 2
+    assert told["pairs"] >= SOURCES * TARGETS - 2 * 2
     row = next(
         each
         for each in told["matrix"]
@@ -143,7 +143,7 @@ def test_closed_rule_is_found(wavetank: Shell, target: Target) -> None:
     assert ("8080", "denied") in told
 
 
-def test_vantage_without_power_is_in_doubt(wavetank: Shell, target: Target) -> None:
+def test_source_without_power_is_in_doubt(wavetank: Shell, target: Target) -> None:
     """A droplet that is off proves nothing by its silence: the run does not pass."""
     with Api(target) as api:
         (back,) = (

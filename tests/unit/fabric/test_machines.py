@@ -113,7 +113,7 @@ def test_a_droplets_container_is_not_given_what_lets_its_root_out() -> None:
 
 
 def test_without_user_namespaces_there_is_no_droplet() -> None:
-    """A wall that this machine cannot have is never silently left out."""
+    """A firewall that this machine cannot have is never silently left out."""
     check_machine({"user_namespaces": True})
     with pytest.raises(PlaneError, match=r"max_user_namespaces.*--isolation vm"):
         check_machine({"user_namespaces": False})

@@ -79,7 +79,7 @@ def test_echo_request_is_marked() -> None:
 
 
 def answer(protocol: int, payload: bytes, source: str = PATH.target) -> bytes:
-    """A frame to the vantage."""
+    """A frame to the source."""
     lower = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), 0, 0, 64, protocol, 0)
     addresses = socket.inet_aton(source) + socket.inet_aton(PATH.source)
     return (bytes(14) + lower + addresses + payload)[:SNAP].ljust(SNAP, b"\0")

@@ -52,21 +52,21 @@ def changed(name: str, **fields: Any) -> Documents:
     """The answers when one firewall is otherwise."""
     documents = declared()
     full = resource_name(RUN, name)
-    walls = [{**each, **fields} if each["name"] == full else each for each in documents.firewalls]
-    return replace(documents, firewalls=walls)
+    firewalls = [{**each, **fields} if each["name"] == full else each for each in documents.firewalls]
+    return replace(documents, firewalls=firewalls)
 
 
 def test_a_run_as_planned_has_no_differences() -> None:
     """Computed lies between what must and what may, for every pair and protocol."""
-    walls = network(replace(declared(), firewalls=_right()))
-    assert differences(PLAN, walls, None) == ()
+    net = network(replace(declared(), firewalls=_right()))
+    assert differences(PLAN, net, None) == ()
 
 
 def test_what_must_pass_and_does_not_names_the_gate() -> None:
     """The plan lets ``web`` send to ``api``, but a firewall is gone: the sender's gate is shut."""
     documents = declared()
-    walls = [each for each in _right() if each["name"] != resource_name(RUN, "front")]
-    found = differences(PLAN, network(replace(documents, firewalls=walls)), None, (WEB_API,))
+    firewalls = [each for each in _right() if each["name"] != resource_name(RUN, "front")]
+    found = differences(PLAN, network(replace(documents, firewalls=firewalls)), None, (WEB_API,))
     assert [(each.ports, each.intended, each.computed, each.gate) for each in found] == [
         (((8000, 8009),), "admitted", "denied", "out")
     ]
@@ -93,9 +93,9 @@ def test_one_rule_that_is_too_wide_is_one_difference() -> None:
 
 def test_outbound_that_was_opened_is_told_of_the_sender() -> None:
     """The internet has no gate: what decides is the sender's rule."""
-    walls = [*_right(), firewall("extra", "job", outbound_rules=[sending("0", "udp")])]
+    firewalls = [*_right(), firewall("extra", "job", outbound_rules=[sending("0", "udp")])]
     found = differences(
-        PLAN, network(replace(declared(), firewalls=walls)), None, (Pair("job", "internet", "public"),)
+        PLAN, network(replace(declared(), firewalls=firewalls)), None, (Pair("job", "internet", "public"),)
     )
     assert [(each.protocol, each.gate, each.firewall) for each in found] == [
         ("udp", "out", resource_name(RUN, "extra"))
@@ -128,8 +128,8 @@ def test_packets_against_rules_and_intent(sets: dict[str, Ports], expected: list
 def test_what_may_pass_is_held_against_the_rules_too() -> None:
     """On the public side the plan leaves it open; packets that contradict the rules are a difference."""
     pair = Pair("web", "api", "public")
-    walls = network(replace(declared(), firewalls=_right()))
-    found = differences(PLAN, walls, observed(pair, filtered=ALL))
+    net = network(replace(declared(), firewalls=_right()))
+    found = differences(PLAN, net, observed(pair, filtered=ALL))
     assert [(ports.render(each.ports), each.computed, each.observed) for each in found] == [
         ("8000-8009", "admitted", "denied")
     ]
@@ -138,8 +138,8 @@ def test_what_may_pass_is_held_against_the_rules_too() -> None:
 def test_a_droplet_that_is_off_is_the_reason() -> None:
     """Silence of a droplet that does not run is explained by that."""
     off = [node("web"), node("api", status="off"), node("job")]
-    walls = network(replace(declared(), firewalls=_right(), droplets=off))
-    (found,) = differences(PLAN, walls, observed(WEB_API, filtered=ALL))
+    net = network(replace(declared(), firewalls=_right(), droplets=off))
+    (found,) = differences(PLAN, net, observed(WEB_API, filtered=ALL))
     assert "api is off" in found.reason
 
 
@@ -221,8 +221,8 @@ def test_pairs_are_all_there_are() -> None:
 def test_pairs_need_addresses() -> None:
     """A droplet without a public interface has private pairs only."""
     droplets = [node("web"), node("api", public=False), node("job")]
-    walls = network(replace(declared(), droplets=droplets))
-    public = [pair for pair in all_pairs(PLAN, walls, outsider=True) if pair.side == "public"]
+    net = network(replace(declared(), droplets=droplets))
+    public = [pair for pair in all_pairs(PLAN, net, outsider=True) if pair.side == "public"]
     assert not any("api" in (pair.source, pair.target) for pair in public)
 
 

@@ -44,75 +44,75 @@ def test_without_firewalls_everything_passes() -> None:
 
 def test_a_firewall_without_rules_covers() -> None:
     """It denies everything, in both directions."""
-    walls = network(firewall("none", "api"))
-    assert admitted(walls, WEB_API, "tcp") == NONE
-    assert admitted(walls, Pair("api", "job"), "icmp") == NONE
-    assert admitted(walls, Pair("web", "job"), "tcp") == ALL
+    net = network(firewall("none", "api"))
+    assert admitted(net, WEB_API, "tcp") == NONE
+    assert admitted(net, Pair("api", "job"), "icmp") == NONE
+    assert admitted(net, Pair("web", "job"), "tcp") == ALL
 
 
 def test_both_gates_must_pass() -> None:
     """What one side admits and the other does not is denied; what both admit is the overlap."""
-    walls = network(
+    net = network(
         firewall("out", "web", outbound_rules=[sending("80-90", tags=[node_tag(RUN, "api")])]),
         firewall("in", "api", inbound_rules=[taking("85-95", droplet_ids=[1])]),
     )
-    assert admitted(walls, WEB_API, "tcp") == ((85, 90),)
-    assert admitted(walls, WEB_API, "udp") == NONE
+    assert admitted(net, WEB_API, "tcp") == ((85, 90),)
+    assert admitted(net, WEB_API, "udp") == NONE
 
 
 def test_rules_of_several_firewalls_add_up() -> None:
     """A droplet that two firewalls cover takes what either admits."""
-    walls = network(
+    net = network(
         firewall("one", "api", inbound_rules=[taking("80")]),
         firewall("two", "api", inbound_rules=[taking("81")]),
     )
-    assert admitted(walls, WEB_API, "tcp") == ((80, 81),)
+    assert admitted(net, WEB_API, "tcp") == ((80, 81),)
 
 
 @pytest.mark.parametrize("text", ["0", "all", ""])
 def test_all_ports_are_written_in_three_ways(text: str) -> None:
     """ "0", "all" and nothing mean the same."""
-    walls = network(firewall("in", "api", inbound_rules=[taking(text)]))
-    assert admitted(walls, WEB_API, "tcp") == ALL
+    net = network(firewall("in", "api", inbound_rules=[taking(text)]))
+    assert admitted(net, WEB_API, "tcp") == ALL
 
 
 def test_a_droplet_that_a_rule_names_is_meant_with_both_addresses() -> None:
     """By tag or by id, the rule holds for the public side as well."""
-    walls = network(firewall("in", "api", inbound_rules=[taking("80", tags=[node_tag(RUN, "web")])]))
-    assert admitted(walls, Pair("web", "api", "public"), "tcp") == ((80, 80),)
-    assert admitted(walls, Pair("job", "api", "public"), "tcp") == NONE
+    net = network(firewall("in", "api", inbound_rules=[taking("80", tags=[node_tag(RUN, "web")])]))
+    assert admitted(net, Pair("web", "api", "public"), "tcp") == ((80, 80),)
+    assert admitted(net, Pair("job", "api", "public"), "tcp") == NONE
 
 
 def test_tags_do_not_care_for_case_and_cover_like_ids() -> None:
     """A firewall covers by any tag of the droplet."""
-    walls = network(firewall("in", droplet_ids=[], tags=["WAVETANK:A"]))
-    assert [walls.covered_by(each) for each in walls.state.firewalls] == [NAMES]
+    net = network(firewall("in", droplet_ids=[], tags=["WAVETANK:A"]))
+    assert [net.covered_by(each) for each in net.state.firewalls] == [NAMES]
 
 
 def test_internet_reaches_public_addresses_only() -> None:
     """There is no route to a private one, nor to a droplet without a public interface."""
-    walls = network(droplets=[node("web"), node("api", public=False), node("job")])
-    assert admitted(walls, Pair("internet", "web"), "tcp") == NONE
-    assert admitted(walls, Pair("internet", "web", "public"), "tcp") == ALL
-    assert admitted(walls, Pair("internet", "api", "public"), "tcp") == NONE
-    step = walk(walls, Pair("internet", "api", "public"), "tcp", 22).decides
+    net = network(droplets=[node("web"), node("api", public=False), node("job")])
+    assert admitted(net, Pair("internet", "web"), "tcp") == NONE
+    assert admitted(net, Pair("internet", "web", "public"), "tcp") == ALL
+    assert admitted(net, Pair("internet", "api", "public"), "tcp") == NONE
+    step = walk(net, Pair("internet", "api", "public"), "tcp", 22).decides
     assert (step.gate, step.reason) == ("route", "no route: api has no public address")
 
 
 def test_a_database_takes_its_port_from_whom_it_trusts() -> None:
     """Nothing else, from nobody else, and it opens nothing itself."""
-    walls = network(sources=[("tag", node_tag(RUN, "api"))])
-    assert admitted(walls, Pair("api", DATABASE), "tcp") == ((25060, 25060),)
-    assert admitted(walls, Pair("api", DATABASE), "udp") == NONE
-    assert admitted(walls, Pair("web", DATABASE), "tcp") == NONE
-    assert admitted(walls, Pair(DATABASE, "web"), "tcp") == NONE
+    net = network(sources=[("tag", node_tag(RUN, "api"))])
+    assert admitted(net, Pair("api", DATABASE), "tcp") == ((25060, 25060),)
+    assert admitted(net, Pair("api", DATABASE), "udp") == NONE
+    assert admitted(net, Pair("web", DATABASE), "tcp") == NONE
+    assert admitted(net, Pair(DATABASE, "web"), "tcp") == NONE
 
 
 def test_a_database_without_trusted_sources_is_open_to_everybody() -> None:
     """To a stranger and to the internet, too."""
-    walls = network()
+    net = network()
     for source, side in (("web", "private"), (STRANGER, "private"), ("internet", "public")):
-        assert admitted(walls, Pair(source, DATABASE, side), "tcp") == ((25060, 25060),)  # type: ignore[arg-type]
+        assert admitted(net, Pair(source, DATABASE, side), "tcp") == ((25060, 25060),)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -120,25 +120,25 @@ def test_a_database_without_trusted_sources_is_open_to_everybody() -> None:
 )
 def test_trusted_sources_name_droplets_and_addresses(kind: str, value: str) -> None:
     """By id and by address as by tag."""
-    walls = network(sources=[(kind, value)])
-    assert admitted(walls, Pair("api", DATABASE), "tcp") == ((25060, 25060),)
-    assert admitted(walls, Pair("job", DATABASE), "tcp") == NONE
+    net = network(sources=[(kind, value)])
+    assert admitted(net, Pair("api", DATABASE), "tcp") == ((25060, 25060),)
+    assert admitted(net, Pair("job", DATABASE), "tcp") == NONE
 
 
 @pytest.mark.parametrize("kind", ["app", "k8s"])
 def test_what_cannot_be_resolved_is_nobody_and_told(kind: str) -> None:
     """An app or a cluster is taken for nobody, but the database is not open for that."""
-    walls = network(sources=[(kind, "123")])
-    assert admitted(walls, Pair("api", DATABASE), "tcp") == NONE
-    assert any("123 is named by a rule" in note for note in walls.notes)
+    net = network(sources=[(kind, "123")])
+    assert admitted(net, Pair("api", DATABASE), "tcp") == NONE
+    assert any("123 is named by a rule" in note for note in net.notes)
 
 
 def test_load_balancers_and_ipv6_are_told() -> None:
     """A rule that names them admits nobody that is looked at."""
     rule = taking("80", load_balancer_uids=["lb-1"], addresses=["2001:db8::/32"])
-    walls = network(firewall("in", "api", inbound_rules=[rule]))
-    assert admitted(walls, WEB_API, "tcp") == NONE
-    assert len(walls.notes) == 2
+    net = network(firewall("in", "api", inbound_rules=[rule]))
+    assert admitted(net, WEB_API, "tcp") == NONE
+    assert len(net.notes) == 2
 
 
 def test_a_database_may_have_any_address_of_the_vpc() -> None:
@@ -153,21 +153,21 @@ def test_a_database_may_have_any_address_of_the_vpc() -> None:
 
 def test_a_stranger_is_a_droplet_of_the_vpc_without_a_firewall() -> None:
     """Where there is none, an address that nobody has stands for it; where there is one, its own."""
-    walls = network(firewall("in", "api", inbound_rules=[taking("80", addresses=["10.1.0.0/24"])]))
-    assert admitted(walls, Pair(STRANGER, "api"), "tcp") == ((80, 80),)
-    assert admitted(walls, Pair("job", STRANGER), "udp") == ALL
-    assert address(walls, STRANGER, "private") == "10.1.0.254"
+    net = network(firewall("in", "api", inbound_rules=[taking("80", addresses=["10.1.0.0/24"])]))
+    assert admitted(net, Pair(STRANGER, "api"), "tcp") == ((80, 80),)
+    assert admitted(net, Pair("job", STRANGER), "udp") == ALL
+    assert address(net, STRANGER, "private") == "10.1.0.254"
     real = network(droplets=[*map(node, NAMES), droplet(7, "x", node_tag(RUN, STRANGER))])
     assert address(real, STRANGER, "private") == "10.1.0.17"
 
 
 def test_a_walk_names_what_admits_and_what_would_have_to() -> None:
     """The rule that admits, or the firewalls that cover and do not."""
-    walls = network(
+    net = network(
         firewall("out", "web", outbound_rules=[sending("80", tags=[node_tag(RUN, "api")])]),
         firewall("in", "api"),
     )
-    route, out, into = walk(walls, WEB_API, "tcp", 80).steps
+    route, out, into = walk(net, WEB_API, "tcp", 80).steps
     assert (route.admits, out.admits, into.admits) == (True, True, False)
     assert (out.firewall, out.rule) == (resource_name(RUN, "out"), "tcp 80 to api")
     assert (into.covering, into.firewall) == ((resource_name(RUN, "in"),), "")
@@ -175,8 +175,8 @@ def test_a_walk_names_what_admits_and_what_would_have_to() -> None:
 
 def test_a_walk_tells_of_a_droplet_that_is_off() -> None:
     """The gates are computed all the same."""
-    walls = network(droplets=[node("web"), node("api", status="off"), node("job")])
-    told = walk(walls, WEB_API, "tcp", 80)
+    net = network(droplets=[node("web"), node("api", status="off"), node("job")])
+    told = walk(net, WEB_API, "tcp", 80)
     assert told.admitted
     assert told.notes == ("api is off: nothing gets through, whatever the firewalls admit",)
 
@@ -206,7 +206,7 @@ COVERED = st.fixed_dictionaries(
         "tags": st.lists(st.sampled_from([node_tag(RUN, each) for each in NAMES]), max_size=2, unique=True),
     }
 )
-WALLS = st.lists(st.tuples(COVERED, RULES, RULES), max_size=3)
+FIREWALLS = st.lists(st.tuples(COVERED, RULES, RULES), max_size=3)
 SOURCES = st.lists(
     st.sampled_from(
         [
@@ -221,12 +221,12 @@ SOURCES = st.lists(
 )
 
 
-@given(WALLS, SOURCES)
+@given(FIREWALLS, SOURCES)
 @settings(max_examples=150, deadline=None)
-def test_both_gates_are_those_the_emulator_enforces(walls: Any, sources: list[tuple[str, str]]) -> None:
+def test_both_gates_are_those_the_emulator_enforces(firewalls: Any, sources: list[tuple[str, str]]) -> None:
     """Two independent readings of the same rules agree, for every pair, side and protocol."""
-    seen = network(*_bodies(walls), sources=sources)
-    members = _by_emulator(walls, sources)
+    seen = network(*_bodies(firewalls), sources=sources)
+    members = _by_emulator(firewalls, sources)
     for source in (*NAMES, "internet"):
         for target in NAMES:
             for side in ("private", "public"):
@@ -258,11 +258,11 @@ def test_arithmetic_of_ports_is_that_of_sets(one: Ports, other: Ports) -> None:
     assert ports.size(one) == len(_one_by_one(one))
 
 
-@given(WALLS, st.sampled_from(PROTOCOLS), st.integers(1, 100))
+@given(FIREWALLS, st.sampled_from(PROTOCOLS), st.integers(1, 100))
 @settings(max_examples=150, deadline=None)
-def test_a_walk_agrees_with_what_is_admitted(walls: Any, protocol: Protocol, port: int) -> None:
+def test_a_walk_agrees_with_what_is_admitted(firewalls: Any, protocol: Protocol, port: int) -> None:
     """Port by port, the gates of a walk say what the sets of ports say."""
-    seen = network(*_bodies(walls))
+    seen = network(*_bodies(firewalls))
     this = ALL if protocol == "icmp" else ((port, port),)
     passed = ports.subtract(this, admitted(seen, WEB_API, protocol)) == NONE
     assert walk(seen, WEB_API, protocol, port).admitted == passed
@@ -272,7 +272,7 @@ def _one_by_one(which: Ports) -> set[int]:
     return {port for first, last in which for port in range(first, last + 1)}
 
 
-def _bodies(walls: Any) -> list[dict[str, Any]]:
+def _bodies(firewalls: Any) -> list[dict[str, Any]]:
     return [
         firewall(
             f"w{number}",
@@ -280,11 +280,11 @@ def _bodies(walls: Any) -> list[dict[str, Any]]:
             outbound_rules=[{"protocol": a, "ports": b, "destinations": c} for a, b, c in outbound],
             **covered,
         )
-        for number, (covered, inbound, outbound) in enumerate(walls)
+        for number, (covered, inbound, outbound) in enumerate(firewalls)
     ]
 
 
-def _by_emulator(walls: Any, sources: list[tuple[str, str]]) -> dict[str, MemberPolicy]:
+def _by_emulator(firewalls: Any, sources: list[tuple[str, str]]) -> dict[str, MemberPolicy]:
     told = documents().droplets
     droplets = [
         models.Droplet(
@@ -300,7 +300,7 @@ def _by_emulator(walls: Any, sources: list[tuple[str, str]]) -> dict[str, Member
             {"id": str(number), "name": f"w{number}", "created_at": TIME, **covered,
              "inbound": _records(inbound), "outbound": _records(outbound)}
         )
-        for number, (covered, inbound, outbound) in enumerate(walls)
+        for number, (covered, inbound, outbound) in enumerate(firewalls)
     ]  # fmt: skip
     fields: dict[str, Any] = {
         name: "" if field.annotation is str else 0

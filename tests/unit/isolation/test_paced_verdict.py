@@ -79,7 +79,7 @@ def test_silence_needs_a_control() -> None:
 
 
 def test_one_silent_pass_is_no_verdict() -> None:
-    """A vantage that was lost after its first pass has asked once only."""
+    """A source that was lost after its first pass has asked once only."""
     result = verdict({"open": "1", "silent": "2-10"}, {"silent": "2-4"}, lost="a was lost")
     assert (result.open, result.filtered, result.inconclusive) == (parsed("1"), parsed("2-4"), parsed("5-10"))
     assert any("a was lost" in each for each in result.doubts)
@@ -174,7 +174,7 @@ def test_verdicts_on_different_ports_are_merged() -> None:
 
 
 def test_a_database_needs_both_halves() -> None:
-    """Somebody reaches it, and the vantage reaches something, on one side; neither alone is enough."""
+    """Somebody reaches it, and the source reaches something, on one side; neither alone is enough."""
     front = Pair("front", "cache")
     both = judged({front: "silent", Pair("back", "cache"): "open", Pair("front", "back"): "closed"})
     assert both[front].filtered == TEN
@@ -204,7 +204,7 @@ def test_the_control_port_is_judged_by_what_it_was_before() -> None:
 
 
 def test_what_cannot_be_asked_says_why() -> None:
-    """A vantage that nobody could log in to."""
+    """A source that nobody could log in to."""
     task = ProbeTask(PAIR, "192.0.2.1", tcp=TEN)
     findings = Findings([task], Tally(2), Tally(2), shared_ports=NONE, control=NONE)
     (result,) = verdicts(findings, Tally(1), {}, ends(), {(PAIR, ""): "a was lost: no route"})

@@ -1,4 +1,4 @@
-"""Two witnesses' accounts of one pair, and the verdict that stands or does not."""
+"""What two evidence sources report of one pair, and the verdict that is confirmed or not."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_other_drops_beside_enough_of_the_gates_do_no_harm() -> None:
 
 
 def test_error_of_a_pair_leaves_nothing_standing() -> None:
-    """A vantage that was lost half-way has proved nothing."""
+    """A source that was lost half-way has proved nothing."""
     result = judge(PAIR, "tcp", account(), "droplet:1 lost its power")
     assert sets(result) == {"inconclusive": "1-100"}
     assert result.doubts == ("droplet:1 lost its power",)
@@ -135,7 +135,7 @@ some = st.sets(st.integers(1, 100), max_size=8)
 def test_every_port_is_in_exactly_one_state(
     arrived: set[int], opened: set[int], closed: set[int], rejected: set[int], lost: int
 ) -> None:
-    """Whatever the witnesses say, no port is left out and none is in two states."""
+    """Whatever the evidence sources report, no port is left out and none is in two states."""
     told = account(
         arrived=2 * len(arrived),
         denied_in=200 - 2 * len(arrived) - lost,

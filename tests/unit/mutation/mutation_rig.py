@@ -1,4 +1,4 @@
-"""A small network by hand, and witnesses that compute what they see."""
+"""A small network by hand, and evidence sources that compute their results."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def guarded_by(*firewalls: Firewall) -> Network:
 
 @dataclass
 class Played:
-    """Witnesses that see exactly what the rules, as the API reports them now, let through.
+    """Evidence sources that report exactly what the rules, as the API reports them now, let through.
 
     What was let through at the start is what is meant. ``blind`` sees nothing wrong, ``doubtful`` is sure
     of nothing; ``asked`` counts the looks.

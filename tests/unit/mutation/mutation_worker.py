@@ -1,6 +1,6 @@
 """A campaign in a process of its own, for tests that kill it: ``python mutation_worker.py STATE RUN_DIR``.
 
-Its witness says ``looking`` on stdout as soon as a mutant is in force, and then looks forever.
+Its evidence source prints ``looking`` on stdout as soon as a mutant is in force, and then looks forever.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from harness.topology.model import Protocol
 
 @pytest.fixture
 def played(api: Api) -> Played:
-    """Witnesses that see the truth."""
+    """Evidence sources that report the truth."""
     return Played(api, RUN)
 
 
@@ -193,7 +193,7 @@ def test_nothing_tried_is_inconclusive() -> None:
 
 
 def test_pairs_that_should_turn_red_come_first() -> None:
-    """Then others; from several vantages rather than one, and not more than a few."""
+    """Then others; from several sources rather than one, and not more than a few."""
     affected: Affected = {
         (Pair(source, f"t{number}"), "tcp"): ((1, 1),) for source in "ab" for number in range(9)
     }

@@ -28,8 +28,8 @@ from harness.topology.deployment import Connection, DatabaseNode, Deployment, No
 STANDARD = load(topology_file("standard"))
 GREEN, RED = CheckResult("passed", ""), CheckResult("failed", "two is not one")
 DOUBT = CheckResult("inconclusive", "nobody answers")
-BREAK, MEND = Step("ssh", "web", "break"), Step("ssh", "web", "mend")
-FAULT = Fault("relay", "web hands on", BREAK, MEND, "test_relays")
+BREAK, RESTORE = Step("ssh", "web", "break"), Step("ssh", "web", "restore")
+FAULT = Fault("relay", "web hands on", BREAK, RESTORE, "test_relays")
 CHECK = "relays.ports[web]"
 
 
@@ -51,7 +51,7 @@ EVERY = faults(STANDARD, deployment(), emulated=True)
 
 
 class Played:
-    """A deployment that is broken by ``break`` and mended by ``mend``, and its checks.
+    """A deployment that is broken by ``break`` and restored by ``restore``, and its checks.
 
     ``broken`` is what the checks say meanwhile; ``failing`` are steps that fail so many times.
     """
@@ -62,7 +62,7 @@ class Played:
         self.green: dict[str, CheckResult] = {CHECK: GREEN}
 
     def carry_out(self, step: Step) -> None:
-        assert journal.read(self.run_dir) == MEND
+        assert journal.read(self.run_dir) == RESTORE
         if self.failing.get(step.what, 0) > 0:
             self.failing[step.what] -= 1
             raise CommandError(["sh"], 1, f"cannot {step.what}")
@@ -114,7 +114,7 @@ def test_a_check_that_turns_red_has_noticed(run_dir: RunDir) -> None:
     played = Played(run_dir, {CHECK: RED})
     (verdict,) = played.try_()
     assert (verdict.outcome, verdict.killed_by) == ("killed", (f"check: {CHECK}: two is not one",))
-    assert played.done == ["break", "mend"]
+    assert played.done == ["break", "restore"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_what_could_not_be_done_is_counted_as_such(run_dir: RunDir) -> None:
     """Never as noticed; what it may have half done is undone."""
     played = Played(run_dir, {CHECK: RED}, **{"break": 1})
     (verdict,) = played.try_()
-    assert (verdict.outcome, played.done) == ("not applied", ["mend"])
+    assert (verdict.outcome, played.done) == ("not applied", ["restore"])
     told = section([verdict], 1.0)
     assert (told["mutants"], told["killed"], told["score"], exit_code(told)) == (0, 0, 0.0, 2)
     assert told["not_applied"] == [f"{FAULT}: {verdict.why}"]
@@ -156,21 +156,21 @@ def test_what_could_not_be_done_is_counted_as_such(run_dir: RunDir) -> None:
 
 def test_mending_goes_on_until_it_works(run_dir: RunDir) -> None:
     """A node that does not answer at once is asked again."""
-    played = Played(run_dir, {CHECK: RED}, mend=2)
+    played = Played(run_dir, {CHECK: RED}, restore=2)
     played.try_()
-    assert played.done == ["break", "mend"]
+    assert played.done == ["break", "restore"]
 
 
 def test_what_cannot_be_mended_is_said_and_kept(run_dir: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The journal stays, and the next one mends what it says."""
+    """The journal stays, and the next one restores what it says."""
     monkeypatch.setattr(steps, "UNDO_SECONDS", 0.2)
-    played = Played(run_dir, {CHECK: RED}, mend=1_000_000)
+    played = Played(run_dir, {CHECK: RED}, restore=1_000_000)
     with pytest.raises(NotRestoredError, match="what a fault broke: ssh web"):
         played.try_()
-    assert journal.read(run_dir) == MEND
+    assert journal.read(run_dir) == RESTORE
     played.failing.clear()
     assert steps.restore(played.carry_out, run_dir)
-    assert played.done == ["break", "mend"]
+    assert played.done == ["break", "restore"]
     assert not steps.restore(played.carry_out, run_dir)
 
 
@@ -193,7 +193,7 @@ def test_a_journal_that_cannot_be_read_is_said(run_dir: RunDir) -> None:
 def test_the_score_is_over_all_kinds(run_dir: RunDir) -> None:
     """Of each and of all together, in the report and in print."""
     (noticed,) = Played(run_dir, {CHECK: RED}).try_()
-    liar = Fault("liar", "worker-1", BREAK, MEND, ANSWERS)
+    liar = Fault("liar", "worker-1", BREAK, RESTORE, ANSWERS)
     told = section([noticed, noticed, Verdict(liar, "survived", why="nothing")], 1.0)
     assert told["kinds"] == {
         "relay": {"mutants": 2, "killed": 2, "score": 1.0},

@@ -106,7 +106,7 @@ def test_a_firewall_of_the_run_stays_on_whom_it_covers_by_id(target: Target, mad
 
 
 def test_up_takes_no_firewall_off_anybody(target: Target, topology: Topology, made: Deployment) -> None:
-    """It would be open to the internet from then on; who has a node's tag stays covered: that is mended."""
+    """It would be open to the internet from then on; who has a node's tag stays covered: that is repaired."""
     mail = droplet(target, "mail")
     droplet(target, "tagged", tags=["wavetank:a:web"])
     with Api(target) as api:

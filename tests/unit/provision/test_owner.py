@@ -120,7 +120,7 @@ def test_a_foreign_firewall_in_the_names_of_a_run_that_stands(
 def test_a_firewall_that_covers_nobody_any_more_is_still_the_runs(
     cloud: Cloud, target: Target, topology: Topology
 ) -> None:
-    """Its tags were taken off by hand; the run is there, so ``up`` mends it."""
+    """Its tags were taken off by hand; the run is there, so ``up`` repairs it."""
     up(target, topology)
     with Api(target) as api:
         web = next(each for each in snapshot(api, "a").firewalls if each["name"] == "wavetank-a--web")

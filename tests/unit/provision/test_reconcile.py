@@ -1,4 +1,4 @@
-"""A run is made once, mended where it differs, and nothing else is ever touched."""
+"""A run is made once, repaired where it differs, and nothing else is ever touched."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_completed_scan_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     assert observation.evidence_sources == ("prober", "fabric")
 
 
-def test_lost_vantage_leaves_its_pair_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_source_leaves_its_pair_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others' verdicts stand, and the whole is marked as partial."""
     observation = observe(
         monkeypatch, Emulator([look("completed", pair(), pair("a lost its power"), pair())])
