@@ -38,7 +38,7 @@ def tank_on_this_machine(target: Target) -> None:
     """Only an emulator's machines are on this one."""
     if target.name != "local" or not hostnet.is_possible():
         pytest.skip("the deployment is not on this machine, or its network cannot be read here")
-    target.insist_on_machines()
+    target.require_machines()
 
 
 def test_own_network_is_as_it_was(setup: Setup) -> None:

@@ -1,4 +1,4 @@
-"""``wavetank down`` and ``wavetank sweep``: take away one run, or whatever was left behind."""
+"""``wavetank down`` and ``wavetank sweep``: delete one run, or all that earlier runs left behind."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from harness.provision import Item
     from harness.run.settings import Choice, Settings
 
-yes = click.option("--yes", is_flag=True, help="Do not ask before taking away what is on a cloud.")
+yes = click.option("--yes", is_flag=True, help="Do not ask before deleting resources on a cloud.")
 
 
 @click.command()
 @options.common
 @yes
-@click.option("--force", is_flag=True, help="Even if somebody else uses the run now.")
+@click.option("--force", is_flag=True, help="Delete the run even if somebody else is using it.")
 @options.output
 def down(yes: bool, force: bool, output: str, **common: Any) -> int:
-    """Take the deployment away and prove that nothing of it is left."""
+    """Delete the deployment and verify that nothing of it is left."""
     from harness.core.progress import Progress
     from harness.run import lock, settings
 
@@ -65,18 +65,20 @@ def _no_such_run(choice: Choice, there: tuple[str, ...]) -> Exception:
     from harness.core.errors import UsageError
 
     return UsageError(
-        f"there is no run {choice.run!r} on {choice.target}; there are: {', '.join(there) or 'none'}"
+        f"there is no run {choice.run!r} on {choice.target}; existing runs: {', '.join(there) or 'none'}"
     )
 
 
 @click.command()
 @options.common
-@click.option("--older-than", type=DURATION, required=True, help="Only runs at least this old, as 2h or 30m.")
-@click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
+@click.option(
+    "--older-than", type=DURATION, required=True, help="Delete only runs at least this old, like 2h or 30m."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted; delete nothing.")
 @yes
 @options.output
 def sweep(older_than: timedelta, dry_run: bool, yes: bool, output: str, **common: Any) -> int:
-    """Take away whatever earlier runs left behind on the target, whoever made it."""
+    """Delete what earlier runs left behind on the target, no matter who made it."""
     from harness.core.errors import UsageError
     from harness.core.progress import Progress
     from harness.run import settings

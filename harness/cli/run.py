@@ -1,4 +1,4 @@
-"""``wavetank run``: everything in one go, for ``make local`` and continuous integration."""
+"""``wavetank run``: up, verify, report and down in one command, for ``make local`` and CI."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     show_default=True,
     envvar="KEEP",
     show_envvar=True,
-    help="When to leave the deployment up afterwards.",
+    help="When to keep the deployment afterwards.",
 )
 @click.option(
     "--isolation",
     type=click.Choice(["user-namespace", "vm"]),
     default="user-namespace",
     show_default=True,
-    help="What is between droplets and this machine: SECURITY.md says what each promises. vm: half an hour.",
+    help="Isolation between droplets and this machine, see SECURITY.md. `vm` takes half an hour.",
 )
 @options.keyword
 @options.faults
@@ -49,7 +49,7 @@ def run(
     output: str,
     **common: Any,
 ) -> int:
-    """Stand the topology up, check it, write the report, and take it down again (see --keep)."""
+    """Deploy the topology, run the checks, write the report, and delete the deployment (see --keep)."""
     from harness.core.progress import Progress
     from harness.run import report
     from harness.run import run as flow
@@ -67,7 +67,7 @@ def run(
 def _in_virtual_machine(
     settings: Settings, progress: Progress, *, keyword: str | None, faults: bool | None
 ) -> int:
-    """The same inside of a virtual machine, which ends with it. Its report is brought out."""
+    """The same in a virtual machine, which ends with the run. Its report is copied out."""
     from harness.core.errors import UsageError
     from harness.vm.flow import CHECKS, Order
     from harness.vm.flow import run as run_there

@@ -1,4 +1,4 @@
-"""``wavetank gate`` as a whole: check, measure, judge, report. Or only judge what a report already holds."""
+"""The whole of ``wavetank gate``: check, measure, judge, report; or only judge an existing report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FAILED = 1
 
 
 class Measure(Protocol):
-    """Who puts the load on: ``harness.load.experiments.measure_for_gate``."""
+    """Runs the load: ``harness.load.experiments.measure_for_gate``."""
 
     def __call__(
         self, choice: Choice, objectives: Objectives, *, repetitions: int, progress: Progress
@@ -35,7 +35,7 @@ class Measure(Protocol):
 
 
 class RunChecks(Protocol):
-    """Who checks: :func:`harness.verify.runner.run_checks`."""
+    """Runs the checks: :func:`harness.verify.runner.run_checks`."""
 
     def __call__(self, choice: Choice) -> int:
         """0 pass, 1 fail, 2 inconclusive; the report is written."""
@@ -52,10 +52,10 @@ class Means:
 
 
 def run(choice: Choice, given: Against | None, means: Means) -> Gate:
-    """Check a deployment that is up, put the load on, judge both, and add the result to the run's report.
+    """Check a deployment, run the load, judge both, and add the result to the run's report.
 
-    A deployment that failed its checks is not measured: its figures would say nothing.
-    Raises ``UsageError`` before anything is run where there is nothing to be held against, or nothing is up.
+    A deployment that failed its checks is not measured: its figures would mean nothing.
+    Raises ``UsageError`` before anything is run if there is nothing to judge by, or no deployment.
     """
     held = terms(settings.load_topology(choice), given, checks=means.check is not None)
     target = settings.resolve_existing(choice, means.progress)
@@ -73,7 +73,7 @@ def run(choice: Choice, given: Against | None, means: Means) -> Gate:
 def from_report(file: Path, topology: str | None, given: Against | None, *, checks: bool) -> Gate:
     """Judge a report without running anything; the report stays as it is.
 
-    ``topology`` is a name or a file; without it the one that the report names.
+    ``topology`` is a name or a file; default: the one that the report names.
     """
     report = read_report(file)
     held = terms(load(topology_of(report, topology, file)), given, checks=checks)
@@ -81,14 +81,14 @@ def from_report(file: Path, topology: str | None, given: Against | None, *, chec
 
 
 def topology_of(report: dict[str, Any], given: str | None, where: Path) -> Path:
-    """The file of a report's topology. Raises ``UsageError`` where it is none of ours and none is given."""
+    """The file of a report's topology. Raises ``UsageError`` if it is unknown here and none is given."""
     try:
         return settings.topology_file(given or str(report.get("topology")))
     except UsageError as error:
         if given:
             raise
         raise UsageError(
-            f"{where} is of a topology that is not here; name its file with --topology: {error}"
+            f"{where} has a topology that is not here; give its file with --topology: {error}"
         ) from error
 
 
@@ -111,12 +111,12 @@ def _measured(choice: Choice, held: Terms, means: Means, target: Target) -> dict
 
 
 def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two entries are of one measurement: whoever measured may have added it already."""
+    """Whether two entries are of one measurement: it may have been added already."""
     return all(one.get(key) == other.get(key) for key in ("experiment", "began"))
 
 
 def _add(choice: Choice, held: Terms, target: Target, sections: dict[str, Any]) -> dict[str, Any]:
-    """Add sections to the run's report; what else it says stays."""
+    """Add sections to the run's report; the rest stays."""
     before = reports.read(choice.run_dir) if choice.run_dir.report.exists() else {}
     return reports.update(
         choice.run_dir,

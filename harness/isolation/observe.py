@@ -40,7 +40,7 @@ def observe(
     from harness.isolation.counted import observe as witnessed
     from harness.isolation.paced import observe as paced
 
-    target.insist_on_machines()
+    target.require_machines()
     prober = (
         partial(witnessed.observe, target, deployment, pairs)
         if is_witnessed(target)

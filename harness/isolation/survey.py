@@ -59,7 +59,7 @@ def survey(stands: Standing, between: tuple[str, str] | None, *, observe: bool) 
 def _observed(stands: Standing, chosen: Callable[[Pair], bool]) -> Survey:
     from harness.isolation import prove
 
-    stands.target.insist_on_machines()
+    stands.target.require_machines()
     lease.keep(stands.target, stands.choice.run)
     with bar("scan") as told:
         proof = prove.prove(

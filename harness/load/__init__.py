@@ -4,7 +4,7 @@
 ``model``               the plain data that all parts share
 ``schedule``            when arrivals are due: constant, Poisson, steps, ramp, a recorded trace
 ``workload``            what arrives: programs and their mix, read from YAML
-``talk``                how one arrival is handed in and followed to its end
+``protocol``                how one arrival is handed in and followed to its end
 ``recorder``            what became of each arrival
 ``engine``              the open-loop generator: epoll, timerfd, raw HTTP on kept connections
 ``generator``           the engine in a process of its own, with ticks for whoever watches

@@ -40,14 +40,14 @@ def live(title: str, total_seconds: float | None, stream: TextIO | None = None) 
     try:
         with shown(title, total_seconds, out) as show:
 
-            def told(tick: Tick) -> None:
+            def on_tick(tick: Tick) -> None:
                 remember(history, tick)
                 show(history)
 
-            yield told
+            yield on_tick
     finally:
         if history:
-            _say(out, line(title, total_seconds, history))
+            _write(out, line(title, total_seconds, history))
 
 
 def remember(history: deque[Tick], tick: Tick) -> None:
@@ -167,18 +167,18 @@ def _drawn(title: str, total_seconds: float | None, out: TextIO) -> Iterator[Sho
 @contextmanager
 def _lines(title: str, total_seconds: float | None, out: TextIO) -> Iterator[Show]:
     """A line each few seconds of the run's own time."""
-    said = 0.0
+    written = 0.0
 
     def show(history: deque[Tick]) -> None:
-        nonlocal said
-        if history[-1].at - said >= EVERY_SECONDS:
-            said = history[-1].at
-            _say(out, line(title, total_seconds, history))
+        nonlocal written
+        if history[-1].at - written >= EVERY_SECONDS:
+            written = history[-1].at
+            _write(out, line(title, total_seconds, history))
 
     yield show
 
 
-def _say(out: TextIO, text: str) -> None:
+def _write(out: TextIO, text: str) -> None:
     """One write for the whole line, so that no other gets between."""
     out.write(f"{text}\n")
     out.flush()

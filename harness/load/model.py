@@ -108,8 +108,8 @@ class Recording:
 
     ``began`` is Unix time. ``seconds`` is how long it sent and drained. ``cpu_seconds`` is the generator
     process's own. ``starved`` counts arrivals that had to wait because all ``connections`` were in use.
-    ``partial`` says why the run ended before its schedule did, or is empty. ``said`` are the first few error
-    texts of each outcome that is not ``OK``.
+    ``partial`` says why the run ended before its schedule did, or is empty. ``messages`` are the first few
+    error texts of each outcome that is not ``OK``.
     """
 
     samples: Samples
@@ -119,4 +119,4 @@ class Recording:
     peak_connections: int = 0
     starved: int = 0
     partial: str = ""
-    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    messages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -74,12 +74,12 @@ class Recorder:
         at: int,
         *,
         status: int = 0,
-        said: str = "",
+        message: str = "",
         queued_us: int = NEVER,
         ran_us: int = NEVER,
         judged_us: int = NEVER,
     ) -> None:
-        """It ended, ns. Once for each arrival. ``said`` are the words of what is not ``OK``."""
+        """It ended, ns. Once for each arrival. ``message`` are the words of what is not ``OK``."""
         head = self._head
         self._order[head[2]] = number
         self._outcome[number], self._status[number] = outcome, status
@@ -89,7 +89,7 @@ class Recorder:
         head[2] += 1
         if outcome != Outcome.OK:
             head[3] += 1
-            self._say(outcome, said)
+            self._keep_text(outcome, message)
 
     def counts(self) -> dict[str, int]:
         """How many have ``begun``, were ``accepted``, ``ended``, and ended in ``errors``."""
@@ -120,14 +120,14 @@ class Recorder:
             made[name] = np.asarray(column)[: len(made)]
         return made
 
-    def said(self) -> dict[str, tuple[str, ...]]:
+    def messages(self) -> dict[str, tuple[str, ...]]:
         """The first few words of each outcome that is not ``OK``."""
         return {name: tuple(texts) for name, texts in self.texts.items()}
 
-    def _say(self, outcome: Outcome, said: str) -> None:
+    def _keep_text(self, outcome: Outcome, message: str) -> None:
         texts = self.texts.setdefault(outcome.name, [])
-        if len(texts) < TEXTS and said and said[:TEXT_LENGTH] not in texts:
-            texts.append(said[:TEXT_LENGTH])
+        if len(texts) < TEXTS and message and message[:TEXT_LENGTH] not in texts:
+            texts.append(message[:TEXT_LENGTH])
 
     def _columns(self) -> dict[str, memoryview]:
         times = (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from harness.core.errors import WaitTimeoutError, WavetankError
 from harness.core.ports import Ports
-from harness.core.signals import undisturbed
+from harness.core.signals import deferred
 from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import FirewallState, Pair
 from harness.mutation import apply, journal, judge
@@ -53,7 +53,7 @@ def mend(api: Api, run_dir: RunDir) -> bool:
     original = journal.read(run_dir)
     if original is None:
         return False
-    with undisturbed("the rules are put back"):
+    with deferred("the rules are put back"):
         apply.restore(api, original, run_dir.run)
         journal.forget(run_dir)
     return True
@@ -80,7 +80,7 @@ def _restored(campaign: Campaign) -> Iterator[None]:
     try:
         yield
     finally:
-        with undisturbed("the rules are put back"):
+        with deferred("the rules are put back"):
             apply.restore(campaign.api, original, campaign.run)
             journal.forget(campaign.run_dir)
 
@@ -93,7 +93,7 @@ def _in_force(campaign: Campaign, mutated: FirewallState) -> Iterator[None]:
         apply.put(campaign.api, campaign.base.network, mutated)
         yield
     finally:
-        with undisturbed("the rules are put back"):
+        with deferred("the rules are put back"):
             apply.restore(campaign.api, original, campaign.run)
 
 

@@ -53,7 +53,7 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
     """
     topology = settings.load_topology(choice)
     target = settings.resolve_existing(choice, progress)
-    target.insist_on_machines()
+    target.require_machines()
     with lock.held(choice.run_dir), Api(target) as api:
         if campaign.mend(api, choice.run_dir):
             progress.note("put back what an earlier mutate had left changed")

@@ -36,7 +36,7 @@ from harness.target.api import Api
 from harness.target.target import Target
 from tests.bench.up import timed
 
-Told = Mapping[str, Any]
+Result = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,16 @@ def main(
 ) -> None:
     """Measure and print a table; exit 1 if a promise is not kept."""
     wanted = seconds_of(heartbeat)
-    with standing(topology, run, state_dir) as setup:
+    with deployed(topology, run, state_dir) as setup:
         own = setup.topology.swarm.heartbeat if setup.topology.swarm else 0
         found = {each: measure(setup, trials, each) for each in wanted or (own,)}
-    for each, told in found.items():
-        click.echo(table(told, each, promised=each == own))
+    for each, result in found.items():
+        click.echo(table(result, each, promised=each == own))
     if file:
-        document = {"heartbeats": {str(each): told for each, told in found.items()}}
+        document = {"heartbeats": {str(each): result for each, result in found.items()}}
         document["environment"] = report.environment(Target("local", "", ""))
         file.write_text(json.dumps(document, indent=2) + "\n")
-    sys.exit(any(missed(told, promised=each == own) for each, told in found.items()))
+    sys.exit(any(missed(result, promised=each == own) for each, result in found.items()))
 
 
 def seconds_of(text: str | None) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ def seconds_of(text: str | None) -> tuple[int, ...]:
 
 
 @contextmanager
-def standing(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]:
+def deployed(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]:
     """A deployment that is up: the named one, or one that is there for the length of the block only."""
     if run is not None:
         yield open_session(choose_existing(Settings(run=run, state_dir=state_dir)))
@@ -110,7 +110,7 @@ def standing(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]
             timed(Path(directory), "down")
 
 
-def measure(setup: Setup, trials: int, heartbeat: int) -> Told:
+def measure(setup: Setup, trials: int, heartbeat: int) -> Result:
     """So many trials at one heartbeat, as an entry of the report's ``failover``."""
     door = setup.topology.checks.front_door
     if setup.topology.swarm is None or door is None:
@@ -165,25 +165,25 @@ def line(trial: Trial, number: int, trials: int) -> str:
     )
 
 
-def table(told: Told, heartbeat: int, *, promised: bool) -> str:
+def table(result: Result, heartbeat: int, *, promised: bool) -> str:
     """The figures of one heartbeat for people."""
-    trials = len(told["trials"])
+    trials = len(result["trials"])
     head = f"heartbeat {heartbeat} s, {trials} times a worker node without power"
     lines = [f"{head:62} {'p50':>7} {'p95':>7} {'max':>7}   at most"]
     for figure in FIGURES:
-        values = told[figure.key]
+        values = result[figure.key]
         shown = " ".join(f"{_s(values[each]):>7}" for each in ("p50", "p95", "max"))
         promise = f"{figure.most:g} s" if figure.most and promised else ""
         mark = "  MISSED" if promised and _is_over(values["max"], figure.most) else ""
         lines.append(f"  {figure.words:60} {shown}   {promise}{mark}".rstrip())
-    counts = ", ".join(f"{told[each]} {each}" for each in COUNTS)
+    counts = ", ".join(f"{result[each]} {each}" for each in COUNTS)
     return "\n".join([*lines, f"  submissions: {counts}"])
 
 
-def missed(told: Told, *, promised: bool) -> bool:
+def missed(result: Result, *, promised: bool) -> bool:
     """Whether a submission was lost or ran twice, or, where something is promised, a time was too long."""
-    late = promised and any(_is_over(told[each.key]["max"], each.most) for each in FIGURES)
-    return bool(told["lost"] or told["duplicated"] or late)
+    late = promised and any(_is_over(result[each.key]["max"], each.most) for each in FIGURES)
+    return bool(result["lost"] or result["duplicated"] or late)
 
 
 def _is_over(value: float | None, most: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""How long standing up and taking down last, and what the tank weighs: ``python -m tests.bench.up``.
+"""How long ``up`` and ``down`` take, and what an emulated deployment needs: ``python -m tests.bench.up``.
 
 Each round is what a user does: ``up`` from nothing, ``up`` again, ``down``. One round before them, not
 counted, builds and saves the images. Medians, held against what we promise; all figures with --json.
@@ -58,7 +58,7 @@ FIGURES = (
     Figure("accepted_s", "up: first submission Accepted", "s", 40),
     Figure("again_s", "second up", "s", 3),
     Figure("again_calls", "second up: mutating calls", "", 0),
-    Figure("idle_mib", "idle tank", "MiB", 2048),
+    Figure("idle_mib", "idle deployment", "MiB", 2048),
     Figure("down_s", "down", "s", 8),
     Figure("left", "left after down", "", 0),
 )
@@ -133,9 +133,9 @@ def mutating_calls(state_dir: Path) -> int:
 def idle_memory(state_dir: Path) -> int:
     """Bytes in use by everything of this emulator: its containers, and its server."""
     names = labelled(state_dir, "ps", "--format={{.ID}}")
-    told = docker("stats", "--no-stream", "--format={{.MemUsage}}", *names)
+    output = docker("stats", "--no-stream", "--format={{.MemUsage}}", *names)
     server = emulator_process.status(state_dir)
-    return sum(parse_amount(line) for line in told.splitlines()) + (resident(server.pid) if server else 0)
+    return sum(parse_amount(line) for line in output.splitlines()) + (resident(server.pid) if server else 0)
 
 
 def left_over(state_dir: Path) -> list[str]:

@@ -53,7 +53,7 @@ def draw(run: Mapping[str, Any], objective: Mapping[str, Any], key: str) -> Mark
     ]
     parts += [_hover(plots[0], plots[-1].bottom, shown), chart.axis(plots[-1], "since the run began")]
     height = plots[-1].bottom + 2 * LINE + 4
-    return chart.picture(key, "What happened when", _told(run, shown), height, parts, kind="overtime")
+    return chart.picture(key, "What happened when", _description(run, shown), height, parts, kind="overtime")
 
 
 def _panels(run: Mapping[str, Any], shown: list[Step], objective: Mapping[str, Any]) -> Iterator[Panel]:
@@ -169,11 +169,11 @@ def _hover(plot: Plot, bottom: float, shown: Iterable[Step]) -> Markup:
     """A stripe over each step that says all of it when it is pointed at."""
     whole = Plot(plot.x, plot.y, plot.top, bottom - plot.top)
     return Markup().join(
-        chart.shade(whole, step.t, step.t + step.seconds, "hover", step.told) for step in shown
+        chart.shade(whole, step.t, step.t + step.seconds, "hover", step.description) for step in shown
     )
 
 
-def _told(run: Mapping[str, Any], shown: Sequence[Step]) -> str:
+def _description(run: Mapping[str, Any], shown: Sequence[Step]) -> str:
     errors = sum(step.errors for step in shown)
     rates = f"{figure(run['offered'])} a second offered, {figure(run['achieved'])} achieved"
     return f"{rates}, {plural(errors, 'error')} in {count(shown[-1].t + shown[-1].seconds)} seconds"

@@ -56,8 +56,8 @@ def _slowest(trials: Sequence[Mapping[str, Any]]) -> tuple[int, Mapping[str, Any
 
 def _quantiles(values: Mapping[str, float | None], nothing: str) -> str:
     """``11.8 s``, or ``11.8 / 16.5 / 17.0 s`` where the trials differ; ``nothing`` says what 0 means."""
-    told = [_time(values[each], nothing) for each in ("p50", "p95", "max")]
-    return told[0] if len(set(told)) == 1 else " / ".join(told)
+    times = [_time(values[each], nothing) for each in ("p50", "p95", "max")]
+    return times[0] if len(set(times)) == 1 else " / ".join(times)
 
 
 def _time(value: float | None, nothing: str) -> str:

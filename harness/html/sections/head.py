@@ -70,7 +70,7 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         {"local": "local (emulated)", "do": "DigitalOcean"}.get(report.get("target", ""), "unknown"),
     )
     if report.get("existing"):
-        yield "deployment", f"an existing one, tagged {report['existing']}, only looked at"
+        yield "deployment", f"an existing one, tagged {report['existing']}, read only"
     yield "when", _when(report)
     if total is not None:
         yield "took", seconds(total)

@@ -24,12 +24,12 @@ TITLES = {
     "soak": "Soak: a steady load for a long time",
     "overload": "Overload: more than it can take",
 }
-DOORS = {"client": "the front door", "runner": "the runner", "judge0": "Judge0 itself"}
-WAYS = {
+ENTRY_POINTS = {"client": "the front door", "runner": "the runner", "judge0": "Judge0 itself"}
+SUBMISSION_MODES = {
     "wait": "created and waited for in one request",
     "poll": "created, then asked for until it is final",
     "batch": "created, then asked for in batches",
-    "callback": "created, then told by a callback",
+    "callback": "created, then reported by a callback",
 }
 RUN_COLUMNS = (
     "run", "workers", "offered /s", "achieved /s", "submissions", "errors", "p50 ms", "p99 ms",
@@ -64,7 +64,7 @@ def _experiment(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         "facts": list(_facts(entry)),
         "environment": [
             *_flat("", entry["environment"]),
-            *_flat("recognised: ", entry["route"].get("facing") or {}),
+            *_flat("detected: ", entry["route"].get("facing") or {}),
         ],
         "pictures": list(_pictures(entry, key)),
         "table": Table("Runs, without their warm-up", RUN_COLUMNS, tuple(map(_row, entry["runs"]))),
@@ -92,9 +92,9 @@ def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, each in entry["latency"].items():
         yield f"{name.removesuffix('_ms')}, ms", interval(each)
     yield "objective", _objective(entry["objective"]) or "none"
-    yield "through", DOORS.get(route.get("door"), str(route.get("door", "–")))
-    way = WAYS.get(route.get("way"), str(route.get("way", "–")))
-    yield "way", f"{way}: {route['why']}" if route.get("why") else way
+    yield "entry point", ENTRY_POINTS.get(route.get("door"), str(route.get("door", "–")))
+    mode = SUBMISSION_MODES.get(route.get("way"), str(route.get("way", "–")))
+    yield "submission mode", f"{mode}: {route['why']}" if route.get("why") else mode
     yield "workload", _workload(workload)
     yield "began", str(entry["began"]).replace("T", " ").replace("+00:00", " UTC")
     yield "took", seconds(finite(entry["seconds"]) or 0.0)
@@ -102,9 +102,9 @@ def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _objective(objective: Mapping[str, Any]) -> str:
     """Limits of latency in words, and whatever else it holds."""
-    said = [words.removeprefix("objective: ") for _, _, words in quantiles.limits(objective)]
+    limits = [words.removeprefix("objective: ") for _, _, words in quantiles.limits(objective)]
     rest = {name: value for name, value in objective.items() if not quantiles.LIMIT.fullmatch(name)}
-    return ", ".join([*said, *([_listed(rest)] if rest else [])])
+    return ", ".join([*limits, *([_listed(rest)] if rest else [])])
 
 
 def _workload(workload: Mapping[str, Any]) -> str:
@@ -150,19 +150,23 @@ def _pictures(entry: Mapping[str, Any], key: str) -> Iterator[Picture]:
     if scaling := entry["scaling"]:
         drawn = scalingcurve.draw(scaling, f"{key}-scaling")
         tables = (scalingcurve.points_table(scaling), scalingcurve.fits_table(scaling))
-        yield Picture("Throughput by number of workers", drawn, _unless_said(scaling["told"], entry), tables)
+        yield Picture(
+            "Throughput by number of workers", drawn, _unless_repeated(scaling["told"], entry), tables
+        )
     if capacity := entry["capacity"]:
         drawn = search.draw(capacity, f"{key}-search")
-        yield Picture("The search", drawn, _unless_said(capacity["told"], entry), (search.table(capacity),))
+        yield Picture(
+            "The search", drawn, _unless_repeated(capacity["told"], entry), (search.table(capacity),)
+        )
     if overload := entry["overload"]:
         drawn = beyond.draw(overload, f"{key}-beyond")
         yield Picture(
-            "Before and during", drawn, _unless_said(overload["told"], entry), (beyond.table(overload),)
+            "Before and during", drawn, _unless_repeated(overload["told"], entry), (beyond.table(overload),)
         )
 
 
-def _unless_said(told: str, entry: Mapping[str, Any]) -> str:
-    return "" if told == entry["told"] else told
+def _unless_repeated(text: str, entry: Mapping[str, Any]) -> str:
+    return "" if text == entry["told"] else text
 
 
 def _run(run: Mapping[str, Any], entry: Mapping[str, Any], key: str, *, shown: bool) -> Mapping[str, Any]:
@@ -223,8 +227,8 @@ def _remarks(run: Mapping[str, Any]) -> Iterable[str]:
     yield from run["doubts"]
 
 
-def _bottleneck(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if not seen.get("what"):
+def _bottleneck(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if not found.get("what"):
         return None
-    evidence = seen.get("evidence") or {}
-    return {"what": seen["what"], "why": seen.get("why") or "", "evidence": list(_flat("", evidence))}
+    evidence = found.get("evidence") or {}
+    return {"what": found["what"], "why": found.get("why") or "", "evidence": list(_flat("", evidence))}

@@ -15,7 +15,7 @@ CLOUD = "What the droplets are, beside what such an image is known to be."
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Each image with its droplets and what differs; None where nobody looked."""
+    """Each image with its droplets and what differs; None if they were not inspected."""
     machines = report.get("machines")
     if not machines:
         return None

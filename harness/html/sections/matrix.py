@@ -28,7 +28,7 @@ def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
         ),
         "columns": columns,
         "sides": [(side, number) for side, number in sides if number],
-        "legend": {state: told for state, told in STATES.items() if state != "itself"},
+        "legend": {state: entry for state, entry in STATES.items() if state != "itself"},
     }
 
 

@@ -80,14 +80,14 @@ def observe(
     ``CommandError`` where no vantage can be logged in to. A vantage that is lost on the way keeps what it
     saw, and the observation says so in ``partial``.
     """
-    target.insist_on_machines()
+    target.require_machines()
     started = time.monotonic()
     ends = find(target, deployment, access, pairs, refs or {})
     unmet = _meet(access, {pair.source for pair in pairs} - {INTERNET})
     scan = Scan(target, access, ends, pace or Pace(), secrets.token_hex(16), unmet, threading.Event())
     with_control = not target.info if controls is None else controls
     asks = _asks(scan, pairs, deployment.databases, tcp, udp, icmp=icmp)
-    target.insist_on_machines(*(each.ip for each in asks if each.pair.source == INTERNET))
+    target.require_machines(*(each.ip for each in asks if each.pair.source == INTERNET))
     spare = ports.intersect(tcp, CONTROL) if with_control else NONE
     before = _before(scan, asks, spare, passes)
     with _admitted(scan, deployment.run, on=with_control), _receivers(scan, asks, passes) as receivers:

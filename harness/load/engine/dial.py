@@ -24,7 +24,7 @@ Dialled: TypeAlias = "socket.socket | str"
 Take: TypeAlias = Callable[[Dialled], None]
 
 
-def told(address: Address) -> str:
+def describe(address: Address) -> str:
     """An address for people."""
     where = address.host if address.kind == "unix" else f"{address.host}:{address.port}"
     return f"{where} through {address.proxy}" if address.proxy else where
@@ -42,7 +42,7 @@ def resolved(address: Address) -> tuple[int, tuple[str, int]]:
             address.host, address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )[0]
     except OSError as error:
-        raise ResourceError("load target", told(address), f"its name leads nowhere: {error}") from error
+        raise ResourceError("load target", describe(address), f"its name leads nowhere: {error}") from error
     return family, (str(where[0]), int(where[1]))
 
 
@@ -80,7 +80,9 @@ def _plain(address: Address) -> socket.socket:
     if address.kind == "unix":
         return _unix(address.host)
     if not address.proxy:
-        raise UsageError(f"a load through SOCKS needs a proxy, like 127.0.0.1:1080, to reach {told(address)}")
+        raise UsageError(
+            f"a load through SOCKS needs a proxy, like 127.0.0.1:1080, to reach {describe(address)}"
+        )
     url = address.proxy if "://" in address.proxy else f"socks5://{address.proxy}"
     try:
         return Proxy.from_url(url, rdns=True).connect(address.host, address.port, timeout=CONNECT_SECONDS)

@@ -59,7 +59,7 @@ class Engine:
         while self._pool.opening:
             self._loop.turn()
         if self._pool.refused:
-            where = dial.told(self._address)
+            where = dial.describe(self._address)
             raise ResourceError("load target", where, f"refuses connections at {where}: {self._pool.refused}")
         self._loop.restart_clock()
 

@@ -68,7 +68,7 @@ def capacity(bench: Bench, wanted: Search) -> Found:
         clock.add(made[-1])
         if made[-1].run.partial:
             break
-        search = search.after(seen_of(made[-1], rate, SHARES[metric], wanted.objective[metric]))
+        search = search.after(trial_of(made[-1], rate, SHARES[metric], wanted.objective[metric]))
         bench.note(f"{rate:.3g} a second: {knee.so_far(search)}")
     answer = knee.capacity(search)
     return found(
@@ -76,7 +76,7 @@ def capacity(bench: Bench, wanted: Search) -> Found:
         "capacity",
         begun,
         runs=made,
-        told=answer.told + ("" if stopped(bench, made) else _cut_short(search, wanted)),
+        summary=answer.told + ("" if stopped(bench, made) else _cut_short(search, wanted)),
         verdict=verdict_of(answer),
         objective=wanted.objective,
         doubts=doubts_of(made),
@@ -149,14 +149,14 @@ def plan(bench: Bench, wanted: Search, rate: float, number: int) -> Plan:
     return Plan(f"{rate:.3g} a second", arrivals, warmup=wanted.warmup, rate=rate)
 
 
-def seen_of(measured: Measured, rate: float, share: float, objective_ms: float) -> knee.Seen:
+def trial_of(measured: Measured, rate: float, share: float, objective_ms: float) -> knee.Trial:
     """A run as the search takes it."""
     run, beyond = measured.run, latencies(measured.steady) > objective_ms
     if not len(measured.steady):
-        return knee.Seen(rate, rate, 0.0, 0, Interval(float("inf")), doubt="no arrival in the steady part")
+        return knee.Trial(rate, rate, 0.0, 0, Interval(float("inf")), doubt="no arrival in the steady part")
     refused = run.errors.get(REFUSED, 0)
     mine = [doubt for doubt in run.doubts if doubt.startswith("the generator") or "connection" in doubt]
-    return knee.Seen(
+    return knee.Trial(
         rate=rate,
         # Random arrivals: what was due in this run, not the rate they were drawn from.
         offered=run.arrivals / max(measured.window_s, 1e-9),

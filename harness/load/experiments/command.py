@@ -49,7 +49,7 @@ def run(choice: Choice, load: Load, experiment: Callable[[Bench], Found]) -> Don
     """Measure a deployment that is up. What a signal stopped is told as partial, with its code."""
     found, signum = measured(choice, load, experiment, Progress())
     add(choice, found)
-    return Done(found.document(), tell(found), 128 + signum if signum else report.exit_code(found.verdict))
+    return Done(found.document(), summary(found), 128 + signum if signum else report.exit_code(found.verdict))
 
 
 def measured(
@@ -84,7 +84,7 @@ def add(choice: Choice, found: Found) -> None:
     )
 
 
-def tell(found: Found) -> str:
+def summary(found: Found) -> str:
     """What was found in a few lines for people."""
     limits = dict.fromkeys(str(run.bottleneck.get("what", "")) for run in found.runs if run.bottleneck)
     last = next((run for run in reversed(found.runs) if run.bottleneck), None)
@@ -114,18 +114,18 @@ def stopped_by_signals() -> Iterator[Stop]:
     def ask(signum: int) -> None:
         stop.signum = signum
         stop.event.set()
-        signals.say("stopping: what was measured so far is kept; once more ends at once")
+        signals.write_stderr("stopping: what was measured so far is kept; once more ends at once")
 
-    with signals.asked_first(ask):
+    with signals.intercept_first(ask):
         yield stop
 
 
 def _generator(load: Load) -> Generate:
     if load.locust or load.expect:
         from harness.load.locust import generator
-        from harness.load.locust.places import LOCAL, place
+        from harness.load.locust.master_address import LOCAL_ADDRESS, host_port
 
-        host, port = place(load.bind) if load.bind else LOCAL
+        host, port = host_port(load.bind) if load.bind else LOCAL_ADDRESS
         return generator(load.locust, expect=load.expect, bind=host, port=port)
     from harness.load.generator.generator import generate
 

@@ -26,7 +26,7 @@ def found(
     begun: float,
     *,
     runs: Sequence[Measured],
-    told: str,
+    summary: str,
     verdict: Verdict,
     objective: Mapping[str, Any],
     repeated: Repeated | None = None,
@@ -48,7 +48,7 @@ def found(
     return Found(
         experiment=experiment,
         verdict=verdict,
-        told=f"{told} (partial: {partial})" if partial else told,
+        told=f"{summary} (partial: {partial})" if partial else summary,
         began=datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds"),
         seconds=round(time.time() - begun, 1),
         workload=workload_of(bench),
@@ -79,10 +79,15 @@ def workload_of(bench: Bench) -> dict[str, Any]:
 
 
 def route_of(bench: Bench) -> dict[str, Any]:
-    """The way in as the report has it; no address, and no token."""
+    """The route as the report has it; no address, and no token."""
     route = bench.route
-    told = {"door": route.door, "way": route.way, "why": route.why, "facing": dict(bench.capabilities)}
-    return {**told, "poll_seconds": route.poll_seconds} if route.way in ("poll", "batch") else told
+    document = {
+        "door": route.entry_point,
+        "way": route.mode,
+        "why": route.why,
+        "facing": dict(bench.capabilities),
+    }
+    return {**document, "poll_seconds": route.poll_seconds} if route.mode in ("poll", "batch") else document
 
 
 def judge(repeated: Repeated, objective: Objective) -> tuple[Verdict, tuple[str, ...]]:
@@ -127,8 +132,8 @@ def ms(value: float) -> str:
 
 def errors_of(runs: Iterable[Run]) -> tuple[int, int]:
     """How many went wrong, and of how many."""
-    told = [(sum(run.errors.values()), run.arrivals) for run in runs]
-    return sum(wrong for wrong, _ in told), sum(count for _, count in told)
+    pairs = [(sum(run.errors.values()), run.arrivals) for run in runs]
+    return sum(wrong for wrong, _ in pairs), sum(count for _, count in pairs)
 
 
 def _judge_one(repeated: Repeated, metric: str, limit: float) -> tuple[Verdict, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.core.progress import Progress
 from harness.load.experiments.command import Load, measured
 from harness.load.experiments.latency import Latency, latency
-from harness.load.experiments.repeat import Patience
+from harness.load.experiments.repeat import Repetition
 from harness.load.experiments.site import Wanted
 from harness.load.result import Found
 from harness.run.settings import Choice
@@ -31,7 +31,7 @@ def measure_for_gate(
         seconds=SECONDS,
         warmup=WARMUP,
         objective={} if objectives.errors is None else {"errors": objectives.errors},
-        patience=Patience(repetitions, repetitions, precision=1.0),
+        repetition=Repetition(repetitions, repetitions, precision=1.0),
     )
     found, signum = measured(choice, Load(Wanted(workload)), lambda bench: latency(bench, wanted), progress)
     if signum:

@@ -12,7 +12,7 @@ from harness.load import schedule
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import found, judge, ms
 from harness.load.experiments.measure import Plan, measure
-from harness.load.experiments.repeat import Patience, Repeated, repeat
+from harness.load.experiments.repeat import Repeated, Repetition, repeat
 from harness.load.model import Times
 from harness.load.result import Found
 
@@ -33,13 +33,13 @@ class Latency:
     arrivals: Times | None = None
     clients: int = 0
     objective: Mapping[str, float] = field(default_factory=dict)
-    patience: Patience = field(default_factory=Patience)
+    repetition: Repetition = field(default_factory=Repetition)
 
 
 def latency(bench: Bench, wanted: Latency) -> Found:
     """Measure until the interval is narrow enough, and judge by the objective."""
     begun = time.time()
-    made = repeat(bench, lambda number: measure(bench, plan(bench, wanted, number)), wanted.patience)
+    made = repeat(bench, lambda number: measure(bench, plan(bench, wanted, number)), wanted.repetition)
     verdict, why = judge(made, wanted.objective)
     asked = {} if wanted.clients or wanted.arrivals is not None else {"rate": wanted.rate}
     return found(
@@ -47,7 +47,7 @@ def latency(bench: Bench, wanted: Latency) -> Found:
         "latency",
         begun,
         runs=made.runs,
-        told="; ".join((_told(made, wanted), *why)),
+        summary="; ".join((_summary(made, wanted), *why)),
         verdict=verdict,
         objective={**asked, **wanted.objective},
         repeated=made,
@@ -65,7 +65,7 @@ def plan(bench: Bench, wanted: Latency, number: int) -> Plan:
     return Plan(label, arrivals, warmup=wanted.warmup, rate=wanted.rate)
 
 
-def _told(made: Repeated, wanted: Latency) -> str:
+def _summary(made: Repeated, wanted: Latency) -> str:
     if not made.samples:
         return "nothing was measured"
     p50, p95, p99 = (made.interval(name) for name in ("p50_ms", "p95_ms", "p99_ms"))

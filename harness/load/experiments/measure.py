@@ -10,7 +10,7 @@ import numpy as np
 from harness.load.experiments.bench import Bench
 from harness.load.model import SECOND, Order, Outcome, Recording, Samples, Times
 from harness.load.result import Run
-from harness.load.stats import stages as told
+from harness.load.stats import stages as stats
 from harness.load.stats.warmup import Warmup, warmup
 from harness.load.watch.bottleneck import Facts, bottleneck
 from harness.load.watch.watching import Seen
@@ -70,7 +70,7 @@ class _Window:
 def measure(bench: Bench, plan: Plan) -> Measured:
     """Put one load on and return what came of it.
 
-    Raises ``ResourceError`` where the target refuses at once. A run that was stopped is told as partial.
+    Raises ``ResourceError`` where the target refuses at once. A run that was stopped is marked as partial.
     """
     order = _order(bench, plan)
     with bench.watch() as watch, bench.live(plan.label, plan.length) as on_tick:
@@ -97,16 +97,16 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, seen: Seen) -> Mea
     length = max(min(plan.length, recording.seconds), 1e-3)
     settled = warmup(recording.samples, length, minimum=min(plan.warmup, length / 2))
     window = _Window(int(settled.seconds * SECOND), int(length * SECOND))
-    steady = told.steady(recording.samples, window.start, window.end)
-    rates = told.rates(recording.samples, window.start, window.end)
-    errors, late = told.errors(steady), told.lateness_ms(steady)
+    steady = stats.steady(recording.samples, window.start, window.end)
+    rates = stats.rates(recording.samples, window.start, window.end)
+    errors, late = stats.errors(steady), stats.lateness_ms(steady)
     facts = Facts(
         window=window.seconds,
         offered=plan.rate or rates.offered,
         achieved=rates.achieved,
         arrivals=len(steady),
         errors=errors,
-        said=recording.said,
+        messages=recording.messages,
         nodes=seen.nodes,
         queue=seen.queue,
         machine=seen.machine,
@@ -130,14 +130,14 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, seen: Seen) -> Mea
         arrivals=len(steady),
         errors=errors,
         late_p99_ms=late,
-        stages=told.stages(steady),
-        series=told.series(recording.samples, recording.seconds),
+        stages=stats.stages(steady),
+        series=stats.series(recording.samples, recording.seconds),
         nodes=(*seen.nodes, *((seen.machine,) if seen.machine else ())),
         queue=seen.queue,
         bottleneck=bottleneck(facts),
         doubts=tuple(_doubts(plan, recording, steady, late, settled)),
         partial=recording.partial,
-        said={name.lower(): tuple(texts) for name, texts in recording.said.items()},
+        said={name.lower(): tuple(texts) for name, texts in recording.messages.items()},
     )
     return Measured(run, steady, recording, max(window.end - window.start, 0) / SECOND)
 

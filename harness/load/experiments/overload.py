@@ -17,7 +17,7 @@ from harness.load.experiments.scaling import CLIENTS_A_SLOT, SLOTS
 from harness.load.model import SECOND, Outcome
 from harness.load.result import Found, Overload, Verdict
 from harness.load.stats.overload import Phases
-from harness.load.stats.overload import overload as judged
+from harness.load.stats.overload import overload as judge_overload
 from harness.load.stats.stages import rates
 
 CALM = 0.3  # of what is served at saturation
@@ -68,16 +68,16 @@ def overload(bench: Bench, wanted: Overloading) -> Found:
     run = measure(bench, plan)
     if run.run.partial:
         return _found(bench, begun, [first, run], wanted, "nothing was seen of its recovery")
-    told = judged(
+    measured = judge_overload(
         run.recording.samples,
         phases,
         queue_limit=bench.queue_limit,
         throughput=served_of(run, phases) / VARIES,
-        said=run.run.said.get(REFUSED, ()),
+        messages=run.run.said.get(REFUSED, ()),
     )
     if wanted.bound_ms is not None:
-        told = replace(told, bound_ms=wanted.bound_ms)
-    return _found(bench, begun, [first, run], wanted, told.told, told)
+        measured = replace(measured, bound_ms=wanted.bound_ms)
+    return _found(bench, begun, [first, run], wanted, measured.told, measured)
 
 
 def saturate(bench: Bench, seconds: float) -> Measured:
@@ -117,38 +117,39 @@ def plan_of(bench: Bench, wished: _Rates, wanted: Overloading) -> tuple[Plan, Ph
     return plan, Phases(2 * SECOND, ends[0], ends[1], ends[2])
 
 
-def problems(told: Overload, run: Measured) -> Iterator[str]:
+def problems(measured: Overload, run: Measured) -> Iterator[str]:
     """What is not as it must be, in words."""
     errors = {name: count for name, count in run.run.errors.items() if name not in ALLOWED}
     if errors:
         yield f"not all was refused or ended well: {', '.join(f'{n} {name}' for name, n in errors.items())}"
-    if told.refused and not told.refusal:
+    if measured.refused and not measured.refusal:
         yield "refusals have no words"
-    if told.accepted_p95_ms > told.bound_ms:
-        yield f"p95 of what was accepted is {told.accepted_p95_ms:.0f} ms, the bound {told.bound_ms:.0f} ms"
-    if told.recovered_s is None:
+    if measured.accepted_p95_ms > measured.bound_ms:
+        p95, bound = measured.accepted_p95_ms, measured.bound_ms
+        yield f"p95 of what was accepted is {p95:.0f} ms, the bound {bound:.0f} ms"
+    if measured.recovered_s is None:
         yield "it did not recover in time"
 
 
-def _found(  # noqa: PLR0917 (told: None where it ended early)
+def _found(  # noqa: PLR0917 (measured: None where it ended early)
     bench: Bench,
     begun: float,
     made: list[Measured],
     wanted: Overloading,
     text: str,
-    told: Overload | None = None,
+    measured: Overload | None = None,
 ) -> Found:
-    wrong = list(problems(told, made[-1])) if told else []
-    verdict: Verdict = "fail" if wrong else "pass" if told else "inconclusive"
-    doubts = [] if told is None or told.refused else ["nobody was refused: the queue did not fill"]
+    wrong = list(problems(measured, made[-1])) if measured else []
+    verdict: Verdict = "fail" if wrong else "pass" if measured else "inconclusive"
+    doubts = [] if measured is None or measured.refused else ["nobody was refused: the queue did not fill"]
     return found(
         bench,
         "overload",
         begun,
         runs=made,
-        told="; ".join((text, *wrong)),
+        summary="; ".join((text, *wrong)),
         verdict=verdict,
         objective={"bound_ms": wanted.bound_ms} if wanted.bound_ms else {},
         doubts=doubts,
-        overload=told,
+        overload=measured,
     )

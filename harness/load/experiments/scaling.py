@@ -11,7 +11,7 @@ from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import errors_of, found
 from harness.load.experiments.latency import NONE
 from harness.load.experiments.measure import Measured, Plan, measure
-from harness.load.experiments.repeat import Patience, Repeated, repeat
+from harness.load.experiments.repeat import Repeated, Repetition, repeat
 from harness.load.result import Found, Scaling, Verdict
 from harness.load.stats.scaling import scaling as fitted
 
@@ -26,7 +26,7 @@ class Scale:
     workers: tuple[int, ...] = (1, 2, 4, 8)
     seconds: float = 20.0
     warmup: float = 3.0
-    patience: Patience = field(default_factory=lambda: Patience(most=5, metric="throughput"))
+    repetition: Repetition = field(default_factory=lambda: Repetition(most=5, metric="throughput"))
 
 
 def scaling(bench: Bench, wanted: Scale) -> Found:
@@ -54,7 +54,7 @@ def scaling(bench: Bench, wanted: Scale) -> Found:
         "scaling",
         begun,
         runs=runs,
-        told=_told(curve),
+        summary=_summary(curve),
         verdict=_verdict(runs),
         objective={"workers": list(wanted.workers)},
         doubts=[doubt for each in made.values() for doubt in each.doubts],
@@ -71,7 +71,7 @@ def saturated(bench: Bench, wanted: Scale, workers: int) -> Repeated:
         plan = Plan(label, NONE, clients, wanted.seconds, wanted.warmup, workers)
         return measure(bench, plan)
 
-    return repeat(bench, once, wanted.patience)
+    return repeat(bench, once, wanted.repetition)
 
 
 def cpu_bound(runs: Sequence[Measured]) -> bool:
@@ -84,7 +84,7 @@ def _served(repeated: Repeated) -> bool:
     return bool(repeated.samples) and all(value > 0 for value in repeated.samples["throughput"])
 
 
-def _told(curve: Scaling | None) -> str:
+def _summary(curve: Scaling | None) -> str:
     """The measured points first, then what they carry."""
     if curve is None:
         return "nothing was served"

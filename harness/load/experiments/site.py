@@ -18,7 +18,7 @@ from harness.core.wait import NotYet, wait_for
 from harness.deploy import scale as projects
 from harness.judge0 import reading
 from harness.judge0.api import authentication
-from harness.judge0.model import Door, Way
+from harness.judge0.model import EntryPoint, SubmissionMode
 from harness.judge0.route import open_route, to_judge0
 from harness.load.experiments.bench import Bench, Generate
 from harness.load.generator.generator import generate
@@ -37,15 +37,15 @@ SCALABLE = "worker"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is put on, and how: a workload's name or file, by which door and in which way.
+    """The load: a workload's name or file, the entry point and the submission mode.
 
-    ``way`` None: whatever measures the workers of the Judge0 that is found. ``token`` is its
+    ``mode`` None: whatever measures the workers of the Judge0 that is found. ``token`` is its
     ``X-Auth-Token``, ``callback_url`` where its workers reach this machine.
     """
 
     workload: str | Path = "hello"
-    door: Door = "judge0"
-    way: Way | None = None
+    entry_point: EntryPoint = "judge0"
+    mode: SubmissionMode | None = None
     seed: int | None = None
     connections: int = 256
     timeout: float = 60.0
@@ -60,27 +60,29 @@ class Wanted:
 def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Bench]:
     """The deployment under load, as long as the block lasts.
 
-    Raises ``UsageError`` for a workload, door or way that cannot be, ``ResourceError`` and ``CommandError``
-    where the way in cannot be opened.
+    Raises ``UsageError`` for a workload, entry point or mode that cannot be used, ``ResourceError`` and
+    ``CommandError`` if the entry point cannot be reached.
     """
     workload = load_workload(wanted.workload)
     known = kinds(setup.topology)
     with ExitStack() as stack:
-        way = open_route(setup, wanted.door, wanted.way, token=wanted.token, callback_url=wanted.callback_url)
-        route, capabilities = stack.enter_context(way)
+        opened = open_route(
+            setup, wanted.entry_point, wanted.mode, token=wanted.token, callback_url=wanted.callback_url
+        )
+        route, capabilities = stack.enter_context(opened)
         judge0 = stack.enter_context(to_judge0(setup)) if setup.topology.checks.judge0 else None
         ask = partial(_ask, judge0, wanted.token) if judge0 else None
         tasks = _tasks(setup, known)
         with progress.step("look at the environment"):
-            told = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
+            facts = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
         yield Bench(
             workload=workload,
             route=route,
             generate=wanted.generate,
-            cores=_cores(setup, known, told),
+            cores=_cores(setup, known, facts),
             kinds=known,
             capabilities=capabilities.to_dict() if capabilities else {},
-            environment=told,
+            environment=facts,
             watch=partial(
                 watching,
                 setup.access,
@@ -107,9 +109,9 @@ def worker_service(setup: Setup, known: Kinds) -> str:
     """The one service whose tasks run programs. Raises ``UsageError`` where there is none, or several."""
     found = [name for name, kind in known.services.items() if kind == SCALABLE]
     if len(found) != 1:
-        told = ", ".join(found) or "none"
+        names = ", ".join(found) or "none"
         raise UsageError(
-            f"topology {setup.topology.name}: one service must run the programs, to be scaled: {told} does; "
+            f"topology {setup.topology.name}: one service must run the programs, to be scaled: {names} does; "
             "checks.judge0.workers names the nodes of one"
         )
     return found[0]
@@ -173,9 +175,9 @@ def _tasks(setup: Setup, known: Kinds) -> int | None:
     return projects.count(setup.access, setup.topology, service)
 
 
-def _cores(setup: Setup, known: Kinds, told: dict[str, Any]) -> int:
+def _cores(setup: Setup, known: Kinds, facts: dict[str, Any]) -> int:
     """The cores that workers run on: those of their nodes, or of this machine where nodes share it."""
     if setup.target.info:
-        return int(told["machine"]["cores"])
+        return int(facts["machine"]["cores"])
     workers = [name for name, kind in known.nodes.items() if kind == SCALABLE]
-    return sum(int(told["nodes"][name].get("cores") or 1) for name in workers) or 1
+    return sum(int(facts["nodes"][name].get("cores") or 1) for name in workers) or 1

@@ -52,14 +52,14 @@ def soak(bench: Bench, wanted: Soak) -> Found:
     once = Repeated((measured,), {k: (v,) for k, v in metrics_of(measured).items()}, measured.run.doubts)
     verdict, why = judge(once, wanted.objective)
     creeping = list(creeps(measured))
-    told = f"{measured.run.achieved:.3g} a second for {measured.run.seconds:.0f} s"
-    told += f": p95 {ms(once.samples['p95_ms'][0])}" if once.samples else ", and nothing steady was measured"
+    text = f"{measured.run.achieved:.3g} a second for {measured.run.seconds:.0f} s"
+    text += f": p95 {ms(once.samples['p95_ms'][0])}" if once.samples else ", and nothing steady was measured"
     return found(
         bench,
         "soak",
         begun,
         runs=(measured,),
-        told="; ".join((told, *why, *(creeping or ["nothing crept"]))),
+        summary="; ".join((text, *why, *(creeping or ["nothing crept"]))),
         verdict="fail" if creeping else verdict,
         objective={"rate": wanted.rate, **wanted.objective},
         repeated=once,

@@ -22,8 +22,8 @@ import numpy as np
 
 from harness.core import signals
 from harness.core.errors import UsageError, WaitTimeoutError, WavetankError
-from harness.core.wait import patient
-from harness.load.generator.process import Begun, Crashed, Ended, Given, OpenTalk, Refused, run
+from harness.core.wait import scaled
+from harness.load.generator.process import Begun, Crashed, Ended, Given, OpenProtocol, Refused, run
 from harness.load.generator.ticks import ticker
 from harness.load.model import Order, Recording, Tick
 from harness.load.recorder import Recorder, size
@@ -42,12 +42,12 @@ def generate(
     *,
     on_tick: OnTick | None = None,
     stop: threading.Event | None = None,
-    open_talk: OpenTalk | None = None,
+    open_protocol: OpenProtocol | None = None,
 ) -> Recording:
     """Put a load on, and return what came of it. ``stop`` ends it early: what there is by then is returned.
 
-    ``on_tick`` is called four times a second. ``open_talk`` is who talks, a function of a module;
-    :func:`harness.load.protocol.opening.open_talk` by itself. Raises ``ResourceError`` where the target
+    ``on_tick`` is called four times a second. ``open_protocol`` is who talks, a function of a module;
+    :func:`harness.load.protocol.opening.open_protocol` by itself. Raises ``ResourceError`` where the target
     refuses before the run starts, ``UsageError`` for an order that cannot be, ``GeneratorError`` with the
     process's own words where it fails.
     """
@@ -57,7 +57,7 @@ def generate(
     try:
         os.ftruncate(fd, size(capacity))
         record = Recorder(capacity, fd)
-        with _process(order, capacity, fd, open_talk) as child:
+        with _process(order, capacity, fd, open_protocol) as child:
             begun = _begun(child)
             tick = ticker(order, record, begun.origin)
             ended = _follow(child, lambda: on_tick(tick(time.monotonic_ns())) if on_tick else None, stop)
@@ -71,7 +71,7 @@ def generate(
         peak_connections=ended.peak_connections,
         starved=ended.starved,
         partial=ended.partial,
-        said=ended.said,
+        messages=ended.messages,
     )
 
 
@@ -107,7 +107,7 @@ def capacity_of(order: Order) -> int:
 
 
 @contextmanager
-def _process(order: Order, capacity: int, fd: int, open_talk: OpenTalk | None) -> Iterator[_Child]:
+def _process(order: Order, capacity: int, fd: int, open_protocol: OpenProtocol | None) -> Iterator[_Child]:
     """The process, for as long as the block lasts."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -117,7 +117,7 @@ def _process(order: Order, capacity: int, fd: int, open_talk: OpenTalk | None) -
     try:
         with signals.blocked():
             process = context.Process(
-                target=run, args=(Given(order, capacity, fd, os.getpid(), open_talk), theirs), daemon=True
+                target=run, args=(Given(order, capacity, fd, os.getpid(), open_protocol), theirs), daemon=True
             )
             process.start()
     finally:
@@ -132,28 +132,28 @@ def _process(order: Order, capacity: int, fd: int, open_talk: OpenTalk | None) -
 
 
 def _begun(child: _Child) -> Begun:
-    deadline = patient(START_SECONDS)
+    deadline = scaled(START_SECONDS)
     if not child.pipe.poll(deadline):
         raise WaitTimeoutError("the generator to begin", deadline, "no word from its process")
-    said = _heard(child)
-    assert isinstance(said, Begun)
-    return said
+    message = _heard(child)
+    assert isinstance(message, Begun)
+    return message
 
 
 def _heard(child: _Child) -> Begun | Ended:
     try:
-        said = child.pipe.recv()
+        message = child.pipe.recv()
     except (EOFError, ConnectionResetError) as error:
         child.process.join(END_SECONDS)
         raise GeneratorError(
             f"the generator's process ended without a word: {_how(child.process)}"
         ) from error
-    if isinstance(said, Refused):
-        raise said.error
-    if isinstance(said, Crashed):
-        raise GeneratorError(f"the generator's process failed:\n{said.traceback}")
-    assert isinstance(said, Begun | Ended)
-    return said
+    if isinstance(message, Refused):
+        raise message.error
+    if isinstance(message, Crashed):
+        raise GeneratorError(f"the generator's process failed:\n{message.traceback}")
+    assert isinstance(message, Begun | Ended)
+    return message
 
 
 def _how(process: multiprocessing.process.BaseProcess) -> str:
@@ -170,7 +170,7 @@ def _follow(child: _Child, look: Callable[[], None], stop: threading.Event | Non
             told = True
             with suppress(BrokenPipeError):
                 child.pipe.send("stop")
-    said = _heard(child)
-    assert isinstance(said, Ended)
+    message = _heard(child)
+    assert isinstance(message, Ended)
     look()
-    return said
+    return message

@@ -30,7 +30,7 @@ class Part:
     peak_connections: int
     starved: int
     partial: str
-    said: Mapping[str, Sequence[str]]
+    messages: Mapping[str, Sequence[str]]
 
 
 def as_part(document: Mapping[str, Any]) -> Part:
@@ -60,7 +60,7 @@ def merge(
         peak_connections=sum(part.peak_connections for part in parts.values()),
         starved=sum(part.starved for part in parts.values()),
         partial="; ".join(dict.fromkeys([*lost.values(), *_partial(parts)])),
-        said=_said(parts, lost),
+        messages=_said(parts, lost),
     )
 
 
@@ -108,6 +108,6 @@ def _said(parts: Mapping[int, Part], lost: Mapping[int, str]) -> dict[str, tuple
     if lost:
         texts[Outcome.UNFINISHED.name] = dict.fromkeys(lost.values())
     for part in parts.values():
-        for name, said in part.said.items():
-            texts.setdefault(name, {}).update(dict.fromkeys(said))
-    return {name: tuple(said)[:TEXTS] for name, said in texts.items()}
+        for name, messages in part.messages.items():
+            texts.setdefault(name, {}).update(dict.fromkeys(messages))
+    return {name: tuple(messages)[:TEXTS] for name, messages in texts.items()}

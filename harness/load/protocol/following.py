@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.load.workload import Chosen
 
 
-class Asking(Protocol):
+class Transport(Protocol):
     """What a talk needs of the engine. Times are ns since the run's start."""
 
     def now(self) -> int:
@@ -47,12 +47,12 @@ class Recording(Protocol):
         at: int,
         *,
         status: int = 0,
-        said: str = "",
+        message: str = "",
         queued_us: int = NEVER,
         ran_us: int = NEVER,
         judged_us: int = NEVER,
     ) -> None:
-        """It ended; ``said`` are the words of what is not ``OK``."""
+        """It ended; ``message`` are the words of what is not ``OK``."""
 
 
 class Following:
@@ -64,7 +64,7 @@ class Following:
         workload: Workload,
         chosen: Chosen,
         record: Recording,
-        engine: Asking,
+        engine: Transport,
         *,
         timeout: float,
     ) -> None:
@@ -109,32 +109,32 @@ class Following:
         if number in self._intended:
             self.record.accepted(number, at)
 
-    def judge(self, number: int, told: Submission, at: int) -> None:
+    def judge(self, number: int, submission: Submission, at: int) -> None:
         """Its final status is known: end it by whether that is right."""
         if self._intended.pop(number, None) is None:
             return
         program = self.program(number)
-        outcome = judge(program, told.status, told.stdout)
+        outcome = judge(program, submission.status, submission.stdout)
         self.record.done(
             number,
             outcome,
             at,
-            status=told.status,
-            said="" if outcome is Outcome.OK else complaint(program, told),
-            queued_us=told.queued_us,
-            ran_us=told.ran_us,
-            judged_us=told.judged_us,
+            status=submission.status,
+            message="" if outcome is Outcome.OK else complaint(program, submission),
+            queued_us=submission.queued_us,
+            ran_us=submission.ran_us,
+            judged_us=submission.judged_us,
         )
 
-    def end(self, number: int, outcome: Outcome, said: str, at: int = NEVER) -> None:
+    def end(self, number: int, outcome: Outcome, message: str, at: int = NEVER) -> None:
         """It ended without being judged; ``NEVER``: now."""
         if self._intended.pop(number, None) is not None:
-            self.record.done(number, outcome, self.engine.now() if at == NEVER else at, said=said)
+            self.record.done(number, outcome, self.engine.now() if at == NEVER else at, message=message)
 
-    def give_up(self, number: int, said: str) -> None:
+    def give_up(self, number: int, message: str) -> None:
         """It has taken too long."""
         seconds = self._timeout / SECOND
-        self.end(number, Outcome.UNANSWERED, f"{said} {seconds:g} s after it was due")
+        self.end(number, Outcome.UNANSWERED, f"{message} {seconds:g} s after it was due")
 
     def late(self) -> Iterator[int]:
         """Those that are late, longest first. Each is to be ended before the next is asked for."""

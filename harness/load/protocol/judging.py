@@ -44,13 +44,13 @@ def judge(program: Program, status: int, stdout: str) -> Outcome:
     return Outcome.WRONG if wrong else Outcome.OK
 
 
-def complaint(program: Program, told: Submission) -> str:
+def complaint(program: Program, submission: Submission) -> str:
     """What is wrong with an answer that is, in words."""
-    if told.status not in (0, program.status):
+    if submission.status not in (0, program.status):
         wanted = name_of(program.status)
-        return f"{program.name}: {name_of(told.status)} in place of {wanted} (token {told.token})"
-    printed, right = told.stdout[:SHOWN], (program.stdout or "")[:SHOWN]
-    return f"{program.name}: printed {printed!r} in place of {right!r} (token {told.token})"
+        return f"{program.name}: {name_of(submission.status)} in place of {wanted} (token {submission.token})"
+    printed, right = submission.stdout[:SHOWN], (program.stdout or "")[:SHOWN]
+    return f"{program.name}: printed {printed!r} in place of {right!r} (token {submission.token})"
 
 
 def _is_right_output(program: Program, stdout: str) -> bool:

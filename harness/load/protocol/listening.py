@@ -159,8 +159,8 @@ class Calling:
         self._created.discard(number)
         runs = requests.runs_of(self._following.program(number))
         try:
-            told = reading.read_one(body, runs=runs)
+            submission = reading.read_one(body, runs=runs)
         except UnreadableError as error:
             self._following.end(number, Outcome.FAILED, f"callback: {error}", at)
             return
-        self._following.judge(number, told, at)
+        self._following.judge(number, submission, at)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge0.model import NEVER, Program, Route
 from harness.load.model import Outcome, Workload
-from harness.load.protocol.following import Asking, Recording
+from harness.load.protocol.following import Recording, Transport
 from harness.load.protocol.judging import refusal, unanswered
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def open_plain(
     workload: Workload,
     chosen: Chosen,
     record: Recording,
-    engine: Asking,
+    engine: Transport,
     *,
     timeout: float = 60.0,
 ) -> Plain:
@@ -41,7 +41,7 @@ class Plain:
     """A request and an answer for each arrival."""
 
     def __init__(
-        self, requests: list[bytes], workload: Workload, chosen: Chosen, record: Recording, engine: Asking
+        self, requests: list[bytes], workload: Workload, chosen: Chosen, record: Recording, engine: Transport
     ) -> None:
         self._requests, self._chosen, self._record, self._engine = requests, chosen, record, engine
         self._right = [None if each.stdout is None else each.stdout.encode() for each in workload.programs]
@@ -63,8 +63,8 @@ class Plain:
             record.accepted(number, answer.answered)
             record.done(number, Outcome.OK, answer.answered)
             return
-        outcome, said = unanswered(answer) or _told(answer)
-        record.done(number, outcome, answer.answered, said=said)
+        outcome, message = unanswered(answer) or _told(answer)
+        record.done(number, outcome, answer.answered, message=message)
 
 
 def _told(answer: Answer) -> tuple[Outcome, str]:

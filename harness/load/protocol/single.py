@@ -40,18 +40,18 @@ class Waiting:
         if not following.answer(number, answer):
             return
         try:
-            told = self._read(answer.body, self._runs[program])
+            submission = self._read(answer.body, self._runs[program])
         except UnreadableError as error:
             following.end(number, Outcome.FAILED, str(error), answer.answered)
             return
         following.accept(number, answer.answered)
-        following.judge(number, told, answer.answered)
+        following.judge(number, submission, answer.answered)
 
     def _read(self, body: bytes, runs: float) -> Submission:
         route = self._following.route
         return (
             reading.read_one(body, runs=runs)
-            if route.door == "judge0"
+            if route.entry_point == "judge0"
             else reading.read_at_door(route.reply, body)
         )
 

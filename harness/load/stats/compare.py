@@ -31,7 +31,7 @@ MOST = 1000.0
 # What an endless value counts as: more than any other.
 ENDLESS = 1e12
 # Up to so many ways to divide the values among the two, each is looked at.
-WAYS = 20_000
+MOST_ARRANGEMENTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _p_value(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> floa
         return 1.0
     if len(np.unique(ranks)) == len(ranks) and max(len(old), len(new)) <= 100:
         return float(stats.mannwhitneyu(old, new, method="exact").pvalue)
-    if math.comb(len(ranks), len(new)) <= WAYS:
+    if math.comb(len(ranks), len(new)) <= MOST_ARRANGEMENTS:
         return _exact_with_ties(ranks[: len(old)], ranks[len(old) :])
     return float(stats.mannwhitneyu(ranks[: len(old)], ranks[len(old) :], method="asymptotic").pvalue)
 
@@ -144,8 +144,8 @@ def _comparison(
     change = shift(old, new, 1 - rule.alpha)
     few = rule.metrics * _least_p(len(old), len(new)) > rule.alpha
     verdict = "undecided" if few else _verdict(change, p, rule, rule.relevant if relative else 0.0)
-    told = _few(len(old), len(new), rule) if few else _told(verdict, change, p, rule, relative)
-    return Comparison(metric, verdict, t_interval(old), t_interval(new), change, p, f"{metric}: {told}")
+    text = _few(len(old), len(new), rule) if few else _summary(verdict, change, p, rule, relative)
+    return Comparison(metric, verdict, t_interval(old), t_interval(new), change, p, f"{metric}: {text}")
 
 
 def _verdict(change: Interval, p: float, rule: _Rule, relevant: float) -> Verdict:
@@ -194,20 +194,20 @@ def _cut(old: int, new: int, confidence: float) -> int:
     if max(old, new) > 50:
         spread = math.sqrt(old * new * (old + new + 1) / 12)
         return max(0, math.floor(old * new / 2 - float(stats.norm.isf(tail)) * spread))
-    ways = _ways(old, new)
+    arrangements = _arrangements(old, new)
     allowed = tail * math.comb(old + new, new)
-    return sum(1 for below in accumulate(ways) if below <= allowed)
+    return sum(1 for below in accumulate(arrangements) if below <= allowed)
 
 
-def _ways(old: int, new: int) -> list[int]:
+def _arrangements(old: int, new: int) -> list[int]:
     """How many orders of the values give U = 0, 1, ...: the coefficients of Gauss's binomial."""
-    ways = [1] + [0] * (old * new)
+    arrangements = [1] + [0] * (old * new)
     for i in range(1, new + 1):
         for u in range(old * new, old + i - 1, -1):
-            ways[u] -= ways[u - old - i]
+            arrangements[u] -= arrangements[u - old - i]
         for u in range(i, old * new + 1):
-            ways[u] += ways[u - i]
-    return ways
+            arrangements[u] += arrangements[u - i]
+    return arrangements
 
 
 def _few(old: int, new: int, rule: _Rule) -> str:
@@ -218,7 +218,7 @@ def _few(old: int, new: int, rule: _Rule) -> str:
     )
 
 
-def _told(verdict: Verdict, change: Interval, p: float, rule: _Rule, relative: bool) -> str:
+def _summary(verdict: Verdict, change: Interval, p: float, rule: _Rule, relative: bool) -> str:
     size = _size(change, relative)
     if verdict == "same":
         return f"same: {size}, within {rule.relevant:.0%}" if relative else f"same: {size}"

@@ -71,19 +71,19 @@ def combined(intervals: Sequence[Interval]) -> Interval:
     The usual inverse-variance mean. Where they differ more than their intervals allow, it is widened by
     Birge's ratio (Birge 1932; as the Particle Data Group does). If none has an interval, it is Student's.
     """
-    told = [i for i in intervals if i.low is not None and i.high is not None and math.isfinite(i.high)]
-    if not told:
+    known = [i for i in intervals if i.low is not None and i.high is not None and math.isfinite(i.high)]
+    if not known:
         return t_interval([i.value for i in intervals], intervals[0].confidence)
-    if len(told) == 1:
-        return told[0]
-    values = np.array([i.value for i in told])
-    halves = np.array([max((i.high - i.low) / 2, 1e-12) for i in told])  # type: ignore[operator]
+    if len(known) == 1:
+        return known[0]
+    values = np.array([i.value for i in known])
+    halves = np.array([max((i.high - i.low) / 2, 1e-12) for i in known])  # type: ignore[operator]
     weights = halves**-2
     mean = float(np.average(values, weights=weights))
-    z = float(stats.norm.isf((1 - told[0].confidence) / 2))
-    birge = math.sqrt(float(np.sum((z * (values - mean) / halves) ** 2)) / (len(told) - 1))
+    z = float(stats.norm.isf((1 - known[0].confidence) / 2))
+    birge = math.sqrt(float(np.sum((z * (values - mean) / halves) ** 2)) / (len(known) - 1))
     half = max(1.0, birge) / math.sqrt(float(weights.sum()))
-    return Interval(mean, mean - half, mean + half, told[0].confidence)
+    return Interval(mean, mean - half, mean + half, known[0].confidence)
 
 
 def effective_size(series: Values | npt.NDArray[np.bool_]) -> float:

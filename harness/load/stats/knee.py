@@ -54,13 +54,13 @@ class Aim:
     most: int = 40
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The objective in words."""
         return f"{self.quantile} within {self.objective_ms:g} ms, no more than {self.errors:.2%} errors"
 
 
 @dataclass(frozen=True)
-class Seen:
+class Trial:
     """One run at ``rate``, warm-up left out.
 
     ``latency`` is the quantile (ms) of all arrivals with its interval, as `stages.quantile_of_run` has it.
@@ -86,21 +86,21 @@ class Search:
     """An aim, and all runs so far in their order."""
 
     aim: Aim
-    seen: tuple[Seen, ...] = field(default=())
+    trials: tuple[Trial, ...] = field(default=())
 
-    def after(self, seen: Seen) -> Search:
+    def after(self, trial: Trial) -> Search:
         """The search with one more run."""
-        return Search(self.aim, (*self.seen, seen))
+        return Search(self.aim, (*self.trials, trial))
 
 
 def next_rate(search: Search) -> float | None:
     """The rate to run next; None: the search is over."""
     aim = search.aim
-    if len(search.seen) >= aim.most:
+    if len(search.trials) >= aim.most:
         return None
-    if not search.seen:
+    if not search.trials:
         return min(aim.start, aim.ceiling)
-    latest = search.seen[-1].rate
+    latest = search.trials[-1].rate
     if _is_open(search, latest):
         return latest
     low, high = _held_below(search), _not_held(search)
@@ -109,13 +109,13 @@ def next_rate(search: Search) -> float | None:
 
 def held(search: Search, rate: float) -> bool | None:
     """What all runs at ``rate`` say together; None: nothing yet, or undecided."""
-    runs = [seen for seen in search.seen if seen.rate == rate and not seen.doubt]
-    broken = sum(1 for seen in runs if _broke(search.aim, seen))
+    runs = [trial for trial in search.trials if trial.rate == rate and not trial.doubt]
+    broken = sum(1 for trial in runs if _broke(search.aim, trial))
     if not runs or 2 * broken == len(runs):
         return None
     if 2 * broken > len(runs):
         return False
-    return _within(search.aim, [seen for seen in runs if not _broke(search.aim, seen)])
+    return _within(search.aim, [trial for trial in runs if not _broke(search.aim, trial)])
 
 
 def once_more(search: Search) -> float | None:
@@ -130,7 +130,7 @@ def once_more(search: Search) -> float | None:
         return None
     if crossing(search) and found.high <= found.low * (1 + search.aim.resolution) * (1 + 1e-9):
         return None
-    runs = [seen.rate for seen in search.seen]
+    runs = [trial.rate for trial in search.trials]
     return min((low, over), key=runs.count)
 
 
@@ -145,15 +145,15 @@ def capacity(search: Search) -> Capacity:
     return Capacity(
         rate=_interval(search, low, over),
         over=over,
-        objective=search.aim.told,
-        told=_told(search, low, over),
+        objective=search.aim.text,
+        told=_summary(search, low, over),
         steps=tuple(
             {
-                "rate": seen.rate,
-                "held": _one(search.aim, seen),
-                "why": so_far(Search(search.aim, search.seen[: place + 1])),
+                "rate": trial.rate,
+                "held": _one(search.aim, trial),
+                "why": so_far(Search(search.aim, search.trials[: place + 1])),
             }
-            for place, seen in enumerate(search.seen)
+            for place, trial in enumerate(search.trials)
         ),
     )
 
@@ -170,16 +170,16 @@ def _interval(search: Search, low: float, over: float | None) -> Interval:
     return Interval(low, min(low, least), max(over, most))
 
 
-def headroom(aim: Aim, seen: Seen) -> float:
+def headroom(aim: Aim, trial: Trial) -> float:
     """How far a run was from missing its aim: 1 is half of what is allowed, 0 just that, below 0 more.
 
     The least of latency's and of keeping up's, from -1 to 1; what was refused or failed is far beyond.
     """
-    if seen.refused or seen.errors > aim.errors * seen.arrivals:
+    if trial.refused or trial.errors > aim.errors * trial.arrivals:
         return -1.0
-    missing = _missing(seen)
-    parts = [aim.objective_ms / max(seen.latency.value, 1e-9)]
-    parts += [_allowed_missing(aim, seen) / missing] if missing > 0 else []
+    missing = _missing(trial)
+    parts = [aim.objective_ms / max(trial.latency.value, 1e-9)]
+    parts += [_allowed_missing(aim, trial) / missing] if missing > 0 else []
     return max(-1.0, min(1.0, min(parts) - 1))
 
 
@@ -191,10 +191,10 @@ def crossing(search: Search) -> tuple[float, float] | None:
     Regression Analysis, 3.2). None where they are too few, or no line falls clearly.
     """
     runs = _near_the_ends(search)
-    x = np.log([seen.rate for seen in runs])
+    x = np.log([trial.rate for trial in runs])
     if len(runs) < LEAST_RUNS or np.ptp(x) == 0:
         return None
-    line = stats.linregress(x, [headroom(search.aim, seen) for seen in runs])
+    line = stats.linregress(x, [headroom(search.aim, trial) for trial in runs])
     t = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(runs) - 2))
     g = (t * line.stderr / line.slope) ** 2 if line.slope < 0 else math.inf
     if g >= 1:
@@ -209,28 +209,28 @@ def crossing(search: Search) -> tuple[float, float] | None:
     return math.exp(middle - half), math.exp(middle + half)
 
 
-def _near_the_ends(search: Search) -> list[Seen]:
+def _near_the_ends(search: Search) -> list[Trial]:
     """The runs that count and lie near enough for a straight line: farther off, headroom is 1 anyway."""
     low = _held_below(search) or 0.0
     over = _failed_above(search, low) or math.inf
     least, most = low / FARTHEST, over * FARTHEST
-    return [seen for seen in search.seen if not seen.doubt and least <= seen.rate <= most]
+    return [trial for trial in search.trials if not trial.doubt and least <= trial.rate <= most]
 
 
-def why(aim: Aim, seen: Seen) -> str:
+def why(aim: Aim, trial: Trial) -> str:
     """Why one run holds, fails or does not tell, in words."""
-    broke = _broke(aim, seen)
-    if seen.doubt or broke:
-        return f"does not count: {seen.doubt}" if seen.doubt else broke
-    low, high = seen.latency.low, seen.latency.high
+    broke = _broke(aim, trial)
+    if trial.doubt or broke:
+        return f"does not count: {trial.doubt}" if trial.doubt else broke
+    low, high = trial.latency.low, trial.latency.high
     between = f" ({low:.0f} to {high:.0f} ms)" if low is not None and high is not None else ""
-    size = f"{seen.latency.value:.0f} ms" if math.isfinite(seen.latency.value) else "endless"
-    told, side = f"{aim.quantile} {size}{between}", _within(aim, [seen])
+    size = f"{trial.latency.value:.0f} ms" if math.isfinite(trial.latency.value) else "endless"
+    text, side = f"{aim.quantile} {size}{between}", _within(aim, [trial])
     if side is not None:
-        return f"{told}: {'within' if side else 'beyond'} {aim.objective_ms:g} ms"
+        return f"{text}: {'within' if side else 'beyond'} {aim.objective_ms:g} ms"
     if low is not None and high is not None and low <= aim.objective_ms <= high:
-        return f"{told}: the objective of {aim.objective_ms:g} ms is inside the interval"
-    return f"{told}: {seen.arrivals} arrivals are too few to hold it against {aim.objective_ms:g} ms"
+        return f"{text}: the objective of {aim.objective_ms:g} ms is inside the interval"
+    return f"{text}: {trial.arrivals} arrivals are too few to hold it against {aim.objective_ms:g} ms"
 
 
 def so_far(search: Search) -> str:
@@ -238,23 +238,23 @@ def so_far(search: Search) -> str:
 
     Where no interval can be had yet that is said, and how many runs it takes.
     """
-    latest = search.seen[-1]
-    runs = [seen for seen in search.seen if seen.rate == latest.rate and not seen.doubt]
-    told = why(search.aim, latest)
+    latest = search.trials[-1]
+    runs = [trial for trial in search.trials if trial.rate == latest.rate and not trial.doubt]
+    text = why(search.aim, latest)
     if latest.doubt or held(search, latest.rate) is not None or _broke(search.aim, latest):
-        return told
+        return text
     if len(runs) > 1:
-        return f"{told}; {len(runs)} runs so far at this rate do not tell either"
+        return f"{text}; {len(runs)} runs so far at this rate do not tell either"
     if latest.latency.low is not None:
-        return f"one run so far: {told}"
-    return f"one run so far: {told}; an interval takes {_takes(search.aim, latest)} such runs at least"
+        return f"one run so far: {text}"
+    return f"one run so far: {text}; an interval takes {_takes(search.aim, latest)} such runs at least"
 
 
-def _takes(aim: Aim, seen: Seen) -> int:
+def _takes(aim: Aim, trial: Trial) -> int:
     """How many runs like this one it takes at least until their interval can be on one side."""
-    if not seen.size:
+    if not trial.size:
         return LEAST_REPEATED
-    return max(LEAST_REPEATED, math.ceil(math.log(0.025) / math.log1p(-_tail(aim)) / seen.size))
+    return max(LEAST_REPEATED, math.ceil(math.log(0.025) / math.log1p(-_tail(aim)) / trial.size))
 
 
 def _tail(aim: Aim) -> float:
@@ -264,7 +264,7 @@ def _tail(aim: Aim) -> float:
 
 def _is_open(search: Search, rate: float) -> bool:
     """Whether it takes another run to tell, and there may be one."""
-    runs = sum(1 for seen in search.seen if seen.rate == rate)
+    runs = sum(1 for trial in search.trials if trial.rate == rate)
     return held(search, rate) is None and runs < search.aim.repetitions
 
 
@@ -300,7 +300,7 @@ def _beyond_undecided(search: Search, low: float) -> float | None:
     aim, over = search.aim, _failed_above(search, low)
     unfailed = max(rate for rate in _rates(search) if over is None or rate < over)
     if over is None:
-        counted = any(seen.rate == unfailed and not seen.doubt for seen in search.seen)
+        counted = any(trial.rate == unfailed and not trial.doubt for trial in search.trials)
         return min(unfailed * _stride(search), aim.ceiling) if counted and unfailed < aim.ceiling else None
     if over > unfailed * (1 + aim.resolution):
         return (unfailed + over) / 2
@@ -310,14 +310,14 @@ def _beyond_undecided(search: Search, low: float) -> float | None:
 def _unconfirmed(search: Search, ends: Sequence[float]) -> float | None:
     """The first of the ends that counts once only and may be run again."""
     for rate in ends:
-        runs = [seen for seen in search.seen if seen.rate == rate]
-        if len([seen for seen in runs if not seen.doubt]) < 2 and len(runs) < search.aim.repetitions:
+        runs = [trial for trial in search.trials if trial.rate == rate]
+        if len([trial for trial in runs if not trial.doubt]) < 2 and len(runs) < search.aim.repetitions:
             return rate
     return None
 
 
 def _rates(search: Search) -> list[float]:
-    return sorted({seen.rate for seen in search.seen})
+    return sorted({trial.rate for trial in search.trials})
 
 
 def _not_held(search: Search) -> float | None:
@@ -335,47 +335,47 @@ def _held_below(search: Search) -> float | None:
     return max((rate for rate in _rates(search) if limit is None or rate < limit), default=None)
 
 
-def _broke(aim: Aim, seen: Seen) -> str:
+def _broke(aim: Aim, trial: Trial) -> str:
     """What a run broke whatever its latency, or nothing."""
-    if seen.refused:
-        return f"{seen.refused} of {seen.arrivals} refused"
-    if seen.errors > aim.errors * seen.arrivals:
-        return f"{seen.errors} of {seen.arrivals} failed"
-    if _fell_behind(aim, seen):
-        return f"only {seen.achieved:.1f} of {seen.offered:.1f} a second ended"
+    if trial.refused:
+        return f"{trial.refused} of {trial.arrivals} refused"
+    if trial.errors > aim.errors * trial.arrivals:
+        return f"{trial.errors} of {trial.arrivals} failed"
+    if _fell_behind(aim, trial):
+        return f"only {trial.achieved:.1f} of {trial.offered:.1f} a second ended"
     return ""
 
 
-def _fell_behind(aim: Aim, seen: Seen) -> bool:
+def _fell_behind(aim: Aim, trial: Trial) -> bool:
     """Whether fewer ended than should, by more than chance.
 
     What is missing is by how much more were under way at the window's end than at its start. Each is about
     Poisson around L = lambda W, so twice the standard deviation of their difference is chance.
     """
-    if seen.offered <= 0:
+    if trial.offered <= 0:
         return False
-    return _missing(seen) > _allowed_missing(aim, seen)
+    return _missing(trial) > _allowed_missing(aim, trial)
 
 
-def _missing(seen: Seen) -> float:
-    return seen.arrivals * (1 - seen.achieved / seen.offered) if seen.offered > 0 else 0.0
+def _missing(trial: Trial) -> float:
+    return trial.arrivals * (1 - trial.achieved / trial.offered) if trial.offered > 0 else 0.0
 
 
-def _allowed_missing(aim: Aim, seen: Seen) -> float:
-    under_way = seen.offered * min(seen.latency.value, aim.objective_ms) / 1000
-    return (1 - aim.keep_up) * seen.arrivals + 2 * math.sqrt(2 * under_way)
+def _allowed_missing(aim: Aim, trial: Trial) -> float:
+    under_way = trial.offered * min(trial.latency.value, aim.objective_ms) / 1000
+    return (1 - aim.keep_up) * trial.arrivals + 2 * math.sqrt(2 * under_way)
 
 
-def _within(aim: Aim, runs: Sequence[Seen]) -> bool | None:
+def _within(aim: Aim, runs: Sequence[Trial]) -> bool | None:
     """Whether the quantile is on one side of the objective, as far as its interval over the runs tells.
 
     The interval is that of the share beyond the objective, where all of them tell it: it tells most where a
     rate is far from its limit, for arrivals that all are within resemble each other in nothing that matters.
     """
-    if any(seen.size is None for seen in runs):
-        return _side(aim, combined([seen.latency for seen in runs]))
+    if any(trial.size is None for trial in runs):
+        return _side(aim, combined([trial.latency for trial in runs]))
     low, high = share_interval(
-        sum(seen.beyond * (seen.size or 0.0) for seen in runs), sum(seen.size or 0.0 for seen in runs)
+        sum(trial.beyond * (trial.size or 0.0) for trial in runs), sum(trial.size or 0.0 for trial in runs)
     )
     return True if high <= _tail(aim) else False if low > _tail(aim) else None
 
@@ -399,14 +399,14 @@ def _side(aim: Aim, latency: Interval) -> bool | None:
     return False if latency.low > aim.objective_ms else None
 
 
-def _one(aim: Aim, seen: Seen) -> bool | None:
+def _one(aim: Aim, trial: Trial) -> bool | None:
     """What one run says by itself."""
-    if seen.doubt:
+    if trial.doubt:
         return None
-    return False if _broke(aim, seen) else _within(aim, [seen])
+    return False if _broke(aim, trial) else _within(aim, [trial])
 
 
-def _told(search: Search, low: float, over: float | None) -> str:
+def _summary(search: Search, low: float, over: float | None) -> str:
     parts = [_range(search, low, over)]
     if undecided := [rate for rate in _rates(search) if rate > low and held(search, rate) is None]:
         parts.append(f"undecided: {_list(undecided)} a second")
@@ -414,22 +414,22 @@ def _told(search: Search, low: float, over: float | None) -> str:
         parts.append(f"not monotone: {_list(above)} a second held, though {_not_held(search):.1f} did not")
     if unsteady := [rate for rate in _rates(search) if _contradicts(search, rate)]:
         parts.append(f"runs contradict each other at {_list(unsteady)} a second")
-    if len(search.seen) >= search.aim.most and next_rate(Search(_patient(search.aim), search.seen)):
-        parts.append(f"ended after {len(search.seen)} runs, before it was as narrow as asked for")
+    if len(search.trials) >= search.aim.most and next_rate(Search(_one_more_run(search.aim), search.trials)):
+        parts.append(f"ended after {len(search.trials)} runs, before it was as narrow as asked for")
     return "; ".join(parts)
 
 
 def _range(search: Search, low: float, over: float | None) -> str:
     if not low:
         end = f"{over:.1f} a second failed" if over else "none could be decided"
-        return f"no rate held ({search.aim.told}): {end}"
+        return f"no rate held ({search.aim.text}): {end}"
     if over:
-        ends = f"{low:.1f} a second held, {over:.1f} failed ({search.aim.told})"
-        return ends + _between_told(search, low, over)
-    return f"{low:.1f} a second held, none above it failed ({search.aim.told})"
+        ends = f"{low:.1f} a second held, {over:.1f} failed ({search.aim.text})"
+        return ends + _between_text(search, low, over)
+    return f"{low:.1f} a second held, none above it failed ({search.aim.text})"
 
 
-def _between_told(search: Search, low: float, over: float) -> str:
+def _between_text(search: Search, low: float, over: float) -> str:
     """How far the runs let the true rate lie, where that is further than the two ends."""
     found = _interval(search, low, over)
     if found.low is None or found.high is None or (low, over) == (found.low, found.high):
@@ -437,13 +437,13 @@ def _between_told(search: Search, low: float, over: float) -> str:
     return f"; by all runs it lies between {found.low:.1f} and {found.high:.1f}"
 
 
-def _patient(aim: Aim) -> Aim:
+def _one_more_run(aim: Aim) -> Aim:
     return replace(aim, most=aim.most + 1)
 
 
 def _contradicts(search: Search, rate: float) -> bool:
     """Whether one run at a rate held and another failed."""
-    return {True, False} <= {_one(search.aim, seen) for seen in search.seen if seen.rate == rate}
+    return {True, False} <= {_one(search.aim, trial) for trial in search.trials if trial.rate == rate}
 
 
 def _list(rates: Sequence[float]) -> str:

@@ -38,14 +38,14 @@ def overload(
     *,
     queue_limit: int,
     throughput: float,
-    said: Sequence[str] = (),
+    messages: Sequence[str] = (),
     window: float = 1.0,
 ) -> Overload:
     """Judge one run. Of ``Overload``, ``offered``, ``accepted`` and ``refused`` are rates under the load.
 
     ``queue_limit`` is how many the deployment lets wait, ``throughput`` how many it ends a second at most,
-    ``said`` the first few texts of refusals. Recovery is looked at in windows of so many seconds. What was
-    accepted and did not end well is endless. ValueError: fewer than three calm windows.
+    ``messages`` the first few texts of refusals. Recovery is judged in windows of ``window`` s. What was
+    accepted and did not end well counts as endless. ValueError: fewer than three calm windows.
     """
     before, during = steady(samples, phases.calm, phases.load), steady(samples, phases.load, phases.stop)
     taken = during[during["accepted"] >= 0]
@@ -57,17 +57,17 @@ def overload(
         offered=len(during) / seconds,
         accepted=len(taken) / seconds,
         refused=refused / seconds,
-        refusal=_commonest(said),
+        refusal=_commonest(messages),
         baseline_p95_ms=baseline.value,
         accepted_p95_ms=quantile(taken, 0.95) if len(taken) else 0.0,
         bound_ms=bound_ms(baseline, queue_limit, throughput),
         recovered_s=recovered(window_medians(samples, phases.stop, phases.end, window), limit, window),
         told="",
     )
-    return replace(found, told=told(found, failed=len(during) - len(taken) - refused))
+    return replace(found, told=summary(found, failed=len(during) - len(taken) - refused))
 
 
-def told(found: Overload, *, failed: int = 0) -> str:
+def summary(found: Overload, *, failed: int = 0) -> str:
     """The finding in words. ``failed`` were neither accepted nor refused, which is the worst of the three."""
     return "; ".join([*_refusals(found, failed), _latency(found), _recovery(found)])
 
@@ -106,12 +106,12 @@ def recovered_below(calm: npt.NDArray[np.float64]) -> float:
     Mean + t s sqrt(1 + 1 / n) of their logarithms (Hahn, Meeker: Statistical Intervals, 4.7), so that hardly
     ever one of 30 windows is beyond it by chance. ValueError: fewer than three calm windows ended well.
     """
-    told = np.log(np.maximum(calm[np.isfinite(calm)], 1e-3))
-    if len(told) < 3:
+    known = np.log(np.maximum(calm[np.isfinite(calm)], 1e-3))
+    if len(known) < 3:
         raise ValueError("it takes three calm windows at least to tell what is as before")
-    t = float(stats.t.ppf(0.999, len(told) - 1))
-    spread = max(float(told.std(ddof=1)), 0.01)
-    return math.exp(float(told.mean()) + t * spread * math.sqrt(1 + 1 / len(told)))
+    t = float(stats.t.ppf(0.999, len(known) - 1))
+    spread = max(float(known.std(ddof=1)), 0.01)
+    return math.exp(float(known.mean()) + t * spread * math.sqrt(1 + 1 / len(known)))
 
 
 def recovered(after: npt.NDArray[np.float64], limit: float, window: float) -> float | None:
@@ -119,23 +119,23 @@ def recovered(after: npt.NDArray[np.float64], limit: float, window: float) -> fl
 
     A window in which nothing was due tells nothing, and does not end what was.
     """
-    told = np.flatnonzero(~np.isnan(after))
-    beyond = told[after[told] > limit]
-    if not len(told) or (len(beyond) and beyond[-1] == told[-1]):
+    known = np.flatnonzero(~np.isnan(after))
+    beyond = known[after[known] > limit]
+    if not len(known) or (len(beyond) and beyond[-1] == known[-1]):
         return None
     return float(beyond[-1] + 1) * window if len(beyond) else 0.0
 
 
-def _commonest(said: Sequence[str]) -> str:
-    return Counter(said).most_common(1)[0][0] if said else ""
+def _commonest(messages: Sequence[str]) -> str:
+    return Counter(messages).most_common(1)[0][0] if messages else ""
 
 
 def _refusals(found: Overload, failed: int) -> list[str]:
     if not found.refused:
         words = "nothing was refused: the load was not beyond capacity, or nothing limits the queue"
     else:
-        said = f'"{found.refusal}"' if found.refusal else "without a word why"
-        words = f"{found.refused / found.offered:.0%} of {found.offered:.1f} a second refused, {said}"
+        reason = f'"{found.refusal}"' if found.refusal else "without a word why"
+        words = f"{found.refused / found.offered:.0%} of {found.offered:.1f} a second refused, {reason}"
     return [words, f"{failed} neither accepted nor refused"] if failed else [words]
 
 

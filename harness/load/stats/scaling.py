@@ -26,12 +26,12 @@ def scaling(
     kept = points.upto(limit)
     beyond = len(points.n) - len(kept.n)
     fits = tuple(fit(model, kept, cores=limit, seed=seed) for model in MODELS)
-    told = (_spread(points), *_left_out(beyond, cores), *_findings(fits, kept, limit))
+    sentences = (_spread(points), *_left_out(beyond, cores), *_findings(fits, kept, limit))
     return Scaling(
         points=tuple((n, t_interval(repetitions[n])) for n in sorted(repetitions)),
         fits=fits,
         cores=cores,
-        told=". ".join(told) + ".",
+        told=". ".join(sentences) + ".",
     )
 
 

@@ -43,7 +43,7 @@ def stages(samples: Samples) -> dict[str, Stage]:
         "judged": _told_us(good, "judged_us"),
         "total": _since_intended(good, "ended"),
     }
-    return {name: stage_of(told) for name, told in values.items() if len(told)}
+    return {name: stage_of(known) for name, known in values.items() if len(known)}
 
 
 def steady(samples: Samples, from_ns: int, until_ns: int) -> Samples:
@@ -168,10 +168,10 @@ def _per_second(moments: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.in
 
 
 def _since_intended(samples: Samples, name: str) -> npt.NDArray[np.float64]:
-    told = samples[samples[name] >= 0]
-    return np.asarray(np.maximum((told[name] - told["intended"]) / 1e6, 0.0), dtype=np.float64)
+    known = samples[samples[name] >= 0]
+    return np.asarray(np.maximum((known[name] - known["intended"]) / 1e6, 0.0), dtype=np.float64)
 
 
 def _told_us(samples: Samples, name: str) -> npt.NDArray[np.float64]:
-    told = samples[name][samples[name] >= 0]
-    return np.asarray(told / 1e3, dtype=np.float64)
+    known = samples[name][samples[name] >= 0]
+    return np.asarray(known / 1e3, dtype=np.float64)

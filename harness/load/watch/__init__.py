@@ -3,7 +3,7 @@
 ===============  =====================================================================================
 ``loop``         the shell loop that prints a node's CPU and memory, once a second
 ``told``         what that loop prints, as readings
-``marks``        readings of growing counters, and the series that they make
+``readings``        readings of growing counters, and the series that they make
 ``feed``         the lines of a command that runs until it is told to end, in a thread of its own
 ``repeat``       something else done once a second, in a thread of its own
 ``machine``      this machine's own CPU

@@ -95,11 +95,11 @@ def _generator_is_late(facts: Facts) -> Finding | None:
 
 
 def _balancer_fails(facts: Facts) -> Finding | None:
-    said = [text for text in words(facts, "failed", "refused") if _is_a_gateways(text)]
+    replies = [text for text in words(facts, "failed", "refused") if _is_a_gateways(text)]
     failed = count(facts, "failed") + count(facts, "refused")
-    if not said or failed <= FEW * facts.arrivals:
+    if not replies or failed <= FEW * facts.arrivals:
         return None
-    return "balancer", f"{failed} of {facts.arrivals} arrivals failed, and the balancer said {said[0]!r}"
+    return "balancer", f"{failed} of {facts.arrivals} arrivals failed, and the balancer said {replies[0]!r}"
 
 
 def _slots_are_used_up(facts: Facts) -> Finding | None:

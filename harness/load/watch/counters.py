@@ -20,7 +20,7 @@ SILENT_SECONDS = 3.5  # no reading for so long is a gap
 
 
 @dataclass(frozen=True)
-class Mark:
+class Reading:
     """One reading. ``at`` is when it arrived here (``time.monotonic``), ``clock`` its own clock, in seconds.
 
     ``cpu`` and ``parts`` are CPU seconds since some start, of the whole and of its parts by their ids;
@@ -46,7 +46,7 @@ class Track:
     role: str
     cores: float = 0.0
     source: str = ""
-    marks: list[Mark] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Step:
 
 def series(track: Track, began: float, until: float) -> NodeSeries | None:
     """A node's series; ``began`` and ``until`` on this machine's monotonic clock. None: nothing was read."""
-    steps = [step for step in _steps(tuple(track.marks)) if began <= step.at <= until]
+    steps = [step for step in _steps(tuple(track.readings)) if began <= step.at <= until]
     if not steps:
         return None
     used = [_by_name(step.parts, track.names) for step in steps]
@@ -96,9 +96,9 @@ def gaps(
             yield f"{name}: nothing was seen from {span}{_why(faults, first, second)}"
 
 
-def _steps(marks: Sequence[Mark]) -> Iterator[Step]:
+def _steps(readings: Sequence[Reading]) -> Iterator[Step]:
     """Growth between neighbours. A clock or counter that went back began anew, as may one after a gap."""
-    for before, after in pairwise(marks):
+    for before, after in pairwise(readings):
         seconds = after.clock - before.clock
         if seconds <= 0 or after.cpu < before.cpu or after.at - before.at > SILENT_SECONDS:
             continue
@@ -132,10 +132,10 @@ def _difference(before: float | None, after: float | None, seconds: float) -> fl
 
 
 def _steal(steps: Sequence[Step]) -> tuple[float, ...]:
-    told = [step.steal for step in steps if step.steal is not None]
-    return tuple(round(each, 4) for each in told) if len(told) == len(steps) else ()
+    known = [step.steal for step in steps if step.steal is not None]
+    return tuple(round(each, 4) for each in known) if len(known) == len(steps) else ()
 
 
 def _why(faults: Sequence[Fault], first: float, last: float) -> str:
-    said = [why for at, why in faults if first <= at <= last and why]
-    return f" ({said[-1]})" if said else ""
+    reasons = [why for at, why in faults if first <= at <= last and why]
+    return f" ({reasons[-1]})" if reasons else ""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.load.watch.counters import Mark, Track
+from harness.load.watch.counters import Reading, Track
 
 PATH = "/usage"
 PREFIX = "database:"
@@ -26,10 +26,10 @@ def tracks(names: Mapping[str, str]) -> dict[str, Track]:
 
 def take(tracks: Mapping[str, Track], ask: Callable[[str, str], Mapping[str, Any]]) -> None:
     """Ask once, and add what is told to the tracks. Raises what ``ask(METHOD, PATH)`` raises."""
-    told = ask("GET", PATH)
+    usage = ask("GET", PATH)
     now = time.monotonic()
-    for each in told.get("databases", ()):
+    for each in usage.get("databases", ()):
         track = tracks.get(each["ref"])
         if track is not None:
             track.cores = float(each["cores"])
-            track.marks.append(Mark(now, each["at"], each["cpu_seconds"], each["memory_bytes"]))
+            track.readings.append(Reading(now, each["at"], each["cpu_seconds"], each["memory_bytes"]))

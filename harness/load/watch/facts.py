@@ -18,7 +18,7 @@ FEW = 0.01  # of the arrivals: none to speak of
 class Facts:
     """One run. ``window`` is its steady part, in seconds since it began: only what falls into it counts.
 
-    ``offered`` and ``achieved`` are rates, ``errors`` counts by outcome and ``said`` their texts, as in
+    ``offered`` and ``achieved`` are rates, ``errors`` counts by outcome and ``messages`` their texts, as in
     ``Run``. ``nodes``, ``queue``, ``machine``, ``shared`` and ``gaps`` are as ``Seen`` has them.
     ``generator_cores`` is the CPU that the generator's process used, a second; ``late_p99_ms`` its lateness,
     ``starved`` how many arrivals found all connections in use. ``queue_limit`` is Judge0's MAX_QUEUE_SIZE.
@@ -29,7 +29,7 @@ class Facts:
     achieved: float
     arrivals: int
     errors: Mapping[str, int] = field(default_factory=dict)
-    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    messages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nodes: tuple[NodeSeries, ...] = ()
     queue: QueueSeries | None = None
     machine: NodeSeries | None = None
@@ -70,7 +70,7 @@ def count(facts: Facts, outcome: str) -> int:
 
 def words(facts: Facts, *outcomes: str) -> list[str]:
     """The error texts of these outcomes."""
-    return [text for name, texts in facts.said.items() if name.lower() in outcomes for text in texts]
+    return [text for name, texts in facts.messages.items() if name.lower() in outcomes for text in texts]
 
 
 def anything_was_seen(facts: Facts) -> bool:
@@ -99,9 +99,9 @@ def evidence(facts: Facts) -> dict[str, Any]:
     machine, waiting = machine_use(facts), queue(facts)
     return {
         "window_s": list(facts.window),
-        "nodes": {use.node: use.told() for use in node_uses(facts)},
-        "machine": machine.told() | ({"split": split(facts)} if facts.shared else {}) if machine else None,
-        "queue": waiting.told() if waiting else None,
+        "nodes": {use.node: use.to_dict() for use in node_uses(facts)},
+        "machine": machine.to_dict() | ({"split": split(facts)} if facts.shared else {}) if machine else None,
+        "queue": waiting.to_dict() if waiting else None,
         "generator": {
             "cores": round(facts.generator_cores, 3),
             "late_p99_ms": facts.late_p99_ms,

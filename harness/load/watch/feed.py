@@ -40,10 +40,10 @@ class Feed:
 
     def close(self) -> None:
         """End the command, and wait for it."""
-        self.tell()
+        self.request_stop()
         self._thread.join(END_SECONDS)
 
-    def tell(self) -> None:
+    def request_stop(self) -> None:
         """Tell the command to end, and do not wait: there may be others to tell."""
         with self._starting:
             self._over.set()
@@ -73,8 +73,8 @@ class Feed:
             finally:
                 code = _end(process)
             errors.seek(0)
-            said = errors.read().strip().splitlines()
-            return f"exit {code}" + (f": {said[-1]}" if said else "")
+            lines = errors.read().strip().splitlines()
+            return f"exit {code}" + (f": {lines[-1]}" if lines else "")
 
     def _start(self, argv: list[str], errors: int) -> subprocess.Popen[str] | None:
         with self._starting:

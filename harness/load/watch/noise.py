@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.load.watch import machine
-from harness.load.watch.counters import Mark
+from harness.load.watch.counters import Reading
 
 WAKE_SECONDS = 0.5
 WAKE_EVERY_NS = 1_000_000
@@ -47,7 +47,7 @@ class Noise:
     others: float | None
     loadavg: tuple[float, float, float]
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON, with ``noisy``: in words, why results are in doubt; empty: they are not."""
         return asdict(self) | {"loadavg": list(self.loadavg), "noisy": noisy(self)}
 
@@ -103,14 +103,14 @@ def _quantiles(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     return round(float(median), 4), round(float(high), 4)
 
 
-def _machine() -> Mark | None:
+def _machine() -> Reading | None:
     try:
         return machine.read()
     except (OSError, ValueError):
         return None
 
 
-def _shares(before: Mark | None, after: Mark | None, own: float) -> tuple[float | None, float | None]:
+def _shares(before: Reading | None, after: Reading | None, own: float) -> tuple[float | None, float | None]:
     """What a hypervisor kept and what others used, of all cores."""
     if before is None or after is None or after.clock <= before.clock:
         return None, None

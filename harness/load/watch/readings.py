@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.load.watch.counters import Mark, Track
+from harness.load.watch.counters import Reading, Track
 from harness.load.watch.machine import cpu_times
 
 UNITS = {"cgroup1": 1e9, "cgroup2": 1e6}
@@ -33,23 +33,25 @@ class Reader:
         except (KeyError, ValueError, TypeError):
             self.track.faults.append((at, f"a line that cannot be read: {line.strip()[:120]!r}"))
 
-    def _header(self, _at: float, told: list[str]) -> None:
-        self.own, hz, processors, quota, period, parts = told
+    def _header(self, _at: float, fields: list[str]) -> None:
+        self.own, hz, processors, quota, period, parts = fields
         self.track.source = SOURCES[self.own]
         self.hz, self.unit = float(hz), UNITS.get(parts, 1e9)
         self.track.cores = cores(int(processors), quota, int(period))
 
-    def _name(self, _at: float, told: list[str]) -> None:
-        identity, project, stack, service, name = told
+    def _name(self, _at: float, fields: list[str]) -> None:
+        identity, project, stack, service, name = fields
         self.track.names[identity] = project or service.removeprefix(f"{stack}_") or name
 
-    def _sample(self, at: float, told: list[str]) -> None:
-        uptime, cpu, memory, used = told
+    def _sample(self, at: float, fields: list[str]) -> None:
+        uptime, cpu, memory, used = fields
         if self.own in UNITS:
             spent, stolen = int(cpu) / UNITS[self.own], None
         else:
             spent, stolen = cpu_times(cpu, self.hz)
-        self.track.marks.append(Mark(at, float(uptime), spent, float(memory), self._containers(used), stolen))
+        self.track.readings.append(
+            Reading(at, float(uptime), spent, float(memory), self._containers(used), stolen)
+        )
 
     def _containers(self, used: str) -> dict[str, float]:
         """CPU seconds by container's id."""

@@ -28,7 +28,7 @@ def repeating(
             try:
                 action()
             except Exception as error:  # noqa: BLE001 (whatever it is: a watcher must not end the run)
-                failed(time.monotonic(), _told(error))
+                failed(time.monotonic(), _message(error))
             due = max(due + every, time.monotonic())
 
     thread = threading.Thread(target=run, name=REPEATING, daemon=True)
@@ -40,6 +40,6 @@ def repeating(
         thread.join(JOIN_SECONDS)
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return text[0][:200] if text else type(error).__name__

@@ -27,11 +27,15 @@ class Use:
     mainly: str
     readings: int
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
-        told: dict[str, Any] = {"cores": self.cores, "busy": round(self.busy, 3), "mean": round(self.mean, 3)}
-        told |= {"steal": round(self.steal, 3)} if self.steal else {}
-        return told | ({"mainly": self.mainly} if self.mainly else {})
+        document: dict[str, Any] = {
+            "cores": self.cores,
+            "busy": round(self.busy, 3),
+            "mean": round(self.mean, 3),
+        }
+        document |= {"steal": round(self.steal, 3)} if self.steal else {}
+        return document | ({"mainly": self.mainly} if self.mainly else {})
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class QueueUse:
     waited: float
     all_busy: float
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
         return asdict(self)
 

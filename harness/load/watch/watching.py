@@ -32,7 +32,7 @@ EVERY_SECONDS = 1.0
 MEET_SECONDS = 20.0
 SETTLE_SECONDS = 15.0
 MACHINE, QUEUE = "machine", "queue"
-NOT_TOLD = "not watched: the cloud does not tell what managed databases use"
+NOT_AVAILABLE = "not watched: the cloud does not tell what managed databases use"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Watch:
 
     def _gaps(self, first: float, last: float) -> Iterator[str]:
         for track in (*self.nodes.values(), *self.databases.values(), self.machine):
-            times = [mark.at for mark in tuple(track.marks)]
+            times = [mark.at for mark in tuple(track.readings)]
             yield from gaps(track.node, times, tuple(track.faults), first, last)
         if self.queued is not None:
             times = [each.at for each in tuple(self.queued)]
@@ -109,9 +109,9 @@ def watching(
     with ExitStack() as stack:
         feeds = [_feed(access, track, every) for track in watch.nodes.values()]
         stack.callback(_end, feeds)
-        _enter(stack, every, lambda: watch.machine.marks.append(machine.read()), watch.machine.faults)
+        _enter(stack, every, lambda: watch.machine.readings.append(machine.read()), watch.machine.faults)
         if ask_workers is not None:
-            _enter(stack, every, partial(_look_at_queue, watch, ask_workers), watch.queue_faults)
+            _enter(stack, every, partial(_sample_queue, watch, ask_workers), watch.queue_faults)
         if watch.databases:
             extras = stack.enter_context(Extras(target))
             faults = [track.faults for track in watch.databases.values()]
@@ -124,7 +124,7 @@ def _settle(watch: Watch) -> None:
     """Let every node be seen once, or be known not to be: the way to it may have to be made first."""
 
     def probe() -> None:
-        silent = [name for name, track in watch.nodes.items() if not (track.marks or track.faults)]
+        silent = [name for name, track in watch.nodes.items() if not (track.readings or track.faults)]
         if silent:
             raise NotYet(f"nothing of {', '.join(silent)}")
 
@@ -143,7 +143,7 @@ def _fresh(
         databases=databases.tracks(names) if emulated else {},
         machine=Track(MACHINE, MACHINE, float(machine.processors()), machine.SOURCE),
         queued=[] if queue else None,
-        unwatched=() if emulated or not names else (f"{', '.join(names.values())}: {NOT_TOLD}",),
+        unwatched=() if emulated or not names else (f"{', '.join(names.values())}: {NOT_AVAILABLE}",),
     )
 
 
@@ -155,7 +155,7 @@ def _enter(stack: ExitStack, every: float, action: Callable[[], object], *faults
     stack.enter_context(repeating(every, action, failed))
 
 
-def _look_at_queue(watch: Watch, ask: Callable[[], Any]) -> None:
+def _sample_queue(watch: Watch, ask: Callable[[], Any]) -> None:
     before = time.monotonic()
     answer = ask()
     assert watch.queued is not None
@@ -177,6 +177,6 @@ def _feed(access: Access, track: Track, every: float) -> Feed:
 
 def _end(feeds: list[Feed]) -> None:
     for feed in feeds:
-        feed.tell()
+        feed.request_stop()
     for feed in feeds:
         feed.close()

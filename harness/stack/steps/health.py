@@ -2,7 +2,7 @@
 
 A swarm counts a task as running, and lets its name lead there, only once it is healthy, and Docker first
 looks after one whole interval. So that must be short. The check may fail more often in turn, so that nothing
-is called unhealthy any sooner than before. ``WAVETANK_PATIENCE`` stretches all of it: on a machine so slow, a
+is called unhealthy any sooner than before. The timeout scale stretches all of it: on a machine so slow, a
 check that is given its usual time has its task ended for ever and ever.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.stack import values
 from harness.stack.model import Note
 from harness.stack.service import Job, Part
@@ -50,13 +50,13 @@ def _pace(job: Job, given: dict[str, Any]) -> tuple[str, int, list[Note]]:
     interval = interval or DEFAULT_INTERVAL  # 0 is Docker's default
     retries = values.whole(job, "healthcheck.retries", given.get("retries", 0)) or DEFAULT_RETRIES
     if interval <= LONGEST:
-        return spelled(patient(interval)), retries, []
+        return spelled(scaled(interval)), retries, []
     more = math.ceil(interval * retries / LONGEST)
     what = f"a swarm waits one interval, {spelled(interval)}, before it counts a task as running"
     instead = (
         f"it looks every {spelled(LONGEST)}, and is unhealthy after {more} failures instead of {retries}"
     )
-    return spelled(patient(LONGEST)), more, [job.note("healthcheck.interval", what, instead)]
+    return spelled(scaled(LONGEST)), more, [job.note("healthcheck.interval", what, instead)]
 
 
 def _test(job: Job, given: Any) -> list[str]:
@@ -80,7 +80,7 @@ def _after(prelude: str, test: list[str]) -> list[str]:
 
 
 def _duration(job: Job, key: str, value: Any) -> str:
-    return spelled(patient(values.seconds(job, key, value)))
+    return spelled(scaled(values.seconds(job, key, value)))
 
 
 def spelled(seconds: float) -> str:

@@ -17,7 +17,7 @@ from typing import IO
 
 from harness.access.ssh import Access
 from harness.core.errors import InconclusiveError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.verify.swarm.discovery import inside
 
 VXLAN, ESP = 4789, 50
@@ -129,7 +129,7 @@ def _sing(access: Access, way: Way, token: str) -> str:
 def _ear(access: Access, node: str, address: str, token: str) -> Iterator[subprocess.Popen[str]]:
     """A process on ``node`` that listens, and tells what it heard when its standard input ends."""
     asked = json.dumps(
-        {"token": token, "address": address, "seconds": patient(SECONDS), "vxlan": VXLAN, "esp": ESP}
+        {"token": token, "address": address, "seconds": scaled(SECONDS), "vxlan": VXLAN, "esp": ESP}
     )
     argv = access.argv(node, ["python3", "-c", EAR, asked])
     with subprocess.Popen(
@@ -146,7 +146,7 @@ def _ear(access: Access, node: str, address: str, token: str) -> Iterator[subpro
 def _ask(process: subprocess.Popen[str], node: str) -> dict[str, dict[str, int]]:
     """What the ear heard, by the sender's address."""
     try:
-        told, _ = process.communicate(timeout=patient(ENDING))
+        told, _ = process.communicate(timeout=scaled(ENDING))
         heard: dict[str, dict[str, int]] = json.loads(told)
     except (subprocess.TimeoutExpired, ValueError) as error:
         raise InconclusiveError(f"{node} did not tell what it heard: {error}") from error

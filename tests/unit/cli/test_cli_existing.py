@@ -141,7 +141,7 @@ def test_all_other_commands_refuse(command: str, wavetank: Callable[..., Outcome
         assert done.code == 4, words
         assert "--existing" in done.err
         if "No such option" not in done.err:
-            assert done.err.startswith(f"wavetank: `wavetank {' '.join(words)}` takes no --existing: ")
+            assert done.err.startswith(f"wavetank: `wavetank {' '.join(words)}` does not take --existing: ")
             assert done.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
@@ -150,7 +150,7 @@ def test_all_other_commands_refuse(command: str, wavetank: Callable[..., Outcome
 def test_those_that_change_refuse_in_their_own_words(command: str, wavetank: Callable[..., Outcome]) -> None:
     """Not because they know no such option, but because they do more than look."""
     done = wavetank(command, f"--existing={TAG}", "--target=do")
-    assert (done.code, "is only looked at" in done.err) == (4, True)
+    assert (done.code, "can only be read" in done.err) == (4, True)
 
 
 def test_status_says_that_it_did_not_look_into_a_swarm(call: Callable[..., Outcome]) -> None:

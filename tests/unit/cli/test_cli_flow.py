@@ -133,7 +133,7 @@ def test_a_signal_while_the_report_is_written_takes_down(
     monkeypatch.setattr(report, "update", interrupt)
     done = up(stage, "--run=late")
     assert done.code == 143
-    assert "stopped by SIGTERM: taking run late down" in done.err
+    assert "stopped by SIGTERM: deleting run late" in done.err
     assert status(stage)["runs"] == []
 
 
@@ -164,7 +164,7 @@ def test_run_stopped_at_its_checks_leaves_what_is_to_be_kept(
     monkeypatch.setattr(flow, "run_checks", interrupt)
     done = call(stage, "run", "--yes", f"--keep={keep}", "--run=checked")
     assert done.code == 130, done.err
-    assert ("stopped by SIGINT: taking run checked down" in done.err) != stays
+    assert ("stopped by SIGINT: deleting run checked" in done.err) != stays
     assert bool(status(stage)["runs"]) == stays
 
 

@@ -149,7 +149,7 @@ def test_a_run_that_another_process_works_on(stage: Stage, command: str) -> None
     with lock.held(run_dir):
         done = stage.wavetank(command, "--target=do", "--run=busy", f"--state-dir={stage.state_dir}")
     assert done.code == 4
-    assert f"run 'busy' is being worked on by process {os.getpid()}" in done.err
+    assert f"run 'busy' is locked by process {os.getpid()}" in done.err
 
 
 def test_a_missing_token(wavetank: Wavetank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,7 +246,7 @@ def test_undisturbed_tells_what_is_done_first_and_stops_after_it(capfd: pytest.C
     done: list[str] = []
 
     def stopped() -> None:
-        with signals.undisturbed("power is given back"):
+        with signals.deferred("power is given back"):
             send(signal.SIGTERM)
             send(signal.SIGINT)
             done.append("power")
@@ -351,7 +351,7 @@ import os, sys
 from harness.core import signals
 try:
     signals.install()
-    signals.follow(os.getppid(), 2)
+    signals.die_with_parent(os.getppid(), 2)
     print("follows", flush=True)
     signals.pause(60)
 except signals.Stopped as error:

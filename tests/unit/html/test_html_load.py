@@ -106,7 +106,7 @@ def test_what_is_found_keeps_its_promise(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_all_of_an_experiment_is_told(name: str) -> None:
-    """The answer first, doubts, way and why, environment, and every run with its remarks."""
+    """The answer first, doubts, submission mode and why, environment, and every run with its remarks."""
     entry = sample(name)
     told = text(section(entry))
     expected = [entry["told"], entry["verdict"], entry["route"]["why"], entry["partial"], *entry["doubts"]]
@@ -115,7 +115,7 @@ def test_all_of_an_experiment_is_told(name: str) -> None:
         expected += [run["label"], run["partial"], run["bottleneck"]["why"], *run["doubts"]]
         expected += [said for texts in run["said"].values() for said in texts]
     assert [each for each in expected if each not in told] == []
-    assert told.index(entry["told"]) < told.index("way")
+    assert told.index(entry["told"]) < told.index("submission mode")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -34,7 +34,7 @@ class Model:
     exponential: bool
     truth: float
 
-    def run(self, rng: np.random.Generator, rate: float) -> tuple[knee.Seen, float]:
+    def run(self, rng: np.random.Generator, rate: float) -> tuple[knee.Trial, float]:
         """One run, and how long what was under way took to end."""
         count = round(rate * SECONDS)
         arrivals = np.sort(rng.uniform(0, SECONDS, count))
@@ -43,7 +43,7 @@ class Model:
         first, last = int(WARMUP * 1e9), int(arrivals[-1] * 1e9)
         kept, rates = stages.steady(rows, first, last), stages.rates(rows, first, last)
         beyond = stages.latencies(kept) > self.objective_ms
-        seen = knee.Seen(
+        trial = knee.Trial(
             rate,
             rates.offered,
             rates.achieved,
@@ -52,7 +52,7 @@ class Model:
             beyond=float(beyond.mean()),
             size=effective_size(beyond),
         )
-        return seen, max(float((arrivals + latency).max()) - SECONDS, 0.0)
+        return trial, max(float((arrivals + latency).max()) - SECONDS, 0.0)
 
     def services(self, rng: np.random.Generator, count: int) -> Array:
         """How long each program runs."""
@@ -69,8 +69,8 @@ class Model:
             rate = knee.next_rate(search) or knee.once_more(search)
             if rate is None:
                 break
-            seen, drained = self.run(rng, rate)
-            search, spent = search.after(seen), spent + SECONDS + drained + 2
+            trial, drained = self.run(rng, rate)
+            search, spent = search.after(trial), spent + SECONDS + drained + 2
         return search, spent
 
 
@@ -148,9 +148,9 @@ def test_a_stopped_search_measures_nothing_more() -> None:
     assert (len(found.runs), found.partial, found.verdict) == (1, "stopped", "inconclusive")
 
 
-def few(rate: float, p95: float, arrivals: int = 40) -> knee.Seen:
+def few(rate: float, p95: float, arrivals: int = 40) -> knee.Trial:
     """A run of too few arrivals for an interval."""
-    return knee.Seen(rate, rate, rate, arrivals, Interval(p95), size=float(arrivals))
+    return knee.Trial(rate, rate, rate, arrivals, Interval(p95), size=float(arrivals))
 
 
 def test_one_run_without_an_interval_is_told_as_such() -> None:

@@ -165,7 +165,7 @@ def test_just_below_nine_tenths_of_its_cores_a_node_has_some_left() -> None:
 def test_a_queue_that_was_full_before_anything_was_is_named() -> None:
     """With its limit; where a resource was used up, that is named instead."""
     facts = replace(
-        BEHIND, errors={"refused": 20}, said={"refused": ("503: queue is full",)}, queue_limit=100
+        BEHIND, errors={"refused": 20}, messages={"refused": ("503: queue is full",)}, queue_limit=100
     )
     assert what(facts) == "queue"
     assert "its limit is 100" in bottleneck(facts)["why"]
@@ -175,9 +175,9 @@ def test_a_queue_that_was_full_before_anything_was_is_named() -> None:
 
 def test_a_gateways_errors_are_the_balancers() -> None:
     """Where more than a few arrivals met them."""
-    said = {"failed": ("502: <html><h1>502 Bad Gateway</h1>",)}
-    assert what(replace(BEHIND, errors={"failed": 20}, said=said)) == "balancer"
-    assert what(replace(QUIET, errors={"failed": 1}, said=said)) == "none"
+    messages = {"failed": ("502: <html><h1>502 Bad Gateway</h1>",)}
+    assert what(replace(BEHIND, errors={"failed": 20}, messages=messages)) == "balancer"
+    assert what(replace(QUIET, errors={"failed": 1}, messages=messages)) == "none"
 
 
 def test_what_is_not_seen_is_not_guessed() -> None:

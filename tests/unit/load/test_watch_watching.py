@@ -83,7 +83,7 @@ def test_the_block_begins_once_every_node_was_seen_or_is_known_not_to_be() -> No
     """A run that begins then is watched from its beginning."""
     cloud = SimpleNamespace(info={})
     with watching(Nodes(), deployment(), TOPOLOGY, cloud, every=EVERY) as watch:  # type: ignore[arg-type]
-        assert watch.nodes["client"].marks
+        assert watch.nodes["client"].readings
         assert watch.nodes["runner"].faults
 
 

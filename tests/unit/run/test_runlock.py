@@ -47,7 +47,7 @@ def test_a_run_that_somebody_works_on_is_refused(tmp_path: Path, attempt: Callab
     """The message says which process it is, and what to do."""
     run, process = RunDir(tmp_path, "a"), holder(tmp_path)
     assert lock.is_worked_on(run)
-    with pytest.raises(UsageError, match=rf"run 'a' is being worked on by process {process.pid}.*--run"):
+    with pytest.raises(UsageError, match=rf"run 'a' is locked by process {process.pid}.*--run"):
         attempt(run)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -72,7 +72,7 @@ def test_a_dead_makers_heir_is_waited_for(tmp_path: Path) -> None:
             process.communicate()
 
     assert lock.await_turn(run, Listener())
-    assert "being taken down" in told[0]
+    assert "is deleting the run" in told[0]
     os.close(lock.take(run))
 
 

@@ -95,7 +95,7 @@ def test_a_ca_file_must_be_there_and_be_one(tmp_path: Path) -> None:
 
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     """It says what there is."""
-    with pytest.raises(UsageError, match="take local or do"):
+    with pytest.raises(UsageError, match="use local or do"):
         resolve_target("aws", state_dir=tmp_path, progress=Progress(quiet=True))
 
 
