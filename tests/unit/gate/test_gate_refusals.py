@@ -102,7 +102,7 @@ def test_without_limits_there_must_be_a_baseline(desk: Desk, monkeypatch: pytest
     monkeypatch.setattr(flow, "load", lambda _file: standard(Objectives("hello", 4.0)))
     done = desk.alone(report(found()))
     assert done.code == 4
-    assert "they have no limit and no --baseline is given" in done.err
+    assert "they have no limit and there is no --baseline" in done.err
     assert desk.gate(report(found(SAME))).code == 0
 
 
