@@ -1,6 +1,6 @@
-"""How a run goes, while it goes, on stderr: a view that is drawn anew on a terminal, plain lines elsewhere.
+"""The progress of a run on stderr: a view that is updated in place on a terminal, plain lines elsewhere.
 
-Both end with one line that stays. On a terminal what others write to ``sys.stderr`` meanwhile, such as
+Both end with one line that stays. On a terminal, other output to ``sys.stderr``, such as that of
 :class:`harness.core.progress.Progress`, appears above the view. Rates are those of about the last second.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 5.0  # between two plain lines
 REMEMBERED = 60.0  # seconds that the sparklines show
-BLOCKS, LETTERS = "▁▂▃▄▅▆▇█", "_.-=+*#@"  # for terminals that know more than ASCII, and for those that don't
+BLOCKS, LETTERS = "▁▂▃▄▅▆▇█", "_.-=+*#@"  # for terminals with Unicode, and for those with only ASCII
 
 OnTick = Callable[[Tick], None]
 
@@ -31,8 +31,8 @@ OnTick = Callable[[Tick], None]
 def live(title: str, total_seconds: float | None, stream: TextIO | None = None) -> Iterator[OnTick]:
     """A function to call with each tick, for the block's length.
 
-    ``total_seconds`` is how long arrivals are due, or None where nobody knows. However the block ends, the
-    terminal's cursor is shown again and the last numbers are told in a line.
+    ``total_seconds`` is how long arrivals are due, or None if unknown. However the block ends, the terminal's
+    cursor is shown again and the last numbers are printed in a line.
     """
     out = stream if stream is not None else sys.stderr
     history: deque[Tick] = deque()
@@ -58,7 +58,7 @@ def remember(history: deque[Tick], tick: Tick) -> None:
 
 
 def rate(history: Iterable[Tick], name: str, over: float = 1.0) -> float:
-    """How many a second of a tick's counts, in the last ``over`` seconds or since the start."""
+    """The rate a second of one of a tick's counts, in the last ``over`` seconds or since the start."""
     ticks = list(history)
     last = ticks[-1]
     past = next((tick for tick in reversed(ticks) if last.at - tick.at >= over - 1e-6), None)
@@ -80,7 +80,7 @@ def _bar(value: float, most: float, marks: str) -> str:
 
 
 def line(title: str, total_seconds: float | None, history: Iterable[Tick]) -> str:
-    """How it goes in one line of words."""
+    """The progress in one line of text."""
     ticks = list(history)
     last = ticks[-1]
     parts = [
@@ -99,7 +99,7 @@ def line(title: str, total_seconds: float | None, history: Iterable[Tick]) -> st
 
 
 def view(title: str, total_seconds: float | None, history: Iterable[Tick], marks: str = BLOCKS) -> Group:
-    """How it goes in a few lines, for a terminal."""
+    """The progress in a few lines, for a terminal."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -179,6 +179,6 @@ def _lines(title: str, total_seconds: float | None, out: TextIO) -> Iterator[Sho
 
 
 def _write(out: TextIO, text: str) -> None:
-    """One write for the whole line, so that no other gets between."""
+    """One write for the whole line, so that no other output gets between."""
     out.write(f"{text}\n")
     out.flush()

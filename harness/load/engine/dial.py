@@ -42,7 +42,8 @@ def resolved(address: Address) -> tuple[int, tuple[str, int]]:
             address.host, address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )[0]
     except OSError as error:
-        raise ResourceError("load target", describe(address), f"its name leads nowhere: {error}") from error
+        problem = f"its name cannot be resolved: {error}"
+        raise ResourceError("load target", describe(address), problem) from error
     return family, (str(where[0]), int(where[1]))
 
 
@@ -110,7 +111,7 @@ def _context() -> ssl.SSLContext:
 
 
 class Diallers:
-    """A few threads that connect. ``fd`` is readable when :meth:`collect` has something to hand over."""
+    """A few threads that connect. ``fd`` is readable when :meth:`collect` has a result to deliver."""
 
     def __init__(self, address: Address) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -122,11 +123,11 @@ class Diallers:
             thread.start()
 
     def want(self, take: Take) -> None:
-        """Have a connection made; ``take`` gets it, or why there is none, in :meth:`collect`."""
+        """Request a connection; ``take`` gets it, or the error, in :meth:`collect`."""
         self._wanted.put(take)
 
     def collect(self, _mask: int = 0) -> None:
-        """Hand over what is connected by now."""
+        """Deliver the results so far."""
         os.eventfd_read(self.fd)
         while self._made:
             take, dialled = self._made.popleft()

@@ -24,10 +24,10 @@ TOKEN_VARIABLE = "JUDGE0_TOKEN"  # noqa: S105 (a name)
 
 @dataclass(frozen=True)
 class Load:
-    """What the command line asks for: ``wanted``, and who hands it in.
+    """What the command line asks for: ``wanted``, and the load generator.
 
     ``locust`` and ``expect`` are how many workers Locust has here and elsewhere; both 0: our own generator.
-    ``bind`` is where its master listens, HOST:PORT; empty: where only workers here find it.
+    ``bind`` is where its master listens, HOST:PORT; empty: only for workers on this machine.
     """
 
     wanted: Wanted
@@ -38,7 +38,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of it: plain JSON, the same for people, and the exit code."""
+    """The result: as plain JSON, as text, and the exit code."""
 
     document: dict[str, Any]
     text: str
@@ -46,7 +46,7 @@ class Done:
 
 
 def run(choice: Choice, load: Load, experiment: Callable[[Bench], Found]) -> Done:
-    """Measure a deployment that is up. What a signal stopped is told as partial, with its code."""
+    """Measure a deployment. If a signal stopped it, the result is partial, with the signal's exit code."""
     found, signum = measured(choice, load, experiment, Progress())
     add(choice, found)
     return Done(found.document(), summary(found), 128 + signum if signum else report.exit_code(found.verdict))
@@ -55,9 +55,9 @@ def run(choice: Choice, load: Load, experiment: Callable[[Bench], Found]) -> Don
 def measured(
     choice: Choice, load: Load, experiment: Callable[[Bench], Found], progress: Progress
 ) -> tuple[Found, int]:
-    """What was found, and the signal that stopped it, or 0.
+    """The result, and the signal that stopped it, or 0.
 
-    Raises ``UsageError`` where the deployment is not up, and what ``open_bench`` raises.
+    Raises ``UsageError`` if the deployment is not up, and what ``open_bench`` raises.
     """
     setup = open_session(choice)
     with stopped_by_signals() as stop:
@@ -69,7 +69,7 @@ def measured(
 
 
 def add(choice: Choice, found: Found) -> None:
-    """Add what was found to the run's report, after what is there; the rest stays as it is."""
+    """Append the result to the run's report; the rest stays as it is."""
     before = report.read(choice.run_dir) if choice.run_dir.report.exists() else {}
     topology = load_topology(choice)
     report.update(
@@ -85,7 +85,7 @@ def add(choice: Choice, found: Found) -> None:
 
 
 def summary(found: Found) -> str:
-    """What was found in a few lines for people."""
+    """The result in a few lines of text."""
     limits = dict.fromkeys(str(run.bottleneck.get("what", "")) for run in found.runs if run.bottleneck)
     last = next((run for run in reversed(found.runs) if run.bottleneck), None)
     lines = [
@@ -100,7 +100,7 @@ def summary(found: Found) -> str:
 
 @dataclass
 class Stop:
-    """Whether to stop, and by which signal that was asked for; 0: by none."""
+    """Whether to stop, and the signal that asked for it; 0: none."""
 
     event: threading.Event
     signum: int = 0
@@ -108,13 +108,13 @@ class Stop:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Stop]:
-    """The first signal in the block sets the event; a second one does what it always does."""
+    """The first signal in the block sets the event; a second one has its usual effect."""
     stop = Stop(threading.Event())
 
     def ask(signum: int) -> None:
         stop.signum = signum
         stop.event.set()
-        signals.write_stderr("stopping: what was measured so far is kept; once more ends at once")
+        signals.write_stderr("stopping: results so far are kept; another signal ends at once")
 
     with signals.intercept_first(ask):
         yield stop

@@ -1,4 +1,4 @@
-"""The load that a topology's ``objectives`` ask for, as often as the gate's test needs it."""
+"""The load of a topology's ``objectives``, repeated as often as the gate's test needs it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SECONDS, WARMUP = 20.0, 2.0
 def measure_for_gate(
     choice: Choice, objectives: Objectives, *, repetitions: int, progress: Progress
 ) -> Found:
-    """Latency at the objectives' rate, ``repetitions`` times whatever their spread.
+    """Measure the latency at the objectives' rate, always ``repetitions`` times.
 
-    The limits are left to the gate, which judges them together with the baseline. Raises what
+    The gate judges the limits, together with the baseline. Raises what
     :func:`harness.load.experiments.site.open_bench` does.
     """
     workload = Path(objectives.workload) if "/" in objectives.workload else objectives.workload
@@ -35,5 +35,5 @@ def measure_for_gate(
     )
     found, signum = measured(choice, Load(Wanted(workload)), lambda bench: latency(bench, wanted), progress)
     if signum:
-        signal.raise_signal(signum)  # a part is nothing that a gate could judge
+        signal.raise_signal(signum)  # the gate cannot judge a partial result
     return found

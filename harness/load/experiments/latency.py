@@ -1,4 +1,4 @@
-"""How long a submission takes at a fixed rate, with an interval, and whether that meets an objective."""
+"""Latency at a fixed rate, with a confidence interval, and whether it meets an objective."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NONE: Times = np.empty(0, dtype=np.int64)
 
 @dataclass(frozen=True)
 class Latency:
-    """``rate`` arrivals a second, Poisson, for ``seconds`` a run; or ``arrivals`` as they stand, each time.
+    """``rate`` arrivals a second, Poisson, for ``seconds`` a run; or the given ``arrivals`` in each run.
 
-    ``clients``: a closed loop of so many instead. ``objective`` holds limits by metric, as
+    ``clients``: a closed loop of so many instead. ``objective`` has limits by metric, as
     :func:`harness.load.experiments.found.judge` takes them.
     """
 
@@ -55,7 +55,7 @@ def latency(bench: Bench, wanted: Latency) -> Found:
 
 
 def plan(bench: Bench, wanted: Latency, number: int) -> Plan:
-    """The run of that number: the same rate, other arrivals, unless they are given."""
+    """The run with this number: the same rate, other arrivals, unless they are given."""
     label = f"run {number + 1}"
     if wanted.clients:
         return Plan(label, NONE, clients=wanted.clients, seconds=wanted.seconds, warmup=wanted.warmup)

@@ -69,7 +69,7 @@ def repeat(bench: Bench, once: Callable[[int], Measured], repetition: Repetition
 
 
 def progress_of(made: Sequence[Measured], repetition: Repetition) -> str:
-    """How narrow the interval is by now, for people."""
+    """The width of the interval so far, as text."""
     values = _values(made)[repetition.metric]
     interval = t_interval(values)
     spread = "" if interval.low is None else f" ± {interval.value - interval.low:.3g}"
@@ -79,8 +79,8 @@ def progress_of(made: Sequence[Measured], repetition: Repetition) -> str:
 def metrics_of(measured: Measured) -> dict[str, float]:
     """One value for each metric: ``throughput``, quantiles of the total latency in ms, the share of errors.
 
-    What never ended counts as endless, so that losing the slowest cannot make a run look fast. Empty where
-    nothing was due in the steady stretch: the run was stopped before.
+    What never ended counts as infinite, so that losing the slowest cannot make a run look fast. Empty if
+    nothing was due in the steady part, because the run was stopped before.
     """
     steady = measured.steady
     if not len(steady):
@@ -107,6 +107,6 @@ def _doubts(
         so_far = no_interval(1) if len(made) == 1 else f"after {len(made)} runs"
         doubts.append(
             f"{so_far}, {repetition.metric} is not known to ±{repetition.precision:.0%}: "
-            "--repetitions allows more, --seconds makes each longer"
+            "use more --repetitions, or longer --seconds"
         )
     return list(dict.fromkeys(doubts))

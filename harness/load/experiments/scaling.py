@@ -1,4 +1,4 @@
-"""Throughput against the number of workers: saturate each, fit, and say what one more would bring."""
+"""Throughput by number of workers: saturate each, fit a model, and predict the effect of one more."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.load.result import Found, Scaling, Verdict
 from harness.load.stats.scaling import scaling as fitted
 
 CLIENTS_A_SLOT = 2
-SLOTS = 4  # of a worker task, where nobody tells
+SLOTS = 4  # of a worker task, if unknown
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Scale:
 
 
 def scaling(bench: Bench, wanted: Scale) -> Found:
-    """Measure at each number of workers, in a closed loop that keeps all of them busy; then put theirs back.
+    """Measure at each number of workers, in a closed loop that keeps all of them busy; then restore theirs.
 
-    Raises ``UsageError`` where workers cannot be scaled.
+    Raises ``UsageError`` if workers cannot be scaled.
     """
     if bench.scale is None:
-        raise UsageError("workers cannot be scaled here: no service is known that runs the programs")
+        raise UsageError("workers cannot be scaled here: the service that runs the programs is unknown")
     begun, made = time.time(), dict[int, Repeated]()
     try:
         for workers in wanted.workers:
@@ -75,7 +75,7 @@ def saturated(bench: Bench, wanted: Scale, workers: int) -> Repeated:
 
 
 def cpu_bound(runs: Sequence[Measured]) -> bool:
-    """Whether more workers need more cores. They do, unless slots were seen to run out first."""
+    """Whether more workers need more cores. They do, unless slots were observed to run out first."""
     seen = [each.run.bottleneck.get("what", "unknown") for each in runs]
     return not seen or any(what != "worker slots" for what in seen)
 
@@ -85,7 +85,7 @@ def _served(repeated: Repeated) -> bool:
 
 
 def _summary(curve: Scaling | None) -> str:
-    """The measured points first, then what they carry."""
+    """The measured points first, then the finding."""
     if curve is None:
         return "nothing was served"
     points = ", ".join(f"{workers}: {value.value:.3g}" for workers, value in curve.points)

@@ -1,4 +1,4 @@
-"""From a deployment that is up to a :class:`Bench`: the way in, who watches, and how workers are scaled."""
+"""Make a :class:`Bench` of a deployment: its route, its monitoring, and how its workers are scaled."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
         judge0 = stack.enter_context(to_judge0(setup)) if setup.topology.checks.judge0 else None
         ask = partial(_ask, judge0, wanted.token) if judge0 else None
         tasks = _tasks(setup, known)
-        with progress.step("look at the environment"):
+        with progress.step("inspect the environment"):
             facts = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
         yield Bench(
             workload=workload,
@@ -106,7 +106,7 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
 
 
 def worker_service(setup: Setup, known: Kinds) -> str:
-    """The one service whose tasks run programs. Raises ``UsageError`` where there is none, or several."""
+    """The one service whose tasks run programs. Raises ``UsageError`` if there is none, or several."""
     found = [name for name, kind in known.services.items() if kind == SCALABLE]
     if len(found) != 1:
         names = ", ".join(found) or "none"
@@ -136,7 +136,7 @@ def _scaler(
 
 
 def _await_workers(ask: Callable[[], Any], count: int) -> None:
-    """Until as many have registered as there are tasks: each has one slot or more, all of them the same."""
+    """Wait until all tasks have registered: each has one slot or more, all the same number."""
 
     def probe() -> None:
         available = reading.slots(ask())
@@ -163,7 +163,7 @@ def _is_stacked(setup: Setup, service: str) -> bool:
 
 
 def _tasks(setup: Setup, known: Kinds) -> int | None:
-    """How many worker tasks run now; None where nobody can tell."""
+    """How many worker tasks run now; None if unknown."""
     try:
         service = worker_service(setup, known)
     except UsageError:
@@ -176,7 +176,7 @@ def _tasks(setup: Setup, known: Kinds) -> int | None:
 
 
 def _cores(setup: Setup, known: Kinds, facts: dict[str, Any]) -> int:
-    """The cores that workers run on: those of their nodes, or of this machine where nodes share it."""
+    """The cores that workers run on: those of their nodes, or of this machine if the nodes share it."""
     if setup.target.info:
         return int(facts["machine"]["cores"])
     workers = [name for name, kind in known.nodes.items() if kind == SCALABLE]

@@ -1,4 +1,4 @@
-"""The same load for a long time: does anything creep? Latency, errors, memory of the nodes, the queue."""
+"""The same load for a long time: do latency, errors, memory or the queue grow?"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Soak:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a series moves: Theil and Sen's slope over the whole run, and Kendall's test that there is none."""
+    """The trend of a series: Theil and Sen's slope over the whole run, and Kendall's test that it is 0."""
 
     start: float
     change: float
@@ -45,7 +45,7 @@ class Trend:
 
 
 def soak(bench: Bench, wanted: Soak) -> Found:
-    """One long run, judged by the objective and by what creeps up in it."""
+    """One long run, judged by the objective and by what grows in it."""
     begun = time.time()
     arrivals = schedule.poisson(wanted.rate, wanted.seconds, bench.seed)
     measured = measure(bench, Plan("soak", arrivals, warmup=wanted.warmup, rate=wanted.rate))
@@ -68,7 +68,7 @@ def soak(bench: Bench, wanted: Soak) -> Found:
 
 
 def creeps(measured: Measured) -> Iterator[str]:
-    """What grew over the steady part, in words: significant, and by enough to matter."""
+    """What grew over the steady part, in words: significantly, and by enough to matter."""
     median = trend(_medians(measured))
     if median and _grows(median, CREEP * median.start):
         yield f"latency crept up: the median by {ms(median.change)} from {ms(median.start)}"
@@ -79,7 +79,7 @@ def creeps(measured: Measured) -> Iterator[str]:
 
 
 def trend(values: Sequence[float]) -> Trend | None:
-    """The trend of values at equal distances; None where there are too few to tell.
+    """The trend of values at equal distances; None if there are too few.
 
     Theil 1950, Sen 1968; Kendall's tau against the order (Mann 1945).
     """
@@ -112,7 +112,7 @@ def _steady(node: NodeSeries, warmup: float) -> list[float]:
 
 
 def _windows(values: Sequence[float]) -> list[float]:
-    """The medians of equal stretches; of a short series nothing."""
+    """The medians of equal parts; nothing for a short series."""
     if len(values) < 2 * WINDOWS:
         return []
     return [float(np.median(part)) for part in np.array_split(np.asarray(values), WINDOWS)]

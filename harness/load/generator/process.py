@@ -22,8 +22,8 @@ from harness.load.protocol.opening import open_protocol
 from harness.load.recorder import Recorder
 from harness.load.workload import Chosen, choose
 
-# Opened before the clock starts: the first arrivals shall not pay for connecting, and a target that refuses
-# is known of.
+# Opened before the clock starts: the first arrivals must not pay for connecting, and a refusing target is
+# found early.
 AHEAD = 16
 
 
@@ -50,7 +50,7 @@ class OpenProtocol(Protocol):
         *,
         timeout: float,
     ) -> SubmissionProtocol:
-        """The talk for a route."""
+        """The submission protocol for a route."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Refused:
-    """It could not begin, for a reason that is told to people; an error itself does not pickle."""
+    """It could not begin: the arguments of the error, which itself cannot be pickled."""
 
     usage: str = ""
     resource: tuple[str, str, str] = ("", "", "")
@@ -116,13 +116,13 @@ def run(given: Given, pipe: Connection) -> None:
         pipe.send(Refused(usage=str(error)))
     except ResourceError as error:
         pipe.send(Refused(resource=(error.kind, error.name, error.problem)))
-    except BaseException:  # noqa: BLE001 (whatever it is, it is told)
+    except BaseException:  # noqa: BLE001 (whatever it is, it is reported)
         pipe.send(Crashed(traceback.format_exc()))
     os._exit(0)  # threads that are connecting hold nothing worth waiting for
 
 
 def tie_to(parent: int) -> None:
-    """End with the parent, whatever ends it, and not by a signal that is meant for it."""
+    """End with the parent, whatever ends it, and ignore signals that are meant for the parent."""
     for each in signals.SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     signals.die_with_parent(parent, signal.SIGKILL)

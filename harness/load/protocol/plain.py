@@ -1,7 +1,7 @@
-"""A talk with any HTTP server: each program is one request, and 2xx is a right answer.
+"""A protocol for any HTTP server: each program is one request, and 2xx is a right answer.
 
 ``source`` is the body: GET without one, POST with. ``stdout``, if given, is the body that must come back.
-The generator is measured with it, and whatever is no Judge0.
+It is used to measure the generator, and servers other than Judge0.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def open_plain(
     *,
     timeout: float = 60.0,
 ) -> Plain:
-    """The talk for ``route.path`` at ``route.address``. The engine's own timeout is the one that counts."""
+    """The protocol for ``route.path`` at ``route.address``. The timeout is the engine's own."""
     del timeout
     return Plain([_encoded(route, each) for each in workload.programs], workload, chosen, record, engine)
 
@@ -53,7 +53,7 @@ class Plain:
         self._engine.ask(self._requests[program], lambda answer: self._answered(number, right, answer))
 
     def finish(self) -> None:
-        """What is under way stays unfinished."""
+        """What is in flight stays unfinished."""
 
     def _answered(self, number: int, right: bytes | None, answer: Answer) -> None:
         record = self._record

@@ -1,4 +1,4 @@
-"""A fresh result against a stored baseline: what got better, what worse, and what nobody can tell yet.
+"""Compare a fresh result with a stored baseline: what is better, what is worse, and what is undecided.
 
 Each repetition gives one value for each metric. The test is Wilcoxon's rank sum (Mann-Whitney U), exact where
 there are few repetitions, so it needs no shape of the noise, and one odd repetition does not decide it. The
@@ -26,11 +26,11 @@ from harness.load.stats.interval import t_interval
 Verdict = Literal["better", "same", "worse", "undecided"]
 Bad = Literal["higher", "lower"]
 
-# Shifts beyond this (a thousandfold) are told as this: nobody needs to know more, and JSON knows no infinity.
+# Shifts beyond this (a thousandfold) are shown as this: more is not needed, and JSON has no infinity.
 MOST = 1000.0
-# What an endless value counts as: more than any other.
+# What an infinite value counts as: more than any other.
 ENDLESS = 1e12
-# Up to so many ways to divide the values among the two, each is looked at.
+# Up to so many arrangements of the values in the two groups, each is enumerated.
 MOST_ARRANGEMENTS = 20_000
 
 
@@ -105,7 +105,7 @@ def _values(side: str, samples: Mapping[str, Sequence[float]], metric: str) -> n
     if not len(values):
         raise UsageError(f"the {side} has no values of {metric}: measure it again with the same metrics")
     if np.isnan(values).any():
-        raise UsageError(f"the {side} has a value of {metric} that is not a number: leave the repetition out")
+        raise UsageError(f"the {side} has a value of {metric} that is not a number: remove the repetition")
     return np.minimum(values, ENDLESS)
 
 
@@ -127,7 +127,7 @@ def _p_value(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> floa
 
 
 def _exact_with_ties(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> float:
-    """Over all ways to divide the ranks; `mannwhitneyu` is exact without ties only."""
+    """Over all arrangements of the ranks; `mannwhitneyu` is exact only without ties."""
     found = stats.permutation_test(
         (old, new),
         lambda _, right, axis: np.sum(right, axis=axis),
@@ -224,7 +224,7 @@ def _summary(verdict: Verdict, change: Interval, p: float, rule: _Rule, relative
         return f"same: {size}, within {rule.relevant:.0%}" if relative else f"same: {size}"
     if verdict == "undecided":
         kind = "there is a shift, and whether it matters" if p <= rule.alpha else "whether there is a shift"
-        return f"undecided: {size}; {kind} takes more repetitions to tell"
+        return f"undecided: {size}; {kind} takes more repetitions to decide"
     return f"{verdict}: {size}, p = {p:.2g}"
 
 

@@ -151,7 +151,7 @@ def _kink(points: Points, split: int) -> tuple[float, Array]:
 def _too_little(model: Model, points: Points) -> str:
     count, needed = len(points.n), len(PARAMETERS[model])
     if count < LEAST_POINTS:
-        return f"{count} numbers of workers: it takes {LEAST_POINTS} at least to tell any curve from another"
+        return f"{count} numbers of workers: it takes at least {LEAST_POINTS} to distinguish two curves"
     if count <= needed:
         return f"{count} points fix the {needed} parameters of {NAMES[model]}: nothing is left to test it by"
     if not points.freedom:

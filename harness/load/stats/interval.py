@@ -1,6 +1,6 @@
 """Confidence intervals: of means, of quantiles, and of several measurements of one thing.
 
-An interval whose ``low`` and ``high`` are None was not told: too few values, or endless ones among them.
+An interval whose ``low`` and ``high`` are None is unknown: too few values, or infinite ones among them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def narrow(interval: Interval, relative: float) -> bool:
 def t_interval(values: Values, confidence: float = 0.95) -> Interval:
     """Student's interval of the mean of independent values, such as the means of repetitions.
 
-    One value gives no interval. An endless value makes the mean endless.
+    One value gives no interval. An infinite value makes the mean infinite.
     """
     data = _filled(values)
     mean = float(data.mean())
@@ -42,13 +42,13 @@ def t_interval(values: Values, confidence: float = 0.95) -> Interval:
 def quantile_interval(
     values: Values, share: float, confidence: float = 0.95, *, serial: bool = False
 ) -> Interval:
-    """The quantile of ``values`` with its interval by order statistics, which needs no shape.
+    """The quantile of ``values`` with its interval by order statistics, which assumes no distribution.
 
     How many values lie below the true quantile is binomial, so the interval reaches from one ordered value to
     another (Hahn, Meeker: Statistical Intervals, 5.2). ``serial``: the values are in the order of time, and
-    neighbours may resemble each other; then they count as fewer (`effective_size` of being above the
-    quantile). An end that would lie beyond the values makes an interval that is not told. Values may be
-    endless: a quantile that falls among those is endless, and so may be the upper end.
+    neighbours may be correlated; then they count as fewer (`effective_size` of being above the quantile). If
+    an end would be beyond the values, the interval is unknown. Values may be infinite: a quantile among those
+    is infinite, and so may be the upper end.
     """
     ordered = np.sort(_filled(values))
     value = float(ordered[_rank(share, len(ordered))])
@@ -87,7 +87,7 @@ def combined(intervals: Sequence[Interval]) -> Interval:
 
 
 def effective_size(series: Values | npt.NDArray[np.bool_]) -> float:
-    """How many independent values tell as much of the mean as this series does.
+    """How many independent values have as much information about the mean as this series.
 
     n / (1 + 2 * the sum of autocorrelations), summed in pairs for as long as the pairs are positive: Geyer's
     initial positive sequence (Geyer 1992). At least 1, at most n.

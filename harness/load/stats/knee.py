@@ -1,13 +1,13 @@
-"""The search for the highest rate that meets an objective, as pure functions over what was seen so far.
+"""The search for the highest rate that meets an objective, as pure functions over the trials so far.
 
-The caller asks `next_rate`, runs it (draining before and after), adds what it saw, and asks again until there
-is no next rate; `capacity` then says what came of it. Rates go up in growing steps until one does not hold,
-then the gap is halved until it is as narrow as asked for. At last both ends are seen twice, and `once_more`
-again for as long as what all runs say together is wider than that.
+The caller asks `next_rate`, runs it (draining before and after), adds the trial, and asks again until there
+is no next rate; `capacity` is then the result. Rates go up in growing steps until one does not hold, then the
+gap is halved until it is narrow enough. At last both ends are tried twice, and with `once_more` again while
+the interval from all trials is wider than that.
 
 A rate holds only if the *whole* interval of the quantile is within the objective; it fails if the whole
-interval is beyond it, or if most of its runs had errors or refusals or did not keep up. Anything in between
-is run again, and undecided if it stays so: then it is neither the lower end nor the upper.
+interval is beyond it, or if most of its trials had errors or refusals or did not keep up. Anything in between
+is tried again, and undecided if it stays so: then it is neither the lower end nor the upper.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CONFIDENCE = 0.98
 
 @dataclass(frozen=True)
 class Aim:
-    """What a rate must meet, and how it is searched.
+    """The objective, and the parameters of the search.
 
     ``quantile`` (its name, such as p95) of the latency is at most ``objective_ms``, ``keep_up`` the least
     share of the offered rate that ends well in the same time (but for chance), ``errors`` the share of
@@ -61,12 +61,12 @@ class Aim:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run at ``rate``, warm-up left out.
+    """One run at ``rate``, without the warm-up.
 
     ``latency`` is the quantile (ms) of all arrivals with its interval, as `stages.quantile_of_run` has it.
     ``errors`` and ``refused`` count arrivals. ``doubt`` says why the run does not count, such as a generator
     that was the bottleneck; empty: it counts. ``beyond`` is the share of all arrivals that took longer than
-    the objective, ``size`` as how many independent ones they count for that (None: not told).
+    the objective, ``size`` the number of independent arrivals that they count as (None: unknown).
     """
 
     rate: float
@@ -83,13 +83,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """An aim, and all runs so far in their order."""
+    """An aim, and all trials so far in their order."""
 
     aim: Aim
     trials: tuple[Trial, ...] = field(default=())
 
     def after(self, trial: Trial) -> Search:
-        """The search with one more run."""
+        """The search with one more trial."""
         return Search(self.aim, (*self.trials, trial))
 
 
@@ -108,7 +108,7 @@ def next_rate(search: Search) -> float | None:
 
 
 def held(search: Search, rate: float) -> bool | None:
-    """What all runs at ``rate`` say together; None: nothing yet, or undecided."""
+    """Whether ``rate`` holds by all its trials; None: no trial yet, or undecided."""
     runs = [trial for trial in search.trials if trial.rate == rate and not trial.doubt]
     broken = sum(1 for trial in runs if _broke(search.aim, trial))
     if not runs or 2 * broken == len(runs):
@@ -119,9 +119,9 @@ def held(search: Search, rate: float) -> bool | None:
 
 
 def once_more(search: Search) -> float | None:
-    """Once `next_rate` has no rate: the end that was run less often; None where it is known well enough.
+    """Once `next_rate` has no rate: the end that was tried less often; None if it is known well enough.
 
-    Rates that were run are compared by all their runs, so each of them makes the interval narrower.
+    Rates are compared by all their trials, so each trial makes the interval narrower.
     """
     low = _held_below(search) or 0.0
     over = _failed_above(search, low)
@@ -135,10 +135,10 @@ def once_more(search: Search) -> float | None:
 
 
 def capacity(search: Search) -> Capacity:
-    """What the search found. ``rate`` is the highest that held, in the interval of the true one.
+    """The result of the search. ``rate`` is the highest that held, with an interval of the true one.
 
-    That reaches from the highest that held to the lowest that failed above it, or further (`_interval`).
-    Where none held ``rate`` is 0, and ``high`` is None where none failed.
+    It reaches from the highest that held to the lowest that failed above it, or further (`_interval`). If
+    none held, ``rate`` is 0; ``high`` is None if none failed.
     """
     low = _held_below(search) or 0.0
     over = _failed_above(search, low)
@@ -171,9 +171,9 @@ def _interval(search: Search, low: float, over: float | None) -> Interval:
 
 
 def headroom(aim: Aim, trial: Trial) -> float:
-    """How far a run was from missing its aim: 1 is half of what is allowed, 0 just that, below 0 more.
+    """How far a trial was from missing the objective: 1 is half of the limit, 0 the limit, below 0 beyond it.
 
-    The least of latency's and of keeping up's, from -1 to 1; what was refused or failed is far beyond.
+    The smaller one of latency's and throughput's, from -1 to 1; a trial with refusals or errors has -1.
     """
     if trial.refused or trial.errors > aim.errors * trial.arrivals:
         return -1.0
@@ -184,11 +184,11 @@ def headroom(aim: Aim, trial: Trial) -> float:
 
 
 def crossing(search: Search) -> tuple[float, float] | None:
-    """Between which rates the headroom is 0, by a line through the runs near it, over their rates' logarithm.
+    """The rates between which the headroom is 0, by a line through the trials near it, over log(rate).
 
-    Runs at one rate differ by more than each of their own intervals tells, as a queue remembers for longer
-    than a run lasts. How they scatter about the line tells that (Fieller 1954; Draper, Smith: Applied
-    Regression Analysis, 3.2). None where they are too few, or no line falls clearly.
+    Trials at one rate differ by more than their own intervals, because a queue remembers for longer than a
+    run lasts. Their scatter about the line shows that (Fieller 1954; Draper, Smith: Applied Regression
+    Analysis, 3.2). None if there are too few, or if no line falls clearly.
     """
     runs = _near_the_ends(search)
     x = np.log([trial.rate for trial in runs])
@@ -210,7 +210,7 @@ def crossing(search: Search) -> tuple[float, float] | None:
 
 
 def _near_the_ends(search: Search) -> list[Trial]:
-    """The runs that count and lie near enough for a straight line: farther off, headroom is 1 anyway."""
+    """The valid trials near enough for a straight line: farther away, headroom is 1 anyway."""
     low = _held_below(search) or 0.0
     over = _failed_above(search, low) or math.inf
     least, most = low / FARTHEST, over * FARTHEST
@@ -218,7 +218,7 @@ def _near_the_ends(search: Search) -> list[Trial]:
 
 
 def why(aim: Aim, trial: Trial) -> str:
-    """Why one run holds, fails or does not tell, in words."""
+    """Why one trial holds, fails or is undecided, in words."""
     broke = _broke(aim, trial)
     if trial.doubt or broke:
         return f"does not count: {trial.doubt}" if trial.doubt else broke
@@ -230,13 +230,13 @@ def why(aim: Aim, trial: Trial) -> str:
         return f"{text}: {'within' if side else 'beyond'} {aim.objective_ms:g} ms"
     if low is not None and high is not None and low <= aim.objective_ms <= high:
         return f"{text}: the objective of {aim.objective_ms:g} ms is inside the interval"
-    return f"{text}: {trial.arrivals} arrivals are too few to hold it against {aim.objective_ms:g} ms"
+    return f"{text}: {trial.arrivals} arrivals are too few to compare it with {aim.objective_ms:g} ms"
 
 
 def so_far(search: Search) -> str:
-    """What the latest run, and all runs at its rate with it, say in words.
+    """The result of the latest trial, and of all trials at its rate, in words.
 
-    Where no interval can be had yet that is said, and how many runs it takes.
+    If there can be no interval yet, it says so, and how many trials it takes.
     """
     latest = search.trials[-1]
     runs = [trial for trial in search.trials if trial.rate == latest.rate and not trial.doubt]
@@ -244,14 +244,14 @@ def so_far(search: Search) -> str:
     if latest.doubt or held(search, latest.rate) is not None or _broke(search.aim, latest):
         return text
     if len(runs) > 1:
-        return f"{text}; {len(runs)} runs so far at this rate do not tell either"
+        return f"{text}; {len(runs)} runs so far at this rate do not decide it"
     if latest.latency.low is not None:
         return f"one run so far: {text}"
     return f"one run so far: {text}; an interval takes {_takes(search.aim, latest)} such runs at least"
 
 
 def _takes(aim: Aim, trial: Trial) -> int:
-    """How many runs like this one it takes at least until their interval can be on one side."""
+    """How many trials like this one it takes at least until their interval can be on one side."""
     if not trial.size:
         return LEAST_REPEATED
     return max(LEAST_REPEATED, math.ceil(math.log(0.025) / math.log1p(-_tail(aim)) / trial.size))
@@ -263,13 +263,13 @@ def _tail(aim: Aim) -> float:
 
 
 def _is_open(search: Search, rate: float) -> bool:
-    """Whether it takes another run to tell, and there may be one."""
+    """Whether another trial is needed to decide, and allowed."""
     runs = sum(1 for trial in search.trials if trial.rate == rate)
     return held(search, rate) is None and runs < search.aim.repetitions
 
 
 def _up(search: Search, low: float | None) -> float | None:
-    """All that was run held: on, or seen twice at the ceiling."""
+    """All rates so far held: go up, or try the ceiling twice."""
     aim = search.aim
     if low is None:
         return None
@@ -279,13 +279,13 @@ def _up(search: Search, low: float | None) -> float | None:
 
 
 def _stride(search: Search) -> float:
-    """By what factor to go on in one direction: each time twice as far, half as much again at most."""
+    """The factor of the next step in one direction: each time twice as far, at most half as much again."""
     factor, doublings = search.aim.factor, min(len(_rates(search)) - 1, 10)
     return float(min(factor ** (2**doublings), max(FARTHEST, factor)))
 
 
 def _between(search: Search, low: float | None, high: float) -> float | None:
-    """Halve the gap, or go down where nothing held; once it is narrow, see both ends twice."""
+    """Halve the gap, or go down if nothing held; once it is narrow, try both ends twice."""
     aim = search.aim
     if low is None:
         down = high / _stride(search)
@@ -296,7 +296,7 @@ def _between(search: Search, low: float | None, high: float) -> float | None:
 
 
 def _beyond_undecided(search: Search, low: float) -> float | None:
-    """Above ``low`` there may be rates that nobody can decide: find where those end."""
+    """Above ``low`` there may be undecided rates: find where those end."""
     aim, over = search.aim, _failed_above(search, low)
     unfailed = max(rate for rate in _rates(search) if over is None or rate < over)
     if over is None:
@@ -308,7 +308,7 @@ def _beyond_undecided(search: Search, low: float) -> float | None:
 
 
 def _unconfirmed(search: Search, ends: Sequence[float]) -> float | None:
-    """The first of the ends that counts once only and may be run again."""
+    """The first of the ends that has only one valid trial and may be tried again."""
     for rate in ends:
         runs = [trial for trial in search.trials if trial.rate == rate]
         if len([trial for trial in runs if not trial.doubt]) < 2 and len(runs) < search.aim.repetitions:
@@ -336,7 +336,7 @@ def _held_below(search: Search) -> float | None:
 
 
 def _broke(aim: Aim, trial: Trial) -> str:
-    """What a run broke whatever its latency, or nothing."""
+    """Why a trial failed whatever its latency, or an empty text."""
     if trial.refused:
         return f"{trial.refused} of {trial.arrivals} refused"
     if trial.errors > aim.errors * trial.arrivals:
@@ -349,7 +349,7 @@ def _broke(aim: Aim, trial: Trial) -> str:
 def _fell_behind(aim: Aim, trial: Trial) -> bool:
     """Whether fewer ended than should, by more than chance.
 
-    What is missing is by how much more were under way at the window's end than at its start. Each is about
+    What is missing is how many more were in flight at the window's end than at its start. Each is about
     Poisson around L = lambda W, so twice the standard deviation of their difference is chance.
     """
     if trial.offered <= 0:
@@ -367,10 +367,10 @@ def _allowed_missing(aim: Aim, trial: Trial) -> float:
 
 
 def _within(aim: Aim, runs: Sequence[Trial]) -> bool | None:
-    """Whether the quantile is on one side of the objective, as far as its interval over the runs tells.
+    """Whether the quantile is on one side of the objective, by its interval over the trials.
 
-    The interval is that of the share beyond the objective, where all of them tell it: it tells most where a
-    rate is far from its limit, for arrivals that all are within resemble each other in nothing that matters.
+    The interval is that of the share beyond the objective, if all trials have it: it decides best if a rate
+    is far from its limit, because arrivals that all are within it are not correlated in that respect.
     """
     if any(trial.size is None for trial in runs):
         return _side(aim, combined([trial.latency for trial in runs]))
@@ -389,7 +389,7 @@ def share_interval(part: float, whole: float, confidence: float = 0.95) -> tuple
 
 
 def _side(aim: Aim, latency: Interval) -> bool | None:
-    """On which side of the objective the whole interval is; an endless quantile is beyond it."""
+    """On which side of the objective the whole interval is; an infinite quantile is beyond it."""
     if math.isinf(latency.value):
         return False
     if latency.low is None or latency.high is None:
@@ -400,7 +400,7 @@ def _side(aim: Aim, latency: Interval) -> bool | None:
 
 
 def _one(aim: Aim, trial: Trial) -> bool | None:
-    """What one run says by itself."""
+    """Whether one trial holds by itself."""
     if trial.doubt:
         return None
     return False if _broke(aim, trial) else _within(aim, [trial])
@@ -415,7 +415,7 @@ def _summary(search: Search, low: float, over: float | None) -> str:
     if unsteady := [rate for rate in _rates(search) if _contradicts(search, rate)]:
         parts.append(f"runs contradict each other at {_list(unsteady)} a second")
     if len(search.trials) >= search.aim.most and next_rate(Search(_one_more_run(search.aim), search.trials)):
-        parts.append(f"ended after {len(search.trials)} runs, before it was as narrow as asked for")
+        parts.append(f"ended after {len(search.trials)} runs, before the interval was narrow enough")
     return "; ".join(parts)
 
 
@@ -430,7 +430,7 @@ def _range(search: Search, low: float, over: float | None) -> str:
 
 
 def _between_text(search: Search, low: float, over: float) -> str:
-    """How far the runs let the true rate lie, where that is further than the two ends."""
+    """The interval of the true rate, if it is wider than the two ends."""
     found = _interval(search, low, over)
     if found.low is None or found.high is None or (low, over) == (found.low, found.high):
         return ""
@@ -442,7 +442,7 @@ def _one_more_run(aim: Aim) -> Aim:
 
 
 def _contradicts(search: Search, rate: float) -> bool:
-    """Whether one run at a rate held and another failed."""
+    """Whether one trial at a rate held and another failed."""
     return {True, False} <= {_one(search.aim, trial) for trial in search.trials if trial.rate == rate}
 
 

@@ -1,8 +1,8 @@
-"""What the samples of one run say: latency of each stage, counts a second, rates, lateness.
+"""Results of one run's samples: latency of each stage, counts a second, rates, lateness.
 
-Latencies of stages are of what ended well (``OK``); a wrong, refused or failed answer is no fast success, and
-is counted by `errors`. So that leaving those out cannot make a run look better, an objective is judged by
-`quantile`, to which whatever did not end well is endless.
+Latencies of stages are of successful arrivals (``OK``); a wrong, refused or failed answer is not a fast
+success, and is counted by `errors`. So that leaving those out cannot make a run look better, an objective is
+judged by `quantile`, for which everything unsuccessful is infinite.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Rates:
 
 
 def stages(samples: Samples) -> dict[str, Stage]:
-    """Latency of each of `result.STAGES` of what ended well; a stage that nobody told has no entry.
+    """Latency of each of `result.STAGES` of successful arrivals; an unknown stage has no entry.
 
     ``accepted`` and ``total`` count from the intended start; the others are durations by Judge0's clock.
     """

@@ -27,9 +27,9 @@ ARRIVALS = 3
 
 @dataclass(frozen=True)
 class Warmup:
-    """``seconds`` to leave out at the start. ``steady``: what follows is steady, as far as can be told.
+    """``seconds`` to leave out at the start. ``steady``: what follows is steady, as far as is known.
 
-    ``telling``: there were arrivals enough to tell; of fewer, only repetitions show whether it was steady.
+    ``telling``: there were enough arrivals to decide that; with fewer, only repetitions show it.
     """
 
     seconds: float
@@ -48,7 +48,7 @@ def warmup(samples: Samples, seconds: float, *, minimum: float = 0.0) -> Warmup:
     filled = np.flatnonzero(~np.isnan(means))
     cut = mser5(means[filled])
     if cut is None:
-        few = f"too short to tell a warm-up: {len(filled)} intervals hold arrivals"
+        few = f"too short to detect the warm-up: only {len(filled)} intervals have arrivals"
         return Warmup(minimum, False, few, telling=False)
     if cut > len(filled) // 2 and drifts(means[filled]):
         return Warmup(minimum, False, "no steady state: latency still changes in the second half of the run")

@@ -1,8 +1,9 @@
-"""Readings of counters that only grow, and the series of rates that they make.
+"""Readings of counters that only grow, and the series of rates made from them.
 
-A rate is the counter's growth over the growth of the clock that was read with it, on the same machine: how
-late a reading arrived here does not change it. Only *when* it was is told by its arrival, on this machine's
-clock, so no two machines' clocks are ever compared; it is late by the way's latency, some milliseconds.
+A rate is the counter's growth divided by the growth of the clock that was read with it, on the same machine:
+a late arrival of a reading does not change it. Only the time of a reading is that of its arrival, on this
+machine's clock, so no two machines' clocks are ever compared; it is late by the network latency, some
+milliseconds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Reading:
     """One reading. ``at`` is when it arrived here (``time.monotonic``), ``clock`` its own clock, in seconds.
 
     ``cpu`` and ``parts`` are CPU seconds since some start, of the whole and of its parts by their ids;
-    ``steal`` those that a hypervisor kept (None: not told). ``memory`` is in bytes.
+    ``steal`` those that a hypervisor took (None: unknown). ``memory`` is in bytes.
     """
 
     at: float
@@ -53,7 +54,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Step:
-    """What was between two readings: CPU in cores."""
+    """The rates between two readings: CPU in cores."""
 
     at: float
     cpu: float
@@ -85,15 +86,15 @@ def series(track: Track, began: float, until: float) -> NodeSeries | None:
 def gaps(
     name: str, times: Sequence[float], faults: Sequence[Fault], began: float, until: float
 ) -> Iterator[str]:
-    """In words, where nothing was read for some seconds, and why, where a fault of that time tells it."""
+    """In words, when nothing was read for some seconds, and why, if a fault of that time explains it."""
     within = [began, *(at for at in times if began < at < until), until]
     if len(within) == 2 and until - began > SILENT_SECONDS:
-        yield f"{name}: nothing was seen{_why(faults, began - SILENT_SECONDS, until)}"
+        yield f"{name}: no readings{_why(faults, began - SILENT_SECONDS, until)}"
         return
     for first, second in pairwise(within):
         if second - first > SILENT_SECONDS:
             span = f"{first - began:.1f} s to {second - began:.1f} s"
-            yield f"{name}: nothing was seen from {span}{_why(faults, first, second)}"
+            yield f"{name}: no readings from {span}{_why(faults, first, second)}"
 
 
 def _steps(readings: Sequence[Reading]) -> Iterator[Step]:

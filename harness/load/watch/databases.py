@@ -1,8 +1,8 @@
-"""CPU and memory of managed databases, as far as anybody tells.
+"""CPU and memory of managed databases, as far as they are available.
 
-A managed database cannot be logged in to. The emulator tells under ``/_wavetank/usage`` what its databases'
-containers use; DigitalOcean's API has no such numbers for the minute that has just passed, so on the real
-cloud they are not told.
+Nobody can log in to a managed database. The emulator reports under ``/_wavetank/usage`` what its databases'
+containers use; DigitalOcean's API has no such numbers for the last minute, so on the real cloud they are not
+available.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def tracks(names: Mapping[str, str]) -> dict[str, Track]:
 
 
 def take(tracks: Mapping[str, Track], ask: Callable[[str, str], Mapping[str, Any]]) -> None:
-    """Ask once, and add what is told to the tracks. Raises what ``ask(METHOD, PATH)`` raises."""
+    """Ask once, and add the answer to the tracks. Raises what ``ask(METHOD, PATH)`` raises."""
     usage = ask("GET", PATH)
     now = time.monotonic()
     for each in usage.get("databases", ()):

@@ -1,6 +1,6 @@
-"""Where a run took place: this machine, every node, Judge0's settings, and how much noise there was.
+"""The environment of a run: this machine, every node, Judge0's settings, and the timing noise.
 
-Nothing here raises for what cannot be found out: there is then a text under ``unknown`` that says why.
+Nothing here raises if something cannot be found out: the reason is then under ``unknown``.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ done
 def environment(
     access: Access, deployment: Deployment, topology: Topology, target: Target, *, ask: Ask | None = None
 ) -> dict[str, Any]:
-    """Look at everything. Takes about a second and a look at each node; not while a run goes on.
+    """Inspect everything. Takes about a second and one command on each node; not during a run.
 
     ``ask`` gets JSON of Judge0's API by path, such as ``/config_info``, and raises where it cannot.
 
-    ``machine`` is this one, ``noise`` how calmly it keeps time, ``noisy`` why that puts results in doubt
+    ``machine`` is this one, ``noise`` its timing noise, ``noisy`` why that puts results in doubt
     (empty: it does not). ``nodes`` by name: ``kernel``, ``os``, ``cores``, ``memory_mb``, ``engine``,
     ``sysctl``, ``size``, ``role`` and ``containers``, of which each has ``image``, ``nofile``, ``settings``
     and, where it is one, ``nginx``. ``databases``: ``engine``, ``version`` and ``size``. ``judge0``:
@@ -130,7 +130,7 @@ def this_machine() -> dict[str, Any]:
 
 
 def judge0(ask: Ask) -> dict[str, Any]:
-    """What Judge0 tells of its own limits. ``settings`` are those of ``/config_info`` that matter."""
+    """What Judge0 reports of its own limits. ``settings`` are those of ``/config_info`` that matter."""
     facts: dict[str, Any] = {}
     for name, path, read in (
         ("version", "/about", lambda answer: answer["version"]),
@@ -145,12 +145,12 @@ def judge0(ask: Ask) -> dict[str, Any]:
 
 
 def inspect_script() -> str:
-    """The script that a node is asked with; it only reads."""
+    """The read-only script that inspects a node."""
     return INSPECT_SCRIPT.replace("@SYSCTLS@", " ".join(SYSCTLS)).replace("@VARIABLES@", "|".join(VARIABLES))
 
 
 def parse_inspection(text: str) -> dict[str, Any]:
-    """What the script printed, as plain JSON; lines that it does not know are left out."""
+    """The output of the script, as plain JSON; unknown lines are ignored."""
     facts: dict[str, Any] = {"sysctl": {}, "containers": {}}
     found: dict[str, dict[str, Any]] = {}
     for line in text.splitlines():

@@ -1,4 +1,4 @@
-"""What is known of one run, and what of it the rules look at."""
+"""What is known of one run, and the values that the rules use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Facts:
     """One run. ``window`` is its steady part, in seconds since it began: only what falls into it counts.
 
     ``offered`` and ``achieved`` are rates, ``errors`` counts by outcome and ``messages`` their texts, as in
-    ``Run``. ``nodes``, ``queue``, ``machine``, ``shared`` and ``gaps`` are as ``Seen`` has them.
+    ``Run``. ``nodes``, ``queue``, ``machine``, ``shared`` and ``gaps`` are as ``Observed`` has them.
     ``generator_cores`` is the CPU that the generator's process used, a second; ``late_p99_ms`` its lateness,
     ``starved`` how many arrivals found all connections in use. ``queue_limit`` is Judge0's MAX_QUEUE_SIZE.
     """
@@ -59,7 +59,7 @@ def queue(facts: Facts) -> QueueUse | None:
 
 
 def kind(facts: Facts, use: Use) -> str:
-    """What a node is to Judge0: by what mostly ran there, else by its own name; empty: nothing."""
+    """A node's role for Judge0: by what mostly ran there, else by its name; empty: none."""
     return facts.kinds.services.get(use.mainly) or facts.kinds.nodes.get(use.node) or ""
 
 
@@ -85,7 +85,7 @@ def all_was_served(facts: Facts) -> bool:
 
 
 def split(facts: Facts) -> dict[str, float]:
-    """Who used this machine, in cores on average: each node, the generator, and all the rest."""
+    """The use of this machine, in cores on average: each node, the generator, and the rest."""
     machine = machine_use(facts)
     if machine is None:
         return {}
@@ -95,7 +95,7 @@ def split(facts: Facts) -> dict[str, float]:
 
 
 def evidence(facts: Facts) -> dict[str, Any]:
-    """What the rules looked at, as plain JSON."""
+    """The values that the rules used, as plain JSON."""
     machine, waiting = machine_use(facts), queue(facts)
     return {
         "window_s": list(facts.window),

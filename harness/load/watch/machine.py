@@ -1,6 +1,6 @@
-"""CPU and memory of this machine as Linux tells them: ``/proc/stat`` and ``/proc/meminfo``, see proc(5).
+"""CPU and memory of this machine from Linux: ``/proc/stat`` and ``/proc/meminfo``, see proc(5).
 
-psutil would do; it is no dependency of ours, and two lines of two files are all that is needed.
+psutil would do, but it is not a dependency, and two lines of two files are all that is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ IDLE, IOWAIT, STEAL, COLUMNS = 3, 4, 7, 8  # columns; what follows is in `user` 
 
 
 def ticks_per_second() -> int:
-    """In what units this machine counts CPU time."""
+    """The unit of this machine's CPU times."""
     return os.sysconf("SC_CLK_TCK")
 
 

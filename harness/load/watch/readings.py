@@ -1,4 +1,4 @@
-"""What the loop on a node prints, read line by line into readings (``loop`` says how lines look)."""
+"""Parse the output of the loop on a node, line by line, into readings (the format is in ``loop``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOURCES = {
 
 @dataclass
 class Reader:
-    """Takes a node's lines and adds what they say to its track."""
+    """Parses a node's lines and adds them to its track."""
 
     track: Track
     own: str = "proc"
@@ -26,12 +26,12 @@ class Reader:
     unit: float = 1e9
 
     def take(self, at: float, line: str) -> None:
-        """One line that arrived ``at`` (monotonic). One that cannot be read is noted as a fault."""
+        """One line that arrived ``at`` (monotonic). An invalid line is recorded as a fault."""
         kind, _, rest = line.rstrip("\n").partition("|")
         try:
             {"H": self._header, "N": self._name, "S": self._sample}[kind](at, rest.split("|"))
         except (KeyError, ValueError, TypeError):
-            self.track.faults.append((at, f"a line that cannot be read: {line.strip()[:120]!r}"))
+            self.track.faults.append((at, f"an invalid line: {line.strip()[:120]!r}"))
 
     def _header(self, _at: float, fields: list[str]) -> None:
         self.own, hz, processors, quota, period, parts = fields

@@ -1,4 +1,4 @@
-"""How much of its cores a node used, and how the queue stood, in the steady part of a run."""
+"""How much of its cores a node used, and the state of the queue, in the steady part of a run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from harness.load.result import NodeSeries, QueueSeries
 
-LEAST_SECONDS = 3  # readings; with fewer nothing is said of a node
+LEAST_SECONDS = 3  # readings; with fewer a node has no result
 
 
 @dataclass(frozen=True)
 class Use:
-    """``busy`` is the share of the cores in the median second, what a hypervisor kept (``steal``) included:
-    a core that cannot be had is used up. ``mean`` is in cores; ``mainly`` the service that used most.
+    """``busy`` is the share of the cores in the median second, including what a hypervisor took (``steal``):
+    such a core is not available. ``mean`` is in cores; ``mainly`` the service that used most.
     """
 
     node: str
@@ -40,7 +40,7 @@ class Use:
 
 @dataclass(frozen=True)
 class QueueUse:
-    """Medians over the looks at the queue, and ``waited`` and ``all_busy``: in which share of them any
+    """Medians over the readings of the queue, and ``waited`` and ``all_busy``: in which share of them any
     submission waited, and all workers were busy. ``idle`` is how many workers were not.
     """
 

@@ -37,9 +37,9 @@ def queued(at: float, answer: Any) -> Queued:
     return Queued(at, waiting, working, workers)
 
 
-def queue_series(seen: Sequence[Queued], began: float, until: float) -> QueueSeries | None:
-    """The queue between two moments, ``t`` in seconds since ``began``; None: it was not seen."""
-    within = [each for each in seen if began <= each.at <= until]
+def queue_series(observed: Sequence[Queued], began: float, until: float) -> QueueSeries | None:
+    """The queue between two times, ``t`` in seconds since ``began``; None: it was not observed."""
+    within = [each for each in observed if began <= each.at <= until]
     if not within:
         return None
     return QueueSeries(

@@ -121,7 +121,7 @@ def test_a_search_that_ends_early_says_so() -> None:
     """Two runs know nothing of the end; one more would take longer than was allowed."""
     found = capacity(bench(Queue(workers=4)), Search(first=10, within=45))
     assert len(found.runs) == 2
-    assert "ended after 45 s, known to no 10% yet: --within gives longer" in found.told
+    assert "ended after 45 s, not yet known to 10%: use a longer --within" in found.told
     assert found.verdict == "inconclusive"
 
 
@@ -158,7 +158,7 @@ def test_one_run_without_an_interval_is_told_as_such() -> None:
     search = knee.Search(AIM, (few(5, 81),))
     assert knee.held(search, 5) is None
     assert knee.so_far(search) == (
-        "one run so far: p95 81 ms: 40 arrivals are too few to hold it against 1000 ms; "
+        "one run so far: p95 81 ms: 40 arrivals are too few to compare it with 1000 ms; "
         "an interval takes 2 such runs at least"
     )
     assert knee.capacity(search).steps[0]["why"] == knee.so_far(search)
@@ -173,7 +173,7 @@ def test_a_limit_inside_the_interval_is_told_as_that() -> None:
     told = "p95 990 ms (940 to 1040 ms): the objective of 1000 ms is inside the interval"
     assert knee.so_far(knee.Search(AIM, (near,))) == f"one run so far: {told}"
     assert knee.so_far(knee.Search(AIM, (near, near))) == (
-        f"{told}; 2 runs so far at this rate do not tell either"
+        f"{told}; 2 runs so far at this rate do not decide it"
     )
 
 

@@ -69,7 +69,7 @@ def test_wrong_answers_fail_whatever_the_latency() -> None:
     """A wrong answer is an error, not a fast success."""
     found = latency(bench(Queue(workers=4, wrong=0.02)), Latency(rate=20, seconds=60))
     assert found.verdict == "fail"
-    assert "went wrong" in found.told
+    assert "failed, the limit is" in found.told
 
 
 def test_runs_are_repeated_until_the_interval_is_narrow() -> None:

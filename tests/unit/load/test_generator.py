@@ -167,7 +167,7 @@ def test_the_process_tells_its_own_traceback() -> None:
     with web(says(OK)) as server:
         with pytest.raises(GeneratorError, match="ZeroDivisionError: what went wrong"):
             generate(order(server), open_protocol=failing)  # type: ignore[arg-type]
-        with pytest.raises(GeneratorError, match="without a word: exit code 7"):
+        with pytest.raises(GeneratorError, match="without a message: exit code 7"):
             generate(order(server), open_protocol=dying)  # type: ignore[arg-type]
 
 

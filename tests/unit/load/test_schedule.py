@@ -108,7 +108,7 @@ def test_what_is_no_schedule_is_told_what_would_be(text: str) -> None:
     ("text", "problem"),
     [
         ("constant:0x3s", "a rate of 0"),
-        ("poisson:5x0s", "0 s is no length"),
+        ("poisson:5x0s", "0 s is not a duration"),
         ("ramp:0-10x3s", "a rate of 0"),
         ("ramp:10-0x3s", "a rate of 0"),
         ("steps:10x3s,0x3s", "a rate of 0"),

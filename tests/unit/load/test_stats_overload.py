@@ -77,7 +77,7 @@ def test_a_queue_without_a_limit_is_not_sound() -> None:
     assert found.accepted_p95_ms > 10 * found.bound_ms
     assert "nothing was refused" in found.told
     assert "beyond the" in found.told
-    assert "not as before when the run ended" in found.told
+    assert "not recovered when the run ended" in found.told
 
 
 def test_what_was_accepted_and_never_ended_is_endless() -> None:
@@ -95,7 +95,7 @@ def test_what_was_accepted_and_never_ended_is_endless() -> None:
 def test_refusals_without_words_are_not_clear() -> None:
     """A user must read why."""
     found = judged(limited(), messages=())
-    assert "without a word why" in found.told
+    assert "without a reason" in found.told
     assert not is_sound(found)
 
 

@@ -14,7 +14,7 @@ from submission_samples import MS, TRIP, WORKLOAD, FakeEngine, FakeJudge0, FakeR
 
 from harness.core.errors import UsageError
 from harness.load.model import Outcome
-from harness.load.protocol.listening import Calling
+from harness.load.protocol.listening import CallbackProtocol
 from harness.load.protocol.opening import open_protocol
 
 ACCEPTED = {"token": "71-0", "status": {"id": 3, "description": "Accepted"}, "stdout": "aGVsbG8K\n"}
@@ -28,7 +28,7 @@ class Rig:
     judge0: FakeJudge0
     engine: FakeEngine
     record: FakeRecord
-    protocol: Calling
+    protocol: CallbackProtocol
 
     def call(self, path: str, body: object = ACCEPTED) -> int:
         """PUT a callback and return the status of the answer."""
@@ -53,7 +53,7 @@ def rig() -> Iterator[Rig]:
     protocol = open_protocol(
         route("callback", callback_base=base), WORKLOAD, chosen, record, engine, timeout=2.0
     )
-    assert isinstance(protocol, Calling)
+    assert isinstance(protocol, CallbackProtocol)
     try:
         yield Rig(base, judge0, engine, record, protocol)
     finally:

@@ -103,7 +103,7 @@ def test_cores_that_a_hypervisor_keeps_are_used_up() -> None:
     """On a shared droplet; and it is said."""
     facts = with_node(BEHIND, node("worker-1", 1.2, steal=(0.7,) * SECONDS))
     assert what(facts) == "worker cpu"
-    assert "35 % of it kept by the hypervisor" in bottleneck(facts)["why"]
+    assert "35 % of it taken by the hypervisor" in bottleneck(facts)["why"]
 
 
 def test_where_nodes_share_a_machine_its_cores_come_first_with_who_used_them() -> None:
@@ -142,7 +142,7 @@ def test_slots_without_a_look_at_the_nodes_say_so() -> None:
     """Then nobody knows of the CPU."""
     facts = replace(BEHIND, queue=queue(7, 4, 4), nodes=())
     assert what(facts) == "worker slots"
-    assert "not seen" in bottleneck(facts)["why"]
+    assert "not observed" in bottleneck(facts)["why"]
 
 
 def test_idle_workers_beside_a_queue_are_the_queues_fault() -> None:

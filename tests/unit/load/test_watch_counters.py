@@ -116,10 +116,10 @@ def test_silence_is_a_gap_in_words_with_its_reason() -> None:
     faults = [(3.0, "before"), (16.0, "ssh ended")]
     told = list(gaps("worker-1", times, faults, 10.0, 30.0))
     assert told == [
-        "worker-1: nothing was seen from 5.0 s to 12.0 s (ssh ended)",
-        "worker-1: nothing was seen from 13.0 s to 20.0 s",
+        "worker-1: no readings from 5.0 s to 12.0 s (ssh ended)",
+        "worker-1: no readings from 13.0 s to 20.0 s",
     ]
-    assert list(gaps("worker-1", [], faults, 14.0, 30.0)) == ["worker-1: nothing was seen (ssh ended)"]
+    assert list(gaps("worker-1", [], faults, 14.0, 30.0)) == ["worker-1: no readings (ssh ended)"]
 
 
 def test_the_queue_is_all_queues_together() -> None:

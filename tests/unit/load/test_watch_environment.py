@@ -95,7 +95,7 @@ def test_a_calm_machine_puts_nothing_in_doubt() -> None:
     [
         ({"wake_p99_ms": 3.0}, "3.0 ms late"),
         ({"loop_p99_ms": 0.6}, "3.0 times as long"),
-        ({"steal": 0.1}, "hypervisor keeps 10 %"),
+        ({"steal": 0.1}, "hypervisor takes 10 %"),
         ({"others": 0.6}, "60 % of the cores were in use"),
     ],
 )

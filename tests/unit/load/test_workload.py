@@ -82,9 +82,9 @@ def test_long_texts_are_written_as_a_repetition(tmp_path: Path) -> None:
     ("line", "field", "words"),
     [
         ("language: pyton, source: x", "programs.a.language", "did you mean 'python'?"),
-        ("language: python, source: x, weight: 0", "programs.a.weight", "take a number over 0"),
-        ("language: python, source: x, weight: -1.5", "programs.a.weight", "-1.5 is no weight"),
-        ("language: python, source: x, weight: .inf", "programs.a.weight", "inf is no weight"),
+        ("language: python, source: x, weight: 0", "programs.a.weight", "use a number above 0"),
+        ("language: python, source: x, weight: -1.5", "programs.a.weight", "-1.5 is not a weight"),
+        ("language: python, source: x, weight: .inf", "programs.a.weight", "inf is not a weight"),
         ("language: python, source: x, wieght: 2", "programs.a.wieght", "did you mean 'weight'?"),
         ("language: python", "programs.a.source", "is missing"),
         ("language: python, source: '  '", "programs.a.source", "it is empty"),
@@ -92,14 +92,14 @@ def test_long_texts_are_written_as_a_repetition(tmp_path: Path) -> None:
         ("language: python, source: x, stdin: {repeat: x}", "programs.a.stdin.times", "is missing"),
         ("language: python, source: x, stdin: {repeat: x, times: 0}", "programs.a.stdin.times", "1 or more"),
         ("language: python, source: x, stdin: {repeat: x, times: 99999999}", "programs.a.stdin", "8 MiB"),
-        ("language: python, source: x, status: 2", "programs.a.status", "take 3 to 14"),
+        ("language: python, source: x, status: 2", "programs.a.status", "use 3 to 14"),
         ("language: python, source: x, status: Acepted", "programs.a.status", "did you mean 'Accepted'?"),
         (
             "language: python, source: x, limits: {cpu_time: 1}",
             "programs.a.limits.cpu_time",
             "cpu_time_limit",
         ),
-        ("language: python, source: x, limits: {cpu_time_limit: -1}", "programs.a.limits", "-1 is no limit"),
+        ("language: python, source: x, limits: {cpu_time_limit: -1}", "programs.a.limits", "-1 is not a limit"),
     ],
 )
 def test_a_wrong_program_is_told_with_its_field_and_what_would_be_right(
@@ -203,7 +203,7 @@ def test_programs_come_in_no_order() -> None:
 def test_no_arrivals_are_no_programs() -> None:
     """And fewer than none are a mistake."""
     assert choose(three(), 0).shape == (0,)
-    with pytest.raises(UsageError, match="take 0 or more"):
+    with pytest.raises(UsageError, match="use 0 or more"):
         choose(three(), -1)
 
 
