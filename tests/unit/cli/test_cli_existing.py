@@ -156,7 +156,7 @@ def test_those_that_change_refuse_in_their_own_words(command: str, wavetank: Cal
 def test_status_says_that_it_did_not_look_into_a_swarm(call: Callable[..., Outcome]) -> None:
     """Without a key nobody can: that is no health, and is said."""
     done = call("status", "--topology=swarm")
-    assert "not looked at: that takes --ssh-key" in done.out
+    assert "not checked: that needs --ssh-key" in done.out
 
 
 def test_run_of_the_same_name_is_no_existing_one(call: Callable[..., Outcome]) -> None:

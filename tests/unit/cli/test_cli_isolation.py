@@ -199,7 +199,7 @@ def test_diff_compares_what_packets_did(
     call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What got through though nobody meant it is a violation, whatever the rules say."""
-    monkeypatch.setattr(Target, "insist_on_machines", lambda *_: None)
+    monkeypatch.setattr(Target, "require_machines", lambda *_: None)
     monkeypatch.setattr(prove, "prove", _played(Seen(Pair("client", "runner"), "tcp", open=((22, 23),))))
     outcome = call("diff", "client", "runner")
     assert outcome.code == 1
@@ -210,7 +210,7 @@ def test_diff_compares_what_packets_did(
 def test_diff_tells_what_is_in_doubt(call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports without a verdict are no differences, and no pass either."""
     doubtful = Seen(Pair("client", "runner"), "tcp", inconclusive=((1, 9),), doubts=("it went dark",))
-    monkeypatch.setattr(Target, "insist_on_machines", lambda *_: None)
+    monkeypatch.setattr(Target, "require_machines", lambda *_: None)
     monkeypatch.setattr(prove, "prove", _played(doubtful))
     outcome = call("diff", "client", "runner")
     assert outcome.code == 2
@@ -234,7 +234,7 @@ def test_explain_says_which_gate_stops_it(call: Callable[..., Outcome]) -> None:
     outcome = call("explain", "stranger", "postgres", "25060")
     assert outcome.code == 0
     assert "STOP  postgres trusts only server-1, server-2, worker-1, worker-2" in outcome.out
-    assert "no: no line of the intent lets it pass" in outcome.out
+    assert "no: no line of the intent allows it" in outcome.out
 
 
 def test_explain_knows_the_operators(call: Callable[..., Outcome]) -> None:
@@ -332,7 +332,7 @@ def test_explain_refuses_what_it_does_not_know(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("runner",), "name both FROM and TO"),
+        (("runner",), "give both FROM and TO"),
         (("runner", "postgers"), "did you mean 'postgres'?"),
         (("postgres", "runner"), "it opens nothing itself"),
         (("operators", "client"), "operators are no end of a scan"),

@@ -196,7 +196,7 @@ def test_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bool) -> N
     if answer:
         agree(items)
         return
-    with pytest.raises(UsageError, match="nothing was taken away"):
+    with pytest.raises(UsageError, match="nothing was deleted"):
         agree(items)
 
 

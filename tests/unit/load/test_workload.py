@@ -99,7 +99,11 @@ def test_long_texts_are_written_as_a_repetition(tmp_path: Path) -> None:
             "programs.a.limits.cpu_time",
             "cpu_time_limit",
         ),
-        ("language: python, source: x, limits: {cpu_time_limit: -1}", "programs.a.limits", "-1 is not a limit"),
+        (
+            "language: python, source: x, limits: {cpu_time_limit: -1}",
+            "programs.a.limits",
+            "-1 is not a limit",
+        ),
     ],
 )
 def test_a_wrong_program_is_told_with_its_field_and_what_would_be_right(
