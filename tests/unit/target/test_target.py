@@ -68,7 +68,8 @@ def test_an_endpoint_that_does_not_answer_is_found_out_early(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [("http://127.0.0.1:1", "https only"), ("api.digitalocean.com", "must begin with https")]
+    ("given", "words"),
+    [("http://127.0.0.1:1", "https only"), ("api.digitalocean.com", "must begin with https")],
 )
 def test_a_token_is_sent_over_https_only(given: str, words: str) -> None:
     """Whatever the client library would do."""
