@@ -20,7 +20,7 @@ class Judgement:
 
     ``name`` is a metric, or what else was judged. ``limit`` is that of an objective, ``baseline`` and
     ``now`` are means over repetitions in the metric's own unit, ``change`` is a share of the baseline,
-    or where ``relative`` is false (the baseline is 0) in the metric's unit. ``told`` is the reason, in words.
+    or where ``relative`` is false (the baseline is 0) in the metric's unit. ``told`` is the reason.
     """
 
     kind: Kind

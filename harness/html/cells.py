@@ -68,7 +68,7 @@ def targets(report: Mapping[str, Any]) -> tuple[Target, ...]:
 
 
 def matrix(report: Mapping[str, Any], protocol: str) -> Matrix | None:
-    """The matrix over one protocol; None where no packet of it was sent."""
+    """The matrix of one protocol; None if no packet of it was sent."""
     rows = {
         (row["source"], row["target"], row["side"]): row
         for row in _rows(report)
@@ -137,7 +137,7 @@ def _cell(
 
 
 def _wrong(sets: Mapping[str, Ports], reached: Ports) -> Ports:
-    """What the packets did against the intent: passed without leave, or did not pass though they must."""
+    """Where packets differ from the intent: passed although not allowed, or not passed although intended."""
     leaked = ports.subtract(reached, sets["may"])
     return ports.union(leaked, ports.intersect(sets["filtered"], sets["must"]))
 

@@ -116,9 +116,9 @@ def _ask(target: Target) -> Account:
         return ask(api)
 
 
-def _found(run: str, seen: Observed, now: datetime) -> Found:
-    used = tuple(map(str, lease.alive(seen.leases, now=now.timestamp())))
-    return Found(run, _age(seen.items(), now), seen.items(), used, tuple(map(str, seen.guests)))
+def _found(run: str, observed: Observed, now: datetime) -> Found:
+    used = tuple(map(str, lease.alive(observed.leases, now=now.timestamp())))
+    return Found(run, _age(observed.items(), now), observed.items(), used, tuple(map(str, observed.guests)))
 
 
 def _why_left(found: Found, is_busy: Callable[[str], bool]) -> str:

@@ -1,6 +1,6 @@
 """How a swarm takes the loss of a worker node: ``python -m tests.bench.failover``.
 
-Worker nodes that carry tasks lose their power, one after the other, while programs are handed in at the front
+Worker nodes that carry tasks lose their power, one after the other, while programs are submitted at the front
 door. Quantiles of how long that is felt are held against what we promise; with several heartbeats, a table
 for each shows what that setting does.
 """
@@ -160,7 +160,7 @@ def line(trial: Trial, number: int, trials: int) -> str:
     lost = trial.judgement.of("lost"), trial.judgement.of("duplicated")
     return (
         f"{number}/{trials} {trial.fault} ({', '.join(trial.carried)}): again {_s(found.rto_s)}, "
-        f"full {_s(found.full_s)}, ready {_s(found.ready_s)}; {len(trial.submissions)} handed in, "
+        f"full {_s(found.full_s)}, ready {_s(found.ready_s)}; {len(trial.submissions)} submitted, "
         f"{len(lost[0])} lost, {len(lost[1])} duplicated{'; ' if trial.trouble else ''}{trial.trouble}"
     )
 

@@ -1,6 +1,6 @@
 """How fast the reference Judge0 is, and what it costs: ``python -m tests.bench.judge0``.
 
-It must not be what limits a load test. Rates that a core carries are told by the CPU time that each container
+It must not be what limits a load test. The rates per core come from the CPU time that each container
 used, so they mean something on a machine that does other things, too; what is counted by the clock does not.
 """
 

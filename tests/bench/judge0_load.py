@@ -1,6 +1,6 @@
 """What asks the reference Judge0 while it is measured: raw HTTP on kept-alive connections.
 
-Closed loops, to saturate the server and the workers; their latency is told by nobody. A generator that is
+Closed loops, to saturate the server and the workers; their latency is not reported. A generator that is
 itself the measure's subject is ``harness.load``.
 """
 

@@ -47,7 +47,7 @@ def table(overload: Mapping[str, Any]) -> Table:
     rows += [(f"p95 {name}", f"{figure(value)} ms") for name, value in _latency(overload).items()]
     rows += [("bound of p95", f"{figure(overload['bound_ms'])} ms")]
     rows += [("refusal message", str(overload["refusal"] or "–"))]
-    rows += [("as before again after", "not seen" if finite(back) is None else seconds(back))]
+    rows += [("recovered after", "not observed" if finite(back) is None else seconds(back))]
     return Table("Before, during and after", ("what", "measured"), tuple(rows))
 
 

@@ -22,7 +22,7 @@ from harness.html.words import count, plural
 TALL, MIDDLE, LOW = 110.0, 72.0, 44.0
 ABOVE, BELOW = 24.0, 12.0  # pixels around a plot: for its title, and to the next one
 MOST_LETTERS = 30
-LEAST_ERROR = 4.0  # pixels: one error is to be seen, too
+LEAST_ERROR = 4.0  # pixels: a single error must be visible
 
 Keys = tuple[tuple[str, str], ...]
 
@@ -141,7 +141,7 @@ def _over(shown: Iterable[Step], name: str) -> Iterator[Point]:
 
 
 def _times(run: Mapping[str, Any]) -> list[float]:
-    """When the watchers looked."""
+    """When the readings were taken."""
     lists = [*(node["t"] for node in run["nodes"]), (run["queue"] or {}).get("t", ())]
     return scale.known(time for times in lists for time in times)
 

@@ -99,7 +99,7 @@ def spans(trial: Mapping[str, Any], fault: str) -> list[Span]:
     ready = trial["ready_s"]
     return [
         Span("fault", f"{done} for {lasted}", 0.0, healing),
-        _until("detected", "shown Down", "not seen to be Down", trial["detected_s"], healing),
+        _until("detected", "shown Down", "not detected as Down", trial["detected_s"], healing),
         _until("rto", "answering again", "not answering while it lasted", trial["rto_s"], line["observed"])
         if trial["rto_s"] != 0
         else Span("rto", "answering all the while", 0.0, line["observed"]),

@@ -1,4 +1,4 @@
-"""What is not as intended, or not proven: before anything else."""
+"""Differences from the intent and unproven pairs: the first section."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the deployment took the loss of nodes: times, counts, and what happened when."""
+"""The loss of nodes: times, counts, and a timeline."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ TITLE = "Failover"
 DONE = {"power_off": "without power", "partition": "cut off from the others"}
 # The columns of the table, each with what 0 means there.
 TIMES = {"rto_s": "no pause", "gap_s": "0 s", "full_s": "none lost", "ready_s": "at once"}
-NEVER = "not seen"
+NEVER = "not observed"
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """A line and a picture for each fault; None where none was tried."""
+    """A line and a picture for each fault; None if none was tried."""
     faults = report.get("failover")
     if not faults:
         return None

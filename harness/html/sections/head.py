@@ -1,4 +1,4 @@
-"""Which run this was, what came of it, and where it ran."""
+"""The run, its verdict, and where it ran."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _counts(report: Mapping[str, Any]) -> list[tuple[str, str, int]]:
 
 
 def _reasons(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Why it is no pass, each with the anchor where there is more."""
+    """Why it is not a pass, each with the anchor of the details."""
     isolation, checks = report.get("isolation", {}), report.get("checks", [])
     if number := len(isolation.get("violations", [])):
         yield plural(number, "violation") + " of the isolation", "#violations"

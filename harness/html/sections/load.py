@@ -1,4 +1,4 @@
-"""What the deployment did under load: the answer first, then pictures with their numbers, run by run."""
+"""The results under load: the answer first, then pictures with their numbers, run by run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TITLES = {
     "capacity": "Capacity: the highest rate that meets the objective",
     "scaling": "Scaling: throughput by number of workers",
     "soak": "Soak: a steady load for a long time",
-    "overload": "Overload: more than it can take",
+    "overload": "Overload: beyond capacity",
 }
 ENTRY_POINTS = {"client": "the front door", "runner": "the runner", "judge0": "Judge0 itself"}
 SUBMISSION_MODES = {
@@ -48,7 +48,7 @@ class Picture:
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """An entry for each experiment; None where none was made."""
+    """An entry for each experiment; None if there is none."""
     entries = report.get("load")
     if not entries:
         return None
@@ -76,7 +76,7 @@ def _experiment(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _chief(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The run that is shown unfolded: the one nearest to the answer, else the heaviest that stands."""
+    """The run that is shown expanded: the one nearest to the answer, else the valid one with most load."""
     runs: Sequence[Mapping[str, Any]] = entry["runs"]
     standing = [run for run in runs if not run["doubts"] and not run["partial"]] or runs
     answer = finite(entry["capacity"]["rate"]["value"]) if entry["capacity"] else None
@@ -101,7 +101,7 @@ def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _objective(objective: Mapping[str, Any]) -> str:
-    """Limits of latency in words, and whatever else it holds."""
+    """The latency limits in words, and all other values."""
     limits = [words.removeprefix("objective: ") for _, _, words in quantiles.limits(objective)]
     rest = {name: value for name, value in objective.items() if not quantiles.LIMIT.fullmatch(name)}
     return ", ".join([*limits, *([_listed(rest)] if rest else [])])

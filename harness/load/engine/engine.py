@@ -75,7 +75,7 @@ class Engine:
         """
         self._pool.ask(request, then, give_up_at or self._give_up_at or self.now() + self._timeout)
 
-    def hear(self, fd: int, handler: Action) -> None:
+    def on_readable(self, fd: int, handler: Action) -> None:
         """Call ``handler`` whenever there is something to read from ``fd``."""
         self._loop.watch(fd, READ, lambda _mask: handler())
 

@@ -76,8 +76,8 @@ def saturated(bench: Bench, wanted: Scale, workers: int) -> Repeated:
 
 def cpu_bound(runs: Sequence[Measured]) -> bool:
     """Whether more workers need more cores. They do, unless slots were observed to run out first."""
-    seen = [each.run.bottleneck.get("what", "unknown") for each in runs]
-    return not seen or any(what != "worker slots" for what in seen)
+    limits = [each.run.bottleneck.get("what", "unknown") for each in runs]
+    return not limits or any(what != "worker slots" for what in limits)
 
 
 def _served(repeated: Repeated) -> bool:

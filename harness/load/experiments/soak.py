@@ -63,7 +63,7 @@ def soak(bench: Bench, wanted: Soak) -> Found:
         verdict="fail" if creeping else verdict,
         objective={"rate": wanted.rate, **wanted.objective},
         repeated=once,
-        doubts=() if _long_enough(measured) else ("too short to tell whether anything creeps",),
+        doubts=() if _long_enough(measured) else ("too short to decide whether anything grows",),
     )
 
 

@@ -139,9 +139,9 @@ def _load(order: Order, record: Recorder, pipe: Connection, opener: OpenProtocol
     engine = Engine(order.route.address, connections=order.connections, timeout=order.timeout)
     engine.connect(min(order.connections, order.clients if order.loop == "closed" else AHEAD))
     protocol = opener(order.route, order.workload, chosen, record, engine, timeout=order.timeout)
-    engine.hear(pipe.fileno(), engine.stop)
+    engine.on_readable(pipe.fileno(), engine.stop)
     gc.collect()
-    gc.freeze()  # what is there by now is never looked at again
+    gc.freeze()  # existing objects are never collected
     engine.restart_clock()
     pipe.send(Begun(time.time(), engine.origin))
     before = time.process_time()

@@ -113,7 +113,7 @@ class GeventTransport:
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception:  # noqa: BLE001 (whatever it is, it ends the run and is told)
+        except Exception:  # noqa: BLE001 (whatever it is, it ends the run and is reported)
             self._failed(traceback.format_exc())
 
     def _answer(self, request: bytes, until: int) -> Answer:

@@ -1,4 +1,4 @@
-"""What the workers recorded, and how it goes, as if one generator had."""
+"""Merge the recordings and the progress of all workers, as if there were one generator."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Part:
 
 
 def as_part(document: Mapping[str, Any]) -> Part:
-    """A part as a worker told it."""
+    """A part as a worker reported it."""
     samples = np.frombuffer(base64.b64decode(document["samples"]), SAMPLE).copy()
     return Part(**{**document, "samples": samples})
 
@@ -65,7 +65,7 @@ def merge(
 
 
 def merged_tick(order: Order, ticks: Sequence[Mapping[str, Any]], at: float) -> Tick:
-    """How the whole goes ``at`` seconds, from the last that each worker told."""
+    """The progress of all workers after ``at`` seconds, from the last report of each."""
     sums = {name: sum(int(tick[name]) for tick in ticks) for name in COUNTS}
     latency, late = (np.array([each for tick in ticks for each in tick[name]], np.int64) for name in RAW)
     p50, p99 = quantiles_ms(latency, 0.5, 0.99)

@@ -138,7 +138,7 @@ def _start(processes: WorkerProcesses, team: Team, control: int, secret: str) ->
     where = ("--master-bind-host", team.bind, "--master-bind-port", str(team.port))
     master = ("--master", *where, *expected, "--users", count, "--spawn-rate", count, "--only-summary")
     processes.start(MASTER, master, {CONTROL: str(control)}, fds=(control,))
-    host = "127.0.0.1" if team.bind in ("0.0.0.0", "*") else team.bind  # noqa: S104 (told, not opened)
+    host = "127.0.0.1" if team.bind in ("0.0.0.0", "*") else team.bind  # noqa: S104 (an address to connect to)
     find = (
         "--worker",
         "--master-host",

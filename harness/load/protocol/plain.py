@@ -63,11 +63,11 @@ class Plain:
             record.accepted(number, answer.answered)
             record.done(number, Outcome.OK, answer.answered)
             return
-        outcome, message = unanswered(answer) or _told(answer)
+        outcome, message = unanswered(answer) or _outcome_of(answer)
         record.done(number, outcome, answer.answered, message=message)
 
 
-def _told(answer: Answer) -> tuple[Outcome, str]:
+def _outcome_of(answer: Answer) -> tuple[Outcome, str]:
     if 200 <= answer.status < 300:
         return Outcome.WRONG, f"another answer: {answer.body[:200].decode(errors='replace')}"
     return refusal(answer.status), f"{answer.status} {answer.body[:200].decode(errors='replace')}".strip()

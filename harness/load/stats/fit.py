@@ -76,9 +76,9 @@ def points_of(repetitions: Mapping[int, Sequence[float]]) -> Points:
 def fit(model: Model, points: Points, *, cores: float = math.inf, seed: int = 1) -> Fit:
     """The model fitted, or with ``refused`` saying why it must not be used.
 
-    ``cores``: what more workers than that cannot use; one worker more is not told beyond it. Intervals of the
-    parameters, of the band and of the next worker's worth are from a parametric bootstrap: `DRAWS` times each
-    mean is drawn anew by its own error (Student's t) and the model fitted again.
+    ``cores``: what more workers than that cannot use; one more worker is not predicted beyond it. Intervals
+    of the parameters, of the band and of the next worker's worth are from a parametric bootstrap: `DRAWS`
+    times each mean is drawn anew by its own error (Student's t) and the model fitted again.
     """
     if refused := _too_little(model, points):
         return Fit(model=model, parameters={}, r2=0.0, refused=refused)

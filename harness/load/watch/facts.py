@@ -44,7 +44,7 @@ class Facts:
 
 
 def node_uses(facts: Facts) -> list[Use]:
-    """What each node and database used in the window, where enough was seen of it."""
+    """What each node and database used in the window, if there were enough readings."""
     return uses(facts.nodes, facts.window)
 
 

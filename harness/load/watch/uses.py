@@ -85,7 +85,7 @@ def _within(t: Sequence[float], window: tuple[float, float]) -> Iterator[int]:
 
 
 def queue_use(queue: QueueSeries, window: tuple[float, float]) -> QueueUse | None:
-    """How the queue stood between ``window``'s seconds; None: too little was seen of it."""
+    """How the queue stood between ``window``'s seconds; None: too few readings."""
     rows = list(_within(queue.t, window))
     if len(rows) < LEAST_SECONDS:
         return None

@@ -288,7 +288,7 @@ def test_overload_is_told_before_during_and_after() -> None:
     table = beyond.table(told)
     assert {'503: {"error": "queue is full"}', "3.40 s", "1,190 ms"} <= {row[1] for row in table.rows}
     never = beyond.table({**told, "recovered_s": None})
-    assert never.rows[-1] == ("as before again after", "not seen")
+    assert never.rows[-1] == ("recovered after", "not observed")
     assert "bound: 1,500 ms" in text(drawn(beyond.draw(told, "key")))
 
 
