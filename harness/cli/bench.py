@@ -14,10 +14,10 @@ from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.load.experiments.bench import Bench
-    from harness.load.result import Found
+    from harness.load.result import ExperimentResult
 
 F = TypeVar("F", bound=Callable[..., Any])
-Experiment = Callable[["Bench"], "Found"]
+Experiment = Callable[["Bench"], "ExperimentResult"]
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
@@ -289,12 +289,12 @@ def overload(bound: float | None, **given: Any) -> int:
 
 def _bench(given: Mapping[str, Any], experiment: Experiment) -> int:
     from harness.load.experiments.command import Load, run
-    from harness.load.experiments.site import Wanted
+    from harness.load.experiments.site import LoadSettings
     from harness.run import settings
 
     locust = _locust(given)
     choice = settings.choose_existing(options.settings(given))
-    wanted = Wanted(
+    load_settings = LoadSettings(
         workload=_workload(given["workload"]),
         entry_point=given["entry_point"],
         mode=given["mode"],
@@ -303,7 +303,7 @@ def _bench(given: Mapping[str, Any], experiment: Experiment) -> int:
         timeout=given["timeout"],
         callback_url=given["callback_url"] or "",
     )
-    done = run(choice, Load(wanted, **locust), experiment)
+    done = run(choice, Load(load_settings, **locust), experiment)
     options.show(done.document, done.text, given["output"])
     return done.code
 

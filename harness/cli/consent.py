@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from harness.provision import Item, Price
 
 
-def asker(target: str, *, yes: bool, max_cost: float | None) -> Callable[[Price], None]:
+def cost_confirmation(target: str, *, yes: bool, max_cost: float | None) -> Callable[[Price], None]:
     """The confirmation that ``up`` needs before it creates anything: on a cloud the user is asked.
 
     The returned function raises ``UsageError`` if the price is above ``max_cost`` (US dollars an hour), if
@@ -46,7 +46,7 @@ def _ask(price: Price) -> None:
         raise UsageError("not confirmed; nothing was created")
 
 
-def remover(target: str, *, yes: bool, show: bool = True) -> Callable[[Sequence[Item]], None]:
+def deletion_confirmation(target: str, *, yes: bool, show: bool = True) -> Callable[[Sequence[Item]], None]:
     """The confirmation needed before anything is deleted: shows the list, and on a cloud asks the user.
 
     The returned function raises ``UsageError`` if there is no terminal to ask on, and if the answer is no.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import options
-from harness.cli.consent import as_document, remover
+from harness.cli.consent import as_document, deletion_confirmation
 from harness.cli.duration import DURATION
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def _down(choice: Choice, progress: Progress, *, yes: bool, force: bool) -> tupl
     if choice.run not in there and not choice.run_dir.path.is_dir():
         flow.stop_if_empty(target, choice.run_dir.state_dir, progress)
         raise _no_such_run(choice, there)
-    return flow.down_alone(target, choice.run_dir, progress, remover(target.name, yes=yes), force=force)
+    return flow.down_alone(
+        target, choice.run_dir, progress, deletion_confirmation(target.name, yes=yes), force=force
+    )
 
 
 def _no_such_run(choice: Choice, there: tuple[str, ...]) -> Exception:
@@ -92,7 +94,7 @@ def sweep(older_than: timedelta, dry_run: bool, yes: bool, output: str, **common
         older_than,
         dry_run=dry_run,
         is_busy=lambda run: _is_busy(given, run),
-        agree=remover(target.name, yes=yes, show=False),
+        agree=deletion_confirmation(target.name, yes=yes, show=False),
         progress=progress,
     )
     stop_if_empty(target, given.state_dir, progress)

@@ -11,7 +11,7 @@ from harness.cli import options
 from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.gate.against import Against
+    from harness.gate.comparison import BaselineFile
     from harness.gate.model import Gate
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -63,7 +63,7 @@ def gate(
 
     Runs the checks and the load, and judges both against the topology's objectives and a baseline.
     """
-    from harness.gate.against import against
+    from harness.gate.comparison import read_baseline_file
     from harness.gate.document import document
     from harness.gate.run import from_report
     from harness.gate.text import text
@@ -71,7 +71,7 @@ def gate(
 
     if accept_environment and baseline_file is None:
         raise UsageError("--accept-environment needs a baseline: give it with --baseline")
-    held = against(baseline_file, accept=accept_environment) if baseline_file else None
+    held = read_baseline_file(baseline_file, accept=accept_environment) if baseline_file else None
     if report_file is not None:
         judged = from_report(report_file, common["topology"], held, checks=verify)
     else:
@@ -81,16 +81,16 @@ def gate(
     return exit_code(judged.verdict)
 
 
-def _run(common: dict[str, Any], held: Against | None, *, repetitions: int, verify: bool) -> Gate:
+def _run(common: dict[str, Any], held: BaselineFile | None, *, repetitions: int, verify: bool) -> Gate:
     from harness.core.progress import Progress
-    from harness.gate.run import Means, run
+    from harness.gate.run import GateSteps, run
     from harness.load.experiments.gated import measure_for_gate
     from harness.run import settings
     from harness.verify.runner import run_checks
 
     choice = settings.choose_existing(options.settings(common))
-    means = Means(measure_for_gate, run_checks if verify else None, repetitions, Progress())
-    return run(choice, held, means)
+    steps = GateSteps(measure_for_gate, run_checks if verify else None, repetitions, Progress())
+    return run(choice, held, steps)
 
 
 def _write(judged: Gate, junit_file: Path | None, markdown_file: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import options
-from harness.cli.consent import asker
+from harness.cli.consent import cost_confirmation
 
 if TYPE_CHECKING:
     from harness.core.progress import Progress
@@ -57,7 +57,7 @@ def run(
     settings, progress = options.settings(common), Progress()
     if isolation == "vm":
         return _in_virtual_machine(settings, progress, keyword=keyword, faults=faults)
-    consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
+    consent = cost_confirmation(settings.target or "local", yes=yes, max_cost=max_cost)
     written, code = flow.run(settings, consent, progress, keep=keep, keyword=keyword, faults=faults)
     text = f"{report.summary(written)}\n{settings.state_dir / 'runs' / written['run'] / 'report.json'}"
     options.show(written, text, output)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import options
-from harness.cli.consent import asker
+from harness.cli.consent import cost_confirmation
 
 if TYPE_CHECKING:
     from harness.core.progress import Progress
@@ -32,7 +32,7 @@ def up(yes: bool, max_cost: float | None, dry_run: bool, keep: bool, output: str
             prepared = flow.prepare(settings, progress)
         flow.stop_if_empty(prepared.target, settings.state_dir, progress)
         return _dry_run(prepared, output)
-    consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
+    consent = cost_confirmation(settings.target or "local", yes=yes, max_cost=max_cost)
     started = flow.up(settings, consent, progress, keep="always" if keep else "never", alone=True)
     flow.release(started.guard)
     _show(started, progress, output)

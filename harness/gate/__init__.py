@@ -6,8 +6,8 @@
 ``environment``     what makes their figures comparable, and what of it differs
 ``baseline``        what is saved of a report for later comparisons
 ``model``           one judgement, and all of them
-``limits``          against the topology's ``objectives``
-``against``         against a baseline
+``limits``          compare with the topology's ``objectives``
+``comparison``      compare with a baseline
 ``judge``           everything that is judged of one report
 ``run``             checks, load, judgement and report, in that order
 ``document``        the gate as JSON; ``text``, ``markdown`` and ``junit`` make the rest of it

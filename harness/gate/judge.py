@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from harness.core.errors import UsageError
-from harness.gate.against import Against, judge_against
+from harness.gate.comparison import BaselineFile, compare_with_baseline
 from harness.gate.environment import environment_of, topology_sha256
 from harness.gate.key import listed, rate_of, same_rate
 from harness.gate.limits import has_limits, judge_limits
@@ -25,16 +25,16 @@ EXPERIMENT = "latency"
 
 
 @dataclass(frozen=True)
-class Terms:
+class Criteria:
     """What a report is judged by. ``checks``: its checks count, too."""
 
     topology: Topology
     objectives: Objectives
-    against: Against | None = None
+    baseline: BaselineFile | None = None
     checks: bool = True
 
 
-def terms(topology: Topology, given: Against | None, *, checks: bool) -> Terms:
+def criteria(topology: Topology, given: BaselineFile | None, *, checks: bool) -> Criteria:
     """The terms of a topology. Raises ``UsageError`` if there is nothing to judge by."""
     objectives = topology.objectives
     if objectives is None:
@@ -46,10 +46,10 @@ def terms(topology: Topology, given: Against | None, *, checks: bool) -> Terms:
             f"{topology.file}: objectives: they have no limit and there is no --baseline: "
             "add p95_ms, p99_ms, errors or throughput"
         )
-    return Terms(topology, objectives, given, checks)
+    return Criteria(topology, objectives, given, checks)
 
 
-def judge(report: Mapping[str, Any], given: Terms, *, where: str) -> Gate:
+def judge(report: Mapping[str, Any], given: Criteria, *, where: str) -> Gate:
     """Judge a report with a load. Raises ``UsageError`` if that is not the load of ``objectives``."""
     if report.get("topology") != given.topology.name:
         raise UsageError(
@@ -61,16 +61,16 @@ def judge(report: Mapping[str, Any], given: Terms, *, where: str) -> Gate:
     return _gate(report, given, (*checked, *judge_load(report, entry, given)), notes(entry, given))
 
 
-def judge_unmeasured(report: Mapping[str, Any], given: Terms, why: str) -> Gate:
+def judge_unmeasured(report: Mapping[str, Any], given: Criteria, why: str) -> Gate:
     """Judge a report that has only checks."""
     missing = Judgement("measurement", EXPERIMENT, "inconclusive", f"not measured: {why}")
     return _gate(report, given, (judge_checks(report), missing), ())
 
 
 def _gate(
-    report: Mapping[str, Any], given: Terms, judgements: tuple[Judgement, ...], notes: tuple[str, ...]
+    report: Mapping[str, Any], given: Criteria, judgements: tuple[Judgement, ...], notes: tuple[str, ...]
 ) -> Gate:
-    file = str(given.against.file) if given.against else ""
+    file = str(given.baseline.file) if given.baseline else ""
     run, target = str(report.get("run", "")), str(report.get("target", ""))
     return Gate(run, target, given.topology.name, judgements, file, notes)
 
@@ -113,7 +113,7 @@ def workload_name(objectives: Objectives) -> str:
     return load_workload(Path(given)).name if is_file(given) else given
 
 
-def judge_load(report: Mapping[str, Any], entry: Entry, given: Terms) -> tuple[Judgement, ...]:
+def judge_load(report: Mapping[str, Any], entry: Entry, given: Criteria) -> tuple[Judgement, ...]:
     """The measurement itself, then its results. The results of a doubtful measurement have no verdict."""
     first = judge_measurement(entry)
     shown = tuple(_shown(report, entry, given))
@@ -122,11 +122,11 @@ def judge_load(report: Mapping[str, Any], entry: Entry, given: Terms) -> tuple[J
     return (first, *shown)
 
 
-def _shown(report: Mapping[str, Any], entry: Entry, given: Terms) -> Iterator[Judgement]:
+def _shown(report: Mapping[str, Any], entry: Entry, given: Criteria) -> Iterator[Judgement]:
     yield from judge_limits(entry, given.objectives)
-    if given.against is not None:
+    if given.baseline is not None:
         now = environment_of(report, entry, topology_sha256(given.topology.file))
-        yield from judge_against(given.against, entry, now, given.objectives.worse_by)
+        yield from compare_with_baseline(given.baseline, entry, now, given.objectives.worse_by)
 
 
 def judge_measurement(entry: Entry) -> Judgement:
@@ -153,12 +153,12 @@ def _doubts(entry: Entry) -> Iterator[str]:
         yield from run.doubts
 
 
-def notes(entry: Entry, given: Terms) -> tuple[str, ...]:
+def notes(entry: Entry, given: Criteria) -> tuple[str, ...]:
     """Notes: doubts that intervals account for, and a baseline that was saved with --force."""
     of_runs = {doubt for run in entry.runs for doubt in run.doubts}
     found = [doubt for doubt in entry.doubts if doubt not in of_runs]
-    if given.against and given.against.baseline.forced:
-        found.append(f"the baseline was saved although it did not pass: {given.against.baseline.forced}")
+    if given.baseline and given.baseline.baseline.forced:
+        found.append(f"the baseline was saved although it did not pass: {given.baseline.baseline.forced}")
     if not given.checks:
         found.append("checks were skipped")
     return tuple(found)

@@ -172,7 +172,7 @@ class Overload:
 
 
 @dataclass(frozen=True)
-class Found:
+class ExperimentResult:
     """One experiment."""
 
     experiment: Experiment

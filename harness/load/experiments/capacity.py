@@ -13,7 +13,7 @@ from harness.load.experiments.found import found
 from harness.load.experiments.measure import Measured, Plan, measure
 from harness.load.experiments.overload import saturate
 from harness.load.model import Outcome
-from harness.load.result import Capacity, Found, Interval, Verdict
+from harness.load.result import Capacity, ExperimentResult, Interval, Verdict
 from harness.load.stats import knee
 from harness.load.stats.interval import effective_size
 from harness.load.stats.stages import latencies, quantile_of_run
@@ -51,7 +51,7 @@ class Search:
         return self.within or LONGEST * self.seconds
 
 
-def capacity(bench: Bench, wanted: Search) -> Found:
+def capacity(bench: Bench, wanted: Search) -> ExperimentResult:
     """Search; the verdict is a pass if some rate meets the objective and one above it fails."""
     begun, clock, made = time.time(), Spent(), list[Measured]()
     metric, search = aim_of(wanted)

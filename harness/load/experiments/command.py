@@ -12,8 +12,8 @@ from typing import Any
 from harness.core import signals
 from harness.core.progress import Progress
 from harness.load.experiments.bench import Bench, Generate
-from harness.load.experiments.site import Wanted, open_bench
-from harness.load.result import Found
+from harness.load.experiments.site import LoadSettings, open_bench
+from harness.load.result import ExperimentResult
 from harness.run import report
 from harness.run.session import open_session
 from harness.run.settings import Choice, load_topology, resolve_existing
@@ -24,13 +24,13 @@ TOKEN_VARIABLE = "JUDGE0_TOKEN"  # noqa: S105 (a name)
 
 @dataclass(frozen=True)
 class Load:
-    """What the command line asks for: ``wanted``, and the load generator.
+    """What the command line asks for: ``settings``, and the load generator.
 
     ``locust`` and ``expect`` are how many workers Locust has here and elsewhere; both 0: our own generator.
     ``bind`` is where its master listens, HOST:PORT; empty: only for workers on this machine.
     """
 
-    wanted: Wanted
+    settings: LoadSettings
     locust: int = 0
     expect: int = 0
     bind: str = ""
@@ -45,7 +45,7 @@ class Done:
     code: int
 
 
-def run(choice: Choice, load: Load, experiment: Callable[[Bench], Found]) -> Done:
+def run(choice: Choice, load: Load, experiment: Callable[[Bench], ExperimentResult]) -> Done:
     """Measure a deployment. If a signal stopped it, the result is partial, with the signal's exit code."""
     found, signum = measured(choice, load, experiment, Progress())
     add(choice, found)
@@ -53,8 +53,8 @@ def run(choice: Choice, load: Load, experiment: Callable[[Bench], Found]) -> Don
 
 
 def measured(
-    choice: Choice, load: Load, experiment: Callable[[Bench], Found], progress: Progress
-) -> tuple[Found, int]:
+    choice: Choice, load: Load, experiment: Callable[[Bench], ExperimentResult], progress: Progress
+) -> tuple[ExperimentResult, int]:
     """The result, and the signal that stopped it, or 0.
 
     Raises ``UsageError`` if the deployment is not up, and what ``open_bench`` raises.
@@ -62,13 +62,13 @@ def measured(
     setup = open_session(choice)
     with stopped_by_signals() as stop:
         token, who = os.environ.get(TOKEN_VARIABLE, ""), _generator(load)
-        wanted = replace(load.wanted, token=token, generate=who, stop=stop.event)
-        with open_bench(setup, wanted, progress) as bench:
+        settings = replace(load.settings, token=token, generate=who, stop=stop.event)
+        with open_bench(setup, settings, progress) as bench:
             found = experiment(bench)
     return found, stop.signum
 
 
-def add(choice: Choice, found: Found) -> None:
+def add(choice: Choice, found: ExperimentResult) -> None:
     """Append the result to the run's report; the rest stays as it is."""
     before = report.read(choice.run_dir) if choice.run_dir.report.exists() else {}
     topology = load_topology(choice)
@@ -84,7 +84,7 @@ def add(choice: Choice, found: Found) -> None:
     )
 
 
-def summary(found: Found) -> str:
+def summary(found: ExperimentResult) -> str:
     """The result in a few lines of text."""
     limits = dict.fromkeys(str(run.bottleneck.get("what", "")) for run in found.runs if run.bottleneck)
     last = next((run for run in reversed(found.runs) if run.bottleneck), None)

@@ -12,7 +12,16 @@ from typing import Any
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.measure import Measured
 from harness.load.experiments.repeat import Repeated
-from harness.load.result import Capacity, Experiment, Found, Interval, Overload, Run, Scaling, Verdict
+from harness.load.result import (
+    Capacity,
+    Experiment,
+    ExperimentResult,
+    Interval,
+    Overload,
+    Run,
+    Scaling,
+    Verdict,
+)
 from harness.load.stats.words import no_interval
 
 LATENCIES = ("p50_ms", "p95_ms", "p99_ms")
@@ -34,7 +43,7 @@ def found(
     scaling: Scaling | None = None,
     capacity: Capacity | None = None,
     overload: Overload | None = None,
-) -> Found:
+) -> ExperimentResult:
     """The entry of an experiment that began at ``begun`` (Unix time), with its workload and environment.
 
     A partial or doubtful one is at best inconclusive; a failure stays a failure.
@@ -45,7 +54,7 @@ def found(
     doubts = tuple(dict.fromkeys((*(repeated.doubts if repeated else ()), *doubts)))
     if verdict == "pass" and (partial or doubts):
         verdict = "inconclusive"
-    return Found(
+    return ExperimentResult(
         experiment=experiment,
         verdict=verdict,
         told=f"{summary} (partial: {partial})" if partial else summary,

@@ -9,8 +9,8 @@ from harness.core.progress import Progress
 from harness.load.experiments.command import Load, measured
 from harness.load.experiments.latency import Latency, latency
 from harness.load.experiments.repeat import Repetition
-from harness.load.experiments.site import Wanted
-from harness.load.result import Found
+from harness.load.experiments.site import LoadSettings
+from harness.load.result import ExperimentResult
 from harness.run.settings import Choice
 from harness.topology.model import Objectives
 
@@ -19,7 +19,7 @@ SECONDS, WARMUP = 20.0, 2.0
 
 def measure_for_gate(
     choice: Choice, objectives: Objectives, *, repetitions: int, progress: Progress
-) -> Found:
+) -> ExperimentResult:
     """Measure the latency at the objectives' rate, always ``repetitions`` times.
 
     The gate judges the limits, together with the baseline. Raises what
@@ -33,7 +33,9 @@ def measure_for_gate(
         objective={} if objectives.errors is None else {"errors": objectives.errors},
         repetition=Repetition(repetitions, repetitions, precision=1.0),
     )
-    found, signum = measured(choice, Load(Wanted(workload)), lambda bench: latency(bench, wanted), progress)
+    found, signum = measured(
+        choice, Load(LoadSettings(workload)), lambda bench: latency(bench, wanted), progress
+    )
     if signum:
         signal.raise_signal(signum)  # the gate cannot judge a partial result
     return found

@@ -14,7 +14,7 @@ from harness.load.experiments.found import found, judge, ms
 from harness.load.experiments.measure import Plan, measure
 from harness.load.experiments.repeat import Repeated, Repetition, repeat
 from harness.load.model import Times
-from harness.load.result import Found
+from harness.load.result import ExperimentResult
 
 NONE: Times = np.empty(0, dtype=np.int64)
 
@@ -36,7 +36,7 @@ class Latency:
     repetition: Repetition = field(default_factory=Repetition)
 
 
-def latency(bench: Bench, wanted: Latency) -> Found:
+def latency(bench: Bench, wanted: Latency) -> ExperimentResult:
     """Measure until the interval is narrow enough, and judge by the objective."""
     begun = time.time()
     made = repeat(bench, lambda number: measure(bench, plan(bench, wanted, number)), wanted.repetition)

@@ -15,7 +15,7 @@ from harness.load.experiments.latency import NONE
 from harness.load.experiments.measure import Measured, Plan, measure
 from harness.load.experiments.scaling import CLIENTS_A_SLOT, SLOTS
 from harness.load.model import SECOND, Outcome
-from harness.load.result import Found, Overload, Verdict
+from harness.load.result import ExperimentResult, Overload, Verdict
 from harness.load.stats.overload import Phases
 from harness.load.stats.overload import overload as judge_overload
 from harness.load.stats.stages import rates
@@ -50,7 +50,7 @@ class _Rates:
     beyond: float
 
 
-def overload(bench: Bench, wanted: Overloading) -> Found:
+def overload(bench: Bench, wanted: Overloading) -> ExperimentResult:
     """Saturate to learn the throughput; then one run: calm, beyond capacity, calm again.
 
     Raises ``UsageError`` for a rate that is not beyond capacity, or a Judge0 without a queue limit.
@@ -138,7 +138,7 @@ def _found(  # noqa: PLR0917 (measured: None where it ended early)
     wanted: Overloading,
     text: str,
     measured: Overload | None = None,
-) -> Found:
+) -> ExperimentResult:
     wrong = list(problems(measured, made[-1])) if measured else []
     verdict: Verdict = "fail" if wrong else "pass" if measured else "inconclusive"
     doubts = [] if measured is None or measured.refused else ["nothing was refused: the queue did not fill"]

@@ -12,7 +12,7 @@ from harness.load.experiments.found import errors_of, found
 from harness.load.experiments.latency import NONE
 from harness.load.experiments.measure import Measured, Plan, measure
 from harness.load.experiments.repeat import Repeated, Repetition, repeat
-from harness.load.result import Found, Scaling, Verdict
+from harness.load.result import ExperimentResult, Scaling, Verdict
 from harness.load.stats.scaling import scaling as fitted
 
 CLIENTS_A_SLOT = 2
@@ -29,7 +29,7 @@ class Scale:
     repetition: Repetition = field(default_factory=lambda: Repetition(most=5, metric="throughput"))
 
 
-def scaling(bench: Bench, wanted: Scale) -> Found:
+def scaling(bench: Bench, wanted: Scale) -> ExperimentResult:
     """Measure at each number of workers, in a closed loop that keeps all of them busy; then restore theirs.
 
     Raises ``UsageError`` if workers cannot be scaled.

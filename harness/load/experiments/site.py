@@ -36,7 +36,7 @@ SCALABLE = "worker"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LoadSettings:
     """The load: a workload's name or file, the entry point and the submission mode.
 
     ``mode`` None: whatever measures the workers of the Judge0 that is found. ``token`` is its
@@ -57,28 +57,32 @@ class Wanted:
 
 
 @contextmanager
-def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Bench]:
+def open_bench(setup: Setup, settings: LoadSettings, progress: Progress) -> Iterator[Bench]:
     """The deployment under load, as long as the block lasts.
 
     Raises ``UsageError`` for a workload, entry point or mode that cannot be used, ``ResourceError`` and
     ``CommandError`` if the entry point cannot be reached.
     """
-    workload = load_workload(wanted.workload)
+    workload = load_workload(settings.workload)
     known = kinds(setup.topology)
     with ExitStack() as stack:
         opened = open_route(
-            setup, wanted.entry_point, wanted.mode, token=wanted.token, callback_url=wanted.callback_url
+            setup,
+            settings.entry_point,
+            settings.mode,
+            token=settings.token,
+            callback_url=settings.callback_url,
         )
         route, capabilities = stack.enter_context(opened)
         judge0 = stack.enter_context(to_judge0(setup)) if setup.topology.checks.judge0 else None
-        ask = partial(_ask, judge0, wanted.token) if judge0 else None
+        ask = partial(_ask, judge0, settings.token) if judge0 else None
         tasks = _tasks(setup, known)
         with progress.step("inspect the environment"):
             facts = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
         yield Bench(
             workload=workload,
             route=route,
-            generate=wanted.generate,
+            generate=settings.generate,
             cores=_cores(setup, known, facts),
             kinds=known,
             capabilities=capabilities.to_dict() if capabilities else {},
@@ -92,16 +96,16 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
                 ask_workers=partial(ask, "/workers") if ask else None,
             ),
             live=live,
-            stop=wanted.stop,
+            stop=settings.stop,
             scale=_scaler(setup, known, ask, progress),
             workers=tasks,
             slots=_slots(ask, tasks),
             queue_limit=capabilities.queue_limit if capabilities else None,
             note=progress.note,
-            connections=wanted.connections,
-            timeout=wanted.timeout,
-            drain=wanted.drain,
-            seed=workload.seed if wanted.seed is None else wanted.seed,
+            connections=settings.connections,
+            timeout=settings.timeout,
+            drain=settings.drain,
+            seed=workload.seed if settings.seed is None else settings.seed,
         )
 
 

@@ -15,7 +15,7 @@ from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import found, judge, ms
 from harness.load.experiments.measure import Measured, Plan, measure
 from harness.load.experiments.repeat import Repeated, metrics_of
-from harness.load.result import Found, NodeSeries
+from harness.load.result import ExperimentResult, NodeSeries
 from harness.load.stats.stages import latencies
 
 WINDOWS = 12
@@ -44,7 +44,7 @@ class Trend:
     p_value: float
 
 
-def soak(bench: Bench, wanted: Soak) -> Found:
+def soak(bench: Bench, wanted: Soak) -> ExperimentResult:
     """One long run, judged by the objective and by what grows in it."""
     begun = time.time()
     arrivals = schedule.poisson(wanted.rate, wanted.seconds, bench.seed)

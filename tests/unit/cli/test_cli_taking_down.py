@@ -192,7 +192,7 @@ def test_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bool) -> N
 
     monkeypatch.setattr(consent.sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(click, "confirm", lambda *_, **__: answer)
-    agree, items = consent.remover("do", yes=False), [Item("tag", "wavetank:a")]
+    agree, items = consent.deletion_confirmation("do", yes=False), [Item("tag", "wavetank:a")]
     if answer:
         agree(items)
         return
@@ -204,5 +204,5 @@ def test_nothing_is_asked_on_this_machine(capsys: pytest.CaptureFixture[str]) ->
     """But all of it is listed."""
     from harness.provision import Item
 
-    consent.remover("local", yes=False)([Item("droplet", "web", "7", "2026-01-01T00:00:00Z")])
+    consent.deletion_confirmation("local", yes=False)([Item("droplet", "web", "7", "2026-01-01T00:00:00Z")])
     assert "droplet web (7), " in capsys.readouterr().err

@@ -22,7 +22,7 @@ from harness.core.formatting import figure, interval
 from harness.html.drawing import beyond, overtime, quantiles, scale, scalingcurve, search, seconds
 from harness.html.drawing.chart import spread
 from harness.load import result
-from harness.load.result import Found, Interval, Run, Second, Stage
+from harness.load.result import ExperimentResult, Interval, Run, Second, Stage
 from harness.run.report import SCHEMA_FILE
 
 NAMES = list(load_samples.SAMPLES)
@@ -30,7 +30,7 @@ SCHEMA = json.loads(SCHEMA_FILE.read_text())
 SVG = {"svg", "rect", "line", "circle", "path", "text"}
 
 
-def document(found: Found) -> dict[str, Any]:
+def document(found: ExperimentResult) -> dict[str, Any]:
     """As it is read from ``report.json``."""
     read: dict[str, Any] = json.loads(json.dumps(found.document()))
     return read
@@ -73,7 +73,8 @@ def resolved(name: str) -> Mapping[str, Any]:
 @pytest.mark.parametrize(
     ("made", "name"),
     [
-        (result.Found, "load"), (result.Run, "load_run"), (result.Stage, "stage"), (result.Second, "second"),
+        (result.ExperimentResult, "load"), (result.Run, "load_run"), (result.Stage, "stage"),
+        (result.Second, "second"),
         (result.NodeSeries, "node_series"), (result.QueueSeries, "queue_series"), (result.Fit, "fit"),
         (result.Interval, "estimate"), (result.Scaling, "scaling"), (result.Capacity, "capacity"),
         (result.Overload, "overload"),
@@ -379,7 +380,7 @@ CAPACITIES = st.builds(
 )
 OVERLOADS = st.builds(result.Overload, *[FLOATS] * 3, TEXTS, *[FLOATS] * 3, st.none() | FLOATS, TEXTS)
 FOUND = st.builds(
-    Found,
+    ExperimentResult,
     st.sampled_from(get_args(result.Experiment)), st.sampled_from(get_args(result.Verdict)), TEXTS, TEXTS,
     FLOATS, PLAIN, PLAIN, st.dictionaries(TEXTS | st.just("p95_ms"), FLOATS, max_size=2), PLAIN,
     throughput=st.none() | INTERVALS, latency=st.dictionaries(TEXTS, INTERVALS, max_size=2),
@@ -392,7 +393,7 @@ FOUND = st.builds(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(FOUND)
-def test_whatever_was_found_has_a_page(found: Found) -> None:
+def test_whatever_was_found_has_a_page(found: ExperimentResult) -> None:
     """No samples, no seconds, no intervals, numbers that are none, huge or tiny, any text: well-formed."""
     read = section(document(found))
     assert found.told.strip() in text(read)

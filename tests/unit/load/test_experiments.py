@@ -11,7 +11,7 @@ import pytest
 from harness.core.errors import UsageError
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.capacity import Search, capacity
-from harness.load.experiments.found import Found
+from harness.load.experiments.found import ExperimentResult
 from harness.load.experiments.latency import Latency, latency
 from harness.load.experiments.measure import generator_doubts
 from harness.load.experiments.overload import Overloading, overload
@@ -22,7 +22,7 @@ from harness.load.model import Order
 from harness.load.schedule import poisson
 from tests.unit.load.simulated import ROUTE, WORKLOAD, Queue, bench
 
-EXPERIMENTS: dict[str, Callable[[Bench], Found]] = {
+EXPERIMENTS: dict[str, Callable[[Bench], ExperimentResult]] = {
     "latency": lambda on: latency(on, Latency(rate=5, seconds=20)),
     "capacity": lambda on: capacity(on, Search(first=5, seconds=20)),
     "scaling": lambda on: scaling(on, Scale(workers=(1, 2), seconds=10)),

@@ -47,7 +47,7 @@ class Compare(Protocol):
 
 
 @dataclass(frozen=True)
-class Against:
+class BaselineFile:
     """A baseline to compare with. ``accept``: results of another environment count, too."""
 
     file: Path
@@ -55,13 +55,13 @@ class Against:
     accept: bool = False
 
 
-def against(file: Path, *, accept: bool = False) -> Against:
+def read_baseline_file(file: Path, *, accept: bool = False) -> BaselineFile:
     """The baseline in a file. Raises ``UsageError`` if it is not one."""
-    return Against(file, read_baseline(file), accept)
+    return BaselineFile(file, read_baseline(file), accept)
 
 
-def judge_against(
-    given: Against, entry: Entry, now: Environment, relevant: float, compare: Compare = by_ranks
+def compare_with_baseline(
+    given: BaselineFile, entry: Entry, now: Environment, relevant: float, compare: Compare = by_ranks
 ) -> tuple[Judgement, ...]:
     """Whether the two are comparable, and a judgement for each metric that both have."""
     stored = _same(given.baseline, entry)
