@@ -38,7 +38,7 @@ def longest_run(databases: Collection[str]) -> int:
 
 
 def check_databases(run: str, databases: Collection[str]) -> None:
-    """Raise ``UsageError`` where the host name that DigitalOcean makes for a database would be none."""
+    """Raise ``UsageError`` if the host name that DigitalOcean makes for a database would be none."""
     for name in databases:
         if len(run) > longest_run([name]):
             raise UsageError(

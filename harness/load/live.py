@@ -67,7 +67,7 @@ def rate(history: Iterable[Tick], name: str, over: float = 1.0) -> float:
 
 
 def spark(values: Iterable[float], width: int = 40, marks: str = BLOCKS) -> str:
-    """The last ``width`` values as a row of bars from 0 to the highest; a space where there is none."""
+    """The last ``width`` values as a row of bars from 0 to the highest; a space if there is none."""
     row = list(values)[-width:]
     most = _most(row)
     return "".join(_bar(value, most, marks) for value in row)

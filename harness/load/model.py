@@ -32,7 +32,7 @@ class Outcome(IntEnum):
     FAILED = 3  # answered with another HTTP status, or in a form that cannot be read
     BROKEN = 4  # no connection, or one that ended before the answer
     UNANSWERED = 5  # no answer, or no final status, in time
-    UNFINISHED = 6  # under way when the run was ended
+    UNFINISHED = 6  # in flight when the run was ended
 
 
 # One row for each arrival, in the order of arrivals.

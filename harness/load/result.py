@@ -121,7 +121,7 @@ class Run:
 class Fit:
     """A model of throughput against workers. ``refused`` says why it is not used, or is empty.
 
-    ``band`` are points (workers, low, value, high). ``peak_workers`` and ``peak`` are None where the model
+    ``band`` are points (workers, low, value, high). ``peak_workers`` and ``peak`` are None if the model
     has none or it is unknown. ``next_worker`` is what one more worker would add, a second.
     """
 

@@ -75,7 +75,7 @@ class Change:
 
 @click.command()
 @click.option("--changes", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(changes: int, file: Path | None) -> None:
     """Measure and print a table; exit 1 if a change was enforced later than it may be."""
     with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:

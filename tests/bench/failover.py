@@ -64,13 +64,13 @@ FIGURES = (
     "--heartbeat", metavar="S,S,...", help="Dispatcher heartbeats to try (default: the topology's)."
 )
 @click.option(
-    "--topology", default="swarm", show_default=True, help="What is stood up, and taken down after."
+    "--topology", default="swarm", show_default=True, help="Topology to deploy, and to delete afterwards."
 )
-@click.option("--run", metavar="NAME", help="Use a run that is up instead, and leave it so.")
+@click.option("--run", metavar="NAME", help="Use this running deployment instead, and keep it.")
 @click.option(
-    "--state-dir", type=click.Path(path_type=Path), default=STATE_DIR, help="Where that run is kept."
+    "--state-dir", type=click.Path(path_type=Path), default=STATE_DIR, help="State directory of that run."
 )
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every trial there.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all trials to this file.")
 def main(
     *, trials: int, heartbeat: str | None, topology: str, run: str | None, state_dir: Path, file: Path | None
 ) -> None:

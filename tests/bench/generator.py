@@ -53,10 +53,12 @@ class Site:
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Of each run.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Duration of each run."
+)
 @click.option("--rates", default="1000,5000,20000", show_default=True, help="Arrivals a second, open loop.")
 @click.option("--tools", default=",".join(TOOLS), show_default=True)
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(*, seconds: float, rates: str, tools: str, file: Path | None) -> None:
     """Measure and print tables; exit 1 where ours was late, disagreed with wrk, or missed the stop."""
     wanted = _tools(tools)

@@ -66,7 +66,7 @@ def show_request(tokens: Sequence[str]) -> bytes:
 
 
 async def create(line: Line) -> str:
-    """Hand in a hello-world; returns its token. Raises WavetankError where it is not taken."""
+    """Hand in a hello-world; returns its token. Raises WavetankError if it is not taken."""
     status, body = await line.ask(create_request())
     if status != 201:
         raise WavetankError(f"POST /submissions answered {status} {body[:300]!r}")

@@ -115,7 +115,7 @@ def _cpu(client: Any, container: str) -> float:
 
 
 @contextmanager
-def standing() -> Iterator[Stack]:
+def running_stack() -> Iterator[Stack]:
     """Databases for the length of the block; whatever is started in it goes with it."""
     name = f"wt-bench-{uuid.uuid4().hex[:8]}"
     with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:

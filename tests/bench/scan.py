@@ -90,13 +90,31 @@ class Row:
 
 
 @click.command()
-@click.option("--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Scans by ours.")
-@click.option("--others", type=click.IntRange(min=0), default=1, show_default=True, help="Scans by others.")
-@click.option("--limit", type=float, default=180.0, show_default=True, help="Seconds for one by others.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Number of scans with Wavetank.",
+)
+@click.option(
+    "--others",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Number of scans with each other tool.",
+)
+@click.option(
+    "--limit",
+    type=float,
+    default=180.0,
+    show_default=True,
+    help="Time limit of a scan with another tool, in seconds.",
+)
 @click.option("--topology", default="standard", show_default=True)
-@click.option("--run", "run", help="Take this run, which is up, instead of creating one.")
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Where that run's files are.")
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option("--run", "run", help="Use this running deployment instead of creating one.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="State directory of that run.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(
     *,
     repeat: int,
@@ -166,7 +184,7 @@ def seeded(setup: Setup) -> Iterator[Truth]:
 
 
 def outsiders(setup: Setup) -> Pair:
-    """The first pair between which nothing is meant to pass. Raises ``UsageError`` where there is none."""
+    """The first pair between which nothing is meant to pass. Raises ``UsageError`` if there is none."""
     bastion = setup.topology.management.bastion
     meant = {(flow.source, flow.destination) for flow in setup.topology.intent}
     for pair in droplet_pairs(setup.topology):

@@ -73,7 +73,7 @@ def probe_source(
 ) -> ProbeSource:
     """The namespace of a droplet of the emulator whose directory is ``state``.
 
-    Raises ``UsageError`` where the target is not an address of the run's own VPC, ``EngineError`` where there
+    Raises ``UsageError`` if the target is not an address of the run's own VPC, ``EngineError`` where there
     is no such container or this process may not enter it: packets must not be sent from anywhere else.
     """
     if ip_address(target) not in ip_network(vpc_range):

@@ -66,9 +66,9 @@ FIGURES = (
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--warm-up/--no-warm-up", default=True, help="A round before that is not counted.")
+@click.option("--warm-up/--no-warm-up", default=True, help="Run a first round that is not counted.")
 @click.option("--topology", default="standard", show_default=True)
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(rounds: int, warm_up: bool, topology: str, file: Path | None) -> None:
     """Measure and print a table; exit 1 if a promise is not kept."""
     with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:

@@ -19,7 +19,7 @@ NOTHING = Scale(0.0, 1.0, ())
 
 
 def draw(overload: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of a report's ``overload``; None where there are no numbers to draw."""
+    """The picture of a report's ``overload``; None if there are no numbers to draw."""
     rates = _rates(overload)
     latency, bound = _latency(overload), finite(overload["bound_ms"])
     if not known([*rates.values()]) and not known([*latency.values()]):

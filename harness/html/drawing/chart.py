@@ -179,7 +179,7 @@ def heading(top: float, title: str, keys: Iterable[tuple[str, str]] = ()) -> Mar
 
 
 def words_at(x: str, y: float, words: str, *, kind: str = "", anchor: str = "start", dx: float = 0) -> Markup:
-    """Words, or nothing where there are none."""
+    """Words, or nothing if there are none."""
     if not words:
         return Markup()
     return Markup('<text class="{}" x="{}" dx="{}" y="{}" text-anchor="{}">{}</text>').format(

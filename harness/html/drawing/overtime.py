@@ -39,7 +39,7 @@ class Panel:
 
 
 def draw(run: Mapping[str, Any], objective: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of one of a report's runs; None where it has no seconds."""
+    """The picture of one of a report's runs; None if it has no seconds."""
     shown = steps(run["series"])
     if not shown:
         return None

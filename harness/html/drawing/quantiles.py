@@ -30,7 +30,7 @@ Goal = tuple[float, float, str]
 
 
 def draw(run: Mapping[str, Any], objective: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of one of a report's runs; None where nothing of it was measured."""
+    """The picture of one of a report's runs; None if nothing of it was measured."""
     lines = dict(_lines(run["stages"]))
     if not lines:
         return None

@@ -17,7 +17,7 @@ MODELS = {"amdahl": "Amdahl", "usl": "Universal Scalability Law", "linear": "lin
 
 
 def draw(scaling: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of a report's ``scaling``; None where nothing was measured."""
+    """The picture of a report's ``scaling``; None if nothing was measured."""
     points = [(workers, each) for workers, each in scaling["points"] if finite(each["value"]) is not None]
     if not points:
         return None

@@ -17,7 +17,7 @@ STATES = {True: ("held", "● held"), False: ("missed", "✕ did not hold"), Non
 
 
 def draw(capacity: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of a report's ``capacity``; None where no step was tried."""
+    """The picture of a report's ``capacity``; None if no step was tried."""
     steps = [step for step in capacity["steps"] if finite(step["rate"]) is not None]
     if not steps:
         return None

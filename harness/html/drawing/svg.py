@@ -13,7 +13,7 @@ from harness.html.drawing.plan import Arrow, Box, Plan, plan
 
 
 def draw(report: Mapping[str, Any]) -> Markup | None:
-    """The picture of a report's topology; None where there is nothing to draw."""
+    """The picture of a report's topology; None if there is nothing to draw."""
     drawn = plan(report)
     if not drawn.boxes:
         return None

@@ -78,11 +78,11 @@ def _experiment(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _chief(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The run that is shown expanded: the one nearest to the answer, else the valid one with most load."""
     runs: Sequence[Mapping[str, Any]] = entry["runs"]
-    standing = [run for run in runs if not run["doubts"] and not run["partial"]] or runs
+    valid = [run for run in runs if not run["doubts"] and not run["partial"]] or runs
     answer = finite(entry["capacity"]["rate"]["value"]) if entry["capacity"] else None
     if answer is not None:
-        return min(standing, key=lambda run: abs((finite(run["offered"]) or 0.0) - answer), default=None)
-    return max(standing, key=lambda run: finite(run["offered"]) or 0.0, default=None)
+        return min(valid, key=lambda run: abs((finite(run["offered"]) or 0.0) - answer), default=None)
+    return max(valid, key=lambda run: finite(run["offered"]) or 0.0, default=None)
 
 
 def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -196,7 +196,7 @@ def _run_pictures(run: Mapping[str, Any], objective: Mapping[str, Any], key: str
 
 def _began(run: Mapping[str, Any]) -> str:
     began = str(run["began"]).replace("T", " ").replace("+00:00", " UTC")
-    return f"The run began {began}. Latency stands where a submission ended."
+    return f"The run began {began}. Latency is shown at the end of each submission."
 
 
 def _errors(run: Mapping[str, Any]) -> int:

@@ -48,7 +48,7 @@ def resolved(address: Address) -> tuple[int, tuple[str, int]]:
 
 
 def begun(family: int, where: tuple[str, int]) -> socket.socket:
-    """A TCP socket on its way to being connected. Raises ``OSError`` where it is refused at once."""
+    """A TCP socket on its way to being connected. Raises ``OSError`` if it is refused at once."""
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setblocking(False)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

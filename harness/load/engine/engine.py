@@ -52,7 +52,7 @@ class Engine:
     def connect(self, count: int) -> None:
         """Open ``count`` connections, then set the clock to 0.
 
-        Raises ``ResourceError`` where one is refused or takes more than 10 s.
+        Raises ``ResourceError`` if one is refused or takes more than 10 s.
         """
         for _ in range(count):
             self._pool.open()
@@ -64,7 +64,7 @@ class Engine:
         self._loop.restart_clock()
 
     def restart_clock(self) -> None:
-        """Set the clock to 0. Only while nothing is planned or under way."""
+        """Set the clock to 0. Only while nothing is planned or in flight."""
         self._loop.restart_clock()
 
     def ask(self, request: bytes, then: Then, give_up_at: int = 0) -> None:

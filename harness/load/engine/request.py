@@ -11,7 +11,7 @@ from harness.judge0.model import NEVER
 class Answer(NamedTuple):
     """The answer to a request. Times are ns on the engine's clock; ``sent`` is ``NEVER`` if it was not sent.
 
-    ``error`` is empty where an answer came. Otherwise ``status`` is 0 and ``error`` begins with ``broken:``
+    ``error`` is empty if an answer came. Otherwise ``status`` is 0 and ``error`` begins with ``broken:``
     (no connection, or one that ended before the answer did) or ``timeout:``.
     """
 

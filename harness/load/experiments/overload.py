@@ -131,7 +131,7 @@ def problems(measured: Overload, run: Measured) -> Iterator[str]:
         yield "it did not recover in time"
 
 
-def _found(  # noqa: PLR0917 (measured: None where it ended early)
+def _found(  # noqa: PLR0917 (measured: None if it ended early)
     bench: Bench,
     begun: float,
     made: list[Measured],

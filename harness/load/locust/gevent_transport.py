@@ -79,7 +79,7 @@ class GeventTransport:
         self._give_up_at = 0
 
     def connect(self, count: int) -> None:
-        """Open connections ahead of their use. Raises ``ResourceError`` where the target refuses."""
+        """Open connections ahead of their use. Raises ``ResourceError`` if the target refuses."""
         where = dial.describe(self._address)
         try:
             self._idle = [self._open() for _ in range(count)]

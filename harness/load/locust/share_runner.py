@@ -126,7 +126,7 @@ class ShareRunner:
         return not self._stopped.is_set()
 
     def _drain(self) -> bool:
-        """Wait for what is under way."""
+        """Wait for what is in flight."""
         order, record = self._share.order, self._record
         arrivals = order.arrivals
         last = order.seconds * SECOND if order.loop == "closed" else int(arrivals[-1]) if len(arrivals) else 0

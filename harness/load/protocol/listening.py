@@ -38,7 +38,7 @@ class Listener(ThreadingHTTPServer):
     """Listens at ``base``, a URL with an address of this machine, until closed.
 
     ``on_callback`` is called in a thread with the number at the end of the path and the body. Raises
-    ``UsageError`` where it cannot listen there.
+    ``UsageError`` if it cannot listen there.
     """
 
     daemon_threads = True

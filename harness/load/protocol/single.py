@@ -32,7 +32,7 @@ class WaitProtocol:
         )
 
     def finish(self) -> None:
-        """End what is under way."""
+        """End what is in flight."""
         self._following.finish()
 
     def _answered(self, number: int, program: int, answer: Answer) -> None:
@@ -71,7 +71,7 @@ class CreateProtocol:
         )
 
     def finish(self) -> None:
-        """End what is under way."""
+        """End what is in flight."""
         self._following.finish()
 
 

@@ -180,7 +180,7 @@ def _steps(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> npt.ND
 
 
 def _unit(old: npt.NDArray[np.float64]) -> float:
-    """What shifts are relative to: the median, or 1 where there is none to speak of."""
+    """What shifts are relative to: the median, or 1 if there is none."""
     median = float(np.median(old))
     return median if median > 0 else 1.0
 

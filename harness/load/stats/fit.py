@@ -179,7 +179,7 @@ def _chi2(points: Points, fitted: Array) -> float:
 
 
 def _r2(c: Array, fitted: Array) -> float:
-    """The share of the points' variance that the model explains; 0 where there is none to explain."""
+    """The share of the points' variance that the model explains; 0 if there is none to explain."""
     total = float(((c - c.mean()) ** 2).sum())
     return 1 - float(((c - fitted) ** 2).sum()) / total if total > 0 else 0.0
 

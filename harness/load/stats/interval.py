@@ -130,7 +130,7 @@ def _t(confidence: float, freedom: int) -> float:
 
 
 def _filled(values: Values) -> npt.NDArray[np.float64]:
-    """The values as an array; ValueError where there are none, or one is not a number."""
+    """The values as an array; ValueError if there are none, or one is not a number."""
     data = np.asarray(values, dtype=np.float64)
     if not len(data):
         raise ValueError("no values to estimate from")

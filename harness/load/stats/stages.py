@@ -59,13 +59,13 @@ def errors(samples: Samples) -> dict[str, int]:
 
 
 def latencies(samples: Samples) -> npt.NDArray[np.float64]:
-    """Each one's latency (ms) from its intended start, in their order; ``inf`` where it did not end well."""
+    """Each one's latency (ms) from its intended start, in their order; ``inf`` if it did not end well."""
     well = samples["outcome"] == Outcome.OK
     return np.where(well, (samples["ended"] - samples["intended"]) / 1e6, math.inf)
 
 
 def quantile(samples: Samples, share: float) -> float:
-    """The quantile of the latency (ms) of all; ``math.inf`` where it falls among those that did not end well.
+    """The quantile of the latency (ms) of all; ``math.inf`` if it falls among those that did not end well.
 
     ValueError: no samples.
     """
@@ -104,14 +104,14 @@ def rates(samples: Samples, from_ns: int, until_ns: int) -> Rates:
 
 
 def lateness_ms(samples: Samples, share: float = 0.99) -> float:
-    """The quantile of how late the generator itself sent; 0 where nothing was sent."""
+    """The quantile of how late the generator itself sent; 0 if nothing was sent."""
     sent = samples[samples["sent"] >= 0]
     late = np.sort((sent["sent"] - sent["intended"]) / 1e6)
     return quantiles(late, (share,))[0] if len(late) else 0.0
 
 
 def in_flight(samples: Samples, from_ns: int, until_ns: int) -> float:
-    """How many were under way on average in a window, from its intended start; all through without an end."""
+    """How many were in flight on average in a window, from its intended start; all through without an end."""
     begun = np.clip(samples["intended"], from_ns, until_ns)
     ended = np.where(samples["ended"] >= 0, samples["ended"], until_ns)
     return float((np.clip(ended, begun, until_ns) - begun).sum() / (until_ns - from_ns))

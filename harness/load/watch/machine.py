@@ -47,7 +47,7 @@ def memory(text: str) -> tuple[int, int]:
 
 
 def read() -> Reading:
-    """This machine now. Raises ``OSError`` where there is no ``/proc``."""
+    """This machine now. Raises ``OSError`` if there is no ``/proc``."""
     with STAT.open() as file:
         line = file.readline()
     now = time.monotonic()

@@ -36,7 +36,7 @@ class Noise:
     """``wake_*``: ms late; ``loop_*``: ms for the same work; ``steal`` and ``others``: shares of all cores.
 
     ``others`` is what everyone but this process used, ``loadavg`` the averages of 1, 5 and 15 minutes.
-    ``steal`` and ``others`` are None where there is no ``/proc/stat``.
+    ``steal`` and ``others`` are None if there is no ``/proc/stat``.
     """
 
     wake_p50_ms: float

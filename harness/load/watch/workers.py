@@ -2,7 +2,7 @@
 
 It answers a list with an entry for each queue: ``{"queue", "size", "available", "idle", "working", "paused",
 "failed"}``. ``size`` is how many submissions wait, ``available`` how many workers there are, idle or not.
-The list is empty where no worker was ever there.
+The list is empty if no worker was ever there.
 """
 
 from __future__ import annotations
