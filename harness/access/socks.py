@@ -34,7 +34,7 @@ def connect(proxy: str, host: str, port: int, *, timeout: float = TIMEOUT) -> so
     return connected
 
 
-def hand_over(connected: socket.socket, descriptor: int) -> None:
+def pass_socket(connected: socket.socket, descriptor: int) -> None:
     """Pass ``connected`` over the unix socket ``descriptor``, as ssh's ``ProxyUseFdpass`` expects."""
     with socket.socket(fileno=os.dup(descriptor)) as channel:
         socket.send_fds(channel, [b"\0"], [connected.fileno()])
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
         with connect(proxy, host, int(port)) as connected:
             connected.settimeout(None)  # a session may be idle for any time
             if stat.S_ISSOCK(os.fstat(1).st_mode):
-                hand_over(connected, 1)
+                pass_socket(connected, 1)
             else:
                 relay(connected, 0, 1)
     except (OSError, ValueError) as error:

@@ -31,10 +31,10 @@ def down(yes: bool, force: bool, output: str, **common: Any) -> int:
 
     given, progress = options.settings(common), Progress()
     choice = settings.choose_existing(given)
-    lock.await_turn(choice.run_dir, progress)
+    lock.wait_until_free(choice.run_dir, progress)
     removed: tuple[Item, ...] = ()
     if not settings.is_nowhere(given, choice.target):
-        with lock.held(choice.run_dir):
+        with lock.locked(choice.run_dir):
             removed = _down(choice, progress, yes=yes, force=force)
     elif not choice.run_dir.path.is_dir():
         raise _no_such_run(choice, ())
@@ -115,4 +115,4 @@ def _is_busy(given: Settings, run: str) -> bool:
     from harness.run import lock
     from harness.run.rundir import RunDir
 
-    return lock.is_worked_on(RunDir(given.state_dir, run))
+    return lock.is_in_use(RunDir(given.state_dir, run))

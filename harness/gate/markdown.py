@@ -43,10 +43,10 @@ def escape(text: str) -> str:
 def _row(judgement: Judgement) -> str:
     verdict = judgement.verdict if judgement.verdict == "pass" else f"**{judgement.verdict}**"
     name = escape(words.title(judgement.name))
-    return f"| {name} | {_held_against(judgement)} | {_now(judgement)} | {_change(judgement)} | {verdict} |"
+    return f"| {name} | {_compared_with(judgement)} | {_now(judgement)} | {_change(judgement)} | {verdict} |"
 
 
-def _held_against(judgement: Judgement) -> str:
+def _compared_with(judgement: Judgement) -> str:
     if judgement.limit is not None:
         sign = "≥" if judgement.name in words.LOWER_IS_WORSE else "≤"
         return f"{sign} {words.amount(judgement.name, judgement.limit)}"

@@ -54,7 +54,7 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
     topology = settings.load_topology(choice)
     target = settings.resolve_existing(choice, progress)
     target.require_machines()
-    with lock.held(choice.run_dir), Api(target) as api:
+    with lock.locked(choice.run_dir), Api(target) as api:
         if campaign.mend(api, choice.run_dir):
             progress.note("put back what an earlier mutate had left changed")
         session = session_of(choice, target, topology, _deployment(target, topology, choice))

@@ -26,7 +26,7 @@ FILE = "lock"
 REAPER_SECONDS = 300.0
 
 
-def take(run_dir: RunDir) -> int:
+def acquire(run_dir: RunDir) -> int:
     """Lock the run until the returned descriptor is closed. Raises ``UsageError`` if it is locked."""
     run_dir.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(run_dir.path / FILE, os.O_RDWR | os.O_CREAT, 0o600)
@@ -41,7 +41,7 @@ def take(run_dir: RunDir) -> int:
 
 
 @contextmanager
-def held(run_dir: RunDir) -> Iterator[None]:
+def locked(run_dir: RunDir) -> Iterator[None]:
     """Lock the run for the length of a block. Raises ``UsageError`` if another process has the lock.
 
     A run that was not created here has no directory, and is not locked.
@@ -49,19 +49,19 @@ def held(run_dir: RunDir) -> Iterator[None]:
     if not run_dir.path.is_dir():
         yield
         return
-    descriptor = take(run_dir)
+    descriptor = acquire(run_dir)
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def is_worked_on(run_dir: RunDir) -> bool:
+def is_in_use(run_dir: RunDir) -> bool:
     """Whether a living process works on the run; one that only a reaper holds does not count."""
-    return _is_held(run_dir) and _owner(run_dir) is not None
+    return _is_locked(run_dir) and _owner(run_dir) is not None
 
 
-def await_turn(run_dir: RunDir, progress: Progress) -> bool:
+def wait_until_free(run_dir: RunDir, progress: Progress) -> bool:
     """Return once the run is not locked; says whether it had to wait.
 
     Waits for the reaper of a dead process. Raises ``UsageError`` if a living process has the lock, and
@@ -69,11 +69,11 @@ def await_turn(run_dir: RunDir, progress: Progress) -> bool:
     """
     from harness.core.wait import NotYet, wait_for
 
-    if not _is_held(run_dir):
+    if not _is_locked(run_dir):
         return False
 
     def probe() -> None:
-        if not _is_held(run_dir):
+        if not _is_locked(run_dir):
             return
         if _owner(run_dir) is not None:
             raise _busy(run_dir)
@@ -86,7 +86,7 @@ def await_turn(run_dir: RunDir, progress: Progress) -> bool:
     return True
 
 
-def _is_held(run_dir: RunDir) -> bool:
+def _is_locked(run_dir: RunDir) -> bool:
     try:
         descriptor = os.open(run_dir.path / FILE, os.O_RDWR)
     except FileNotFoundError:

@@ -74,7 +74,7 @@ def guard(target: Target, run_dir: RunDir, *, keep: bool = False) -> Guard:
     It has a session of its own, so that ctrl-C and a closed terminal do not reach it. Its log is
     ``reaper.log`` in the run's directory. Raises ``UsageError`` if another process works on the run.
     """
-    lock = runlock.take(run_dir)
+    lock = runlock.acquire(run_dir)
     if keep:
         return Guard(None, lock)
     command = [sys.executable, "-m", "harness.run.reaper", *_options(target, run_dir)]

@@ -267,7 +267,7 @@ def _named(settings: Settings) -> RunDir | None:
 
 def _latest_like(settings: Settings, target: str, file: Path, existing: Sequence[str]) -> RunDir | None:
     latest = latest_run(settings.state_dir)
-    if latest is None or latest.run not in existing or lock.is_worked_on(latest):
+    if latest is None or latest.run not in existing or lock.is_in_use(latest):
         return None
     facts = latest.facts()
     same = facts.get("target") == target and facts.get("topology") == str(file)

@@ -21,7 +21,7 @@ Agree = Callable[[Sequence[Item]], None]
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundRun:
     """A run and its resources. ``age``: of its oldest resource; None: none has a date.
 
     ``used`` says who uses it now; ``guests`` are resources of others that depend on it. Both in words.
@@ -41,7 +41,7 @@ class Swept:
     ``blocked``: whether one was not deleted because resources of others depend on it.
     """
 
-    gone: tuple[Found, ...]
+    gone: tuple[FoundRun, ...]
     left: dict[str, str]
     blocked: bool = False
 
@@ -51,7 +51,7 @@ class Swept:
         return [each.run for each in self.gone]
 
 
-def survey(target: Target, *, now: datetime | None = None) -> list[Found]:
+def survey(target: Target, *, now: datetime | None = None) -> list[FoundRun]:
     """Every run on ``target``, no matter who made it, by the resources with a run's tag or mark.
 
     An expired lease of a run that has nothing else counts as one, too.
@@ -65,7 +65,7 @@ def survey(target: Target, *, now: datetime | None = None) -> list[Found]:
     return [
         *found,
         *(
-            Found(each.run, present - datetime.fromtimestamp(each.until, UTC), (Item("tag", each.tag),))
+            FoundRun(each.run, present - datetime.fromtimestamp(each.until, UTC), (Item("tag", each.tag),))
             for each in dead
         ),
     ]
@@ -116,12 +116,14 @@ def _ask(target: Target) -> Account:
         return ask(api)
 
 
-def _found(run: str, observed: Observed, now: datetime) -> Found:
+def _found(run: str, observed: Observed, now: datetime) -> FoundRun:
     used = tuple(map(str, lease.alive(observed.leases, now=now.timestamp())))
-    return Found(run, _age(observed.items(), now), observed.items(), used, tuple(map(str, observed.guests)))
+    return FoundRun(
+        run, _age(observed.items(), now), observed.items(), used, tuple(map(str, observed.guests))
+    )
 
 
-def _why_left(found: Found, is_busy: Callable[[str], bool]) -> str:
+def _why_left(found: FoundRun, is_busy: Callable[[str], bool]) -> str:
     if is_busy(found.run):
         return "a process is working on it"
     if found.used:
@@ -130,7 +132,7 @@ def _why_left(found: Found, is_busy: Callable[[str], bool]) -> str:
 
 
 def _take_down(
-    target: Target, found: Found, left: dict[str, str], progress: Progress, now: datetime | None
+    target: Target, found: FoundRun, left: dict[str, str], progress: Progress, now: datetime | None
 ) -> bool:
     """Whether it was deleted: the user's answer takes time, and somebody may use the run by now."""
     present = (now or datetime.now(UTC)).timestamp()
@@ -143,12 +145,12 @@ def _take_down(
     return True
 
 
-def _listed(found: Found, now: datetime | None) -> Iterator[str]:
+def _listed(found: FoundRun, now: datetime | None) -> Iterator[str]:
     present = now or datetime.now(UTC)
     yield from (f"  {each}, {_words(_age([each], present))}" for each in found.items)
 
 
-def _is_old(found: Found, older_than: timedelta) -> bool:
+def _is_old(found: FoundRun, older_than: timedelta) -> bool:
     return found.age >= older_than if found.age is not None else not older_than
 
 

@@ -82,7 +82,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     target = resolve(settings, draft.target, progress)
     existing = provision.runs(target)
     choice = choose_new(settings, existing, databases=topology.databases)
-    if lock.await_turn(choice.run_dir, progress):
+    if lock.wait_until_free(choice.run_dir, progress):
         existing = provision.runs(target)
         choice = choose_new(settings, existing, databases=topology.databases)
     plan = provision.plan(target, topology, choice.run)

@@ -179,7 +179,7 @@ def _start(state_dir: Path, state: Path, progress: Progress, *, auto: bool) -> E
     except BaseException as error:  # ctrl-C too must not leave an unknown one behind
         if isinstance(error, KeyboardInterrupt):
             signals.write_stderr("stopping: removing the emulator that was being started")
-        _take_back(started, state, fresh=fresh)
+        _clean_up(started, state, fresh=fresh)
         if isinstance(error, WaitTimeoutError):
             raise EngineError(str(error)) from error
         raise
@@ -201,7 +201,7 @@ def _await_answer(state: Path, probe: Callable[[], EmulatorStatus]) -> EmulatorS
                 raise
 
 
-def _take_back(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh: bool) -> None:
+def _clean_up(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh: bool) -> None:
     """End an emulator that did not answer; remove what it created, unless there was one before."""
     for process in started:
         process.terminate()

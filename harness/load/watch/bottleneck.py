@@ -15,7 +15,7 @@ from harness.load.watch.facts import (
     FEW,
     Facts,
     all_was_served,
-    anything_was_seen,
+    anything_observed,
     count,
     evidence,
     kind,
@@ -140,15 +140,15 @@ def _connections_are_used_up(facts: Facts) -> Finding | None:
 
 
 def _nothing_is(facts: Facts) -> Finding | None:
-    if not all_was_served(facts) or not anything_was_seen(facts):
+    if not all_was_served(facts) or not anything_observed(facts):
         return None
     if facts.loop == "closed":
         return "generator", "nothing was at its limit: in a closed loop more clients would have brought more"
     return "none", "all that was offered was served, and nothing that was monitored was at its limit"
 
 
-def _not_to_be_told(facts: Facts) -> Finding:
-    if not anything_was_seen(facts):
+def _unknown(facts: Facts) -> Finding:
+    if not anything_observed(facts):
         return "unknown", "no node was observed in the steady part of the run"
     short = f"{facts.achieved:.1f} of {facts.offered:.1f} arrivals a second were served"
     errors = sum(facts.errors.values())
@@ -168,7 +168,7 @@ RULES: tuple[Rule, ...] = (
     _queue_is_slow,
     _connections_are_used_up,
     _nothing_is,
-    _not_to_be_told,
+    _unknown,
 )
 
 

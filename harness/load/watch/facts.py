@@ -73,7 +73,7 @@ def words(facts: Facts, *outcomes: str) -> list[str]:
     return [text for name, texts in facts.messages.items() if name.lower() in outcomes for text in texts]
 
 
-def anything_was_seen(facts: Facts) -> bool:
+def anything_observed(facts: Facts) -> bool:
     """Whether there is anything to judge by."""
     return bool(node_uses(facts) or queue(facts))
 

@@ -146,7 +146,7 @@ def test_a_run_that_another_process_works_on(stage: Stage, command: str) -> None
     """It is left to that process: exit code 4, and the message says which one it is."""
     run_dir = RunDir(stage.state_dir, "busy")
     run_dir.create()
-    with lock.held(run_dir):
+    with lock.locked(run_dir):
         done = stage.wavetank(command, "--target=do", "--run=busy", f"--state-dir={stage.state_dir}")
     assert done.code == 4
     assert f"run 'busy' is locked by process {os.getpid()}" in done.err
