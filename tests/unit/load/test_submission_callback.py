@@ -160,7 +160,7 @@ def test_an_address_of_another_machine_cannot_be_listened_at() -> None:
     """Said at once, with what would be right."""
     elsewhere = route("callback", callback_base="http://203.0.113.9:4000/x")
     never = FakeEngine(lambda _: (500, {}))
-    with pytest.raises(UsageError, match="name an address of this machine that the workers reach"):
+    with pytest.raises(UsageError, match="give an address of this machine that the workers can reach"):
         open_protocol(elsewhere, WORKLOAD, np.zeros(1, dtype=np.int16), FakeRecord(1), never)
 
 
