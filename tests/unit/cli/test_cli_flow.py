@@ -89,7 +89,7 @@ def test_a_failed_up_is_taken_down_and_reported(stage: Stage) -> None:
     )
 
 
-def test_keep_leaves_a_failure_for_a_look(stage: Stage) -> None:
+def test_keep_leaves_a_failure_for_inspection(stage: Stage) -> None:
     """With ``--keep`` what was made stays."""
     stage.deploy = fail
     assert up(stage, "--keep", "--run=kept").code == 3
@@ -211,7 +211,7 @@ def test_status_tells_what_is_missing(stage: Stage) -> None:
         ("never", 1, False),
     ],
 )
-def test_run_keeps_what_it_is_told_to(
+def test_run_keeps_what_it_is_asked_to(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, keep: str, checks: int, stays: bool
 ) -> None:
     """``run`` picks checks, exits with their code, and leaves the deployment up as ``--keep`` says."""

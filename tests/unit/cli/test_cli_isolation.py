@@ -356,7 +356,7 @@ def test_a_run_that_is_not_up_is_refused(call: Callable[..., Outcome], command: 
     assert "is not up" in outcome.err
 
 
-def test_counters_are_told_by_what_they_gained() -> None:
+def test_counters_are_reported_by_what_they_gained() -> None:
     """Only what grew is told, by the names of the topology."""
     before = {"flows": [{"source_ip": "a", "target_ip": "b", "protocol": "tcp", "gate": "in", "packets": 2}]}
     after = {

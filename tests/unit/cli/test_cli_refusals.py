@@ -68,7 +68,7 @@ def test_status_of_nothing(wavetank: Wavetank, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_malformed_topology_is_told_with_its_line(wavetank: Wavetank, tmp_path: Path) -> None:
+def test_a_malformed_topology_is_reported_with_its_line(wavetank: Wavetank, tmp_path: Path) -> None:
     """A topology file that is wrong is refused before anything starts: file, line, remedy."""
     file = tmp_path / "mine.yaml"
     text = (PROJECT / "topologies/standard.yaml").read_text()

@@ -214,7 +214,7 @@ def test_work_in_the_background_ends() -> None:
     assert ended.wait(LONG)
 
 
-def test_a_question_under_way_is_not_waited_for() -> None:
+def test_a_question_in_flight_is_not_waited_for() -> None:
     """A thread that is blocked in one that changes nothing is left alone with it."""
     answers, begun = threading.Event(), threading.Event()
 
@@ -257,7 +257,7 @@ def test_undisturbed_tells_what_is_done_first_and_stops_after_it(capfd: pytest.C
     assert capfd.readouterr().err == "stopping, but first power is given back\n"
 
 
-def test_one_that_is_lost_on_its_way_is_raised_at_the_next_look() -> None:
+def test_one_that_is_lost_on_its_way_is_raised_at_the_next_check() -> None:
     """Python drops what is raised while it collects an object."""
 
     class Dying:
@@ -344,7 +344,7 @@ def test_a_signal_in_the_middle_of_an_import_is_not_lost(
         signals.pause(10)
 
 
-def test_whoever_follows_is_told_when_its_parent_is_killed() -> None:
+def test_whoever_follows_gets_the_signal_when_its_parent_is_killed() -> None:
     """By the signal that it asked for, as if somebody had sent it."""
     follower = """
 import os, sys

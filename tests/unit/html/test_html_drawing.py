@@ -129,7 +129,7 @@ def test_only_the_inside_is_framed(drawn: tuple[Plan, Layered, Placed]) -> None:
         assert places.boxes[box.key].meets(frame) == (box.kind != "outside")
 
 
-def test_every_flow_is_told(report: dict[str, Any]) -> None:
+def test_every_flow_is_reported(report: dict[str, Any]) -> None:
     """Each flow of the intent is an arrow, or talk within a group; violated ones take its place."""
     shown = plan(report)
     told = "\n".join([*(arrow.description for arrow in shown.arrows), *(box.among for box in shown.boxes)])

@@ -106,7 +106,7 @@ def test_what_is_found_keeps_its_promise(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_of_an_experiment_is_told(name: str) -> None:
+def test_all_of_an_experiment_is_reported(name: str) -> None:
     """The answer first, doubts, submission mode and why, environment, and every run with its remarks."""
     entry = sample(name)
     told = text(section(entry))
@@ -271,7 +271,7 @@ def test_a_point_that_is_no_number_is_only_in_the_table() -> None:
     assert ("3", "–") in scalingcurve.points_table({"points": points}).rows
 
 
-def test_steps_of_a_search_are_told_apart_without_colour() -> None:
+def test_steps_of_a_search_are_distinguished_without_colour() -> None:
     """Held, not held and no verdict have a sign each, and their reason in words."""
     capacity = sample("capacity")["capacity"]
     read = drawn(search.draw(capacity, "key"))
@@ -283,7 +283,7 @@ def test_steps_of_a_search_are_told_apart_without_colour() -> None:
     assert "84.4 (82.1 to 86.9) a second" in text(read)
 
 
-def test_overload_is_told_before_during_and_after() -> None:
+def test_overload_is_reported_before_during_and_after() -> None:
     """Rates, latency, its bound, the refusal's words, and when all was as before."""
     told = sample("overload")["overload"]
     table = beyond.table(told)
@@ -303,7 +303,7 @@ def test_three_digits_say_enough(value: float | None, words: str) -> None:
     assert figure(value) == words
 
 
-def test_an_interval_is_only_told_where_there_is_one() -> None:
+def test_an_interval_is_only_shown_where_there_is_one() -> None:
     """With one end alone it says nothing."""
     assert interval({"value": 5.0, "low": 4.0, "high": 6.0}) == "5 (4 to 6)"
     assert interval({"value": 5.0, "low": None, "high": 6.0}) == "5"

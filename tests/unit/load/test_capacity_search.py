@@ -153,7 +153,7 @@ def few(rate: float, p95: float, arrivals: int = 40) -> knee.Trial:
     return knee.Trial(rate, rate, rate, arrivals, Interval(p95), size=float(arrivals))
 
 
-def test_one_run_without_an_interval_is_told_as_such() -> None:
+def test_one_run_without_an_interval_is_reported_as_such() -> None:
     """Far within the objective, and yet nobody can tell from 40 arrivals; two such runs will do."""
     search = knee.Search(AIM, (few(5, 81),))
     assert knee.held(search, 5) is None
@@ -167,7 +167,7 @@ def test_one_run_without_an_interval_is_told_as_such() -> None:
     assert "so far" not in knee.so_far(search)
 
 
-def test_a_limit_inside_the_interval_is_told_as_that() -> None:
+def test_a_limit_inside_the_interval_is_reported_as_that() -> None:
     """One run, whose interval there is, is near the limit."""
     near = replace(few(15, 990, 400), latency=Interval(990, 940, 1040), beyond=0.045)
     told = "p95 990 ms (940 to 1040 ms): the objective of 1000 ms is inside the interval"
@@ -177,7 +177,7 @@ def test_a_limit_inside_the_interval_is_told_as_that() -> None:
     )
 
 
-def test_far_within_is_told_by_one_run() -> None:
+def test_far_within_is_reported_by_one_run() -> None:
     """None of 90 arrivals was beyond the objective: no neighbour's resemblance makes that less."""
     assert knee.held(knee.Search(AIM, (few(5, 81, 90),)), 5) is True
 

@@ -146,7 +146,7 @@ def test_scaling_beyond_the_cores_predicts_no_peak() -> None:
     assert any(fit.refused for fit in found.scaling.fits)
 
 
-def test_workers_that_cannot_be_scaled_are_told() -> None:
+def test_workers_that_cannot_be_scaled_are_reported() -> None:
     """Before anything is measured."""
     queue = Queue()
     with pytest.raises(UsageError, match="cannot be scaled"):

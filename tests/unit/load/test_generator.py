@@ -121,7 +121,7 @@ def test_a_run_that_is_stopped_returns_what_there_is_and_says_partial() -> None:
     assert np.sum(recording.samples["outcome"] == Outcome.OK) >= 19
 
 
-def test_what_is_under_way_at_the_end_is_unfinished() -> None:
+def test_what_is_in_flight_at_the_end_is_unfinished() -> None:
     """It is not waited for beyond the drain."""
     gate = threading.Event()
     with web(lambda _head, _made: gate.wait(20)) as server:
@@ -250,7 +250,7 @@ def test_a_tick_tells_of_the_last_second_only() -> None:
     assert np.isnan([told.p50, told.p99, told.late_p99]).all()
 
 
-def test_submissions_are_judged_where_nobody_else_talks() -> None:
+def test_submissions_are_judged_by_default() -> None:
     """The talk with Judge0 is the one that is taken by itself."""
     body = b'{"token":"t","status":{"id":3},"stdout":"aGVsbG8K","time":"0.01","wall_time":"0.02"}'
     answer = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body

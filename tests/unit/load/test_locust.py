@@ -80,7 +80,7 @@ def test_clients_are_split_and_none_is_without_a_connection() -> None:
     assert [each.order.connections for each in shares] == [1, 1]
 
 
-def test_a_share_survives_its_way_through_json() -> None:
+def test_a_share_survives_json() -> None:
     """As the worker reads it, it is what was split off, the token and all limits included."""
     address = Address("socks", "10.0.0.2", 80, proxy="198.51.100.1:1080", tls=True)
     made = split(order(route=route("batch", address, token="t0", timestamps=("created_at",))), 3)[1]
@@ -199,7 +199,7 @@ def test_a_team_that_cannot_be_is_refused(team: Team, words: str, monkeypatch: p
         generator(team.here, expect=team.elsewhere, bind=team.bind, port=team.port)
 
 
-def test_without_locust_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locust_the_command_that_installs_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra."""
     monkeypatch.setattr(running.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(EngineError, match=r"pip install 'wavetank\[locust\]'"):

@@ -11,7 +11,7 @@ from harness.load.model import Outcome
 from harness.load.recorder import TEXTS, Recorder, size
 
 
-def test_a_row_holds_what_was_told_of_an_arrival() -> None:
+def test_a_row_holds_what_was_reported_of_an_arrival() -> None:
     """And NEVER for what was not."""
     record = Recorder(3)
     record.programs(np.array([2, 0, 1], np.int16))

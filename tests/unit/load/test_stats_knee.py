@@ -98,14 +98,14 @@ def test_a_queues_knee_lies_between_the_ends() -> None:
         ({"latency": Interval(2000, 1500, 2500)}, "p95 2000 ms (1500 to 2500 ms): beyond 1000 ms"),
     ],
 )
-def test_a_rate_fails_for_a_reason_that_is_told(fields: dict[str, object], reason: str) -> None:
+def test_a_rate_fails_for_a_reason_that_is_reported(fields: dict[str, object], reason: str) -> None:
     """Fast answers do not make up for errors, refusals or a backlog."""
     run = dataclasses.replace(trial(10), **fields)  # type: ignore[arg-type]
     assert held(Search(AIM, (run,)), 10) is False
     assert why(AIM, run) == reason
 
 
-def test_a_short_run_may_end_with_a_few_more_under_way() -> None:
+def test_a_short_run_may_end_with_a_few_more_in_flight() -> None:
     """Of a hundred, 96 ended in the window: with some under way at both of its ends that is chance."""
     assert held(Search(AIM, (trial(10, achieved=9.6),)), 10) is True
 
@@ -152,7 +152,7 @@ def test_what_stays_undecided_is_between_the_ends() -> None:
     assert "undecided:" in found.told
 
 
-def test_one_odd_run_is_outvoted_and_told() -> None:
+def test_one_odd_run_is_outvoted_and_reported() -> None:
     """The lower end is seen again; a hiccup costs a third run."""
     hiccups = iter([True])
 
@@ -184,7 +184,7 @@ def test_doubts_from_some_rate_on_end_the_search() -> None:
     assert len(search.trials) < AIM.most
 
 
-def test_nothing_that_holds_is_told_as_such() -> None:
+def test_no_rate_that_holds_is_reported_as_such() -> None:
     """Down to the floor, not for ever."""
     found = capacity(searched(lambda rate: trial(rate, 5000)))
     assert (found.rate.value, found.rate.high) == (0, found.over)
@@ -200,7 +200,7 @@ def test_the_ceiling_ends_the_search() -> None:
     assert "none above it failed" in found.told
 
 
-def test_what_is_not_monotone_is_told() -> None:
+def test_what_is_not_monotone_is_reported() -> None:
     """A rate that holds above one that does not makes no capacity."""
     found = capacity(Search(AIM, (trial(10), trial(20, 5000), trial(30))))
     assert (found.rate.value, found.over) == (10, 20)

@@ -53,7 +53,7 @@ def test_a_wrong_output_is_wrong_however_fast(mode: SubmissionMode) -> None:
         ("timeout: 60 s", Outcome.UNANSWERED, "60 s"),
     ],
 )
-def test_what_is_not_taken_is_told_apart(
+def test_what_is_not_taken_is_distinguished(
     mode: SubmissionMode, answer: Any, outcome: Outcome, words: str
 ) -> None:
     """Refused, failed, broken, unanswered; nothing of it was accepted."""
@@ -68,7 +68,7 @@ def test_what_is_not_taken_is_told_apart(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_what_is_under_way_when_the_run_ends_is_unfinished(mode: SubmissionMode) -> None:
+def test_what_is_in_flight_when_the_run_ends_is_unfinished(mode: SubmissionMode) -> None:
     """And stays so, whatever is answered afterwards."""
     engine, record, protocol = begun(mode, FakeJudge0(), 3)
     engine.run(TRIP - 1)
@@ -93,7 +93,7 @@ def test_waiting_in_vain_for_a_final_status_is_unanswered() -> None:
     assert record.outcomes() == [Outcome.UNANSWERED]
 
 
-def test_a_front_door_is_judged_by_its_own_words() -> None:
+def test_a_front_door_is_judged_by_its_own_rules() -> None:
     """It tells no durations."""
     front_door = Route(
         "client",
@@ -114,7 +114,7 @@ def test_a_front_door_is_judged_by_its_own_words() -> None:
     assert [json.loads(each.body)["language"] for _, each in engine.requests] == ["python", "python"]
 
 
-def test_polling_sees_the_end_at_its_next_look() -> None:
+def test_polling_sees_the_end_at_the_next_poll() -> None:
     """Accepted at the creation's answer, ended at the look's."""
     engine, record, _ = begun("poll", FakeJudge0(ready=2), 1)
     engine.run(1000 * MS)
@@ -123,7 +123,7 @@ def test_polling_sees_the_end_at_its_next_look() -> None:
     assert row.ended == TRIP + POLL + TRIP + POLL + TRIP
 
 
-def test_one_look_asks_for_twenty() -> None:
+def test_one_poll_asks_for_twenty() -> None:
     """What polling costs is known: 45 submissions are three requests a round."""
     engine, record, _ = begun("poll", FakeJudge0(), 45)
     engine.run(1000 * MS)
@@ -132,7 +132,7 @@ def test_one_look_asks_for_twenty() -> None:
     assert set(record.outcomes()) == {Outcome.OK}
 
 
-def test_polling_costs_no_more_with_thousands_under_way() -> None:
+def test_polling_costs_no_more_with_thousands_in_flight() -> None:
     """They take turns, oldest first."""
     engine, record, _ = begun("poll", FakeJudge0(), 1000)
     engine.run(TRIP + 3 * POLL + 1)
@@ -149,7 +149,7 @@ def test_polling_costs_no_more_with_thousands_under_way() -> None:
     assert set(record.outcomes()) == {Outcome.OK}
 
 
-def test_polling_stops_when_nothing_is_under_way() -> None:
+def test_polling_stops_when_nothing_is_in_flight() -> None:
     """And begins again with the next submission."""
     engine, record, protocol = begun("poll", FakeJudge0(), 2)
     engine.run(10_000 * MS)
@@ -159,7 +159,7 @@ def test_polling_stops_when_nothing_is_under_way() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["broken: reset", (503, {"error": "database unavailable"}), (502, b"")])
-def test_a_look_that_fails_is_repeated(trouble: Any) -> None:
+def test_a_poll_that_fails_is_repeated(trouble: Any) -> None:
     """The submission is not lost by it."""
     judge0 = FakeJudge0()
     judge0.refuse_looks = [trouble]
@@ -169,7 +169,7 @@ def test_a_look_that_fails_is_repeated(trouble: Any) -> None:
     assert len(engine.asked("GET")) == 2
 
 
-def test_a_look_that_got_lost_is_not_waited_for_as_long_as_a_program() -> None:
+def test_a_poll_that_got_lost_is_not_waited_for_as_long_as_a_program() -> None:
     """Others ask for the same tokens again after some seconds."""
     judge0 = FakeJudge0()
     judge0.refuse_looks = [None]
@@ -180,7 +180,7 @@ def test_a_look_that_got_lost_is_not_waited_for_as_long_as_a_program() -> None:
     assert row.ended == TRIP + POLL + POLL_TIMEOUT + POLL + TRIP
 
 
-def test_a_look_that_cannot_succeed_is_not_repeated() -> None:
+def test_a_poll_that_cannot_succeed_is_not_repeated() -> None:
     """As where Judge0 allows no batches."""
     judge0 = FakeJudge0()
     judge0.refuse_looks = [(400, {"error": "batched submissions are not allowed"})]
@@ -210,7 +210,7 @@ def test_nobody_waits_for_ever_for_a_final_status() -> None:
     assert 2000 * MS < row.ended <= 2000 * MS + POLL + TRIP
 
 
-def test_what_kept_looks_from_succeeding_is_told_at_the_end() -> None:
+def test_what_kept_polls_from_succeeding_is_reported_at_the_end() -> None:
     """The last trouble is the reason."""
     judge0 = FakeJudge0()
     judge0.refuse_looks = ["broken: refused"] * 1000
@@ -252,7 +252,7 @@ def test_a_batch_may_be_taken_in_part() -> None:
     assert "can't be blank" in record.rows[1].message
 
 
-def test_a_door_takes_no_way_but_its_own() -> None:
+def test_a_front_door_has_one_submission_mode() -> None:
     """With what to do instead."""
     other = dataclasses.replace(route("poll"), entry_point="client")
     with pytest.raises(UsageError, match="use wait, or --entry-point judge0"):

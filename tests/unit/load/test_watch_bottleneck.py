@@ -138,7 +138,7 @@ def test_slots_are_where_all_workers_are_busy_and_no_core_is() -> None:
     assert "more workers would help" in bottleneck(facts)["why"]
 
 
-def test_slots_without_a_look_at_the_nodes_say_so() -> None:
+def test_slots_without_readings_of_the_nodes_say_so() -> None:
     """Then nobody knows of the CPU."""
     facts = replace(BEHIND, queue=queue(7, 4, 4), nodes=())
     assert what(facts) == "worker slots"

@@ -46,7 +46,7 @@ def test_a_reboot_is_no_rate() -> None:
     assert series(track, 0, 10) is None
 
 
-def test_nothing_is_told_of_a_gap() -> None:
+def test_nothing_is_reported_of_a_gap() -> None:
     """There may have been a reboot in it that the counters do not show."""
     track = Track("n", "r", 1.0)
     track.readings = [
@@ -60,7 +60,7 @@ def test_nothing_is_told_of_a_gap() -> None:
     assert (found.t, found.cpu) == ((2, 10), (0.1, 0.5))
 
 
-def test_only_what_falls_into_the_run_is_told_from_its_start() -> None:
+def test_only_what_falls_into_the_run_is_reported_from_its_start() -> None:
     """One track serves several runs."""
     track = Track("n", "r", 1.0)
     track.readings = [Reading(at, at, at / 2, 0) for at in range(10)]
@@ -90,7 +90,7 @@ def test_containers_of_one_service_count_together_and_by_their_names() -> None:
     assert found.parts == {"judge0-worker": (0.75,), "runner-api": (0.1,), "alone": (0.0,), "ee": (0.0,)}
 
 
-def test_what_a_hypervisor_keeps_is_told_apart() -> None:
+def test_what_a_hypervisor_keeps_is_distinguished() -> None:
     """Steal is neither used nor idle."""
     track = Track("n", "r")
     reader = Reader(track)
@@ -142,7 +142,7 @@ def test_an_answer_of_another_form_is_an_error(answer: object) -> None:
         queued(0.0, answer)
 
 
-def test_databases_are_told_under_their_names() -> None:
+def test_databases_are_reported_under_their_names() -> None:
     """Others of the same account are left out."""
     row = {"at": 5.0, "cpu_seconds": 1.0, "memory_bytes": MIB, "cores": 2.0}
     answer = {"databases": [{"ref": "database:one", **row}, {"ref": "database:other", **row}]}

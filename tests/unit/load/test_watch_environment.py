@@ -26,7 +26,7 @@ esac
 
 
 @pytest.fixture
-def to_dict(tmp_path: Path) -> str:
+def output(tmp_path: Path) -> str:
     """What the script prints on this machine, with an engine that has two containers."""
     engine = tmp_path / "docker"
     engine.write_text(DOCKER.format(pid=os.getpid()))
@@ -38,9 +38,9 @@ def to_dict(tmp_path: Path) -> str:
     return done.stdout
 
 
-def test_a_node_tells_its_kernel_its_limits_and_its_containers(to_dict: str) -> None:
+def test_a_node_tells_its_kernel_its_limits_and_its_containers(output: str) -> None:
     """With the settings of each, by service."""
-    found = parse_inspection(to_dict)
+    found = parse_inspection(output)
     assert found["kernel"] == os.uname().release
     assert found["cores"] >= 1
     assert found["memory_mb"] > 100
@@ -52,11 +52,11 @@ def test_a_node_tells_its_kernel_its_limits_and_its_containers(to_dict: str) -> 
     assert found["containers"]["judge0-lb"][0]["settings"] == {}
 
 
-def test_no_secret_of_a_container_is_told(to_dict: str) -> None:
+def test_no_secret_of_a_container_is_reported(output: str) -> None:
     """Only variables that limit a load leave the node."""
-    assert "COUNT=4" in to_dict
-    assert "hidden" not in to_dict
-    assert "MY_COUNT" not in to_dict
+    assert "COUNT=4" in output
+    assert "hidden" not in output
+    assert "MY_COUNT" not in output
 
 
 def test_lines_that_are_not_known_are_left_out() -> None:
@@ -65,7 +65,7 @@ def test_lines_that_are_not_known_are_left_out() -> None:
     assert found == {"sysctl": {}, "containers": {}, "memory_mb": 1}
 
 
-def test_nginx_is_told_by_its_version() -> None:
+def test_nginx_is_reported_by_its_version() -> None:
     """Without the words around it."""
     found = parse_inspection("container|aa|image|lb|||lb_1\nnginx|aa|nginx version: nginx/1.22.1\n")
     assert found["containers"]["lb"][0]["nginx"] == "nginx/1.22.1"
@@ -79,7 +79,7 @@ def test_judge0_tells_its_limits_and_what_it_does_not_is_unknown() -> None:
     assert set(found["unknown"]) == {"version", "workers"}
 
 
-def test_this_machine_is_told() -> None:
+def test_this_machine_is_reported() -> None:
     """By its own kernel."""
     assert this_machine()["kernel"].endswith(os.uname().release)
 
@@ -99,7 +99,7 @@ def test_a_calm_machine_puts_nothing_in_doubt() -> None:
         ({"others": 0.6}, "60 % of the cores were in use"),
     ],
 )
-def test_noise_is_told_in_words(changed: dict[str, float], said: str) -> None:
+def test_noise_is_reported_in_words(changed: dict[str, float], said: str) -> None:
     """Each kind by itself."""
     assert said in noise.noisy(replace(CALM, **changed))
 

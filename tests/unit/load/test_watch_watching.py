@@ -67,7 +67,7 @@ def everything(seen: Observed) -> bool:
     return bool(seen.nodes and seen.machine and seen.queue)
 
 
-def test_what_can_be_seen_is_seen_and_the_rest_is_told_in_words() -> None:
+def test_what_can_be_observed_is_and_the_rest_is_reported() -> None:
     """A node that is gone is a gap with its reason, and so are the cloud's databases."""
     seen, _ = watched(everything, lambda: QUEUE)
     assert [each.node for each in seen.nodes] == ["client"]

@@ -106,7 +106,7 @@ def test_long_texts_are_written_as_a_repetition(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_program_is_told_with_its_field_and_what_would_be_right(
+def test_a_wrong_program_is_reported_with_its_field_and_what_would_be_right(
     tmp_path: Path, line: str, field: str, words: str
 ) -> None:
     """File, line, field, problem, remedy."""
@@ -127,12 +127,12 @@ def test_a_wrong_program_is_told_with_its_field_and_what_would_be_right(
         ("schema: wavetank/workload/v1\n" + PROGRAM, "given twice"),
     ],
 )
-def test_a_wrong_head_is_told(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_head_is_reported(tmp_path: Path, text: str, words: str) -> None:
     """What holds for the whole file."""
     assert words in str(mistake(tmp_path, text))
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     """Nobody corrects a file one error at a time."""
     text = "programs:\n  a: {language: x, source: x, weight: 0}\n  b: {language: c, source: ''}\n"
     assert [each.field for each in mistake(tmp_path, text).errors] == [  # type: ignore[attr-defined]
@@ -158,7 +158,7 @@ def test_an_empty_file_says_where_to_start_from(tmp_path: Path) -> None:
         load_workload(file)
 
 
-def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+def test_an_unknown_name_is_reported_with_the_known_ones() -> None:
     """Neither a file nor built in."""
     with pytest.raises(UsageError, match="did you mean 'hello'"):
         load_workload("helo")
@@ -211,6 +211,6 @@ def test_no_arrivals_are_no_programs() -> None:
         choose(three(), -1)
 
 
-def test_statuses_have_texts_that_are_told_apart() -> None:
+def test_statuses_have_texts_that_are_distinguished() -> None:
     """A front door tells the text only."""
     assert len(set(STATUSES.values())) == len(STATUSES) == 14
