@@ -209,7 +209,7 @@ def abandonable(call: Callable[[], T]) -> T:
             return answer.result(SLICE_SECONDS)
         except FutureTimeoutError:
             if answer.done():
-                raise  # its own
+                return answer.result()  # it came just now, or it is its own error
             check()
 
 

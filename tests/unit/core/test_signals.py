@@ -241,7 +241,21 @@ def test_an_answer_in_time_is_the_answer_and_an_error_the_error() -> None:
         in_parallel([lambda: signals.abandonable(late)])
 
 
-def test_undisturbed_tells_what_is_done_first_and_stops_after_it(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_answer_that_comes_just_after_a_slice_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait for it has timed out, but it is there when that is handled."""
+
+    class Slow(signals.Future[int]):
+        def result(self, timeout: float | None = None) -> int:
+            found = super().result()
+            if timeout is not None:
+                raise signals.FutureTimeoutError
+            return found
+
+    monkeypatch.setattr(signals, "Future", Slow)
+    assert in_parallel([lambda: signals.abandonable(lambda: 7)]) == [7]
+
+
+def test_deferred_reports_what_is_done_first_and_stops_after_it(capfd: pytest.CaptureFixture[str]) -> None:
     """At once, and once."""
     done: list[str] = []
 
