@@ -121,7 +121,7 @@ max_cost = click.option(
     "--max-cost",
     type=click.FloatRange(min=0),
     metavar="USD",
-    help="Fail if the topology costs more than USD dollars an hour.",
+    help="Fail if the topology costs more than USD an hour.",
 )
 keyword = click.option(
     "-k",
