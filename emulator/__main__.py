@@ -7,6 +7,7 @@ message, with the exit codes of ``harness.core.errors``.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -106,6 +107,8 @@ def _serve(options: argparse.Namespace) -> int:
     state: Path = options.state.resolve()
     os.umask(0o077)
     signals.install()  # until the server has handlers of its own
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # it would read what every package here says of itself
+    gc.disable()  # all that is loaded stays: looking through it again and again is a tenth of the start
     try:
         with hold(state):
             _log_to(state / LOG)
@@ -115,6 +118,8 @@ def _serve(options: argparse.Namespace) -> int:
             with _started(state, make_plane(name, state)) as cloud:
                 from emulator.api.server import serve
 
+                gc.freeze()
+                gc.enable()
                 serve(cloud, state, name, host=options.host, **ports)
     except (OSError, sqlite3.Error) as error:  # as of a full disk
         raise EngineError(f"the state directory cannot be used: {error}") from error
@@ -132,6 +137,8 @@ def _started(state: Path, plane: Plane) -> Iterator[Cloud]:
     pool = ThreadPoolExecutor(1)  # the plane mostly waits for the engine: load the rest meanwhile
     starting = pool.submit(signals.bound(plane.start))
     try:
+        import emulator.api.server  # noqa: F401 (what comes next waits for the plane)
+
         cloud = _open(state, plane, starting)
         try:
             _start(cloud, starting)

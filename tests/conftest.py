@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is; what never ends is ended by pytest's own timeout.
+settings.register_profile("wavetank", deadline=None)
+settings.load_profile("wavetank")
 
 # Files that take long, the longest first: they begin before all others, or everybody would wait for them at
 # the end. `make test-fast` leaves them out.

@@ -22,7 +22,6 @@ from urllib.parse import parse_qsl
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response as StarletteResponse
 from starlette.types import Receive, Scope, Send
 
@@ -54,6 +53,10 @@ class Endpoint:
     token: str
     ca_file: str
     plane: str
+
+
+class DisconnectedError(Exception):
+    """A client left before its request was whole: there is nobody to answer."""
 
 
 class Server(uvicorn.Server):
@@ -137,7 +140,7 @@ def _asgi(api: Api) -> Any:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             answer = await _answer(api, _head(scope), receive)
-        except ClientDisconnect:
+        except DisconnectedError:
             return
         media_type = None if answer.body is None else "application/json"
         response = StarletteResponse(
@@ -161,13 +164,13 @@ async def _answer(api: Api, head: Request, receive: Receive) -> Response:
 
 
 async def _body(head: Request, receive: Receive) -> bytes:
-    """Raises ``TooLargeError`` as soon as that is known, and ``ClientDisconnect``."""
+    """Raises ``TooLargeError`` as soon as that is known, and ``DisconnectedError``."""
     check_size(int(head.headers.get("content-length", "0")))
     body, more = bytearray(), True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientDisconnect
+            raise DisconnectedError
         body += message.get("body", b"")
         check_size(len(body))
         more = message.get("more_body", False)

@@ -1,4 +1,4 @@
-"""What the checks are parametrised over: the topology's own droplets, databases and services, by name."""
+"""Parameters of the checks: the topology's own droplets, databases and services, by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topo
 from harness.verify import kinds
 from harness.verify.setup import SETUP, Setup
 from harness.verify.swarm.discovery import owners
-from harness.verify.swarm.view import View, look_at
+from harness.verify.swarm.view import View, inspect
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -50,10 +50,10 @@ def api(target: Target) -> Api:
 
 @pytest.fixture(scope="session")
 def passwords(deployment: Deployment) -> tuple[str, ...]:
-    """The databases' passwords; skips where the API does not tell them to this token."""
+    """The databases' passwords; skips where the API does not show them to this token."""
     ends = [each for one in deployment.databases.values() for each in (one.public, one.private)]
     if not all(each.password for each in ends):
-        pytest.skip("the API tells no passwords to this token: it lacks the scope database:view_credentials")
+        pytest.skip("the API shows no passwords to this token: it lacks the scope database:view_credentials")
     return secrets_of(deployment)
 
 
@@ -80,8 +80,8 @@ def swarm(topology: Topology) -> Swarm:
 
 @pytest.fixture(scope="session")
 def view(swarm: Swarm, setup: Setup) -> View:
-    """One look at the swarm, before anything is disturbed."""
-    return look_at(setup)
+    """A snapshot of the swarm, before anything is disturbed."""
+    return inspect(setup)
 
 
 @pytest.fixture(scope="session")

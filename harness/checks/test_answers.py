@@ -1,4 +1,4 @@
-"""Programs whose answers are known, over all workers, until a worker that lies would have been noticed."""
+"""Programs with known answers, over all workers, until a faulty worker would have been detected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOAL = Goal(share=0.05, confidence=0.99)
 
 @pytest.fixture
 def capabilities(judge0: Judge0) -> Capabilities:
-    """Which Judge0 it is, and what it takes."""
+    """Which Judge0 it is, and what it allows."""
     return detect(judge0.get)
 
 
@@ -27,14 +27,14 @@ def tally(setup: Setup, capabilities: Capabilities) -> Tally:
     """Nothing counted yet, for each node that runs programs; or for as many workers as Judge0 knows of."""
     nodes = worker_nodes(setup)
     if not nodes and not capabilities.slots:
-        raise InconclusiveError("nobody tells how many workers there are: name them in checks.judge0.workers")
+        raise InconclusiveError("the number of workers is unknown: name them in checks.judge0.workers")
     return Tally(workers_of(setup.access, nodes) if nodes else unnamed(capabilities.slots or 1))
 
 
 def test_every_worker_answers_right(
     judge0: Judge0, capabilities: Capabilities, tally: Tally, note: Note
 ) -> None:
-    """No answer is wrong, of so many that a worker that lies in 1 of 20 would have been noticed."""
+    """No answer is wrong, of so many that a worker with 1 wrong answer in 20 would have been detected."""
     try:
         examine(judge0, capabilities, tally, GOAL, seed=secrets.token_hex(8))
     finally:

@@ -1,7 +1,7 @@
 """Each database lets in exactly the droplets it should, over TLS with its own CA, and nobody else.
 
-Where a droplet is to get through, it logs in, the right way and in every wrong one. Where it is not, not even
-a TCP connection is made, and a control that must answer shows that the droplet's probes work.
+A droplet that should be admitted logs in, correctly and in every wrong way. Any other does not even get
+a TCP connection, and a control that must answer shows that the droplet's probes work.
 """
 
 from __future__ import annotations
@@ -22,59 +22,59 @@ from harness.verify.databases import users as logins
 from harness.verify.databases.login import Attempt
 from harness.verify.databases.trust import Case, Endpoint
 from harness.verify.disturbing import Note
-from harness.verify.network.probe import Address, State, from_here, from_node, insist_on_control
+from harness.verify.network.probe import Address, State, from_here, from_node, require_control
 from harness.verify.setup import Setup
 
 SSH = 22
 
 Attempts = Mapping[tuple[str, Endpoint], Mapping[Case, Attempt]]
-Look = Callable[[str], dict[Address, State]]
+Observations = Callable[[str], dict[Address, State]]
 
 
 @pytest.mark.existing("login")
 def test_trusted_droplet_logs_in(database: str, attempts: Attempts, note: Note) -> None:
     """Over TLS, verified by the cluster's CA and host name, its credentials open a session that answers."""
-    note(insist(database, "right", attempts))
+    note(require_expected(database, "right", attempts))
 
 
 def test_wrong_password_is_refused(database: str, attempts: Attempts, note: Note) -> None:
-    """By the database itself, in its own words."""
-    note(insist(database, "password", attempts))
+    """By the database itself, with its own error."""
+    note(require_expected(database, "password", attempts))
 
 
 def test_no_session_without_tls(database: str, attempts: Attempts, note: Note) -> None:
-    """Who speaks the database's protocol in plain text is not even asked for a password."""
-    note(insist(database, "plain", attempts))
+    """A client in plain text is not even asked for a password."""
+    note(require_expected(database, "plain", attempts))
 
 
 def test_another_authority_is_not_believed(database: str, attempts: Attempts, note: Note) -> None:
-    """The certificate is of the cluster's CA: trusting only another CA, a client turns away."""
-    note(insist(database, "authority", attempts))
+    """The certificate is of the cluster's CA: a client that trusts only another CA refuses it."""
+    note(require_expected(database, "authority", attempts))
 
 
 def test_another_name_is_not_believed(database: str, attempts: Attempts, note: Note) -> None:
     """The certificate is for the cluster's host name, and for no other."""
-    note(insist(database, "name", attempts))
+    note(require_expected(database, "name", attempts))
 
 
 @pytest.mark.existing("login")
 def test_only_trusted_droplets_connect(
-    database: str, look: Look, endpoints: tuple[Endpoint, ...], topology: Topology
+    database: str, observed: Observations, endpoints: tuple[Endpoint, ...], topology: Topology
 ) -> None:
-    """By either endpoint: whom the topology lets through, and nobody else; all others meet silence."""
+    """At either endpoint: droplets that the topology admits, and nobody else; all others get no answer."""
     wrong = [
-        f"{node} finds {endpoint} {look(node)[endpoint.address]}"
+        f"{node} finds {endpoint} {observed(node)[endpoint.address]}"
         for node in topology.droplets
         for endpoint in endpoints
         if endpoint.database == database
-        and (look(node)[endpoint.address] == "open") != trust.admits(topology, node, endpoint)
+        and (observed(node)[endpoint.address] == "open") != trust.admits(topology, node, endpoint)
     ]
     assert wrong == [], "; ".join(wrong)
     closed = {
         (node, str(endpoint))
         for node in topology.droplets
         for endpoint in endpoints
-        if look(node)[endpoint.address] == "closed"
+        if observed(node)[endpoint.address] == "closed"
     }
     assert closed == set(), "reachable, if not served"
 
@@ -82,10 +82,10 @@ def test_only_trusted_droplets_connect(
 def test_nobody_else_may_log_in(
     database: str, access: Access, deployment: Deployment, topology: Topology, api: Api, note: Note
 ) -> None:
-    """Who may log in is whom the API tells of, and nobody needs no password; asked of the database itself."""
+    """The database's own users are those that the API lists, and all of them need a password."""
     node, cluster = topology.databases[database].trusted_sources[:1], deployment.databases[database]
     if not node:
-        pytest.skip(f"nobody is trusted by {database}, so nobody can ask it")
+        pytest.skip(f"{database} trusts no droplet, so it cannot be asked")
     users = api.client.databases.list_users(cluster.id).get("users") or ()
     found = logins.of(access, node[0], cluster)
     note(", ".join(each.name for each in found))
@@ -97,16 +97,16 @@ def test_nobody_else_may_log_in(
 def test_internet_does_not_connect(
     database: str, outside: Mapping[Address, State], endpoints: tuple[Endpoint, ...]
 ) -> None:
-    """From outside the public endpoint is silent, while the bastion answers."""
+    """From outside, the public endpoint does not answer, while the bastion does."""
     public = [each.address for each in endpoints if (each.database, each.side) == (database, "public")]
     assert {address: outside[address] for address in public} == dict.fromkeys(public, "filtered")
 
 
-def insist(database: str, case: Case, attempts: Attempts) -> str:
-    """Every droplet that is to log in to ``database`` fared in ``case`` as it should; how, in words."""
+def require_expected(database: str, case: Case, attempts: Attempts) -> str:
+    """Every log-in of ``case`` to ``database`` ended as expected; returns the descriptions."""
     mine = {key: tried for key, tried in attempts.items() if key[1].database == database}
     if not mine:
-        pytest.skip(f"the topology lets nobody through to {database}")
+        pytest.skip(f"the topology admits nobody to {database}")
     if case != "right":
         doubtful = [f"{node} to {endpoint}" for (node, endpoint), tried in mine.items() if case not in tried]
         if doubtful:
@@ -114,7 +114,7 @@ def insist(database: str, case: Case, attempts: Attempts) -> str:
     wrong = [
         f"{node} to {endpoint}: {tried[case]}"
         for (node, endpoint), tried in mine.items()
-        if not trust.is_as_it_should(case, tried[case])
+        if not trust.is_expected(case, tried[case])
     ]
     assert wrong == [], "; ".join(wrong)
     return "; ".join(f"{node} to {endpoint}: {tried[case]}" for (node, endpoint), tried in mine.items())
@@ -133,7 +133,7 @@ def outside(
     """What this machine finds at the public endpoints."""
     bastion = (deployment.nodes[topology.management.bastion].public_ip or "", SSH)
     found = from_here(target, [bastion, *(each.address for each in endpoints if each.side == "public")])
-    insist_on_control(found, bastion, "this machine")
+    require_control(found, bastion, "this machine")
     return found
 
 
@@ -146,7 +146,7 @@ def attempts(
     setup: Setup,
     passwords: tuple[str, ...],
 ) -> Attempts:
-    """What came of every log-in, from every droplet that is to get through; only right ones at others'."""
+    """The outcome of every log-in, from every droplet that should be admitted; only right ones at others'."""
     wrong = setup.choice.place is None
     wanted = [
         (node, endpoint)
@@ -164,10 +164,10 @@ def attempts(
 
 
 @pytest.fixture(scope="session")
-def look(
+def observed(
     access: Access, deployment: Deployment, topology: Topology, endpoints: tuple[Endpoint, ...]
-) -> Iterator[Look]:
-    """What each droplet finds at each endpoint; all look at once."""
+) -> Iterator[Observations]:
+    """What each droplet finds at each endpoint; all probe at once."""
 
     def from_one(node: str) -> dict[Address, State]:
         try:
@@ -175,11 +175,11 @@ def look(
         except LookupError as error:
             raise InconclusiveError(str(error)) from None
         found = from_node(access, node, [known, *(each.address for each in endpoints)])
-        insist_on_control(found, known, node)
+        require_control(found, known, node)
         return found
 
     with ThreadPoolExecutor(len(topology.droplets)) as pool:
-        looks: dict[str, Future[dict[Address, State]]] = {
+        probes: dict[str, Future[dict[Address, State]]] = {
             node: pool.submit(from_one, node) for node in topology.droplets
         }
-        yield lambda node: looks[node].result()
+        yield lambda node: probes[node].result()

@@ -1,4 +1,4 @@
-"""Code typed into the client comes back run: through client, runner, load balancer, server and worker."""
+"""Code from the client is run, and its output comes back: client, runner, load balancer, server, worker."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def test_worker_runs_it(
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(frontdoor.submit, front_door, door, "bash", f"sleep {nap}; echo slept")
         try:
-            seen = wait_for("the program to run", lambda: running_on(access, topology, nap), deadline=20)
+            nodes = wait_for("the program to run", lambda: running_on(access, topology, nap), deadline=20)
         finally:
-            told = answer.result()
-    assert told.status == "Accepted", told.reply
-    assert seen <= set(endpoint.workers)
+            result = answer.result()
+    assert result.status == "Accepted", result.reply
+    assert nodes <= set(endpoint.workers)
 
 
 def upstreams(access: Access, nodes: Sequence[str]) -> str:
@@ -95,14 +95,14 @@ def running_on(access: Access, topology: Topology, nap: str) -> set[str]:
     hidden = f"[{nap[0]}]{nap[1:].replace('.', '[.]')}"  # so that the search does not find itself
     script = f"grep -alE '{hidden}' /proc/[0-9]*/cmdline 2>/dev/null || true"
     with ThreadPoolExecutor(len(topology.droplets)) as pool:
-        told: dict[str, Any] = dict(
+        outputs: dict[str, Any] = dict(
             zip(
                 topology.droplets,
                 pool.map(lambda node: access.run(node, script), topology.droplets),
                 strict=True,
             )
         )
-    found = {node for node, text in told.items() if text.strip()}
+    found = {node for node, text in outputs.items() if text.strip()}
     if not found:
         raise NotYet("no such process on any node")
     return found

@@ -1,4 +1,4 @@
-"""The front door answers whom it should, and nothing else answers anybody.
+"""The front door answers as intended, and nothing else answers anybody.
 
 Seen from the internet, by an address that no rule names: where the target has one (an emulator), by that,
 else from this machine. A Docker engine publishes ports past the machine's own firewall, so that a Cloud
@@ -27,10 +27,11 @@ from harness.target.target import Target
 from harness.topology import flows
 from harness.topology.deployment import Deployment
 from harness.topology.model import INTERNET, FrontDoor, Topology
-from harness.verify.network.probe import Address, State, from_here, from_node, insist_on_control
+from harness.verify.network.probe import Address, State, from_here, from_node, require_control
 
 SSH, HTTPS = 22, 443
-# What intruders try first on such machines: engines and swarms, databases, metrics, these applications.
+# The ports that intruders try first on such machines: engines, swarms, databases, metrics, these
+# applications.
 TEMPTING = (21, 22, 23, 25, 80, 111, 443, 2358, 2375, 2376, 2377, 3306, 4000, 5432, 6379, 6443, 7946, 8080,
             9100, 9323, 10250, 25060, 25061, 27017)  # fmt: skip
 PUBLISHED = "docker ps --format '{{.Ports}}' | grep -oE ':[0-9]+->' | tr -dc '0-9\\n'"
@@ -40,9 +41,9 @@ SECONDS = 5.0
 
 @pytest.mark.existing("login")
 def test_only_the_front_door_answers_the_internet(
-    stranger: Target, deployment: Deployment, topology: Topology, published: Mapping[str, set[int]]
+    outsider: Target, deployment: Deployment, topology: Topology, published: Mapping[str, set[int]]
 ) -> None:
-    """Of the ports worth trying, and of all that the engines publish, those that the intent opens answer."""
+    """Of the likely ports, and of all that engines publish, exactly those answer that the intent opens."""
     publics = {name: node.public_ip for name, node in deployment.nodes.items() if node.public_ip}
     asked = {(address, port) for name, address in publics.items() for port in {*TEMPTING, *published[name]}}
     wanted = {
@@ -52,35 +53,35 @@ def test_only_the_front_door_answers_the_internet(
         if is_among(port, intended.may(topology, Pair(INTERNET, name, "public"), "tcp"))
     }
     bastion = (publics[topology.management.bastion], SSH)
-    if not stranger.info.get("internet_proxy"):
+    if not outsider.info.get("internet_proxy"):
         wanted.add(bastion)  # this machine is the operators'
     if not wanted:
-        pytest.skip("nothing is meant to answer the internet, so that silence would prove nothing")
-    found = from_here(stranger, asked | wanted)
+        pytest.skip("nothing is intended to answer the internet, so silence would prove nothing")
+    found = from_here(outsider, asked | wanted)
     served = {(address, port) for name, address in publics.items() for port in published[name]}
-    insist_on_control(found, min(wanted & served or wanted), "the internet")
+    require_control(found, min(wanted & served or wanted), "the internet")
     assert {address for address, state in found.items() if state != "filtered"} == wanted
 
 
 @pytest.mark.existing("requests")
-def test_port_80_speaks_http(stranger: Target, door: FrontDoor, deployment: Deployment) -> None:
-    """A page comes, in plain text, and the request is not sent back to whoever asks with TRACE."""
-    with frontdoor.open_client(stranger, public(deployment, door)) as client:
+def test_port_80_speaks_http(outsider: Target, door: FrontDoor, deployment: Deployment) -> None:
+    """A page comes, in plain text, and TRACE does not echo the request."""
+    with frontdoor.open_client(outsider, public(deployment, door)) as client:
         assert client.get("/").status_code == 200
         assert client.request("TRACE", "/").status_code in (400, 403, 404, 405, 501)
 
 
 @pytest.mark.existing("requests")
-def test_port_443_speaks_tls(stranger: Target, door: FrontDoor, deployment: Deployment) -> None:
+def test_port_443_speaks_tls(outsider: Target, door: FrontDoor, deployment: Deployment) -> None:
     """TLS 1.2 or later, with whatever certificate: it cannot name an IP address; no page without TLS."""
     modern = ssl.create_default_context()
     modern.check_hostname, modern.verify_mode = False, ssl.CERT_NONE
     with (
-        reach(stranger, public(deployment, door)) as plain,
+        reach(outsider, public(deployment, door)) as plain,
         modern.wrap_socket(plain, server_hostname="client") as spoken,
     ):
         assert spoken.version() in ("TLSv1.2", "TLSv1.3")
-    with frontdoor.open_client(stranger, f"{public(deployment, door)}:{HTTPS}") as client:
+    with frontdoor.open_client(outsider, f"{public(deployment, door)}:{HTTPS}") as client:
         try:
             answer = client.get("/")
         except httpx.HTTPError:
@@ -90,26 +91,26 @@ def test_port_443_speaks_tls(stranger: Target, door: FrontDoor, deployment: Depl
 
 @pytest.mark.existing("requests")
 def test_files_of_the_machine_are_not_served(
-    stranger: Target, door: FrontDoor, deployment: Deployment
+    outsider: Target, door: FrontDoor, deployment: Deployment
 ) -> None:
     """Paths that climb out of the site's directory lead nowhere."""
-    with frontdoor.open_client(stranger, public(deployment, door)) as client:
+    with frontdoor.open_client(outsider, public(deployment, door)) as client:
         for path in ("/..%2f..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/%2e%2e/etc/passwd"):
             assert "root:" not in client.get(path).text
 
 
 @pytest.mark.existing("login")
 def test_quiet_droplets_take_nothing(
-    quiet: tuple[str, ...], look: Callable[[str], dict[Address, State]], deployment: Deployment,
+    quiet: tuple[str, ...], observed: Callable[[str], dict[Address, State]], deployment: Deployment,
     topology: Topology,
 ) -> None:  # fmt: skip
-    """Droplets that nobody is meant to talk to, like workers, take ssh from the bastion and nothing else."""
+    """Droplets that the intent lets nobody reach, like workers, take ssh from the bastion, nothing else."""
     reached = {
         (node, silent, port)
         for node in topology.droplets
         for silent in quiet
         for port in TEMPTING
-        if node != silent and look(node)[deployment.nodes[silent].private_ip or "", port] != "filtered"
+        if node != silent and observed(node)[deployment.nodes[silent].private_ip or "", port] != "filtered"
     }
     assert reached == {
         (topology.management.bastion, silent, SSH)
@@ -122,14 +123,14 @@ def test_quiet_droplets_take_nothing(
 def test_quiet_droplets_do_not_listen(quiet: tuple[str, ...], access: Access) -> None:
     """But for ssh, and on loopback."""
     for node in quiet:
-        told = access.run(node, LISTENING).split()
-        heard = {line.rpartition(":")[2] for line in told if not line.startswith(("127.", "[::1]"))}
-        assert heard == {str(SSH)}, node
+        output = access.run(node, LISTENING).split()
+        ports = {line.rpartition(":")[2] for line in output if not line.startswith(("127.", "[::1]"))}
+        assert ports == {str(SSH)}, node
 
 
 @pytest.fixture(scope="session")
-def stranger(target: Target) -> Target:
-    """The target as somebody on the internet reaches it."""
+def outsider(target: Target) -> Target:
+    """The target as an outsider on the internet reaches it."""
     return replace(target, proxy=target.info.get("internet_proxy") or target.proxy)
 
 
@@ -137,10 +138,10 @@ def stranger(target: Target) -> Target:
 def published(access: Access, topology: Topology) -> Mapping[str, set[int]]:
     """The ports that each droplet's engine publishes, by droplet."""
     with ThreadPoolExecutor(len(topology.droplets)) as pool:
-        told = pool.map(lambda node: access.run(node, f"{PUBLISHED} || true"), topology.droplets)
+        output = pool.map(lambda node: access.run(node, f"{PUBLISHED} || true"), topology.droplets)
         return {
             node: {int(port) for port in text.split()}
-            for node, text in zip(topology.droplets, told, strict=True)
+            for node, text in zip(topology.droplets, output, strict=True)
         }
 
 
@@ -153,28 +154,28 @@ def quiet(topology: Topology) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def look(
+def observed(
     access: Access, deployment: Deployment, topology: Topology, quiet: tuple[str, ...]
 ) -> Iterator[Callable[[str], dict[Address, State]]]:
-    """What each droplet finds at the quiet ones; all look at once, each with something that must answer."""
+    """What each droplet finds at the quiet ones; all probe at once, each with a control that must answer."""
 
     def from_one(node: str) -> dict[Address, State]:
         known = control(deployment, topology, node)
         asked = [(deployment.nodes[each].private_ip or "", port) for each in quiet for port in TEMPTING]
         found = from_node(access, node, [*asked, *known])
         for address in known[:1]:
-            insist_on_control(found, address, node)
+            require_control(found, address, node)
         return found
 
     with ThreadPoolExecutor(len(topology.droplets)) as pool:
-        looks: dict[str, Future[dict[Address, State]]] = {
+        probes: dict[str, Future[dict[Address, State]]] = {
             node: pool.submit(from_one, node) for node in topology.droplets
         }
-        yield lambda node: looks[node].result()
+        yield lambda node: probes[node].result()
 
 
 def control(deployment: Deployment, topology: Topology, node: str) -> list[Address]:
-    """What must answer ``node``: a droplet or a database it is meant to talk to."""
+    """An address that must answer ``node``: a droplet or a database that the intent lets it reach."""
     for flow in flows.intended(topology):
         if flow.source != node or flow.protocol != "tcp":
             continue

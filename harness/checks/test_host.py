@@ -1,4 +1,4 @@
-"""This machine's own network: as it was before the run, and no way out of the tank."""
+"""This machine's own network: as it was before the run, and no packet leaves the emulated network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.core.errors import InconclusiveError
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify.network import hostnet, overheard
+from harness.verify.network import hostnet, sniffer
 from harness.verify.setup import Setup
 
 # An address of a range for documentation, which nobody has: in the emulator's own, or else nowhere.
@@ -34,8 +34,8 @@ for port in %r:
 
 
 @pytest.fixture(autouse=True)
-def tank_on_this_machine(target: Target) -> None:
-    """Only an emulator's machines are on this one."""
+def local_emulator(target: Target) -> None:
+    """Skips unless the deployment is an emulator's on this machine."""
     if target.name != "local" or not hostnet.is_possible():
         pytest.skip("the deployment is not on this machine, or its network cannot be read here")
     target.require_machines()
@@ -43,15 +43,15 @@ def tank_on_this_machine(target: Target) -> None:
 
 def test_own_network_is_as_it_was(setup: Setup) -> None:
     """Interfaces, routes, rules, packet filters, switches and listeners are those from before the run."""
-    before = hostnet.kept(setup.choice.run_dir)
+    before = hostnet.saved(setup.choice.run_dir)
     if before is None:
-        pytest.skip("nobody looked at this machine's network before the run")
+        pytest.skip("this machine's network was not saved before the run")
     wrong = hostnet.differences(before, hostnet.read())
     assert wrong == [], "\n".join(wrong)
 
 
 def test_no_route_leads_into_the_tank(deployment: Deployment) -> None:
-    """No interface has an address of the tank's, and no route but the default one covers any."""
+    """No interface has an address of the emulated network, and no route but the default one covers any."""
     inside = [ip_network(deployment.vpc_range)]
     inside += [ip_network(f"{node.public_ip}/32") for node in deployment.nodes.values() if node.public_ip]
     found = hostnet.read()
@@ -66,26 +66,30 @@ def test_no_route_leads_into_the_tank(deployment: Deployment) -> None:
     assert wrong == set()
 
 
-def test_packets_for_nobody_do_not_come_out(ear: overheard.Ear, access: Access, topology: Topology) -> None:
+def test_packets_for_nobody_do_not_come_out(
+    sniff: sniffer.Sniffer, access: Access, topology: Topology
+) -> None:
     """What droplets send to an address that nobody has is seen on no interface of this machine.
 
-    That this machine can hear at all is shown by a packet of its own, on loopback.
+    A control packet of this machine's own, on loopback, shows that the capture works.
     """
     with ThreadPoolExecutor(len(topology.droplets)) as pool:
         script = "python3 -c '" + (SEND % (PORTS, NOBODY)).replace("'", '"') + "'"
         list(pool.map(lambda node: access.run(node, script), topology.droplets))
-    ear.speak()
-    heard, missed = ear.heard()
-    if overheard.CONTROL not in heard or missed:
-        raise InconclusiveError(f"this machine did not hear itself, or not everything: {heard}, {missed}")
-    assert NOBODY not in heard
+    sniff.send_control()
+    received, missed = sniff.received()
+    if sniffer.CONTROL not in received or missed:
+        raise InconclusiveError(
+            f"the control packet was not captured, or packets were missed: {received}, {missed}"
+        )
+    assert NOBODY not in received
 
 
 @pytest.fixture
-def ear() -> Iterator[overheard.Ear]:
-    """Hears packets to two addresses on every interface of this machine."""
+def sniff() -> Iterator[sniffer.Sniffer]:
+    """Captures packets to two addresses on every interface of this machine."""
     try:
-        opened = overheard.Ear(NOBODY)
+        opened = sniffer.Sniffer(NOBODY)
     except PermissionError:
         pytest.skip("to listen on this machine's interfaces takes the right to (CAP_NET_RAW)")
     with opened:

@@ -1,4 +1,4 @@
-"""What the application depends on that emulated droplets and the topology's images do not have alike."""
+"""What the application needs where emulated droplets and the topology's images differ."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every port of every pair: what packets do is what the topology intends, and two witnesses agree on it.
+"""Every port of every pair: packets pass as the topology intends, and two evidence sources agree on it.
 
-One scan serves all of these checks. It asks every TCP port from each droplet, the internet and a stranger
+One scan serves all of these checks. It asks every TCP port from each droplet, the internet and an outsider
 in the same VPC at every address of every droplet and database, the UDP ports that matter, and ICMP.
 """
 
@@ -29,39 +29,39 @@ pytestmark = pytest.mark.timeout(3600)
 
 @pytest.fixture(scope="module")
 def tampered(target: Target) -> tuple[Tampering, ...]:
-    """What of the emulated network was changed by hand, before anything else is changed."""
+    """What was changed by hand in the emulated network, before anything else is changed."""
     if not target.info.get("plane"):
-        pytest.skip(f"target {target.name} is no emulator; nobody has a hand in its network")
+        pytest.skip(f"target {target.name} is not an emulator; its network cannot be changed by hand")
     return look(target)
 
 
 def test_network_is_as_it_was_made(tampered: tuple[Tampering, ...]) -> None:
-    """What filters and forwards packets in the emulator is what it made of the API's rules, nothing else."""
+    """The emulator's packet filter and routes are those that it made from the API's rules, and no others."""
     assert not tampered, explained(tampered)
 
 
-def test_every_port_is_as_intended(vantage: str, target: Target, proof: Proof, note: Note) -> None:
-    """From each vantage exactly what the topology intends gets through, and what the API's rules say."""
-    seen = [each for each in proof.observation.seen if each.pair.source == vantage]
-    if not seen and (why := cannot_be_asked(target, Pair(vantage, ""))):
+def test_every_port_is_as_intended(probe_source: str, target: Target, proof: Proof, note: Note) -> None:
+    """From each probe source exactly what the topology intends gets through, and what the API's rules say."""
+    results = [each for each in proof.observation.seen if each.pair.source == probe_source]
+    if not results and (why := cannot_be_asked(target, Pair(probe_source, ""))):
         pytest.skip(why)
-    note(summary(seen))
-    wrong = [each for each in proof.differences if each.pair.source == vantage]
-    assert not wrong, told(wrong)
+    note(summary(results))
+    wrong = [each for each in proof.differences if each.pair.source == probe_source]
+    assert not wrong, describe(wrong)
     if proof.tampered:
         raise InconclusiveError(explained(proof.tampered))
-    doubts = [each for each in seen if each.inconclusive]
+    doubts = [each for each in results if each.inconclusive]
     if doubts:
-        raise InconclusiveError(doubted(doubts))
+        raise InconclusiveError(describe_doubts(doubts))
 
 
-def test_nothing_differs_besides(proof: Proof, vantages: tuple[str, ...]) -> None:
-    """No difference is left that belongs to none of the vantages."""
-    assert not [each for each in proof.differences if each.pair.source not in vantages]
+def test_nothing_differs_besides(proof: Proof, probe_sources: tuple[str, ...]) -> None:
+    """There is no difference that belongs to none of the probe sources."""
+    assert not [each for each in proof.differences if each.pair.source not in probe_sources]
 
 
 def test_scan_is_whole(proof: Proof) -> None:
-    """Every pair was asked, every TCP port of it, and the scan came to its end."""
+    """Every pair was probed, at every TCP port, and the scan was completed."""
     assert missing(proof.observation, proof.pairs) == ()
     short = [
         each.pair for each in proof.observation.seen if each.protocol == "tcp" and each.asked != ports.ALL
@@ -72,7 +72,7 @@ def test_scan_is_whole(proof: Proof) -> None:
 
 
 def test_way_to_the_internet_was_asked(target: Target, topology: Topology, proof: Proof) -> None:
-    """What leaves each droplet for an address beyond the deployment is known by packets, too."""
+    """Egress of each droplet to an address outside of the deployment was probed, too."""
     if why := cannot_be_asked(target, Pair("", INTERNET)):
         pytest.skip(why)
     asked = {each.pair.source for each in proof.observation.seen if each.pair.target == INTERNET}
@@ -80,18 +80,18 @@ def test_way_to_the_internet_was_asked(target: Target, topology: Topology, proof
 
 
 def test_fabric_testified(target: Target, proof: Proof) -> None:
-    """The prober's word is not alone: the fabric accounts for every packet."""
+    """The prober is not the only evidence source: the fabric counts every packet."""
     if not is_witnessed(target):
-        pytest.skip(f"target {target.name} has no fabric that testifies; its probes are paced, with controls")
+        pytest.skip(f"target {target.name} has no packet counters; its probes are paced, with controls")
     assert proof.observation.witnesses == ("prober", "fabric")
     assert (
         sum(each.evidence.get("sent", 0) for each in proof.observation.seen) == proof.observation.probes > 0
     )
 
 
-def summary(seen: Iterable[Seen]) -> str:
-    """What was asked and what got through: ``1,703,990 packets; runner 22,4000/tcp, ...``"""
-    every = list(seen)
+def summary(results: Iterable[Seen]) -> str:
+    """What was probed and what got through: ``1,703,990 packets; runner 22,4000/tcp, ...``"""
+    every = list(results)
     through = [
         f"{each.pair.target} ({each.pair.side}) {ports.render(each.reachable)}/{each.protocol}"
         for each in every
@@ -100,15 +100,15 @@ def summary(seen: Iterable[Seen]) -> str:
     return f"{sum(each.probes for each in every):,} packets; reached: {', '.join(through) or 'nothing'}"
 
 
-def told(differences: Iterable[Difference]) -> str:
-    """The first few differences in words, each with a way to reproduce it."""
+def describe(differences: Iterable[Difference]) -> str:
+    """The first few differences, each with a command that reproduces it."""
     every = list(differences)
     lines = [f"{each.reason}; try: {each.reproduce}" for each in every[:SHOWN]]
     return "\n".join([*lines, *([f"and {len(every) - SHOWN} more"] if len(every) > SHOWN else [])])
 
 
-def doubted(seen: Iterable[Seen]) -> str:
-    """The first few doubts in words."""
-    every = list(seen)
+def describe_doubts(results: Iterable[Seen]) -> str:
+    """The first few doubts."""
+    every = list(results)
     lines = [f"{each.pair} {each.protocol}: {'; '.join(each.doubts)}" for each in every[:SHOWN]]
     return "\n".join([*lines, *([f"and {len(every) - SHOWN} more"] if len(every) > SHOWN else [])])

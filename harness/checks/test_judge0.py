@@ -1,4 +1,4 @@
-"""Judge0's own answers, asked of the load balancer from the node that may: one program for each status."""
+"""Judge0's own API at the load balancer, from a node that may reach it: one program for each status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify.network.probe import from_node, insist_on_control
+from harness.verify.network.probe import from_node, require_control
 
 PYTHON, C = IDS["python"], IDS["c"]
 CONNECT = "import socket\nsocket.create_connection(('{address}', {port}), 3)"
@@ -19,28 +19,28 @@ ENDLESS = "while True:\n    pass\n"
 
 def test_right_answer_is_accepted(judge0: Judge0) -> None:
     """Output equal to what was expected, but for space at the ends of lines, is Accepted."""
-    told = judge0.run("print('42  ')", PYTHON, expected_output="42\n")
-    assert (told.status, told.description) == (status.ACCEPTED, "Accepted")
+    result = judge0.run("print('42  ')", PYTHON, expected_output="42\n")
+    assert (result.status, result.description) == (status.ACCEPTED, "Accepted")
 
 
 def test_wrong_answer_is_told(judge0: Judge0) -> None:
     """Other output than expected is a Wrong Answer, and is shown."""
-    told = judge0.run("print(41)", PYTHON, expected_output="42")
-    assert (told.status, told.description) == (status.WRONG_ANSWER, "Wrong Answer")
-    assert told.stdout.strip() == "41"
+    result = judge0.run("print(41)", PYTHON, expected_output="42")
+    assert (result.status, result.description) == (status.WRONG_ANSWER, "Wrong Answer")
+    assert result.stdout.strip() == "41"
 
 
 def test_endless_program_is_stopped(judge0: Judge0) -> None:
     """A program that goes on for ever meets the time limit."""
-    told = judge0.run(ENDLESS, PYTHON, cpu_time_limit=1, wall_time_limit=5)
-    assert (told.status, told.description) == (status.TIME_LIMIT, "Time Limit Exceeded")
+    result = judge0.run(ENDLESS, PYTHON, cpu_time_limit=1, wall_time_limit=5)
+    assert (result.status, result.description) == (status.TIME_LIMIT, "Time Limit Exceeded")
 
 
 def test_compiler_is_quoted(judge0: Judge0) -> None:
     """A program that does not compile ends in Compilation Error, with what the compiler said."""
-    told = judge0.run("int main(void) { return nothing; }", C)
-    assert (told.status, told.description) == (status.COMPILATION_ERROR, "Compilation Error")
-    assert "nothing" in told.compile_output
+    result = judge0.run("int main(void) { return nothing; }", C)
+    assert (result.status, result.description) == (status.COMPILATION_ERROR, "Compilation Error")
+    assert "nothing" in result.compile_output
 
 
 @pytest.mark.parametrize(
@@ -53,9 +53,9 @@ def test_compiler_is_quoted(judge0: Judge0) -> None:
 )
 def test_crash_is_a_runtime_error(source: str, language: int, judge0: Judge0) -> None:
     """A program that fails ends in one of the Runtime Errors."""
-    told = judge0.run(source, language)
-    assert told.status in status.RUNTIME_ERRORS, told
-    assert told.description.startswith("Runtime Error")
+    result = judge0.run(source, language)
+    assert result.status in status.RUNTIME_ERRORS, result
+    assert result.description.startswith("Runtime Error")
 
 
 def test_program_has_no_network(
@@ -67,17 +67,15 @@ def test_program_has_no_network(
         for node in workers & set(database.trusted_sources):
             private = deployment.databases[name].private
             address = access.run(node, f"getent ahostsv4 {private.host}").split()[0]
-            insist_on_control(
-                from_node(access, node, [(address, private.port)]), (address, private.port), node
-            )
-            told = judge0.run(CONNECT.format(address=address, port=private.port), PYTHON)
-            assert told.status in status.RUNTIME_ERRORS, told
+            require_control(from_node(access, node, [(address, private.port)]), (address, private.port), node)
+            result = judge0.run(CONNECT.format(address=address, port=private.port), PYTHON)
+            assert result.status in status.RUNTIME_ERRORS, result
             return
     pytest.skip("no database trusts a node of checks.judge0.workers")
 
 
 def test_empty_submission_is_refused(judge0: Judge0) -> None:
-    """A submission without a program is refused in Judge0's own words."""
+    """A submission without a program is refused with Judge0's own error."""
     answer = judge0.post({"language_id": PYTHON})
     assert answer.status_code == 422
     assert answer.json() == {"source_code": ["can't be blank"]}
@@ -86,11 +84,11 @@ def test_empty_submission_is_refused(judge0: Judge0) -> None:
 def test_several_at_once_all_end(judge0: Judge0) -> None:
     """Submissions made together are all judged, each with its own output."""
     tokens = [judge0.create(f"print({number})", PYTHON) for number in range(6)]
-    told = judge0.wait(tokens)
-    assert [each.stdout.strip() for each in told] == [str(number) for number in range(6)]
+    result = judge0.wait(tokens)
+    assert [each.stdout.strip() for each in result] == [str(number) for number in range(6)]
 
 
 @pytest.mark.existing("login")
 def test_workers_are_there(judge0: Judge0) -> None:
-    """Judge0 knows of workers that wait for work."""
+    """Judge0 has workers that wait for work."""
     assert judge0.slots() > 0

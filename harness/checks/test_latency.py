@@ -38,21 +38,21 @@ def test_round_trip_takes_as_much_longer(slow: Slow, note: Note) -> None:
 
 
 def test_members_stay_ready(slow: Slow, swarm: Swarm, note: Note) -> None:
-    """A late heartbeat is one: nobody is shown Down for as long as a silent node would take."""
-    note(f"{slow.looks} looks at {len(swarm.managers)} managers and all workers")
-    assert slow.looks > 0
+    """A late heartbeat still counts: nobody is shown Down for as long as a silent node would take."""
+    note(f"{slow.inspections} inspections of {len(swarm.managers)} managers and all workers")
+    assert slow.inspections > 0
     assert slow.members == {}
 
 
 def test_programs_are_accepted(slow: Slow, door: FrontDoor, note: Note) -> None:
-    """Handed in at the front door while the node's packets are late."""
+    """Submitted at the front door while the node's packets are late."""
     note(f"{slow.accepted} programs through {door.node}")
     assert slow.trouble == ()
     assert slow.accepted > 0
 
 
 def test_link_is_as_before(slow: Slow, setup: Setup, note: Note) -> None:
-    """It is told to be perfect, and a connection takes about what it took."""
+    """Its quality is perfect again, and a connection takes about as long as before."""
     note(f"{slow.node}: {slow.after_ms:.1f} ms afterwards")
     assert link.read(setup.target, setup.deployment)[slow.node] == link.PERFECT
     assert slow.after_ms - slow.before_ms < AT_LEAST_MS

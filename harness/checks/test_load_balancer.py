@@ -9,7 +9,7 @@ from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.faults.steady import is_json_object
 from harness.judge0.route import to_judge0
 from harness.topology.model import Judge0Endpoint, Topology
-from harness.verify.balancer import shares
+from harness.verify.balancer import request_counts
 from harness.verify.balancer.balance import Balance, enough, parse, wrong
 from harness.verify.balancer.upstreams import upstream_droplets, upstreams_of
 from harness.verify.disturbing import Note, Work
@@ -28,8 +28,8 @@ def endpoint(topology: Topology) -> Judge0Endpoint:
 
 @pytest.fixture(scope="session")
 def balance(endpoint: Judge0Endpoint, setup: Setup, access: Access) -> Balance:
-    """What the running nginx was told about the servers."""
-    config = access.run(endpoint.node, shares.NGINX_CONFIG)
+    """The running nginx's configuration of the servers."""
+    config = access.run(endpoint.node, request_counts.NGINX_CONFIG)
     found = [each for each in parse(config) if set(each.weights) & set(upstreams_of(setup).servers)]
     if not found:
         raise InconclusiveError(f"nginx -T on {endpoint.node} shows no upstream with the servers in it")
@@ -47,9 +47,9 @@ def outage(server: str, endpoint: Judge0Endpoint, work: Work, note: Note) -> Out
 def test_requests_are_shared_out_as_configured(
     endpoint: Judge0Endpoint, balance: Balance, setup: Setup, access: Access, note: Note
 ) -> None:
-    """Each server answers its share: exactly in round robin, within a stated bound where chance decides."""
+    """Each server answers its share: exactly in round robin, within a stated bound for random methods."""
     with to_judge0(setup) as client:
-        counts, source = shares.count(
+        counts, source = request_counts.count(
             client, access, endpoint.node, upstreams_of(setup).servers, enough(balance)
         )
     note(f"{dict(counts)} by {source}; {balance.method}, {dict(balance.weights)}")

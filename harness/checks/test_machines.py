@@ -1,4 +1,4 @@
-"""What the API says is there: the topology's droplets and databases, and nothing more."""
+"""The resources in the API: the topology's droplets and databases, and nothing more."""
 
 from __future__ import annotations
 

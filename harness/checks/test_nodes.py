@@ -1,4 +1,4 @@
-"""What runs where, seen from inside each droplet."""
+"""What runs on each droplet, as seen from inside."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from harness.access.ssh import Access
 from harness.deploy.engine import local_images
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.verify.balancer.shares import NGINX_CONFIG
+from harness.verify.balancer.request_counts import NGINX_CONFIG
 from harness.verify.swarm.discovery import owners
 
 ROOT = "/opt/wavetank"
 SSH, MANAGEMENT, GOSSIP = 22, 2377, 7946
-# Of the containers of a compose project: what Docker says of their health; the image's name, and what runs.
+# The containers of a compose project: their health in Docker; the image's name, and the image that runs.
 OF_PROJECT = "docker ps -q --filter label=com.docker.compose.project=%s | xargs -r docker inspect --format "
 HEALTH = OF_PROJECT + "'{{with .State.Health}}{{.Status}}{{end}}'"
 RUNNING = OF_PROJECT + "'{{.Config.Image}} {{.Image}}'"
@@ -62,7 +62,7 @@ def test_containers_are_those_of_its_services(node: str, host: Host, topology: T
 
 @pytest.mark.needs("health")
 def test_service_answers_where_it_says(service: Service, service_host: Host) -> None:
-    """Asked by us at its health URL it answers, whatever Docker's health check makes of it."""
+    """It answers our request at its health URL, whatever Docker's health check says."""
     answered = service_host.run(
         "curl -fsS -m 5 -o /dev/null %s || wget -q -T 5 -O /dev/null %s", *[service.health] * 2
     )
@@ -148,8 +148,8 @@ def test_database_resolves_into_the_vpc(
     """The nodes that use a database find its private host inside the VPC."""
     private = deployment.databases[database].private.host
     for node in topology.databases[database].trusted_sources:
-        told = access.run(node, f"getent ahostsv4 {private}")
-        found = {IPv4Address(line.split()[0]) for line in told.splitlines()}
+        output = access.run(node, f"getent ahostsv4 {private}")
+        found = {IPv4Address(line.split()[0]) for line in output.splitlines()}
         assert found, f"{node} does not resolve {private}"
         assert all(each in ip_network(deployment.vpc_range) for each in found), f"{node}: {found}"
 

@@ -1,8 +1,8 @@
-"""Members of a swarm lose their power or are cut off, one after the other, while programs are handed in.
+"""Members of a swarm lose their power or are cut off, one after the other, while programs are submitted.
 
-What is to be seen then is derived from the topology (docs/failover.md): whether the service answers again
-before the fault is healed, and whether lost tasks run elsewhere. Whatever it is, all is well afterwards, by
-itself, and what was accepted ended, once. All checks of a fault read one trial of it.
+The expected behaviour is derived from the topology (docs/failover.md): whether the service answers again
+before the fault is healed, and whether lost tasks run elsewhere. In any case all is well afterwards, by
+itself, and every accepted submission ended exactly once. All checks of a fault read one trial of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.core.errors import CheckFailedError, InconclusiveError
-from harness.faults.final_status import insist
+from harness.faults.final_status import require_none_lost
 from harness.faults.history import Entry
 from harness.faults.measure import Sent
 from harness.faults.run import FaultContext
@@ -44,22 +44,22 @@ def trial(trials: Trials, fault: str) -> Trial:
 
 
 def test_service_answers_again_or_says_that_it_does_not(trial: Trial, note: Note, remark: Remark) -> None:
-    """Where something is left of each service: before the fault is healed. Else refusals are clear."""
+    """If something of each service is left: before the fault is healed. Else refusals are clear."""
     found = trial.measured
-    note(f"{trial.fault}: {told(trial)}; {trial.expected.buys}")
+    note(f"{trial.fault}: {describe(trial)}; {trial.expected.description}")
     if not trial.expected.controlled:
-        remark(f"{trial.fault}: {trial.expected.buys}")
+        remark(f"{trial.fault}: {trial.expected.description}")
     if not trial.expected.answers:
         assert refusals(trial) != [], f"nothing was refused without {', '.join(trial.fault.nodes)}"
         return
     if found.rto_s is None:
-        raise CheckFailedError(f"it did not answer again within {lasted(trial):.0f} s; {told(trial)}")
+        raise CheckFailedError(f"it did not answer again within {lasted(trial):.0f} s; {describe(trial)}")
 
 
 def test_lost_tasks_run_elsewhere_or_nobody_decides(trial: Trial, note: Note) -> None:
     """With a majority of the managers the node is Down and its tasks run on others; else nothing moves."""
     if not trial.expected.visible:
-        pytest.skip("the bastion is away, and with it every way in to look")
+        pytest.skip("the bastion is down, so no node can be inspected")
     found = trial.measured
     if trial.expected.controlled:
         note(f"Down after {found.detected_s} s, full after {found.full_s} s; {', '.join(trial.carried)}")
@@ -76,11 +76,11 @@ def test_lost_tasks_run_elsewhere_or_nobody_decides(trial: Trial, note: Note) ->
         raise InconclusiveError("no task is left that could be ended: this shows nothing")
     task = trial.orphan.task
     note(f"{task.service}.{task.slot} was ended on {task.node}, and stayed so; {trial.control}")
-    assert trial.orphan.others == (), f"{task.service}.{task.slot} was started anew, and nobody decides"
+    assert trial.orphan.others == (), f"{task.service}.{task.slot} was restarted without a majority"
 
 
 def test_everything_is_as_before(trial: Trial, note: Note) -> None:
-    """Nodes are Ready, services at their replicas, and programs are taken: by itself, not deployed again."""
+    """Nodes are Ready, services at their replicas, and programs are accepted, without a new deployment."""
     found = trial.measured
     note(f"Ready {found.ready_s} s, all as before {found.settled_s} s after the fault was to be healed")
     assert trial.trouble == ""
@@ -89,7 +89,7 @@ def test_everything_is_as_before(trial: Trial, note: Note) -> None:
 def test_no_accepted_submission_is_lost_or_ends_twice(trial: Trial, note: Note) -> None:
     """Each one that has a token has one final status, and its own output."""
     note(str(trial.judgement))
-    insist(trial.judgement, trial.file)
+    require_none_lost(trial.judgement, trial.file)
 
 
 def test_who_was_cut_off_went_on_and_ended(trials: Trials, cut_off: str, note: Note) -> None:
@@ -105,14 +105,14 @@ def test_leadership_moves(trials: Trials, manager_lost: str, note: Note) -> None
     """Where the manager that leads is lost and a majority is left, another one leads."""
     trial = trials.of(manager_lost)
     if not trial.expected.controlled:
-        pytest.skip(f"nobody is left to take over: {trial.expected.buys}")
+        pytest.skip(f"no manager is left to take over: {trial.expected.description}")
     before, after = trial.leaders
     note(f"{before}, then {after}")
     assert after not in {"", before}
 
 
 def refusals(trial: Trial) -> list[str]:
-    """How programs were refused, in words. Raises ``CheckFailedError`` where one was not, or not clearly."""
+    """How programs were refused. Raises ``CheckFailedError`` where one was not, or not clearly."""
     ends = {each.op: each for each in trial.history if each.kind in ("ok", "fail", "info")}
     times = trial.times
     early = [
@@ -124,7 +124,7 @@ def refusals(trial: Trial) -> list[str]:
 
 
 def refusal(submission: Sent, end: Entry) -> str:
-    """One refusal. Without any door nobody can say anything, and a connection that fails is clear."""
+    """One refusal. Without any entry point there is no answer, and a failed connection is clear."""
     if end.kind == "ok":
         raise CheckFailedError(f"submission {submission.op} was accepted without what it needs: {end}")
     if end.code and not (end.code >= 400 and is_json_object(end.said)):
@@ -132,7 +132,7 @@ def refusal(submission: Sent, end: Entry) -> str:
     return f"{end.code or 'no answer'} {end.said[:200].strip()}"
 
 
-def told(trial: Trial) -> str:
+def describe(trial: Trial) -> str:
     """A trial in a line."""
     found = trial.measured
     again = "not answering again" if found.rto_s is None else f"answering again after {found.rto_s} s"

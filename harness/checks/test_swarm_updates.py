@@ -1,6 +1,6 @@
-"""A swarm is changed while work goes on: services updated, rolled back and scaled, members out and in again.
+"""A swarm is changed under load: services updated, rolled back and scaled, members removed and joined again.
 
-Everything is as it was afterwards. What is handed in at the front door meanwhile is kept in a history, as
+Everything is as it was afterwards. What is submitted at the front door meanwhile is recorded in a history, as
 when nodes lose their power, and none of it may be lost.
 """
 
@@ -21,7 +21,7 @@ from harness.core.errors import CheckFailedError, ResourceError
 from harness.core.progress import Progress
 from harness.faults import final_status
 from harness.faults.steady import Request, Requests
-from harness.faults.workload import Source, Workload, asking, failed_requests, handing_in
+from harness.faults.workload import Source, Workload, failed_requests, requesting, submitting
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
 from harness.swarm import cluster, converge, join, rotate, snapshot
@@ -29,13 +29,13 @@ from harness.swarm.scale import scale
 from harness.swarm.snapshot import Task
 from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, Swarm, Topology
-from harness.verify.balancer import shares
+from harness.verify.balancer import request_counts
 from harness.verify.disturbing import Note
 from harness.verify.setup import Setup
 from harness.verify.swarm import workers as swarm_workers
 from harness.verify.swarm.change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
-from harness.verify.swarm.discovery import owners, speaks_to, spoken_to
-from harness.verify.swarm.view import View, look_at
+from harness.verify.swarm.discovery import owners, referred_to, refers_to
+from harness.verify.swarm.view import View, inspect
 
 pytestmark = pytest.mark.disturbs
 
@@ -50,49 +50,49 @@ TOKEN = re.compile(rb"SWMTKN-1-[0-9a-z]{20,}")
 def load(swarm: Swarm, setup: Setup, door: FrontDoor) -> Iterator[Workload]:
     """Submissions and requests at the front door that go on through all of this."""
     source = Source(setup.target, door, setup.deployment.nodes[door.node].public_ip or "")
-    with handing_in(source, setup.choice.run_dir.path / "history-swarm.jsonl", requests=True) as found:
+    with submitting(source, setup.choice.run_dir.path / "history-swarm.jsonl", requests=True) as found:
         yield found
 
 
 def test_a_bad_image_is_rolled_back(load: Workload, setup: Setup, swarm: Swarm, note: Note) -> None:
-    """By the swarm itself, to the image from before; and meanwhile nothing fails, for what ran goes on."""
+    """By the swarm itself, to the earlier image; meanwhile nothing fails, for the old tasks go on."""
     made, image = owners(swarm), broken_image()
-    service = max(spoken_to(swarm), key=lambda name: made[name].replicas)
-    good = image_of(look_at(setup), service)
-    since = load.go_on(SOME)
+    service = max(referred_to(swarm), key=lambda name: made[name].replicas)
+    good = image_of(inspect(setup), service)
+    since = load.await_more(SOME)
     with loaded(setup.access, made[service].nodes, image), restored(setup, service, good):
         found = update(setup, service, "--image", image.id)
         took = time.time() - since
-        load.go_on(SOME)
-        left = image_of(look_at(setup), service)
+        load.await_more(SOME)
+        left = image_of(inspect(setup), service)
     note(f"{service}: {found.update} after {took:.0f} s: {found.message}; {load.describe(since)}")
     assert found.update == ROLLED_BACK, found.message
     assert left == good
-    insist_on_none(load.failed(since))
+    require_none(load.failed(since))
 
 
 def test_a_drained_node_gives_its_tasks_away(load: Workload, setup: Setup, note: Note) -> None:
     """They run elsewhere, it has none, and then it is active again."""
-    before = look_at(setup)
+    before = inspect(setup)
     node = spare(before)[0]
     moved = ", ".join(f"{each.service}.{each.slot}" for each in before.running() if each.node == node)
-    since = load.go_on(SOME)
+    since = load.await_more(SOME)
     with drained(setup, before, node):
         converged(setup, before)
         took = time.time() - since
-        during = look_at(setup)
-    load.go_on(SOME)
+        during = inspect(setup)
+    load.await_more(SOME)
     note(f"{node} gave {moved or 'nothing'} away in {took:.0f} s; {len(load.failed(since))} failed meanwhile")
     assert availability(during, node) == "drain"
     assert [each.service for each in during.running() if each.node == node] == []
-    assert availability(look_at(setup), node) == "active"
+    assert availability(inspect(setup), node) == "active"
 
 
 def test_a_removed_node_comes_back(absence: Absence, setup: Setup, topology: Topology, note: Note) -> None:
     """Off the members' list once it was removed, and with the next ``up`` a member as before."""
     note(f"{absence.node}: {'; '.join(absence.changed)}")
     assert absence.node not in absence.members
-    back = look_at(setup)
+    back = inspect(setup)
     (member,) = [each for each in back.state.members if each.node == absence.node]
     assert (member.status, member.availability) == ("ready", "active")
     assert member.labels == absence.labels
@@ -101,14 +101,14 @@ def test_a_removed_node_comes_back(absence: Absence, setup: Setup, topology: Top
 
 def test_an_old_token_lets_nobody_in(absence: Absence, note: Note) -> None:
     """Once tokens were rotated, a droplet that was removed is refused with the old one."""
-    note(f"with the old token {absence.node} was told: {absence.refusal}")
+    note(f"with the old token {absence.node} was refused: {absence.refusal}")
     assert absence.new != absence.old
     assert absence.refusal, "the old token still lets droplets in"
     assert NO_TOKEN in absence.refusal, "it was refused for another reason"
 
 
 def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
-    """In no file of the run: no log, no report, no history; nor are old ones."""
+    """Neither new nor old ones are in any file of the run: no log, no report, no history."""
     files = [
         file for file in setup.choice.run_dir.path.rglob("*") if file.is_file() and not file.is_symlink()
     ]
@@ -117,21 +117,21 @@ def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
 
 
 def test_updates_cost_nothing(load: Workload, setup: Setup, swarm: Swarm, note: Note) -> None:
-    """Every service that others speak to is replaced under load, task by task: nothing fails meanwhile."""
-    since = load.go_on(SOME)
+    """Every service that others refer to is replaced under load, task by task: nothing fails meanwhile."""
+    since = load.await_more(SOME)
     direct: list[Request] = []
-    told = []
-    for service in spoken_to(swarm):
+    replaced = []
+    for service in referred_to(swarm):
         begun = time.time()
         with asked(setup, service) as requests:
             tasks = replace(setup, service)
-            load.go_on(SOME)
+            load.await_more(SOME)
         direct += requests.made() if requests else ()
-        told.append(f"{service}: {tasks} tasks replaced in {time.time() - begun:.0f} s")
-    ends = {service: ended(setup, service) for service in spoken_to(swarm)}
-    note("; ".join([*told, load.describe(since), f"{len(direct)} requests straight to the balancer"]))
+        replaced.append(f"{service}: {tasks} tasks replaced in {time.time() - begun:.0f} s")
+    ends = {service: ended(setup, service) for service in referred_to(swarm)}
+    note("; ".join([*replaced, load.describe(since), f"{len(direct)} requests straight to the balancer"]))
     assert {service: end.update for service, end in ends.items()} == dict.fromkeys(ends, COMPLETED)
-    insist_on_none([*load.failed(since), *failed_requests(direct)])
+    require_none([*load.failed(since), *failed_requests(direct)])
 
 
 @pytest.mark.needs("worker_services")
@@ -141,8 +141,8 @@ def test_workers_are_scaled(
     """Up to five tasks, which all register and run programs, and down again, and nothing fails meanwhile."""
     services = swarm_workers.services_of(topology)
     service = services[0]
-    replicas = len(look_at(setup).running(service))
-    since = load.go_on(SOME)
+    replicas = len(inspect(setup).running(service))
+    since = load.await_more(SOME)
     with to_judge0(setup) as client:
         judge0 = Judge0(client)
         each = judge0.slots() // replicas
@@ -151,38 +151,38 @@ def test_workers_are_scaled(
             scaled(setup, service, MORE)
             swarm_workers.wait_for_slots(judge0, MORE * each)
             rose = time.time() - begun
-            up = look_at(setup).running(service)
+            up = inspect(setup).running(service)
             workers = {task.container: task.node for task in up}
-            seen = swarm_workers.spread(setup.access, single, door, workers, MORE * each)
+            counts = swarm_workers.spread(setup.access, single, door, workers, MORE * each)
         finally:
             begun = time.time()
             scaled(setup, service, replicas)
         swarm_workers.wait_for_slots(judge0, replicas * each)
         fell = time.time() - begun
-    load.go_on(SOME)
-    most = ", ".join(str(seen[each]) for each in workers)
+    load.await_more(SOME)
+    most = ", ".join(str(counts[each]) for each in workers)
     note(
         f"{MORE} tasks on {spread_of(up)} after {rose:.0f} s, which ran {most} programs; {replicas} after "
         f"{fell:.0f} s; {load.describe(since)}"
     )
     assert len(up) == MORE
-    assert len(look_at(setup).running(service)) == replicas
-    insist_on_none(load.failed(since))
+    assert len(inspect(setup).running(service)) == replicas
+    require_none(load.failed(since))
 
 
 def test_nothing_accepted_is_lost(load: Workload, setup: Setup, note: Note) -> None:
-    """Everything that was accepted while the swarm was changed ended, once, and stays as it ended."""
+    """Every submission accepted while the swarm was changed ended exactly once, and its status stays."""
     found = load.judged(lambda: to_judge0(setup))
     note(f"{found}; {load.file}")
-    final_status.insist(found, load.file)
+    final_status.require_none_lost(found, load.file)
 
 
 @dataclass(frozen=True)
 class Absence:
-    """A member that was taken out of the swarm and let in again.
+    """A member that was removed from the swarm and joined again.
 
     ``members`` are the droplets that were members meanwhile; ``labels`` are its own from before; ``old`` and
-    ``new`` are join tokens; ``refusal`` is what it was told with the old one; ``changed`` how it came back.
+    ``new`` are join tokens; ``refusal`` is the answer to the old one; ``changed`` how it came back.
     """
 
     node: str
@@ -199,7 +199,7 @@ def absence(
     swarm: Swarm, setup: Setup, topology: Topology, deployment: Deployment, access: Access
 ) -> Absence:
     """Remove a member, rotate the tokens, try the old one, and form the swarm anew."""
-    before = look_at(setup)
+    before = inspect(setup)
     node, manager = spare(before)[-1], before.manager
     (member,) = [each for each in before.state.members if each.node == node]
     old = join.tokens(access, manager)["worker"]
@@ -219,8 +219,8 @@ def absence(
     return Absence(node, member.labels, members, old, new, refusal, changed)
 
 
-def insist_on_none(failed: Sequence[str]) -> None:
-    """Raise ``CheckFailedError`` with the first of what failed while it was not to."""
+def require_none(failed: Sequence[str]) -> None:
+    """Raise ``CheckFailedError`` with the first failures, if there are any."""
     if failed:
         raise CheckFailedError(f"{len(failed)} failed meanwhile: {'; '.join(failed[:SHOWN])}")
 
@@ -242,7 +242,7 @@ def restored(setup: Setup, service: str, image: str) -> Iterator[None]:
     try:
         yield
     finally:
-        if image_of(look_at(setup), service) != image:
+        if image_of(inspect(setup), service) != image:
             update(setup, service, "--image", image)
 
 
@@ -257,7 +257,7 @@ def converged(setup: Setup, before: View) -> None:
 
 
 def image_of(view: View, service: str) -> str:
-    """What a service's tasks are told to run."""
+    """The image that a service's tasks run."""
     return str(view.specs[service]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])
 
 
@@ -284,7 +284,7 @@ def spare(view: View) -> list[str]:
         if all(places(view, task, ready) for task in tasks[node])
     }
     if not movable:
-        pytest.skip("no member could be missed: on each is a task that may run nowhere else")
+        pytest.skip("no member can be spared: each has a task that may run nowhere else")
     return sorted(movable, key=lambda node: movable[node], reverse=True)
 
 
@@ -304,10 +304,10 @@ def asked(setup: Setup, service: str) -> Iterator[Requests | None]:
     """
     swarm, endpoint = setup.topology.swarm, setup.topology.checks.judge0
     assert swarm is not None
-    if endpoint is None or service not in speaks_to(swarm, endpoint.service):
+    if endpoint is None or service not in refers_to(swarm, endpoint.service):
         yield None
         return
     with to_judge0(setup) as client:
         client.headers["connection"] = "close"
-        with asking(Requests(client, shares.PATH)) as requests:
+        with requesting(Requests(client, request_counts.PATH)) as requests:
             yield requests

@@ -1,4 +1,4 @@
-"""Whether what services say to each other can be read on the way is as the topology says.
+"""Whether traffic between services can be read on the wire is as the topology says.
 
 A canary goes through the overlay to a task on each droplet, from one on another, while the receiving droplet
 reads its own wire. Where encryption is asked for, plain text is a failure. Where it is not, plain text must
@@ -21,7 +21,7 @@ from harness.topology.model import Swarm
 from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
 from harness.verify.swarm.discovery import listening
-from harness.verify.swarm.encryption import Heard, Way, listen, verdict
+from harness.verify.swarm.encryption import Captured, OverlayPath, listen, verdict
 from harness.verify.swarm.view import View
 
 PLAIN = (
@@ -35,7 +35,7 @@ UNABLE = (
 
 
 def test_overlay_is_as_secret_as_the_topology_says(
-    ways: tuple[Way, ...],
+    paths: tuple[OverlayPath, ...],
     view: View,
     swarm: Swarm,
     access: Access,
@@ -45,26 +45,26 @@ def test_overlay_is_as_secret_as_the_topology_says(
 ) -> None:
     """Encrypted: ESP on the wire, and the canary nowhere. Not encrypted: the canary in plain VXLAN."""
     if swarm.overlay.encrypted:
-        insist_on_esp(access, view, remark)
+        require_esp(access, view, remark)
     else:
         remark(PLAIN)
     addresses = {name: node.private_ip or "" for name, node in deployment.nodes.items()}
-    heard = listen(access, addresses, ways)
-    note("; ".join(map(str, heard)))
-    insist(heard, swarm)
+    captured = listen(access, addresses, paths)
+    note("; ".join(map(str, captured)))
+    require_expected(captured, swarm)
 
 
 @pytest.fixture
-def ways(view: View, swarm: Swarm) -> tuple[Way, ...]:
-    """One way to each droplet with a task that listens, from a task on another droplet."""
+def paths(view: View, swarm: Swarm) -> tuple[OverlayPath, ...]:
+    """One path to each droplet with a task that listens, from a task on another droplet."""
     ports = listening(swarm)
     running = view.running()
-    found: dict[str, Way] = {}
+    found: dict[str, OverlayPath] = {}
     for task in running:
         others = [each for each in running if each.node != task.node]
         if task.node not in found and ports[task.service] and others:
             source = others[len(found) % len(others)]
-            found[task.node] = Way(
+            found[task.node] = OverlayPath(
                 source.node,
                 source.container,
                 task.node,
@@ -75,22 +75,22 @@ def ways(view: View, swarm: Swarm) -> tuple[Way, ...]:
     return tuple(found.values()) or pytest.skip("no two tasks on different droplets, one of which listens")
 
 
-def insist_on_esp(access: Access, view: View, remark: Remark) -> None:
+def require_esp(access: Access, view: View, remark: Remark) -> None:
     """Skip where a kernel cannot do what encryption takes, and say so for the whole run."""
     nodes = sorted({each.node for each in view.running()})
     able = in_parallel([partial(kernel, access, node) for node in nodes])
     unable = [node for node, each in zip(nodes, able, strict=True) if not each.esp]
     if unable:
-        told = UNABLE.format(nodes=", ".join(unable))
-        remark(told)
-        pytest.skip(told)
+        captured = UNABLE.format(nodes=", ".join(unable))
+        remark(captured)
+        pytest.skip(captured)
 
 
-def insist(heard: Sequence[Heard], swarm: Swarm) -> None:
-    """Every way is as it should be. A failure on one outweighs a doubt about another."""
+def require_expected(captured: Sequence[Captured], swarm: Swarm) -> None:
+    """Every path is as it should be. A failure on one outweighs a doubt about another."""
     problems: list[str] = []
     doubts: list[str] = []
-    for each in heard:
+    for each in captured:
         try:
             problems += filter(None, [verdict(each, encrypted=swarm.overlay.encrypted)])
         except InconclusiveError as doubt:

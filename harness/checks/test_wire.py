@@ -1,8 +1,8 @@
-"""Nothing but TCP, UDP and ICMP passes a covered droplet, and nothing leaves one under a false name.
+"""Nothing but TCP, UDP and ICMP passes a covered droplet, and nothing leaves one with a false source address.
 
-Real packets from real droplets, heard at the receivers. Each receiver's admitted flows are the control: one
-that does not hear these proves nothing with its silence. That a droplet has sent its false packets is known
-where there are counters; elsewhere its kernel has at least taken them.
+Real packets from real droplets, captured at the receivers. Each receiver's admitted flows are the control: a
+receiver without these proves nothing. Where there are packet counters, they show that a droplet has sent its
+false packets; elsewhere its kernel has at least accepted them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NOBODY = "203.0.113.250"  # an address for documentation
 
 @dataclass(frozen=True)
 class Carried:
-    """Packets of one sort, whether each was heard, and how many false ones the fabric stopped, by droplet."""
+    """Packets of one sort, whether each was received, and how many false ones were dropped, by droplet."""
 
     heard: Mapping[Packet, bool]
     stopped: Mapping[str, int] | None
@@ -39,14 +39,14 @@ class Carried:
 
 def test_other_protocols_do_not_pass(others: Carried) -> None:
     """Neither in nor out: a rule cannot name them, and what no rule names is dropped."""
-    insist_on_control(others)
-    insist_on_silence(others)
+    require_control(others)
+    require_silence(others)
 
 
 def test_false_sources_do_not_leave(false: Carried) -> None:
     """Though the receiver would take the packet from the droplet that it claims to be from."""
-    insist_on_control(false)
-    insist_on_silence(false)
+    require_control(false)
+    require_silence(false)
 
 
 def test_false_sources_are_stopped_at_their_droplet(false: Carried, deployment: Deployment) -> None:
@@ -76,7 +76,7 @@ def flows(deployment: Deployment, topology: Topology) -> tuple[Packet, ...]:
         )
         for flow in intended(topology)
         if flow.protocol == "tcp" and {flow.source, flow.destination} <= set(deployment.nodes)
-    ) or pytest.skip("the intent has no flow between droplets to go by")
+    ) or pytest.skip("the intent has no flow between droplets to test")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def others(access: Access, deployment: Deployment, topology: Topology, flows: tu
 
 @pytest.fixture(scope="module")
 def false(target: Target, access: Access, deployment: Deployment, flows: tuple[Packet, ...]) -> Carried:
-    """From each droplet, as another that the receiver would take it from; and as somebody from nowhere."""
+    """From each droplet, with the source of another one that the receiver admits; and with one of nobody."""
     made = [
         packet(deployment, node, flow.receiver, protocol, f"false {name}", source=source, port=flow.port)
         for flow in flows
@@ -143,21 +143,21 @@ def packet(
     return Packet(node, receiver, protocol, source or own, target, port, shows)
 
 
-def insist_on_control(carried: Carried) -> None:
-    """Raise ``InconclusiveError`` unless every admitted flow was heard."""
+def require_control(carried: Carried) -> None:
+    """Raise ``InconclusiveError`` unless every admitted flow was received."""
     unheard = [str(each) for each, heard in carried.heard.items() if each.shows == CONTROL and not heard]
     if unheard:
-        raise InconclusiveError(f"admitted packets were not heard, so silence proves nothing: {unheard}")
+        raise InconclusiveError(f"admitted packets were not received, so silence proves nothing: {unheard}")
 
 
-def insist_on_silence(carried: Carried) -> None:
-    """No packet but the controls was heard."""
+def require_silence(carried: Carried) -> None:
+    """No packet but the controls was received."""
     wrong = [str(packet) for packet, heard in carried.heard.items() if heard and packet.shows != CONTROL]
     assert wrong == [], "; ".join(wrong)
 
 
 def stopped(extras: Extras) -> Counter[str]:
-    """Packets under a false name that the fabric dropped, by the droplet that sent them."""
+    """Packets with a false source that the fabric dropped, by the droplet that sent them."""
     found: Counter[str] = Counter()
     for row in extras.ask("GET", "/counters")["counters"]:
         if row["gate"] == "spoof":

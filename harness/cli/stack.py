@@ -44,7 +44,7 @@ def stack(output: str, out: Path | None, ipvs: bool | None, **common: Any) -> in
     topology, run = _begin(given, login=ipvs is None)
     if run is None:
         made = _convert(topology, None, ipvs=ipvs is not False)
-        notes = [*made.notes, *preview.left_to_do(made)]
+        notes = [*made.notes, *preview.remaining_steps(made)]
     else:
         made = _convert(topology, run.deployment, ipvs=_has_ipvs(run) if ipvs is None else ipvs)
         notes = [*made.notes]
@@ -97,7 +97,7 @@ def _convert(topology: Topology, deployment: Deployment | None, *, ipvs: bool) -
     """Convert with what is known. Builds no image and asks no node."""
     from harness.stack import convert, preview
 
-    known = deployment or preview.unknown(topology)
+    known = deployment or preview.placeholder_deployment(topology)
     sources = _sources(topology, known) if topology.swarm else []
     return convert(topology, [preview.with_programs(each) for each in sources], ipvs=ipvs)
 
@@ -146,7 +146,7 @@ def _show(made: Stack, notes: Sequence[Note], run: str | None, out: Path | None,
     document = {
         "run": run,
         "stack": made.text,
-        "configs": {name: taint.shown(each.decode(errors="replace")) for name, each in made.configs.items()},
+        "configs": {name: taint.masked(each.decode(errors="replace")) for name, each in made.configs.items()},
         "secrets": sorted(made.secrets),
         "notes": [asdict(note) for note in notes],
     }

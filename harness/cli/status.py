@@ -108,11 +108,11 @@ def _stack(
     from harness.core.errors import WavetankError
     from harness.run.session import session_of
     from harness.swarm import snapshot
-    from harness.swarm.converge import look_at
+    from harness.swarm.converge import inspect_stack
 
     try:
         access = session_of(choice, target, topology, deployment).access
-        state = look_at(access, topology, deployment, snapshot.a_manager(access, topology))
+        state = inspect_stack(access, topology, deployment, snapshot.a_manager(access, topology))
     except WavetankError as error:
         return [], str(error)
     found = []

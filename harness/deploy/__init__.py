@@ -6,7 +6,7 @@ Compose files come from ``harness.topology.rendering.render``, already without t
 * ``gather``     every image of the application: built, or found
 * ``images``     builds and saves images with this machine's Docker command line
 * ``bundle``     everything one service needs on one node, and a hash of it
-* ``remote``     what is run on a node: survey, ship, start, look
+* ``remote``     what is run on a node: survey, ship, start, health
 * ``deploy``     the flow
 * ``logs``       what the nodes have to say afterwards
 """

@@ -1,4 +1,4 @@
-"""What a compose file needs besides itself: images, and the files it mounts or reads."""
+"""What a compose file needs beside itself: images, and the files it mounts or reads."""
 
 from __future__ import annotations
 

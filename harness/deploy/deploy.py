@@ -1,4 +1,4 @@
-"""Bring every service to its nodes: build, ship, start, wait. What is there already stays as it is."""
+"""Deploy every service to its nodes: build, ship, start, wait. What is there already stays as it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
 from harness.topology.rendering import render
 
-DEPLOYERS = 32  # services wait for each other's health, so all that may be waited for go side by side
+WORKERS = 32  # services wait for each other's health, so they are deployed in parallel
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def deploy(
     archive = saved_images()
     try:
         done = in_parallel(
-            [partial(_bring, access, bundle, archive, progress) for bundle in bundles],
-            workers=DEPLOYERS,
+            [partial(_deploy_bundle, access, bundle, archive, progress) for bundle in bundles],
+            workers=WORKERS,
             interrupt=access.interrupt,
         )
     finally:
@@ -125,7 +125,7 @@ def parse_environment(text: str) -> dict[str, str]:
     return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
 
 
-def _bring(access: Access, bundle: Bundle, archive: Archive, progress: Progress) -> bool:
+def _deploy_bundle(access: Access, bundle: Bundle, archive: Archive, progress: Progress) -> bool:
     """Deploy one service to one node; False when it is there already."""
     try:
         remote.wait_until_ready(access, bundle.node)

@@ -1,4 +1,4 @@
-"""This machine's Docker engine, through its command line, which knows the user's context."""
+"""This machine's Docker engine, through its command line, which uses the user's Docker context."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REPOSITORY = "wavetank-app"
 
 @dataclass(frozen=True)
 class Image:
-    """An image as nodes will know it. ``id`` is "" for one that this machine does not have.
+    """An image as nodes will have it. ``id`` is "" for one that this machine does not have.
 
     ``size`` is in bytes, unpacked.
     """
@@ -109,8 +109,8 @@ def programs(images: Sequence[Image]) -> dict[str, tuple[tuple[str, ...], tuple[
         return {}
     form = "{{json .Config.Entrypoint}}|{{json .Config.Cmd}}"
     lines = docker(["image", "inspect", "--format", form, *here]).splitlines()
-    told = [[tuple(json.loads(part) or ()) for part in line.split("|", 1)] for line in lines]
-    return {name: (entrypoint, command) for name, (entrypoint, command) in zip(here, told, strict=True)}
+    inspected = [[tuple(json.loads(part) or ()) for part in line.split("|", 1)] for line in lines]
+    return {name: (entrypoint, command) for name, (entrypoint, command) in zip(here, inspected, strict=True)}
 
 
 @cache

@@ -96,7 +96,7 @@ def _what_failed(build: Build, error: CommandError) -> str:
 
 
 def disk_hint(output: str, path: Path) -> str:
-    """A remark on free space, where ``output`` says that there is none."""
+    """A hint about free space, where ``output`` says that there is none."""
     if "no space left on device" not in output.lower():
         return ""
     free = shutil.disk_usage(path).free >> 20
@@ -131,7 +131,7 @@ class Archive:
         return file
 
     def prune(self, *, now: float | None = None) -> None:
-        """Delete what nobody has used for three days."""
+        """Delete images that were not used for three days."""
         limit = (time.time() if now is None else now) - KEEP_SECONDS
         for file in self._directory.glob("*.tar*"):
             with suppress(FileNotFoundError):  # another run was quicker
@@ -160,7 +160,7 @@ class Archive:
 
 @contextmanager
 def _compressor(sink: IO[bytes], compressed: bool) -> Iterator[IO[bytes]]:
-    """What to write to so that it ends up in ``sink``. Raises ``CommandError`` when compressing fails."""
+    """A stream that compresses into ``sink``. Raises ``CommandError`` when compressing fails."""
     if not compressed:
         yield sink
         return
@@ -173,11 +173,11 @@ def _compressor(sink: IO[bytes], compressed: bool) -> Iterator[IO[bytes]]:
         try:
             yield zstd.stdin
         except CommandError as error:
-            failure = error  # what compresses may be why: then the writer only saw a broken pipe
+            failure = error  # the compressor may be the cause: then the writer only saw a broken pipe
         zstd.stdin.close()
-        said = zstd.stderr.read().decode(errors="replace")
+        message = zstd.stderr.read().decode(errors="replace")
         if zstd.wait():
-            raise CommandError(argv, zstd.returncode, said) from failure
+            raise CommandError(argv, zstd.returncode, message) from failure
     finally:
         process.end(zstd)
     if failure:
@@ -197,4 +197,4 @@ def unpacked(file: Path) -> Iterator[IO[bytes]]:
     try:
         yield zstd.stdout
     finally:
-        process.end(zstd)  # whoever read it has read enough
+        process.end(zstd)  # its reader has read enough

@@ -1,4 +1,4 @@
-"""What the nodes have to say after a failure, gathered into one directory."""
+"""The nodes' logs after a failure, collected in one directory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.topology.deployment import Deployment, secrets_of
 COLLECT_SECONDS = 60.0
 LINES = 500
 
-# Each part may fail without ending the rest; what it says then is in the bundle in its place.
+# Each section may fail without ending the rest; its error is then in the file in its place.
 COLLECT = f"""\
 part() {{ printf '\\n===== %s\\n' "$*"; "$@" 2>&1; }}
 part uptime

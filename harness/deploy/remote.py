@@ -25,7 +25,8 @@ UP_SECONDS = 300.0
 HEALTHY_SECONDS = 180.0
 TAIL = 20
 
-# One line a container: state, health in words, name. Docker needs no compose to tell, and is quicker.
+# One line for each container: state, status with its health, name. `docker ps` needs no compose, and is
+# quicker.
 CONTAINERS = (
     "docker ps -a --filter label=com.docker.compose.project={project}"
     " --format '{{{{.State}}}}|{{{{.Status}}}}|{{{{.Names}}}}'"
@@ -96,7 +97,7 @@ else echo "neither curl nor wget is installed"; fi
 true
 """
 
-TELL = """\
+DIAGNOSE = """\
 {containers}
 for name in $(docker ps -aq --filter label=com.docker.compose.project={project}); do
   docker logs --tail {tail} "$name" 2>&1
@@ -120,13 +121,13 @@ class Container:
         return self.state == "running" and "(unhealthy)" not in self.status
 
     @property
-    def fine(self) -> bool:
-        """Up, and not waiting for the first look of its health check."""
+    def healthy(self) -> bool:
+        """Up, and not waiting for the first run of its health check."""
         return self.up and "starting)" not in self.status
 
     @property
     def dead(self) -> bool:
-        """Failed, and nothing starts it again: Docker calls one that it will restart ``restarting``."""
+        """Failed, and not restarted: the state of one that Docker will restart is ``restarting``."""
         return self.state == "dead" or (self.state == "exited" and "(0)" not in self.status)
 
     def __str__(self) -> str:
@@ -134,7 +135,7 @@ class Container:
 
 
 def directory(bundle: Bundle) -> str:
-    """Where a bundle lies on its node."""
+    """A bundle's directory on its node."""
     return f"{ROOT}/{bundle.service.name}"
 
 
@@ -160,19 +161,21 @@ def wait_until_ready(access: Access, node: str, *, deadline: float = BOOT_SECOND
 
 
 def is_deployed(access: Access, bundle: Bundle) -> bool:
-    """Whether this very bundle is on the node and its containers are up."""
+    """Whether exactly this bundle is on the node and its containers are up."""
     script = SURVEY.format(
         directory=shlex.quote(directory(bundle)), containers=_containers(bundle), project=_quote(bundle)
     )
     digest, listing, stopped = (access.run(bundle.node, script) + "---\n---\n").split("---\n")[:3]
     if digest.strip() != bundle.digest or RESTARTED & set(stopped.split()):
-        return False  # what is restarted whenever it ends was stopped by somebody, however well it ended
+        return (
+            False  # one with a restart policy that has ended was stopped by somebody, whatever its exit code
+        )
     containers = parse_containers(listing)
     return len(containers) >= bundle.containers and all(container.up for container in containers)
 
 
 def ship_images(access: Access, node: str, images: Iterable[Image], archive: Archive) -> None:
-    """See that the node has every one of ``images``: loaded from here, or pulled there."""
+    """Make sure that the node has all ``images``: loaded from here, or pulled there."""
     listing, disk, zstd = access.run(node, IMAGES).split("---\n")
     rows = (line.split(" ", 1) for line in listing.splitlines())
     present = {reference: found for found, reference in rows}
@@ -180,7 +183,7 @@ def ship_images(access: Access, node: str, images: Iterable[Image], archive: Arc
         if _has(present, image):
             continue
         if image.id:
-            check_room(node, image, disk)
+            check_disk_space(node, image, disk)
             _load(access, node, image, archive.path(image), unpacks=bool(zstd.strip()))
         elif image.reference not in present:
             _pull(access, node, image)
@@ -191,11 +194,11 @@ def _has(present: dict[str, str], image: Image) -> bool:
     return found is not None and (image.pinned or found == image.id)
 
 
-def check_room(node: str, image: Image, disk: str) -> None:
+def check_disk_space(node: str, image: Image, disk: str) -> None:
     """Raise ``ResourceError`` when the image does not fit; ``disk`` is a line of ``df -Pk``."""
     fields = disk.split()
     free = int(fields[3]) * 1024 if len(fields) > 3 and fields[3].isdigit() else None
-    needed = 2 * image.size  # loading unpacks the archive first, and its layers then
+    needed = 2 * image.size  # loading unpacks first the archive, then its layers
     if free is not None and free < needed:
         problem = f"has {free >> 20} MiB free; loading {image.reference} takes {needed >> 20} MiB"
         raise ResourceError("droplet", node, problem)
@@ -227,14 +230,14 @@ def _pull(access: Access, node: str, image: Image) -> None:
 
 
 def install(access: Access, bundle: Bundle) -> None:
-    """Put the bundle's files in place, each whole."""
+    """Put the bundle's files in place, each of them atomically."""
     fresh = shlex.quote(f".new-{bundle.service.name}")
     script = INSTALL.format(root=ROOT, fresh=fresh, name=_quote(bundle))
     access.run(bundle.node, script, stdin=bundle.tar(), deadline=120)
 
 
 def start(access: Access, bundle: Bundle) -> None:
-    """Run compose. Raises ``ResourceError`` with what it said."""
+    """Run compose. Raises ``ResourceError`` with its message."""
     script = UP.format(
         find=COMPOSE_COMMAND,
         directory=shlex.quote(directory(bundle)),
@@ -259,12 +262,12 @@ def wait_until_healthy(access: Access, bundle: Bundle, *, deadline: float = HEAL
         script += "\n" + HEALTH.format(url=shlex.quote(bundle.service.health))
 
     def probe() -> None:
-        _judge(access.run(bundle.node, script, deadline=30), bundle)
+        _check_health(access.run(bundle.node, script, deadline=30), bundle)
 
     try:
         wait_for(f"{bundle.label} to be healthy", probe, deadline=deadline, first_pause=0.2, max_pause=1.0)
     except (WaitTimeoutError, DeadContainerError) as error:
-        problem = f"is not healthy: {error}\n{_tell(access, bundle)}"
+        problem = f"is not healthy: {error}\n{_diagnose(access, bundle)}"
         raise ResourceError("service", bundle.label, problem) from error
 
 
@@ -272,7 +275,7 @@ class DeadContainerError(Exception):
     """A container failed for good."""
 
 
-def _judge(output: str, bundle: Bundle) -> None:
+def _check_health(output: str, bundle: Bundle) -> None:
     """Raise ``NotYet`` or ``DeadContainerError`` unless the containers, and the URL if any, are fine."""
     listing, _, answer = output.partition("---\n")
     containers = parse_containers(listing)
@@ -280,15 +283,15 @@ def _judge(output: str, bundle: Bundle) -> None:
     if any(container.dead for container in containers):
         raise DeadContainerError(states)
     url = bundle.service.health
-    # The topology's URL says more than Docker's check, which first looks a whole interval after the start.
-    if len(containers) < bundle.containers or not all(one.up if url else one.fine for one in containers):
+    # The topology's URL says more than Docker's check, which first runs a whole interval after the start.
+    if len(containers) < bundle.containers or not all(one.up if url else one.healthy for one in containers):
         raise NotYet(states)
     if url and "answered" not in answer:
         raise NotYet(f"{states}; {url}: {answer.strip() or 'no answer'}")
 
 
-def _tell(access: Access, bundle: Bundle) -> str:
-    script = TELL.format(containers=_containers(bundle), project=_quote(bundle), tail=TAIL)
+def _diagnose(access: Access, bundle: Bundle) -> str:
+    script = DIAGNOSE.format(containers=_containers(bundle), project=_quote(bundle), tail=TAIL)
     try:
         return access.run(bundle.node, script, deadline=30)
     except (CommandError, WaitTimeoutError) as error:
@@ -296,7 +299,7 @@ def _tell(access: Access, bundle: Bundle) -> str:
 
 
 def mark_deployed(access: Access, bundle: Bundle) -> None:
-    """Remember on the node that this bundle runs."""
+    """Record on the node that this bundle runs."""
     access.run(bundle.node, f"echo {bundle.digest} > {shlex.quote(directory(bundle))}/.deployed")
 
 

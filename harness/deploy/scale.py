@@ -1,4 +1,4 @@
-"""Have more containers of a compose project on its nodes, or fewer: ``compose up --scale``, spread evenly."""
+"""Scale a compose project's service on its nodes: ``compose up --scale``, spread evenly."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def scale(
     *,
     progress: Progress,
 ) -> tuple[Scaled, ...]:
-    """Have ``wanted`` so many containers of each service in all, and wait until they are healthy.
+    """Run the number of containers in ``wanted`` of each service, and wait until they are healthy.
 
     The first nodes get one more where it does not come out even. Raises ``UsageError``, and changes nothing,
     for a service that there is not, or whose compose file does not let a node run so many of it.
@@ -85,7 +85,7 @@ def check_share(service: Service, share: Mapping[str, int]) -> None:
 
 
 def _body(service: Service) -> tuple[str, Mapping[str, Any]]:
-    """The service of the compose file that is called as the topology's, or the only one."""
+    """The compose file's service with the same name as the topology's, or the only one."""
     bodies = parse(read_text(service.compose), service.compose)["services"]
     name = service.name if service.name in bodies or len(bodies) > 1 else next(iter(bodies))
     if name not in bodies:
@@ -99,7 +99,9 @@ def _body(service: Service) -> tuple[str, Mapping[str, Any]]:
 def _scale(access: Access, service: Service, share: Mapping[str, int]) -> Scaled:
     container = _body(service)[0]
     before = in_parallel([partial(_count, access, service, container, node) for node in share])
-    in_parallel([partial(_bring, access, service, container, node, count) for node, count in share.items()])
+    in_parallel(
+        [partial(_scale_node, access, service, container, node, count) for node, count in share.items()]
+    )
     nodes = tuple(node for node, count in share.items() for _ in range(count))
     return Scaled(service.name, sum(before), sum(share.values()), nodes)
 
@@ -112,7 +114,7 @@ def _count(access: Access, service: Service, container: str, node: str) -> int:
     return len(parse_containers(access.run(node, _list(service, container))))
 
 
-def _bring(access: Access, service: Service, container: str, node: str, count: int) -> None:
+def _scale_node(access: Access, service: Service, container: str, node: str, count: int) -> None:
     label = f"{service.name}@{node}"
     script = SCALE.format(
         find=COMPOSE_COMMAND,
@@ -125,7 +127,7 @@ def _bring(access: Access, service: Service, container: str, node: str, count: i
 
     def probe() -> None:
         found = parse_containers(access.run(node, _list(service, container)))
-        if len(found) != count or not all(each.fine for each in found):
+        if len(found) != count or not all(each.healthy for each in found):
             raise NotYet("; ".join(map(str, found)) or "no containers")
 
     try:

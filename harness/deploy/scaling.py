@@ -1,4 +1,4 @@
-"""What is asked for when a service is scaled, and what came of it; in a swarm or without one."""
+"""The orders of a scaling, and its results; in a swarm or without one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.topology.source import did_you_mean
 
 @dataclass(frozen=True)
 class Scaled:
-    """What became of one service: how many tasks were asked for ``before`` and now, and where these run.
+    """The result for one service: how many tasks were ordered ``before`` and now, and where these run.
 
     ``nodes`` names a droplet once for each of its tasks.
     """

@@ -1,6 +1,6 @@
-"""What a swarm's topology promises of a fault: whether the service answers meanwhile, and who sees to it.
+"""What a swarm's topology promises for a fault: whether the service answers meanwhile, and what restores it.
 
-Pure: it follows from the topology, and from where tasks run as the fault comes.
+Pure: it follows from the topology, and from where tasks run when the fault comes.
 """
 
 from __future__ import annotations
@@ -16,34 +16,36 @@ from harness.topology.validation.placement import eligible
 
 @dataclass(frozen=True)
 class Expectation:
-    """What is to be seen while the fault lasts.
+    """What should be observed while the fault lasts.
 
-    ``answers``: programs are taken at the front door, after a while at the latest. ``controlled``: managers
-    with a majority are left, so that lost tasks run elsewhere. ``visible``: there is a way in to look.
-    ``room``: how many tasks of each service can run on what is left. ``buys``: all this in words.
+    ``answers``: the front door accepts programs, if only after a while. ``controlled``: a majority of the
+    managers is left, so that lost tasks run elsewhere. ``visible``: nodes can be reached by ssh.
+    ``capacity``: how many tasks of each service the remaining nodes can run. ``description``: for the report.
     """
 
     answers: bool
     controlled: bool
     visible: bool
-    room: Mapping[str, int]
-    buys: str
+    capacity: Mapping[str, int]
+    description: str
 
 
 def expect(topology: Topology, fault: Fault, state: State) -> Expectation:
-    """What is promised of ``fault`` in a swarm that is as ``state`` says when it comes."""
+    """What is promised for ``fault`` in a swarm that is in this ``state`` when it comes."""
     controlled = has_quorum(topology, fault.nodes)
-    room = rooms(topology, state, fault.nodes)
+    capacity = capacities(topology, state, fault.nodes)
     lost = gone(state, fault.nodes)
-    missing = [name for name in room if (room[name] == 0 if controlled else name in lost)]
+    missing = [name for name in capacity if (capacity[name] == 0 if controlled else name in lost)]
     missing += _plain_missing(topology, fault.nodes)
-    open_ = doors(topology, fault.nodes) != ()
+    open_ = entry_points(topology, fault.nodes) != ()
     return Expectation(
         answers=open_ and not missing,
         controlled=controlled,
         visible=topology.management.bastion not in fault.nodes,
-        room=room,
-        buys=" ".join(_buys(topology, fault, state, room, controlled=controlled, missing=missing)),
+        capacity=capacity,
+        description=" ".join(
+            _describe(topology, fault, state, capacity, controlled=controlled, missing=missing)
+        ),
     )
 
 
@@ -54,10 +56,10 @@ def has_quorum(topology: Topology, lost: Collection[str]) -> bool:
     return 2 * len(left) > len(managers)
 
 
-def rooms(topology: Topology, state: State, lost: Collection[str]) -> Mapping[str, int]:
-    """How many of the tasks that each service is to have can run without ``lost``.
+def capacities(topology: Topology, state: State, lost: Collection[str]) -> Mapping[str, int]:
+    """How many of each service's tasks can run without the nodes in ``lost``.
 
-    A service that publishes ports can have one a node; one that the topology does not know is let be.
+    A service that publishes ports can have one on each node; one that the topology does not name is left out.
     """
     specs = {each.name: each for each in topology.swarm.services} if topology.swarm else {}
     found = {}
@@ -70,10 +72,10 @@ def rooms(topology: Topology, state: State, lost: Collection[str]) -> Mapping[st
     return found
 
 
-def doors(topology: Topology, lost: Collection[str]) -> tuple[str, ...]:
-    """The nodes at whose public address the front door's service may answer, but for ``lost``.
+def entry_points(topology: Topology, lost: Collection[str]) -> tuple[str, ...]:
+    """The nodes at whose public address the front door's service may answer, without those in ``lost``.
 
-    The topology's own door comes first; in a swarm, any node that may have a task with the same port does.
+    The topology's own front door comes first; in a swarm, any node that may run a task with its port follows.
     """
     door = topology.checks.front_door
     if door is None:
@@ -90,11 +92,11 @@ def _plain_missing(topology: Topology, lost: Collection[str]) -> list[str]:
     return [each.name for each in topology.services if set(each.nodes) <= set(lost)]
 
 
-def _buys(
+def _describe(
     topology: Topology,
     fault: Fault,
     state: State,
-    room: Mapping[str, int],
+    capacity: Mapping[str, int],
     *,
     controlled: bool,
     missing: Sequence[str],
@@ -102,34 +104,34 @@ def _buys(
     managers = topology.swarm.managers if topology.swarm else ()
     down = [each for each in managers if each in fault.nodes]
     had = carried(state, fault.nodes)
-    told = [f"{listed(had)} had tasks there." if had else "No task of the stack ran there."]
+    sentences = [f"{listed(had)} had tasks there." if had else "No task of the stack ran there."]
     if not controlled:
-        told += _without_control(managers, down)
+        sentences += _without_control(managers, down)
     else:
         if set(leaders(state)) & set(down):
-            told.append("Another manager leads.")
-        told += _moves(state, had, room)
-    told += _plain_left(topology, fault.nodes)
+            sentences.append("Another manager leads.")
+        sentences += _moves(state, had, capacity)
+    sentences += _plain_left(topology, fault.nodes)
     if missing:
-        told.append(f"Without {listed(missing)} nothing is taken until {_are(fault.nodes)} back.")
+        sentences.append(f"Without {listed(missing)} nothing is accepted until {_are(fault.nodes)} back.")
     if fault.kind == PARTITION:
-        told.append("What ran there goes on there, too, and is told to end once it is back.")
-    return told
+        sentences.append("What ran there goes on there, too, and is stopped once it is back.")
+    return sentences
 
 
-def _moves(state: State, had: Sequence[str], room: Mapping[str, int]) -> list[str]:
-    """What becomes of lost tasks where somebody sees to it."""
+def _moves(state: State, had: Sequence[str], capacity: Mapping[str, int]) -> list[str]:
+    """What becomes of lost tasks where managers reschedule them."""
     wanted = {each.name: each.desired for each in state.services}
-    waiting = [name for name in had if room.get(name, wanted[name]) < wanted[name]]
+    waiting = [name for name in had if capacity.get(name, wanted[name]) < wanted[name]]
     moving = [name for name in had if name not in waiting]
-    told = ["They run on other nodes again, by themselves."] if moving and not waiting else []
+    sentences = ["They run on other nodes again, by themselves."] if moving and not waiting else []
     if moving and waiting:
-        told.append(f"Those of {listed(moving)} run on other nodes again, by themselves.")
-    return told + ([f"There is no other place for {listed(waiting)}."] if waiting else [])
+        sentences.append(f"Those of {listed(moving)} run on other nodes again, by themselves.")
+    return sentences + ([f"There is no other place for {listed(waiting)}."] if waiting else [])
 
 
 def _plain_left(topology: Topology, lost: Collection[str]) -> list[str]:
-    """The plain compose projects that lose a node and have another."""
+    """Sentences on the plain compose projects that lose a node and have another."""
     return [
         f"{each.name}, a compose project, goes on on {listed(left)}."
         for each in topology.services

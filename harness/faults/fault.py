@@ -1,6 +1,6 @@
-"""What there is to be broken in a swarm: the faults by their names, and the nodes that each one hits now.
+"""The faults of a swarm by their names, and the nodes that each of them hits now.
 
-A name says who is hit: a droplet, or a part that a droplet plays at the time (``manager``: the leader).
+A name says which node is hit: a droplet, or a role that a droplet has at the time (``manager``: the leader).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Fault:
 
 
 def names(topology: Topology) -> tuple[str, ...]:
-    """Every fault to be tried on a swarm, ``KIND:WHO``: each worker node in turn, the node of the load
+    """Every fault to be tried on a swarm, ``KIND:NODE``: each worker node in turn, the node of the load
     balancer, a partition where firewalls can make one, the manager, a majority of several managers, and the
     front door last."""
     swarm = topology.swarm
@@ -45,19 +45,19 @@ def names(topology: Topology) -> tuple[str, ...]:
         return ()
     door = topology.checks.front_door
     workers = [name for name in topology.droplets if name not in swarm.managers]
-    doors = [name for name in workers if door and name == door.node]
-    found = [f"{POWER_OFF}:{name}" for name in workers if name not in doors]
+    front_doors = [name for name in workers if door and name == door.node]
+    found = [f"{POWER_OFF}:{name}" for name in workers if name not in front_doors]
     found += [f"{POWER_OFF}:{BALANCER}"] if balancer(topology) else []
-    cut = all(is_walled(topology, name) for name in workers if name not in doors)
+    cut = all(is_firewalled(topology, name) for name in workers if name not in front_doors)
     found += [f"{PARTITION}:{WORKER}"] if cut else []
     found += [f"{POWER_OFF}:{MANAGER}"]
     found += [f"{POWER_OFF}:{QUORUM}"] if len(swarm.managers) > 2 else []
-    return (*found, *(f"{POWER_OFF}:{name}" for name in doors))
+    return (*found, *(f"{POWER_OFF}:{name}" for name in front_doors))
 
 
 def resolve(name: str, topology: Topology, state: State) -> Fault:
     """The fault of a name, as the swarm is now. Raises ``UsageError`` for a name that is none of ``names``,
-    ``InconclusiveError`` where nobody plays the part."""
+    ``InconclusiveError`` where no node has the role."""
     kind, _, who = name.partition(":")
     swarm = topology.swarm
     if swarm is None or name not in names(topology):
@@ -71,17 +71,17 @@ def resolve(name: str, topology: Topology, state: State) -> Fault:
     }
     nodes = tuple(played[who]() if who in played else (who,))
     if not nodes:
-        raise InconclusiveError(f"{name}: no node plays that part now")
+        raise InconclusiveError(f"{name}: no node has that role now")
     return Fault(POWER_OFF if kind == POWER_OFF else PARTITION, nodes)
 
 
-def is_walled(topology: Topology, node: str) -> bool:
-    """Whether the swarm's ports of a node are passed by one of its firewalls, so that they can be shut."""
+def is_firewalled(topology: Topology, node: str) -> bool:
+    """Whether one of a node's firewalls admits the swarm's ports, so that they can be closed."""
     return any(each.passes(SWARM_PORTS) for each in declared(topology).covering(node))
 
 
 def balancer(topology: Topology) -> str:
-    """The stack's service through which Judge0 is reached; empty where it is none."""
+    """The stack's service through which Judge0 is reached; empty where there is none."""
     endpoint = topology.checks.judge0
     return endpoint.service if endpoint else ""
 
@@ -105,7 +105,7 @@ def leaders(state: State) -> tuple[str, ...]:
 
 
 def majority(swarm: Swarm, state: State) -> tuple[str, ...]:
-    """So many managers that the others have no quorum: those with whom the fewest services are gone."""
+    """Enough managers that the others have no quorum: those whose loss costs the fewest services."""
     number = len(swarm.managers) - (len(swarm.managers) - 1) // 2
 
     def lost(nodes: Iterable[str]) -> int:

@@ -1,9 +1,9 @@
-"""What became of every submission: a history in Jepsen's manner, and its judge.
+"""What became of every submission: a history in the manner of Jepsen, and its judge.
 
 A history is a list of :class:`Entry`. Each submission is *invoked* once and ends *ok* (accepted: it has a
 token), *fail* (refused, or never sent) or *info* (no answer: it may have been accepted or not). Later it is
-*seen*: Judge0 was asked about its token; and *listed*: the front door's own history was. :func:`judge` is
-pure and says of every accepted one whether it ended, once.
+*seen*: Judge0 was asked about its token; and *listed*: the front door's own history has it. :func:`judge` is
+pure and says for every accepted one whether it ended exactly once.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Entry:
     """One line of a history.
 
     ``at``: when, in seconds since 1970; of a ``seen`` one, when Judge0 was asked. ``op``: the submission's
-    number. ``via``: where it was handed in (``front door``, ``judge0``). ``expected``: what the program
-    prints. ``token``, ``status`` (Judge0's text; empty: not told, or, of a ``seen`` one, not known to it),
-    ``final`` (no other status may follow), ``output`` and ``finished_at`` are what was told. ``count``: how
-    many entries of the front door's history are about it. ``code``: the HTTP status (0: no answer), and
-    ``said``: an error, in its own words.
+    number. ``via``: where it was submitted (``front door``, ``judge0``). ``expected``: what the program
+    prints. ``token``, ``status`` (Judge0's text; empty: none was given, or, of a ``seen`` one, Judge0 does
+    not know it), ``final`` (no other status may follow), ``output`` and ``finished_at`` are from the answer.
+    ``count``: how many entries of the front door's history are about it. ``code``: the HTTP status (0: no
+    answer), and ``said``: the text of an error.
     """
 
     kind: Kind
@@ -67,7 +67,7 @@ class Judgement:
         """The submissions of one class."""
         return sorted(op for op, found in self.classes.items() if found == wanted)
 
-    def told(self, wanted: Class, most: int = 5) -> str:
+    def describe(self, wanted: Class, most: int = 5) -> str:
         """The first few of a class with their reasons."""
         found = self.of(wanted)
         shown = "; ".join(f"submission {op}: {self.reasons[op]}" for op in found[:most])
@@ -82,12 +82,12 @@ class Judgement:
         )
 
 
-# A submission as it was handed in, and its end, if it has one by now.
+# A submission's invocation, and its end, if it has one by now.
 Begun: TypeAlias = tuple[Entry, Entry | None]
 
 
 def begun(history: Iterable[Entry], since: float = 0.0, until: float = math.inf) -> list[Begun]:
-    """The submissions of a history that were handed in within a time."""
+    """The submissions of a history that were invoked within a time."""
     entries = tuple(history)
     ends = {each.op: each for each in entries if each.kind in ("ok", "fail", "info")}
     return [
@@ -96,7 +96,7 @@ def begun(history: Iterable[Entry], since: float = 0.0, until: float = math.inf)
 
 
 class Journal:
-    """A history while it is made: kept in memory and, where a ``file`` is given, as lines of JSON."""
+    """A history while it is recorded: in memory and, where a ``file`` is given, as lines of JSON."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._lock = threading.Lock()
@@ -108,8 +108,8 @@ class Journal:
         with self._lock:
             self._entries.append(entry)
             if self._file is not None:
-                told = {key: value for key, value in asdict(entry).items() if value != ""}
-                self._file.write(json.dumps(told) + "\n")
+                fields = {key: value for key, value in asdict(entry).items() if value != ""}
+                self._file.write(json.dumps(fields) + "\n")
                 self._file.flush()
 
     def entries(self) -> tuple[Entry, ...]:
@@ -133,7 +133,7 @@ def load(file: Path) -> tuple[Entry, ...]:
 def judge(history: Iterable[Entry], *, listing: bool) -> Judgement:
     """Whether every accepted submission ended exactly once.
 
-    ``listing``: the front door keeps a history, and was asked for it throughout, so that it must have
+    ``listing``: the front door keeps a history, and was asked for it all the time, so that it must have
     listed what it accepted. Raises ``ValueError`` for a history in which something ends that never began.
     """
     ops: dict[int, list[Entry]] = defaultdict(list)
@@ -159,12 +159,12 @@ def judge_one(entries: Sequence[Entry], *, listing: bool) -> tuple[Class, str]:
     """The class of one accepted submission and, unless it is ok, why. ``entries`` are all of it."""
     if reason := _twice(entries):
         return "duplicated", reason
-    looks = sorted((each for each in entries if each.kind == "seen"), key=lambda each: each.at)
-    if not looks:
+    readings = sorted((each for each in entries if each.kind == "seen"), key=lambda each: each.at)
+    if not readings:
         return "unknown", "Judge0 was not asked about it"
-    if reason := _never(entries, looks[-1]):
+    if reason := _never(entries, readings[-1]):
         return "lost", reason
-    if reason := _untold(entries, looks, listing=listing):
+    if reason := _unconfirmed(entries, readings, listing=listing):
         return "unknown", reason
     return "ok", ""
 
@@ -175,19 +175,19 @@ def _never(entries: Sequence[Entry], last: Entry) -> str:
         return f"Judge0 does not know {last.token}"
     if not last.final:
         waited = last.at - min(each.at for each in entries)
-        return f"{last.token} still is {last.status}, {waited:.0f} s after it was handed in"
+        return f"{last.token} still is {last.status}, {waited:.0f} s after it was submitted"
     expected = next(each.expected for each in entries if each.kind == "invoke").strip()
     if last.status == ACCEPTED_TEXT and last.output.strip() != expected:
         return f"{last.token} ended with another's output: {last.output[:80]!r}"
     return ""
 
 
-def _untold(entries: Sequence[Entry], looks: Sequence[Entry], *, listing: bool) -> str:
-    """What is missing to be sure of a submission that ended; empty if nothing is."""
-    token = looks[-1].token
-    if sum(each.final for each in looks) < 2:
+def _unconfirmed(entries: Sequence[Entry], readings: Sequence[Entry], *, listing: bool) -> str:
+    """What is missing to be sure that a submission ended; empty if nothing is."""
+    token = readings[-1].token
+    if sum(each.final for each in readings) < 2:
         return f"{token} was seen final once only, which does not show that it stays so"
-    if listing and _by_door(entries) and not any(each.kind == "listed" for each in entries):
+    if listing and _through_front_door(entries) and not any(each.kind == "listed" for each in entries):
         return f"the front door gave {token} and was never seen to list it"
     return ""
 
@@ -213,7 +213,7 @@ def _twice(entries: Sequence[Entry]) -> str:
     return f"{tokens[0]} had ended and then was {reopened[0]}" if reopened else ""
 
 
-def _by_door(entries: Iterable[Entry]) -> bool:
+def _through_front_door(entries: Iterable[Entry]) -> bool:
     return any(each.kind == "ok" and each.via == "front door" for each in entries)
 
 

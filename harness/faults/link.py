@@ -1,7 +1,7 @@
 """Making the links of an emulated droplet worse: packets to it are late or lost (docs/emulator.md).
 
-Only an emulator can, and only where its machine's kernel has netem. What was made worse by hand or left so by
-a killed process is made perfect again by ``wavetank up``.
+Only an emulator can do it, and only where its machine's kernel has netem. ``wavetank up`` makes links perfect
+again that somebody made worse by hand, or that a killed process left so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.topology.deployment import Deployment
 SECONDS = 60.0
 NOT_FOUND, CONFLICT = 404, 409
 MOST_DELAY_MS = 10_000
-NOT_A_CLOUDS = "only an emulator's links can be made worse, so only those of target local"
+EMULATOR_ONLY = "only an emulator's links can be made worse, so only those of target local"
 
 
 @dataclass(frozen=True)
@@ -45,24 +45,24 @@ PERFECT = Quality()
 def refusal(target: Target) -> str:
     """Why links of this target can only be perfect; empty if they can be made worse."""
     if not target.info:
-        return NOT_A_CLOUDS
+        return EMULATOR_ONLY
     if target.info["plane"] == "docker" and not target.info["capabilities"].get("netem"):
         return "this machine's kernel has no netem: links can neither delay nor lose packets"
     return ""
 
 
 def read(target: Target, deployment: Deployment) -> dict[str, Quality]:
-    """What the links of every node are told to be. Raises ``UsageError`` for a target that tells nothing."""
+    """The quality of every node's links. Raises ``UsageError`` for a target that is no emulator."""
     if not target.info:
-        raise UsageError(NOT_A_CLOUDS)
-    found = {each.pop("droplet_id"): Quality(**each) for each in _told(target)}
+        raise UsageError(EMULATOR_ONLY)
+    found = {each.pop("droplet_id"): Quality(**each) for each in _shaped_links(target)}
     return {name: found.get(node.id, PERFECT) for name, node in deployment.nodes.items()}
 
 
 def shape(target: Target, deployment: Deployment, node: str, quality: Quality) -> None:
-    """Give a node's links a quality, once no action of it is in progress.
+    """Give a node's links a quality, once no action of the node is in progress.
 
-    Raises ``UsageError`` where the target cannot, or for what no link can do; ``WaitTimeoutError``.
+    Raises ``UsageError`` where the target cannot do it, or no link can; ``WaitTimeoutError``.
     """
     if quality != PERFECT and (reason := refusal(target)):
         raise UsageError(f"{node}: {reason}")
@@ -80,20 +80,20 @@ def shape(target: Target, deployment: Deployment, node: str, quality: Quality) -
         wait_for(f"the links of {node} to be {quality}", probe, deadline=SECONDS)
 
 
-def _told(target: Target) -> list[dict[str, Any]]:
+def _shaped_links(target: Target) -> list[dict[str, Any]]:
     with Extras(target) as extras:
         try:
-            told: list[dict[str, Any]] = extras.ask("GET", "/links")["links"]
+            links: list[dict[str, Any]] = extras.ask("GET", "/links")["links"]
         except ApiError as error:
-            if error.status == NOT_FOUND:  # an emulator that an older version started knows of none
+            if error.status == NOT_FOUND:  # an emulator that an older version started has no such path
                 return []
             raise
-    return told
+    return links
 
 
 @contextmanager
 def shaped(target: Target, deployment: Deployment, qualities: Mapping[str, Quality]) -> Iterator[None]:
-    """Run a block while nodes' links are so; they are perfect afterwards, interrupted or not."""
+    """Run a block while nodes' links have a quality; they are perfect afterwards, even if interrupted."""
     with stopped_by_signals():
         try:
             for node, quality in qualities.items():
@@ -105,12 +105,12 @@ def shaped(target: Target, deployment: Deployment, qualities: Mapping[str, Quali
                     shape(target, deployment, node, PERFECT)
 
 
-def mend(target: Target, observe: Callable[[], Deployment]) -> tuple[str, ...]:
+def restore(target: Target, observe: Callable[[], Deployment]) -> tuple[str, ...]:
     """Make every link perfect; returns the nodes whose links were not. A cloud's always are.
 
-    The deployment is only looked at where there is a link that is not.
+    The deployment is only observed where there is a link that is not.
     """
-    if not target.info or not _told(target):
+    if not target.info or not _shaped_links(target):
         return ()
     deployment = observe()
     worse = tuple(node for node, each in read(target, deployment).items() if each != PERFECT)

@@ -1,8 +1,8 @@
-"""Times and counts of one trial, from what was seen. Pure; times are seconds.
+"""Times and counts of one trial, from what was observed. Pure; times are seconds.
 
-The service *answers again* with the first answer that says accepted, from which on nothing that is handed in
-is refused or left without an answer, and there is never more than ``QUIET`` seconds without another such
-answer, for ``STEADY`` of them at least. So a service that never faltered answers again after 0 s.
+The service *answers again* with the first accepted answer after which no submission is refused or left
+without an answer, and there are never more than ``QUIET`` seconds without another accepted answer, for at
+least ``STEADY`` of them. So a service that never faltered answers again after 0 s.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Literal
 from harness.core.wait import scaled
 from harness.faults.history import Entry, Judgement, begun
 from harness.faults.run import Times
-from harness.faults.watch import Look, are_ready, is_full, shown_down, unsettled
+from harness.faults.watch import Snapshot, are_ready, is_at_capacity, shown_down, unsettled
 
 Outcome = Literal["accepted", "refused", "unanswered", "lost", "duplicated", "unknown"]
 
 UNSERVED: tuple[Outcome, ...] = ("refused", "unanswered")
 QUIET = 5.0
 STEADY = 10
-# One that is open for longer is taken to have no answer, until it has one.
+# A submission that is open for longer counts as unanswered, until it has an answer.
 OPEN = 10.0
 
 
@@ -37,12 +37,12 @@ class Sent:
     outcome: Outcome
 
     def is_open(self, now: float) -> bool:
-        """Whether nobody can tell ``now`` what will come of it."""
+        """Whether its outcome is still open ``now``."""
         return self.ended is None and now - self.begun <= scaled(OPEN)
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the answer said so."""
+        """Whether it was accepted."""
         return self.ended is not None and self.outcome not in UNSERVED
 
 
@@ -52,7 +52,7 @@ class Measured:
 
     ``detected_s``: until the managers showed the nodes ``Down``; ``full_s``: until every service had its
     tasks on other nodes; ``ready_s``: from the healing until the nodes were ``Ready``; ``settled_s``: from
-    then until all was as before. None: that was not seen.
+    then until all was as before. None: that was not observed.
     """
 
     rto_s: float | None
@@ -64,9 +64,9 @@ class Measured:
 
 
 def sent(history: Iterable[Entry], judgement: Judgement | None = None) -> tuple[Sent, ...]:
-    """The submissions of a history, in the order in which they were handed in.
+    """The submissions of a history, in the order in which they were submitted.
 
-    With a ``judgement``, those are told that were lost or ended twice, or may have been.
+    With a ``judgement``, outcomes include those that were lost or ended twice, or may have been.
     """
     found = [
         Sent(each.op, each.at, end.at if end else None, _outcome(each.op, end, judgement))
@@ -85,9 +85,9 @@ def _outcome(op: int, end: Entry | None, judgement: Judgement | None) -> Outcome
 
 
 def answers_again(all_: Sequence[Sent], since: float, until: float) -> float | None:
-    """When the first answer came from which on the service answers; None where there is none such yet.
+    """The time of the first answer after which the service answers; None where there is none yet.
 
-    ``since`` where it never ceased to. What is handed in, or answered, after ``until`` does not count.
+    ``since`` where it never stopped. What is submitted, or answered, after ``until`` does not count.
     """
     wrong = [each.begun for each in all_ if since <= each.begun < until and _went_wrong(each, until)]
     answers = accepted(all_, since, until)
@@ -105,18 +105,18 @@ def _went_wrong(submission: Sent, until: float) -> bool:
 
 
 def accepted(all_: Iterable[Sent], since: float, until: float) -> list[float]:
-    """When answers came that said accepted, in order, after ``since`` and before ``until``."""
+    """The times of accepted answers, in order, after ``since`` and before ``until``."""
     times = (each.ended for each in all_ if each.is_accepted and each.ended is not None)
     return sorted(time for time in times if since < time < until)
 
 
 def known_until(all_: Sequence[Sent], now: float) -> float:
-    """When the first submission was handed in of which nobody can tell ``now`` what will come of it."""
+    """The time at which the first submission was sent whose outcome is still open ``now``."""
     return min([now, *(each.begun for each in all_ if each.is_open(now))])
 
 
 def longest_gap(all_: Sequence[Sent], since: float, until: float) -> float:
-    """The longest time between ``since`` and ``until`` in which no answer said accepted."""
+    """The longest time between ``since`` and ``until`` without an accepted answer."""
     points = [since, *accepted(all_, since, until), until]
     return max(after - before for before, after in pairwise(points))
 
@@ -124,15 +124,15 @@ def longest_gap(all_: Sequence[Sent], since: float, until: float) -> float:
 def measure(
     times: Times,
     all_: Sequence[Sent],
-    looks: Sequence[Look],
+    snapshots: Sequence[Snapshot],
     nodes: Sequence[str],
-    room: Mapping[str, int],
+    capacity: Mapping[str, int],
     *,
     lost_any: bool,
 ) -> Measured:
-    """The times of a trial; ``lost_any``: whether there was anything to be run elsewhere."""
-    before = [each for each in looks if times.ordered <= each.at <= times.healing]
-    after = [each for each in looks if each.at > times.healing]
+    """The times of a trial; ``lost_any``: whether there were tasks to be run elsewhere."""
+    before = [each for each in snapshots if times.ordered <= each.at <= times.healing]
+    after = [each for each in snapshots if each.at > times.healing]
     again = answers_again(all_, times.ordered, times.observed)
     return Measured(
         rto_s=None if again is None else _rounded(again - times.ordered),
@@ -142,7 +142,7 @@ def measure(
         ),
         full_s=_since(
             times.ordered,
-            (each.at for each in before if each.state and is_full(each.state, room, nodes)),
+            (each.at for each in before if each.state and is_at_capacity(each.state, capacity, nodes)),
         )
         if lost_any
         else _nothing_to_do(before),
@@ -155,8 +155,8 @@ def measure(
     )
 
 
-def _nothing_to_do(looks: Sequence[Look]) -> float | None:
-    return 0.0 if any(each.state for each in looks) else None
+def _nothing_to_do(snapshots: Sequence[Snapshot]) -> float | None:
+    return 0.0 if any(each.state for each in snapshots) else None
 
 
 def _since(start: float, times: Iterable[float]) -> float | None:
@@ -169,9 +169,9 @@ def _rounded(seconds: float) -> float:
 
 
 def quantiles(values: Sequence[float | None]) -> dict[str, float | None]:
-    """``p50``, ``p95`` and ``max``: each a value that was measured, at least so much of them is no more.
+    """``p50``, ``p95`` and ``max``: each is a measured value, and at least that share of all is not above it.
 
-    What was not reached counts as longer than anything; a quantile that falls on such a one is None.
+    A time that was not reached counts as longer than any other; a quantile that falls on it is None.
     """
     ordered = sorted(math.inf if each is None else each for each in values)
 

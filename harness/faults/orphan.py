@@ -11,12 +11,12 @@ from harness.access.ssh import Access
 from harness.core.errors import WaitTimeoutError
 from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
-from harness.faults.watch import left
+from harness.faults.watch import remaining
 from harness.swarm.converge import State
 from harness.swarm.snapshot import Task
 from harness.topology.model import Topology
 
-# A manager starts a task anew five seconds after it ended, and it runs after two more.
+# A manager restarts a task five seconds after it ended, and it runs after two more.
 WATCHED_SECONDS = 12.0
 LABEL = "com.docker.swarm.service.name"
 RUNNING = "docker ps -q --no-trunc"
@@ -31,9 +31,10 @@ class Orphan:
 
 
 def choose(topology: Topology, state: State, away: Collection[str]) -> Task | None:
-    """A task to be ended, of those that are left: one whose service has another, so that it is not missed.
+    """A task to be ended, of those that are left: one whose service has another one, so it is not missed.
 
-    Those that run programs come first. Where no task has a sibling, it is any; None where none is left.
+    Those that run programs come first. Where no task has a sibling, it is any of them; None where none is
+    left.
     """
     judge0 = topology.checks.judge0
     workers = judge0.workers if judge0 else ()
@@ -42,7 +43,7 @@ def choose(topology: Topology, state: State, away: Collection[str]) -> Task | No
     ]
 
     def loss(task: Task) -> tuple[bool, bool]:
-        return len(left(state, task.service, away)) < 2, task.node not in workers
+        return len(remaining(state, task.service, away)) < 2, task.node not in workers
 
     return min(found, key=loss, default=None)
 
@@ -70,5 +71,5 @@ def end(access: Access, topology: Topology, state: State, task: Task, away: Coll
 def containers(access: Access, nodes: Sequence[str], name: str = "") -> set[str]:
     """The containers that run on ``nodes``, by id; with a ``name``, those of that service of a swarm."""
     only = f" --filter label={LABEL}={shlex.quote(name)}" if name else ""
-    told = in_parallel([partial(access.run, node, RUNNING + only) for node in nodes])
-    return {word for text in told for word in text.split()}
+    outputs = in_parallel([partial(access.run, node, RUNNING + only) for node in nodes])
+    return {word for text in outputs for word in text.split()}

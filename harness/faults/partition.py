@@ -1,8 +1,9 @@
 """Cutting one node off from the other members of a swarm, by its Cloud Firewalls, and letting it back in.
 
-The node is taken off every firewall that passes the swarm's ports; other firewalls stay, so that there is
-a way in, and programs reach their databases. What was in force is in the run's journal meanwhile: put back at
-the end of the block, ctrl-C or not; after ``kill -9`` by ``wavetank up``, or the next ``mutate``.
+The node is removed from every firewall that admits the swarm's ports; other firewalls stay, so that ssh works
+and programs reach their databases. Meanwhile the rules from before are in the run's journal. They are
+restored at the end of the block, even after ctrl-C; after ``kill -9`` by ``wavetank up``, or the next
+``mutate``.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def cut_off(api: Api, target: Target, access: Access, node: str) -> Iterator[Non
 
 
 def detached(network: Network, node: str) -> FirewallState:
-    """The firewalls with ``node`` on none that passes any of the swarm's ports."""
+    """The firewalls with ``node`` removed from all that admit any of the swarm's ports."""
     droplet = network.droplets.get(node)
     if droplet is None:
         raise ResourceError("droplet", node, f"there is none in run {network.run!r}")
@@ -61,7 +62,7 @@ def detached(network: Network, node: str) -> FirewallState:
     )
     if firewalls == network.state.firewalls:
         raise InconclusiveError(
-            f"{node} is on no firewall that passes the swarm's ports: none can cut it off"
+            f"{node} is on no firewall that admits the swarm's ports: none can cut it off"
         )
     if not any(each.covers(droplet) for each in firewalls):
         raise InconclusiveError(f"{node} would be on no firewall at all, and so open: this cannot cut it off")

@@ -1,4 +1,4 @@
-"""Taking power away through the API, and giving it back whatever happens in between."""
+"""Powering droplets off through the API, and on again whatever happens in between."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.target.target import Target
 from harness.topology.deployment import Deployment
 
 SECONDS = 120.0
-UNPROCESSABLE = 422  # another action is under way, or there is nothing left to do
+UNPROCESSABLE = 422  # another action is in progress, or there is nothing to do
 
 
 class Power:
@@ -41,11 +41,11 @@ class Power:
                     self.on(*nodes)
 
     def off(self, *nodes: str) -> None:
-        """Cut the power of all ``nodes`` at once; returns when the API says that they are off."""
+        """Power off all ``nodes`` at once; returns when the API says that they are off."""
         in_parallel([partial(self._bring, node, "power_off", "off") for node in nodes])
 
     def on(self, *nodes: str) -> None:
-        """Give power to those of ``nodes`` that have none; returns when the API says that they are active."""
+        """Power on those of ``nodes`` that are off; returns when the API says that they are active."""
         in_parallel([partial(self._bring, node, "power_on", "active") for node in nodes])
 
     def _bring(self, node: str, action: str, wanted: str) -> None:

@@ -1,4 +1,4 @@
-"""One fault from beginning to end: ordered, watched, healed, and waited for until all is well again."""
+"""One fault from beginning to end: ordered, observed, healed, and then a wait until all is well again."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from harness.verify.setup import Setup
 
 Key = TypeVar("Key", bound=Hashable)
-Seen = TypeVar("Seen")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Times:
-    """When a fault was ordered, was in force, was to be healed and was, and when its run ended.
+    """When a fault was ordered, in force, about to be healed and healed, and when its run ended.
 
-    Seconds since 1970. What a fault does is counted from ``ordered``, how it ends from ``healing``. Until
-    ``observed`` the service is held to answer: then healing begins, or more is broken on purpose.
+    Seconds since 1970. Effects of the fault are counted from ``ordered``, the recovery from ``healing``.
+    Until ``observed`` the service has to answer: then healing begins, or more is broken on purpose.
     """
 
     ordered: float
@@ -44,7 +44,7 @@ class Times:
 
 @dataclass(frozen=True)
 class FaultContext:
-    """Where faults are run. ``api`` may change things."""
+    """What running a fault needs. ``api`` may change things."""
 
     setup: Setup
     door: FrontDoor
@@ -61,11 +61,12 @@ def run_fault(
     observe: Callable[[float], float],
     recover: Callable[[float], None] = lambda _: None,
 ) -> Times:
-    """Bring a fault about, ``observe``, heal it, and ``recover``.
+    """Inject a fault, ``observe``, heal it, and ``recover``.
 
-    ``observe`` gets when the fault was ordered, and returns until when the service is held to answer.
-    ``recover`` gets when it was healed, and waits until all is well. Raises ``WavetankError`` where the fault
-    could not be made or healed, and what the two raise. It is healed in any case.
+    ``observe`` gets the time at which the fault was ordered, and returns the time until which the service has
+    to answer. ``recover`` gets the time at which it was healed, and waits until all is well. Raises
+    ``WavetankError`` where the fault could not be injected or healed, and what these two raise. It is healed
+    in any case.
     """
     ordered = time.time()
     with in_force(context, fault):
@@ -79,7 +80,7 @@ def run_fault(
 
 @contextmanager
 def in_force(context: FaultContext, fault: Fault) -> Iterator[None]:
-    """Run a block while the fault is there; it is healed afterwards, interrupted or not."""
+    """Run a block while the fault is in force; it is healed afterwards, even if interrupted."""
     setup = context.setup
     if fault.kind == POWER_OFF:
         with Power(setup.target, setup.deployment, context.api).without(*fault.nodes):
@@ -91,20 +92,20 @@ def in_force(context: FaultContext, fault: Fault) -> Iterator[None]:
         yield
 
 
-class Once(Generic[Key, Seen]):
-    """What faults showed: each is run once, when the first check asks for it.
+class RunOnce(Generic[Key, Result]):
+    """The results of faults: each is run once, when the first check asks for it.
 
-    ``tell`` hears of all that was seen whenever there is more.
+    ``on_result`` gets all results whenever there is a new one.
     """
 
     def __init__(
-        self, run: Callable[[Key], Seen], tell: Callable[[Sequence[Seen]], None] = lambda _: None
+        self, run: Callable[[Key], Result], on_result: Callable[[Sequence[Result]], None] = lambda _: None
     ) -> None:
-        self._run, self._tell = run, tell
-        self._found: dict[Key, Seen | Exception] = {}
+        self._run, self._on_result = run, on_result
+        self._found: dict[Key, Result | Exception] = {}
 
-    def of(self, fault: Key) -> Seen:
-        """What a fault showed. Raises what running it raised: as a failure the next time, but for a doubt."""
+    def of(self, fault: Key) -> Result:
+        """A fault's result. Raises what running it raised; as a failure the next time, if it was no doubt."""
         if fault not in self._found:
             self._run_now(fault)
         found = self._found[fault]
@@ -114,8 +115,8 @@ class Once(Generic[Key, Seen]):
             raise CheckFailedError(f"{fault}: {found}") from found
         return found
 
-    def made(self) -> tuple[Seen, ...]:
-        """All that was seen, once, in the order in which it was."""
+    def results(self) -> tuple[Result, ...]:
+        """All results, each once, in the order in which they were made."""
         found = (each for each in self._found.values() if not isinstance(each, Exception))
         return tuple({id(each): each for each in found}.values())
 
@@ -125,4 +126,4 @@ class Once(Generic[Key, Seen]):
         except Exception as error:
             self._found[fault] = error
             raise
-        self._tell(self.made())
+        self._on_result(self.results())

@@ -1,4 +1,4 @@
-"""The report's ``failover``: each fault with its trials, in numbers and as what happened when."""
+"""The report's ``failover``: each fault with its trials, as numbers and as a timeline."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def section(trials: Sequence[Trial]) -> list[dict[str, Any]]:
 
 def summary(trials: Sequence[Trial]) -> dict[str, Any]:
     """One entry: quantiles of each time, sums of each count, and the trials themselves."""
-    told = [trial_of(each) for each in trials]
+    entries = [trial_of(each) for each in trials]
     first = trials[0]
     return {
         "fault": first.fault.kind,
         "nodes": list(first.fault.nodes),
-        "buys": first.expected.buys,
-        **{name: quantiles([each[name] for each in told]) for name in TIMES},
-        **{name: sum(each[name] for each in told) for name in COUNTS},
-        "trials": told,
+        "buys": first.expected.description,
+        **{name: quantiles([each[name] for each in entries]) for name in TIMES},
+        **{name: sum(each[name] for each in entries) for name in COUNTS},
+        "trials": entries,
     }
 
 

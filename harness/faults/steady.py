@@ -1,7 +1,7 @@
-"""A steady stream: so many a second, each in a thread of its own, and none waited for before the next.
+"""A stream at a constant rate: each call in a thread of its own, without waiting for the one before.
 
-``Steady`` makes the pace, ``Submissions`` hands programs in at the front door and keeps their history,
-``Requests`` asks a load balancer and keeps what each request met.
+``Steady`` keeps the rate, ``Submissions`` submits programs at the front door and records their history,
+``Requests`` asks a load balancer and records the outcome of each request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.faults.history import Entry, Journal
 from harness.judge0 import frontdoor
 from harness.judge0.api import UNFINISHED_TEXTS
 from harness.judge0.model import Program
-from harness.judge0.reading import UnreadableError, dig
+from harness.judge0.reading import UnreadableError, value_at
 from harness.topology.model import FrontDoor
 
 THREADS = 256
@@ -33,13 +33,13 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.Po
 WAITING = ("", *UNFINISHED_TEXTS)
 NAPS = (0, 0, 0, 0.2, 0.5, 1, 4)
 LONGEST = 2000
-SLOW = 10.0  # a request that takes longer than this hangs
+SLOW = 10.0  # a request that takes longer than this counts as hanging
 
 
 class Steady:
     """Calls ``act`` with 0, 1, 2, ... every ``every`` seconds until stopped. ``act`` raises nothing.
 
-    ``WAVETANK_TIMEOUT_SCALE`` stretches the pace: a stream is to disturb nothing, on a slow machine neither.
+    ``WAVETANK_TIMEOUT_SCALE`` stretches the pace: a stream must not disturb a slow machine either.
     """
 
     def __init__(self, act: Callable[[int], None], *, every: float) -> None:
@@ -51,7 +51,7 @@ class Steady:
         self._pace.start()
 
     def stop(self, deadline: float) -> None:
-        """Begin nothing more, and wait up to ``deadline`` seconds for what was begun. Raises its errors."""
+        """Start nothing more, and wait up to ``deadline`` seconds for what was started. Raises its errors."""
         self._over.set()
         self._pace.join()
         done, late = wait(self._begun, timeout=scaled(deadline))
@@ -64,7 +64,7 @@ class Steady:
         while not self._over.wait(max(0.0, due - time.monotonic())):
             self._begun.append(self._pool.submit(self._act, number))
             number += 1
-            due = max(due + self._every, time.monotonic() - 1)  # a machine that was held up need not catch up
+            due = max(due + self._every, time.monotonic() - 1)  # a machine that fell behind need not catch up
 
 
 def program(seed: str, op: int) -> Program:
@@ -77,10 +77,10 @@ def program(seed: str, op: int) -> Program:
 
 
 class Submissions:
-    """Hands programs in at the front door, one for each number, and notes what came of each.
+    """Submits programs at the front door, one for each number, and records the outcome of each.
 
-    ``client`` must use a connection for each request: on a standing one to a machine without power, nobody
-    could tell what was sent and what was not.
+    ``client`` must use a new connection for each request: on an open one to a machine without power, it would
+    be unknown what was sent and what was not.
     """
 
     def __init__(self, client: httpx.Client, door: FrontDoor, journal: Journal, seed: str) -> None:
@@ -120,12 +120,12 @@ class Submissions:
             output=answer.stdout,
         )
 
-    def look_at_listing(self, _: int = 0) -> None:
-        """Ask the front door for its history, and note what of ours is in it for the first time, or again."""
+    def read_listing(self, _: int = 0) -> None:
+        """Ask the front door for its history, and record which of our submissions it has, and how often."""
         try:
             document = self._client.get(self._door.history).json()
         except (httpx.HTTPError, ValueError):
-            return  # it is away; the next look counts
+            return  # it is down; the next one counts
         for key, count in self._count(document).items():
             if count > self._listed.get(key, 0):
                 self._listed[key] = count
@@ -142,7 +142,7 @@ class Submissions:
 
     def _token(self, item: Mapping[str, Any]) -> str:
         try:
-            return str(dig(item, self._door.reply["token"]) or "")
+            return str(value_at(item, self._door.reply["token"]) or "")
         except (UnreadableError, KeyError):
             return ""
 
@@ -166,7 +166,7 @@ def is_json_object(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Request:
-    """One request and what it met: begun and ended in seconds since 1970; ``code`` 0: no answer."""
+    """One request and its outcome: begun and ended in seconds since 1970; ``code`` 0: no answer."""
 
     begun: float
     ended: float
@@ -176,7 +176,7 @@ class Request:
 
 
 class Requests:
-    """Asks a load balancer the same cheap question over and over, and keeps what each request met."""
+    """Sends the same cheap request to a load balancer over and over, and records each outcome."""
 
     def __init__(self, client: httpx.Client, path: str) -> None:
         self._client, self._path = client, path

@@ -1,6 +1,6 @@
-"""One fault from beginning to end: programs are handed in, nodes are away, come back, and all is as before.
+"""One fault from beginning to end: programs are submitted, nodes are down, come back, and all is as before.
 
-``run_trial`` is the whole of it; what it returns is only read.
+``run_trial`` does all of it; its result is only read.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TypeVar
 from harness.core.errors import ResourceError, WaitTimeoutError, WavetankError
 from harness.core.wait import NotYet, wait_for
 from harness.faults import orphan
-from harness.faults.expected import Expectation, doors, expect
+from harness.faults.expected import Expectation, entry_points, expect
 from harness.faults.fault import POWER_OFF, Fault, carried, leaders, resolve
 from harness.faults.history import Entry, Judgement
 from harness.faults.measure import STEADY, Measured, Sent, answers_again, known_until, measure, sent
 from harness.faults.orphan import Orphan
 from harness.faults.run import FaultContext, Times, run_fault
-from harness.faults.watch import Look, Watch, is_full, seconds_until_down, shown_down, unsettled
-from harness.faults.workload import FIRST_ANSWERS, Source, Workload, handing_in
+from harness.faults.watch import Snapshot, Watch, is_at_capacity, seconds_until_down, shown_down, unsettled
+from harness.faults.workload import FIRST_ANSWERS, Source, Workload, submitting
 from harness.swarm import snapshot
 from harness.swarm.converge import State
 
@@ -32,20 +32,20 @@ SETTLED_SECONDS = 180.0
 WATCH_SECONDS = 90.0
 AGAIN_SECONDS = 60.0
 PAUSE = 0.4
-# Longer than a program takes whose worker died, until another worker has run it.
+# Longer than it takes until another worker has run a program whose worker died.
 ANSWER_SECONDS = 45.0
 QUORUM_SECONDS, ASKED_SECONDS = 60.0, 5.0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What was seen of one fault.
+    """What was observed of one fault.
 
     ``carried``: the services that had tasks on the nodes. ``file`` has the history. ``leaders``: who led
-    before, and while it lasted, empty where nobody could be asked. ``control``: what managers said that had
-    no majority. ``orphan``: the task that was ended where nothing is rescheduled. ``went_on``: containers of
-    a cut-off node that still ran there just before it was let in again, and ``left_over``: those that did
-    when all was well. ``trouble``: why it was not well again in time, or empty.
+    before, and while it lasted, empty where nobody could be asked. ``control``: the answer of managers
+    without a majority. ``orphan``: the task that was ended where nothing is rescheduled. ``went_on``:
+    containers of a cut-off node that still ran there just before it was let back in, and ``left_over``: those
+    that did so when all was well. ``trouble``: why it was not well again in time, or empty.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Trial:
     history: tuple[Entry, ...]
     judgement: Judgement
     file: Path
-    looks: tuple[Look, ...]
+    snapshots: tuple[Snapshot, ...]
     leaders: tuple[str, str] = ("", "")
     control: str = ""
     orphan: Orphan | None = None
@@ -67,40 +67,40 @@ class Trial:
 
     @property
     def submissions(self) -> tuple[Sent, ...]:
-        """Every program that was handed in, and what came of it."""
+        """Every program that was submitted, and its outcome."""
         return sent(self.history, self.judgement)
 
     @property
     def measured(self) -> Measured:
-        """The times of it."""
+        """The times of this trial."""
         return measure(
             self.times,
             self.submissions,
-            self.looks,
+            self.snapshots,
             self.fault.nodes,
-            self.expected.room,
+            self.expected.capacity,
             lost_any=bool(self.carried),
         )
 
 
 def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
-    """Bring one fault about, watch, heal it, and wait until all is as before.
+    """Inject one fault, observe, heal it, and wait until all is as before.
 
     ``name``: one of ``fault.names``; ``number``: which trial of it, for the names of files. Raises
-    ``WavetankError`` where the swarm was not well to begin with or the fault could not be made or healed,
-    ``InconclusiveError`` where it is none of this swarm. The nodes are back in any case.
+    ``WavetankError`` where the swarm was not well at the beginning or the fault could not be injected or
+    healed, ``InconclusiveError`` where this swarm has no such fault. The nodes are back in any case.
     """
     setup = context.setup
     watch = Watch(setup.access, setup.topology, setup.deployment)
-    before = well(watch)
+    before = await_healthy(watch)
     fault = resolve(name, setup.topology, before)
     expected = expect(setup.topology, fault, before)
     source = Source(setup.target, context.door, _address(context, fault), ANSWER_SECONDS)
     file = setup.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
-    with handing_in(source, file) as workload:
+    with submitting(source, file) as workload:
         workload.await_first_answers()
-        course = Course(context, fault, expected, before, watch=watch, workload=workload)
-        times = run_fault(context, fault, course.last, course.come_back)
+        run = TrialRun(context, fault, expected, before, watch=watch, workload=workload)
+        times = run_fault(context, fault, run.observe, run.recover)
         judgement = workload.judged(context.judge0)
     return Trial(
         name=name,
@@ -112,32 +112,32 @@ def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
         history=workload.entries(),
         judgement=judgement,
         file=file,
-        looks=tuple(watch.looks),
-        leaders=(_leader(before), course.leader),
-        control=course.control,
-        orphan=course.orphan,
-        went_on=course.went_on,
-        left_over=course.still_there() if not course.trouble else (),
-        trouble=course.trouble,
+        snapshots=tuple(watch.snapshots),
+        leaders=(_leader(before), run.leader),
+        control=run.control,
+        orphan=run.orphan,
+        went_on=run.went_on,
+        left_over=run.still_running() if not run.trouble else (),
+        trouble=run.trouble,
     )
 
 
-def well(watch: Watch) -> State:
-    """Wait until nothing is wrong with the swarm. Raises ``WaitTimeoutError`` with what is."""
+def await_healthy(watch: Watch) -> State:
+    """Wait until nothing is wrong with the swarm. Raises ``WaitTimeoutError`` with what is wrong."""
 
     def probe() -> State:
-        seen = watch.look()
-        if seen.state is None:
-            raise NotYet(seen.said)
-        if missing := unsettled(seen.state):
+        found = watch.inspect()
+        if found.state is None:
+            raise NotYet(found.error)
+        if missing := unsettled(found.state):
             raise NotYet("; ".join(missing))
-        return seen.state
+        return found.state
 
     return wait_for("the swarm to be well", probe, deadline=SETTLED_SECONDS, max_pause=PAUSE)
 
 
-class Course:
-    """What is done, and noted, while a fault lasts and after it."""
+class TrialRun:
+    """What is done and recorded while a fault lasts and after it."""
 
     def __init__(
         self,
@@ -156,35 +156,35 @@ class Course:
         self._expected, self._workload = expected, workload
         self._away = fault.nodes
 
-    def last(self, ordered: float) -> float:
-        """Return when everything that is expected of the fault was seen, or its time is up.
+    def observe(self, ordered: float) -> float:
+        """Wait until everything that is expected of the fault was observed, or its time is up.
 
-        What is returned is the time until which the service was to answer, for then more may be broken.
+        Returns the time until which the service had to answer, for after that more may be broken.
         """
         if not self._expected.visible:
-            self._wait_unseen(ordered)
+            self._wait_without_access(ordered)
         elif self._expected.controlled:
             self._wait_for_replacement(ordered)
         else:
-            self._hear_the_managers()
+            self._query_managers()
         observed = None
         if self._expected.answers:
-            observed = _in_vain("programs to be taken", lambda: _answering(self._workload, ordered))
+            observed = _wait_or_none("programs to be accepted", lambda: _answering(self._workload, ordered))
         observed = observed or known_until(sent(self._workload.entries()), time.time())
         if self._expected.visible and not self._expected.controlled:
-            self._show_that_nothing_is_rescheduled()
-        self.went_on = self.still_there()
+            self._check_nothing_is_rescheduled()
+        self.went_on = self.still_running()
         return observed
 
-    def come_back(self, healed: float) -> None:
-        """Wait until all is as before the fault; ``trouble`` is what is not, in words."""
+    def recover(self, healed: float) -> None:
+        """Wait until all is as before the fault; ``trouble`` describes what is not."""
         access = self._setup.access
         for node in access.nodes if access.bastion in self._away else self._away:
             access.drop(node)
         try:
-            well(self._watch)
+            await_healthy(self._watch)
             wait_for(
-                "programs to be taken",
+                "programs to be accepted",
                 lambda: _accepting(self._workload, healed),
                 deadline=AGAIN_SECONDS,
                 max_pause=PAUSE,
@@ -192,8 +192,8 @@ class Course:
         except WavetankError as error:
             self.trouble = str(error)
 
-    def still_there(self) -> tuple[str, ...]:
-        """Of the containers that ran on nodes that are cut off, those that still do."""
+    def still_running(self) -> tuple[str, ...]:
+        """The containers that ran on nodes that are cut off, and still do."""
         if self._fault.kind == POWER_OFF:
             return ()
         ran = {each.container for each in self._before.tasks if each.node in self._away and each.container}
@@ -203,23 +203,23 @@ class Course:
         lost = carried(self._before, self._away)
 
         def probe() -> None:
-            seen = self._watch.look(self._away)
-            if seen.state is None:
-                raise NotYet(seen.said)
-            self.leader = _leader(seen.state) or self.leader
-            if not shown_down(seen.state, self._away):
+            found = self._watch.inspect(self._away)
+            if found.state is None:
+                raise NotYet(found.error)
+            self.leader = _leader(found.state) or self.leader
+            if not shown_down(found.state, self._away):
                 raise NotYet(f"{', '.join(self._away)} not shown Down")
-            if lost and not is_full(seen.state, self._expected.room, self._away):
+            if lost and not is_at_capacity(found.state, self._expected.capacity, self._away):
                 raise NotYet(f"what ran there ({', '.join(lost)}) does not run elsewhere")
             if self._expected.answers:
                 _answering(self._workload, ordered)
 
-        _in_vain("lost tasks to run elsewhere", probe)
+        _wait_or_none("lost tasks to run elsewhere", probe)
 
-    def _wait_unseen(self, ordered: float) -> None:
-        """There is no way in: let the managers notice, and some submissions meet it."""
+    def _wait_without_access(self, ordered: float) -> None:
+        """No node can be reached: let the managers notice, and some submissions meet the fault."""
         seconds = seconds_until_down(self._setup.topology.swarm)
-        self._watch.look(self._away)
+        self._watch.inspect(self._away)
 
         def probe() -> None:
             gone = time.time() - ordered
@@ -227,12 +227,12 @@ class Course:
             if gone < seconds or len(ended) < STEADY:
                 raise NotYet(f"{gone:.0f} s have passed, and {len(ended)} submissions have ended")
 
-        _in_vain("managers to notice", probe)
+        _wait_or_none("managers to notice", probe)
 
-    def _hear_the_managers(self) -> None:
-        """Without a majority they say so, but a leader that is left alone leads on for a while."""
+    def _query_managers(self) -> None:
+        """Managers without a majority say so, but a leader that is left alone leads on for a while."""
         setup = self._setup
-        self._watch.look(self._away)
+        self._watch.inspect(self._away)
 
         def probe() -> str:
             try:
@@ -245,7 +245,7 @@ class Course:
         with suppress(WaitTimeoutError):
             self.control = wait_for("quorum to be missed", probe, deadline=QUORUM_SECONDS, max_pause=PAUSE)
 
-    def _show_that_nothing_is_rescheduled(self) -> None:
+    def _check_nothing_is_rescheduled(self) -> None:
         """A task that ends stays ended."""
         setup = self._setup
         task = orphan.choose(setup.topology, self._before, self._away)
@@ -254,7 +254,7 @@ class Course:
 
 
 def _answering(workload: Workload, ordered: float) -> float:
-    """Until when submissions are served again. Raises ``NotYet``."""
+    """The time until which submissions are served again. Raises ``NotYet``."""
     all_ = sent(workload.entries())
     until = known_until(all_, time.time())
     if answers_again(all_, ordered, until) is None:
@@ -268,17 +268,17 @@ def _accepting(workload: Workload, since: float) -> None:
         raise NotYet(f"{len(found)} accepted since then")
 
 
-def _in_vain(awaited: str, probe: Callable[[], T]) -> T | None:
-    """Wait, and let what was measured tell where it was in vain: None then."""
+def _wait_or_none(awaited: str, probe: Callable[[], T]) -> T | None:
+    """Wait; None where the time ran out, for then the measurements show it."""
     with suppress(WaitTimeoutError):
         return wait_for(awaited, probe, deadline=WATCH_SECONDS, max_pause=PAUSE)
     return None
 
 
 def _address(context: FaultContext, fault: Fault) -> str:
-    """Of the doors that are left the first; where none is, the topology's own, which then is silent."""
+    """The first of the entry points that are left; if there is none, the topology's own, which is silent."""
     nodes = context.setup.deployment.nodes
-    left = [each for each in doors(context.setup.topology, fault.nodes) if nodes[each].public_ip]
+    left = [each for each in entry_points(context.setup.topology, fault.nodes) if nodes[each].public_ip]
     return nodes[left[0] if left else context.door.node].public_ip or ""
 
 

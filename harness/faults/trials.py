@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.faults.fault import BALANCER, POWER_OFF, balancer
-from harness.faults.run import FaultContext, Once
+from harness.faults.run import FaultContext, RunOnce
 from harness.faults.trial import Trial, run_trial
 
 
-class Trials(Once[str, Trial]):
-    """What was tried so far, by the faults' names. ``tell`` hears of all trials whenever there is more."""
+class Trials(RunOnce[str, Trial]):
+    """The trials so far, by the faults' names. ``on_result`` gets all of them whenever there is a new one."""
 
-    def __init__(self, context: FaultContext, tell: Callable[[Sequence[Trial]], None]) -> None:
-        super().__init__(self._earlier_or_new, tell)
+    def __init__(self, context: FaultContext, on_result: Callable[[Sequence[Trial]], None]) -> None:
+        super().__init__(self._earlier_or_new, on_result)
         self._context = context
 
     def _earlier_or_new(self, name: str) -> Trial:
         return self._earlier(name) or run_trial(self._context, name)
 
     def _earlier(self, name: str) -> Trial | None:
-        """A trial of a node that carried the load balancer is one of the balancer's node."""
+        """A trial of a node that ran the load balancer counts as one of the balancer's node."""
         service = balancer(self._context.setup.topology)
         if name != f"{POWER_OFF}:{BALANCER}":
             return None
         return next(
             (
                 each
-                for each in self.made()
+                for each in self.results()
                 if each.fault.kind == POWER_OFF and len(each.fault.nodes) == 1 and service in each.carried
             ),
             None,

@@ -1,4 +1,4 @@
-"""Looking at a swarm again and again while some of its nodes are away."""
+"""Snapshots of a swarm, again and again, while some of its nodes are down."""
 
 from __future__ import annotations
 
@@ -10,57 +10,57 @@ from harness.access.ssh import Access
 from harness.core.errors import WavetankError
 from harness.swarm import snapshot
 from harness.swarm.cluster import heartbeat
-from harness.swarm.converge import State, look_at, short_of
+from harness.swarm.converge import State, inspect_stack, shortfall
 from harness.topology.deployment import Deployment
 from harness.topology.model import Swarm, Topology
 
-MANAGER_SECONDS = 5.0  # whoever is alive answers within that, and the next look counts
-NO_WAY_IN = "the bastion is away, and with it every way in"
+MANAGER_SECONDS = 5.0  # a live manager answers within that, and there will be another snapshot
+NO_ACCESS = "the bastion is away, and with it every way in"
 NO_MANAGER = "every manager is away"
 DOWN, READY = "down", "ready"
-# A member that is silent for three heartbeats is Down; one more, and it is surely shown.
+# A member that is silent for three heartbeats is Down; after one more, it is surely shown so.
 HEARTBEATS = 4
 
 
 @dataclass(frozen=True)
-class Look:
-    """What was seen when it was over, in seconds since 1970; without a ``state``, why there is none."""
+class Snapshot:
+    """The state at a time, in seconds since 1970; without a ``state``, the error that says why."""
 
     at: float
     state: State | None = None
-    said: str = ""
+    error: str = ""
 
 
 class Watch:
-    """Looks at one swarm, through managers that are not away, and keeps what it saw."""
+    """Takes snapshots of one swarm, through managers that are not down, and keeps them."""
 
     def __init__(self, access: Access, topology: Topology, deployment: Deployment) -> None:
         self._access, self._topology, self._deployment = access, topology, deployment
         self._manager = ""
-        self.looks: list[Look] = []
+        self.snapshots: list[Snapshot] = []
 
-    def look(self, away: Collection[str] = ()) -> Look:
-        """One look, without asking any of ``away``."""
-        found = self._look(away)
-        self.looks.append(found)
+    def inspect(self, away: Collection[str] = ()) -> Snapshot:
+        """One snapshot, without asking any node in ``away``."""
+        found = self._read(away)
+        self.snapshots.append(found)
         return found
 
-    def _look(self, away: Collection[str]) -> Look:
+    def _read(self, away: Collection[str]) -> Snapshot:
         assert self._topology.swarm is not None
         managers = tuple(each for each in self._topology.swarm.managers if each not in away)
         if self._topology.management.bastion in away or not managers:
             self._manager = ""
-            return Look(time.time(), said=NO_MANAGER if not managers else NO_WAY_IN)
+            return Snapshot(time.time(), error=NO_MANAGER if not managers else NO_ACCESS)
         try:
             if self._manager not in managers:
                 self._manager = snapshot.first_manager(
                     self._access, self._topology.name, managers, deadline=MANAGER_SECONDS
                 )
-            state = look_at(self._access, self._topology, self._deployment, self._manager)
+            state = inspect_stack(self._access, self._topology, self._deployment, self._manager)
         except WavetankError as error:
             self._manager = ""
-            return Look(time.time(), said=str(error))
-        return Look(time.time(), state)
+            return Snapshot(time.time(), error=str(error))
+        return Snapshot(time.time(), state)
 
 
 def seconds_until_down(swarm: Swarm | None) -> int:
@@ -69,7 +69,7 @@ def seconds_until_down(swarm: Swarm | None) -> int:
 
 
 def shown_down(state: State, nodes: Collection[str]) -> bool:
-    """Whether the managers hold all of ``nodes`` for dead."""
+    """Whether the managers show all of ``nodes`` as down."""
     return all(_statuses(state, node) == {DOWN} for node in nodes)
 
 
@@ -78,21 +78,21 @@ def are_ready(state: State, nodes: Collection[str]) -> bool:
     return all(READY in _statuses(state, node) for node in nodes)
 
 
-def is_full(state: State, room: Mapping[str, int], lost: Collection[str]) -> bool:
-    """Whether each service has as many running tasks beyond ``lost`` as there is ``room`` for."""
-    return all(len(left(state, name, lost)) >= number for name, number in room.items())
+def is_at_capacity(state: State, capacity: Mapping[str, int], lost: Collection[str]) -> bool:
+    """Whether each service runs as many tasks as its ``capacity`` outside of ``lost``."""
+    return all(len(remaining(state, name, lost)) >= number for name, number in capacity.items())
 
 
-def left(state: State, service: str, lost: Collection[str]) -> tuple[str, ...]:
+def remaining(state: State, service: str, lost: Collection[str]) -> tuple[str, ...]:
     """The running tasks of a service that are not on ``lost``, by id."""
     return tuple(each.id for each in state.running(service) if each.node not in lost)
 
 
 def unsettled(state: State) -> list[str]:
-    """What is not yet as it should be in a swarm that nothing is wrong with, in words."""
+    """Descriptions of all that is wrong with the swarm; empty if nothing is."""
     away = [f"{each.node or each.address} is {each.status}" for each in state.members if each.status != READY]
     leading = [] if any(each.leader for each in state.members) else ["no manager leads"]
-    return [*away, *leading, *short_of(state)]
+    return [*away, *leading, *shortfall(state)]
 
 
 def _statuses(state: State, node: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""Programs handed in at a front door while something breaks, and what came of each."""
+"""Programs submitted at a front door while something breaks, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from harness.core.wait import NotYet, wait_for
-from harness.faults.final_status import look_twice
+from harness.faults.final_status import read_twice
 from harness.faults.history import Begun, Entry, Journal, Judgement, begun, judge
 from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
@@ -23,7 +23,7 @@ from harness.target.target import Target
 from harness.topology.model import FrontDoor
 
 SUBMIT_EVERY, LIST_EVERY, REQUEST_EVERY = 0.35, 1.5, 0.1
-# Longer than a program may take that is handed in at the wrong moment, until another worker has run it.
+# Longer than it takes until another worker has run a program that was submitted at the wrong moment.
 ANSWER_SECONDS = 90.0
 FIRST_ANSWERS, FIRST_SECONDS = 4, 30.0
 GO_ON_SECONDS = 60.0
@@ -31,7 +31,7 @@ GO_ON_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Source:
-    """Where programs are handed in: ``address`` is the public one of the node whose door is used.
+    """Where programs are submitted: ``address`` is the public one of the node whose front door is used.
 
     An answer is waited for ``answer_seconds``. ``seed`` makes the programs; the same one makes the same.
     """
@@ -44,7 +44,7 @@ class Source:
 
 
 class Workload:
-    """The submissions, and with ``requests`` those too, while they go on; ``file`` keeps the history."""
+    """A running stream of submissions, and with ``requests`` one of requests; ``file`` gets the history."""
 
     def __init__(
         self, client: httpx.Client, source: Source, journal: Journal, file: Path, *, requests: bool = False
@@ -58,35 +58,35 @@ class Workload:
         if requests:
             self._streams.append(Steady(self._requests.ask, every=REQUEST_EVERY))
         if source.door.history:
-            self._streams.append(Steady(self._submissions.look_at_listing, every=LIST_EVERY))
+            self._streams.append(Steady(self._submissions.read_listing, every=LIST_EVERY))
 
     def entries(self) -> tuple[Entry, ...]:
         """The history so far."""
         return self.journal.entries()
 
     def begun(self, since: float, until: float = math.inf) -> list[Begun]:
-        """The submissions handed in within a time, each with its end if it has one by now."""
+        """The submissions made within a time, each with its end if it has one by now."""
         return begun(self.entries(), since, until)
 
     def await_first_answers(self) -> None:
-        """Wait until some were accepted. Raises ``WaitTimeoutError`` with what the last one met instead."""
+        """Wait until some were accepted. Raises ``WaitTimeoutError`` with the outcome of the last one."""
 
         def probe() -> None:
             ended = [end for _, end in self.begun(0) if end is not None]
             accepted = [each for each in ended if each.kind == "ok"]
             if len(accepted) < FIRST_ANSWERS:
-                met = f"; the last of {len(ended)}: {_met(ended[-1])}" if ended else ""
-                raise NotYet(f"{len(accepted)} were accepted{met}")
+                reason = f"; the last of {len(ended)}: {_describe_end(ended[-1])}" if ended else ""
+                raise NotYet(f"{len(accepted)} were accepted{reason}")
 
         wait_for("submissions to be accepted", probe, deadline=FIRST_SECONDS, max_pause=0.1)
 
-    def go_on(self, number: int) -> float:
-        """Let ``number`` more submissions be begun and answered; returns when that was so."""
+    def await_more(self, number: int) -> float:
+        """Wait until ``number`` more submissions were begun and answered; returns the time."""
         since = time.time()
 
         def probe() -> float:
-            handed_in = self.begun(since)
-            answered = len(handed_in) - _open(handed_in)
+            submitted = self.begun(since)
+            answered = len(submitted) - _open(submitted)
             if answered < number:
                 raise NotYet(f"{answered} of {number} submissions are answered")
             return time.time()
@@ -94,7 +94,7 @@ class Workload:
         return wait_for("submissions to be answered", probe, deadline=GO_ON_SECONDS, max_pause=0.2)
 
     def await_answers(self, since: float, until: float, deadline: float = ANSWER_SECONDS) -> list[Entry]:
-        """The ends of what was handed in within a time. Raises ``WaitTimeoutError`` where some hang."""
+        """The ends of the submissions made within a time. Raises ``WaitTimeoutError`` where some hang."""
 
         def probe() -> list[Entry]:
             found = self.begun(since, until)
@@ -102,10 +102,10 @@ class Workload:
                 raise NotYet(f"{missing} submissions are without an answer")
             return [end for _, end in found if end is not None]
 
-        return wait_for("answers to what was handed in", probe, deadline=deadline, max_pause=0.3)
+        return wait_for("answers to the submissions", probe, deadline=deadline, max_pause=0.3)
 
     def failed(self, since: float) -> list[str]:
-        """What was begun since then and not answered as it should be, in words, once all of that has ended.
+        """Descriptions of what was begun since then and not answered well, once all of it has ended.
 
         Raises ``WaitTimeoutError`` where some of it hangs.
         """
@@ -113,23 +113,23 @@ class Workload:
         return [*failed_submissions(ended), *failed_requests(self._asked(since))]
 
     def describe(self, since: float) -> str:
-        """How much was answered since then, and how long it took at most."""
-        asked, handed_in = self._asked(since), self.begun(since)
+        """How many were answered since then, and how long it took at most."""
+        asked, submitted = self._asked(since), self.begun(since)
         slowest = max((each.ended - each.begun for each in asked), default=0.0)
-        answered = len(handed_in) - _open(handed_in)
+        answered = len(submitted) - _open(submitted)
         return f"{answered} submissions and {len(asked)} requests, of which the slowest took {slowest:.1f} s"
 
     def stop(self) -> None:
-        """Begin nothing more, and wait for the last answers."""
+        """Start nothing more, and wait for the last answers."""
         while self._streams:
             self._streams.pop(0).stop(self._answer_seconds)
         if self.door.history:
-            self._submissions.look_at_listing()
+            self._submissions.read_listing()
 
-    def judged(self, way: Callable[[], AbstractContextManager[httpx.Client]]) -> Judgement:
-        """What became of every submission: stops them, and asks Judge0, to which ``way`` leads, twice."""
+    def judged(self, open_judge0: Callable[[], AbstractContextManager[httpx.Client]]) -> Judgement:
+        """Stop the stream, poll Judge0's own API (see ``open_judge0``), and judge every submission."""
         self.stop()
-        look_twice(self.journal, way)
+        read_twice(self.journal, open_judge0)
         return judge(self.entries(), listing=bool(self.door.history))
 
     def _asked(self, since: float) -> list[Request]:
@@ -137,10 +137,10 @@ class Workload:
 
 
 @contextmanager
-def handing_in(source: Source, file: Path, *, requests: bool = False) -> Iterator[Workload]:
-    """Hand programs in, a few a second, until the block ends; ``file`` gets the history.
+def submitting(source: Source, file: Path, *, requests: bool = False) -> Iterator[Workload]:
+    """Submit programs, a few a second, until the block ends; ``file`` gets the history.
 
-    With ``requests`` the door is also asked, ten times a second, for what nobody would have to work for.
+    With ``requests`` the front door also gets ten cheap requests a second.
     """
     journal = Journal(file)
     with ExitStack() as stack:
@@ -152,8 +152,8 @@ def handing_in(source: Source, file: Path, *, requests: bool = False) -> Iterato
 
 
 @contextmanager
-def asking(requests: Requests) -> Iterator[Requests]:
-    """Ask a load balancer, ten times a second, until the block ends."""
+def requesting(requests: Requests) -> Iterator[Requests]:
+    """Send requests to a load balancer, ten a second, until the block ends."""
     steady = Steady(requests.ask, every=REQUEST_EVERY)
     try:
         yield requests
@@ -171,18 +171,18 @@ def failed_submissions(ended: Sequence[Entry]) -> list[str]:
 
 
 def failed_requests(made: Sequence[Request]) -> list[str]:
-    """Those that were not answered, or with an error of the server's.
+    """Those that were not answered, or with an error of the server.
 
-    That a request is refused for what it is, like a GET where programs are posted, shows that it got there.
+    A request that is refused as such, like a GET where programs are posted, did arrive.
     """
     return [
         f"{each.asked}: {each.code or 'no answer'} {each.said}" for each in made if not 200 <= each.code < 500
     ]
 
 
-def _open(handed_in: Sequence[Begun]) -> int:
-    return sum(end is None for _, end in handed_in)
+def _open(submitted: Sequence[Begun]) -> int:
+    return sum(end is None for _, end in submitted)
 
 
-def _met(last: Entry) -> str:
+def _describe_end(last: Entry) -> str:
     return f"{last.code or 'no answer'} {last.said[:200]}".strip()

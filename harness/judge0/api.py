@@ -1,4 +1,4 @@
-"""What Judge0's API holds (1.13.1): statuses, ids of the languages we have names for, limits, its token.
+"""Judge0's API (1.13.1): statuses, ids of the languages that we name, limits, its token.
 
 https://github.com/judge0/judge0/tree/v1.13.1/docs/api
 """
@@ -53,7 +53,7 @@ AUTHENTICATION = "X-Auth-Token"
 
 
 def name_of(status: int) -> str:
-    """The text of a status, or that it is none of Judge0's."""
+    """The text of a status, or that Judge0 has no such status."""
     return STATUSES.get(status, f"status {status}")
 
 
@@ -63,5 +63,5 @@ def is_final(status: int) -> bool:
 
 
 def authentication(token: str) -> dict[str, str]:
-    """The header that a Judge0 with a token asks for; none without one."""
+    """The header that a Judge0 with a token requires; none without one."""
     return {AUTHENTICATION: token} if token else {}

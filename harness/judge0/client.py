@@ -1,4 +1,4 @@
-"""Asking a Judge0 one thing after the other: created without waiting, polled by batch (not cached)."""
+"""A synchronous client of Judge0: it creates submissions without waiting, and polls by batch (not cached)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIELDS = (
 
 
 class Judge0:
-    """A Judge0 behind an HTTP client whose base URL is its own. ``token`` is what it may ask for."""
+    """A Judge0 behind an HTTP client whose base URL is its own. ``token`` is the one that it may require."""
 
     def __init__(self, client: httpx.Client, token: str = "") -> None:
         self._client, self._headers = client, authentication(token)
@@ -38,7 +38,7 @@ class Judge0:
         return reading.slots(self.get("/workers"))
 
     def post(self, body: Mapping[str, Any]) -> httpx.Response:
-        """Ask for a submission as it stands, and return the bare answer."""
+        """Post a submission as it is, and return the raw response."""
         return self._ask(Request("POST", requests.SUBMISSIONS, requests.dump(body)))
 
     def run(self, source: str, language_id: int, *, deadline: float = 60.0, **extra: Any) -> Submission:
@@ -53,9 +53,9 @@ class Judge0:
         return _read(response, reading.read_created)
 
     def create_many(self, bodies: Sequence[Mapping[str, Any]]) -> list[str] | None:
-        """Create several at once, as `requests.submission` makes them; their tokens, or None: it is full.
+        """Create several at once, as `requests.submission` makes them; their tokens, or None if it is full.
 
-        A single one is created the plain way, which a Judge0 without batches has, too. Raises
+        A single one is created without a batch, which a Judge0 without batches can do, too. Raises
         ``CheckFailedError`` where one of them is refused.
         """
         response = self._create(bodies)
@@ -67,7 +67,7 @@ class Judge0:
         refused = [each for each in found if isinstance(each, UnreadableError)]
         if refused:
             raise CheckFailedError(
-                f"{_described(response)}: {len(refused)} of {len(bodies)} refused: {refused[0]}"
+                f"{_describe(response)}: {len(refused)} of {len(bodies)} refused: {refused[0]}"
             )
         return [str(each) for each in found]
 
@@ -83,22 +83,22 @@ class Judge0:
 
         return wait_for(f"{len(tokens)} submissions to be judged", probe, deadline=deadline, max_pause=0.5)
 
-    def look(self, tokens: Sequence[str]) -> list[Submission | None]:
+    def fetch(self, tokens: Sequence[str]) -> list[Submission | None]:
         """Up to ``BATCH_LIMIT`` submissions as they are now; None for one that Judge0 does not know."""
-        response = self._ask(requests.look(tokens, FIELDS))
+        response = self._ask(requests.fetch(tokens, FIELDS))
         if response.status_code == 400 and NO_BATCHES in response.text:
-            return [self._look_at_one(token) for token in tokens]
+            return [self._fetch_one(token) for token in tokens]
         return _read(response, lambda body: reading.read_many(body, [1] * len(tokens)))
 
     def _known(self, tokens: Sequence[str]) -> list[Submission]:
-        found = self.look(tokens)
+        found = self.fetch(tokens)
         lost = [token for token, each in zip(tokens, found, strict=True) if each is None]
         if lost:
             raise CheckFailedError(f"Judge0 does not know what it accepted: {', '.join(lost)}")
         return [each for each in found if each is not None]
 
-    def _look_at_one(self, token: str) -> Submission | None:
-        response = self._ask(requests.look_at_one(token, FIELDS))
+    def _fetch_one(self, token: str) -> Submission | None:
+        response = self._ask(requests.fetch_one(token, FIELDS))
         return None if response.status_code == 404 else _read(response, reading.read_one)
 
     def _create(self, bodies: Sequence[Mapping[str, Any]]) -> httpx.Response:
@@ -113,23 +113,23 @@ class Judge0:
 
 
 def batches(tokens: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Tokens, by as many as one ``look`` takes."""
+    """Tokens, in groups that one ``fetch`` takes."""
     return (tokens[at : at + BATCH_LIMIT] for at in range(0, len(tokens), BATCH_LIMIT))
 
 
 def _read(response: httpx.Response, read: Callable[[bytes], T]) -> T:
-    """What ``read`` makes of an answer. Raises ``CheckFailedError`` for a refusal, and another form."""
+    """An answer, parsed by ``read``. Raises ``CheckFailedError`` for a refusal, or an unexpected form."""
     try:
         return read(_taken(response).content)
     except UnreadableError as error:
-        raise CheckFailedError(f"{_described(response)}: {error}") from error
+        raise CheckFailedError(f"{_describe(response)}: {error}") from error
 
 
 def _taken(response: httpx.Response) -> httpx.Response:
     if response.status_code >= 300:
-        raise CheckFailedError(f"{_described(response)}: {response.status_code} {response.text[:500]}")
+        raise CheckFailedError(f"{_describe(response)}: {response.status_code} {response.text[:500]}")
     return response
 
 
-def _described(response: httpx.Response) -> str:
+def _describe(response: httpx.Response) -> str:
     return f"{response.request.method} {response.request.url.path}"

@@ -22,8 +22,8 @@ Kind = Literal["released", "master", "reference"]
 ALWAYS = ("created_at", "finished_at", "wall_time")
 SOMETIMES = ("queued_at", "started_at")
 NOBODY = "00000000-0000-0000-0000-000000000000"
-MASTERS_SIGN = "disable_implicit_base64_encoding"
-MASTERS_FIRST_LOOK = 2.0
+MASTER_KEY = "disable_implicit_base64_encoding"
+MASTER_FIRST_POLL = 2.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Capabilities:
 
     ``wait_bypasses_queue``: ``wait=true`` runs programs inside the web server; workers play no part in it.
     ``wait_looks_after`` are the seconds before such an answer can come at all. ``single_get_cached`` are the
-    seconds for which ``GET /submissions/TOKEN`` repeats itself. ``queue_limit`` None: not told.
+    seconds for which ``GET /submissions/TOKEN`` repeats itself. ``queue_limit`` None: unknown.
     ``timestamps`` are the fields that tell when things happened, ``ids`` the languages it has, by our names.
     ``slots`` is how many programs its workers run at once, None where it knows of no worker. ``why`` says by
     which sign it was recognised.
@@ -74,12 +74,12 @@ def detect(get: Get) -> Capabilities:
         version=str(about["version"]),
         wait=bool(config.get("enable_wait_result", True)),
         wait_bypasses_queue=kind == "released",
-        wait_looks_after=MASTERS_FIRST_LOOK if kind == "master" else 0.0,
+        wait_looks_after=MASTER_FIRST_POLL if kind == "master" else 0.0,
         single_get_cached=float(config.get("submission_cache_duration", 1.0)),
         callbacks=bool(config.get("enable_callbacks", True)),
         batches=batches,
         batch_limit=int(config.get("max_submission_batch_size", BATCH_LIMIT)),
-        queue_limit=_whole(config.get("max_queue_size")),
+        queue_limit=_integer(config.get("max_queue_size")),
         timestamps=_timestamps(get) if batches else ALWAYS,
         ids=_ids(get("/languages")),
         slots=_slots(get("/workers")),
@@ -115,9 +115,9 @@ def _kind(about: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Kind, st
     version = about["version"]
     if str(about.get("maintainer", "")).startswith("Wavetank"):
         return "reference", f"the reference Judge0 ({version}): /about names Wavetank as its maintainer"
-    if MASTERS_SIGN in config:
-        return "master", f"Judge0 of branch master (says {version}): /config_info has {MASTERS_SIGN}"
-    return "released", f"Judge0 {version}: /config_info has no {MASTERS_SIGN}, as master's would"
+    if MASTER_KEY in config:
+        return "master", f"Judge0 of branch master (says {version}): /config_info has {MASTER_KEY}"
+    return "released", f"Judge0 {version}: /config_info has no {MASTER_KEY}, as master's would"
 
 
 def _timestamps(get: Get) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def _slots(queues: Any) -> int | None:
     return reading.slots(queues) if queues else None
 
 
-def _whole(value: Any) -> int | None:
+def _integer(value: Any) -> int | None:
     return None if value is None else int(value)
 
 

@@ -1,4 +1,4 @@
-"""Handing a program in at the front door, as a user's browser would, and reading the answer."""
+"""Submitting a program at the front door, as a user's browser would, and reading the answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.core.wait import scaled
 from harness.judge0.api import ACCEPTED_TEXT, IDS, IN_QUEUE, STATUSES
 from harness.judge0.model import Program
 from harness.judge0.reading import UnreadableError, pick
-from harness.judge0.requests import at_door
+from harness.judge0.requests import front_door_body
 from harness.judge0.single import SingleUse
 from harness.target.target import Target
 from harness.topology.model import FrontDoor
@@ -24,7 +24,7 @@ CONNECT_TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: Judge0's token and status text, the program's output, and the whole reply."""
+    """The answer: Judge0's token and status text, the program's output, and the whole reply."""
 
     token: str
     status: str
@@ -67,7 +67,7 @@ def open_single(target: Target, address: str, *, timeout: float) -> httpx.Client
 def submit(client: httpx.Client, door: FrontDoor, language: str, source: str, stdin: str = "") -> Answer:
     """Run one program through the front door.
 
-    Raises ``CheckFailedError`` when the door refuses or answers in another shape.
+    Raises ``CheckFailedError`` when the front door refuses or answers in another form.
     """
     asked = body(door, Program("submitted", language, source, stdin))
     try:
@@ -84,8 +84,8 @@ def submit(client: httpx.Client, door: FrontDoor, language: str, source: str, st
 
 
 def body(door: FrontDoor, program: Program) -> dict[str, Any]:
-    """The JSON that hands a program in, in the front door's own words."""
-    return at_door(door.request, IDS, program)
+    """The JSON that submits a program, with the front door's own keys."""
+    return front_door_body(door.request, IDS, program)
 
 
 def read_answer(door: FrontDoor, reply: Mapping[str, Any]) -> Answer:
@@ -98,7 +98,7 @@ def read_answer(door: FrontDoor, reply: Mapping[str, Any]) -> Answer:
 
 
 def double(client: httpx.Client, door: FrontDoor, language: str, number: int) -> Answer:
-    """Submit a language's doubling program and insist that it was run: Accepted, and the right output."""
+    """Submit a language's doubling program and require that it was run: Accepted, and the right output."""
     answer = submit(client, door, language, DOUBLING[language], str(number))
     if answer.status == STATUSES[IN_QUEUE]:
         raise InconclusiveError(f"{language}: still in the queue when the front door answered")

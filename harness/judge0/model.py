@@ -1,4 +1,4 @@
-"""A program to be run, and the route on which it is handed in: plain data."""
+"""A program to be run, and the route on which it is submitted: plain data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer says: JSON and bytes to what is told of a submission.
+"""Parsing answers: from JSON and bytes to a submission's data.
 
 Judge0's API as 1.13.1 speaks it (recorded answers: tests/unit/judge0/test_protocol.py), and a front door's as
 the topology's ``checks.front_door.reply`` maps it.
@@ -28,9 +28,9 @@ class UnreadableError(ValueError):
 
 
 class Submission(NamedTuple):
-    """What an answer says of one submission: only what was asked for, the rest is empty.
+    """One submission in an answer: the fields that were asked for, the rest is empty.
 
-    ``status`` is Judge0's number, 0 where it is not told, ``description`` Judge0's text for it. Durations
+    ``status`` is Judge0's number, 0 where it is not given, ``description`` Judge0's text for it. Durations
     are in µs, or ``NEVER``.
     """
 
@@ -53,7 +53,7 @@ def read_created(body: bytes) -> str:
 
 
 def read_created_many(body: bytes, count: int) -> list[str | UnreadableError]:
-    """Of a batch of ``count``, the token of each, or what Judge0 has against it.
+    """Of a batch of ``count``, the token of each, or Judge0's error for it.
 
     Raises ``UnreadableError`` where it is no such list.
     """
@@ -64,12 +64,12 @@ def read_created_many(body: bytes, count: int) -> list[str | UnreadableError]:
 
 
 def read_one(body: bytes, *, runs: float = 1) -> Submission:
-    """What Judge0 says of one submission (``wait=true``, a callback). Raises ``UnreadableError``."""
+    """One submission from Judge0 (``wait=true``, a callback). Raises ``UnreadableError``."""
     return _submission(_parse(body), runs)
 
 
 def read_many(body: bytes, runs: Sequence[float]) -> list[Submission | None]:
-    """What Judge0 says of each of several, in order; None for one that it does not know.
+    """Several submissions from Judge0, in order; None for one that it does not know.
 
     ``runs`` is how often each program was to be run. Raises ``UnreadableError``.
     """
@@ -82,22 +82,22 @@ def read_many(body: bytes, runs: Sequence[float]) -> list[Submission | None]:
     ]
 
 
-def read_at_door(reply: Mapping[str, str], body: bytes) -> Submission:
-    """What a front door or runner says, where the topology's ``reply`` has it. Raises ``UnreadableError``."""
+def read_front_door(reply: Mapping[str, str], body: bytes) -> Submission:
+    """A submission from a front door or runner, by the topology's ``reply``. Raises ``UnreadableError``."""
     found = pick(reply, _parse(body))
     status = _status(found["status"]) if "status" in found else 0
     return Submission(str(found.get("token") or ""), status, str(found.get("stdout") or ""))
 
 
 def pick(reply: Mapping[str, str], document: Any) -> dict[str, Any]:
-    """What a front door's answer holds of a submission: ``token``, ``status``, ``stdout``, as far as mapped.
+    """A submission's fields in a front door's answer: ``token``, ``status``, ``stdout``, as far as mapped.
 
     ``reply`` is ``checks.front_door.reply``: a dotted path for each. Raises ``UnreadableError``.
     """
-    return {word: dig(document, path) for word, path in reply.items()}
+    return {word: value_at(document, path) for word, path in reply.items()}
 
 
-def dig(document: Any, path: str) -> Any:
+def value_at(document: Any, path: str) -> Any:
     """The value at a dotted path of nested JSON. Raises ``UnreadableError`` where there is none."""
     value = document
     for key in path.split("."):
@@ -108,7 +108,7 @@ def dig(document: Any, path: str) -> Any:
 
 
 def slots(queues: Any) -> int:
-    """How many programs can run at once, by the answer of ``/workers``: an entry for each queue.
+    """How many programs can run at once, from the answer of ``/workers``: an entry for each queue.
 
     Raises ``KeyError``, ``TypeError`` or ``ValueError`` for an answer in another form.
     """
@@ -116,22 +116,22 @@ def slots(queues: Any) -> int:
 
 
 def error_text(body: bytes) -> str:
-    """The words of an error: Judge0's ``error``, the runner's ``error.message``, or the body as it is."""
+    """The text of an error: Judge0's ``error``, the runner's ``error.message``, or the body as it is."""
     try:
         found = json.loads(body)
     except ValueError:
         return _shown(body)
     error = found.get("error") if isinstance(found, dict) else None
-    said = error.get("message") if isinstance(error, dict) else error
-    return str(said)[:SHOWN] if said else _shown(body)
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message)[:SHOWN] if message else _shown(body)
 
 
 def durations(entry: Mapping[str, Any], runs: float = 1) -> tuple[int, int, int]:
     """From a submission's timestamps: µs it was queued, ran, and took from creation to its final status.
 
-    1.13.1 does not tell when a worker began: being queued is then all that is not execution, so compilation
-    and the making of the sandbox count as waiting. Moments are in ms, and Judge0 takes them from the clocks
-    of two machines: what comes out below nothing by more than that precision is not told.
+    1.13.1 does not report when a worker began: all that is not execution then counts as queued, also
+    compilation and the creation of the sandbox. Moments are in ms, and Judge0 takes them from the clocks
+    of two machines: a result below zero by more than that precision is ``NEVER``.
     """
     try:
         judged = _between(entry.get("created_at"), entry.get("finished_at"))
@@ -160,7 +160,7 @@ def _submission(entry: Any, runs: float) -> Submission:
         raise UnreadableError(f"no submission: {entry!r:.{SHOWN}}")
     status = entry.get("status_id")
     if status is None:
-        status = dig(entry, "status.id")
+        status = value_at(entry, "status.id")
     return Submission(
         str(entry.get("token") or ""),
         int(status),
@@ -194,7 +194,7 @@ def _token(entry: Any) -> str:
 
 
 def _status(value: Any) -> int:
-    """A status that a front door tells by its text, or by its number."""
+    """A status that a front door gives as its text, or as its number."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if str(value) not in BY_TEXT:

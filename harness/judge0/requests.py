@@ -1,4 +1,4 @@
-"""What is sent for a program: data and bytes, no connections.
+"""The requests for a program: data and bytes, no connections.
 
 Judge0's API as 1.13.1 speaks it, https://github.com/judge0/judge0/tree/v1.13.1/docs/api, with texts
 in Base64, and a front door's as the topology's ``checks.front_door.request`` maps it.
@@ -28,7 +28,7 @@ class Request(NamedTuple):
 
 
 def headers(route: Route) -> dict[str, str]:
-    """What every request on this route says of itself."""
+    """The headers of every request on this route."""
     address = route.address
     port = f":{address.port}" if address.port else ""
     host = address.host_header or ("judge0" if address.kind == "unix" else f"{address.host}{port}")
@@ -45,10 +45,10 @@ def encode(route: Route, request: Request) -> bytes:
     return "\r\n".join((*lines, "\r\n")).encode() + request.body
 
 
-def hand_in(route: Route, program: Program, *, callback_url: str = "") -> Request:
+def submit(route: Route, program: Program, *, callback_url: str = "") -> Request:
     """The request that submits one program, at the route's entry point and in its mode."""
     if route.entry_point != "judge0":
-        return Request("POST", route.path, dump(at_door(route.request, route.ids, program)))
+        return Request("POST", route.path, dump(front_door_body(route.request, route.ids, program)))
     more = {"callback_url": callback_url} if callback_url else {}
     request = create(dump(submission_of(route, program, **more)))
     if route.mode == "wait":
@@ -67,29 +67,29 @@ def create_many(submissions: Sequence[bytes]) -> Request:
     return Request("POST", f"{BATCH}?{ENCODED}", body)
 
 
-def look(tokens: Iterable[str], asked: Iterable[str]) -> Request:
+def fetch(tokens: Iterable[str], asked: Iterable[str]) -> Request:
     """The request for some fields of submissions, up to ``BATCH_LIMIT``: no server caches its answer."""
     return Request("GET", f"{BATCH}?tokens={','.join(tokens)}&{ENCODED}&fields={','.join(asked)}")
 
 
-def look_at_one(token: str, asked: Iterable[str]) -> Request:
+def fetch_one(token: str, asked: Iterable[str]) -> Request:
     """The request for some fields of one submission; the answer may be as old as Judge0's cache."""
     return Request("GET", f"{SUBMISSIONS}/{token}?{ENCODED}&fields={','.join(asked)}")
 
 
 def fields(route: Route) -> tuple[str, ...]:
-    """What is asked of a submission: only fields that this Judge0 has, for it refuses others."""
+    """The fields of a submission to ask for: only those that this Judge0 has, for it refuses others."""
     return ("token", "status_id", "stdout", *route.timestamps)
 
 
 def submission(source: str, language_id: int, **more: Any) -> dict[str, Any]:
-    """What creates a submission, its texts in Base64; ``more`` are further fields, by Judge0's names."""
+    """The JSON that creates a submission, texts in Base64; ``more`` are further fields, by Judge0's names."""
     given = {"source_code": source, "language_id": language_id, **more}
     return {key: _encoded(value) if key in TEXTS else value for key, value in given.items()}
 
 
 def submission_of(route: Route, program: Program, **more: Any) -> dict[str, Any]:
-    """What creates the submission of a program. Without ``expected_output``: we judge."""
+    """The JSON that creates the submission of a program. Without ``expected_output``: we judge."""
     stdin = {"stdin": program.stdin} if program.stdin else {}
     return submission(program.source, route.ids[program.language], **program.limits, **stdin, **more)
 
@@ -99,8 +99,8 @@ def as_json(route: Route, program: Program) -> bytes:
     return dump(submission_of(route, program))
 
 
-def at_door(request: Mapping[str, str], ids: Mapping[str, int], program: Program) -> dict[str, Any]:
-    """What hands a program in at a front door, under the keys of ``checks.front_door.request``.
+def front_door_body(request: Mapping[str, str], ids: Mapping[str, int], program: Program) -> dict[str, Any]:
+    """The JSON that submits a program at a front door, with the keys of ``checks.front_door.request``.
 
     ``ids`` are Judge0's language ids by our names.
     """
@@ -114,7 +114,7 @@ def at_door(request: Mapping[str, str], ids: Mapping[str, int], program: Program
 
 
 def runs_of(program: Program) -> float:
-    """How often Judge0 runs it; what it tells of time is the mean of all."""
+    """How often Judge0 runs it; the time that it reports is the mean of all runs."""
     return program.limits.get("number_of_runs", 1)
 
 

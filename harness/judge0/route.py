@@ -218,7 +218,7 @@ def _front_door(setup: Setup) -> FrontDoor:
     door = setup.topology.checks.front_door
     if door is None:
         raise UsageError(
-            f"topology {setup.topology.name} does not say how programs are handed in: add checks.front_door "
+            f"topology {setup.topology.name} does not say how programs are submitted: add checks.front_door "
             "(docs/topology.md), or use --entry-point judge0"
         )
     return door

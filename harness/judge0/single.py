@@ -1,7 +1,7 @@
-"""HTTP with a connection for each request, so that it is known what was sent and what was not.
+"""HTTP with a new connection for each request, so that it is known what was sent and what was not.
 
-httpx with a SOCKS proxy waits for the proxy without a limit and leaves connections open that were refused;
-while machines have no power, both happen all the time.
+httpx with a SOCKS proxy waits for the proxy without a limit, and leaves refused connections open; while
+machines are powered off, both happen all the time.
 """
 
 from __future__ import annotations

@@ -12,10 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from harness.core.documents import read_bytes, read_object
 from harness.core.errors import TopologyError
 
@@ -73,6 +69,12 @@ class RunDir:
 
     def public_key(self) -> str:
         """The run's SSH public key in OpenSSH's format, generated on first use."""
+        from cryptography.exceptions import (
+            UnsupportedAlgorithm,
+        )  # every command loads this module, few need that
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         if not os.path.lexists(self.private_key):
             key = Ed25519PrivateKey.generate()
             private = key.private_bytes(

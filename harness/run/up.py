@@ -106,7 +106,7 @@ def up(
         if prepared.plan.of("create", "droplet", "database"):
             consent(provision.price(target, topology))
         run_dir.create()
-        hostnet.keep(run_dir, prepared.host)
+        hostnet.save(run_dir, prepared.host)
         remember(prepared.choice)
     with guarded(prepared, progress, keep=keep) as guard:
         lease.keep(target, run_dir.run)
@@ -153,7 +153,7 @@ def restore_links(prepared: Prepared, progress: Progress) -> None:
     if not prepared.existed:
         return
     run = prepared.choice.run
-    for node in link.mend(
+    for node in link.restore(
         prepared.target, lambda: provision.observe(prepared.target, prepared.topology, run)
     ):
         progress.note(f"removed delay and loss from the links of {node}")

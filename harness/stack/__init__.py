@@ -1,6 +1,6 @@
 """Conversion of compose files to one ``docker-stack.yml``: text in, text out, without network or engine.
 
-``convert`` is the flow. What becomes of which key of a compose file is told by docs/stack.md.
+``convert`` is the flow. docs/stack.md says what becomes of each key of a compose file.
 """
 
 from harness.stack.convert import convert

@@ -1,4 +1,4 @@
-"""A compose file as data: anchors and merges written out, variables replaced, and secret values marked."""
+"""A compose file as data: anchors and merges written out, variables replaced, and secret values tainted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from harness.stack import taint
 class ComposeFile:
     """What one compose file says.
 
-    ``services`` are its services, without keys that have no value. ``environment`` is what ``${NAME}`` was
-    replaced from, marked; ``unset`` are the names that had neither value nor default there.
+    ``services`` are its services, without keys that have no value. ``environment`` has the values that
+    replaced ``${NAME}``, tainted where they are secret; ``unset`` are the names that had neither value nor
+    default.
     """
 
     document: Mapping[str, Any]
@@ -36,8 +37,10 @@ class ComposeFile:
 
     @property
     def passwords(self) -> dict[str, str]:
-        """What is secret in ``environment``: values, and the name of each."""
-        return {taint.bare(value): name for name, value in self.environment.items() if taint.is_secret(value)}
+        """The secret values in ``environment``, each with its variable's name."""
+        return {
+            taint.untainted(value): name for name, value in self.environment.items() if taint.is_secret(value)
+        }
 
 
 class _Constructor(SafeConstructor):
@@ -56,7 +59,7 @@ _Constructor.add_constructor("tag:yaml.org,2002:value", _Constructor.construct_y
 
 
 def read(text: str, environment: Mapping[str, str], *, file: Path) -> ComposeFile:
-    """Read the compose file ``text``. ``environment`` is marked. Raises ``TopologyError``."""
+    """Read the compose file ``text``. ``environment`` is tainted. Raises ``TopologyError``."""
     raw = parse(text, file=file)
     unset = tuple(dict.fromkeys(_unset(raw, environment)))
     document = _resolved(raw, environment, file)
@@ -74,7 +77,7 @@ def read(text: str, environment: Mapping[str, str], *, file: Path) -> ComposeFil
 
 
 def parse(text: str, *, file: Path) -> dict[str, Any]:
-    """The text's data, as it is written."""
+    """The data in the text, before variables are replaced. Raises ``TopologyError``."""
     if taint.ANY.search(text):
         problem = "it holds characters of Unicode's private use area, U+E000 to U+E003"
         raise TopologyError(problem, file=file, remedy="take them out")

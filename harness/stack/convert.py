@@ -1,4 +1,4 @@
-"""The flow: each compose file becomes jobs, each job becomes a part, and all parts become one stack."""
+"""The flow: a context for each service of each compose file, a fragment from each, one stack from all."""
 
 from __future__ import annotations
 
@@ -10,94 +10,100 @@ from harness.stack import write
 from harness.stack.keys import is_known
 from harness.stack.model import Source, Stack
 from harness.stack.prove import check_places, check_values
-from harness.stack.service import Job, Part, join
-from harness.stack.services import file_notes, jobs_of, read_source
-from harness.stack.steps.configs_and_secrets import declared
+from harness.stack.service import Fragment, ServiceContext, join
+from harness.stack.services import file_notes, read_source, service_contexts
+from harness.stack.steps.configs_and_secrets import configs_and_secrets
 from harness.stack.steps.deployment import deployment
 from harness.stack.steps.mounts import mounts
 from harness.stack.steps.network import check_names, network
-from harness.stack.steps.passed_through import kept
+from harness.stack.steps.passed_through import passed_through
 from harness.stack.steps.ports import ports
 from harness.stack.steps.privilege import privilege
 from harness.stack.steps.program import program
-from harness.stack.steps.unsupported import left
+from harness.stack.steps.unsupported import unsupported
 from harness.topology.model import Overlay, Topology
 
 VERSION = "3.8"
 
 
 def convert(topology: Topology, sources: Sequence[Source], *, ipvs: bool) -> Stack:
-    """The stack of ``topology.swarm``. ``ipvs``: whether the members' kernels can do virtual addresses.
+    """The stack of ``topology.swarm``. ``ipvs``: whether the members' kernels support virtual addresses.
 
-    Raises ``TopologyError`` for what a service asks for and a swarm cannot give.
+    Raises ``TopologyError`` for what a service asks for and a swarm does not have.
     """
     if topology.swarm is None:
         remedy = "add a `swarm:` section, or take a topology that has one, as swarm"
         raise TopologyError("there is no swarm", file=topology.file, field="swarm", remedy=remedy)
-    jobs: list[Job] = []
-    parts: list[Part] = []
-    whole: list[Part] = []
+    contexts: list[ServiceContext] = []
+    fragments: list[Fragment] = []
+    whole: list[Fragment] = []
     for source in sources:
         file = read_source(source)
-        siblings = jobs_of(topology, source, file, ipvs=ipvs)
-        made = [_part(job, siblings) for job in siblings]
-        jobs += siblings
-        parts += made
-        whole += [Part(notes=tuple(file_notes(source, file)), hidden=file.passwords), *made]
-    check_names(jobs, parts)
-    return _stack(topology.swarm.overlay, jobs, parts, join(whole))
+        siblings = service_contexts(topology, source, file, ipvs=ipvs)
+        made = [_fragment(context, siblings) for context in siblings]
+        contexts += siblings
+        fragments += made
+        whole += [Fragment(notes=tuple(file_notes(source, file)), hidden=file.passwords), *made]
+    check_names(contexts, fragments)
+    return _stack(topology.swarm.overlay, contexts, fragments, join(whole))
 
 
-def _part(job: Job, siblings: Sequence[Job]) -> Part:
-    """All that the stack has of one service. Raises ``TopologyError``."""
-    for key in job.body:
+def _fragment(context: ServiceContext, siblings: Sequence[ServiceContext]) -> Fragment:
+    """What one service adds to the stack. Raises ``TopologyError``."""
+    for key in context.body:
         if not is_known(key):
-            raise job.error(key, "compose files have no such key", "correct its spelling, or take it out")
-    reference, image = _image(job)
-    part = join(
+            raise context.error(key, "compose files have no such key", "correct its spelling, or take it out")
+    reference, image = _image(context)
+    fragment = join(
         [
-            Part(body={"image": image}),
-            kept(job),
-            program(job),
-            network(job, siblings),
-            ports(job),
-            mounts(job),
-            declared(job),
-            privilege(job, siblings),
-            deployment(job, reference),
-            left(job),
+            Fragment(body={"image": image}),
+            passed_through(context),
+            program(context),
+            network(context, siblings),
+            ports(context),
+            mounts(context),
+            configs_and_secrets(context),
+            privilege(context, siblings),
+            deployment(context, reference),
+            unsupported(context),
         ]
     )
-    check_places(job, part.body)
-    return part
+    check_places(context, fragment.body)
+    return fragment
 
 
-def _image(job: Job) -> tuple[str, str]:
+def _image(context: ServiceContext) -> tuple[str, str]:
     """The image's readable name, and what the stack calls it: its id, or its name where it has none here."""
-    image = job.source.images.get(job.name)
-    reference = image.reference if image else str(job.body.get("image", ""))
+    image = context.source.images.get(context.name)
+    reference = image.reference if image else str(context.body.get("image", ""))
     if not reference:
-        raise job.error("image", "it is not known which image it runs", "name one, or say `build: .`")
+        raise context.error("image", "it is not known which image it runs", "name one, or say `build: .`")
     return reference, (image.id if image else "") or reference
 
 
-def _stack(overlay: Overlay, jobs: Sequence[Job], parts: Sequence[Part], whole: Part) -> Stack:
-    for job, part in zip(jobs, parts, strict=True):
-        check_values(job, part.body, whole.hidden)
-    document = write.escaped(_document(overlay, jobs, parts, whole))
+def _stack(
+    overlay: Overlay, contexts: Sequence[ServiceContext], fragments: Sequence[Fragment], whole: Fragment
+) -> Stack:
+    for context, fragment in zip(contexts, fragments, strict=True):
+        check_values(context, fragment.body, whole.hidden)
+    document = write.escaped(_document(overlay, contexts, fragments, whole))
     return Stack(
         text=write.text(document),
         document=document,
-        configs=_ours(whole.configs),
-        secrets=_ours(whole.secrets),
+        configs=_with_content(whole.configs),
+        secrets=_with_content(whole.secrets),
         notes=whole.notes,
     )
 
 
-def _document(overlay: Overlay, jobs: Sequence[Job], parts: Sequence[Part], whole: Part) -> dict[str, Any]:
+def _document(
+    overlay: Overlay, contexts: Sequence[ServiceContext], fragments: Sequence[Fragment], whole: Fragment
+) -> dict[str, Any]:
     document: dict[str, Any] = {
         "version": VERSION,
-        "services": {job.title: dict(part.body) for job, part in zip(jobs, parts, strict=True)},
+        "services": {
+            context.title: dict(fragment.body) for context, fragment in zip(contexts, fragments, strict=True)
+        },
         "networks": {"default": {"external": True, "name": overlay.name}},
     }
     if whole.volumes:
@@ -108,5 +114,5 @@ def _document(overlay: Overlay, jobs: Sequence[Job], parts: Sequence[Part], whol
     return document
 
 
-def _ours(objects: Mapping[str, bytes | None]) -> dict[str, bytes]:
+def _with_content(objects: Mapping[str, bytes | None]) -> dict[str, bytes]:
     return {name: content for name, content in sorted(objects.items()) if content is not None}

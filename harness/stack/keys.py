@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.stack.steps.passed_through import KEPT
-from harness.stack.steps.unsupported import NOTED, REFUSED
+from harness.stack.steps.passed_through import PASSED_THROUGH
+from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
 
 SAME = "the same"
 
-# Keys that are something else in a stack, and what.
-EXPRESSED: Mapping[str, str] = {
+# Keys that are converted, and to what.
+CONVERTED: Mapping[str, str] = {
     "build": "`image`: built on your machine and sent to the nodes",
     "cap_add": "the same, with those of the topology's `cap_add`",
     "command": "the same; where there are secrets, what the shell becomes",
@@ -49,11 +49,11 @@ EXPRESSED: Mapping[str, str] = {
 
 
 def table() -> dict[str, str]:
-    """What becomes of each key, in words, by key."""
+    """What becomes of each key, by key."""
     found = {
-        **dict.fromkeys(KEPT, SAME),
-        **EXPRESSED,
-        **{key: f"a note: {what}" for key, (what, _) in NOTED.items()},
+        **dict.fromkeys(PASSED_THROUGH, SAME),
+        **CONVERTED,
+        **{key: f"a note: {what}" for key, (what, _) in LEFT_OUT.items()},
         **{key: f"an error: {why}" for key, (why, _) in REFUSED.items()},
     }
     return dict(sorted(found.items()))
@@ -61,4 +61,4 @@ def table() -> dict[str, str]:
 
 def is_known(key: str) -> bool:
     """Whether compose files have such a key in a service."""
-    return key.startswith("x-") or any(key in each for each in (KEPT, EXPRESSED, NOTED, REFUSED))
+    return key.startswith("x-") or any(key in each for each in (PASSED_THROUGH, CONVERTED, LEFT_OUT, REFUSED))

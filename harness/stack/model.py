@@ -12,7 +12,7 @@ from harness.topology.model import StackService
 
 @dataclass(frozen=True)
 class Source:
-    """One service of the stack, and all that is known of it.
+    """One service of the stack, and all that is known about it.
 
     * ``text``: its compose file, as the user wrote it.
     * ``environment``: what ``.env`` would hold, the user's own merged with the topology's values.
@@ -35,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Note:
-    """What of a compose file is otherwise in the stack.
+    """A difference between a compose file and the stack.
 
     ``where`` is like ``judge0-worker: services.worker.security_opt``; ``what`` says what a stack does not
     do, ``instead`` what was done about it, or what the reader can do.
@@ -53,8 +53,8 @@ class Note:
 class Stack:
     """A ``docker-stack.yml`` as text and as data, with the contents of the configs and secrets it names.
 
-    Nothing of ``secrets`` is in ``text``. The names carry a hash of the content, for swarms cannot change
-    either. ``notes`` are in the order of the sources.
+    Nothing of ``secrets`` is in ``text``. The names carry a hash of the content, because a swarm cannot
+    change a config or a secret. ``notes`` are in the order of the sources.
     """
 
     text: str

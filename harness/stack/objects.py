@@ -1,6 +1,6 @@
 """Configs and secrets of a swarm: small files that reach a task wherever it runs.
 
-A swarm cannot change either, so their names carry a hash of the content: new content, new name.
+A swarm cannot change a config or a secret, so the name carries a hash of the content: new content, new name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from harness.stack.secrecy import holds_secret
-from harness.stack.service import Job, Part
+from harness.stack.service import Fragment, ServiceContext
 
 LIMIT = 500 * 1024
 READABLE = 0o444
@@ -18,41 +18,48 @@ LONGEST_NAME = 64
 HASH_DIGITS = 12
 
 
-def file_part(
-    job: Job, key: str, content: bytes, target: str, *, label: str, mode: int = READABLE, hidden: bool = False
-) -> Part:
-    """Content as a file at ``target``: a config, or a secret where it must not be seen.
+def file_fragment(
+    context: ServiceContext,
+    key: str,
+    content: bytes,
+    target: str,
+    *,
+    label: str,
+    mode: int = READABLE,
+    hidden: bool = False,
+) -> Fragment:
+    """Content as a file at ``target``: a config, or a secret where it is secret.
 
-    ``label`` says in its name what it is, ``key`` is where the compose file asks for it. Raises
-    ``TopologyError`` for what is empty or too large.
+    ``label`` becomes part of its name, ``key`` is where the compose file asks for it. Raises
+    ``TopologyError`` for content that is empty or too large.
     """
-    _check_size(job, key, content, label)
-    name = object_name(job.stack, job.title, label, content)
-    hidden = hidden or holds_secret(content, job.forms)
+    _check_size(context, key, content, label)
+    name = object_name(context.stack, context.title, label, content)
+    hidden = hidden or holds_secret(content, context.forms)
     reference: dict[str, Any] = {"source": name, "target": target}
     if mode != READABLE:
         reference["mode"] = mode
     if hidden:
-        return Part(body={"secrets": [reference]}, secrets={name: content})
-    return Part(body={"configs": [reference]}, configs={name: content})
+        return Fragment(body={"secrets": [reference]}, secrets={name: content})
+    return Fragment(body={"configs": [reference]}, configs={name: content})
 
 
 def object_name(stack: str, service: str, label: str, content: bytes) -> str:
     """``STACK_SERVICE-LABEL-HASH``, no longer than Docker allows; what is cut off counts in the hash."""
     name = f"{stack}_{service}-{_word(label)}"
-    room = LONGEST_NAME - HASH_DIGITS - 1
-    known = content if len(name) <= room else name.encode() + b"\0" + content
-    return f"{name[:room].rstrip('-_.')}-{hashlib.sha256(known).hexdigest()[:HASH_DIGITS]}"
+    longest = LONGEST_NAME - HASH_DIGITS - 1
+    hashed = content if len(name) <= longest else name.encode() + b"\0" + content
+    return f"{name[:longest].rstrip('-_.')}-{hashlib.sha256(hashed).hexdigest()[:HASH_DIGITS]}"
 
 
 def _word(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]+", "-", label).strip("-_.") or "file"
 
 
-def _check_size(job: Job, key: str, content: bytes, label: str) -> None:
+def _check_size(context: ServiceContext, key: str, content: bytes, label: str) -> None:
     if not content:
         problem = f"{label} is empty, and a swarm takes no empty config or secret"
-        raise job.error(key, problem, "put something into it, if only a line's end, or do not mount it")
+        raise context.error(key, problem, "put something into it, if only a line's end, or do not mount it")
     if len(content) >= LIMIT:
         problem = f"{label} has {len(content) / 1024:.0f} kB, and a swarm's configs and secrets hold 500 kB"
-        raise job.error(key, problem, "copy it into the image, or have the program fetch it")
+        raise context.error(key, problem, "copy it into the image, or have the program fetch it")

@@ -1,4 +1,4 @@
-"""A stack before there is a deployment: what only that will know stays ``${NAME}``."""
+"""A stack before there is a deployment: values that only a deployment has stay ``${NAME}``."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from harness.topology.model import DATABASE_PORTS, Database, Droplet, Topology
 from harness.topology.rendering import dotenv
 
 
-def unknown(topology: Topology) -> Deployment:
+def placeholder_deployment(topology: Topology) -> Deployment:
     """A deployment of which only names are known: ``${RUNNER_PRIVATE_IP}``, ``${MONGO_PRIVATE_HOST}``."""
     return Deployment(
         run="",
         vpc_id="",
-        vpc_range=topology.ip_range or taint.later("VPC_RANGE"),
+        vpc_range=topology.ip_range or taint.deferred("VPC_RANGE"),
         nodes={name: _node(each) for name, each in topology.droplets.items()},
         databases={name: _database(each) for name, each in topology.databases.items()},
     )
 
 
 def _node(droplet: Droplet) -> Node:
-    public = _later(droplet.name, "public_ip") if droplet.public_networking else None
-    return Node(droplet.name, 0, "", public, _later(droplet.name, "private_ip"))
+    public = _placeholder(droplet.name, "public_ip") if droplet.public_networking else None
+    return Node(droplet.name, 0, "", public, _placeholder(droplet.name, "private_ip"))
 
 
 def _database(database: Database) -> DatabaseNode:
@@ -38,36 +38,37 @@ def _database(database: Database) -> DatabaseNode:
         status="",
         public=_connection(database, "public"),
         private=_connection(database, "private"),
-        ca_pem=_later(database.name, "ca_pem"),
+        ca_pem=_placeholder(database.name, "ca_pem"),
     )
 
 
 def _connection(database: Database, end: str) -> Connection:
     host, user, password, name = (
-        _later(database.name, part) for part in (f"{end}_host", "user", "password", "database")
+        _placeholder(database.name, attribute)
+        for attribute in (f"{end}_host", "user", "password", "database")
     )
     port = DATABASE_PORTS[database.engine]
     uri = f"{database.engine}://{user}:{password}@{host}:{port}/{name}"
     return Connection(host, port, user, password, name, uri)
 
 
-def _later(owner: str, part: str) -> str:
-    return taint.later(f"{owner}_{part}".upper().replace("-", "_"))
+def _placeholder(owner: str, attribute: str) -> str:
+    return taint.deferred(f"{owner}_{attribute}".upper().replace("-", "_"))
 
 
 def with_programs(source: Source) -> Source:
     """``source`` with ``${NAME_PROGRAM}`` for what an image runs that is not on this machine."""
     missing = [name for name in source.images if name not in source.programs]
-    later = {name: (_later(f"{source.service.name}_{name}", "program"),) for name in missing}
-    entries = {name: (_later(f"{source.service.name}_{name}", "entrypoint"),) for name in missing}
+    programs = {name: (_placeholder(f"{source.service.name}_{name}", "program"),) for name in missing}
+    entrypoints = {name: (_placeholder(f"{source.service.name}_{name}", "entrypoint"),) for name in missing}
     return replace(
-        source, programs={**source.programs, **later}, entrypoints={**source.entrypoints, **entries}
+        source, programs={**source.programs, **programs}, entrypoints={**source.entrypoints, **entrypoints}
     )
 
 
-def left_to_do(stack: Stack) -> Iterator[Note]:
-    """What is to be made and filled in before such a stack can be deployed by hand."""
-    names = tuple(dict.fromkeys(name for text in _texts(stack.document) for name in taint.filled(text)))
+def remaining_steps(stack: Stack) -> Iterator[Note]:
+    """What has to be created and filled in before such a stack can be deployed by hand."""
+    names = tuple(dict.fromkeys(name for text in _texts(stack.document) for name in taint.variables(text)))
     if names:
         what = f"only a deployment knows {', '.join(names)}"
         yield Note("${...}", what, "`docker stack deploy` takes them from its environment")
@@ -81,7 +82,7 @@ def left_to_do(stack: Stack) -> Iterator[Note]:
 
 
 def _holds(name: str, content: bytes) -> str:
-    """What is in a secret, in words; only names are told."""
+    """A description of what is in a secret, with names only."""
     if not re.search(rf"-{FILE}-[0-9a-f]+$", name):
         return "it is a file with something in it that must not be seen"
     variables = dotenv.read(content.decode(errors="replace"), {})

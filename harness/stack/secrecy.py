@@ -1,4 +1,4 @@
-"""What must not be seen: told by a variable's name, by what is in its value, or by what is in a file."""
+"""What is secret: recognised by a variable's name, by its value, or by the content of a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
 def secret_names(environment: Mapping[str, str], passwords: Sequence[str]) -> frozenset[str]:
-    """The names in ``environment`` whose values must not be seen.
+    """The names in ``environment`` whose values are secret.
 
     By value: it holds one of the ``passwords``, as it is or as in a URL, or is a URL with a password. By
     name: PASSWORD, SECRET, TOKEN, API_KEY and the like, but not PASSWORD_FILE. Empty values are none.
@@ -31,25 +31,25 @@ def secret_names(environment: Mapping[str, str], passwords: Sequence[str]) -> fr
 
 
 def is_secret(name: str, value: str, forms: Collection[str]) -> bool:
-    """Whether a variable's value must not be seen. ``forms``: see :func:`url_forms`."""
+    """Whether a variable's value is secret. ``forms``: see :func:`url_forms`."""
     return bool(value) and (
-        says_secret(name) or bool(USER_INFO.search(value)) or any(form in value for form in forms)
+        has_secret_name(name) or bool(USER_INFO.search(value)) or any(form in value for form in forms)
     )
 
 
-def says_secret(name: str) -> bool:
-    """Whether a variable's name says that its value must not be seen."""
+def has_secret_name(name: str) -> bool:
+    """Whether a variable's name says that its value is secret."""
     return bool(NAME.search(name)) and not PLACE.search(name)
 
 
 def url_forms(passwords: Collection[str], *, shortest: int = SHORTEST) -> frozenset[str]:
-    """The passwords, as they are and as in a URL. Short ones, which are found everywhere, are left out."""
+    """The passwords, as they are and as in a URL. Short ones, which would match by chance, are left out."""
     found = {*passwords, *(quote(each, safe="") for each in passwords)}
     return frozenset(each for each in found if len(each) >= shortest)
 
 
 def holds_secret(content: bytes, forms: Collection[str]) -> bool:
-    """Whether a file's content must not be seen: a private key, a password, or a variable that is secret."""
+    """Whether a file's content is secret: a private key, a password, or a secret variable."""
     if PRIVATE_KEY.search(content) or any(form.encode() in content for form in forms):
         return True
     return bool(secret_names(dotenv.read(content.decode(errors="replace"), {}), ()))

@@ -1,4 +1,4 @@
-"""One service of a compose file on its way into the stack, and what the steps make of it."""
+"""What each step of the conversion gets, one service of a compose file, and what it returns, a fragment."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.topology.model import StackService, Topology
 
 
 @dataclass(frozen=True)
-class Job:
-    """The compose file's service ``name``, to be the stack's service ``title``.
+class ServiceContext:
+    """The compose file's service ``name``, which becomes the stack's service ``title``.
 
     ``main``: the one that the topology's replicas and ports are meant for. ``forms`` are the
     passwords that are known, as they are and as in a URL.
@@ -55,16 +55,16 @@ class Job:
         return f"services.{self.name}.{key}" if key else f"services.{self.name}"
 
     def note(self, key: str, what: str, instead: str) -> Note:
-        """A remark on the compose file's ``key``, safe to show."""
-        return Note(f"{self.service.name}: {self.field(key)}", taint.shown(what), taint.shown(instead))
+        """A note on the compose file's ``key``, with secrets masked."""
+        return Note(f"{self.service.name}: {self.field(key)}", taint.masked(what), taint.masked(instead))
 
     def error(self, key: str, problem: str, remedy: str) -> TopologyError:
-        """An error about the compose file's ``key``, safe to show."""
+        """An error about the compose file's ``key``, with secrets masked."""
         return TopologyError(
-            taint.shown(problem),
+            taint.masked(problem),
             file=self.service.compose,
             field=self.field(key),
-            remedy=taint.shown(remedy),
+            remedy=taint.masked(remedy),
         )
 
     def topology_error(self, key: str, problem: str, remedy: str) -> TopologyError:
@@ -74,11 +74,11 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Part:
+class Fragment:
     """What one step adds to the stack.
 
-    ``body`` goes to the service; ``configs``, ``secrets`` and ``volumes`` to the top level. A config or
-    secret that is not ours to make has None for content. ``hidden`` are secret values, with their variables.
+    ``body`` goes to the service; ``configs``, ``secrets`` and ``volumes`` to the top level. An
+    external config or secret has None for content. ``hidden`` are secret values, with their variables.
     """
 
     body: Mapping[str, Any] = field(default_factory=dict)
@@ -89,13 +89,13 @@ class Part:
     hidden: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def join(parts: Iterable[Part]) -> Part:
-    """All parts as one, in their order: mappings are merged, lists put one after the other."""
-    return reduce(_joined, parts, Part())
+def join(fragments: Iterable[Fragment]) -> Fragment:
+    """All fragments as one, in their order: mappings are merged, lists concatenated."""
+    return reduce(_joined, fragments, Fragment())
 
 
-def _joined(one: Part, other: Part) -> Part:
-    return Part(
+def _joined(one: Fragment, other: Fragment) -> Fragment:
+    return Fragment(
         body=_merged(one.body, other.body),
         notes=(*one.notes, *other.notes),
         configs={**one.configs, **other.configs},

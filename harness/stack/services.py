@@ -1,4 +1,4 @@
-"""From compose files to jobs: which services there are, what they are called, remarks on the file."""
+"""From compose files to contexts: which services there are, their names, and notes on the file."""
 
 from __future__ import annotations
 
@@ -9,36 +9,38 @@ from harness.stack import taint
 from harness.stack.compose import ComposeFile, read
 from harness.stack.model import Note, Source
 from harness.stack.secrecy import secret_names, url_forms
-from harness.stack.service import Job
+from harness.stack.service import ServiceContext
 from harness.stack.steps.ports import unclaimed
 from harness.topology.model import Topology
 
-UNMISTAKABLE = 6  # letters: a shorter value, such as true or 3600, is no sign of a password where it is found
+UNMISTAKABLE = 6  # letters: a shorter value, such as true or 3600, is no sign of a password
 TOP_LEVEL = ("version", "services", "networks", "volumes", "configs", "secrets")
 
 
 def read_source(source: Source) -> ComposeFile:
-    """A source's compose file, with what is secret marked. Raises ``TopologyError``."""
+    """A source's compose file, with secret values tainted. Raises ``TopologyError``."""
     secret = source.secret | secret_names(source.environment, ())
-    marked = {
+    tainted = {
         name: taint.secret(value) if name in secret else value for name, value in source.environment.items()
     }
-    return read(source.text, marked, file=source.service.compose)
+    return read(source.text, tainted, file=source.service.compose)
 
 
-def jobs_of(topology: Topology, source: Source, file: ComposeFile, *, ipvs: bool) -> list[Job]:
+def service_contexts(
+    topology: Topology, source: Source, file: ComposeFile, *, ipvs: bool
+) -> list[ServiceContext]:
     """One for each service of the compose file that ``compose up`` would start. Raises ``TopologyError``."""
     if not file.started:
         problem, remedy = "all of its services have profiles", "take `profiles:` from one that is to run"
         raise TopologyError(problem, file=source.service.compose, field="services", remedy=remedy)
     forms = url_forms(file.passwords, shortest=UNMISTAKABLE)
     service = source.service.name
-    jobs = [
-        Job(topology, source, file, name, title, title == service, forms, ipvs)
+    contexts = [
+        ServiceContext(topology, source, file, name, title, title == service, forms, ipvs)
         for name, title in _titles(service, file.started).items()
     ]
-    _check_meaning(jobs)
-    return jobs
+    _check_meaning(contexts)
+    return contexts
 
 
 def _titles(service: str, names: Sequence[str]) -> dict[str, str]:
@@ -46,19 +48,19 @@ def _titles(service: str, names: Sequence[str]) -> dict[str, str]:
     return {name: service if name == service or len(names) == 1 else f"{service}-{name}" for name in names}
 
 
-def _check_meaning(jobs: Sequence[Job]) -> None:
+def _check_meaning(contexts: Sequence[ServiceContext]) -> None:
     """What the topology says of a service must be meant for one of its containers."""
-    first = jobs[0]
-    names = ", ".join(job.name for job in jobs)
+    first = contexts[0]
+    names = ", ".join(context.name for context in contexts)
     remedy = f"name one of them {first.service.name} in the compose file, or give each a file of its own"
-    for port in unclaimed(jobs):
+    for port in unclaimed(contexts):
         raise first.topology_error("ports", f"{port}: none of {names} publishes it", remedy)
-    if first.service.replicas != 1 and not any(job.main for job in jobs):
+    if first.service.replicas != 1 and not any(context.main for context in contexts):
         raise first.topology_error("replicas", f"it could be meant for any of {names}", remedy)
 
 
 def file_notes(source: Source, file: ComposeFile) -> Iterator[Note]:
-    """Remarks on what is in the file beside its services. Raises ``TopologyError`` for a section unknown."""
+    """Notes on what is in the file beside its services. Raises ``TopologyError`` for an unknown section."""
     name = source.service.name
     for variable in file.unset:
         yield Note(f"{name}: ${{{variable}}}", "it is not set", "nothing stands there, as in compose")

@@ -1,6 +1,6 @@
-"""The stack as text: YAML that every reader, of YAML 1.1 or 1.2, takes for the same data.
+"""The stack as text: YAML that every reader, of YAML 1.1 or 1.2, reads as the same data.
 
-What could be taken for anything but text is in double quotes, with escapes that all readers know.
+Any text that a reader could take for another type is in double quotes, with escapes that all readers know.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ NOT_PRINTED = re.compile(r"[^ -\[\]-~\u00a1-\u02af]|[\"\\]")
 
 
 def escaped(value: Any) -> Any:
-    """``value`` as the file says it: ``$$`` for each dollar sign, ``${NAME}`` for what is to be filled in."""
+    """``value`` as the file writes it: ``$$`` for each dollar sign, ``${NAME}`` for a placeholder."""
     if isinstance(value, str):
-        return taint.written(value)
+        return taint.escaped(value)
     if isinstance(value, Mapping):
         return {key: escaped(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -44,7 +44,7 @@ def _lines(value: Mapping[str, Any] | list[Any]) -> Iterator[str]:
 
 
 def _entry(key: str, value: Any) -> Iterator[str]:
-    """``key: value`` on a line, or what is in it below."""
+    """``key: value`` on one line, or a nested value below its key."""
     if isinstance(value, Mapping | list) and value:
         yield key
         yield from (f"  {line}" for line in _lines(value))
@@ -53,7 +53,7 @@ def _entry(key: str, value: Any) -> Iterator[str]:
 
 
 def _item(value: Any) -> Iterator[str]:
-    """``- value``, whose first line is beside the dash."""
+    """``- value``; the first line is beside the dash."""
     inner = _lines(value) if isinstance(value, Mapping | list) and value else iter([_scalar(value)])
     yield f"- {next(inner)}"
     yield from (f"  {line}" for line in inner)

@@ -1,4 +1,4 @@
-"""How many tasks of a service its swarm has room for, as far as Docker's scheduler goes by rules. Pure."""
+"""How many tasks of a service its swarm can run, by the rules of Docker's scheduler. Pure."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.swarm.placing import facts, holds
+from harness.swarm.placing import facts, satisfies
 
 
 @dataclass(frozen=True)
-class Room:
-    """``nodes`` are the host names of those that may run it, ``each`` how many tasks one takes; None: any.
+class Capacity:
+    """``nodes``: host names of the nodes that may run it; ``per_node``: how many tasks each takes; None: any.
 
-    ``reason`` says why one takes no more. ``constraints`` are those of the service.
+    ``reason`` says why a node takes no more. ``constraints`` are those of the service.
     """
 
     nodes: tuple[str, ...]
-    each: int | None
+    per_node: int | None
     reason: str
     constraints: tuple[str, ...]
 
     @property
     def total(self) -> int | None:
-        """How many there is room for; None where there is no end."""
-        return 0 if not self.nodes else None if self.each is None else self.each * len(self.nodes)
+        """How many tasks can run; None where there is no limit."""
+        return 0 if not self.nodes else None if self.per_node is None else self.per_node * len(self.nodes)
 
 
-def room(service: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> Room:
-    """The room for ``service`` on ``nodes``, each as ``docker ... inspect`` has it."""
+def capacity(service: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> Capacity:
+    """The capacity of ``nodes`` for ``service``, each in the form that ``docker ... inspect`` prints."""
     spec = service["Spec"]
     placement = spec["TaskTemplate"].get("Placement") or {}
     constraints = tuple(placement.get("Constraints") or ())
@@ -41,7 +41,7 @@ def room(service: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> Room
     limit = placement.get("MaxReplicas") or None
     each, reason = (1, f"it publishes {', '.join(ports)} there") if ports else (limit, "its stack says so")
     names = tuple(sorted(str(node["Description"]["Hostname"]) for node in able))
-    return Room(names, each, reason, constraints)
+    return Capacity(names, each, reason, constraints)
 
 
 def _is_open(node: Mapping[str, Any]) -> bool:
@@ -51,11 +51,11 @@ def _is_open(node: Mapping[str, Any]) -> bool:
 
 def _allows(node: Mapping[str, Any], constraints: Sequence[str]) -> bool:
     known = facts(node)
-    return all(holds(each, known) for each in constraints)
+    return all(satisfies(each, known) for each in constraints)
 
 
-def problem(name: str, replicas: int, found: Room) -> str:
-    """Why there can't be so many replicas, and what to do; "" if there can be."""
+def problem(name: str, replicas: int, found: Capacity) -> str:
+    """Why there cannot be so many replicas, and what to do; "" if there can be."""
     if replicas == 0 or found.total is None or replicas <= found.total:
         return ""
     where = f"swarm.services.{name}.droplets"
@@ -66,7 +66,7 @@ def problem(name: str, replicas: int, found: Room) -> str:
             f"  remedy: bring a droplet of {where} back, or have more there; `wavetank up` labels them"
         )
     return (
-        f"{name}={replicas}: there is room for {found.total}, as a node takes {found.each} ({found.reason}) "
-        f"and {', '.join(found.nodes)} may run it\n"
+        f"{name}={replicas}: at most {found.total} can run, as a node takes {found.per_node} "
+        f"({found.reason}) and {', '.join(found.nodes)} may run it\n"
         f"  remedy: say {name}={found.total}, or have more droplets in {where}"
     )

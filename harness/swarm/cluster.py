@@ -1,7 +1,7 @@
 """Form the swarm that a topology asks for: read :func:`form` to know the order.
 
-Each step looks at what is there and changes only what differs. A droplet is a member if its own engine says
-the id that the managers have at the droplet's private address; every other entry of theirs is somebody else.
+Each step reads what is there and changes only what differs. A droplet is a member if its own engine reports
+the id that the managers have at the droplet's private address; every other entry in their list is foreign.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.core.wait import NotYet, scaled, wait_for
 from harness.deploy.remote import wait_until_ready
 from harness.swarm import join, labels, network, snapshot
 from harness.swarm.snapshot import Member
-from harness.swarm.survey import Engine, ask, survey
+from harness.swarm.survey import Engine, inspect, survey
 from harness.topology.deployment import Deployment
 from harness.topology.model import Swarm, Topology
 from harness.topology.validation.swarm import SLOWEST
@@ -28,13 +28,13 @@ ROLE_SECONDS = 60.0
 ORDER_SECONDS = 20.0
 MANAGER_SECONDS = 30.0
 
-# What the managers say while another change is under way, or while they choose a leader.
+# The managers' messages while another change is under way, or while they elect a leader.
 BUSY = ("update out of sequence", "is a member of the raft cluster", "does not have a leader")
 
 
 @dataclass(frozen=True)
-class _Site:
-    """What every step needs. ``changed`` grows; ``listed`` is the managers' list, until something changes."""
+class _FormContext:
+    """What every step needs. ``changed`` grows; ``listed`` caches the managers' list until a change."""
 
     access: Access
     topology: Topology
@@ -44,14 +44,14 @@ class _Site:
     changed: list[str] = field(default_factory=list)
     listed: list[Member] = field(default_factory=list)
 
-    def did(self, text: str) -> None:
-        """Tell of a change, and remember it."""
+    def record(self, text: str) -> None:
+        """Report a change, and record it."""
         self.progress.note(f"swarm: {text}")
         self.changed.append(text)
         self.listed.clear()
 
     def members(self, manager: str, *, fresh: bool = False) -> tuple[Member, ...]:
-        """The managers' list; ``fresh``: as it is now, whether we changed something or not."""
+        """The managers' list; ``fresh``: read it again, even if we changed nothing."""
         if fresh or not self.listed:
             self.listed[:] = snapshot.members(self.access, self.deployment, manager)
         return tuple(self.listed)
@@ -62,58 +62,60 @@ def form(
 ) -> tuple[str, ...]:
     """Make all droplets members of one swarm as ``topology.swarm`` says, and wait until all are ready.
 
-    Returns what was changed, in words; nothing is where nothing had to be. Raises ``ResourceError`` for a
+    Returns a description of each change, none where nothing had to be changed. Raises ``ResourceError`` for a
     droplet that cannot join, a quorum that is lost, a network that differs and is in use.
     """
     swarm = topology.swarm
     assert swarm is not None
-    site = _Site(access, topology, swarm, deployment, progress)
+    context = _FormContext(access, topology, swarm, deployment, progress)
     in_parallel([partial(wait_until_ready, access, node) for node in topology.droplets])
     engines = survey(access, topology.droplets)
-    manager = _manager(site, engines)
+    manager = _manager(context, engines)
     engines = survey(access, topology.droplets)  # a new swarm's manager has an id only now
-    _forget(site, manager, engines)
-    _let_in(site, manager, engines)
-    _await_ready(site, manager)
-    manager = _assign_roles(site, manager)
-    _mark(site, manager)
-    _set_heartbeat(site, manager, engines)
+    _remove_stale(context, manager, engines)
+    _join_missing(context, manager, engines)
+    _await_ready(context, manager)
+    manager = _assign_roles(context, manager)
+    _label(context, manager)
+    _set_heartbeat(context, manager, engines)
     for text in network.ensure(access, manager, swarm.overlay):
-        site.did(text)
-    return tuple(site.changed)
+        context.record(text)
+    return tuple(context.changed)
 
 
-def _manager(site: _Site, engines: Mapping[str, Engine]) -> str:
+def _manager(context: _FormContext, engines: Mapping[str, Engine]) -> str:
     """A manager that answers: of the first swarm that one of the droplets manages, else of a new one."""
-    order = list(dict.fromkeys((*site.swarm.managers, *engines)))
-    acting = [node for node in order if engines[node].manager]
+    run_on_manager = list(dict.fromkeys((*context.swarm.managers, *engines)))
+    acting = [node for node in run_on_manager if engines[node].manager]
     if acting:
-        names = list(dict.fromkeys((*acting, *site.swarm.managers)))
-        manager = snapshot.first_manager(site.access, site.topology.name, names, deadline=MANAGER_SECONDS)
-        return _insist_on_address(site, manager, engines)
-    for node in site.swarm.managers:
+        names = list(dict.fromkeys((*acting, *context.swarm.managers)))
+        manager = snapshot.first_manager(
+            context.access, context.topology.name, names, deadline=MANAGER_SECONDS
+        )
+        return _require_address(context, manager, engines)
+    for node in context.swarm.managers:
         if engines[node].state == "error":
             raise ResourceError("droplet", node, _broken(engines[node]))
-    first = site.swarm.managers[0]
+    first = context.swarm.managers[0]
     if engines[first].state != "inactive":
-        join.leave(site.access, first)
-        site.did(f"{first} left a swarm that none of the droplets manages")
-    join.init(site.access, site.deployment, first, heartbeat(site.swarm))
-    site.did(f"{first} made the swarm")
+        join.leave(context.access, first)
+        context.record(f"{first} left a swarm that none of the droplets manages")
+    join.init(context.access, context.deployment, first, heartbeat(context.swarm))
+    context.record(f"{first} made the swarm")
     return first
 
 
 def _broken(engine: Engine) -> str:
     return (
         f"is a member of a swarm that its engine cannot start: {engine.error}\n"
-        "  remedy: mend that; or give the swarm up, and what it knows of services, with "
+        "  remedy: repair that; or give up the swarm, and what it knows of services, with "
         "`docker swarm leave --force` there, and run this again"
     )
 
 
-def _insist_on_address(site: _Site, manager: str, engines: Mapping[str, Engine]) -> str:
-    own = join.private(site.deployment, manager)
-    for each in site.members(manager):
+def _require_address(context: _FormContext, manager: str, engines: Mapping[str, Engine]) -> str:
+    own = join.private(context.deployment, manager)
+    for each in context.members(manager):
         if each.id == engines[manager].id and each.address != own:
             problem = (
                 f"manages its swarm at {each.address}, and its private address is {own}\n"
@@ -127,164 +129,166 @@ def _is_member(member: Member, engines: Mapping[str, Engine]) -> bool:
     return bool(member.node) and engines[member.node].id == member.id
 
 
-def _forget(site: _Site, manager: str, engines: Mapping[str, Engine]) -> None:
-    """Remove entries that stand for no droplet: of disks that were rebuilt, of droplets that are gone."""
+def _remove_stale(context: _FormContext, manager: str, engines: Mapping[str, Engine]) -> None:
+    """Remove entries of no droplet: of disks that were rebuilt, of droplets that are gone."""
     own = {each.id for each in engines.values()}
-    for each in site.members(manager):
+    for each in context.members(manager):
         if _is_member(each, engines):
             continue
         if each.node in engines or each.id in own or each.status == "down" or not each.address:
             why = "its droplet was rebuilt or left" if each.node else f"no droplet has {each.address or 'it'}"
-            remove_entry(site.access, manager, each)
-            site.did(f"removed the stale node {each.id} ({why})")
+            remove_entry(context.access, manager, each)
+            context.record(f"removed the stale node {each.id} ({why})")
         else:
-            site.progress.note(f"swarm: {each.address} is a member and no droplet of ours; left as it is")
+            context.progress.note(f"swarm: {each.address} is a member and no droplet of ours; left as it is")
 
 
 def remove_entry(access: Access, manager: str, member: Member) -> None:
-    """Take a node off the managers' list, and out of the quorum.
+    """Remove a node from the managers' list, and from the quorum.
 
-    One whose joining failed half-way may be listed as manager and be none, which nobody can demote.
+    A node whose join failed half-way may be listed as a manager without being one; it cannot be demoted.
     """
     demote = f"docker node demote {member.id} >/dev/null\n" if member.reachability else ""
-    order(access, manager, f"set -e\n{demote}docker node rm --force {member.id} >/dev/null")
+    run_on_manager(access, manager, f"set -e\n{demote}docker node rm --force {member.id} >/dev/null")
 
 
-def _let_in(site: _Site, manager: str, engines: Mapping[str, Engine]) -> None:
-    """Join whoever is no member: managers one by one, for each changes the quorum, then the rest at once."""
-    there = {each.node for each in site.members(manager) if _is_member(each, engines)}
+def _join_missing(context: _FormContext, manager: str, engines: Mapping[str, Engine]) -> None:
+    """Join droplets that are not members: managers one by one, for each changes the quorum; then the rest."""
+    there = {each.node for each in context.members(manager) if _is_member(each, engines)}
     missing = [node for node in engines if node not in there]
     if not missing:
         return
-    tokens = join.tokens(site.access, manager)
+    tokens = join.tokens(context.access, manager)
 
-    def let_in(node: str, role: snapshot.Role) -> None:
+    def join_one(node: str, role: snapshot.Role) -> None:
         if engines[node].state != "inactive":
-            join.leave(site.access, node)
-            site.did(f"{node} left another swarm")
-        join.join(site.access, site.deployment, manager, node, tokens[role])
+            join.leave(context.access, node)
+            context.record(f"{node} left another swarm")
+        join.join(context.access, context.deployment, manager, node, tokens[role])
 
-    for node in (each for each in site.swarm.managers if each in missing):
-        let_in(node, "manager")
-        site.did(f"{node} joined as manager")
-    workers = [each for each in missing if each not in site.swarm.managers]
-    in_parallel([partial(let_in, node, "worker") for node in workers])
+    for node in (each for each in context.swarm.managers if each in missing):
+        join_one(node, "manager")
+        context.record(f"{node} joined as manager")
+    workers = [each for each in missing if each not in context.swarm.managers]
+    in_parallel([partial(join_one, node, "worker") for node in workers])
     for node in workers:
-        site.did(f"{node} joined as worker")
+        context.record(f"{node} joined as worker")
 
 
-def _await_ready(site: _Site, manager: str) -> None:
-    """Wait until the managers hear every droplet. Raises ``ResourceError`` with those that they do not."""
-    if not _absent(site, site.members(manager)):
+def _await_ready(context: _FormContext, manager: str) -> None:
+    """Wait until the managers list all droplets as ready. Raises ``ResourceError`` with the others."""
+    if not _absent(context, context.members(manager)):
         return
 
     def probe() -> None:
-        if missing := _absent(site, site.members(manager, fresh=True)):
-            raise NotYet(", ".join(f"{node} is {said}" for node, said in missing.items()))
+        if missing := _absent(context, context.members(manager, fresh=True)):
+            raise NotYet(", ".join(f"{node} is {status}" for node, status in missing.items()))
 
     try:
         wait_for("all members to be ready", probe, deadline=READY_SECONDS, max_pause=0.5)
     except WaitTimeoutError as error:
-        for node in _absent(site, site.members(manager)):
+        for node in _absent(context, context.members(manager)):
             if node != manager:
-                join.await_way(site.access, site.deployment, node, manager, deadline=0)
-        raise ResourceError("swarm", site.topology.name, str(error)) from error
+                join.await_reachable(context.access, context.deployment, node, manager, deadline=0)
+        raise ResourceError("swarm", context.topology.name, str(error)) from error
 
 
-def _absent(site: _Site, members: Iterable[Member]) -> dict[str, str]:
-    """The droplets that are not ready, and what they are."""
-    status = {each.node: each.status for each in members}
-    found = {node: status.get(node, "not on the list") for node in site.topology.droplets}
-    return {node: said for node, said in found.items() if said != "ready"}
+def _absent(context: _FormContext, members: Iterable[Member]) -> dict[str, str]:
+    """The droplets that are not ready, and their status."""
+    listed = {each.node: each.status for each in members}
+    found = {node: listed.get(node, "not on the list") for node in context.topology.droplets}
+    return {node: status for node, status in found.items() if status != "ready"}
 
 
-def _assign_roles(site: _Site, manager: str) -> str:
-    """Promote and then demote, so that there is never a manager too few. Returns one of those wanted."""
-    found = {each.node: each for each in site.members(manager) if each.node}
-    wanted = site.swarm.managers
+def _assign_roles(context: _FormContext, manager: str) -> str:
+    """Promote first, then demote, so that there are always enough managers. Returns one of those wanted."""
+    found = {each.node: each for each in context.members(manager) if each.node}
+    wanted = context.swarm.managers
     new = [node for node in wanted if found[node].role != "manager"]
     surplus = [each for each in found.values() if each.role == "manager" and each.node not in wanted]
     for node in new:
-        order(site.access, manager, f"docker node promote {found[node].id} >/dev/null")
-        site.did(f"{node} is a manager now")
-    _await_roles(site, manager, wanted, "reachable")
-    for node in new:  # others reach it a moment before it answers as a manager
-        snapshot.first_manager(site.access, site.topology.name, [node], deadline=MANAGER_SECONDS)
+        run_on_manager(context.access, manager, f"docker node promote {found[node].id} >/dev/null")
+        context.record(f"{node} is a manager now")
+    _await_roles(context, manager, wanted, "reachable")
+    for node in new:  # others reach it shortly before it answers as a manager
+        snapshot.first_manager(context.access, context.topology.name, [node], deadline=MANAGER_SECONDS)
     if not surplus:
         return manager
-    stays = snapshot.a_manager(site.access, site.topology)
+    stays = snapshot.a_manager(context.access, context.topology)
     for each in surplus:
-        order(site.access, stays, f"docker node demote {each.id} >/dev/null")
-        site.did(f"{each.node} is a worker now")
-    _await_roles(site, stays, [each.node for each in surplus], "")
+        run_on_manager(context.access, stays, f"docker node demote {each.id} >/dev/null")
+        context.record(f"{each.node} is a worker now")
+    _await_roles(context, stays, [each.node for each in surplus], "")
     return stays
 
 
-def _await_roles(site: _Site, manager: str, nodes: Iterable[str], wanted: str) -> None:
-    """Wait until managers are reachable by the others, or workers no longer counted among them ("")."""
+def _await_roles(context: _FormContext, manager: str, nodes: Iterable[str], wanted: str) -> None:
+    """Wait until managers are reachable by the others, or workers are no longer listed as managers ("")."""
     awaited = list(nodes)
 
     def wrong(members: Iterable[Member]) -> list[str]:
-        seen = {each.node: each.reachability for each in members}
-        return [f"{node} is {seen.get(node) or 'no manager'}" for node in awaited if seen.get(node) != wanted]
+        now = {each.node: each.reachability for each in members}
+        return [f"{node} is {now.get(node) or 'no manager'}" for node in awaited if now.get(node) != wanted]
 
     def probe() -> None:
-        if said := wrong(site.members(manager, fresh=True)):
-            raise NotYet(", ".join(said))
+        if problems := wrong(context.members(manager, fresh=True)):
+            raise NotYet(", ".join(problems))
 
-    if not wrong(site.members(manager)):
+    if not wrong(context.members(manager)):
         return
-    told = f"{', '.join(awaited)} to be {'reachable as manager' if wanted else 'a worker'}"
+    awaited_state = f"{', '.join(awaited)} to be {'reachable as manager' if wanted else 'a worker'}"
     try:
-        wait_for(told, probe, deadline=ROLE_SECONDS, tolerate=(CommandError,))
+        wait_for(awaited_state, probe, deadline=ROLE_SECONDS, tolerate=(CommandError,))
     except WaitTimeoutError as error:
-        raise ResourceError("swarm", site.topology.name, str(error)) from error
+        raise ResourceError("swarm", context.topology.name, str(error)) from error
 
 
-def _mark(site: _Site, manager: str) -> None:
+def _label(context: _FormContext, manager: str) -> None:
     """Give members their labels, and let them take tasks."""
-    lines, told = [], []
-    for each in site.members(manager):
-        if each.node not in site.topology.droplets:
+    lines, changes = [], []
+    for each in context.members(manager):
+        if each.node not in context.topology.droplets:
             continue
-        change = labels.change(site.topology, each.node, each.labels)
+        change = labels.change(context.topology, each.node, each.labels)
         idle = each.availability != "active"
         if change or idle:
             lines.append(f"docker node update --availability active {change.options()} {each.id} >/dev/null")
-        told += [f"{each.node}: {change}"] if change else []
-        told += [f"{each.node} takes tasks again (was {each.availability})"] if idle else []
+        changes += [f"{each.node}: {change}"] if change else []
+        changes += [f"{each.node} takes tasks again (was {each.availability})"] if idle else []
     if lines:
-        order(site.access, manager, "\n".join(["set -e", *lines]))
-    for text in told:
-        site.did(text)
+        run_on_manager(context.access, manager, "\n".join(["set -e", *lines]))
+    for text in changes:
+        context.record(text)
 
 
 def heartbeat(swarm: Swarm) -> int:
-    """The dispatcher's, in seconds: the topology's, stretched where nodes are so slow that they seem lost."""
+    """The dispatcher's heartbeat, in seconds: the topology's, longer where slow nodes would seem lost."""
     return max(swarm.heartbeat, min(round(scaled(swarm.heartbeat)), SLOWEST))
 
 
-def _set_heartbeat(site: _Site, manager: str, engines: Mapping[str, Engine]) -> None:
-    wanted = heartbeat(site.swarm)
-    now = engines[manager].heartbeat or ask(site.access, manager).heartbeat
+def _set_heartbeat(context: _FormContext, manager: str, engines: Mapping[str, Engine]) -> None:
+    wanted = heartbeat(context.swarm)
+    now = engines[manager].heartbeat or inspect(context.access, manager).heartbeat
     if now is not None and now != wanted:
-        order(site.access, manager, f"docker swarm update --dispatcher-heartbeat {wanted}s >/dev/null")
-        site.did(f"heartbeat is {wanted} s now (was {now:g} s)")
+        run_on_manager(
+            context.access, manager, f"docker swarm update --dispatcher-heartbeat {wanted}s >/dev/null"
+        )
+        context.record(f"heartbeat is {wanted} s now (was {now:g} s)")
 
 
-def order(access: Access, manager: str, script: str) -> None:
-    """Have a manager change something; again, while another change is under way.
+def run_on_manager(access: Access, manager: str, script: str) -> None:
+    """Run a script that changes something on a manager; again, while another change is under way.
 
-    ``script`` must be one that can be run twice. Raises ``ResourceError`` with what the engine said.
+    ``script`` must be idempotent. Raises ``ResourceError`` with the engine's message.
     """
 
     def probe() -> None:
         try:
             access.run(manager, script)
         except CommandError as error:
-            said = error.output.strip()
-            if any(sign in said for sign in BUSY):
-                raise NotYet(said) from error
-            raise ResourceError("swarm", manager, f"`{script.splitlines()[-1]}`: {said}") from error
+            message = error.output.strip()
+            if any(sign in message for sign in BUSY):
+                raise NotYet(message) from error
+            raise ResourceError("swarm", manager, f"`{script.splitlines()[-1]}`: {message}") from error
 
     wait_for(f"the swarm to take a change by {manager}", probe, deadline=ORDER_SECONDS)

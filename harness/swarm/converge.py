@@ -1,4 +1,4 @@
-"""Waiting until a stack is as it was ordered: every service at its replicas, every task healthy."""
+"""Waiting until a stack has converged: every service at its replicas, every task healthy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.topology.model import Topology
 
 DEADLINE = 180.0
 LOG_LINES = 20
-# A program that waits for what it needs may fail once or twice; what fails this often does so by itself.
+# A program that waits for its dependencies may fail once or twice; one that fails this often is broken.
 FAILURES = 5
 REFUSALS = 3
 ENDED_WELL = ("running", "shutdown", "complete", "remove", "orphaned")
@@ -27,14 +27,14 @@ ROLLED_BACK = "rollback_completed"
 
 @dataclass(frozen=True)
 class State:
-    """One look at a stack: its members, services and tasks."""
+    """A snapshot of a stack: its members, services and tasks."""
 
     members: tuple[Member, ...]
     services: tuple[ServiceState, ...]
     tasks: tuple[Task, ...]
 
     def running(self, service: str) -> tuple[Task, ...]:
-        """The service's tasks that run, on members that are there: a dead one's tasks still say running."""
+        """The service's tasks that run on ready members; those of a dead member still claim to run."""
         ready = {each.node for each in self.members if each.status == "ready"}
         return tuple(
             each
@@ -43,7 +43,7 @@ class State:
         )
 
     def leaving(self, service: str) -> tuple[Task, ...]:
-        """Tasks that are to end and have not yet, on members that are there."""
+        """Tasks that should end and have not ended yet, on ready members."""
         ready = {each.node for each in self.members if each.status == "ready"}
         return tuple(
             each
@@ -55,8 +55,8 @@ class State:
         )
 
 
-def look_at(access: Access, topology: Topology, deployment: Deployment, manager: str) -> State:
-    """One look, by ``manager``."""
+def inspect_stack(access: Access, topology: Topology, deployment: Deployment, manager: str) -> State:
+    """A snapshot of the topology's stack, read from ``manager``."""
     assert topology.swarm is not None
     stack = topology.swarm.stack
     return State(
@@ -66,8 +66,8 @@ def look_at(access: Access, topology: Topology, deployment: Deployment, manager:
     )
 
 
-def short_of(state: State, services: Collection[str] | None = None) -> list[str]:
-    """What is missing until every service (or each of ``services``) is as ordered, in words."""
+def shortfall(state: State, services: Collection[str] | None = None) -> list[str]:
+    """Descriptions of what is missing until every service (or each of ``services``) has converged."""
     missing = [
         f"no service {name}" for name in services or () if name not in {one.name for one in state.services}
     ]
@@ -85,19 +85,19 @@ def short_of(state: State, services: Collection[str] | None = None) -> list[str]
 
 
 def _why(state: State, service: str) -> str:
-    """What the tasks that do not run say of themselves."""
-    said = [
+    """State and error of the tasks that do not run."""
+    reasons = [
         f"{each.state}{f' on {each.node}' if each.node else ''}{f': {each.error}' if each.error else ''}"
         for each in state.tasks
         if each.service == service and each.desired in ("running", "ready") and each.state != "running"
     ]
     failed = _failed(state, service)
-    said += [f"{each.state} on {each.node}: {each.error}" for each in failed[:1]]
-    return f" ({'; '.join(dict.fromkeys(said))})" if said else ""
+    reasons += [f"{each.state} on {each.node}: {each.error}" for each in failed[:1]]
+    return f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else ""
 
 
 def _failed(state: State, service: str, since: Mapping[str, object] | None = None) -> list[Task]:
-    """The service's tasks that ended in an error, the newest first, but for those already in ``since``."""
+    """The service's tasks that ended in an error, the newest first, without those already in ``since``."""
     found = [
         each
         for each in state.tasks
@@ -116,21 +116,21 @@ def converge(
     deadline: float = DEADLINE,
     progress: Progress | None = None,
 ) -> State:
-    """Wait until every service (or each of ``services``) is at its replicas, and return what was seen then.
+    """Wait until every service (or each of ``services``) is at its replicas, and return that state.
 
-    ``before``: how it was before the change that is waited for; failures of then do not count. Raises
+    ``before``: the state before the change that is waited for; failures in it do not count. Raises
     ``ResourceError`` with the failing task's own error and its last log lines: at once where an update
-    stopped or went back, or a task failed over and over, else when ``deadline`` seconds have passed.
+    stopped or was rolled back, or a task failed over and over, else when ``deadline`` seconds have passed.
     """
     manager = snapshot.a_manager(access, topology)
     old = {each.id: each for each in before.tasks} if before else {}
     last: list[State] = []
 
     def probe() -> State:
-        state = look_at(access, topology, deployment, manager)
+        state = inspect_stack(access, topology, deployment, manager)
         last[:] = [state]
         _give_up(access, manager, state, services, old)
-        if missing := short_of(state, services):
+        if missing := shortfall(state, services):
             raise NotYet("; ".join(missing))
         return state
 
@@ -141,7 +141,7 @@ def converge(
         if progress:
             progress.note(str(error))
         raise ResourceError(
-            "stack", _stack(topology), f"{error}{_tell(access, manager, last, services)}"
+            "stack", _stack(topology), f"{error}{_failure(access, manager, last, services)}"
         ) from error
 
 
@@ -156,7 +156,7 @@ def _give_up(
     services: Collection[str] | None,
     old: Mapping[str, Task],
 ) -> None:
-    """Raise ``ResourceError`` for what will not come right by waiting."""
+    """Raise ``ResourceError`` for a failure that waiting does not cure."""
     for each in state.services:
         if services is not None and each.name not in services:
             continue
@@ -170,27 +170,27 @@ def _give_up(
             problem = f"its tasks failed {len(failed)} times"
         else:
             continue
-        raise ResourceError("service", each.name, f"{problem}{_last_words(access, manager, failed)}")
+        raise ResourceError("service", each.name, f"{problem}{_last_log_lines(access, manager, failed)}")
 
 
-def _tell(access: Access, manager: str, last: Sequence[State], services: Collection[str] | None) -> str:
-    """The last words of the newest task that failed, of those waited for."""
+def _failure(access: Access, manager: str, last: Sequence[State], services: Collection[str] | None) -> str:
+    """The last log lines of the newest task that failed, of the services waited for."""
     for state in last:
         for each in state.services:
             failed = _failed(state, each.name) if services is None or each.name in services else []
             if failed and len(state.running(each.name)) < each.desired:
-                return _last_words(access, manager, failed)
+                return _last_log_lines(access, manager, failed)
     return ""
 
 
-def _last_words(access: Access, manager: str, failed: Sequence[Task]) -> str:
+def _last_log_lines(access: Access, manager: str, failed: Sequence[Task]) -> str:
     if not failed:
         return ""
     task = failed[0]
-    told = f"\n  task {task.service}.{task.slot} on {task.node or 'no node'}: {task.state}: {task.error}"
+    text = f"\n  task {task.service}.{task.slot} on {task.node or 'no node'}: {task.state}: {task.error}"
     script = f"timeout 10 docker service logs --raw --tail {LOG_LINES} {task.id} 2>&1 | tail -n {LOG_LINES}"
     try:
         logs = access.run(manager, script, deadline=20).strip()
     except (CommandError, WaitTimeoutError) as error:
         logs = f"(its log cannot be read: {error})"
-    return told + "".join(f"\n    {line}" for line in access.mask(logs).splitlines())
+    return text + "".join(f"\n    {line}" for line in access.mask(logs).splitlines())

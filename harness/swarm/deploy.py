@@ -1,7 +1,7 @@
 """Bring a stack to its swarm: members, images, configs and secrets, ``docker stack deploy``, and convergence.
 
-What was deployed last is kept in the swarm itself, as a config that holds the stack file: whoever comes next,
-from whichever machine, to whichever manager, finds it.
+The stack file that was deployed last is stored in the swarm itself, as a config: the marker. Whoever deploys
+next, from any machine, by any manager, finds it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from harness.deploy.gather import Images, gather
 from harness.deploy.remote import wait_until_ready
 from harness.stack import Source, Stack, convert, secret_names
 from harness.swarm import cluster, snapshot
-from harness.swarm.converge import State, converge, look_at, short_of
-from harness.swarm.images import spread
+from harness.swarm.converge import State, converge, inspect_stack, shortfall
+from harness.swarm.images import distribute
 from harness.swarm.kernel import kernel
 from harness.topology.deployment import Deployment, secrets_of
 from harness.topology.model import Topology
@@ -36,39 +36,41 @@ Kind = Literal["config", "secret"]
 
 DEPLOY_SECONDS = 120.0
 NAMES = "docker config ls --format 'config {{.Name}}'; docker secret ls --format 'secret {{.Name}}'"
-OURS = "label=com.docker.stack.namespace={stack}"
+STACK_LABEL = "label=com.docker.stack.namespace={stack}"
 CREATE = "docker {kind} create --label com.docker.stack.namespace={stack} {name} - >/dev/null"
 DEPLOY = "docker stack deploy --compose-file - --resolve-image never --prune {stack}"
-KEPT = "stack"
+MARKER = "stack"
 
 
 @dataclass(frozen=True)
-class Stacked:
-    """A stack that runs. ``changed``: what was done about the swarm, in words, and ``service@swarm`` anew."""
+class DeployedStack:
+    """A stack that runs. ``changed``: what was changed in the swarm, and each new ``service@swarm``."""
 
     stack: Stack
     state: State
     changed: tuple[str, ...]
 
 
-def deploy(topology: Topology, deployment: Deployment, access: Access, *, progress: Progress) -> Stacked:
+def deploy(
+    topology: Topology, deployment: Deployment, access: Access, *, progress: Progress
+) -> DeployedStack:
     """Make the topology's stack run in its swarm and wait until it has converged.
 
     Where the same stack runs already, nothing is touched, and replicas stay as they were scaled. Raises
     ``TopologyError`` for application files that a stack cannot carry, ``ResourceError`` for an image, member
-    or service that failed, with what it said.
+    or service that failed, with its message.
     """
     swarm = topology.swarm
     assert swarm is not None
     if swarm.overlay.encrypted:
-        insist_on_esp(access, topology)
+        require_esp(access, topology)
     rendered = {each.name: render.render_stack_service(topology, deployment, each) for each in swarm.services}
     with progress.step("swarm: images"):
         images = _images(topology, rendered, progress)
     archive = saved_images()
     try:
         with progress.step("swarm: members and images"):
-            changed, images = _both(topology, deployment, access, images, progress)
+            changed, images = _form_and_distribute(topology, deployment, access, images, progress)
     finally:
         archive.prune()
     stack = convert(
@@ -77,20 +79,20 @@ def deploy(topology: Topology, deployment: Deployment, access: Access, *, progre
     for note in stack.notes:
         progress.note(f"stack: {note}")
     manager = snapshot.a_manager(access, topology)
-    before = look_at(access, topology, deployment, manager)
-    kept = kept_name(swarm.stack, stack.text)
-    if is_deployed(access, manager, kept) and not short_of(before, [each.name for each in swarm.services]):
-        return Stacked(stack, before, changed)
+    before = inspect_stack(access, topology, deployment, manager)
+    marker = marker_name(swarm.stack, stack.text)
+    if is_deployed(access, manager, marker) and not shortfall(before, [each.name for each in swarm.services]):
+        return DeployedStack(stack, before, changed)
     with progress.step("swarm: stack"):
-        order(access, manager, swarm.stack, stack)
+        _deploy_stack(access, manager, swarm.stack, stack)
         state = converge(access, topology, deployment, before=before, progress=progress)
-        remember(access, manager, swarm.stack, kept, stack.text)
-        forget(access, manager, swarm.stack, {kept, *stack.configs, *stack.secrets})
-    return Stacked(stack, state, (*changed, *changed_services(before, state)))
+        _store_marker(access, manager, swarm.stack, marker, stack.text)
+        _remove_old(access, manager, swarm.stack, {marker, *stack.configs, *stack.secrets})
+    return DeployedStack(stack, state, (*changed, *changed_services(before, state)))
 
 
 def changed_services(before: State, after: State) -> tuple[str, ...]:
-    """The services that have a running task that they had not before."""
+    """The services that have a running task that they did not have before."""
     old = {each.id for each in before.tasks}
     new = (
         service.name for service in after.services if {one.id for one in after.running(service.name)} - old
@@ -104,21 +106,25 @@ def sources(
     rendered: Mapping[str, RenderedStack],
     images: Images,
 ) -> list[Source]:
-    """What the conversion is made from, a service each."""
+    """The input of the conversion, one source for each service."""
     assert topology.swarm is not None
     passwords = secrets_of(deployment) if deployment else ()
     found = []
     for service in topology.swarm.services:
-        said, own = rendered[service.name], images[service.name]
-        does = programs(tuple({each.reference: each for each in own.values()}.values()))
-        known = {name: does[image.reference] for name, image in own.items() if image.reference in does}
+        files, own = rendered[service.name], images[service.name]
+        known_programs = programs(tuple({each.reference: each for each in own.values()}.values()))
+        known = {
+            name: known_programs[image.reference]
+            for name, image in own.items()
+            if image.reference in known_programs
+        }
         found.append(
             Source(
                 service=service,
-                text=said.text,
-                environment=said.environment,
-                secret=secret_names(said.environment, passwords),
-                files=said.files,
+                text=files.text,
+                environment=files.environment,
+                secret=secret_names(files.environment, passwords),
+                files=files.files,
                 images=own,
                 programs={name: entrypoint + command for name, (entrypoint, command) in known.items()},
                 entrypoints={name: entrypoint for name, (entrypoint, _) in known.items()},
@@ -128,14 +134,14 @@ def sources(
 
 
 def has_ipvs(access: Access, topology: Topology) -> bool:
-    """Whether the kernels of all nodes that run tasks have what virtual addresses need."""
+    """Whether the kernels of all nodes that run tasks support virtual addresses."""
     assert topology.swarm is not None
     nodes = dict.fromkeys(node for service in topology.swarm.services for node in service.nodes)
     return all(each.ipvs for each in in_parallel([partial(kernel, access, node) for node in nodes]))
 
 
-def insist_on_esp(access: Access, topology: Topology) -> None:
-    """Raise ``ResourceError`` where an encrypted overlay carries nothing: a member's kernel has no ESP."""
+def require_esp(access: Access, topology: Topology) -> None:
+    """Raise ``ResourceError`` where a member's kernel has no ESP, so an encrypted overlay fails."""
     in_parallel([partial(wait_until_ready, access, node) for node in topology.droplets])
     found = in_parallel([partial(kernel, access, node) for node in topology.droplets])
     lacking = [node for node, each in zip(topology.droplets, found, strict=True) if not each.esp]
@@ -156,26 +162,26 @@ def _images(topology: Topology, rendered: Mapping[str, RenderedStack], progress:
     return gather(topology.swarm.services, apps, progress)
 
 
-def _both(
+def _form_and_distribute(
     topology: Topology, deployment: Deployment, access: Access, images: Images, progress: Progress
 ) -> tuple[tuple[str, ...], Images]:
-    """Form the swarm while images are on their way."""
+    """Form the swarm while images are sent to the nodes."""
     assert topology.swarm is not None
     services, archive = topology.swarm.services, saved_images()
     shipped: list[Images] = []
     formed: list[tuple[str, ...]] = []
     in_parallel(
         [
-            lambda: shipped.append(spread(access, services, images, archive, progress)),
+            lambda: shipped.append(distribute(access, services, images, archive, progress)),
             lambda: formed.append(cluster.form(access, topology, deployment, progress=progress)),
         ]
     )
     return formed[0], shipped[0]
 
 
-def kept_name(stack: str, text: str) -> str:
-    """The name of the config that says that exactly this was deployed."""
-    return f"{stack}_{KEPT}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+def marker_name(stack: str, text: str) -> str:
+    """The name of the config that marks exactly this stack file as deployed."""
+    return f"{stack}_{MARKER}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _existing(access: Access, manager: str) -> set[tuple[str, str]]:
@@ -184,19 +190,19 @@ def _existing(access: Access, manager: str) -> set[tuple[str, str]]:
     return {(kind, name) for kind, _, name in (line.partition(" ") for line in lines)}
 
 
-def is_deployed(access: Access, manager: str, kept: str) -> bool:
-    """Whether this very stack was the last to be deployed."""
-    prefix = kept.rpartition("-")[0]
+def is_deployed(access: Access, manager: str, marker: str) -> bool:
+    """Whether exactly this stack was the last to be deployed."""
+    prefix = marker.rpartition("-")[0]
     found = {
         name for kind, name in _existing(access, manager) if kind == "config" and name.startswith(prefix)
     }
-    return found == {kept}
+    return found == {marker}
 
 
-def order(access: Access, manager: str, name: str, stack: Stack) -> None:
-    """Create what is missing of the stack's configs and secrets, and deploy it. Contents go by stdin.
+def _deploy_stack(access: Access, manager: str, name: str, stack: Stack) -> None:
+    """Create the configs and secrets of the stack that are missing, and deploy it. Contents go by stdin.
 
-    Raises ``ResourceError`` with what Docker said.
+    Raises ``ResourceError`` with Docker's message.
     """
     there = _existing(access, manager)
     wanted: Sequence[tuple[Kind, Mapping[str, bytes]]] = (
@@ -226,15 +232,15 @@ def create(access: Access, manager: str, stack: str, kind: Kind, *, name: str, c
         raise ResourceError(kind, name, f"could not be created: {error.output.strip()}") from error
 
 
-def remember(access: Access, manager: str, stack: str, kept: str, text: str) -> None:
-    """Keep the stack file in the swarm."""
-    if ("config", kept) not in _existing(access, manager):
-        create(access, manager, stack, "config", name=kept, content=text.encode())
+def _store_marker(access: Access, manager: str, stack: str, marker: str, text: str) -> None:
+    """Store the stack file in the swarm, as the marker."""
+    if ("config", marker) not in _existing(access, manager):
+        create(access, manager, stack, "config", name=marker, content=text.encode())
 
 
-def forget(access: Access, manager: str, stack: str, wanted: set[str]) -> None:
-    """Remove configs and secrets of earlier deployments. What a task still uses stays until the next time."""
-    label = shlex.quote(OURS.format(stack=stack))
+def _remove_old(access: Access, manager: str, stack: str, wanted: set[str]) -> None:
+    """Remove configs and secrets of earlier deployments. Those in use by a task stay until the next time."""
+    label = shlex.quote(STACK_LABEL.format(stack=stack))
     for kind in ("config", "secret"):
         names = access.run(manager, f"docker {kind} ls --filter {label} --format '{{{{.Name}}}}'").split()
         if old := [name for name in names if name not in wanted]:

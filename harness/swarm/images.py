@@ -1,7 +1,7 @@
 """The images of a stack, on every node that may run them, and the ids by which the stack names them.
 
-An engine asks a registry for whatever a service names by a name, even for what it has; it does not ask for an
-image that is named by its id. And an id says which bytes run, on whichever node.
+An engine asks a registry for an image that a service names by a name, even if it has the image; it does not
+ask for one that is named by its id. And an id says exactly which bytes run, on every node.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from harness.deploy.gather import Images
 from harness.deploy.images import Archive
 from harness.topology.model import StackService
 
-SHIPPERS = 16
+WORKERS = 16
 IDS = "docker image inspect --format '{{{{.Id}}}}' {references}"
 
 
-def spread(
+def distribute(
     access: Access, services: Sequence[StackService], images: Images, archive: Archive, progress: Progress
 ) -> Images:
-    """Bring each service's images to all of its nodes; returns them with the ids that the nodes know.
+    """Ship each service's images to all of its nodes; returns them with the ids that the nodes have.
 
-    Raises ``ResourceError`` for an image that does not get to a node, or is another on one node than on
-    another, as a name may be that nodes pulled at different times.
+    Raises ``ResourceError`` for an image that does not reach a node, or that differs between nodes, as it may
+    when nodes pulled the same name at different times.
     """
     wanted = by_node(services, images)
 
@@ -42,7 +42,7 @@ def spread(
         return _ids(access, node, wanted[node])
 
     found = dict(
-        zip(wanted, in_parallel([partial(ship, node) for node in wanted], workers=SHIPPERS), strict=True)
+        zip(wanted, in_parallel([partial(ship, node) for node in wanted], workers=WORKERS), strict=True)
     )
     ids = _agreed(found)
     return {

@@ -1,7 +1,7 @@
-"""Make a swarm, and let droplets into it, over private addresses.
+"""Create a swarm, and join droplets to it, over private addresses.
 
 Whoever has a join token can join, so it goes from the manager to the droplet by standard input only. On the
-droplet itself ``docker swarm join`` takes it as an argument, for as long as that runs.
+droplet itself ``docker swarm join`` takes it as an argument, as long as that command runs.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from harness.topology.deployment import Deployment
 
 PORT = 2377
 JOIN_SECONDS = 60.0
-REACH_SECONDS = 20.0  # rules of a firewall may still be on their way
+REACH_SECONDS = 20.0  # a firewall's rules may not be in force yet
 ANSWER_SECONDS = 4.0
-UNREACHED = "could not connect to prospective new cluster member"
+NOT_REACHED = "could not connect to prospective new cluster member"
 
-# Where Docker takes overlay networks from, one /24 after the other, and what it gets where the VPC is there.
+# The range from which Docker takes overlay networks, one /24 after the other, and the other one that we give
+# it where the VPC overlaps the first.
 DEFAULT_POOL = IPv4Network("10.0.0.0/16")
 OTHER_POOL = "10.128.0.0/16"
 
@@ -37,7 +38,7 @@ JOIN = """\
 read -r token
 docker swarm join --token "$token" --advertise-addr {own} --listen-addr {own}:2377 {manager}:2377 >/dev/null
 """
-# An engine waits for 20 s to be in, and goes on trying after that.
+# An engine waits 20 s for the join to succeed, and goes on trying after that.
 GOES_ON = "will continue in the background"
 STATE = "docker info --format '{{.Swarm.LocalNodeState}}: {{.Swarm.Error}}'"
 LEAVE = "docker swarm leave --force"
@@ -52,22 +53,22 @@ def private(deployment: Deployment, node: str) -> str:
     """A droplet's private address. Raises ``ResourceError`` where it has none."""
     address = deployment.nodes[node].private_ip if node in deployment.nodes else None
     if not address:
-        raise ResourceError("droplet", node, "has no private address, by which members of a swarm talk")
+        raise ResourceError("droplet", node, "has no private address, which members of a swarm need")
     return address
 
 
 def init(access: Access, deployment: Deployment, node: str, heartbeat: int) -> None:
-    """Make a swarm of one, ``node``. Raises ``ResourceError`` with what its engine said."""
+    """Create a swarm of one member, ``node``. Raises ``ResourceError`` with its engine's message."""
     pool = f" --default-addr-pool {other}" if (other := other_pool(deployment.vpc_range)) else ""
     script = INIT.format(own=private(deployment, node), heartbeat=heartbeat, pool=pool)
     try:
         access.run(node, script, deadline=JOIN_SECONDS)
     except (CommandError, WaitTimeoutError) as error:
-        raise ResourceError("droplet", node, f"could not make a swarm: {_said(error)}") from error
+        raise ResourceError("droplet", node, f"could not make a swarm: {_message(error)}") from error
 
 
 def other_pool(vpc_range: str) -> str:
-    """Where to take overlay networks from, if Docker's own choice is the VPC's; else "".
+    """The range for overlay networks, if Docker's default overlaps the VPC's; else "".
 
     A container on an overlay of the VPC's range would look for the databases there.
     """
@@ -76,13 +77,13 @@ def other_pool(vpc_range: str) -> str:
 
 
 def tokens(access: Access, manager: str) -> Mapping[Role, str]:
-    """What lets droplets in. To be kept as a password is."""
+    """The join tokens. Treat them as passwords."""
     as_manager, as_worker = access.run(manager, TOKENS).split()
     return {"manager": as_manager, "worker": as_worker}
 
 
 def leave(access: Access, node: str) -> None:
-    """Have ``node`` forget the swarm that it is in, or still tries to get into."""
+    """Have ``node`` leave the swarm that it is in, or still tries to join."""
     try:
         access.run(node, LEAVE, deadline=JOIN_SECONDS)
     except CommandError as error:
@@ -93,22 +94,22 @@ def leave(access: Access, node: str) -> None:
 
 
 def join(access: Access, deployment: Deployment, manager: str, node: str, token: str) -> None:
-    """Let ``node`` into the swarm of ``manager``.
+    """Join ``node`` to the swarm of ``manager``.
 
-    Raises ``ResourceError`` where it cannot reach the manager, or the other way round, with what to do, and
-    for whatever else its engine says. It tries no longer then.
+    Raises ``ResourceError`` where it cannot reach the manager, or the manager cannot reach it, with what to
+    do, and for any other error of its engine. It has stopped trying then.
     """
-    await_way(access, deployment, node, manager, deadline=REACH_SECONDS)
+    await_reachable(access, deployment, node, manager, deadline=REACH_SECONDS)
     script = JOIN.format(own=private(deployment, node), manager=private(deployment, manager))
     try:
         _join(access, node, script, token)
     except (CommandError, WaitTimeoutError) as error:
         with suppress(CommandError, WaitTimeoutError, ResourceError):
             leave(access, node)
-        said = _said(error)
-        if UNREACHED in said:
-            said = no_way(deployment, manager, node, said)
-        raise ResourceError("droplet", node, f"did not join the swarm of {manager}: {said}") from error
+        message = _message(error)
+        if NOT_REACHED in message:
+            message = unreachable(deployment, manager, node, message)
+        raise ResourceError("droplet", node, f"did not join the swarm of {manager}: {message}") from error
 
 
 def _join(access: Access, node: str, script: str, token: str) -> None:
@@ -121,7 +122,7 @@ def _join(access: Access, node: str, script: str, token: str) -> None:
 
 
 def _await_in(access: Access, node: str) -> None:
-    """Until the engine of ``node`` says that it is in."""
+    """Wait until the engine of ``node`` says that it has joined."""
 
     def probe() -> None:
         state = access.run(node, STATE).strip()
@@ -131,7 +132,9 @@ def _await_in(access: Access, node: str) -> None:
     wait_for(f"{node} to be in the swarm", probe, deadline=JOIN_SECONDS)
 
 
-def await_way(access: Access, deployment: Deployment, source: str, target: str, *, deadline: float) -> None:
+def await_reachable(
+    access: Access, deployment: Deployment, source: str, target: str, *, deadline: float
+) -> None:
     """Wait until ``source`` reaches the manager ``target``. Raises ``ResourceError``."""
     script = REACH.format(address=private(deployment, target), seconds=ceil(scaled(ANSWER_SECONDS)))
 
@@ -141,19 +144,19 @@ def await_way(access: Access, deployment: Deployment, source: str, target: str, 
     try:
         wait_for(f"{source} to reach {target}", probe, deadline=deadline, tolerate=(CommandError,))
     except WaitTimeoutError as error:
-        said = _said(error.__cause__ or error)
-        raise ResourceError("droplet", source, no_way(deployment, source, target, said)) from error
+        message = _message(error.__cause__ or error)
+        raise ResourceError("droplet", source, unreachable(deployment, source, target, message)) from error
 
 
-def no_way(deployment: Deployment, source: str, target: str, said: str) -> str:
-    """That ``source`` does not reach the manager ``target``, and what to do."""
+def unreachable(deployment: Deployment, source: str, target: str, message: str) -> str:
+    """The message that ``source`` does not reach the manager ``target``, and what to do."""
     return (
         f"{private(deployment, source)} ({source}) does not reach the swarm's manager at "
-        f"{private(deployment, target)} ({target}) on {PORT}/tcp: {said}\n"
+        f"{private(deployment, target)} ({target}) on {PORT}/tcp: {message}\n"
         f"  remedy: admit {PORT}/tcp from {source} to {target}; "
-        f"`wavetank explain {source} {target} {PORT}/tcp` shows the gates"
+        f"`wavetank explain {source} {target} {PORT}/tcp` shows the rules"
     )
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return error.output.strip() if isinstance(error, CommandError) else str(error)

@@ -1,4 +1,4 @@
-"""What a member's kernel can do of what a swarm may ask of it, tried on the member itself."""
+"""Which features of a swarm a member's kernel supports, tried on the member itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.access.ssh import Access
 DEADLINE = 30.0
 
 # Docker loads these modules itself when it first needs them. An ESP state like that of an encrypted overlay
-# is made in a network namespace of its own, and goes with that.
+# is made in a network namespace of its own, and goes away with it.
 PROBE = """\
 for tool in ip unshare; do
   command -v "$tool" >/dev/null || { echo "$tool is not installed" >&2; exit 127; }
@@ -32,6 +32,6 @@ class Kernel:
 
 
 def kernel(access: Access, node: str) -> Kernel:
-    """What the kernel of ``node`` can do. Raises ``CommandError`` where that cannot be tried."""
+    """What the kernel of ``node`` supports. Raises ``CommandError`` where that cannot be tried."""
     found = access.run(node, PROBE, deadline=DEADLINE).split()
     return Kernel("ipvs" in found, "esp" in found)

@@ -1,6 +1,6 @@
-"""The labels by which services find the nodes they may run on: which there are to be, and what to change.
+"""The node labels that services use as placement constraints: which there should be, and what to change.
 
-A node remembers which of its labels we gave it, in a label: others are somebody else's and stay.
+One label of each node lists the labels that we gave it: all others are somebody else's and stay.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from harness.topology.model import Topology
 
 ROLE = "role"
-KEPT = "wavetank.labels"
+OURS_LABEL = "wavetank.labels"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Change:
         return bool(self.add or self.remove)
 
     def __str__(self) -> str:
-        added = [f"{key}={value}" for key, value in self.add.items() if key != KEPT]
+        added = [f"{key}={value}" for key, value in self.add.items() if key != OURS_LABEL]
         removed = [f"no more {key}" for key in self.remove]
         return f"labels {', '.join(added + removed) or 'noted as ours'}"
 
@@ -42,13 +42,13 @@ def wanted(topology: Topology, node: str) -> dict[str, str]:
     services = topology.swarm.services if topology.swarm else ()
     ours = {ROLE: topology.droplets[node].role}
     ours |= {each.name: "true" for each in services if node in each.nodes}
-    return {**ours, KEPT: " ".join(sorted(ours))}
+    return {**ours, OURS_LABEL: " ".join(sorted(ours))}
 
 
 def change(topology: Topology, node: str, labels: Mapping[str, str]) -> Change:
-    """What makes ``labels`` of ``node`` those that are wanted."""
+    """What turns ``labels`` of ``node`` into those that are wanted."""
     services = topology.swarm.services if topology.swarm else ()
-    ours = {ROLE, KEPT, *(each.name for each in services), *labels.get(KEPT, "").split()}
+    ours = {ROLE, OURS_LABEL, *(each.name for each in services), *labels.get(OURS_LABEL, "").split()}
     want = wanted(topology, node)
     add = {key: value for key, value in want.items() if labels.get(key) != value}
     return Change(add, tuple(sorted(key for key in labels if key in ours and key not in want)))

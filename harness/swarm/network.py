@@ -9,11 +9,11 @@ from typing import Any
 from harness.access.ssh import Access
 from harness.core.errors import CommandError, ResourceError
 from harness.core.wait import NotYet, wait_for
-from harness.swarm.snapshot import LOOK, documents
+from harness.swarm.snapshot import INSPECT_EXISTING, documents
 from harness.topology.model import Overlay
 
 SECONDS = 30.0
-INSPECT = LOOK + "look network inspect --format '{{json .}}' "
+INSPECT = INSPECT_EXISTING + "inspect_existing network inspect --format '{{json .}}' "
 CREATE = "docker network create --driver overlay --attachable{options} {name} >/dev/null"
 REMOVE = "docker network rm {name} >/dev/null"
 USERS = """\
@@ -24,40 +24,40 @@ docker service inspect $services \
 
 
 def ensure(access: Access, manager: str, overlay: Overlay) -> tuple[str, ...]:
-    """See that the network is there as it is to be. What was done, in words.
+    """Make sure that the network exists as the topology describes it. Returns a description of what was done.
 
-    One that differs is made anew if nothing uses it; else raises ``ResourceError`` that says how it differs,
-    and who uses it.
+    One that differs is created again if nothing uses it; else raises ``ResourceError`` that says how it
+    differs, and who uses it.
     """
     found = find(access, manager, overlay.name)
     if found is None:
         _create(access, manager, overlay)
-        return (f"made {_told(overlay)}",)
+        return (f"made {_describe(overlay)}",)
     differs = differences(found, overlay)
     if not differs:
         return ()
     _remove(access, manager, overlay.name, found["Id"], " and ".join(differs))
     _create(access, manager, overlay)
-    return (f"made {_told(overlay)} anew: {' and '.join(differs)}",)
+    return (f"made {_describe(overlay)} anew: {' and '.join(differs)}",)
 
 
 def find(access: Access, manager: str, name: str) -> dict[str, Any] | None:
-    """The network as Docker's API tells it, None where there is none of that name."""
+    """The network as Docker's API describes it, None where there is none of that name."""
     listed = documents(access.run(manager, INSPECT + shlex.quote(name), deadline=SECONDS))
     return next((each for each in listed if each["Name"] == name), None)
 
 
 def differences(found: Mapping[str, Any], overlay: Overlay) -> list[str]:
-    """How a network is not as it is to be, in words."""
+    """Descriptions of how a network differs from the topology's."""
     encrypted = "encrypted" in (found.get("Options") or {})
-    said = []
+    found_differences = []
     if found["Driver"] != "overlay":
-        said.append(f"its driver is {found['Driver']}, not overlay")
+        found_differences.append(f"its driver is {found['Driver']}, not overlay")
     if not found.get("Attachable"):
-        said.append("it is not attachable")
+        found_differences.append("it is not attachable")
     if encrypted != overlay.encrypted:
-        said.append(f"it is {'' if encrypted else 'not '}encrypted")
-    return said
+        found_differences.append(f"it is {'' if encrypted else 'not '}encrypted")
+    return found_differences
 
 
 def _create(access: Access, manager: str, overlay: Overlay) -> None:
@@ -68,7 +68,7 @@ def _create(access: Access, manager: str, overlay: Overlay) -> None:
         try:
             access.run(manager, script, deadline=SECONDS)
         except CommandError as error:
-            if "already exists" in error.output:  # the one that was removed is on its way out
+            if "already exists" in error.output:  # the old one is still being removed
                 raise NotYet(error.output.strip()) from error
             problem = f"could not be made: {error.output.strip()}"
             raise ResourceError("network", overlay.name, problem) from error
@@ -94,5 +94,5 @@ def _users(access: Access, manager: str, found: str) -> list[str]:
     return [row[0] for row in rows if found in row[1:]]
 
 
-def _told(overlay: Overlay) -> str:
+def _describe(overlay: Overlay) -> str:
     return f"{'encrypted ' if overlay.encrypted else ''}network {overlay.name}"

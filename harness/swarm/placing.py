@@ -1,4 +1,4 @@
-"""Where tasks may run: Docker's placement constraints, held against what is known of each member. Pure."""
+"""Where tasks may run: Docker's placement constraints, evaluated for each member. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CONSTRAINT = re.compile(r"\s*([\w./-]+)\s*(==|!=)\s*(.+?)\s*")
 
 
 def facts(node: Mapping[str, Any]) -> dict[str, str]:
-    """What constraints may ask of a node, in their own words. ``node``: as ``docker node inspect`` has it."""
+    """A node's attributes, by the keys of constraints. ``node``: as ``docker node inspect`` prints it."""
     spec, description = node["Spec"], node.get("Description", {})
     platform, engine = description.get("Platform", {}), description.get("Engine", {})
     found = {
@@ -24,23 +24,23 @@ def facts(node: Mapping[str, Any]) -> dict[str, str]:
     return found | {f"engine.labels.{name}": value for name, value in (engine.get("Labels") or {}).items()}
 
 
-def holds(constraint: str, known: Mapping[str, str]) -> bool:
-    """Whether a node of which this is ``known`` satisfies a constraint. Raises ``ValueError`` for no such.
+def satisfies(constraint: str, known: Mapping[str, str]) -> bool:
+    """Whether a node with these attributes satisfies a constraint. Raises ``ValueError`` for an invalid one.
 
-    As Docker does: without regard to case, and what a node does not have is the empty text.
+    As in Docker: case does not matter, and an attribute that a node does not have is the empty string.
     """
     key, operator, wanted = _parts(constraint)
     same = known.get(key, "").casefold() == wanted.casefold()
     return same if operator == "==" else not same
 
 
-def plain(constraint: str) -> str:
-    """A constraint without the spaces that it may be written with: two that mean the same are the same."""
+def normalised(constraint: str) -> str:
+    """A constraint without the spaces that it may be written with, so that equal ones compare as equal."""
     return "".join(_parts(constraint))
 
 
 def _parts(constraint: str) -> tuple[str, str, str]:
     found = CONSTRAINT.fullmatch(constraint)
     if not found:
-        raise ValueError(f"{constraint!r} is no constraint: write KEY==VALUE or KEY!=VALUE")
+        raise ValueError(f"{constraint!r} is not a constraint: write KEY==VALUE or KEY!=VALUE")
     return found[1], found[2], found[3]

@@ -1,4 +1,4 @@
-"""Take members out of a swarm and in again, and change what lets others in."""
+"""Remove members from a swarm, let them take tasks or not, and rotate the join tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.access.ssh import Access
 from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.core.wait import NotYet, wait_for
 from harness.swarm import join, snapshot
-from harness.swarm.cluster import order, remove_entry
+from harness.swarm.cluster import remove_entry, run_on_manager
 from harness.swarm.snapshot import Member
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
@@ -25,25 +25,25 @@ docker swarm join-token --rotate --quiet worker >/dev/null
 
 
 def rotate_tokens(access: Access, manager: str) -> None:
-    """Make new join tokens; the old ones let nobody in any more. Members stay members."""
-    order(access, manager, ROTATE)
+    """Make new join tokens; the old ones are no longer accepted. Members stay members."""
+    run_on_manager(access, manager, ROTATE)
 
 
 def drain(access: Access, manager: str, node: str) -> None:
-    """Have ``node`` give its tasks to others and take no new ones. Does not wait for that.
+    """Have ``node`` hand its tasks over to others and take no new ones. Does not wait for that.
 
-    ``node`` is a droplet's name, or the id that the swarm knows it by.
+    ``node`` is a droplet's name, or its node id in the swarm.
     """
     _set_availability(access, manager, node, "drain")
 
 
 def activate(access: Access, manager: str, node: str) -> None:
-    """Let ``node`` take tasks again. Those that left it do not come back by themselves."""
+    """Let ``node`` take tasks again. Those that have moved do not come back by themselves."""
     _set_availability(access, manager, node, "active")
 
 
 def remove(access: Access, topology: Topology, deployment: Deployment, node: str) -> None:
-    """Take ``node`` out of the swarm: its tasks first, then itself, then its entry. ``form`` lets it in.
+    """Remove ``node`` from the swarm: its tasks first, then itself, then its entry. ``form`` joins it again.
 
     Raises ``ResourceError`` for one that is no member, or the only manager, or whose tasks do not end.
     """
@@ -57,8 +57,8 @@ def remove(access: Access, topology: Topology, deployment: Deployment, node: str
     if member.status == "ready":
         _await_empty(access, manager, member)
     if member.role == "manager":
-        order(access, manager, f"docker node demote {member.id} >/dev/null")
-    with suppress(CommandError, WaitTimeoutError, ResourceError):  # one that is dead cannot be told
+        run_on_manager(access, manager, f"docker node demote {member.id} >/dev/null")
+    with suppress(CommandError, WaitTimeoutError, ResourceError):  # a dead one cannot be asked to leave
         join.leave(access, node)
     remove_entry(access, manager, member)
 
@@ -71,11 +71,13 @@ def _member(access: Access, deployment: Deployment, manager: str, node: str) -> 
     for each in snapshot.members(access, deployment, manager):
         if each.node == node:
             return each
-    raise ResourceError("droplet", node, "is no member of the swarm")
+    raise ResourceError("droplet", node, "is not a member of the swarm")
 
 
 def _set_availability(access: Access, manager: str, node: str, wanted: str) -> None:
-    order(access, manager, f"docker node update --availability {wanted} {shlex.quote(node)} >/dev/null")
+    run_on_manager(
+        access, manager, f"docker node update --availability {wanted} {shlex.quote(node)} >/dev/null"
+    )
 
 
 def _await_empty(access: Access, manager: str, member: Member) -> None:

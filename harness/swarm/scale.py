@@ -1,4 +1,4 @@
-"""Have more tasks of a service, or fewer."""
+"""Change the number of a service's replicas."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from harness.core.errors import CommandError, ResourceError, UsageError
 from harness.core.progress import Progress
 from harness.deploy.scaling import Scaled, check
 from harness.swarm import snapshot
-from harness.swarm.capacity import problem, room
-from harness.swarm.converge import DEADLINE, converge, look_at
-from harness.swarm.snapshot import LOOK, NODES, documents
+from harness.swarm.capacity import capacity, problem
+from harness.swarm.converge import DEADLINE, converge, inspect_stack
+from harness.swarm.snapshot import INSPECT_EXISTING, NODES, documents
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
-INSPECT = "echo ---\nlook service inspect --format '{{{{json .}}}}' {names}"
+INSPECT = "echo ---\ninspect_existing service inspect --format '{{{{json .}}}}' {names}"
 SCALE = "docker service scale --detach {orders} >/dev/null"
 
 
@@ -29,20 +29,20 @@ def scale(
     progress: Progress,
     deadline: float = DEADLINE,
 ) -> tuple[Scaled, ...]:
-    """Give each of the stack's services ``wanted`` so many replicas, and wait until they are there.
+    """Give each service in ``wanted`` that many replicas, and wait until they run.
 
-    Raises ``UsageError``, and changes nothing, for a service that there is not and a number that cannot be;
+    Raises ``UsageError``, and changes nothing, for an unknown service and an impossible number;
     ``ResourceError`` with the failing task's own error when ``deadline`` seconds have passed.
     """
     swarm = topology.swarm
     assert swarm is not None
     manager = snapshot.a_manager(access, topology)
-    before = look_at(access, topology, deployment, manager)
+    before = inspect_stack(access, topology, deployment, manager)
     counts = {each.name: each.desired for each in before.services}
     check(wanted, list(counts), swarm.stack)
-    _check_room(access, manager, swarm.stack, wanted)
+    _check_capacity(access, manager, swarm.stack, wanted)
     with progress.step(f"scale {', '.join(f'{name} to {count}' for name, count in wanted.items())}"):
-        _order(access, manager, swarm.stack, wanted)
+        _set_replicas(access, manager, swarm.stack, wanted)
         after = converge(
             access,
             topology,
@@ -58,17 +58,17 @@ def scale(
     )
 
 
-def _check_room(access: Access, manager: str, stack: str, wanted: Mapping[str, int]) -> None:
+def _check_capacity(access: Access, manager: str, stack: str, wanted: Mapping[str, int]) -> None:
     names = shlex.join(f"{stack}_{name}" for name in wanted)
-    told = access.run(manager, LOOK + NODES + INSPECT.format(names=names))
-    nodes, services = (documents(part) for part in told.split("---\n"))
+    output = access.run(manager, INSPECT_EXISTING + NODES + INSPECT.format(names=names))
+    nodes, services = (documents(part) for part in output.split("---\n"))
     by_name = {each["Spec"]["Name"].removeprefix(f"{stack}_"): each for each in services}
-    found = (problem(name, count, room(by_name[name], nodes)) for name, count in wanted.items())
+    found = (problem(name, count, capacity(by_name[name], nodes)) for name, count in wanted.items())
     if problems := [each for each in found if each]:
         raise UsageError("\n".join(problems))
 
 
-def _order(access: Access, manager: str, stack: str, wanted: Mapping[str, int]) -> None:
+def _set_replicas(access: Access, manager: str, stack: str, wanted: Mapping[str, int]) -> None:
     orders = shlex.join(f"{stack}_{name}={count}" for name, count in wanted.items())
     try:
         access.run(manager, SCALE.format(orders=orders))

@@ -22,24 +22,26 @@ from harness.topology.model import Topology
 
 Role = Literal["manager", "worker"]
 
-LOOK_SECONDS = 30.0
-ASK_SECONDS = 10.0  # one manager, whether it answers: a dead one is silent
-PATIENCE_SECONDS = 1.0  # for those that come first, once one that comes later has answered
+READ_SECONDS = 30.0
+ASK_SECONDS = 10.0  # whether one manager answers: a dead one is silent
+GRACE_SECONDS = 1.0  # for the preferred managers, once a less preferred one has answered
 
 NAMESPACE = "com.docker.stack.namespace"
 
-# What is listed may be gone when it is looked at ("No such node: x", and since Engine 25 "node x not found").
-# A line of JSON each; parts are parted by ---.
-LOOK = """\
+# What is listed may be gone when it is inspected ("No such node: x"; since Engine 25 "node x not found").
+# Each prints a line of JSON; sections are separated by ---.
+INSPECT_EXISTING = """\
 exec 3>&1
-look() {
-  said=$(docker "$@" 2>&1 >&3) && return
-  if printf '%s\\n' "$said" | grep -Eqvi 'no such|not found|^$'; then printf '%s\\n' "$said" >&2; exit 1; fi
+inspect_existing() {
+  message=$(docker "$@" 2>&1 >&3) && return
+  if printf '%s\\n' "$message" | grep -Eqvi 'no such|not found|^$'; then
+    printf '%s\\n' "$message" >&2; exit 1
+  fi
 }
 """
 NODES = """\
 nodes=$(docker node ls -q) || exit
-look node inspect --format '{{json .}}' $nodes
+inspect_existing node inspect --format '{{json .}}' $nodes
 """
 SERVICES = """\
 services=$(docker service ls -q --filter label={label}) || exit
@@ -48,16 +50,17 @@ services=$(docker service ls -q --filter label={label}) || exit
 STATES = """\
 docker service ls --filter label={label} --format '{{{{json .}}}}' || exit
 echo ---
-look service inspect --format '{{{{json .}}}}' $services
+inspect_existing service inspect --format '{{{{json .}}}}' $services
 """
 TASKS = """\
-look service inspect --format '{{json .}}' $services
+inspect_existing service inspect --format '{{json .}}' $services
 echo ---
 tasks=$(docker service ps -q --no-trunc $services) || exit
-[ -z "$tasks" ] || look inspect --type task --format '{{json .}}' $tasks
+[ -z "$tasks" ] || inspect_existing inspect --type task --format '{{json .}}' $tasks
 """
 
-# A manager without a leader fails here, and says so, but while it still hopes for one it is silent for long.
+# A manager without a leader fails here, and says so; but while it waits for an election, it is silent for
+# long.
 ALIVE = """\
 timeout {seconds} docker node ls -q >/dev/null || {{
   code=$?; [ $code = 124 ] && echo "it waits for a leader" >&2; exit $code
@@ -88,7 +91,7 @@ class Member:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """A service of the stack, without the stack's name. ``image`` is what its tasks are told to run.
+    """A service of the stack, without the stack's name. ``image`` is what its tasks run.
 
     ``update`` is the state of the last rolling update ("updating", "paused", "completed", "rollback_started",
     "rollback_paused", "rollback_completed") with its ``message``; both are empty where there was none.
@@ -125,18 +128,18 @@ class Task:
 
 
 def members(access: Access, deployment: Deployment, manager: str) -> tuple[Member, ...]:
-    """Every entry of the swarm's list of nodes, by droplet; what is no droplet comes last."""
-    listed = documents(access.run(manager, LOOK + NODES, deadline=LOOK_SECONDS))
+    """Every entry of the swarm's list of nodes, by droplet; those that are no droplet come last."""
+    listed = documents(access.run(manager, INSPECT_EXISTING + NODES, deadline=READ_SECONDS))
     found = [_member(each, deployment) for each in listed]
     order = {name: place for place, name in enumerate(deployment.nodes)}
     return tuple(sorted(found, key=lambda each: (order.get(each.node, len(order)), each.status, each.id)))
 
 
 def services(access: Access, manager: str, stack: str) -> tuple[ServiceState, ...]:
-    """Every service of the stack, by name; none where there is no such stack."""
+    """Every service of the stack, by name; empty where there is no such stack."""
     label = shlex.quote(f"{NAMESPACE}={stack}")
-    script = LOOK + SERVICES.format(label=label) + STATES.format(label=label)
-    rows, _, inspected = access.run(manager, script, deadline=LOOK_SECONDS).partition("---\n")
+    script = INSPECT_EXISTING + SERVICES.format(label=label) + STATES.format(label=label)
+    rows, _, inspected = access.run(manager, script, deadline=READ_SECONDS).partition("---\n")
     counts = {row["Name"]: row["Replicas"] for row in documents(rows)}
     found = [
         _service(each, stack, counts[each["Spec"]["Name"]])
@@ -154,8 +157,8 @@ def tasks(
     Past ones are there as long as Docker remembers them.
     """
     label = shlex.quote(f"{NAMESPACE}={stack}")
-    script = LOOK + NODES + "echo ---\n" + SERVICES.format(label=label) + TASKS
-    parts = access.run(manager, script, deadline=LOOK_SECONDS).split("---\n")
+    script = INSPECT_EXISTING + NODES + "echo ---\n" + SERVICES.format(label=label) + TASKS
+    parts = access.run(manager, script, deadline=READ_SECONDS).split("---\n")
     nodes, specs, listed = (documents(part) for part in (*parts, "", "")[:3])
     where = {each["ID"]: _member(each, deployment).node for each in nodes}
     names = {each["ID"]: _short(each["Spec"]["Name"], stack) for each in specs}
@@ -169,19 +172,19 @@ def a_manager(access: Access, topology: Topology, *, deadline: float = 30.0) -> 
     """The first of the topology's managers that answers as one, in a swarm that has a leader.
 
     Where an earlier one is silent, a later one that has answered is taken after a second. Raises
-    ``ResourceError`` with what each manager said when ``deadline`` seconds have passed.
+    ``ResourceError`` with each manager's reply when ``deadline`` seconds have passed.
     """
     names = topology.swarm.managers if topology.swarm else ()
     return first_manager(access, topology.name, names, deadline=deadline)
 
 
 def first_manager(access: Access, swarm: str, names: Sequence[str], *, deadline: float) -> str:
-    """As :func:`a_manager`, the first of ``names``; ``swarm`` is what errors call it."""
-    said: dict[str, str] = {}
+    """As :func:`a_manager`, the first of ``names``; ``swarm`` is its name in errors."""
+    replies: dict[str, str] = {}
 
     def probe() -> str:
-        said.clear()
-        found = _first_answer(names, lambda name: _ask(access, name), said)
+        replies.clear()
+        found = _first_answer(names, lambda name: _ask(access, name), replies)
         if found is None:
             raise NotYet("none answers as a manager")
         return found
@@ -189,38 +192,38 @@ def first_manager(access: Access, swarm: str, names: Sequence[str], *, deadline:
     try:
         return wait_for("a manager of the swarm", probe, deadline=deadline)
     except WaitTimeoutError as error:
-        raise ResourceError("swarm", swarm, no_manager(said)) from error
+        raise ResourceError("swarm", swarm, no_manager(replies)) from error
 
 
-def no_manager(said: Mapping[str, str]) -> str:
-    """Why there is no manager to talk to, and what to do. ``said``: by manager, what came of asking it."""
-    each = "".join(f"\n  {name}: {text}" for name, text in said.items())
-    alive = [name for name, text in said.items() if any(sign in text for sign in LEADERLESS)]
+def no_manager(replies: Mapping[str, str]) -> str:
+    """Why no manager is available, and what to do. ``replies``: each manager's reply or error, by name."""
+    each = "".join(f"\n  {name}: {text}" for name, text in replies.items())
+    alive = [name for name, text in replies.items() if any(sign in text for sign in LEADERLESS)]
     if not alive:
-        return f"none of its {len(said)} managers answers as one{each}"
-    needed = len(said) // 2 + 1
+        return f"none of its {len(replies)} managers answers as one{each}"
+    needed = len(replies) // 2 + 1
     return (
-        f"quorum is lost: {len(alive)} of {len(said)} managers answer, and it takes {needed}. What runs goes "
-        f"on, and nothing can be changed or is rescheduled{each}\n"
+        f"quorum is lost: {len(alive)} of {len(replies)} managers answer, and it takes {needed}. "
+        f"What runs goes on, and nothing can be changed or is rescheduled{each}\n"
         "  remedy: power the others on; or, if they are gone for good, `docker swarm init "
         f"--force-new-cluster` on {alive[0]}: it is the only manager then, and knows nothing of the others"
     )
 
 
-def _first_answer(names: Sequence[str], ask: Callable[[str], str], said: dict[str, str]) -> str | None:
-    """The first of ``names`` for which ``ask`` returns "", else None; ``said`` gets what it returned."""
+def _first_answer(names: Sequence[str], ask: Callable[[str], str], replies: dict[str, str]) -> str | None:
+    """The first of ``names`` for which ``ask`` returns "", else None; ``replies`` gets all results."""
     pool = Pool(max(len(names), 1), thread_name_prefix="manager")
     try:
         asked = {name: pool.submit(ask, name) for name in names}
         pending: set[Future[str]] = set(asked.values())
         while pending:
-            patience = PATIENCE_SECONDS if _answered(asked) else None
-            done, pending = wait(pending, timeout=patience, return_when=FIRST_COMPLETED)
+            grace = GRACE_SECONDS if _answered(asked) else None
+            done, pending = wait(pending, timeout=grace, return_when=FIRST_COMPLETED)
             first = _answered(asked)
             earlier = [asked[name] for name in names[: names.index(first)]] if first else []
             if first and (not done or all(each.done() for each in earlier)):
                 return first
-        said.update((name, each.result()) for name, each in asked.items())
+        replies.update((name, each.result()) for name, each in asked.items())
         return None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -231,19 +234,19 @@ def _answered(asked: Mapping[str, Future[str]]) -> str | None:
 
 
 def _ask(access: Access, name: str) -> str:
-    """Whether ``name`` answers as a manager with a leader: "", or what it said instead."""
+    """ "" if ``name`` answers as a manager with a leader, else its reply or error."""
     script = ALIVE.format(seconds=ceil(scaled(LEADER_SECONDS)))
     try:
         access.run(name, script, deadline=ASK_SECONDS)
     except (CommandError, WaitTimeoutError, ResourceError) as error:
         if not isinstance(error, CommandError) or error.returncode == REMOTE_FAILURE:
-            access.drop(name)  # its power may have been cut, and the standing connection hang
-        return _in_its_words(error)
+            access.drop(name)  # its power may have been cut, and the open connection would hang
+        return _message(error)
     return ""
 
 
-def _in_its_words(error: CommandError | WaitTimeoutError | ResourceError) -> str:
-    """What a manager said, or that it was silent; without our own command, which is in the error, too."""
+def _message(error: CommandError | WaitTimeoutError | ResourceError) -> str:
+    """A manager's own message, or that it was silent; without our command, which is in the error, too."""
     if isinstance(error, CommandError):
         return error.output.strip() or f"exit {error.returncode}"
     if isinstance(error, WaitTimeoutError):
@@ -252,7 +255,7 @@ def _in_its_words(error: CommandError | WaitTimeoutError | ResourceError) -> str
 
 
 def documents(text: str) -> list[dict[str, Any]]:
-    """A JSON document a line, as ``--format '{{json .}}'`` prints them."""
+    """The JSON documents in ``text``, one a line, as ``--format '{{json .}}'`` prints them."""
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
@@ -262,7 +265,7 @@ def _short(name: str, stack: str) -> str:
 
 def _member(node: Mapping[str, Any], deployment: Deployment) -> Member:
     spec, status, manager = node["Spec"], node["Status"], node.get("ManagerStatus") or {}
-    # A manager's status may say 0.0.0.0 of itself; what it is reached at by other managers is true.
+    # A manager's own status may say 0.0.0.0; the address that other managers use is true.
     address = str(manager.get("Addr", "")).rpartition(":")[0] or str(status.get("Addr", ""))
     by_address = {each.private_ip: name for name, each in deployment.nodes.items() if each.private_ip}
     return Member(

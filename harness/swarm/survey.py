@@ -1,4 +1,4 @@
-"""What each droplet's engine says of the swarm that it is in, or that it is in none."""
+"""What each droplet's engine reports about the swarm that it is in, if any."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
 
 ASK = "docker info --format '{{json .Swarm}}'"
-ASK_SECONDS = 60.0  # a manager without a leader lets one wait for 20 s, twice
-PENDING_SECONDS = 15.0  # an engine that has just started has not found its swarm again
+ASK_SECONDS = 60.0  # a manager without a leader answers only after 20 s, twice
+PENDING_SECONDS = 15.0  # an engine that has just started has not yet connected to its swarm
 NANOSECONDS = 10**9
 
-LOCKED = "is locked: `docker swarm unlock` on it takes the key that was told when the lock was made"
+LOCKED = "is locked: `docker swarm unlock` on it takes the key that was shown when it was locked"
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Engine:
 
 
 def survey(access: Access, nodes: Iterable[str]) -> dict[str, Engine]:
-    """Every engine, by node. Waits a while for those that have not yet found their swarm again.
+    """Every engine, by node. Waits a while for those that are not yet connected to their swarm.
 
     Raises ``ResourceError`` for a swarm that is locked.
     """
@@ -49,21 +49,21 @@ def survey(access: Access, nodes: Iterable[str]) -> dict[str, Engine]:
     return {each.node: each for each in found}
 
 
-def ask(access: Access, node: str) -> Engine:
-    """What one engine says."""
-    return read(node, json.loads(access.run(node, ASK, deadline=ASK_SECONDS)))
+def inspect(access: Access, node: str) -> Engine:
+    """What one engine reports."""
+    return parse(node, json.loads(access.run(node, ASK, deadline=ASK_SECONDS)))
 
 
-def read(node: str, told: Mapping[str, Any]) -> Engine:
-    """``told``: as ``docker info`` has it under ``Swarm``."""
-    dispatcher = ((told.get("Cluster") or {}).get("Spec") or {}).get("Dispatcher") or {}
+def parse(node: str, info: Mapping[str, Any]) -> Engine:
+    """An engine from the ``Swarm`` section of ``docker info``."""
+    dispatcher = ((info.get("Cluster") or {}).get("Spec") or {}).get("Dispatcher") or {}
     period = dispatcher.get("HeartbeatPeriod")
     return Engine(
         node=node,
-        state=told.get("LocalNodeState") or "inactive",
-        id=told.get("NodeID") or "",
-        manager=bool(told.get("ControlAvailable")),
-        error=told.get("Error") or "",
+        state=info.get("LocalNodeState") or "inactive",
+        id=info.get("NodeID") or "",
+        manager=bool(info.get("ControlAvailable")),
+        error=info.get("Error") or "",
         heartbeat=period / NANOSECONDS if period else None,
     )
 
@@ -72,7 +72,7 @@ def _settled(access: Access, node: str) -> Engine:
     last: list[Engine] = []
 
     def probe() -> Engine:
-        last[:] = [ask(access, node)]
+        last[:] = [inspect(access, node)]
         if last[0].state == "pending":
             raise NotYet(f"pending: {last[0].error}")
         return last[0]

@@ -6,18 +6,18 @@ It is used like any cloud, at the address that it writes into ``endpoint.json``;
 from __future__ import annotations
 
 import fcntl
+import http.client
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 from harness.core import process as processes
 from harness.core import signals
@@ -30,6 +30,7 @@ from harness.core.wait import NotYet, scaled, wait_for
 
 PLANE_VARIABLE = "WAVETANK_PLANE"
 PLANES = ("docker", "memory")
+PAUSE_SECONDS = 0.02
 START_SECONDS = 120.0  # without a new line in its log
 STOP_SECONDS = 30.0
 DESTROY_SECONDS = 180
@@ -194,7 +195,13 @@ def _await_answer(state: Path, probe: Callable[[], EmulatorStatus]) -> EmulatorS
     log = _tail(state)
     while True:
         try:
-            return wait_for(f"the emulator in {state}", probe, deadline=START_SECONDS, max_pause=0.2)
+            return wait_for(
+                f"the emulator in {state}",
+                probe,
+                deadline=START_SECONDS,
+                first_pause=PAUSE_SECONDS,
+                max_pause=PAUSE_SECONDS,
+            )
         except WaitTimeoutError:
             before, log = log, _tail(state)
             if log == before:
@@ -292,11 +299,14 @@ def _is_alive(document: dict[str, Any], state: Path) -> bool:
 
 
 def _is_healthy(emulator: EmulatorStatus) -> bool:
+    # Not by httpx: loading it takes longer than all else that `wavetank emulator start` does itself.
     try:
-        answer = httpx.get(f"{emulator.http}/_wavetank/health", timeout=scaled(5), trust_env=False)
-    except httpx.HTTPError:
+        connection = http.client.HTTPConnection(urlsplit(emulator.http).netloc, timeout=scaled(5))
+        with closing(connection):
+            connection.request("GET", "/_wavetank/health")
+            return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, ValueError, http.client.HTTPException):  # the second: what is no address
         return False
-    return answer.is_success
 
 
 def _refusal(state: Path) -> str:
@@ -306,10 +316,14 @@ def _refusal(state: Path) -> str:
 
 
 def _tail(state: Path) -> str:
-    texts = [
-        file.read_text(errors="replace") for file in (state / "server.log", state / "log") if file.is_file()
-    ]
+    texts = [_end(file) for file in (state / "server.log", state / "log") if file.is_file()]
     return "\n".join(text for text in texts if text)[-LOG_TAIL:].strip()
+
+
+def _end(file: Path) -> str:
+    with file.open("rb") as log:
+        log.seek(max(0, file.stat().st_size - 4 * LOG_TAIL))  # of an old emulator it may be large
+        return log.read().decode(errors="replace")
 
 
 def _free_space(state: Path) -> str:

@@ -53,7 +53,8 @@ class DatabaseNode:
 class Deployment:
     """Everything of one run. ``nodes`` and ``databases`` are keyed by their names in the topology.
 
-    ``guests`` are, in words, who is bound to the run (is in its VPC, carries its tags) and not of it.
+    ``guests`` are descriptions of resources that are bound to the run (in its VPC, with its tags) and not of
+    it.
     """
 
     run: str

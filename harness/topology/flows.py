@@ -1,4 +1,4 @@
-"""Who may talk to whom in a topology: the declared intent, and what goes without saying."""
+"""Who may talk to whom in a topology: the declared intent, and the flows that it implies."""
 
 from __future__ import annotations
 

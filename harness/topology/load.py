@@ -17,7 +17,7 @@ def load(file: Path, *, app: Path | None = None) -> Topology:
     Raises ``TopologyError`` (``TopologyErrors`` for several at once) naming file, line, field and remedy.
     Each step checks all it can before it raises, and needs the steps before it to have passed.
     """
-    # In here, for they ask harness.firewall, which is built on the data of this package.
+    # Imported here, for they use harness.firewall, which is built on the data of this package.
     from harness.topology.validation import intent, underlay
 
     source = read(file)

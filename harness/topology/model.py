@@ -144,7 +144,7 @@ class StackService:
 
 @dataclass(frozen=True)
 class Swarm:
-    """A Docker swarm of all the droplets: ``managers`` are in the order in which they are made so.
+    """A Docker swarm of all the droplets: ``managers`` are in the order in which they are promoted.
 
     ``heartbeat`` is the dispatcher's, in seconds: a node that is silent for about three of them is ``Down``.
     ``stack`` is the name that the services are deployed under.
@@ -167,7 +167,7 @@ class Management:
 
 @dataclass(frozen=True)
 class FrontDoor:
-    """How the checks hand a program in at the front door, and where the JSON reply says what came of it.
+    """How the checks submit a program at the front door, and where the JSON reply has its result.
 
     ``request`` maps each key of the JSON body to one of ``language`` (a name: python, c, cpp, bash,
     javascript), ``language_id`` (Judge0's number), ``source`` and ``stdin``. ``reply`` maps ``token``,
@@ -199,7 +199,7 @@ class Judge0Endpoint:
 
 @dataclass(frozen=True)
 class RunnerEndpoint:
-    """Where the runner takes what the front door hands on, in the same words: ``node``:``port``.
+    """Where the runner takes what the front door passes on, in the same form: ``node``:``port``.
 
     It is asked as a :class:`Judge0Endpoint` is. ``path`` is the front door's unless it says otherwise.
     """
@@ -225,7 +225,7 @@ class Checks:
 
 @dataclass(frozen=True)
 class Objectives:
-    """What the deployment is held to under load; a limit that is None is not held to.
+    """The objectives of the deployment under load; a limit that is None is not checked.
 
     ``workload`` is a name or an absolute path. ``rate`` arrivals a second come at random (Poisson).
     ``p95_ms`` and ``p99_ms`` bound the time from the intended start to the final status, ``errors`` (a share)

@@ -81,7 +81,9 @@ def check_droplet(problems: Problems, raw: RawTopology, path: Sequence[Step], na
 def check_peer(problems: Problems, names: Names, path: Sequence[Step], name: str) -> None:
     """A rule's peer: a droplet, a role, a place or a CIDR."""
     if name in names.databases:
-        remedy = "say 'vpc': its private endpoint is in the VPC's range, and its trusted sources are the gate"
+        remedy = (
+            "say 'vpc': its private endpoint is in the VPC's range; its trusted sources decide who gets in"
+        )
         problems.add(path, f"a Cloud Firewall cannot name a managed database ({name!r})", remedy)
     elif name not in names.groups and name not in PLACES and not is_cidr(name):
         known = [*names.groups, *PLACES]

@@ -1,4 +1,4 @@
-"""The keys of a topology file and the type of each; what they mean is said in docs/topology.md.
+"""The keys of a topology file and the type of each; docs/topology.md says what they mean.
 
 Only shapes are checked here. Whether names, ports and addresses make sense is for the modules after it.
 """
@@ -14,7 +14,7 @@ from harness.topology.source import Problems, Step, did_you_mean
 
 VERSION = "wavetank/topology/v1"
 
-# Types of YAML values, in words.
+# Types of YAML values, for messages.
 SHOWN: Mapping[type, str] = {
     dict: "a mapping",
     list: "a list",
@@ -43,7 +43,7 @@ Ends = Annotated[list[str], BeforeValidator(_one_as_list)]
 
 
 class Raw(BaseModel):
-    """Base of all sections: no key that is not known, no type that is not meant."""
+    """Base of all sections: no unknown key, no conversion of types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 

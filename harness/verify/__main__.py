@@ -1,4 +1,4 @@
-"""pytest on the checks, as a process of ``wavetank verify``: a signal is ours before pytest is loaded.
+"""pytest on the checks, as a process of ``wavetank verify``: we handle signals even before pytest is loaded.
 
 Other plugins that are installed have no part in it: some change the order of tests, or run several at once.
 """
@@ -15,7 +15,7 @@ PLUGINS = ("-p", "harness.verify.plugin", "-p", "pytest_timeout")
 
 
 def main() -> int:
-    """Run pytest with our arguments; returns its exit code, or the signal's that came before or after it."""
+    """Run pytest with our arguments; returns its exit code, or that of a signal before or after it."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:
         signals.install()

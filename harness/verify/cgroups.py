@@ -27,14 +27,14 @@ NEEDED = "v1"
 
 @dataclass(frozen=True)
 class Need:
-    """Nodes that need cgroup v1, and by which sign that is known."""
+    """Nodes that need cgroup v1, and the reason."""
 
     nodes: tuple[str, ...]
     why: str
 
 
 def by_images(topology: Topology, apps: Mapping[str, AppFiles]) -> tuple[Need, ...]:
-    """What the compose files and Dockerfiles of the application tell. ``apps`` by the services' names."""
+    """The needs by the application's compose files and Dockerfiles. ``apps`` by the services' names."""
     services: list[Service | StackService] = [*topology.services, *_stack(topology)]
     found = ((service, name) for service in services for name in _names(apps[service.name].containers))
     return tuple(
@@ -45,7 +45,7 @@ def by_images(topology: Topology, apps: Mapping[str, AppFiles]) -> tuple[Need, .
 
 
 def by_answers(topology: Topology, about: Any, isolate: str) -> tuple[Need, ...]:
-    """What a running Judge0 tells: ``/about`` (JSON) and ``/isolate`` (text; empty: not told)."""
+    """The needs by a running Judge0's ``/about`` (JSON) and ``/isolate`` (text; empty: no answer)."""
     endpoint = topology.checks.judge0
     if endpoint is None or not needs_v1(about, isolate):
         return ()
@@ -61,16 +61,16 @@ def is_old_image(name: str) -> bool:
 
 
 def needs_v1(about: Any, isolate: str) -> bool:
-    """Whether the Judge0 that says this runs programs with an ``isolate`` that needs cgroup v1."""
+    """Whether a Judge0 with these answers runs programs with an ``isolate`` that needs cgroup v1."""
     if not isinstance(about, Mapping) or str(about.get("maintainer", "")).startswith(REFERENCE):
         return False
-    if told := ISOLATE.search(isolate):
-        return int(told[1]) < 2
+    if match := ISOLATE.search(isolate):
+        return int(match[1]) < 2
     return _is_old(str(about.get("version", "")))
 
 
 def judge(needs: Iterable[Need], topology: Topology, found: Mapping[str, Machine], *, emulated: bool) -> None:
-    """Raise ``CheckFailedError`` or ``InconclusiveError`` for the first node that is not as needed."""
+    """Raise ``CheckFailedError`` or ``InconclusiveError`` for the first node without what it needs."""
     for need in needs:
         for node in need.nodes:
             _judge(need, topology.droplets[node], found.get(node, UNKNOWN), emulated=emulated)
@@ -82,7 +82,7 @@ def _judge(need: Need, droplet: Droplet, machine: Machine, *, emulated: bool) ->
     remedy = f"\n  remedy: {why_no_v1(image)}, or take a Judge0 whose isolate is 2"
     if not machine.cgroup:
         raise InconclusiveError(
-            f"{what}, and {node} does not tell which it has\n  remedy: see `wavetank logs`"
+            f"{what}, and {node} does not show which it has\n  remedy: see `wavetank logs`"
         )
     if not emulated or image.cgroup == machine.cgroup:
         if machine.cgroup != NEEDED:
@@ -114,6 +114,6 @@ def _stack(topology: Topology) -> tuple[StackService, ...]:
 
 
 def _is_old(version: str) -> bool:
-    """``latest`` and names that say no version are the newest release."""
+    """``latest`` and tags without a version are the newest release."""
     numbers = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", version)
     return numbers is None or tuple(int(each or 0) for each in numbers.groups()) <= NEWEST

@@ -11,24 +11,24 @@ from functools import partial
 import pytest
 
 from harness.faults.fault import POWER_OFF, Fault
-from harness.faults.run import Once
-from harness.faults.workload import Source, handing_in
+from harness.faults.run import RunOnce
+from harness.faults.workload import Source, submitting
 from harness.target.api import Api
 from harness.topology.model import FrontDoor
 from harness.verify import recovery
 from harness.verify.outage import Outage, OutageContext, run_outage
 from harness.verify.setup import Setup
 
-Walls = Callable[[Sequence[str]], Sequence[str]]
+FirewallCheck = Callable[[Sequence[str]], Sequence[str]]
 Note = Callable[[str], None]
 
 
 class Work:
-    """The submissions while they go on, and the outages that they went through."""
+    """A running stream of submissions, and the outages meanwhile."""
 
     def __init__(self, context: OutageContext) -> None:
         self.context, self.workload = context, context.workload
-        self.outages: Once[Fault, Outage] = Once(partial(run_outage, context))
+        self.outages: RunOnce[Fault, Outage] = RunOnce(partial(run_outage, context))
 
     def outage(self, nodes: tuple[str, ...]) -> Outage:
         """The outage of ``nodes``; made when first asked for. Raises what making it raised."""
@@ -37,20 +37,20 @@ class Work:
 
 @pytest.fixture
 def note(request: pytest.FixtureRequest) -> Note:
-    """Keeps what a check saw, passed or not, as its property ``evidence`` in ``junit.xml``."""
+    """Records a check's observation, passed or not, as its property ``evidence`` in ``junit.xml``."""
     return lambda text: request.node.user_properties.append(("evidence", text))
 
 
 @pytest.fixture(scope="session")
-def look_at_walls(setup: Setup) -> Walls:
-    """What is wrong with the firewalls of nodes that were away, in words; called once power is back."""
-    return partial(recovery.walls, setup)
+def check_firewalls(setup: Setup) -> FirewallCheck:
+    """Descriptions of what is wrong with the firewalls of nodes that were off; called once power is back."""
+    return partial(recovery.firewall_violations, setup)
 
 
 @pytest.fixture(scope="session")
-def work(setup: Setup, door: FrontDoor, look_at_walls: Walls) -> Iterator[Work]:
-    """Submissions handed in from now on, a few a second, until they are stopped or the end."""
+def work(setup: Setup, door: FrontDoor, check_firewalls: FirewallCheck) -> Iterator[Work]:
+    """A stream of submissions from now on, a few a second, until it is stopped or the end."""
     source = Source(setup.target, door, setup.deployment.nodes[door.node].public_ip or "")
     file = setup.choice.run_dir.path / "history.jsonl"
-    with Api(setup.target) as api, handing_in(source, file) as workload:
-        yield Work(OutageContext(setup, door, api, workload, look_at_walls))
+    with Api(setup.target) as api, submitting(source, file) as workload:
+        yield Work(OutageContext(setup, door, api, workload, check_firewalls))

@@ -1,4 +1,4 @@
-"""What checks ask for by name. Loaded by the plugin only where there is a deployment to check."""
+"""The fixtures of the checks. The plugin loads them only where there is a deployment to check."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def topology(setup: Setup) -> Topology:
 
 @pytest.fixture(scope="session")
 def deployment(setup: Setup) -> Deployment:
-    """What the API says that it is."""
+    """The deployment as the API reports it."""
     return setup.deployment
 
 
@@ -57,7 +57,7 @@ def access(setup: Setup) -> Access:
 
 @pytest.fixture(scope="session")
 def door(topology: Topology) -> FrontDoor:
-    """How programs are handed in; skips where the topology does not say."""
+    """How programs are submitted at the front door; skips where the topology does not say."""
     if topology.checks.front_door is None:
         pytest.skip(f"topology {topology.name} has no checks.front_door")
     return topology.checks.front_door
@@ -65,14 +65,14 @@ def door(topology: Topology) -> FrontDoor:
 
 @pytest.fixture(scope="session")
 def front_door(target: Target, deployment: Deployment, door: FrontDoor) -> Iterator[httpx.Client]:
-    """An HTTP client outside, pointed at the front door's public address."""
+    """An HTTP client outside, for the front door's public address."""
     with frontdoor.open_client(target, deployment.nodes[door.node].public_ip or "") as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def judge0(setup: Setup, topology: Topology) -> Iterator[Judge0]:
-    """Judge0's own API, asked from where it may be; skips where the topology does not say."""
+    """Judge0's own API, from a node that may reach it; skips where the topology does not say."""
     if topology.checks.judge0 is None:
         pytest.skip(f"topology {topology.name} has no checks.judge0")
     with to_judge0(setup) as client:
@@ -80,14 +80,14 @@ def judge0(setup: Setup, topology: Topology) -> Iterator[Judge0]:
 
 
 @pytest.fixture(scope="session")
-def vantages(topology: Topology) -> tuple[str, ...]:
+def probe_sources(topology: Topology) -> tuple[str, ...]:
     """Where probes are sent from."""
     return (*topology.droplets, *OUTSIDERS)
 
 
 @pytest.fixture(scope="session")
 def machines(request: pytest.FixtureRequest, setup: Setup) -> dict[str, Machine]:
-    """What each droplet is; the report tells in what that differs from the topology's images."""
+    """What each droplet is; the report lists the differences from the topology's images."""
     found = inspect_all(setup.access, setup.topology)
     request.config.stash[SECTIONS]["machines"] = machine_images.section(setup.topology, found)
     return found
@@ -95,17 +95,17 @@ def machines(request: pytest.FixtureRequest, setup: Setup) -> dict[str, Machine]
 
 @pytest.fixture
 def remark(request: pytest.FixtureRequest) -> Remark:
-    """Says something of the whole run, at the top of its report."""
+    """Adds a remark on the whole run, at the top of its report."""
     notes: list[str] = request.config.stash[SECTIONS]["notes"]
     return lambda text: notes.extend({text} - set(notes))
 
 
 @pytest.fixture(scope="session")
 def proof(request: pytest.FixtureRequest, setup: Setup) -> Proof:
-    """One scan of everything, told in the report; it takes a while, and shows how far it is."""
+    """One scan of everything, for the report; it takes a while, and shows its progress."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled(), bar("isolation") as progress:
         found = prove(setup.target, setup.topology, setup.deployment, setup.choice.run_dir, progress=progress)
-    told = section(setup.topology, found.network, found.observation, found.differences, found.tampered)
-    request.config.stash[SECTIONS]["isolation"] = told
+    document = section(setup.topology, found.network, found.observation, found.differences, found.tampered)
+    request.config.stash[SECTIONS]["isolation"] = document
     return found

@@ -1,4 +1,4 @@
-"""Which checks are of another kind: for something that the topology does not have. They are not collected.
+"""Which checks do not apply: they are for something that the topology does not have, and are not collected.
 
 A check of ours needs what its fixtures are named after, and any check what its mark ``needs`` names. What
 this machine or the target cannot show is another matter: such a check is collected, and skipped, saying why.
@@ -25,7 +25,7 @@ MARK = "needs"
 OF_SERVICE = ("environment", "health")
 Has = Mapping[str, Collection[object]]
 
-# What is missing, where its name does not say it; and which checks look at what a swarm has instead.
+# Descriptions of what is missing, where the name is not enough; and the checks that a swarm has instead.
 MISSING = {
     "door": "checks.front_door",
     "history": "checks.front_door.history",
@@ -57,12 +57,12 @@ INSTEAD = {
 
 
 def parameters(topology: Topology) -> dict[str, list[str]]:
-    """What checks are run once for each of, by the name that they ask for it."""
+    """The values that checks are parametrised with, by the parameter's name."""
     servers = upstream_droplets(topology)
     lost = [] if topology.swarm else [*topology.droplets, *(["+".join(servers)] if servers else [])]
     return {
         "node": list(topology.droplets),
-        "vantage": [*topology.droplets, *OUTSIDERS],
+        "probe_source": [*topology.droplets, *OUTSIDERS],
         "database": list(topology.databases),
         "placed": _placed(topology),
         "server": list(servers),
@@ -95,7 +95,7 @@ def has(topology: Topology) -> Has:
 
 
 def needs(marks: Iterable[pytest.Mark], known: Has) -> list[str]:
-    """What marks say that a check needs. Raises ``UsageError`` for something that is not ``known``."""
+    """What a check needs, by its marks. Raises ``UsageError`` for something that is not ``known``."""
     names = [str(name) for mark in marks for name in mark.args]
     if wrong := sorted(set(names) - set(known)):
         raise pytest.UsageError(f"the mark {MARK} names one of {', '.join(known)}, not {', '.join(wrong)}")
@@ -103,13 +103,13 @@ def needs(marks: Iterable[pytest.Mark], known: Has) -> list[str]:
 
 
 def values(name: str, needed: Iterable[str], there: Has) -> list[object]:
-    """What a check is run once for each of; of services, those that have what it needs."""
+    """The values of a check's parameter; of services, those that have what it needs."""
     narrowed = [there[each] for each in needed if name == "placed" and each in OF_SERVICE]
     return [each for each in there[name] if all(each in some for some in narrowed)]
 
 
 def left_out(item: pytest.Function, topology: Topology, there: Has) -> str:
-    """Why a check is not collected, in words; empty where ``there`` is all that it needs."""
+    """Why a check is not collected; empty where ``there`` has all that it needs."""
     asked = item.fixturenames if item.path.is_relative_to(CHECKS) else ()
     wanted = [*asked, *needs(item.iter_markers(MARK), there)]
     absent = next((name for name in wanted if name in there and not there[name]), None)
@@ -120,7 +120,7 @@ def left_out(item: pytest.Function, topology: Topology, there: Has) -> str:
 
 
 def notes(reasons: Iterable[str]) -> list[str]:
-    """What the report says at its top: how many were left out, for each reason."""
+    """Remarks for the top of the report: how many were left out, for each reason."""
     counts = Counter(reasons).items()
     return [f"{count} check{'s' if count > 1 else ''} left out: {why}" for why, count in counts]
 

@@ -1,4 +1,4 @@
-"""What goes on while packets to one node are late: round trips to it, a swarm's members, programs.
+"""Observations while packets to one node are late: round trips to it, a swarm's members, programs.
 
 A round trip is a TCP connection from the bastion to the node's sshd, which the management rules let pass in
 every topology, where ICMP may be shut. The shortest of several is taken, for a busy machine only ever adds.
@@ -23,7 +23,7 @@ from harness.verify.setup import Setup
 ATTEMPTS = 15
 SSH_PORT = 22
 ANSWER_SECONDS = 90.0
-# Nothing is started between the two looks at the clock. One number a line, microseconds.
+# No process is started between the two readings of the clock. One number a line, microseconds.
 SCRIPT = """\
 for _ in $(seq {attempts}); do
   before=${{EPOCHREALTIME/[.,]/}}
@@ -37,7 +37,7 @@ done
 
 @dataclass(frozen=True)
 class Slow:
-    """What was seen of a node whose link was slow for a while; times in milliseconds.
+    """The observations of a node whose link was slow for a while; times in milliseconds.
 
     ``members`` are those of a swarm that were not ready in any look meanwhile, with what they were.
     ``accepted`` programs were run as they should, ``trouble`` is what went wrong with the others.
@@ -47,7 +47,7 @@ class Slow:
     before_ms: float
     during_ms: float
     after_ms: float
-    looks: int
+    inspections: int
     members: Mapping[str, str]
     accepted: int
     trouble: tuple[str, ...]
@@ -61,25 +61,25 @@ def candidate(topology: Topology) -> str:
 
 
 def run_slow_link(setup: Setup, node: str, quality: Quality) -> Slow:
-    """Make a node's links slow, look, and make them perfect again, whatever happens in between."""
+    """Make a node's links slow, observe, and make them perfect again, whatever happens in between."""
     target, deployment = setup.target, setup.deployment
     address = deployment.nodes[node].private_ip or ""
-    link.mend(target, lambda: deployment)
+    link.restore(target, lambda: deployment)
     before = round_trip_ms(setup.access, address)
-    course = Course(setup)
+    run = SlowLinkRun(setup)
     with link.shaped(target, deployment, {node: quality}):
         during = round_trip_ms(setup.access, address)
-        course.go_on()
+        run.observe()
     after = round_trip_ms(setup.access, address)
     return Slow(
         node,
         before,
         during,
         after,
-        course.looks,
-        course.members,
-        course.accepted,
-        tuple(dict.fromkeys(course.trouble)),
+        run.inspections,
+        run.members,
+        run.accepted,
+        tuple(dict.fromkeys(run.trouble)),
     )
 
 
@@ -89,30 +89,30 @@ def round_trip_ms(access: Access, address: str) -> float:
     return read(access.run(access.bastion, f"exec bash -c '{script}'"))
 
 
-def read(told: str) -> float:
-    """The shortest of what the script says. Raises ``InconclusiveError`` where that is not enough."""
-    times = [int(line) / 1000 for line in told.split() if line.isdigit()]
+def read(output: str) -> float:
+    """The shortest time in the script's output. Raises ``InconclusiveError`` where there are too few."""
+    times = [int(line) / 1000 for line in output.split() if line.isdigit()]
     if len(times) < ATTEMPTS:
-        raise InconclusiveError(f"{len(times)} of {ATTEMPTS} connections were made: {told!r}")
+        raise InconclusiveError(f"{len(times)} of {ATTEMPTS} connections were made: {output!r}")
     return min(times)
 
 
-class Course:
-    """What is done, and noted, while the link is slow."""
+class SlowLinkRun:
+    """What is done and recorded while the link is slow."""
 
     def __init__(self, setup: Setup) -> None:
-        self.looks = self.accepted = 0
+        self.inspections = self.accepted = 0
         self.members: dict[str, str] = {}
         self.trouble: list[str] = []
         self._setup = setup
         self._swarm = setup.topology.swarm
 
-    def go_on(self) -> None:
-        """Run a program and look at the members, again and again until a silent one would be shown Down."""
+    def observe(self) -> None:
+        """Run a program and inspect the members, again and again until a silent one would be shown Down."""
         ends = time.monotonic() + seconds_until_down(self._swarm)
         while True:
             self._submit()
-            self._look()
+            self._inspect()
             if time.monotonic() >= ends:
                 return
             time.sleep(0.5)
@@ -130,18 +130,18 @@ class Course:
         else:
             self.accepted += 1
 
-    def _look(self) -> None:
+    def _inspect(self) -> None:
         if self._swarm is None:
             return
         setup = self._setup
         try:
             manager = snapshot.a_manager(setup.access, setup.topology)
-            seen = snapshot.members(setup.access, setup.deployment, manager)
+            listed = snapshot.members(setup.access, setup.deployment, manager)
         except WavetankError as error:
             self.members["managers"] = str(error)
             return
-        self.looks += 1
+        self.inspections += 1
         here = set(setup.deployment.nodes)
         self.members |= {
-            each.node: each.status for each in seen if each.node in here and each.status != "ready"
+            each.node: each.status for each in listed if each.node in here and each.status != "ready"
         }

@@ -1,6 +1,6 @@
-"""One outage from beginning to end: nodes lose power while work goes on, and get it back.
+"""One outage from beginning to end: nodes lose power while submissions go on, and get it back.
 
-``OutageContext`` has the work that goes on (programs handed in at the front door); ``run_outage`` makes one
+``OutageContext`` has the workload (programs submitted at the front door); ``run_outage`` makes one
 outage of it and returns all that was seen. The checks only read that.
 """
 
@@ -21,19 +21,19 @@ from harness.faults.fault import Fault
 from harness.faults.history import Begun, Entry
 from harness.faults.run import FaultContext, Times, run_fault
 from harness.faults.steady import Request, Requests
-from harness.faults.workload import Workload, asking
+from harness.faults.workload import Workload, requesting
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
 from harness.topology.model import Topology
 from harness.verify import recovery
-from harness.verify.balancer import shares
+from harness.verify.balancer import request_counts
 from harness.verify.balancer.balance import enough, parse
 from harness.verify.balancer.upstreams import upstream_droplets, upstreams_of
 
 T = TypeVar("T")
 
 BURST = 64
-# Longer than the time for which a balancer leaves a dead server alone, so that it tries it again.
+# Longer than the time for which a balancer avoids a dead server, so that it tries it again.
 SURVIVED_SECONDS, SURVIVED_COUNT = 7.0, 10
 BROKEN_SECONDS, BROKEN_COUNT = 4.0, 4
 WATCH_DEADLINE = 60.0
@@ -46,13 +46,13 @@ SHARE = 0.8
 
 @dataclass(frozen=True)
 class Outage:
-    """What was seen of one.
+    """The observations of one outage.
 
     ``times``: in force when the API said that power was off. ``well``: when all was well again, or its
     deadline had passed, in seconds since 1970. ``submissions`` are those begun while power was off, with
     their ends; ``requests`` all to the load balancer; ``running`` how many long programs ran on each node
-    when it lost power. ``troubles``, ``share`` and ``walls`` say what was not well in the end: services, the
-    balancer's shares, firewalls.
+    when it lost power. ``troubles``, ``share`` and ``firewalls`` say what was not well in the end: services,
+    the balancer's shares, firewalls.
     """
 
     fault: Fault
@@ -64,7 +64,7 @@ class Outage:
     running: Mapping[str, int]
     troubles: tuple[str, ...]
     share: str
-    walls: tuple[str, ...]
+    firewalls: tuple[str, ...]
 
     def __str__(self) -> str:
         times = self.times
@@ -76,10 +76,10 @@ class Outage:
 
 @dataclass(frozen=True)
 class OutageContext(FaultContext):
-    """What goes on while nodes lose power. ``walls`` looks at the firewalls of nodes that were away."""
+    """What an outage needs. ``check_firewalls`` checks the firewalls of nodes that were off."""
 
     workload: Workload
-    walls: Callable[[Sequence[str]], Sequence[str]]
+    check_firewalls: Callable[[Sequence[str]], Sequence[str]]
 
 
 def survives(topology: Topology, nodes: Sequence[str]) -> bool:
@@ -98,31 +98,31 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
     nodes, topology = fault.nodes, context.setup.topology
     survived = survives(topology, nodes)
     balanced = any(node in upstream_droplets(topology) for node in nodes)
-    before = recovery.picture(context, nodes)
+    before = recovery.snapshot(context, nodes)
     with _asking(context, balanced) as requests:
         running = _long_runs(context, nodes)
         times = run_fault(context, fault, lambda _: _watch(context, survived))
-        share = _told(lambda: _share_again(context, nodes)) if balanced else ""
+        share = _error_of(lambda: _share_again(context, nodes)) if balanced else ""
     submissions = _submissions(context, times)
     asked = requests.made() if requests else ()
     troubles = tuple(recovery.troubles(context, nodes, before))
     well = time.time()
-    walls = _walls(context, nodes)
-    return Outage(fault, survived, times, well, submissions, asked, running, troubles, share, walls)
+    firewalls = _firewall_violations(context, nodes)
+    return Outage(fault, survived, times, well, submissions, asked, running, troubles, share, firewalls)
 
 
-def _walls(context: OutageContext, nodes: Sequence[str]) -> tuple[str, ...]:
-    """A look that fails is no reason to lose sight of the rest of the outage."""
+def _firewall_violations(context: OutageContext, nodes: Sequence[str]) -> tuple[str, ...]:
+    """A check that fails must not hide the rest of the outage."""
     try:
-        return tuple(context.walls(nodes))
+        return tuple(context.check_firewalls(nodes))
     except (WavetankError, CheckError) as error:
-        return (f"nobody could look: {error}",)
+        return (f"could not be checked: {error}",)
 
 
 def _submissions(context: OutageContext, times: Times) -> tuple[Begun, ...]:
     """Those that were begun without the nodes, once they have ended."""
     workload, since, until = context.workload, times.in_force, times.healing
-    _told(lambda: workload.await_answers(since, until, WATCH_DEADLINE))
+    _error_of(lambda: workload.await_answers(since, until, WATCH_DEADLINE))
     return tuple(workload.begun(since, until))
 
 
@@ -133,10 +133,10 @@ def _asking(context: OutageContext, balanced: bool) -> Iterator[Requests | None]
         yield None
         return
     with context.judge0() as client:
-        requests = Requests(client, shares.PATH)
+        requests = Requests(client, request_counts.PATH)
         with Pool(BURST) as pool:  # a balancer that keeps connections has many by then
             list(pool.map(requests.ask, range(-3 * BURST, 0)))
-        with asking(requests):
+        with requesting(requests):
             yield requests
 
 
@@ -170,7 +170,7 @@ def _long_runs(context: OutageContext, nodes: Sequence[str]) -> dict[str, int]:
 
 
 def _watch(context: OutageContext, survived: bool) -> float:
-    """Let enough happen without the nodes: submissions begun and ended, for some seconds at least.
+    """Wait until enough happened without the nodes: submissions begun and ended, for some seconds at least.
 
     Returns when that was so, or its time was up.
     """
@@ -184,7 +184,7 @@ def _watch(context: OutageContext, survived: bool) -> float:
         if ended < count or now - off < seconds:
             raise NotYet(f"{ended} submissions begun and ended")
 
-    _told(lambda: wait_for("submissions to end", probe, deadline=WATCH_DEADLINE, max_pause=0.2))
+    _error_of(lambda: wait_for("submissions to end", probe, deadline=WATCH_DEADLINE, max_pause=0.2))
     return time.time()
 
 
@@ -193,11 +193,11 @@ def _share_again(context: OutageContext, nodes: Sequence[str]) -> None:
     setup, endpoint = context.setup, context.setup.topology.checks.judge0
     assert endpoint is not None
     servers = upstreams_of(setup).servers
-    config = setup.access.run(endpoint.node, shares.NGINX_CONFIG)
+    config = setup.access.run(endpoint.node, request_counts.NGINX_CONFIG)
     balance = next(each for each in parse(config) if set(each.weights) & set(servers))
 
     def probe() -> None:
-        counts, source = shares.count(client, setup.access, endpoint.node, servers, enough(balance))
+        counts, source = request_counts.count(client, setup.access, endpoint.node, servers, enough(balance))
         total = counts.total()
         short = [
             f"{servers[each]} took {counts[each]} of {total} by {source}; its share is {share * total:g}"
@@ -211,8 +211,8 @@ def _share_again(context: OutageContext, nodes: Sequence[str]) -> None:
         wait_for("servers to take their share again", probe, deadline=SHARE_DEADLINE, max_pause=1.0)
 
 
-def _told(action: Callable[[], object]) -> str:
-    """What went wrong in ``action``, in words; empty if nothing did."""
+def _error_of(action: Callable[[], object]) -> str:
+    """The error of ``action``; empty if there was none."""
     try:
         action()
     except (WavetankError, CheckError, httpx.HTTPError) as error:

@@ -108,7 +108,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """Checks that disturb others come last, the one that judges them all very last; or they are left out.
+    """Checks that disturb the deployment come last, the one that judges them at the very end; or not at all.
 
     What is of another kind goes before anybody picks checks.
     """
@@ -149,8 +149,8 @@ def _only_of_its_kind(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _only_looking(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect each check that does not say that it only looks, or that lacks the key it logs in with."""
-    from harness.verify.looking import left_out, note
+    """Deselect each check that is not marked as read-only, or that needs a key to log in and has none."""
+    from harness.verify.existing_checks import left_out, note
     from harness.verify.setup import LEFT_OUT, SECTIONS
 
     reasons = {item: left_out(item, login=config.option.ssh_key is not None) for item in items}
@@ -164,7 +164,7 @@ def _only_looking(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def _insist_on_no_faults(config: pytest.Config) -> None:
     if config.option.existing is not None and config.option.faults:
-        raise UsageError("--faults disturbs what runs, and --existing only looks: leave one of them out")
+        raise UsageError("--faults disturbs what runs, and --existing only reads: leave one of them out")
 
 
 def _refuse_without_target(config: pytest.Config) -> None:

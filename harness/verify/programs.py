@@ -1,7 +1,7 @@
-"""Programs whose answers are known: cheap, each with an answer of its own, and an end of every kind.
+"""Programs with known answers: cheap, each with an answer of its own, and with every kind of end.
 
-An answer that is remembered from before, or always the same, is wrong for them. Each tells on standard error
-by which marks the place where it runs may be known.
+An answer that is remembered from before, or always the same, is wrong for them. Each prints
+fingerprints of the machine where it runs to standard error.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from harness.judge0.api import ACCEPTED, COMPILATION_ERROR, RUNTIME_ERRORS, WRON
 from harness.judge0.reading import Submission
 
 # Ids of containers and their layers, and the end of the kernel's boot id. Docker's short form of an id.
-MARK = re.compile(r"[0-9a-f]{12,64}")
-MARK_LENGTH = 12
+FINGERPRINT = re.compile(r"[0-9a-f]{12,64}")
+FINGERPRINT_LENGTH = 12
 SHOWN = 60
 
 # Numbers and the exit status are filled in by %.
@@ -49,7 +49,7 @@ sys.exit(%(status)d)
 """,
 }
 BROKEN = {"c": '#error "%(nonce)s"\nint main(void) { return 0; }\n'}
-# How often each kind comes: most are to be right, for those are what a liar changes most easily.
+# How often each kind comes: most have correct answers, which a faulty worker changes most easily.
 KINDS = {"accepted": 7, "unjudged": 4, "wrong": 4, "crash": 4, "broken": 1}
 NZEC = 11
 ENDS: Mapping[str, tuple[int, ...]] = {"wrong": (WRONG_ANSWER,), "crash": (NZEC, *RUNTIME_ERRORS)}
@@ -57,7 +57,7 @@ ENDS: Mapping[str, tuple[int, ...]] = {"wrong": (WRONG_ANSWER,), "crash": (NZEC,
 
 @dataclass(frozen=True)
 class Program:
-    """A program, what is handed in with it, and what must come of it.
+    """A program, its input, and its expected result.
 
     Any of ``statuses`` is right. ``quotes`` is what the compiler must say. ``stdout`` None: it never runs.
     """
@@ -73,8 +73,8 @@ class Program:
 def programs(seed: str, languages: Collection[str]) -> Iterator[Program]:
     """Endless, and the same for the same seed. ``languages``: what there is, by our names.
 
-    Their kinds come at random, so that no liar that counts is in step with them. Nothing where no language
-    is known.
+    Their kinds come at random, so that a worker that fails periodically is not in step. None where no
+    language is known.
     """
     running = [name for name in SOURCES if name in languages]
     broken = [name for name in BROKEN if name in languages]
@@ -87,23 +87,23 @@ def programs(seed: str, languages: Collection[str]) -> Iterator[Program]:
         number += 1
 
 
-def wrong(program: Program, told: Submission | None) -> str:
-    """What is wrong with an answer, in words; empty: nothing."""
-    if told is None:
+def wrong(program: Program, answer: Submission | None) -> str:
+    """What is wrong with an answer; empty if nothing is."""
+    if answer is None:
         return "Judge0 does not know what it took"
-    met = f"{told.description} {_short(told.stdout)}"
+    met = f"{answer.description} {_short(answer.stdout)}"
     wanted = name_of(program.statuses[0])
     if program.stdout is None:
-        right = told.status in program.statuses and program.quotes in told.compile_output
+        right = answer.status in program.statuses and program.quotes in answer.compile_output
         return "" if right else f"{program.language}: expected {wanted} that says {program.quotes}, got {met}"
-    if told.status in program.statuses and told.stdout.strip() == program.stdout:
+    if answer.status in program.statuses and answer.stdout.strip() == program.stdout:
         return ""
     return f"{program.language}: expected {wanted} {_short(program.stdout)}, got {met}"
 
 
-def marks(text: str) -> frozenset[str]:
-    """The marks in what a program, or a node, says of its place."""
-    return frozenset(each[:MARK_LENGTH] for each in MARK.findall(text))
+def fingerprints(text: str) -> frozenset[str]:
+    """The fingerprints in the output of a program, or of a node."""
+    return frozenset(each[:FINGERPRINT_LENGTH] for each in FINGERPRINT.findall(text))
 
 
 def _running(draw: random.Random, kind: str, language: str) -> Program:

@@ -1,4 +1,4 @@
-"""Keeps each check's outcome, knows a third one beside pass and fail, and writes the report at the end."""
+"""Records each check's outcome: passed, failed or inconclusive; and writes the report at the end."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Recorder:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Note a doubt where the check raised one, and keep passwords out of what is shown.
+        """Record an inconclusive outcome where the check raised one, and mask passwords.
 
         A signal waits until it is done: in the wrappers of other plugins it becomes an internal error.
         """
@@ -60,7 +60,7 @@ class Recorder:
 
         A check that was set up is in doubt until its call has ended: it may be stopped before.
         """
-        told = Check(
+        check = Check(
             check_id(report.nodeid),
             self._outcome(report),
             _property(report, "reason"),
@@ -68,21 +68,21 @@ class Recorder:
             self._masked(_property(report, "evidence")),
         )
         if report.when == "setup" and report.passed:
-            told = replace(told, outcome="inconclusive", reason=UNENDED)
+            check = replace(check, outcome="inconclusive", reason=UNENDED)
         before = self.checks.get(report.nodeid)
         if before is not None and before.reason == UNENDED:
             before = replace(before, outcome="passed", reason="")
-        self.checks[report.nodeid] = told if before is None else merged(before, told)
+        self.checks[report.nodeid] = check if before is None else merged(before, check)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """Show a doubt as such."""
+        """Show an inconclusive outcome as such."""
         if report.failed and report.nodeid in self._doubts:
             return "inconclusive", "?", "INCONCLUSIVE"
         return None
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """What was not asked for is in the report, too: as skipped. What is of another kind is not."""
+        """Deselected checks are in the report, too: as skipped. Those that do not apply are not."""
         for item in items:
             if OTHER_KIND in item.stash:
                 continue
@@ -91,7 +91,7 @@ class Recorder:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Write the report and turn its verdict into the exit code; a list of checks is no run of them."""
+        """Write the report and turn its verdict into the exit code; not for a mere list of checks."""
         setup = self.config.stash.get(SETUP, None)
         if setup is None or self.config.option.collectonly:
             return
@@ -117,17 +117,17 @@ class Recorder:
             session.exitstatus = report.exit_code(written["verdict"])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """List the doubts and say where the report is."""
+        """List inconclusive checks and say where the report is."""
         for nodeid, reason in self._doubts.items():
             terminalreporter.write_line(f"INCONCLUSIVE {check_id(nodeid)}: {reason}")
         setup = self.config.stash.get(SETUP, None)
         if setup is not None:
             terminalreporter.write_line(f"report: {setup.choice.run_dir.report}")
 
-    def _outcome(self, told: pytest.TestReport) -> Outcome:
-        if told.failed and told.nodeid in self._doubts:
+    def _outcome(self, report: pytest.TestReport) -> Outcome:
+        if report.failed and report.nodeid in self._doubts:
             return "inconclusive"
-        return told.outcome
+        return report.outcome
 
     def _reason(self, made: pytest.TestReport, call: pytest.CallInfo[None]) -> str:
         if call.excinfo is None or made.passed:
@@ -143,7 +143,7 @@ class Recorder:
 
 
 def check_id(nodeid: str) -> str:
-    """``checks/test_machines.py::test_is_active[client]`` is told as ``machines.is_active[client]``."""
+    """``checks/test_machines.py::test_is_active[client]`` is reported as ``machines.is_active[client]``."""
     file, _, name = nodeid.partition("::")
     return f"{Path(file).stem.removeprefix('test_')}.{name.removeprefix('test_')}"
 
@@ -155,6 +155,6 @@ def merged(before: Check, after: Check) -> Check:
     return Check(worst.id, worst.outcome, worst.reason, seconds, evidence)
 
 
-def _property(told: pytest.TestReport, name: str) -> str:
-    """What was noted last under this name."""
-    return next((str(value) for key, value in reversed(told.user_properties) if key == name), "")
+def _property(report: pytest.TestReport, name: str) -> str:
+    """The last property with this name."""
+    return next((str(value) for key, value in reversed(report.user_properties) if key == name), "")

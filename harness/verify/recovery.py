@@ -1,4 +1,4 @@
-"""Is a deployment well again after nodes were away? Services, workers, a submission, and the firewalls."""
+"""Is a deployment well again after nodes were off? Services, workers, a submission, and the firewalls."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ RUNNING = "grep -alE '^sleep.{nap}' /proc/[0-9]*/cmdline 2>/dev/null | wc -l"
 
 
 @dataclass(frozen=True)
-class Picture:
+class Snapshot:
     """Nodes before they lost power: their containers by name, and how many programs can run at once."""
 
     containers: dict[str, frozenset[str]]
     available: int
 
 
-def picture(context: OutageContext, nodes: Sequence[str]) -> Picture:
-    """Look at what is to come back."""
+def snapshot(context: OutageContext, nodes: Sequence[str]) -> Snapshot:
+    """Take a snapshot of what has to come back."""
     access = context.setup.access
     found = {node: parse_containers(access.run(node, CONTAINERS)) for node in nodes}
     running = {node: frozenset(each.name for each in all_ if each.up) for node, all_ in found.items()}
-    return Picture(running, _available(context))
+    return Snapshot(running, _available(context))
 
 
-def troubles(context: OutageContext, nodes: Sequence[str], before: Picture) -> Iterator[str]:
-    """What is not as it was, once it had its time; nothing is helped along."""
+def troubles(context: OutageContext, nodes: Sequence[str], before: Snapshot) -> Iterator[str]:
+    """What is not as before, after some time to recover; nothing is repaired."""
     access = context.setup.access
     for node in access.nodes if access.bastion in nodes else nodes:
         access.drop(node)
@@ -121,8 +121,8 @@ def _accepted(context: OutageContext) -> None:
     wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
 
 
-def walls(setup: Setup, nodes: Sequence[str]) -> list[str]:
-    """What the firewalls of ``nodes`` let through and must not, or stop and must not, in words.
+def firewall_violations(setup: Setup, nodes: Sequence[str]) -> list[str]:
+    """Descriptions of what the firewalls of ``nodes`` wrongly admit or wrongly stop.
 
     Every TCP port from and to each of them where the fabric testifies; elsewhere a few, politely.
     """
@@ -146,15 +146,21 @@ def _probed(setup: Setup, nodes: Sequence[str]) -> list[str]:
     names = {address: name for name, address in private.items()}
     ports = _ports(topology)
 
-    def look_around(vantage: str) -> list[str]:
-        targets = [each for each in private if each != vantage and (vantage in nodes or each in nodes)]
+    def probe(probe_source: str) -> list[str]:
+        targets = [
+            each for each in private if each != probe_source and (probe_source in nodes or each in nodes)
+        ]
         found = from_node(
-            setup.access, vantage, [(private[each], port) for each in targets for port in ports]
+            setup.access, probe_source, [(private[each], port) for each in targets for port in ports]
         )
-        seen = [(Pair(vantage, names[host]), port, state) for (host, port), state in found.items()]
-        return [said for pair, port, state in seen if (said := _judged(topology, pair, port, state))]
+        states = [(Pair(probe_source, names[host]), port, state) for (host, port), state in found.items()]
+        return [problem for pair, port, state in states if (problem := _judged(topology, pair, port, state))]
 
-    return [said for told in in_parallel([partial(look_around, each) for each in private]) for said in told]
+    return [
+        problem
+        for problems in in_parallel([partial(probe, each) for each in private])
+        for problem in problems
+    ]
 
 
 def _judged(topology: Topology, pair: Pair, port: int, state: str) -> str:

@@ -1,4 +1,4 @@
-"""What the API says of a deployment's network, and where that is not as its topology says."""
+"""What the API reports about a deployment's network, and where that differs from its topology."""
 
 from __future__ import annotations
 

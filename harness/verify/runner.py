@@ -15,12 +15,12 @@ from harness.run.settings import Choice, arguments
 VERDICTS = (0, 1, 2)
 
 
-# Interrupted, checks first give back the power that they took.
+# Interrupted checks first power nodes on again.
 ENDING_SECONDS = 150.0
 
 
 def run_checks(choice: Choice, *, keyword: str | None = None, faults: bool | None = None) -> int:
-    """Run the checks in a process of their own, telling on stderr; 0 pass, 1 fail, 2 inconclusive.
+    """Run the checks in a process of their own, which prints to stderr; 0 pass, 1 fail, 2 inconclusive.
 
     ``faults``: whether to disturb what runs, as by taking power; None: on target ``local`` only.
     The plugin writes the report. Raises ``UsageError`` and ``WavetankError`` where nothing could be checked.
@@ -66,7 +66,7 @@ def command(choice: Choice, *, keyword: str | None = None, faults: bool | None =
 
 
 def _pytest() -> list[str]:
-    """By our own settings, and without the current directory on Python's path: it may have a ``harness``."""
+    """With our settings, and without the current directory on Python's path: it may have a ``harness``."""
     return [
         sys.executable,
         "-P",

@@ -11,9 +11,9 @@ from harness.run.settings import Choice
 
 CHOICE: pytest.StashKey[Choice] = pytest.StashKey()
 SETUP: pytest.StashKey[Session] = pytest.StashKey()
-# Whole parts of the report by their key; checks put in what they have found out.
+# Whole sections of the report by their key; checks add their results.
 SECTIONS: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
-# Of a check that was not collected: why.
+# Why a check was not collected.
 LEFT_OUT: pytest.StashKey[str] = pytest.StashKey()
-# Of a check that the topology has nothing for.
+# Set for a check that does not apply to the topology.
 OTHER_KIND: pytest.StashKey[bool] = pytest.StashKey()

@@ -1,13 +1,13 @@
 """A whole run inside a virtual machine with Debian's stock cloud kernel: ``python -m harness.vm``.
 
 That kernel lacks nothing (IPVS, ESP, netem, control groups v2), whatever this machine's has. All that is
-expensive is done here, before it boots: in there the processor is emulated, and ten times slower.
+expensive is done here, before it boots: in the guest the processor is emulated, and ten times slower.
 
 * ``flow``      the whole, in order
-* ``demands``   what it takes of this machine
-* ``making``    all it boots from
-* ``inside``    what happens in there
-* ``pieces``    what is kept for the next time, by a hash of what it is made from
+* ``preflight`` what this machine must have for it
+* ``build``     all it boots from
+* ``inside``    what happens in the guest
+* ``cache``     what is kept for the next time, by a hash of what it is made from
 * ``root``      the guest's file system: Debian, the Python packages, ``guest_root/``
 * ``data``      its engine's data, with every image in it
 * ``project``   this project as the guest gets it, with the saved images

@@ -30,34 +30,36 @@ HOURS = click.FloatRange(0, min_open=True)
 @click.option("--state-dir", type=click.Path(path_type=Path), default=STATE_DIR, show_default=True)
 @click.option("--cpus", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--memory", type=click.IntRange(2048), default=12288, show_default=True, help="In MiB.")
-@click.option("--patience", type=TIMES, default=20.0, show_default=True, help="Deadlines inside, times this.")
-@click.option("--hours", type=HOURS, default=4.0, show_default=True, help="The most the run may take.")
+@click.option(
+    "--patience", type=TIMES, default=20.0, show_default=True, help="Factor for all timeouts in the guest."
+)
+@click.option("--hours", type=HOURS, default=4.0, show_default=True, help="Time limit of the run, in hours.")
 @click.option("-k", "keyword", metavar="EXPRESSION", default=CHECKS, show_default=True, help="As `verify`'s.")
 @options.faults
 @click.argument("command", nargs=-1)
 def main(topology: str, state_dir: Path, command: tuple[str, ...], **machine: Any) -> int:
-    """Make it and run it; COMMAND runs there instead of ``wavetank run`` where it is given."""
+    """Make the machine and run it; COMMAND, if given, runs there instead of ``wavetank run``."""
     return run(Order(topology, state_dir.resolve(), command=command, **machine), Progress())
 
 
 def entry(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; every error has been told on stderr."""
+    """Run one command line and return its exit code; every error was printed to stderr."""
     try:
         signals.install()
         result = main.main(arguments, prog_name="python -m harness.vm", standalone_mode=False)
     except (Stopped, click.Abort) as error:  # click makes an Abort of every interruption
         stopped = error if isinstance(error, Stopped) else error.__cause__
         number = stopped.signum if isinstance(stopped, Stopped) else int(signal.SIGINT)
-        return _tell(f"stopped by {signals.name_of(number)}", 128 + number)
+        return _print(f"stopped by {signals.name_of(number)}", 128 + number)
     except click.ClickException as error:
         error.show()
         return UsageError.exit_code
     except WavetankError as error:
-        return _tell(str(error), error.exit_code)
+        return _print(str(error), error.exit_code)
     return result if isinstance(result, int) else 0
 
 
-def _tell(text: str, code: int) -> int:
+def _print(text: str, code: int) -> int:
     click.echo(f"wavetank: {text}", err=True)
     return code
 

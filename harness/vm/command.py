@@ -1,4 +1,4 @@
-"""Run one command here, with a deadline, and an error that carries what it said."""
+"""Run one command here, with a deadline, and an error that carries its output."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def run(
     except FileNotFoundError as error:
         raise EngineError(f"there is no {argv[0]!r} here: run `harness/setup.sh --vm`") from error
     except subprocess.TimeoutExpired as error:
-        said = error.stderr or b""
-        last = (said.decode(errors="replace") if isinstance(said, bytes) else said).strip()
+        message = error.stderr or b""
+        last = (message.decode(errors="replace") if isinstance(message, bytes) else message).strip()
         raise WaitTimeoutError(f"{argv[0]} to end", deadline, last[-500:] or "nothing") from error
     if done.returncode:
         raise CommandError(argv, done.returncode, done.stdout + done.stderr)

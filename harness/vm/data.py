@@ -1,4 +1,4 @@
-"""The data of the guest's engine, filled here: in there, importing an image takes 25 times as long.
+"""The data of the guest's engine, filled here: in the guest, importing an image takes 25 times as long.
 
 The guest's own engine does it, in its own root, with its own process numbers and without a network: nothing
 of it can be left behind, and what it writes is what it will read.
@@ -66,7 +66,7 @@ def fill_all(root: Path, references: Sequence[str], applications: Sequence[str],
 
 
 def mark_opaque(layers: Path) -> None:
-    """Say of each directory that hides those below it so where a user namespace reads it (userxattr)."""
+    """Mark each opaque directory as such where a user namespace reads it (userxattr)."""
     for directory, _, _ in os.walk(layers):
         with contextlib.suppress(OSError):  # most have no such attribute
             os.setxattr(directory, "user.overlay.opaque", os.getxattr(directory, "trusted.overlay.opaque"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.vm.command import run
 
 MAKE_SECONDS = 900.0
-# Every boot writes to a copy that is thrown away: a journal would only cost time.
+# Every boot writes to a temporary copy: a journal would only cost time.
 FEATURES = "^has_journal,^metadata_csum"
 
 

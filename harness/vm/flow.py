@@ -1,4 +1,4 @@
-"""The whole: pieces, boot, the run inside, and what it wrote brought out."""
+"""The whole flow: build, boot, the run inside, and fetching its results."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from harness.core.wait import TIMEOUT_SCALE
 from harness.run.rundir import RunDir
 from harness.run.settings import new_name, topology_file
 from harness.topology import load
-from harness.vm import data, pieces, project
-from harness.vm.demands import insist
+from harness.vm import cache, data, project
+from harness.vm.build import make
 from harness.vm.guest import Guest
-from harness.vm.inside import PROJECT_THERE, booted, bring_out, follow
-from harness.vm.making import make
+from harness.vm.inside import GUEST_PROJECT, booted, fetch_results, follow
+from harness.vm.preflight import require
 
 SEED_VARIABLE = "WAVETANK_ENGINE_SEED"  # the emulator's: what engines of droplets begin with
 CHECK_SECONDS = 300  # what checks.ini gives one check
-# What an emulated processor cannot tell more of than any other, in hours; docs/local-vm.md says why.
+# Without checks that would take hours on an emulated processor and show nothing more; see docs/local-vm.md.
 CHECKS = "not isolation and not swarm_updates and not swarm_failover"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for: a topology (name or file of this project), and how the machine is to be.
+    """What was ordered: a topology (name or file of this project), and the machine's size.
 
     ``memory`` is in MiB. ``patience`` stretches every deadline inside. ``hours`` is the most that the command
     may take. ``command`` runs there, in the project's directory; empty: ``wavetank run`` of the topology.
@@ -52,7 +52,7 @@ def run(order: Order, progress: Progress) -> int:
     The run's directory here, with its report, the console's log and what it said, has the name of the run
     inside and becomes the latest. Raises ``WavetankError`` where the machine could not do it.
     """
-    insist(order.memory)
+    require(order.memory)
     run_dir = RunDir(order.state_dir, name_for(order.topology))
     with _scratch() as scratch:
         made = make(order.topology, scratch, progress)
@@ -62,7 +62,7 @@ def run(order: Order, progress: Progress) -> int:
                 machine,
                 guest,
             ),
-            _brought_out(guest, run_dir, progress),
+            _files_fetched(guest, run_dir, progress),
             progress.step("vm: run"),
         ):
             return follow(
@@ -87,13 +87,13 @@ def command(order: Order, run_name: str) -> tuple[str, ...]:
 
 
 def environment(order: Order) -> dict[str, str]:
-    """What makes the harness, and pytest, wait longer in there."""
+    """The variables that make the harness, and pytest, wait longer in the guest."""
     return {
         TIMEOUT_SCALE: f"{order.patience:g}",
         SEED_VARIABLE: f"/var/lib/docker/{data.SEED}",
         "PYTEST_TIMEOUT": f"{order.patience * CHECK_SECONDS:g}",
-        "PYTHONPATH": PROJECT_THERE,
-        "XDG_CACHE_HOME": f"{PROJECT_THERE}/{project.CACHE}",
+        "PYTHONPATH": GUEST_PROJECT,
+        "XDG_CACHE_HOME": f"{GUEST_PROJECT}/{project.CACHE}",
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -105,22 +105,22 @@ def name_for(topology: str) -> str:
 
 
 @contextmanager
-def _brought_out(guest: Guest, run_dir: RunDir, progress: Progress) -> Iterator[None]:
-    """Bring the run's files out at the end, after a failure too, whose own error then counts."""
+def _files_fetched(guest: Guest, run_dir: RunDir, progress: Progress) -> Iterator[None]:
+    """Fetch the run's files at the end, even after a failure, whose own error then counts."""
     try:
         yield
     except Exception:
         try:
-            bring_out(guest, run_dir)
+            fetch_results(guest, run_dir)
         except WavetankError as second:
             progress.note(f"vm: what the run wrote is lost: {str(second).splitlines()[0]}")
         raise
-    with progress.step("vm: bring the report out"):
-        bring_out(guest, run_dir)
+    with progress.step("vm: fetch the report"):
+        fetch_results(guest, run_dir)
 
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A directory for this boot alone, beside the pieces: saved images are linked into it, not copied."""
-    with tempfile.TemporaryDirectory(prefix=".boot-", dir=pieces.cache_dir()) as path:
+    """A directory for this boot alone, beside the cache: saved images are linked into it, not copied."""
+    with tempfile.TemporaryDirectory(prefix=".boot-", dir=cache.cache_dir()) as path:
         yield Path(path)

@@ -76,9 +76,9 @@ class Guest:
                 argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=deadline, check=False
             )
         except subprocess.TimeoutExpired as error:
-            said = (error.stderr or b"").decode(errors="replace").strip()
+            message = (error.stderr or b"").decode(errors="replace").strip()
             raise WaitTimeoutError(
-                f"a command in the guest: {script[:200]}", deadline, said or "nothing"
+                f"a command in the guest: {script[:200]}", deadline, message or "nothing"
             ) from error
         output, errors = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
         if done.returncode:
@@ -86,7 +86,7 @@ class Guest:
         return output
 
     def begin(self, argv: Sequence[str], *, directory: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start ``argv`` in ``directory`` there; what it says on either stream goes to ``output``."""
+        """Start ``argv`` in ``directory`` there; both of its streams go to ``output``."""
         script = f"cd {shlex.quote(directory)} && exec {shlex.join(argv)}"
         return subprocess.Popen(
             self.argv(script), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT

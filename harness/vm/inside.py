@@ -1,4 +1,4 @@
-"""What happens in the guest: it boots, a command runs, and what that wrote is brought out."""
+"""What happens in the guest: it boots, a command runs, and its results are fetched."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
 from harness.run.rundir import RunDir
 from harness.vm import initrd, machine, project
+from harness.vm.build import Made
 from harness.vm.guest import Guest, make_keys
 from harness.vm.machine import Hardware, Running
-from harness.vm.making import Made
 
-PROJECT_THERE = "/opt/wavetank"
-BROUGHT_OUT = ("report.json", "report.html", "junit.xml", "logs")
+GUEST_PROJECT = "/opt/wavetank"
+RESULTS = ("report.json", "report.html", "junit.xml", "logs")
 LOST = 255  # ssh's own exit code
 
 LOGIN_SECONDS = 600.0
@@ -27,7 +27,7 @@ ASK_SECONDS = 120.0
 FETCH_SECONDS = 300.0
 LOOK_SECONDS = 30.0
 
-TELL = """\
+DESCRIBE = """\
 printf 'Linux %s, control groups %s, ' "$(uname -r)" "$(stat -fc %T /sys/fs/cgroup)"
 docker version --format 'engine {{.Server.Version}}'
 """
@@ -48,11 +48,11 @@ def booted(
     with machine.started(hardware, run_dir.path, scratch) as running:
         guest = Guest(run_dir.path, keys, running.port)
         progress.note(f"vm: log in with: {shlex.join(guest.argv('bash'))}")
-        with progress.step("vm: boot until it lets us in"):
+        with progress.step("vm: boot until ssh answers"):
             _await(running, guest, "true", "the guest's sshd", LOGIN_SECONDS)
         with progress.step("vm: boot until its engine answers"):
             _await(running, guest, "docker version", "the guest's engine", ENGINE_SECONDS)
-        progress.note(f"vm: {guest.run(TELL, deadline=ASK_SECONDS).strip()}")
+        progress.note(f"vm: {guest.run(DESCRIBE, deadline=ASK_SECONDS).strip()}")
         yield running, guest
 
 
@@ -71,12 +71,12 @@ def follow(
     ``EngineError`` where the machine ended or the connection was lost.
     """
     given = [f"{name}={value}" for name, value in environment.items()]
-    with log.open("wb") as sink, log.open("rb") as heard:
-        process = guest.begin(["env", *given, *command], directory=PROJECT_THERE, output=sink)
+    with log.open("wb") as sink, log.open("rb") as source:
+        process = guest.begin(["env", *given, *command], directory=GUEST_PROJECT, output=sink)
 
         def probe() -> int:
             ended = process.poll()
-            _pass_on(heard.read())
+            _print(source.read())
             running.check()
             if ended is None:
                 raise NotYet(_last_line(log) or running.last_lines(1) or "nothing")
@@ -92,11 +92,11 @@ def follow(
     return code
 
 
-def bring_out(guest: Guest, run_dir: RunDir) -> None:
+def fetch_results(guest: Guest, run_dir: RunDir) -> None:
     """Copy what the run of that name wrote into its directory here, if it wrote anything."""
-    there = f"{PROJECT_THERE}/{project.STATE}/runs/{run_dir.run}"
+    there = f"{GUEST_PROJECT}/{project.STATE}/runs/{run_dir.run}"
     if guest.run(f"ls -d {shlex.quote(there)} 2>/dev/null || true", deadline=ASK_SECONDS).strip():
-        guest.fetch(BROUGHT_OUT, there, run_dir.path, deadline=FETCH_SECONDS)
+        guest.fetch(RESULTS, there, run_dir.path, deadline=FETCH_SECONDS)
 
 
 def _await(running: Running, guest: Guest, script: str, awaited: str, deadline: float) -> None:
@@ -105,14 +105,14 @@ def _await(running: Running, guest: Guest, script: str, awaited: str, deadline: 
         try:
             guest.run(script, deadline=LOOK_SECONDS)
         except (CommandError, WaitTimeoutError) as error:
-            said = str(error).splitlines()[-1]
-            raise NotYet(f"{said}; on its console: {running.last_lines(3)}") from error
+            message = str(error).splitlines()[-1]
+            raise NotYet(f"{message}; on its console: {running.last_lines(3)}") from error
 
     wait_for(awaited, probe, deadline=deadline, first_pause=0.5, max_pause=1.0)
 
 
-def _pass_on(said: bytes) -> None:
-    sys.stderr.write(said.decode(errors="replace"))
+def _print(message: bytes) -> None:
+    sys.stderr.write(message.decode(errors="replace"))
     sys.stderr.flush()
 
 

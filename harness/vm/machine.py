@@ -1,4 +1,4 @@
-"""The virtual machine: QEMU with an emulated processor, throw-away copies of its disks, and no way out.
+"""The virtual machine: QEMU with an emulated processor, temporary copies of its disks, and no network access.
 
 Its one link to anything is a port on this machine's loopback that leads to its sshd.
 """
@@ -17,7 +17,7 @@ from harness.core.errors import EngineError
 
 PROGRAM = "qemu-system-x86_64"
 END_SECONDS = 20.0
-# A processor of x86-64-v2, which Debian's packages and manylinux wheels may ask for and QEMU is quick at.
+# A processor of x86-64-v2, which Debian's packages and manylinux wheels may need and QEMU emulates quickly.
 PROCESSOR = "Nehalem"
 KERNEL_ARGUMENTS = (
     "root=/dev/vda",
@@ -61,7 +61,7 @@ class Running:
             )
 
     def last_lines(self, number: int) -> str:
-        """What its console said last."""
+        """The last lines of its console."""
         text = self.console.read_text(errors="replace") if self.console.exists() else ""
         return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-number:])
 

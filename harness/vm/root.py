@@ -10,8 +10,8 @@ import tomllib
 from pathlib import Path
 
 from harness.core.paths import PROJECT
+from harness.vm.cache import key
 from harness.vm.command import run
-from harness.vm.pieces import key
 
 SUITE = "bookworm"
 PYTHON = "3.11"  # bookworm's

@@ -25,7 +25,7 @@ from harness.core.signals import stopped_by_signals
 from harness.faults.fault import POWER_OFF, busy_workers
 from harness.faults.run import FaultContext
 from harness.faults.section import COUNTS, summary
-from harness.faults.trial import Trial, run_trial, well
+from harness.faults.trial import Trial, await_healthy, run_trial
 from harness.faults.watch import Watch
 from harness.run import report
 from harness.run.session import Session as Setup
@@ -126,7 +126,7 @@ def measure(setup: Setup, trials: int, heartbeat: int) -> Result:
 
 def next_node(setup: Setup, made: Sequence[Trial]) -> str:
     """The worker node with tasks that was killed least often so far, or ``InconclusiveError``."""
-    state = well(Watch(setup.access, setup.topology, setup.deployment))
+    state = await_healthy(Watch(setup.access, setup.topology, setup.deployment))
     killed = Counter(each.fault.nodes[0] for each in made)
     busy = busy_workers(setup.topology, state)
     if not busy:

@@ -1,7 +1,9 @@
 """How long ``up`` and ``down`` take, and what an emulated deployment needs: ``python -m tests.bench.up``.
 
-Each round is what a user does: ``up`` from nothing, ``up`` again, ``down``. One round before them, not
-counted, builds and saves the images. Medians, held against what we promise; all figures with --json.
+Each round is what a user does: ``up`` from nothing, ``up`` again, ``down``; and before them the emulator is
+begun alone, as a program with each plane, from the start of its process until a client with the token has its
+first answer, the fabric made anew. One round before them, not counted, builds and saves the images. Medians,
+held against what we promise; all figures with --json.
 """
 
 from __future__ import annotations
@@ -18,16 +20,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.request import Request, urlopen
 
 import click
 
 from harness.core.errors import CommandError
+from harness.core.paths import PROJECT
+from harness.core.wait import NotYet, wait_for
 from harness.run import report
 from harness.target import emulator_process
 from harness.target.target import Target
 
 MIB = 2**20
+OFTEN = 0.002
 MUTATING = re.compile(r" (POST|PUT|DELETE|PATCH) /v2/")
+LEASE_ENDS = " DELETE /v2/tags/wavetank-lease"
 AMOUNT = re.compile(r"([\d.]+)\s*([kKMGT]?i?)B")
 UNITS = {
     "": 1,
@@ -53,7 +60,9 @@ class Figure:
 
 
 FIGURES = (
-    Figure("emulator_s", "emulator answers", "s", 1),
+    Figure("serve_memory_s", "python -m emulator serve answers: memory plane", "s", 0.4),
+    Figure("serve_docker_s", "python -m emulator serve answers: docker plane", "s", 1),
+    Figure("emulator_s", "up: emulator answers", "s", 1),
     Figure("running_s", "up: all droplets active, databases online", "s", 12),
     Figure("accepted_s", "up: first submission Accepted", "s", 40),
     Figure("again_s", "second up", "s", 3),
@@ -87,6 +96,7 @@ def main(rounds: int, warm_up: bool, topology: str, file: Path | None) -> None:
 
 def measure(state_dir: Path, topology: str) -> dict[str, float]:
     """One round from nothing to nothing; leaves the saved images in ``state_dir``."""
+    serving = {f"serve_{plane}_s": seconds_to_serve(plane) for plane in ("memory", "docker")}
     first, accepted_s = timed(state_dir, "up", f"--topology={topology}", "-o", "json")
     timings = json.loads(first)["timings"]
     calls = mutating_calls(state_dir)
@@ -95,6 +105,7 @@ def measure(state_dir: Path, topology: str) -> dict[str, float]:
     idle_mib = idle_memory(state_dir) / MIB
     _, down_s = timed(state_dir, "down")
     return {
+        **serving,
         "emulator_s": timings["emulator_start"],
         "running_s": timings["prepare"] + timings["provision"],
         "accepted_s": accepted_s,
@@ -124,10 +135,47 @@ def timed(state_dir: Path, *arguments: str) -> tuple[str, float]:
     return done.stdout, round(time.monotonic() - started, 3)
 
 
+def seconds_to_serve(plane: str) -> float:
+    """Seconds from the start of an emulator's process, in an empty directory, to its first answer."""
+    emulator = [sys.executable, "-m", "emulator"]
+    with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:
+        state = Path(directory, "emulator")
+        started = time.monotonic()
+        server = subprocess.Popen([*emulator, "serve", f"--state={state}", f"--plane={plane}"], cwd=PROJECT)
+        try:
+            wait_for(
+                "its first answer",
+                lambda: ask(server, state),
+                deadline=60,
+                first_pause=OFTEN,
+                max_pause=OFTEN,
+            )
+            return round(time.monotonic() - started, 3)
+        finally:
+            server.terminate()
+            server.wait()
+            destroy = [*emulator, "destroy", f"--state={state}", f"--plane={plane}"]
+            subprocess.run(destroy, cwd=PROJECT, check=True)
+
+
+def ask(server: subprocess.Popen[bytes], state: Path) -> None:
+    """Read the account. Raises ``NotYet`` while nobody answers, and ``CommandError`` if it has ended."""
+    if server.poll() is not None:
+        raise CommandError(["emulator", "serve"], server.returncode, "it ended")
+    try:
+        told = json.loads((state / "endpoint.json").read_text())
+    except FileNotFoundError as error:
+        raise NotYet("no endpoint.json") from error
+    request = Request(f"{told['http']}/v2/account", headers={"Authorization": f"Bearer {told['token']}"})
+    urlopen(request, timeout=30).read()
+
+
 def mutating_calls(state_dir: Path) -> int:
-    """How many requests that change something the emulator has logged."""
+    """How many requests that change something it has logged, but for leases that were given back."""
     log = emulator_process.directory(state_dir) / "log"
-    return sum(bool(MUTATING.search(line)) for line in log.read_text().splitlines())
+    lines = log.read_text().splitlines()
+    leases = sum(LEASE_ENDS in line for line in lines)  # each was taken by a call of its own
+    return sum(bool(MUTATING.search(line)) for line in lines) - 2 * leases
 
 
 def idle_memory(state_dir: Path) -> int:
@@ -175,12 +223,12 @@ def resident(pid: int) -> int:
 
 def table(medians: Mapping[str, float], rounds: Sequence[Mapping[str, Any]]) -> str:
     """The figures for people: median, the rounds it is of, what was promised."""
-    lines = [f"{'':45} {'median':>9} {'at most':>9}   rounds"]
+    lines = [f"{'':47} {'median':>9} {'at most':>9}   rounds"]
     for figure in FIGURES:
         value = medians[figure.key]
         each = " ".join(f"{one[figure.key]:g}" for one in rounds)
         mark = "" if value <= figure.most else "  MISSED"
-        lines.append(f"{figure.words:45} {value:9.4g} {figure.most:9g} {figure.unit:4}{each}{mark}")
+        lines.append(f"{figure.words:47} {value:9.4g} {figure.most:9g} {figure.unit:4}{each}{mark}")
     return "\n".join(lines)
 
 

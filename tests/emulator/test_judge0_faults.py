@@ -14,7 +14,7 @@ from harness.core.wait import NotYet, wait_for
 from harness.judge0.client import Judge0
 from harness.judge0.detect import detect
 from harness.verify.answers import Goal, Tally, distinct, examine
-from harness.verify.programs import marks
+from harness.verify.programs import fingerprints
 
 pytestmark = pytest.mark.docker
 
@@ -131,7 +131,7 @@ def test_a_worker_that_lies_in_1_of_20_answers_is_noticed(stack: Stack) -> None:
     version = {"JUDGE0_VERSION": "liar", "COUNT": "2"}
     with stack.server(version) as client, stack.worker(**version) as honest, stack.worker(**version) as liar:
         wait_for_workers(client, available=4)
-        seen = {name: marks(str(each.attrs)) for name, each in (("honest", honest), ("liar", liar))}
+        seen = {name: fingerprints(str(each.attrs)) for name, each in (("honest", honest), ("liar", liar))}
         judge0, honest_ones = Judge0(client), Tally(distinct(seen))
         examine(judge0, detect(judge0.get), honest_ones, Goal(share=0.5), seed="honest")
         lie(liar)

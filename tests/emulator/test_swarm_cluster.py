@@ -359,7 +359,7 @@ def test_only_manager_is_not_removed(site: Site) -> None:
     with pytest.raises(ResourceError, match="is the only manager"):
         rotate.remove(site.access, plan(), site.deployment, "boss")
     rotate.remove(site.access, plan(), site.deployment, "two")
-    with pytest.raises(ResourceError, match="'two': is no member of the swarm"):
+    with pytest.raises(ResourceError, match="'two': is not a member of the swarm"):
         rotate.remove(site.access, plan(), site.deployment, "two")
 
 
@@ -414,7 +414,7 @@ def test_scaling_what_is_not_there_or_cannot_be_is_refused_before_anything_chang
     with pytest.raises(UsageError, match="web=-1: the number of replicas is 0 or more"):
         stack.scale(web=-1)
     with pytest.raises(
-        UsageError, match=r"door=3: there is room for 2, .* publishes 80/tcp .* one, two may run it"
+        UsageError, match=r"door=3: at most 2 can run, .* publishes 80/tcp .* one, two may run it"
     ):
         stack.scale(web=2, door=3)
     with pytest.raises(UsageError, match=r"lost=1: no node may run it .*node.labels.nowhere==true"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import docker
@@ -30,17 +31,23 @@ CAPABILITIES = [
 ]
 
 
-def ensure_container(engine: docker.DockerClient, owner: Owner, image: str) -> bool:
-    """See that the fabric runs and is ready; return whether it had to be made anew. Raises ``PlaneError``."""
+def ensure_container(
+    engine: docker.DockerClient, owner: Owner, image: str, meanwhile: Callable[[], object]
+) -> bool:
+    """See that the fabric runs and is ready; return whether it had to be made anew. Raises ``PlaneError``.
+
+    ``meanwhile`` is called while it runs and may not be ready yet.
+    """
     name = owner.name("fabric")
     found = find(engine, name)
     if found is not None and found["State"]["Running"] and found["Config"]["Image"] == image:
+        meanwhile()
         _await_ready(engine, name)
         return False
     # A stopped fabric has lost its namespaces, and with them everything that was worth keeping; the agent in
     # one of another version speaks another language.
     remove(engine, name)
-    _make(engine, owner, image, name)
+    _make(engine, owner, image, name, meanwhile)
     return True
 
 
@@ -59,7 +66,9 @@ def _published(found: dict[str, Any], port: int) -> str:
     return f"socks5://127.0.0.1:{bindings[0]['HostPort']}"
 
 
-def _make(engine: docker.DockerClient, owner: Owner, image: str, name: str) -> None:
+def _make(
+    engine: docker.DockerClient, owner: Owner, image: str, name: str, meanwhile: Callable[[], object]
+) -> None:
     ports = (layout.OPERATOR_PORT, layout.INTERNET_PORT)
     host = {
         "PidMode": "host",
@@ -87,6 +96,7 @@ def _make(engine: docker.DockerClient, owner: Owner, image: str, name: str) -> N
     try:
         with asking("starting the fabric container"):
             engine.api.start(name)
+        meanwhile()
         _await_ready(engine, name)
     except BaseException:  # stopped, too
         remove(engine, name)
@@ -95,16 +105,19 @@ def _make(engine: docker.DockerClient, owner: Owner, image: str, name: str) -> N
 
 def _await_ready(engine: docker.DockerClient, name: str) -> None:
     def ready() -> None:
-        # Its first process says so in its log; a process that ended says why.
+        # Its first process says so in its log; one that ended says why, which is all there after it has.
+        runs = engine.api.inspect_container(name)["State"]["Running"]
         log = engine.api.logs(name, tail=20).decode(errors="replace")
         if "wavetank fabric: ready" in log:
             return
-        if not engine.api.inspect_container(name)["State"]["Running"]:
+        if not runs:
             raise PlaneError(f"the fabric did not start, so no rule would be enforced:\n{log.strip()}")
         raise NotYet(log.strip()[-300:] or "it says nothing yet")
 
     try:
         with asking("waiting for the fabric"):
-            wait_for("the fabric to be ready", ready, deadline=READY_SECONDS, first_pause=0.02, max_pause=0.1)
+            wait_for(
+                "the fabric to be ready", ready, deadline=READY_SECONDS, first_pause=0.02, max_pause=0.02
+            )
     except WaitTimeoutError as error:
         raise PlaneError(str(error)) from error

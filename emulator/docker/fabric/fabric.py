@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import docker
+import docker.errors
 
 from emulator.docker.engine import Owner
 from emulator.docker.fabric import layout, scans
@@ -183,20 +185,42 @@ class Fabric:
             if self._session is not None and not self._session.over:
                 return self._session
             self.close()
-            fresh = ensure_container(self._engine, self._owner, self._image)
-            session = self._session = Session(self._engine, self._owner.name("fabric"))
+            fresh, session = self._begin()
+            self._session = session
             self._take_stock(session, fresh=fresh)
             return session
+
+    def _begin(self) -> tuple[bool, Session]:
+        """Whether the container was made anew, and its agent, which loads while the fabric gets ready."""
+        early: list[Session] = []
+
+        def open_early() -> None:
+            with suppress(docker.errors.APIError):  # a container that has ended says why
+                early.append(self._open())
+
+        try:
+            fresh = ensure_container(self._engine, self._owner, self._image, open_early)
+        except BaseException:
+            for session in early:
+                session.close()
+            raise
+        return fresh, (early or [self._open()])[0]
+
+    def _open(self) -> Session:
+        return Session(self._engine, self._owner.name("fabric"))
 
     def _take_stock(self, session: Session, *, fresh: bool) -> None:
         """Learn what the kernel holds; what it lacks, give it: rules first, then links."""
         objects = session.call("objects")
         names = frozenset(counter["name"] for counter in objects["counters"])
         self._present = Present(frozenset(objects["chains"]), names, frozenset(session.call("gated")))
-        if fresh:
+        running = list(self._running())
+        if fresh and (
+            running or self._policy is not None
+        ):  # else it is shut, and a policy comes before links
             self._load_by(session)
         wired = set(session.call("links"))
-        for machine, pid, container in self._running():
+        for machine, pid, container in running:
             if fresh:
                 session.call("publish", **_notice(machine))
             if not wired.issuperset(link.name for link in machine.links):

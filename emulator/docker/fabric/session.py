@@ -19,7 +19,7 @@ from docker.utils.socket import frames_iter
 from emulator.planes.base import PlaneError
 from harness.core.wait import scaled
 
-COMMAND = ["nsenter", "--net=/run/netns/fabric", "python3", "-m", "wt_fabric.agent"]
+COMMAND = ["python3", "-m", "wt_fabric.agent"]
 ANSWER_SECONDS = 30
 STDOUT = 1
 

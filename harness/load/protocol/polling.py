@@ -76,7 +76,9 @@ class Poller:
 
     def _poll(self, asked: list[Asked]) -> None:
         route = self._following.route
-        request = requests.encode(route, requests.look([token for _, token in asked], requests.fields(route)))
+        request = requests.encode(
+            route, requests.fetch([token for _, token in asked], requests.fields(route))
+        )
         engine = self._following.engine
         engine.ask(request, lambda answer: self._polled(asked, answer), engine.now() + POLL_TIMEOUT)
 

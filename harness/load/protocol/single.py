@@ -52,7 +52,7 @@ class WaitProtocol:
         return (
             reading.read_one(body, runs=runs)
             if route.entry_point == "judge0"
-            else reading.read_at_door(route.reply, body)
+            else reading.read_front_door(route.reply, body)
         )
 
 
@@ -90,4 +90,4 @@ def created(following: Following, number: int, answer: Answer, follow: Callable[
 
 def encoded(route: Route, workload: Workload) -> list[bytes]:
     """The bytes of the request that submits each program."""
-    return [requests.encode(route, requests.hand_in(route, each)) for each in workload.programs]
+    return [requests.encode(route, requests.submit(route, each)) for each in workload.programs]

@@ -1,4 +1,4 @@
-"""The variables of a container: ``env_file`` and ``environment``, and which of them must not be seen."""
+"""The variables of a container: ``env_file`` and ``environment``, and which of them are secret."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.stack import taint, values
 from harness.stack.files import ENV, read_file
 from harness.stack.model import Note
 from harness.stack.secrecy import is_secret
-from harness.stack.service import Job
+from harness.stack.service import ServiceContext
 from harness.topology.rendering import dotenv
 
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -19,74 +19,74 @@ SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True)
 class Variables:
-    """A container's variables: those to be seen in the stack's text, and those not."""
+    """A container's variables: those that the stack's text shows, and those that it does not."""
 
     public: Mapping[str, str]
     secret: Mapping[str, str] = field(repr=False)
     notes: tuple[Note, ...] = ()
 
 
-def variables(job: Job) -> Variables:
-    """What the container's environment is to hold. Raises ``TopologyError`` for a file that is not there."""
-    found, notes = _from_files(job)
-    for name, value in values.options(job, "environment", job.body.get("environment", {})).items():
+def variables(context: ServiceContext) -> Variables:
+    """The container's environment. Raises ``TopologyError`` for a file that does not exist."""
+    found, notes = _from_files(context)
+    for name, value in values.options(context, "environment", context.body.get("environment", {})).items():
         if value is not None:
             found[name] = value
-        elif name in job.file.environment:
-            found[name] = job.file.environment[name]
+        elif name in context.file.environment:
+            found[name] = context.file.environment[name]
         else:
             what = f"{name} has no value, here or in {ENV}"
-            notes.append(job.note("environment", what, "it is left out, as compose does"))
-    secret = {name: taint.bare(value) for name, value in found.items() if _hidden(job, name, value)}
+            notes.append(context.note("environment", what, "it is left out, as compose does"))
+    secret = {name: taint.untainted(value) for name, value in found.items() if _hidden(context, name, value)}
     public = {name: value for name, value in found.items() if name not in secret}
-    _check_names(job, secret, public)
+    _check_names(context, secret, public)
     return Variables(public, secret, tuple(notes))
 
 
-def _from_files(job: Job) -> tuple[dict[str, str], list[Note]]:
+def _from_files(context: ServiceContext) -> tuple[dict[str, str], list[Note]]:
     found: dict[str, str] = {}
     notes: list[Note] = []
-    given = job.body.get("env_file", [])
-    for item in [given] if isinstance(given, str | dict) else values.items(job, "env_file", given):
-        entry = values.section(job, "env_file", item) if isinstance(item, dict) else {"path": item}
-        path = values.text(job, "env_file", entry.get("path", ""))
-        read = _read(job, path, needed=values.truth(job, "env_file", entry.get("required", True)))
+    given = context.body.get("env_file", [])
+    for item in [given] if isinstance(given, str | dict) else values.items(context, "env_file", given):
+        entry = values.section(context, "env_file", item) if isinstance(item, dict) else {"path": item}
+        path = values.string(context, "env_file", entry.get("path", ""))
+        read = _read(context, path, needed=values.boolean(context, "env_file", entry.get("required", True)))
         if read is None:
-            notes.append(job.note("env_file", f"{path} is not there", "it is left out, as compose does"))
+            notes.append(context.note("env_file", f"{path} is not there", "it is left out, as compose does"))
         else:
             found.update(read)
     return found, notes
 
 
-def _read(job: Job, path: str, *, needed: bool) -> Mapping[str, str] | None:
-    """A file's variables; ``.env`` is what the topology makes of it. None: not there, and not needed."""
+def _read(context: ServiceContext, path: str, *, needed: bool) -> Mapping[str, str] | None:
+    """A file's variables; ``.env`` is as the topology renders it. None: there is none, and none is needed."""
     if path.removeprefix("./") == ENV:
-        return job.file.environment
-    content = read_file(job, path)
+        return context.file.environment
+    content = read_file(context, path)
     if content is None:
         if needed:
-            raise job.error(
-                "env_file", f"there is no {job.directory / path}", "correct the path, or add the file"
+            raise context.error(
+                "env_file", f"there is no {context.directory / path}", "correct the path, or add the file"
             )
         return None
     written = content.decode(errors="replace")
     try:
         names = dotenv.read(written, {})
-        others = {name: value for name, value in job.file.environment.items() if name not in names}
+        others = {name: value for name, value in context.file.environment.items() if name not in names}
         return {name: value for name, value in dotenv.read(written, others).items() if name in names}
     except ValueError as error:
-        raise job.error("env_file", f"{path}: {error}", "write the value out") from error
+        raise context.error("env_file", f"{path}: {error}", "write the value out") from error
 
 
-def _hidden(job: Job, name: str, value: str) -> bool:
-    return taint.is_secret(value) or is_secret(name, value, job.forms)
+def _hidden(context: ServiceContext, name: str, value: str) -> bool:
+    return taint.is_secret(value) or is_secret(name, value, context.forms)
 
 
-def _check_names(job: Job, secret: Mapping[str, str], public: Mapping[str, Any]) -> None:
-    """A shell reads the secret ones, and hands on the others."""
+def _check_names(context: ServiceContext, secret: Mapping[str, str], public: Mapping[str, Any]) -> None:
+    """A shell reads the secret ones, and passes on the others."""
     odd = [name for name in {**secret, **public} if secret and not SHELL_NAME.fullmatch(name)]
     if odd:
         problem = (
-            f"no shell hands on a variable named `{odd[0]}`, and one starts this program: it has secrets"
+            f"no shell passes on a variable named `{odd[0]}`, and one starts this program: it has secrets"
         )
-        raise job.error("environment", problem, "name it with letters, digits and '_' only")
+        raise context.error("environment", problem, "name it with letters, digits and '_' only")

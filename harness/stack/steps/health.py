@@ -1,9 +1,9 @@
 """Health checks, made quick enough for a swarm.
 
-A swarm counts a task as running, and lets its name lead there, only once it is healthy, and Docker first
-looks after one whole interval. So that must be short. The check may fail more often in turn, so that nothing
-is called unhealthy any sooner than before. The timeout scale stretches all of it: on a machine so slow, a
-check that is given its usual time has its task ended for ever and ever.
+A swarm counts a task as running, and resolves its name, only once it is healthy, and Docker runs the first
+check after one whole interval. So the interval must be short. In turn more failures are allowed, so that
+nothing becomes unhealthy sooner than before. The timeout scale stretches all of it: on a machine that is
+so slow, a check with its usual timeout would have its task restarted over and over.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from harness.core.wait import scaled
 from harness.stack import values
 from harness.stack.model import Note
-from harness.stack.service import Job, Part
+from harness.stack.service import Fragment, ServiceContext
 
 LONGEST = 3.0
 DEFAULT_INTERVAL, DEFAULT_RETRIES = 30.0, 3
@@ -22,74 +22,75 @@ TIMES = ("timeout", "start_period")
 NEWER = ("start_interval",)
 
 
-def health(job: Job, prelude: str | None) -> Part:
+def health(context: ServiceContext, prelude: str | None) -> Fragment:
     """``healthcheck``. ``prelude``: what a shell does first, for a check that needs the secrets."""
-    if "healthcheck" not in job.body:
+    if "healthcheck" not in context.body:
         what = "there is none, so a task counts as running before it can answer"
         instead = "an update may fail requests; add one, unless the image has its own"
-        return Part(notes=(job.note("healthcheck", what, instead),))
-    given = values.section(job, "healthcheck", job.body["healthcheck"])
-    _check_keys(job, given)
-    if values.truth(job, "healthcheck.disable", given.get("disable", False)):
-        return Part(body={"healthcheck": {"disable": True}})
-    test = _test(job, given.get("test"))
+        return Fragment(notes=(context.note("healthcheck", what, instead),))
+    given = values.section(context, "healthcheck", context.body["healthcheck"])
+    _check_keys(context, given)
+    if values.boolean(context, "healthcheck.disable", given.get("disable", False)):
+        return Fragment(body={"healthcheck": {"disable": True}})
+    test = _test(context, given.get("test"))
     if test and test[0] == "NONE":
-        return Part(body={"healthcheck": {"disable": True}})
-    interval, retries, notes = _pace(job, given)
-    body: dict[str, Any] = {"test": _after(prelude, test) if prelude else test} if test else {}
+        return Fragment(body={"healthcheck": {"disable": True}})
+    interval, retries, notes = _interval(context, given)
+    body: dict[str, Any] = {"test": _with_prelude(prelude, test) if prelude else test} if test else {}
     body |= {"interval": interval, "retries": retries}
-    body |= {key: _duration(job, f"healthcheck.{key}", given[key]) for key in TIMES if key in given}
+    body |= {key: _duration(context, f"healthcheck.{key}", given[key]) for key in TIMES if key in given}
     if "start_interval" in given:
         what = "stacks of version 3.8 have no start_interval"
-        notes.append(job.note("healthcheck.start_interval", what, f"it looks every {interval} all along"))
-    return Part(body={"healthcheck": body}, notes=tuple(notes))
+        notes.append(context.note("healthcheck.start_interval", what, f"it looks every {interval} all along"))
+    return Fragment(body={"healthcheck": body}, notes=tuple(notes))
 
 
-def _pace(job: Job, given: dict[str, Any]) -> tuple[str, int, list[Note]]:
-    interval = values.seconds(job, "healthcheck.interval", given.get("interval", f"{DEFAULT_INTERVAL:g}s"))
-    interval = interval or DEFAULT_INTERVAL  # 0 is Docker's default
-    retries = values.whole(job, "healthcheck.retries", given.get("retries", 0)) or DEFAULT_RETRIES
-    if interval <= LONGEST:
-        return spelled(scaled(interval)), retries, []
-    more = math.ceil(interval * retries / LONGEST)
-    what = f"a swarm waits one interval, {spelled(interval)}, before it counts a task as running"
-    instead = (
-        f"it looks every {spelled(LONGEST)}, and is unhealthy after {more} failures instead of {retries}"
+def _interval(context: ServiceContext, given: dict[str, Any]) -> tuple[str, int, list[Note]]:
+    interval = values.seconds(
+        context, "healthcheck.interval", given.get("interval", f"{DEFAULT_INTERVAL:g}s")
     )
-    return spelled(scaled(LONGEST)), more, [job.note("healthcheck.interval", what, instead)]
+    interval = interval or DEFAULT_INTERVAL  # 0 is Docker's default
+    retries = values.integer(context, "healthcheck.retries", given.get("retries", 0)) or DEFAULT_RETRIES
+    if interval <= LONGEST:
+        return format_duration(scaled(interval)), retries, []
+    more = math.ceil(interval * retries / LONGEST)
+    what = f"a swarm waits one interval, {format_duration(interval)}, before it counts a task as running"
+    every = format_duration(LONGEST)
+    instead = f"it looks every {every}, and is unhealthy after {more} failures instead of {retries}"
+    return format_duration(scaled(LONGEST)), more, [context.note("healthcheck.interval", what, instead)]
 
 
-def _test(job: Job, given: Any) -> list[str]:
-    """As a list, whose first word says how it is run."""
+def _test(context: ServiceContext, given: Any) -> list[str]:
+    """The test as a list; its first word says how it is run."""
     if given is None:
         return []
     if isinstance(given, str):
         return ["CMD-SHELL", given]
-    words = values.texts(job, "healthcheck.test", given)
+    words = values.strings(context, "healthcheck.test", given)
     if words and words[0] in ("NONE", "CMD", "CMD-SHELL"):
         return words
     problem = "a list must begin with NONE, CMD or CMD-SHELL"
-    raise job.error("healthcheck.test", problem, 'write `["CMD", "program", "argument"]`, or one text')
+    raise context.error("healthcheck.test", problem, 'write `["CMD", "program", "argument"]`, or one text')
 
 
-def _after(prelude: str, test: list[str]) -> list[str]:
-    """Docker runs a check beside the program, without what the program was told."""
+def _with_prelude(prelude: str, test: list[str]) -> list[str]:
+    """Docker runs a check beside the program, without the secrets that the program's shell has read."""
     if test[0] == "CMD-SHELL":
         return ["CMD-SHELL", f"{prelude}; {' '.join(test[1:])}"]
     return ["CMD", "/bin/sh", "-c", f'{prelude}; exec "$@"', "sh", *test[1:]]
 
 
-def _duration(job: Job, key: str, value: Any) -> str:
-    return spelled(scaled(values.seconds(job, key, value)))
+def _duration(context: ServiceContext, key: str, value: Any) -> str:
+    return format_duration(scaled(values.seconds(context, key, value)))
 
 
-def spelled(seconds: float) -> str:
-    """A time as Docker reads it: ``30s``, ``500ms``."""
+def format_duration(seconds: float) -> str:
+    """A duration as Docker reads it: ``30s``, ``500ms``."""
     return f"{int(seconds)}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"
 
 
-def _check_keys(job: Job, given: dict[str, Any]) -> None:
+def _check_keys(context: ServiceContext, given: dict[str, Any]) -> None:
     for key in given:
         if key not in ("disable", "test", "interval", "retries", *TIMES, *NEWER):
             remedy = "take it out, or correct its spelling"
-            raise job.error(f"healthcheck.{key}", "no such key in a health check", remedy)
+            raise context.error(f"healthcheck.{key}", "no such key in a health check", remedy)

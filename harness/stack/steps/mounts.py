@@ -1,6 +1,6 @@
-"""What a container mounts: files of yours as configs or secrets, volumes, paths of the node, memory.
+"""What a container mounts: your files as configs or secrets, volumes, paths of the node, memory.
 
-There is no directory of yours on a swarm's nodes, so what was mounted from one is brought file by file.
+Your directories are not on a swarm's nodes, so the files that were mounted from one are copied one by one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from harness.stack import values
 from harness.stack.files import file_mode, read_file
 from harness.stack.model import Note
-from harness.stack.objects import file_part
-from harness.stack.service import Job, Part, join
+from harness.stack.objects import file_fragment
+from harness.stack.service import Fragment, ServiceContext, join
 from harness.stack.steps.program import templated
 
 SHM = "/dev/shm"  # noqa: S108 (it is the container's)
@@ -25,200 +25,210 @@ KEYS = ("type", "source", "target", "read_only", "consistency", *KINDS)
 # Of the sections that a long mount may have, what a stack of version 3.8 takes.
 SUBKEYS = {"bind": ("propagation",), "volume": ("nocopy",), "tmpfs": ("size",)}
 NOT_SHOWN = ("Dockerfile", ".dockerignore", ".env.example", ".git")
-TOLD = 5  # names in a note
+SHOWN = 5  # names in a note
 
 
 @dataclass(frozen=True)
 class Mount:
-    """One mount. ``options`` is the section of its kind; ``left`` are remarks that no stack can carry."""
+    """One mount. ``options`` is the section of its kind; ``unsupported`` are options that no stack has."""
 
     kind: str
     source: str
     target: str
     read_only: bool = False
     options: dict[str, Any] = field(default_factory=dict)
-    left: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
 
     @property
-    def is_mine(self) -> bool:
+    def is_beside_compose_file(self) -> bool:
         """Whether it is a path beside the compose file."""
         return self.kind == "bind" and not self.source.startswith(("/", "~"))
 
 
-def mounts(job: Job) -> Part:
+def mounts(context: ServiceContext) -> Fragment:
     """``volumes``, ``tmpfs`` and ``shm_size``. Raises ``TopologyError`` for what no node would have."""
-    given = [_read(job, item) for item in values.items(job, "volumes", job.body.get("volumes"))]
-    return join([*(_mounted(job, each) for each in given), _tmpfs(job), _shm(job)])
+    given = [_read(context, item) for item in values.items(context, "volumes", context.body.get("volumes"))]
+    return join([*(_mounted(context, each) for each in given), _tmpfs(context), _shm(context)])
 
 
-def has_data(job: Job) -> bool:
-    """Whether it writes to a volume, which two tasks on a node would do at once."""
-    given = (_read(job, item) for item in values.items(job, "volumes", job.body.get("volumes")))
+def has_data(context: ServiceContext) -> bool:
+    """Whether it writes to a volume, which two tasks on a node would share."""
+    given = (_read(context, item) for item in values.items(context, "volumes", context.body.get("volumes")))
     return any(each.kind == "volume" and each.source and not each.read_only for each in given)
 
 
-def _read(job: Job, item: Any) -> Mount:
-    return _long(job, item) if isinstance(item, dict) else _short(job, values.text(job, "volumes", item))
+def _read(context: ServiceContext, item: Any) -> Mount:
+    return (
+        _long(context, item)
+        if isinstance(item, dict)
+        else _short(context, values.string(context, "volumes", item))
+    )
 
 
-def _short(job: Job, written: str) -> Mount:
+def _short(context: ServiceContext, written: str) -> Mount:
     """``SOURCE:TARGET:options``, or ``TARGET`` alone."""
     parts = written.split(":")
     if len(parts) == 1:
         return Mount("volume", "", parts[0])
     if len(parts) > 3:
-        raise job.error("volumes", f"not a mount: `{written}`", "write `source:target` or `source:target:ro`")
+        raise context.error(
+            "volumes", f"not a mount: `{written}`", "write `source:target` or `source:target:ro`"
+        )
     source, target, *rest = parts
     kind = "bind" if source.startswith((".", "/", "~")) else "volume"
     words = rest[0].split(",") if rest else []
     options: dict[str, Any] = {}
-    left = []
+    unsupported = []
     for word in words:
         if word in PROPAGATIONS and kind == "bind":
             options["propagation"] = word
         elif word == "nocopy" and kind == "volume":
             options["nocopy"] = True
         elif word not in ("ro", "rw"):
-            left.append(word)
-    return Mount(kind, source, target, "ro" in words, options, tuple(left))
+            unsupported.append(word)
+    return Mount(kind, source, target, "ro" in words, options, tuple(unsupported))
 
 
-def _long(job: Job, item: dict[str, Any]) -> Mount:
-    given = values.section(job, "volumes", item)
-    kind = values.text(job, "volumes.type", given.get("type", "volume"))
+def _long(context: ServiceContext, item: dict[str, Any]) -> Mount:
+    given = values.section(context, "volumes", item)
+    kind = values.string(context, "volumes.type", given.get("type", "volume"))
     if kind not in KINDS:
-        raise job.error("volumes.type", f"a stack has no mounts of type `{kind}`", f"take {', '.join(KINDS)}")
+        raise context.error(
+            "volumes.type", f"a stack has no mounts of type `{kind}`", f"take {', '.join(KINDS)}"
+        )
     unknown = [key for key in given if key not in KEYS]
-    options = values.section(job, f"volumes.{kind}", given.get(kind))
-    target = values.text(job, "volumes.target", given.get("target", ""))
+    options = values.section(context, f"volumes.{kind}", given.get(kind))
+    target = values.string(context, "volumes.target", given.get("target", ""))
     if not target:
-        raise job.error("volumes", "a mount has no target", "say where in the container it is to be")
+        raise context.error("volumes", "a mount has no target", "say where in the container it is to be")
     return Mount(
         kind,
-        values.text(job, "volumes.source", given.get("source", "")),
+        values.string(context, "volumes.source", given.get("source", "")),
         target,
-        values.truth(job, "volumes.read_only", given.get("read_only", False)),
+        values.boolean(context, "volumes.read_only", given.get("read_only", False)),
         {key: value for key, value in options.items() if key in SUBKEYS[kind]},
         (*unknown, *(f"{kind}.{key}" for key in options if key not in SUBKEYS[kind])),
     )
 
 
-def _mounted(job: Job, mount: Mount) -> Part:
-    parts = [_left(job, mount)]
-    if mount.is_mine:
-        parts.append(_mine(job, mount))
+def _mounted(context: ServiceContext, mount: Mount) -> Fragment:
+    fragments = [_unsupported(context, mount)]
+    if mount.is_beside_compose_file:
+        fragments.append(_from_project(context, mount))
     elif mount.kind == "bind":
-        parts.append(_of_node(job, mount))
+        fragments.append(_node_path(context, mount))
     elif mount.kind == "tmpfs":
         given = mount.options.get("size")
-        size = {} if given is None else {"size": values.size(job, "volumes.tmpfs.size", given)}
-        parts.append(_memory(mount.target, size))
+        size = {} if given is None else {"size": values.size(context, "volumes.tmpfs.size", given)}
+        fragments.append(_memory(mount.target, size))
     else:
-        parts.append(_volume(job, mount))
-    return join(parts)
+        fragments.append(_volume(context, mount))
+    return join(fragments)
 
 
-def _left(job: Job, mount: Mount) -> Part:
-    if not mount.left:
-        return Part()
-    what = f"{', '.join(mount.left)} of the mount at {mount.target} has no place in a stack"
-    return Part(notes=(job.note("volumes", what, "it is left out"),))
+def _unsupported(context: ServiceContext, mount: Mount) -> Fragment:
+    if not mount.unsupported:
+        return Fragment()
+    what = f"{', '.join(mount.unsupported)} of the mount at {mount.target} has no place in a stack"
+    return Fragment(notes=(context.note("volumes", what, "it is left out"),))
 
 
-def _mine(job: Job, mount: Mount) -> Part:
+def _from_project(context: ServiceContext, mount: Mount) -> Fragment:
     path = posixpath.normpath(mount.source)
     if path == ".":
-        return _own_directory(job, mount)
-    content = read_file(job, path)
+        return _own_directory(context, mount)
+    content = read_file(context, path)
     if content is not None:
-        mode = file_mode(job, path)
-        part = file_part(job, "volumes", content, mount.target, label=posixpath.basename(path), mode=mode)
-        return join([part, Part(notes=tuple(_written(job, mount)))])
-    if (job.directory / path).is_dir():
+        mode = file_mode(context, path)
+        fragment = file_fragment(
+            context, "volumes", content, mount.target, label=posixpath.basename(path), mode=mode
+        )
+        return join([fragment, Fragment(notes=tuple(_written(context, mount)))])
+    if (context.directory / path).is_dir():
         problem = f"{mount.source} is a directory, and no node of the swarm has it"
         remedy = "copy it into the image, or mount its files one by one"
     else:
-        problem = f"there is no {job.directory / path}"
+        problem = f"there is no {context.directory / path}"
         remedy = "correct the path, or have the topology render it (`files:` of the swarm's service)"
-    raise job.error("volumes", problem, remedy)
+    raise context.error("volumes", problem, remedy)
 
 
-def _own_directory(job: Job, mount: Mount) -> Part:
-    """The directory of the compose file: what the topology renders is where it would have been."""
-    parts = [
-        file_part(job, "volumes", text.encode(), posixpath.join(mount.target, name), label=name)
-        for name, text in job.source.files.items()
+def _own_directory(context: ServiceContext, mount: Mount) -> Fragment:
+    """The directory of the compose file: files that the topology renders are where they would have been."""
+    fragments = [
+        file_fragment(context, "volumes", text.encode(), posixpath.join(mount.target, name), label=name)
+        for name, text in context.source.files.items()
     ]
-    return join([*parts, Part(notes=(*_absent(job, mount), *_written(job, mount)))])
+    return join([*fragments, Fragment(notes=(*_absent(context, mount), *_written(context, mount)))])
 
 
-def _absent(job: Job, mount: Mount) -> Iterator[Note]:
-    missing = sorted(path.name for path in _beside(job) if path.name not in job.source.files)
+def _absent(context: ServiceContext, mount: Mount) -> Iterator[Note]:
+    missing = sorted(path.name for path in _beside(context) if path.name not in context.source.files)
     if missing:
-        more = f" and {len(missing) - TOLD} more" if len(missing) > TOLD else ""
-        there = ", ".join(sorted(job.source.files)) or "nothing"
-        what = f"no node has this directory: {', '.join(missing[:TOLD])}{more} will not be at {mount.target}"
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        there = ", ".join(sorted(context.source.files)) or "nothing"
+        what = f"no node has this directory: {', '.join(missing[:SHOWN])}{more} will not be at {mount.target}"
         instead = f"there will be {there}; `files:` of the swarm's service adds what the program reads there"
-        yield job.note("volumes", what, instead)
+        yield context.note("volumes", what, instead)
 
 
-def _beside(job: Job) -> Iterator[Path]:
-    """What lies beside the compose file, apart from what only building and deploying needs."""
-    if not job.directory.is_dir():
+def _beside(context: ServiceContext) -> Iterator[Path]:
+    """The files beside the compose file, apart from those that only building and deploying needs."""
+    if not context.directory.is_dir():
         return
-    for path in job.directory.iterdir():
-        if path.name not in NOT_SHOWN and path != job.service.compose:
+    for path in context.directory.iterdir():
+        if path.name not in NOT_SHOWN and path != context.service.compose:
             yield path
 
 
-def _written(job: Job, mount: Mount) -> Iterator[Note]:
+def _written(context: ServiceContext, mount: Mount) -> Iterator[Note]:
     if not mount.read_only:
         what = f"what the program writes at {mount.target} does not come back to your directory"
         instead = "configs and secrets are read-only; say `:ro`, or use a volume"
-        yield job.note("volumes", what, instead)
+        yield context.note("volumes", what, instead)
 
 
-def _of_node(job: Job, mount: Mount) -> Part:
+def _node_path(context: ServiceContext, mount: Mount) -> Fragment:
     if mount.source.startswith("~"):
         problem = f"{mount.source} is in somebody's home, and no node has that"
-        raise job.error("volumes", problem, "write an absolute path that every node has")
-    nodes = ", ".join(job.service.nodes)
+        raise context.error("volumes", problem, "write an absolute path that every node has")
+    nodes = ", ".join(context.service.nodes)
     what = f"a swarm does not make {mount.source} where it is missing"
-    note = job.note("volumes", what, f"it must be there on every node it may run on: {nodes}")
+    note = context.note("volumes", what, f"it must be there on every node it may run on: {nodes}")
     body = _entry("bind", mount, templated(mount.source))
-    return Part(body={"volumes": [body]}, notes=(note,))
+    return Fragment(body={"volumes": [body]}, notes=(note,))
 
 
-def _volume(job: Job, mount: Mount) -> Part:
+def _volume(context: ServiceContext, mount: Mount) -> Fragment:
     if not mount.source:
-        return Part(body={"volumes": [_entry("volume", mount, "")]})
-    declared = values.section(job, "volumes", job.file.document.get("volumes"))
-    if mount.source not in (job.file.document.get("volumes") or {}):
+        return Fragment(body={"volumes": [_entry("volume", mount, "")]})
+    declared = values.section(context, "volumes", context.file.document.get("volumes"))
+    if mount.source not in (context.file.document.get("volumes") or {}):
         remedy = "declare it under the file's own `volumes:`"
-        raise job.error("volumes", f"there is no volume `{mount.source}`", remedy)
-    name = f"{job.service.name}_{mount.source}"
+        raise context.error("volumes", f"there is no volume `{mount.source}`", remedy)
+    name = f"{context.service.name}_{mount.source}"
     what = f"each node has a volume {mount.source} of its own, so a task that moves finds an empty one"
     instead = "keep it on one node (`droplets:` or a constraint), or keep the data in a managed database"
-    return Part(
+    return Fragment(
         body={"volumes": [_entry("volume", mount, name)]},
-        volumes={name: _declared(job, mount.source, declared.get(mount.source))},
-        notes=(job.note("volumes", what, instead),),
+        volumes={name: _declared(context, mount.source, declared.get(mount.source))},
+        notes=(context.note("volumes", what, instead),),
     )
 
 
-def _declared(job: Job, name: str, given: Any) -> dict[str, Any]:
+def _declared(context: ServiceContext, name: str, given: Any) -> dict[str, Any]:
     """A volume of the compose file. One that is external keeps its name."""
-    found = values.section(job, "volumes", given)
+    found = values.section(context, "volumes", given)
     external = found.get("external", False)
-    if isinstance(external, dict):  # the old way of naming one
+    if isinstance(external, dict):  # the older form of a name
         return {"external": True, "name": external.get("name", name)}
-    if values.truth(job, "volumes.external", external):
+    if values.boolean(context, "volumes.external", external):
         return {"external": True, "name": found.get("name", name)}
     known = ("name", "driver", "driver_opts", "labels")
     unknown = [key for key in found if key not in (*known, "external") and not key.startswith("x-")]
     if unknown:
         problem = f"a stack's volume has no `{unknown[0]}` (volume `{name}`)"
-        raise job.error("volumes", problem, f"take it out; it has {', '.join(known)}")
+        raise context.error("volumes", problem, f"take it out; it has {', '.join(known)}")
     return {key: found[key] for key in known if key in found}
 
 
@@ -233,31 +243,31 @@ def _entry(kind: str, mount: Mount, source: str) -> dict[str, Any]:
     return entry
 
 
-def _tmpfs(job: Job) -> Part:
-    given = job.body.get("tmpfs", [])
-    return join(_tmpfs_part(job, each) for each in values.texts(job, "tmpfs", given))
+def _tmpfs(context: ServiceContext) -> Fragment:
+    given = context.body.get("tmpfs", [])
+    return join(_tmpfs_fragment(context, each) for each in values.strings(context, "tmpfs", given))
 
 
-def _tmpfs_part(job: Job, written: str) -> Part:
+def _tmpfs_fragment(context: ServiceContext, written: str) -> Fragment:
     """``/run`` or ``/run:size=64m,mode=1777``."""
     target, _, words = written.partition(":")
     options = dict(word.partition("=")[::2] for word in words.split(",") if word)
-    size = {"size": values.size(job, "tmpfs", options.pop("size"))} if "size" in options else {}
-    part = _memory(target, size)
+    size = {"size": values.size(context, "tmpfs", options.pop("size"))} if "size" in options else {}
+    fragment = _memory(target, size)
     if not options:
-        return part
+        return fragment
     what = f"{', '.join(options)} of {target} has no place in a stack"
-    return join([part, Part(notes=(job.note("tmpfs", what, "only its size is kept"),))])
+    return join([fragment, Fragment(notes=(context.note("tmpfs", what, "only its size is kept"),))])
 
 
-def _shm(job: Job) -> Part:
-    if "shm_size" not in job.body:
-        return Part()
-    return _memory(SHM, {"size": values.size(job, "shm_size", job.body["shm_size"])})
+def _shm(context: ServiceContext) -> Fragment:
+    if "shm_size" not in context.body:
+        return Fragment()
+    return _memory(SHM, {"size": values.size(context, "shm_size", context.body["shm_size"])})
 
 
-def _memory(target: str, size: dict[str, int]) -> Part:
+def _memory(target: str, size: dict[str, int]) -> Fragment:
     entry: dict[str, Any] = {"type": "tmpfs", "target": target}
     if size:
         entry["tmpfs"] = size
-    return Part(body={"volumes": [entry]})
+    return Fragment(body={"volumes": [entry]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.stack import values
-from harness.stack.service import Job, Part
+from harness.stack.service import Fragment, ServiceContext
 
 REMEDY = (
     "either name what it really needs in the topology, as `cap_add: [SYS_ADMIN]` on the swarm's service (and "
@@ -14,30 +14,30 @@ REMEDY = (
 )
 
 
-def privilege(job: Job, siblings: Sequence[Job]) -> Part:
+def privilege(context: ServiceContext, siblings: Sequence[ServiceContext]) -> Fragment:
     """``cap_add``, with the topology's. Raises ``TopologyError`` for privileged without any."""
-    own = values.texts(job, "cap_add", job.body.get("cap_add", []))
-    added = job.service.cap_add if _is_meant(job, siblings) else ()
+    own = values.strings(context, "cap_add", context.body.get("cap_add", []))
+    added = context.service.cap_add if _is_meant(context, siblings) else ()
     together = list(dict.fromkeys([*own, *added]))
     body = {"cap_add": together} if together else {}
-    if not is_privileged(job):
-        return Part(body=body)
+    if not is_privileged(context):
+        return Fragment(body=body)
     if not added:
         problem = (
             "a swarm ignores `privileged: true`: the service would start, and then fail at what it is for"
         )
-        raise job.error("privileged", problem, REMEDY)
+        raise context.error("privileged", problem, REMEDY)
     what = "a swarm ignores `privileged: true`"
     instead = f"it has {', '.join(together)}, by `cap_add` of the swarm's service, and no devices of the node"
-    return Part(body=body, notes=(job.note("privileged", what, instead),))
+    return Fragment(body=body, notes=(context.note("privileged", what, instead),))
 
 
-def is_privileged(job: Job) -> bool:
+def is_privileged(context: ServiceContext) -> bool:
     """Whether the compose file asks for all privileges."""
-    return values.truth(job, "privileged", job.body.get("privileged", False))
+    return values.boolean(context, "privileged", context.body.get("privileged", False))
 
 
-def _is_meant(job: Job, siblings: Sequence[Job]) -> bool:
+def _is_meant(context: ServiceContext, siblings: Sequence[ServiceContext]) -> bool:
     """The topology's capabilities are for whoever asks for privileges, and else for the main container."""
     asking = [each.name for each in siblings if is_privileged(each)]
-    return job.name in asking if asking else job.main
+    return context.name in asking if asking else context.main

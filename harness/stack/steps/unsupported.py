@@ -1,4 +1,4 @@
-"""Keys that a stack has no place for: some are left out with a remark, nothing can stand in for others."""
+"""Keys that a stack does not have: some are left out with a note, others are an error."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from harness.stack import values
 from harness.stack.model import Note
-from harness.stack.service import Job, Part
+from harness.stack.service import Fragment, ServiceContext
 
 PLAIN = "have the service as a compose project on its nodes (plain `services:`)"
 OWN_NAMESPACE = "it has namespaces of its own"
 
 # key: (what a stack does not do, what is so instead)
-NOTED: Mapping[str, tuple[str, str]] = {
+LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "annotations": ("a stack has none", "they are left out; `labels` are kept"),
     "attach": ("it is about the terminal of `compose up`", "`docker service logs` shows what it says"),
     "blkio_config": ("a swarm cannot limit disks", "it is left out"),
@@ -75,43 +75,43 @@ NAMESPACES: Mapping[str, tuple[str, ...]] = {"ipc": ("private", "shareable", "no
 UNCONFINED = ("apparmor=unconfined", "apparmor:unconfined")
 
 
-def left(job: Job) -> Part:
-    """A remark for each key that is left out. Raises ``TopologyError`` for one that cannot be."""
-    for key in job.body:
+def unsupported(context: ServiceContext) -> Fragment:
+    """A note for each key that is left out. Raises ``TopologyError`` for one that cannot be left out."""
+    for key in context.body:
         if key in REFUSED:
-            raise job.error(key, *REFUSED[key])
-    noted = (job.note(key, *NOTED[key]) for key in job.body if key in NOTED)
-    return Part(notes=(*noted, *_namespaces(job), *_security(job), *_extensions(job)))
+            raise context.error(key, *REFUSED[key])
+    noted = (context.note(key, *LEFT_OUT[key]) for key in context.body if key in LEFT_OUT)
+    return Fragment(notes=(*noted, *_namespaces(context), *_security(context), *_extensions(context)))
 
 
-def _namespaces(job: Job) -> Iterator[Note]:
+def _namespaces(context: ServiceContext) -> Iterator[Note]:
     for key, harmless in NAMESPACES.items():
-        if key not in job.body:
+        if key not in context.body:
             continue
-        value = values.text(job, key, job.body[key])
+        value = values.string(context, key, context.body[key])
         if value not in harmless:
-            raise job.error(key, f"a swarm cannot share a namespace (`{value}`)", PLAIN)
-        yield job.note(key, "a swarm cannot choose it", OWN_NAMESPACE)
+            raise context.error(key, f"a swarm cannot share a namespace (`{value}`)", PLAIN)
+        yield context.note(key, "a swarm cannot choose it", OWN_NAMESPACE)
 
 
-def _security(job: Job) -> Iterator[Note]:
-    if "security_opt" not in job.body:
+def _security(context: ServiceContext) -> Iterator[Note]:
+    if "security_opt" not in context.body:
         return
-    given = values.texts(job, "security_opt", job.body["security_opt"])
+    given = values.strings(context, "security_opt", context.body["security_opt"])
     if any(each in UNCONFINED for each in given):
         what = "a swarm leaves every task in Docker's AppArmor profile"
         instead = (
             "where a node has AppArmor (`aa-status` says), that forbids mount, SYS_ADMIN or not: turn it "
             "off there (kernel option apparmor=0), or have the service as a compose project on its nodes"
         )
-        yield job.note("security_opt", what, instead)
+        yield context.note("security_opt", what, instead)
     others = [each for each in given if each not in UNCONFINED]
     if others:
         instead = "the engine's defaults hold; set others in the nodes' daemon.json"
-        yield job.note("security_opt", f"a swarm takes none of {', '.join(others)}", instead)
+        yield context.note("security_opt", f"a swarm takes none of {', '.join(others)}", instead)
 
 
-def _extensions(job: Job) -> Iterator[Note]:
-    for key in job.body:
+def _extensions(context: ServiceContext) -> Iterator[Note]:
+    for key in context.body:
         if key.startswith("x-"):
-            yield job.note(key, "it says nothing to Docker", "it is left out")
+            yield context.note(key, "it says nothing to Docker", "it is left out")

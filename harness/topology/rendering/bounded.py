@@ -1,4 +1,4 @@
-"""Jinja2 in bounds: what a template may do takes about a second and a few MiB at most, whatever it says.
+"""Jinja2 within limits: rendering takes about a second and a few MiB at most, whatever the template says.
 
 A template runs in Jinja's sandbox, where it reaches nothing but the names that it was given. On top of that
 each step costs: a turn of a loop, a call, a filter, a text or list that is made. What it costs is known
@@ -20,10 +20,12 @@ from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
 BUDGET = 16 * 1024 * 1024
-TURN = 1000  # the least that a turn of a loop, or a call, costs; where the template is longer, its length
+TURN_COST = (
+    1000  # the minimum cost of a loop's iteration, or of a call; where the template is longer, its length
+)
 LARGEST_VALUE = 64 * 1024  # characters, with all that is in it
-ITEM = 16  # as many characters as an item of a list weighs
-WEIGHING = 4  # what weighing costs for each character
+ITEM_SIZE = 16  # a list's item counts as so many characters
+MEASURE_COST = 4  # the cost of measuring, for each character
 MOST_ITEMS = 2048
 MOST_BITS = 4096
 # A width of five digits, or one that is given as a value: of ``%``, and of a text's ``format``.
@@ -34,13 +36,13 @@ WIDENING = {
     "batch", "center", "expandtabs", "indent", "ljust", "rjust", "round", "slice", "tojson", "truncate",
     "wordwrap", "zfill",
 }  # fmt: skip
-# Nothing that configuration files need, and slow on long texts, or never twice the same.
+# Configuration files do not need these; they are slow on long texts, or never give the same twice.
 LEFT_OUT = {"pprint", "random", "striptags", "urlize", "xmlattr"}
-EACH, JOINED, WEIGHED = "wavetank_each", "wavetank_joined", "wavetank_weighed"
+EACH, JOINED, MEASURED = "wavetank_each", "wavetank_joined", "wavetank_measured"
 
 
 class TooMuchError(jinja2.TemplateRuntimeError):
-    """A template asks for more than it may."""
+    """A template exceeds its budget."""
 
 
 class Bounded(ImmutableSandboxedEnvironment):
@@ -50,18 +52,18 @@ class Bounded(ImmutableSandboxedEnvironment):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, optimized=False, loader=None)
-        self._turn, self._left = TURN, BUDGET
+        self._turn_cost, self._budget_left = TURN_COST, BUDGET
         self.filters = {
             name: self._bounded(name, each) for name, each in self.filters.items() if name not in LEFT_OUT
-        } | {EACH: self._each, JOINED: self._joined, WEIGHED: self._weighed}
+        } | {EACH: self._each, JOINED: self._joined, MEASURED: self._measured}
         kept = {name: self.globals[name] for name in ("dict", "joiner", "cycler")}
-        self.globals = {**kept, "range": _few, "namespace": _Namespace}
+        self.globals = {**kept, "range": _bounded_range, "namespace": _Namespace}
         own, self.finalize = self.finalize, self._shown
         self._own_finalize = own or (lambda value: value)
 
     def bounded_template(self, text: str, name: str) -> jinja2.Template:
         """A template whose loops, lists and texts are counted as it renders; for one rendering."""
-        self._turn, self._left = max(TURN, len(text)), BUDGET
+        self._turn_cost, self._budget_left = max(TURN_COST, len(text)), BUDGET
         tree = _Counted().visit(self.parse(text, name, name))
         code = self.compile(tree, name, name)
         return jinja2.Template.from_code(self, code, self.make_globals(None))
@@ -70,37 +72,37 @@ class Bounded(ImmutableSandboxedEnvironment):
         """Every call of a template: of a macro, a global or a method."""
         method = getattr(obj, "__wrapped__", obj)  # the sandbox wraps a text's ``format``
         name, owner = getattr(method, "__name__", ""), getattr(method, "__self__", None)
-        self._spend(self._turn)
-        self._weighed([arguments, named])
+        self._spend(self._turn_cost)
+        self._measured([arguments, named])
         if isinstance(owner, str):
             self._check_method(name, owner, (*arguments, *named.values()))
-        return self._weighed(super().call(context, obj, *arguments, **named))
+        return self._measured(super().call(context, obj, *arguments, **named))
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Adding, multiplying and the like: what comes out must not be too large."""
+        """Arithmetic and the like: the result must not be too large."""
         if operator == "%" and isinstance(left, str):
-            _insist(not WIDE.search(left), "a text")
+            _require(not WIDE.search(left), "a text")
         elif operator == "**" and isinstance(left, int) and isinstance(right, int):
-            _insist(left.bit_length() * right <= MOST_BITS, "a number")
+            _require(left.bit_length() * right <= MOST_BITS, "a number")
         elif operator == "*":
             _check_product(left, right)
-        self._weighed([left, right])
-        return self._weighed(super().call_binop(context, operator, left, right))
+        self._measured([left, right])
+        return self._measured(super().call_binop(context, operator, left, right))
 
     def _bounded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def bounded(*arguments: Any, **named: Any) -> Any:
-            self._spend(TURN)
+            self._spend(TURN_COST)
             if name == "join":
                 arguments = tuple(list(each) if isinstance(each, Iterator) else each for each in arguments)
-            self._weighed([arguments, named])
+            self._measured([arguments, named])
             values = (*arguments, *named.values())
             if name == "format":
-                _insist(not WIDE.search(str(values[0])), "a text")
+                _require(not WIDE.search(str(values[0])), "a text")
             if name == "sum":
-                _insist(not any(isinstance(each, list | tuple) for each in values[2:]), "a list")
+                _require(not any(isinstance(each, list | tuple) for each in values[2:]), "a list")
             _check_widening(name, values)
-            return self._weighed(function(*arguments, **named))
+            return self._measured(function(*arguments, **named))
 
         return bounded
 
@@ -108,39 +110,39 @@ class Bounded(ImmutableSandboxedEnvironment):
         """A text's own methods."""
         if name in ("format", "format_map"):
             plain = owner.replace("{{", "").replace("}}", "")
-            _insist(not WIDE_BRACES.search(plain), "a text")
+            _require(not WIDE_BRACES.search(plain), "a text")
         if name == "translate":
             raise TooMuchError("`translate` is not known here; take `replace`")
         _check_widening(name, (owner, *values))
 
     def _shown(self, value: Any) -> Any:
-        """What the template writes."""
-        return self._own_finalize(self._weighed(value))
+        """The template's output."""
+        return self._own_finalize(self._measured(value))
 
     def _each(self, items: Iterable[Any]) -> Iterator[Any]:
-        """The turns of a loop."""
+        """The iterations of a loop."""
         for each in items:
-            self._spend(self._turn)
+            self._spend(self._turn_cost)
             yield each
 
     def _joined(self, parts: tuple[Any, ...]) -> str:
-        """What ``~`` makes of its parts."""
-        self._weighed(parts)
+        """The result of ``~``."""
+        self._measured(parts)
         return "".join(map(str, parts))
 
-    def _weighed(self, value: Any) -> Any:
-        """The value, if it is not too large with all that is in it."""
-        self._spend(WEIGHING * _weight(value))
+    def _measured(self, value: Any) -> Any:
+        """The value, if it is not too large with its contents."""
+        self._spend(MEASURE_COST * _size(value))
         return value
 
     def _spend(self, amount: int) -> None:
-        self._left -= amount
-        if self._left < 0:
+        self._budget_left -= amount
+        if self._budget_left < 0:
             raise TooMuchError("this does not end, or does too much: it has too many turns, calls or texts")
 
 
 class _Counted(NodeTransformer):
-    """Puts a filter of ours around loops, ``~`` and lists, which the sandbox does not ask about."""
+    """Puts a filter of ours around loops, ``~`` and lists, which the sandbox does not intercept."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 (Jinja's name)
         self.generic_visit(node)
@@ -155,19 +157,19 @@ class _Counted(NodeTransformer):
 
     def visit_List(self, node: nodes.List) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return _filtered(node, WEIGHED)
+        return _filtered(node, MEASURED)
 
     def visit_Dict(self, node: nodes.Dict) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return _filtered(node, WEIGHED)
+        return _filtered(node, MEASURED)
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
         self.generic_visit(node)
-        return _filtered(node, WEIGHED) if node.ctx == "load" else node
+        return _filtered(node, MEASURED) if node.ctx == "load" else node
 
 
 class _Namespace(Namespace):
-    """Shows nothing of what it holds, which may be itself."""
+    """Does not show its contents, which may include itself."""
 
     def __repr__(self) -> str:
         return "<namespace>"
@@ -177,52 +179,52 @@ def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno, environment=node.environment)
 
 
-def _few(*bounds: int) -> range:
-    """``range``, of which a template takes few."""
+def _bounded_range(*bounds: int) -> range:
+    """``range``, with a limited number of items."""
     made = range(*bounds)
-    _insist(len(made) <= MOST_ITEMS, "a range")
+    _require(len(made) <= MOST_ITEMS, "a range")
     return made
 
 
 def _check_widening(name: str, values: tuple[Any, ...]) -> None:
-    """Refuse what would come out wide; ``values`` begin with what it is about."""
+    """Refuse a result that would be too wide; the first of ``values`` is what the filter is applied to."""
     texts = [each for each in values if isinstance(each, str)]
     if name in WIDENING:
         wide = any(isinstance(each, int) and abs(each) > MOST_ITEMS for each in values)
-        _insist(not wide, "a text or list")
+        _require(not wide, "a text or list")
     elif name == "replace" and len(texts) > 2:
         text, old, new = texts[:3]
-        _insist(len(text) + text.count(old) * len(new) <= LARGEST_VALUE, "a text")
+        _require(len(text) + text.count(old) * len(new) <= LARGEST_VALUE, "a text")
     elif name == "join":
         items = [each for each in values if isinstance(each, list | tuple | Mapping | range)]
         longest = max(map(len, texts), default=0) * max(map(len, items), default=0)
-        _insist(longest <= LARGEST_VALUE, "a text")
+        _require(longest <= LARGEST_VALUE, "a text")
 
 
 def _check_product(left: Any, right: Any) -> None:
     for one, other in ((left, right), (right, left)):
         if isinstance(one, int) and hasattr(other, "__len__"):
-            each = 1 if isinstance(other, str) else ITEM
-            _insist(one * max(1, len(other)) * each <= LARGEST_VALUE, "a text or list")
+            each = 1 if isinstance(other, str) else ITEM_SIZE
+            _require(one * max(1, len(other)) * each <= LARGEST_VALUE, "a text or list")
     if isinstance(left, int) and isinstance(right, int):
-        _insist(left.bit_length() + right.bit_length() <= MOST_BITS, "a number")
+        _require(left.bit_length() + right.bit_length() <= MOST_BITS, "a number")
 
 
-def _weight(value: Any) -> int:
-    """How many characters there are in it, written out; an item of a list counts as some."""
+def _size(value: Any) -> int:
+    """How many characters a value has, written out; a list's item counts as some."""
     weight, rest = 0, [value]
     while rest:
         each = rest.pop()
-        weight += len(each) if isinstance(each, str | bytes) else ITEM
+        weight += len(each) if isinstance(each, str | bytes) else ITEM_SIZE
         if isinstance(each, Mapping) and not isinstance(each, Context):
             rest += [*each.keys(), *each.values()]
         elif isinstance(each, list | tuple | set | frozenset):
             rest += each
-        _insist(weight + ITEM * len(rest) <= LARGEST_VALUE, "a text or list")
+        _require(weight + ITEM_SIZE * len(rest) <= LARGEST_VALUE, "a text or list")
     return weight
 
 
-def _insist(allowed: bool, what: str) -> None:
+def _require(allowed: bool, what: str) -> None:
     if not allowed:
         most = f"{LARGEST_VALUE // 1024} Ki characters, {MOST_ITEMS} items, {MOST_BITS} bits"
         raise TooMuchError(f"{what} is larger than templates may make it ({most})")

@@ -1,4 +1,4 @@
-"""Takes the networks out of a compose file: the plan's "No-Change Deployment".
+"""Removes the networks from a compose file: the plan's "No-Change Deployment".
 
 :func:`strip_networks` deletes the top-level ``networks:`` and each service's, as lines of the text, so that
 all else stays byte for byte; then it reads the result and proves that nothing but networks is gone.
@@ -33,7 +33,7 @@ BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class Removed:
-    """A section that was taken out: where it was, as ``services.web.networks``, and its line (from 1)."""
+    """A section that was removed: where it was, as ``services.web.networks``, and its line (from 1)."""
 
     path: str
     line: int
@@ -41,7 +41,7 @@ class Removed:
 
 @dataclass(frozen=True)
 class Stripped:
-    """A compose file without networks, and what was taken out of it."""
+    """A compose file without networks, and what was removed from it."""
 
     text: str
     removed: tuple[Removed, ...]
@@ -49,7 +49,7 @@ class Stripped:
 
 @dataclass(frozen=True)
 class _Doomed:
-    """A pair that has to go: its key's node, and the mapping it is in."""
+    """A pair that has to be removed: its key's node, and the mapping it is in."""
 
     path: str
     mapping: MappingNode
@@ -75,7 +75,7 @@ def strip_networks(text: str, *, file: Path | str) -> str:
 
 
 def strip(text: str, *, file: Path | str) -> Stripped:
-    """As :func:`strip_networks`, with a list of what was taken out."""
+    """As :func:`strip_networks`, with a list of what was removed."""
     root = _compose(text, file)
     doomed = list(_doomed(root, file))
     events = yaml.parse(text, file).events
@@ -106,7 +106,7 @@ def _doomed(root: MappingNode, file: Path | str) -> Iterator[_Doomed]:
 
 
 def _holders(root: MappingNode, file: Path | str) -> Iterator[tuple[str, MappingNode]]:
-    """The mappings whose ``networks`` go: the file itself, its services, and what these merge with ``<<``."""
+    """The mappings whose ``networks`` are removed: the file, its services, and those merged with ``<<``."""
     for top in _with_merged(root, (), file):
         yield "", top
         for key, services in top.value:
@@ -138,7 +138,7 @@ def _with_merged(
 
 
 def _edit(text: str, events: Sequence[Event], doomed: _Doomed, file: Path | str) -> _Edit:
-    """How one pair goes: as whole lines, or as a part of a ``{...}``."""
+    """The edit that removes one pair: whole lines, or a part of a ``{...}``."""
     key = doomed.key
     at = next(i for i, event in enumerate(events) if _is_at(event, key.start_mark.index))
     last = _value_end(text, events, at)
@@ -204,7 +204,7 @@ def _inner_comments_end(text: str, end: int, column: int) -> int:
 
 
 def _placeholder_mapping(text: str, start: int, end: int, doomed: _Doomed) -> str:
-    """What keeps a mapping a mapping when its only key goes: ``{}`` on a line of its own."""
+    """What keeps a mapping a mapping when its only key is removed: ``{}`` on a line of its own."""
     if len(doomed.mapping.value) > 1:
         return ""
     removed = text[start:end]
@@ -266,7 +266,7 @@ def _apply(text: str, edits: list[_Edit]) -> str:
 
 
 def _prove(root: MappingNode, doomed: list[_Doomed], result: str, file: Path | str) -> None:
-    """The result must say what the original says, less the pairs that had to go."""
+    """The result must have the same data as the original, without the removed pairs."""
     gone = {id(each.key) for each in doomed}
     if _shape(root, gone, ()) != _shape(_compose(result, file), set(), ()):
         first = doomed[0]

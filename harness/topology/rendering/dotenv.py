@@ -27,7 +27,7 @@ REPLACED = re.compile(
 )
 
 
-# As much as a program's environment takes for one variable.
+# The limit of a process's environment for one variable.
 LONGEST_VALUE = 128 * 1024
 
 
@@ -48,7 +48,7 @@ def quote(value: str) -> str:
 
 
 def merge(existing: str, values: Mapping[str, str]) -> str:
-    """``existing`` with the values in place of what it says, and the others added at its end.
+    """``existing`` with these values in place of its own, and further ones added at the end.
 
     All else of it, comments too, is kept.
     """
@@ -70,7 +70,7 @@ def merge(existing: str, values: Mapping[str, str]) -> str:
 
 
 def read(text: str, given: Mapping[str, str]) -> dict[str, str]:
-    """What ``text`` says, as a mapping, with the given values in place of what it says and beside it.
+    """The variables in ``text``, with the given values in place of its own and beside them.
 
     Raises ``ValueError`` for values that grow without bounds, each out of several of the one before.
     """

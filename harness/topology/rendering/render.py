@@ -1,4 +1,4 @@
-"""What is made of a service's files: for one node (compose file without networks, ``.env``, templates, CA
+"""Rendering a service's files: for one node (compose file without networks, ``.env``, templates, CA
 certificates), or for a swarm's stack, whose tasks run on any of several nodes.
 """
 
@@ -35,7 +35,7 @@ _OWN = threading.local()
 
 @dataclass(frozen=True)
 class RenderedStack:
-    """What the topology makes of one service of a stack.
+    """The rendered files of one service of a stack.
 
     ``text`` is its compose file as written. ``environment`` is what ``.env`` would say: the application's own
     ``.env`` (or ``.env.example``), with the topology's values in place. ``files`` are the rendered templates
@@ -144,7 +144,7 @@ def evaluate(text: str, context: Context, *, name: str = "expression") -> str:
         raise ExpressionError(f"not a jinja2 template: {error.message}", error.lineno) from error
     except (RecursionError, MemoryError, SyntaxError) as error:
         raise ExpressionError("nested too deep, or without an end", None) from error
-    except Exception as error:  # whatever a filter or a method does with what it was given
+    except Exception as error:  # a filter or a method may raise anything
         raise ExpressionError(str(error), _line_in(name, error.__traceback__)) from error
 
 
@@ -189,7 +189,7 @@ def _own_environment(service: Service | StackService) -> str:
 
 
 def _environment() -> Bounded:
-    """This thread's own: making one costs more than a small template does."""
+    """This thread's environment: creating one costs more than rendering a small template."""
     if not hasattr(_OWN, "environment"):
         _OWN.environment = Bounded(
             undefined=jinja2.StrictUndefined,

@@ -1,1 +1,1 @@
-"""Checks of a topology that need more than one value: each says file, line, field and remedy."""
+"""Checks of a topology that need more than one value: each names file, line, field and remedy."""

@@ -1,4 +1,4 @@
-"""Holding the intent against the firewalls: all that is meant can pass, and nothing passes that is not."""
+"""The intent against the firewalls: everything intended is admitted, and nothing else."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _obstacles(topology: Topology, network: Network, flow: Flow) -> Iterator[tup
 
 
 def _check_rules(topology: Topology, problems: Problems) -> set[tuple[str, str, Protocol]]:
-    """Each rule admits only what is meant. Returns the pairs that were complained of."""
+    """Each rule admits only what is intended. Returns the pairs that were reported."""
     meant, explained = intended(topology), set()
     for firewall in topology.firewalls:
         for way, rules in (("inbound", firewall.inbound), ("outbound", firewall.outbound)):
@@ -106,7 +106,7 @@ def _check_rules(topology: Topology, problems: Problems) -> set[tuple[str, str, 
 def _excess(
     topology: Topology, meant: Sequence[Flow], droplet: str, rule: Rule, *, outbound: bool
 ) -> Iterator[Flow]:
-    """What one rule admits for one droplet though nobody meant it to."""
+    """What one rule admits for one droplet and the intent does not have."""
     for peer in rule.peers:
         if peer == droplet:
             continue
@@ -148,12 +148,12 @@ def _justifies(topology: Topology, end: str, peer: str, *, outbound: bool) -> bo
 def _check_wide_peers(
     topology: Topology, network: Network, explained: set[tuple[str, str, Protocol]], problems: Problems
 ) -> None:
-    """``internet`` and ``vpc`` take in the droplets' own addresses: two such rules may meet unmeant."""
+    """``internet`` and ``vpc`` include the droplets' own addresses: two such rules may admit too much."""
     meant = intended(topology)
     for source in topology.droplets:
         for destination in topology.droplets:
             if not network.covering(destination):
-                continue  # everything passes there, which is said of it as a whole
+                continue  # everything passes there, which is reported as a whole
             for protocol in PROTOCOLS:
                 if source == destination or (source, destination, protocol) in explained:
                     continue

@@ -1,4 +1,4 @@
-"""Checks of what a deployment is held to under load: each limit by itself, and all of them together."""
+"""Checks of the objectives under load: each limit by itself, and all of them together."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_file(workload: str) -> bool:
 def _check_shares(given: RawObjectives, problems: Problems) -> None:
     if given.errors is not None and not 0 <= given.errors < 1:
         remedy = "write 0 for none at all, or a share below 1, like 0.01 for one in a hundred"
-        problems.add(("objectives", "errors"), f"{given.errors:g} is no share of what is handed in", remedy)
+        problems.add(("objectives", "errors"), f"{given.errors:g} is not a share of the submissions", remedy)
     if not 0 < given.worse_by < 1:
         problem = f"{given.worse_by:g} is no change that could matter"
         problems.add(
@@ -61,7 +61,7 @@ def beside(topology: Path, workload: str) -> Path:
 
 
 def _check_together(given: RawObjectives, problems: Problems) -> None:
-    """What no deployment could meet at once, whatever it does."""
+    """Limits that no deployment could meet at once."""
     p95, p99, throughput, rate = given.p95_ms, given.p99_ms, given.throughput, given.rate
     if p95 is not None and p99 is not None and p99 < p95:
         problem = f"{p99:g} is below p95_ms, {p95:g}: of two quantiles the higher is not faster"

@@ -1,4 +1,4 @@
-"""What is open at droplets that no firewall covers: the intent must say it, so that nobody is surprised."""
+"""What is open at droplets that no firewall covers: the intent must declare it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.topology.source import Problems
 
 
 def check(topology: Topology, network: Network, problems: Problems) -> None:
-    """Note, as one problem, every place that reaches an uncovered droplet, or is reached, unsaid."""
+    """Note, as one problem, every place that reaches an uncovered droplet, or is reached, undeclared."""
     uncovered = [name for name in topology.droplets if not network.covering(name)]
     unsaid = {place: _unsaid(topology, uncovered, place) for place in (INTERNET, VPC)}
     lines = [line for place, found in unsaid.items() for line in _lines(place, *found)]
@@ -34,11 +34,11 @@ def _unsaid(topology: Topology, uncovered: Sequence[str], place: str) -> tuple[l
 
 
 def _excess(topology: Topology, source: str, destination: str) -> Iterator[Protocol]:
-    """The protocols in which more passes than is meant. The other end of a line has no firewall."""
+    """The protocols in which more passes than is intended. The other end has no firewall."""
     meant = intended(topology)
     for protocol in PROTOCOLS:
-        said = intended_ports(meant, source, destination, protocol)
-        if ports.subtract(ports.ALL, said):
+        declared = intended_ports(meant, source, destination, protocol)
+        if ports.subtract(ports.ALL, declared):
             yield protocol
 
 

@@ -1,8 +1,8 @@
-"""Where the tasks of a stack's services can run: Docker's placement constraints, held against the droplets.
+"""Where the tasks of a stack's services can run: Docker's placement constraints, evaluated for the droplets.
 
 A member has the node labels ``role`` (its droplet's) and, for each service S that may run on it, ``S: true``;
-its host name is its droplet's name. What only the machine itself can tell (its id, platform, address, the
-engine's labels) is taken to be as a constraint wants it.
+its host name is its droplet's name. What only the machine itself knows (its id, platform, address, the
+engine's labels) is assumed to satisfy a constraint.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LABELS = "node.labels."
 CONSTRAINT = re.compile(
     r"\s*(?P<key>[A-Za-z_][\w.-]*?)\s*(?P<operator>==|!=)\s*(?P<value>[\w:.|/^$()?*+\[\]\\ -]+?)\s*"
 )
-# What Docker knows of a node, and beside it any ``node.labels.NAME`` and ``engine.labels.NAME``.
+# The attributes of a node in Docker, beside any ``node.labels.NAME`` and ``engine.labels.NAME``.
 KNOWN_KEYS = ("node.hostname", "node.id", "node.ip", "node.platform.arch", "node.platform.os", "node.role")
 LABEL_KEYS = (LABELS, "engine.labels.")
 FORM = "write it as 'node.labels.role == judge0-server', with == or !="
@@ -48,11 +48,11 @@ def placeable(topology: Topology, service: StackService, *, lost: Collection[str
     return service.replicas
 
 
-def wrong_with(constraint: str) -> tuple[str, str] | None:
+def problem_with(constraint: str) -> tuple[str, str] | None:
     """Problem and remedy for a constraint that Docker would refuse, or that no node can ever meet."""
     match = CONSTRAINT.fullmatch(constraint)
     if match is None:
-        return f"{constraint!r} is no constraint", FORM
+        return f"{constraint!r} is not a constraint", FORM
     key = match["key"]
     if key not in KNOWN_KEYS and not any(key.startswith(each) and key != each for each in LABEL_KEYS):
         known = [*KNOWN_KEYS, *(f"{each}NAME" for each in LABEL_KEYS)]
@@ -108,18 +108,18 @@ def _excluding(topology: Topology, service: StackService, node: str) -> tuple[st
         match = CONSTRAINT.fullmatch(constraint)
         if match is None:
             continue
-        told = _told(topology, node, match["key"])
-        if told is None:
+        attribute = _attribute(topology, node, match["key"])
+        if attribute is None:
             continue
-        value, why = told
-        same = value.lower() == match["value"].lower()  # Docker does not tell large and small letters apart
+        value, why = attribute
+        same = value.lower() == match["value"].lower()  # Docker ignores case
         if same != (match["operator"] == "=="):
             return constraint, why
     return None
 
 
-def _told(topology: Topology, node: str, key: str) -> tuple[str, str] | None:
-    """What the topology says of a node under this key, also in words; None: only the machine can tell."""
+def _attribute(topology: Topology, node: str, key: str) -> tuple[str, str] | None:
+    """A node's attribute by the topology, and its description; None: only the machine itself knows it."""
     if key == "node.role":
         role = NODE_ROLES[0 if topology.swarm and node in topology.swarm.managers else 1]
         return role, f"it is a {role}"
@@ -128,6 +128,6 @@ def _told(topology: Topology, node: str, key: str) -> tuple[str, str] | None:
     if key.startswith(LABELS):
         name = key.removeprefix(LABELS)
         value = labels(topology, node).get(name)
-        # A label that is missing is to Docker one that is empty.
+        # To Docker a missing label is an empty one.
         return (value, f"its label {name} is {value}") if value else ("", f"it has no label {name}")
     return None

@@ -1,4 +1,4 @@
-"""Checks of what can be said before the model exists: every name is known, every value makes sense."""
+"""Checks that need no model: every name is known, every value makes sense."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def _check_intent(raw: RawTopology, names: Names, problems: Problems) -> None:
 
 
 def _ends_of(flow: RawFlow, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
-    """Every end that a line of the intent names, with its path; a list of one is like the one."""
+    """Every end that a line of the intent names, with its path."""
     for key, ends in (("from", flow.sources), ("to", flow.destinations)):
         for index, end in enumerate(ends):
             yield (*path, key, index) if len(ends) > 1 else (*path, key), end
@@ -192,7 +192,7 @@ def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
     if runner := raw.checks.runner:
         _check_endpoint(raw, ("checks", "runner"), runner, problems)
         if raw.checks.front_door is None:
-            remedy = "add checks.front_door: the runner is asked in its words"
+            remedy = "add checks.front_door: the runner takes the same requests"
             problems.add(("checks", "runner"), "nothing says how the runner is asked", remedy)
 
 

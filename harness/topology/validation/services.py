@@ -1,4 +1,4 @@
-"""Checks of what services say of themselves, the plain ones and those of a swarm's stack, by their names."""
+"""Checks of services' own values, of the plain ones and those of a swarm's stack."""
 
 from __future__ import annotations
 

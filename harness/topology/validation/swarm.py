@@ -15,7 +15,7 @@ from harness.topology.schema import RawStackService, RawSwarm, RawTopology
 from harness.topology.source import Problems, did_you_mean
 from harness.topology.validation import placement
 
-# As swarms take names: letters, digits, and between them dashes and underscores.
+# Names that a swarm takes: letters, digits, and between them dashes and underscores.
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")
 NAME_LIMIT = 63
 NAME_REMEDY = f"take up to {NAME_LIMIT} letters, digits, inner dashes and underscores, like "
@@ -77,7 +77,7 @@ def _check_own_names(swarm: RawSwarm, problems: Problems) -> None:
         (network, swarm.network.name, "'editor-swarm-net'"),
     ):
         if not NAME.fullmatch(name) or len(name) > NAME_LIMIT:
-            problems.add(path, f"{name!r} is no name that a swarm takes", NAME_REMEDY + like)
+            problems.add(path, f"{name!r} is not a name that a swarm takes", NAME_REMEDY + like)
     if swarm.network.name in OWN_NETWORKS:
         problem = f"{swarm.network.name!r} is a network of Docker's own"
         problems.add(network, problem, "take another name")
@@ -86,7 +86,7 @@ def _check_own_names(swarm: RawSwarm, problems: Problems) -> None:
 def _check_network(raw: RawTopology, swarm: RawSwarm, problems: Problems) -> None:
     path, network = ("swarm", "network"), swarm.network
     if network.esp not in ("", UNCOVERED):
-        problem = f"{network.esp!r} is no way for ESP to pass"
+        problem = f"{network.esp!r} is not a value for how ESP passes"
         problems.add((*path, "esp"), problem, did_you_mean(network.esp, [UNCOVERED]))
     elif network.esp and not network.encrypted:
         problem = "it says how ESP is to pass, and an overlay that is not encrypted sends none"
@@ -138,8 +138,8 @@ def _check_service(name: str, service: RawStackService, problems: Problems) -> N
         problem = f"{service.order!r} is no order of an update"
         problems.add((*path, "order"), problem, did_you_mean(service.order, ORDERS))
     for index, text in enumerate(service.constraints):
-        if wrong := placement.wrong_with(text):
-            problems.add((*path, "constraints", index), *wrong)
+        if found := placement.problem_with(text):
+            problems.add((*path, "constraints", index), *found)
     for index, capability in enumerate(service.cap_add):
         here = (*path, "cap_add", index)
         if capability not in CAPABILITIES:

@@ -22,7 +22,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Need:
-    """A port of the swarm's own, and every sender and receiver for which it must be open; also in words."""
+    """A port of the swarm's own, every sender and receiver for which it must be open, and a description."""
 
     port: int
     protocol: Protocol

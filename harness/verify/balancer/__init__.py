@@ -1,1 +1,1 @@
-"""What checks of a load balancer are written with."""
+"""Helpers for checks of a load balancer."""

@@ -1,4 +1,4 @@
-"""Does a load balancer share requests out as its configuration says? What nginx is told, and the arithmetic.
+"""Does a load balancer distribute requests as configured? nginx's configuration, and the arithmetic.
 
 What answered which request is read from whatever shows it: the balancer's log or a header of the answer
 that name an upstream address, or else the servers' own logs.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from harness.core.errors import InconclusiveError
 
-# How often a balance that is as configured may be called wrong, where chance has a part in it.
+# The probability of calling a correct balance wrong, where the method is random.
 ERROR = 1e-6
 IN_TURN = "round robin"
 BY_CHANCE = ("random", "least_conn", "least_time")
@@ -27,7 +27,7 @@ COMMENT = re.compile(r"#.*")
 
 @dataclass(frozen=True)
 class Balance:
-    """What an ``upstream`` block says: each server's weight by ``address:port``, and the method."""
+    """An ``upstream`` block: each server's weight by ``address:port``, and the method."""
 
     name: str
     weights: Mapping[str, int]
@@ -36,18 +36,18 @@ class Balance:
 
     @property
     def share(self) -> Mapping[str, float]:
-        """What part of the requests each server should get."""
+        """The share of requests that each server should get."""
         whole = sum(self.weights.values())
         return {server: weight / whole for server, weight in self.weights.items()}
 
     @property
     def turn(self) -> int:
-        """After how many requests a round begins anew."""
+        """How many requests make one round."""
         return sum(self.weights.values())
 
 
 def parse(config: str) -> tuple[Balance, ...]:
-    """The ``upstream`` blocks of what ``nginx -T`` prints."""
+    """The ``upstream`` blocks in the output of ``nginx -T``."""
     return tuple(_balance(name, body) for name, body in BLOCK.findall(COMMENT.sub("", config)))
 
 
@@ -65,15 +65,15 @@ def _balance(name: str, body: str) -> Balance:
 
 
 def wrong(balance: Balance, counts: Mapping[str, int]) -> str:
-    """What is wrong with how requests were shared out; empty if nothing is.
+    """What is wrong with the distribution of requests; empty if nothing is.
 
     Round robin is exact: after whole rounds each server had its weight in each, and at most one more or less
     where a round was cut. Otherwise by Hoeffding's bound, with ``ERROR`` as the chance of a false alarm.
     Raises ``InconclusiveError`` for a method that sends everything from one client to one server.
     """
-    strangers = sorted(set(counts) - set(balance.weights) - set(balance.spares))
-    if strangers:
-        return f"{', '.join(strangers)} took requests and is no server of upstream {balance.name}"
+    others = sorted(set(counts) - set(balance.weights) - set(balance.spares))
+    if others:
+        return f"{', '.join(others)} took requests and is not a server of upstream {balance.name}"
     if balance.method not in (IN_TURN, *BY_CHANCE):
         raise InconclusiveError(
             f"upstream {balance.name} balances by {balance.method}: one client's requests do not show it"
@@ -85,26 +85,26 @@ def wrong(balance: Balance, counts: Mapping[str, int]) -> str:
         for server, share in balance.share.items()
         if abs(counts.get(server, 0) - share * total) > allowed
     }
-    told = ", ".join(f"{server} {counts.get(server, 0)}" for server in balance.weights)
+    counted = ", ".join(f"{server} {counts.get(server, 0)}" for server in balance.weights)
     expected = ", ".join(f"{server} {share * total:g}" for server, share in balance.share.items())
-    return f"of {total} requests: {told}; {balance.method} gives {expected} ± {allowed:.0f}" if off else ""
+    return f"of {total} requests: {counted}; {balance.method} gives {expected} ± {allowed:.0f}" if off else ""
 
 
 def slack(balance: Balance, total: int) -> float:
-    """By how many requests a server's count may differ from its share."""
+    """The number of requests by which a server's count may differ from its share."""
     if balance.method == IN_TURN:
         return 0.0 if total % balance.turn == 0 else 1.0
     return math.sqrt(total * math.log(2 * len(balance.weights) / ERROR) / 2)
 
 
 def enough(balance: Balance) -> int:
-    """How many requests show the balance: whole rounds, and more where chance has a part in it."""
+    """How many requests show the balance: whole rounds, and more where the method is random."""
     rounds = 10 if balance.method == IN_TURN else math.ceil(400 / balance.turn)
     return balance.turn * max(rounds, math.ceil(20 / balance.turn))
 
 
 def took(lines: Iterable[str], servers: Sequence[str]) -> Counter[str]:
-    """Which server each line of a log, or of headers, names: the last, where one was tried in vain."""
+    """The server that each line of a log, or of headers, names: the last one where another failed first."""
     pattern = re.compile("|".join(rf"(?<![\d.]){re.escape(server)}(?!\d)" for server in servers))
     found = (pattern.findall(line) for line in lines)
     return Counter(each[-1] for each in found if each)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from harness.core.errors import InconclusiveError
 from harness.topology.model import Judge0Endpoint, Topology
 from harness.verify.setup import Setup
-from harness.verify.swarm.discovery import listening, speaks_to
-from harness.verify.swarm.view import View, look_at
+from harness.verify.swarm.discovery import listening, refers_to
+from harness.verify.swarm.view import View, inspect
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ def upstream_droplets(topology: Topology) -> tuple[str, ...]:
 
 
 def upstreams_of(setup: Setup) -> Upstreams:
-    """What is behind the balancer that ``checks.judge0`` names.
+    """The upstreams of the balancer that ``checks.judge0`` names.
 
     Raises ``InconclusiveError`` where the topology names none, ``WavetankError`` where its swarm is silent.
     """
     endpoint = setup.topology.checks.judge0
     if endpoint is None:
         raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
-    return in_swarm(look_at(setup), endpoint.service) if endpoint.service else _on_nodes(setup, endpoint)
+    return in_swarm(inspect(setup), endpoint.service) if endpoint.service else _on_nodes(setup, endpoint)
 
 
 def in_swarm(view: View, balancer: str) -> Upstreams:
@@ -44,7 +44,7 @@ def in_swarm(view: View, balancer: str) -> Upstreams:
     ports = listening(view.swarm)
     servers = {
         f"{view.addresses[task.id]}:{port}": task.node
-        for name in speaks_to(view.swarm, balancer)
+        for name in refers_to(view.swarm, balancer)
         for port in ports[name]
         for task in view.running(name)
     }

@@ -1,1 +1,1 @@
-"""What checks of managed databases are written with."""
+"""Helpers for checks of managed databases."""

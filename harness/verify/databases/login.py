@@ -1,4 +1,4 @@
-"""Logging in to a managed database over any stream, and telling apart who said no.
+"""Logging in to a managed database over any stream, and distinguishing who refused.
 
 A stream rather than a host name, because the connection is a droplet's: it comes through ssh, while the host
 name is still what the certificate is held against. Of the usual clients only pg8000 takes a ready socket, so
@@ -31,18 +31,18 @@ UNTRUSTED = (18, 19, 20, 21)  # its verdicts on chains that end in no authority 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of one attempt to log in and ask something trivial.
+    """The outcome of one attempt to log in and run something trivial.
 
     *session*: it worked; *refused*: the database itself said no; *unverified*: our own verification of its
     certificate did, with OpenSSL's ``code``; *lost*: nobody said anything that counts.
     """
 
     outcome: Outcome
-    said: str = ""
+    message: str = ""
     code: int = 0
 
     def __str__(self) -> str:
-        return f"{self.outcome}: {self.said}" if self.said else self.outcome
+        return f"{self.outcome}: {self.message}" if self.message else self.outcome
 
 
 class RefusedError(Exception):
@@ -58,7 +58,7 @@ def attempt(
     name: str | None = None,
     password: str | None = None,
 ) -> Attempt:
-    """Log in over ``stream``, which is closed afterwards. Never raises for what the other side does.
+    """Log in over ``stream``, which is closed afterwards. Never raises for the other side's behaviour.
 
     ``authority`` is the CA's certificate to verify with (PEM), None to speak without TLS at all; ``name``
     the host name to hold the certificate against (that of ``at`` by default); ``password`` stands in for
@@ -126,11 +126,11 @@ def _postgres(
 
 
 def _refusal(error: BaseException | None) -> str | None:
-    """The server's words. After them pg8000 says goodbye; where it cannot, they are further down."""
+    """The server's message. pg8000 then closes the session; if that fails, it is in the context."""
     while error is not None:
-        told = error.args[0] if error.args else None
-        if isinstance(told, Mapping):
-            return f"{told.get('C')} {told.get('M')}"
+        answer = error.args[0] if error.args else None
+        if isinstance(answer, Mapping):
+            return f"{answer.get('C')} {answer.get('M')}"
         error = error.__context__
     return None
 
@@ -149,7 +149,7 @@ def _valkey(
             spoken.sendall(_command(*words))
             return _reply(answers)
 
-        _insist_on(ask("AUTH", at.user, at.password), "OK")
+        _require_equal(ask("AUTH", at.user, at.password), "OK")
         work(ask)
 
 
@@ -170,7 +170,7 @@ def _reply(answers: BinaryIO) -> Any:
     if kind == b"+":
         return text
     if kind not in (b":", b"$", b"*") or not text.lstrip("-").isdigit():
-        raise EOFError(f"{line[:40]!r} is no reply")
+        raise EOFError(f"{line[:40]!r} is not a reply")
     number = int(text)
     if kind == b":" or number < 0:
         return number if kind == b":" else None
@@ -179,7 +179,7 @@ def _reply(answers: BinaryIO) -> Any:
     return answers.read(number + 2)[:number].decode(errors="replace")
 
 
-def _insist_on(found: object, wanted: object) -> None:
+def _require_equal(found: object, wanted: object) -> None:
     if found != wanted:
         raise EOFError(f"{found!r} instead of {wanted!r}")
 
@@ -200,12 +200,12 @@ def _mongodb(
         begun = ask({"saslStart": 1, "mechanism": MECHANISM, "payload": proof.get_client_first().encode()})
         try:
             proof.set_server_first(begun["payload"].decode())
-            told = _go_on(ask, begun, proof.get_client_final().encode())
-            proof.set_server_final(told["payload"].decode())
+            answer = _go_on(ask, begun, proof.get_client_final().encode())
+            proof.set_server_final(answer["payload"].decode())
         except (ScramException, KeyError) as error:
             raise RefusedError(f"{MECHANISM}: {type(error).__name__}") from None
-        while not told["done"]:
-            told = _go_on(ask, begun, b"")
+        while not answer["done"]:
+            answer = _go_on(ask, begun, b"")
         work(ask)
 
 
@@ -222,7 +222,7 @@ def _asker(spoken: socket.socket) -> Callable[[dict[str, Any]], dict[str, Any]]:
         spoken.sendall(struct.pack("<iiiiIB", 21 + len(document), 1, 0, OP_MSG, 0, 0) + document)
         length = struct.unpack("<i", _exactly(spoken, 4))[0]
         if not 21 < length < 1 << 20:
-            raise EOFError(f"an answer of {length} bytes is none of MongoDB's")
+            raise EOFError(f"an answer of {length} bytes is not one of MongoDB's")
         answer: dict[str, Any] = bson.decode(_exactly(spoken, length - 4)[17:])
         if not answer.get("ok"):
             raise RefusedError(f"{answer.get('code')} {answer.get('errmsg')}")
@@ -243,9 +243,9 @@ def _exactly(spoken: socket.socket, size: int) -> bytes:
 
 Speaker = Callable[[socket.socket, "ssl.SSLContext | None", str, Connection, Callable[[Ask], None]], None]
 SPEAKERS: Mapping[str, Speaker] = {"pg": _postgres, "valkey": _valkey, "mongodb": _mongodb}
-# Something trivial that only a session answers.
+# A trivial command that needs a session.
 TRIVIAL: Mapping[str, Callable[[Ask], None]] = {
-    "pg": lambda ask: _insist_on(ask("select 1"), [[1]]),
-    "valkey": lambda ask: _insist_on(ask("PING"), "PONG"),
+    "pg": lambda ask: _require_equal(ask("select 1"), [[1]]),
+    "valkey": lambda ask: _require_equal(ask("PING"), "PONG"),
     "mongodb": lambda ask: ask({"ping": 1}) and None,
 }

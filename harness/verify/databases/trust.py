@@ -1,4 +1,4 @@
-"""Whom a managed database lets in: each of its endpoints, tried from each droplet, in every wrong way too."""
+"""Whom a managed database admits: each endpoint, tried from each droplet, in the right and all wrong ways."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_SO = "28000"  # PostgreSQL: this user may not come in this way, whatever the
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One way to a database: its private or its public host, and the address that this resolves to."""
+    """One endpoint of a database: its private or its public host, and the address that this resolves to."""
 
     database: str
     side: Side
@@ -58,13 +58,13 @@ def endpoints(access: Access, deployment: Deployment, topology: Topology) -> tup
     for name, node in deployment.databases.items():
         asked = topology.databases[name].trusted_sources[0]
         for side, at in (("private", node.private), ("public", node.public)):
-            told = access.run(asked, f"getent ahostsv4 {at.host}")
-            found.append(Endpoint(name, "private" if side == "private" else "public", at, told.split()[0]))
+            output = access.run(asked, f"getent ahostsv4 {at.host}")
+            found.append(Endpoint(name, "private" if side == "private" else "public", at, output.split()[0]))
     return tuple(found)
 
 
 def admits(topology: Topology, node: str, endpoint: Endpoint) -> bool:
-    """Whether the topology lets ``node`` through to an endpoint: the database's trust, and its own rules.
+    """Whether the topology admits ``node`` to an endpoint: by trusted sources, and by the node's own rules.
 
     A trusted droplet is trusted by both of its addresses, but the public endpoint is outside of the VPC,
     and rules that let the droplet out to the VPC do not let it out there.
@@ -79,7 +79,7 @@ def admits(topology: Topology, node: str, endpoint: Endpoint) -> bool:
 
 
 def control(deployment: Deployment, topology: Topology, node: str, known: tuple[Endpoint, ...]) -> Address:
-    """Something that must answer ``node``: what else it does not reach is then no fault of its own.
+    """An address that must answer ``node``, as a control: it shows that the node's probes work.
 
     Raises ``LookupError`` where the topology lets it reach nothing.
     """
@@ -93,7 +93,7 @@ def control(deployment: Deployment, topology: Topology, node: str, known: tuple[
 
 
 def _listening(given: str) -> int:
-    """Of a flow's ports one that surely has a listener: sshd's where it is among them, else the first."""
+    """A flow's port that has a listener: sshd's where it is among them, else the first."""
     ranges = ports.parse(given)
     return SSH_PORT if any(first <= SSH_PORT <= last for first, last in ranges) else ranges[0][0]
 
@@ -101,7 +101,7 @@ def _listening(given: str) -> int:
 def attempts(
     access: Access, node: str, database: DatabaseNode, endpoint: Endpoint, *, wrong: bool = True
 ) -> Mapping[Case, Attempt]:
-    """Log in from ``node`` the right way and, if ``wrong``, in every way that must not work.
+    """Log in from ``node`` correctly and, if ``wrong``, in every way that must not work.
 
     Without TLS a made-up password is sent, never the real one: should the database take it, that shows in
     the database's having an opinion on it.
@@ -129,15 +129,17 @@ def attempts(
         }
 
 
-def is_as_it_should(case: Case, found: Attempt) -> bool:
-    """Whether an attempt ended as this case has to, and for the right reason."""
+def is_expected(case: Case, found: Attempt) -> bool:
+    """Whether an attempt ended as expected in this case, and for the right reason."""
     match case:
         case "right":
             return found.outcome == "session"
         case "password":
             return found.outcome == "refused"
         case "plain":
-            return found.outcome == "lost" or (found.outcome == "refused" and found.said.startswith(NOT_SO))
+            return found.outcome == "lost" or (
+                found.outcome == "refused" and found.message.startswith(NOT_SO)
+            )
         case "authority":
             return found.outcome == "unverified" and found.code in login.UNTRUSTED
         case "name":

@@ -1,4 +1,4 @@
-"""Who may log in to a managed database, as the database itself tells it to the cluster's own user."""
+"""Who may log in to a managed database, as the database itself lists it for the cluster's own user."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Login:
-    """One that may log in; ``open``: without any password."""
+    """A user that may log in; ``open``: without any password."""
 
     name: str
     open: bool = False
 
 
 def of(access: Access, node: str, database: DatabaseNode) -> tuple[Login, ...]:
-    """Everybody who may log in to ``database``, asked from ``node``. Raises ``InconclusiveError``."""
+    """All users that may log in to ``database``, asked from ``node``. Raises ``InconclusiveError``."""
     return ask(access, node, database, LISTS[database.engine])
 
 
-def foreign(found: Iterable[Login], database: DatabaseNode, told: Iterable[str]) -> tuple[str, ...]:
-    """Log-ins that the API does not tell of, and those that need no password, in words."""
-    known = {*told, database.private.user, *({VALKEY_DEFAULT} if database.engine == "valkey" else ())}
+def foreign(found: Iterable[Login], database: DatabaseNode, reported: Iterable[str]) -> tuple[str, ...]:
+    """Descriptions of users that the API does not list, and of those that need no password."""
+    known = {*reported, database.private.user, *({VALKEY_DEFAULT} if database.engine == "valkey" else ())}
     return tuple(
-        f"{each.name}{' needs no password' if each.open else ', of whom the API tells nothing, may log in'}"
+        f"{each.name}{' needs no password' if each.open else ', which the API does not list, may log in'}"
         for each in found
         if each.open or (each.name not in known and not _is_the_clouds(each.name, database.engine))
     )
 
 
 def open_(access: Access, node: str, database: DatabaseNode) -> None:
-    """Let somebody in with a password that everybody knows, or none. Raises ``InconclusiveError``."""
+    """Admit a user with a well-known password, or none. Raises ``InconclusiveError``."""
     ask(access, node, database, OPEN[database.engine])
 
 
 def close(access: Access, node: str, database: DatabaseNode) -> None:
-    """Take that back; nothing happens where there is none. Raises ``InconclusiveError``."""
+    """Remove that user again, if there is one. Raises ``InconclusiveError``."""
     if any(each.name == OPENED for each in of(access, node, database)):
         ask(access, node, database, CLOSE[database.engine])
 
 
 def ask(access: Access, node: str, database: DatabaseNode, work: Callable[[Ask], T]) -> T:
-    """What ``work`` makes of a session that ``node`` makes. Raises ``InconclusiveError``."""
+    """The result of ``work`` in a session from ``node``. Raises ``InconclusiveError``."""
     at = database.private
     with tunnel(access, node, at.host, at.port) as path, socket.socket(socket.AF_UNIX) as stream:
         stream.settimeout(login.SECONDS)

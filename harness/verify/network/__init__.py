@@ -1,1 +1,1 @@
-"""What checks of the network are written with."""
+"""Helpers for checks of the network."""

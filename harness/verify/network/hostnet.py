@@ -62,7 +62,7 @@ def is_possible() -> bool:
 
 
 def read() -> Fingerprint:
-    """The network as it is now, in sorted lines by kind, without what may not be read."""
+    """The network as it is now, in sorted lines by kind, without what this user may not read."""
     links, bridge = _json("ip", "-json", "address"), _bridge_range()
     veths = {each["ifname"] for each in links if each.get("master") == BRIDGE}
     found = {
@@ -72,22 +72,22 @@ def read() -> Fingerprint:
         "rules": [json.dumps(each, sort_keys=True) for each in _json("ip", "-json", "rule")],
         "switches": list(switches()),
         "listeners": list(listeners()),
-        **{name: list(filters(text.splitlines(), bridge)) for name in FILTERS if (text := _told(name))},
-        "nft": list(nft_tables(_told("nft", "-s", "list", "ruleset"))),
+        **{name: list(filters(text.splitlines(), bridge)) for name in FILTERS if (text := _output(name))},
+        "nft": list(nft_tables(_output("nft", "-s", "list", "ruleset"))),
     }
     return {kind: sorted(set(lines)) for kind, lines in found.items()}
 
 
-def keep(run_dir: RunDir, found: Fingerprint | None) -> None:
-    """Remember the network as it was before a run, unless that was done since this machine was booted."""
+def save(run_dir: RunDir, found: Fingerprint | None) -> None:
+    """Save the network as it was before a run, unless that was done since this machine was booted."""
     file, boot = run_dir.path / FILE, BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
     if found is None or (os.path.lexists(file) and _read(file).get("boot") == boot):
         return
     file.write_text(json.dumps({"boot": boot, "network": found}, indent=2) + "\n")
 
 
-def kept(run_dir: RunDir) -> Fingerprint | None:
-    """The network as it was before the run; None where nobody looked."""
+def saved(run_dir: RunDir) -> Fingerprint | None:
+    """The network as it was before the run; None where it was not saved."""
     file = run_dir.path / FILE
     if not os.path.lexists(file):
         return None
@@ -97,7 +97,7 @@ def kept(run_dir: RunDir) -> Fingerprint | None:
 
 def _read(file: Path) -> dict[str, Any]:
     remedy = "remove it: nothing is compared then"
-    found = read_object(file, "what was remembered of this machine's network", remedy=remedy)
+    found = read_object(file, "the saved state of this machine's network", remedy=remedy)
     network = found.get("network")
     if not isinstance(network, dict) or not all(isinstance(each, list) for each in network.values()):
         raise TopologyError("has another form", file=file, field="network", remedy=remedy)
@@ -105,8 +105,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def changed(run_dir: RunDir) -> str:
-    """What of this machine's network is not as it was before the run; empty: all is, or nobody looked."""
-    before = kept(run_dir)
+    """What of this machine's network is not as it was before the run; empty: nothing, or it was not saved."""
+    before = saved(run_dir)
     return "" if before is None else "\n".join(differences(before, read()))
 
 
@@ -206,12 +206,12 @@ def _bridge_range() -> IPv4Network | None:
 
 
 def _json(*command: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(_told(*command) or "[]")
+    found: list[dict[str, Any]] = json.loads(_output(*command) or "[]")
     return found
 
 
-def _told(*command: str) -> str:
-    """What a command prints; nothing where it is not there or may not."""
+def _output(*command: str) -> str:
+    """A command's output; empty where it does not exist or is not permitted."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(SECONDS), check=False)
     except (OSError, subprocess.TimeoutExpired):

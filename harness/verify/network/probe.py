@@ -1,7 +1,7 @@
 """Is a TCP port open, closed or filtered, seen from a node or from here? A few ports, politely.
 
-*Open*: somebody accepted. *Closed*: nobody listens, but the packet arrived. *Filtered*: silence. A vantage
-proves that it can see at all with a control port that must be open; otherwise its silence says nothing.
+*Open*: somebody accepted. *Closed*: nobody listens, but the packet arrived. *Filtered*: no answer. A probe
+source proves with a control port, which must be open, that its probes work; otherwise silence says nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ State = Literal["open", "closed", "filtered"]
 SECONDS = 3
 REFUSED_BY_PEER = 5  # SOCKS5's reply code
 
-# One line an address: host, port, exit code, what bash said. `timeout` ends a silent attempt with 124.
+# One line for each address: host, port, exit code, bash's message. `timeout` ends a silent attempt with 124.
 SCRIPT = """\
 probe() {
   said=$(timeout %d bash -c ': </dev/tcp/'"$1/$2" 2>&1)
@@ -41,11 +41,11 @@ def from_node(access: Access, node: str, addresses: Iterable[Address]) -> dict[A
     """What ``node`` finds at each address (host or IP, port). Raises ``InconclusiveError``."""
     wanted = list(dict.fromkeys(addresses))
     words = " ".join(f"{host}:{port}" for host, port in wanted)
-    told = access.run(node, SCRIPT % (ceil(scaled(SECONDS)), words), deadline=30 + SECONDS)
-    found = dict(_read(line, node) for line in told.splitlines())
+    output = access.run(node, SCRIPT % (ceil(scaled(SECONDS)), words), deadline=30 + SECONDS)
+    found = dict(_read(line, node) for line in output.splitlines())
     missing = [address for address in wanted if address not in found]
     if missing:
-        raise InconclusiveError(f"{node} said nothing about {missing}: {told!r}")
+        raise InconclusiveError(f"{node} said nothing about {missing}: {output!r}")
     return found
 
 
@@ -57,30 +57,30 @@ def from_here(target: Target, addresses: Iterable[Address]) -> dict[Address, Sta
         return dict(zip(wanted, pool.map(lambda each: _attempt(target.proxy, each), wanted), strict=True))
 
 
-def insist_on_control(found: Mapping[Address, State], control: Address, vantage: str) -> None:
-    """Raise ``InconclusiveError`` unless the control port was seen open."""
+def require_control(found: Mapping[Address, State], control: Address, probe_source: str) -> None:
+    """Raise ``InconclusiveError`` unless the control port was found open."""
     if found[control] != "open":
         raise InconclusiveError(
-            f"{vantage} finds {control[0]}:{control[1]} {found[control]}, which must be open: "
+            f"{probe_source} finds {control[0]}:{control[1]} {found[control]}, which must be open: "
             "what else it does not reach proves nothing"
         )
 
 
 def _read(line: str, node: str) -> tuple[Address, State]:
-    host, port, code, *said = line.split(maxsplit=3)
-    return (host, int(port)), _state(int(code), said[0] if said else "", f"{node} to {host}:{port}")
+    host, port, code, *message = line.split(maxsplit=3)
+    return (host, int(port)), _state(int(code), message[0] if message else "", f"{node} to {host}:{port}")
 
 
-def _state(code: int, said: str, probe: str) -> State:
+def _state(code: int, message: str, probe: str) -> State:
     if code == 0:
         return "open"
     if code == 124:
         return "filtered"
-    if "refused" in said:
+    if "refused" in message:
         return "closed"
-    if "unreachable" in said or "No route" in said or "prohibited" in said:
+    if "unreachable" in message or "No route" in message or "prohibited" in message:
         return "filtered"
-    raise InconclusiveError(f"probe {probe} ended with {code}: {said}")
+    raise InconclusiveError(f"probe {probe} ended with {code}: {message}")
 
 
 def _attempt(proxy: str | None, address: Address) -> State:

@@ -1,8 +1,8 @@
 """Packets that no firewall rule can admit, sent between real droplets: other protocols, and false sources.
 
-Every packet carries a token and a label. An ear on the receiving droplet hears packets as they come off the
-wire, before any filter of its own. It says what it heard of the token, and that it hears at all is shown by a
-control: a packet of an admitted flow, sent last, by the same sender.
+Every packet carries a token and a label. A listener on the receiving droplet captures packets as they come
+off the wire, before any filter of its own. It reports the packets with the token, and a control shows that
+it works: a packet of an admitted flow, sent last, by the same sender.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from functools import partial
 from harness.access.ssh import Access
 from harness.core.parallel import in_parallel
 
-# In the words of /etc/protocols; the last one is nobody's.
+# Named as in /etc/protocols; the last one is unassigned.
 OTHERS: Mapping[str, int] = {
     "ipip": 4, "gre": 47, "esp": 50, "ah": 51, "ospf": 89, "sctp": 132, "udplite": 136, "unassigned": 200,
 }  # fmt: skip
 TCP, UDP, ICMP = 6, 17, 1
-DEADLINE = 60  # after which an ear that nobody asked ends by itself
+DEADLINE = 60  # after which a listener that nobody asked ends by itself
 
-EAR = """\
+LISTEN = """\
 import json, os, select, signal, socket, sys, time
 asked = json.loads(sys.argv[1])
 token = asked["token"].encode()
@@ -121,7 +121,7 @@ class Packet:
 
 
 def carry(access: Access, packets: Sequence[Packet]) -> tuple[bool, ...]:
-    """Send all packets, each node's in order, and say of each whether its receiver heard it.
+    """Send all packets, each node's in order, and return for each whether its receiver captured it.
 
     Raises ``CommandError`` where a node lacks Python 3 or refuses raw sockets.
     """
@@ -129,11 +129,11 @@ def carry(access: Access, packets: Sequence[Packet]) -> tuple[bool, ...]:
     labels = {packet: f"{number:04d}" for number, packet in enumerate(packets)}
     nodes = sorted({packet.node for packet in packets})
     receivers = sorted({packet.receiver for packet in packets})
-    in_parallel([partial(_run, access, each, EAR, token, deadline=DEADLINE) for each in receivers])
+    in_parallel([partial(_run, access, each, LISTEN, token, deadline=DEADLINE) for each in receivers])
     in_parallel([partial(_send, access, each, token, labels) for each in nodes])
-    told = in_parallel([partial(_run, access, each, COLLECT, token) for each in receivers])
-    heard = dict(zip(receivers, map(json.loads, told), strict=True))
-    return tuple(labels[packet] in heard[packet.receiver] for packet in packets)
+    outputs = in_parallel([partial(_run, access, each, COLLECT, token) for each in receivers])
+    received = dict(zip(receivers, map(json.loads, outputs), strict=True))
+    return tuple(labels[packet] in received[packet.receiver] for packet in packets)
 
 
 def _send(access: Access, node: str, token: str, labels: Mapping[Packet, str]) -> str:

@@ -1,9 +1,9 @@
-"""Does a port answer with the service that belongs there, whoever asks from whichever source port?
+"""Does a port answer with the service that belongs there, to every source and from every source port?
 
-A machine that hands packets on, or a program that does, makes what is behind it reachable through a port that
-is meant to be open. It is found where the port then answers as somebody else does: with the certificate of a
-managed database, with another droplet's ssh, or otherwise than to other source ports. What is found on the
-machine itself (rules that send packets elsewhere, listeners that are nobody's) does not depend on who asks.
+A machine or a program that forwards packets makes other services reachable through a port that is open by
+intent. It is found where the port then answers as another service: with the certificate of a managed
+database, with another droplet's ssh, or differently to other source ports. What is found on the machine
+itself (rules that send packets elsewhere, unknown listeners) does not depend on who asks.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ with ThreadPoolExecutor(16) as pool:
 """
 
 # What sends packets elsewhere, who listens, and the networks of this machine's own containers.
-LOOK = r"""
+INSPECT = r"""
 echo == rules
 for each in iptables-save iptables-legacy-save iptables-nft-save; do
   command -v $each >/dev/null && $each 2>/dev/null
@@ -144,7 +144,7 @@ echo == end
 DESTINATION = re.compile(r"(?:--to-destination |\bdnat (?:ip6? )?to )(\S+)")
 SENT_ON = re.compile(r"-j (?:REDIRECT|TPROXY)\b|\bredirect\b|\btproxy\b|\bdnat\b", re.IGNORECASE)
 LISTENER = re.compile(r'^(tcp|udp)\s+\S+\s+\d+\s+\d+\s+(\S+):(\d+)\s+\S+(?:\s+users:\(\("([^"]+)")?')
-# Who may listen on a droplet: its own system, and Docker, whose ports other checks look at.
+# Who may listen on a droplet: its own system, and Docker, whose ports other checks cover.
 OWN = (
     "sshd",
     "systemd",
@@ -161,7 +161,7 @@ OWN = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What a port said to one source port: ``kind`` (http, ssh, tls, ...), and whose it is, if known."""
+    """A port's answer to one source port: ``kind`` (http, ssh, tls, ...), and its owner, if known."""
 
     source: int
     kind: str
@@ -190,13 +190,13 @@ class Asked:
 
 
 def source_ports() -> tuple[int, ...]:
-    """From which ports is asked: the notable ones, and a sample of all others that is always the same."""
+    """The source ports to use: the notable ones, and a sample of all others that is always the same."""
     others = [each for each in range(1, 65536) if each not in SOURCE_PORTS]
     return (*SOURCE_PORTS, *sorted(random.Random(SEED).sample(others, SAMPLE)))  # noqa: S311
 
 
 def flows(topology: Topology, node: str) -> list[tuple[str, int]]:
-    """Who of the droplets may ask ``node`` on which TCP ports: one asker for each port."""
+    """Which droplets may reach ``node`` on which TCP ports: one of them for each port."""
     found: dict[int, str] = {}
     for flow in intended(topology):
         if flow.destination == node and flow.source in topology.droplets and flow.protocol == "tcp":
@@ -214,9 +214,9 @@ def ask(access: Access, deployment: Deployment, topology: Topology, node: str) -
         by_asker[asker].append(port)
     found = []
     for asker, wanted in by_asker.items():
-        told = _probe(access, asker, address, wanted)
+        output = _probe(access, asker, address, wanted)
         for port in wanted:
-            rows = [each for each in told if each["port"] == port]
+            rows = [each for each in output if each["port"] == port]
             found.append(Asked(asker, node, port, tuple(_answer(each, deployment) for each in rows)))
     return found
 
@@ -224,16 +224,16 @@ def ask(access: Access, deployment: Deployment, topology: Topology, node: str) -
 def _probe(access: Access, asker: str, address: str, wanted: Sequence[int]) -> list[dict[str, Any]]:
     asked = json.dumps([[address, port, source] for port in wanted for source in source_ports()])
     try:
-        told = access.run(asker, f"python3 -I - '{asked}' 3", stdin=SCRIPT.encode(), deadline=PROBE_SECONDS)
+        output = access.run(asker, f"python3 -I - '{asked}' 3", stdin=SCRIPT.encode(), deadline=PROBE_SECONDS)
     except CommandError as error:
         raise InconclusiveError(f"{asker} cannot ask from chosen source ports: {error}") from error
-    return [each for line in told.splitlines() if (each := json.loads(line))["error"] != "busy"]
+    return [each for line in output.splitlines() if (each := json.loads(line))["error"] != "busy"]
 
 
-def _answer(told: Mapping[str, Any], deployment: Deployment) -> Answer:
-    said, source = str(told["said"]), int(told["source"])
-    if told["certificate"]:
-        return Answer(source, "tls", _issuer(str(told["certificate"]), deployment))
+def _answer(output: Mapping[str, Any], deployment: Deployment) -> Answer:
+    said, source = str(output["said"]), int(output["source"])
+    if output["certificate"]:
+        return Answer(source, "tls", _issuer(str(output["certificate"]), deployment))
     if said.startswith("SSH-"):
         return Answer(source, "ssh")
     if said.startswith("HTTP/"):
@@ -245,7 +245,7 @@ def _answer(told: Mapping[str, Any], deployment: Deployment) -> Answer:
         return Answer(source, "mongodb")
     # What follows may differ each time, as the nonce of a swarm's gossip does.
     unknown = f"a protocol that is not known here, beginning with {said[:1].encode('latin-1').hex()}"
-    return Answer(source, unknown if said else str(told["error"]) or "nothing")
+    return Answer(source, unknown if said else str(output["error"]) or "nothing")
 
 
 def _issuer(certificate: str, deployment: Deployment) -> str:
@@ -265,8 +265,8 @@ def _issuer(certificate: str, deployment: Deployment) -> str:
 def wrong(asked: Asked, topology: Topology) -> str:
     """What is wrong with how a port answers, naming both services; empty if nothing is.
 
-    Whom it refuses or keeps waiting is for other checks: here it is told only where other source ports fare
-    otherwise.
+    Other checks cover whom it refuses or lets wait: here that counts only where it depends on the source
+    port.
     """
     mine = belongs(topology, asked.node, asked.port)
     by_identity: dict[str, list[int]] = defaultdict(list)
@@ -280,8 +280,8 @@ def wrong(asked: Asked, topology: Topology) -> str:
         answers = f"answers as {', '.join(them)}; {mine or 'another'} belongs there"
         return f"{where} from source ports {sources}, {answers}"
     if len(by_identity) > 1:
-        told = "; ".join(f"{identity} to {_few(sources)}" for identity, sources in by_identity.items())
-        return f"{where}, answers otherwise to some source ports: {told}"
+        output = "; ".join(f"{identity} to {_few(sources)}" for identity, sources in by_identity.items())
+        return f"{where}, answers otherwise to some source ports: {output}"
     return ""
 
 
@@ -306,7 +306,7 @@ def _is_foreign(answer: Answer, port: int, mine: str) -> bool:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine's own rules and sockets tell."""
+    """A machine's own rules and sockets."""
 
     rules: tuple[str, ...]
     balanced: tuple[str, ...]
@@ -314,16 +314,16 @@ class Machine:
     networks: tuple[Net, ...]
 
 
-def look(access: Access, node: str) -> Machine:
-    """Look at a machine as whoever is logged in to it can. Raises ``CommandError``."""
-    return read(access.run(node, LOOK))
+def inspect(access: Access, node: str) -> Machine:
+    """Inspect a machine from a log-in. Raises ``CommandError``."""
+    return read(access.run(node, INSPECT))
 
 
-def read(told: str) -> Machine:
-    """What the script printed."""
+def read(output: str) -> Machine:
+    """The machine from the script's output."""
     parts: dict[str, list[str]] = {"": []}
     part = ""
-    for line in told.splitlines():
+    for line in output.splitlines():
         if line.startswith("== "):
             part = line.removeprefix("== ")
             parts[part] = []
@@ -338,12 +338,12 @@ def read(told: str) -> Machine:
 
 
 def relaying(machine: Machine) -> list[str]:
-    """Rules that send packets to anything but this machine's own containers, in their own words."""
+    """Rules, as text, that send packets to anything but this machine's own containers."""
     found = [f"rule {rule}" for rule in machine.rules if not _is_own(rule, machine.networks)]
     return [*found, *(f"IPVS {each}" for each in machine.balanced)]
 
 
-def strangers(machine: Machine) -> list[str]:
+def unknown_listeners(machine: Machine) -> list[str]:
     """Listeners, reachable from elsewhere, of programs that are neither the system's nor Docker's."""
     found = []
     for line in machine.listeners:

@@ -1,1 +1,1 @@
-"""What checks of a swarm are written with."""
+"""Helpers for checks of a swarm."""

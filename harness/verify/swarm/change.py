@@ -1,4 +1,4 @@
-"""Changing a service of a running swarm, and waiting for what comes of it."""
+"""Changing a service of a running swarm, and waiting for the result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Image:
 
 
 def update(setup: Setup, service: str, *options: str) -> ServiceState:
-    """``docker service update OPTIONS``, waited for to its end, whichever that is.
+    """``docker service update OPTIONS``, and a wait for its end, successful or not.
 
     Raises ``CommandError`` where the engine refuses, ``WaitTimeoutError`` where it does not end.
     """
@@ -50,16 +50,16 @@ def replace(setup: Setup, service: str) -> int:
 
     The update goes on: it watches the new ones for a while. Raises ``CheckFailedError`` where it stopped.
     """
-    old = {each.id for each in _look(setup).running(service)}
+    old = {each.id for each in _read_state(setup).running(service)}
     order(setup, service, "--force")
 
     def probe() -> int:
-        seen = _look(setup)
-        found = state_of(seen, service)
+        state = _read_state(setup)
+        found = state_of(state, service)
         if found.update in ENDED and found.update != COMPLETED:
             raise CheckFailedError(f"the update of {service} ended as {found.update}: {found.message}")
-        new = {each.id for each in seen.running(service)} - old
-        left = [each for each in (*seen.running(service), *seen.leaving(service)) if each.id in old]
+        new = {each.id for each in state.running(service)} - old
+        left = [each for each in (*state.running(service), *state.leaving(service)) if each.id in old]
         if left or len(new) != found.desired:
             raise NotYet(f"{len(new)} of {found.desired} new tasks run, {len(left)} old ones are left")
         return len(old)
@@ -76,31 +76,31 @@ def order(setup: Setup, service: str, *options: str) -> None:
 
 
 def ended(setup: Setup, service: str) -> ServiceState:
-    """How a service fares once its update has come to its end, and its tasks to rest."""
+    """A service's state once its update has ended, and its tasks have settled."""
 
     def probe() -> ServiceState:
-        seen = _look(setup)
-        found = state_of(seen, service)
+        state = _read_state(setup)
+        found = state_of(state, service)
         if found.update not in ENDED:
             raise NotYet(f"{found.update or 'not begun'}: {found.message}")
-        if missing := converge.short_of(seen, [service]):
+        if missing := converge.shortfall(state, [service]):
             raise NotYet("; ".join(missing))
         return found
 
     return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
 
 
-def _look(setup: Setup) -> State:
+def _read_state(setup: Setup) -> State:
     manager = snapshot.a_manager(setup.access, setup.topology)
-    return converge.look_at(setup.access, setup.topology, setup.deployment, manager)
+    return converge.inspect_stack(setup.access, setup.topology, setup.deployment, manager)
 
 
-def state_of(seen: State, service: str) -> ServiceState:
-    """How a service fares. Raises ``CheckFailedError`` where the stack has none of that name."""
-    for each in seen.services:
+def state_of(state: State, service: str) -> ServiceState:
+    """A service's state. Raises ``CheckFailedError`` where the stack has none of that name."""
+    for each in state.services:
         if each.name == service:
             return each
-    there = ", ".join(each.name for each in seen.services) or "none"
+    there = ", ".join(each.name for each in state.services) or "none"
     raise CheckFailedError(f"the stack has no service {service!r}; there are {there}")
 
 
@@ -147,7 +147,7 @@ def loaded(access: Access, nodes: Sequence[str], image: Image) -> Iterator[None]
 
 
 def _remove(access: Access, node: str, image: str) -> None:
-    """Containers that never started hold an image, too: those of this one go first."""
+    """Containers that never started use an image, too: they are removed first."""
     access.run(
         node,
         f"docker ps -aq --filter ancestor={image} | xargs -r docker rm -f >/dev/null; "

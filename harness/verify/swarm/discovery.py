@@ -1,4 +1,4 @@
-"""What services find of each other, asked from inside tasks: names, as Docker's resolver has them, and ports.
+"""What services find of each other, tested from inside tasks: names, in Docker's resolver, and ports.
 
 A task is asked in its network namespace, by Python on its droplet, so that its image need not hold anything.
 """
@@ -20,7 +20,7 @@ RESOLVER = ("127.0.0.11", 53)  # Docker's own, in each container's network names
 SECONDS = 3
 DEADLINE = 60.0
 PORTS = re.compile(r"(?:[\d.]+:)?(?:\d+:)?(\d+)(?:/tcp)?")
-# Docker's resolver knows a service's tasks by its name after `tasks.`, too.
+# Docker's resolver also has a service's tasks under `tasks.NAME`.
 BEFORE = r"(?<![\w.-])(?:tasks\.)?"
 COMMENT = re.compile(r"^\s*#.*", re.MULTILINE)
 NAMESPACE = "--net=$(docker inspect --format '{{{{.NetworkSettings.SandboxKey}}}}' {container})"
@@ -68,13 +68,13 @@ print(json.dumps(told))
 
 @dataclass(frozen=True)
 class Found:
-    """What one task finds under a name: ``addresses``, sorted, or what the resolver ``said`` instead of them.
+    """What one task finds under a name: ``addresses``, sorted, or the resolver's ``error``.
 
     ``silent`` are the ports that did not answer, in words.
     """
 
     addresses: tuple[str, ...]
-    said: str = ""
+    error: str = ""
     silent: tuple[str, ...] = ()
 
 
@@ -85,8 +85,8 @@ def find(access: Access, node: str, container: str, ports: Mapping[str, Sequence
     """
     wanted = {name: list(each) for name, each in ports.items()}
     asked = json.dumps({"ports": wanted, "seconds": SECONDS, "resolver": RESOLVER})
-    told = inside(access, node, container, ASK, asked)
-    return {name: _found(each) for name, each in json.loads(told).items()}
+    output = inside(access, node, container, ASK, asked)
+    return {name: _found(each) for name, each in json.loads(output).items()}
 
 
 def inside(access: Access, node: str, container: str, script: str, asked: str) -> str:
@@ -95,18 +95,18 @@ def inside(access: Access, node: str, container: str, script: str, asked: str) -
     return access.run(node, command, stdin=script.encode(), deadline=DEADLINE)
 
 
-def _found(told: Mapping[str, Any]) -> Found:
-    silent = tuple(f"{address}:{port} {said}" for address, port, said in told["ports"] if said)
-    return Found(tuple(told["addresses"]), told["said"], silent)
+def _found(output: Mapping[str, Any]) -> Found:
+    silent = tuple(f"{address}:{port} {said}" for address, port, said in output["ports"] if said)
+    return Found(tuple(output["addresses"]), output["said"], silent)
 
 
 def wrong(found: Mapping[str, Found], expected: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What is not as expected, in words. ``expected`` are the addresses by name."""
+    """Descriptions of what is not as expected. ``expected`` are the addresses by name."""
     for name, addresses in expected.items():
         seen = found[name]
         if seen.addresses != tuple(sorted(addresses)):
-            told = ", ".join(seen.addresses) or seen.said or "nothing"
-            yield f"{name} resolves to {told}, not to {', '.join(sorted(addresses))}"
+            output = ", ".join(seen.addresses) or seen.error or "nothing"
+            yield f"{name} resolves to {output}, not to {', '.join(sorted(addresses))}"
         yield from (f"{name} at {each}" for each in seen.silent)
 
 
@@ -129,8 +129,8 @@ def owners(swarm: Swarm) -> dict[str, StackService]:
     return {called: service for service in swarm.services for called, _ in _own(service)}
 
 
-def speaks_to(swarm: Swarm, name: str) -> tuple[str, ...]:
-    """The services that ``name`` is told of: those that its environment and its rendered files name."""
+def refers_to(swarm: Swarm, name: str) -> tuple[str, ...]:
+    """The services that ``name`` refers to: those that its environment and its rendered files name."""
     known = [called for called in owners(swarm) if called != name]
     texts = [text for service in swarm.services if service.name == name for text in _texts(service)]
     return tuple(
@@ -140,10 +140,10 @@ def speaks_to(swarm: Swarm, name: str) -> tuple[str, ...]:
     )
 
 
-def spoken_to(swarm: Swarm) -> list[str]:
-    """The services that some other one is told of, in the topology's order."""
-    told = {called for service in swarm.services for called in speaks_to(swarm, service.name)}
-    return [called for called in owners(swarm) if called in told]
+def referred_to(swarm: Swarm) -> list[str]:
+    """The services that another one refers to, in the topology's order."""
+    output = {called for service in swarm.services for called in refers_to(swarm, service.name)}
+    return [called for called in owners(swarm) if called in output]
 
 
 def _own(service: StackService) -> Iterator[tuple[str, set[int]]]:

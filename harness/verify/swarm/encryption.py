@@ -1,8 +1,8 @@
-"""Is what services say to each other read on the way? A canary through the overlay, an ear on the underlay.
+"""Can the traffic between services be read on the wire? A canary in the overlay, a capture on the underlay.
 
-The canary is a long random token, sent by TCP from inside a task on one droplet to a task on another. The ear
-is on the receiving droplet and takes what comes for its private address: VXLAN (4789/udp) is an overlay in
-plain text, ESP (IP protocol 50) an encrypted one.
+The canary is a long random token, sent by TCP from inside a task on one droplet to a task on another. The
+capture runs on the receiving droplet and takes packets to its private address: VXLAN (4789/udp) is an overlay
+in plain text, ESP (IP protocol 50) an encrypted one.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from harness.core.wait import scaled
 from harness.verify.swarm.discovery import inside
 
 VXLAN, ESP = 4789, 50
-SECONDS = 60  # after which an ear that nobody asked ends by itself
+SECONDS = 60  # after which a capture that nobody asked ends by itself
 ENDING = 15.0
 CANARIES = 3
 
-# AF_PACKET of one protocol hears what comes in, and not what goes out.
-EAR = """\
+# AF_PACKET with one protocol captures incoming packets, not outgoing ones.
+CAPTURE = """\
 import json, select, socket, struct, sys, time
 asked = json.loads(sys.argv[1])
 token, own = asked["token"].encode(), socket.inet_aton(asked["address"])
@@ -53,7 +53,7 @@ while time.monotonic() < until:
 print(json.dumps(heard))
 """
 
-SING = """\
+SEND = """\
 import json, socket, sys
 asked = json.loads(sys.argv[1])
 for _ in range(asked["canaries"]):
@@ -65,8 +65,8 @@ print(answer.decode("latin-1").split("\\r\\n")[0])
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way through the overlay: from a task's container on one droplet to another task's address and port.
+class OverlayPath:
+    """A path through the overlay: from a task's container on one droplet to another task's address and port.
 
     ``source`` and ``target`` are droplets; ``shows`` says it for people.
     """
@@ -80,14 +80,14 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What the underlay carried to the receiving droplet from the sending one, in packets.
+class Captured:
+    """The packets that the underlay carried to the receiving droplet from the sending one.
 
     ``canaries``: how many packets of plain VXLAN held the token. ``answer``: the first line of what the
     receiving task answered, which shows that the canary arrived.
     """
 
-    way: Way
+    path: OverlayPath
     vxlan: int
     esp: int
     canaries: int
@@ -95,62 +95,65 @@ class Heard:
 
     def __str__(self) -> str:
         return (
-            f"{self.way.shows}: {self.esp} packets of ESP, {self.vxlan} of VXLAN, "
+            f"{self.path.shows}: {self.esp} packets of ESP, {self.vxlan} of VXLAN, "
             f"{self.canaries} with the canary in plain text"
         )
 
 
-def listen(access: Access, addresses: dict[str, str], ways: Sequence[Way]) -> tuple[Heard, ...]:
-    """Send a canary along each of ``ways`` while every receiver listens. ``addresses``: private, by droplet.
+def listen(access: Access, addresses: dict[str, str], paths: Sequence[OverlayPath]) -> tuple[Captured, ...]:
+    """Send a canary along each of ``paths`` while every receiver listens. ``addresses``: private, by droplet.
 
-    Raises ``CommandError`` where a canary cannot be sent, ``InconclusiveError`` where a droplet cannot hear.
+    Raises ``CommandError`` where a canary cannot be sent, ``InconclusiveError`` where a droplet cannot
+    capture.
     """
     token = secrets.token_hex(32)
     with ExitStack() as stack:
-        ears = {
-            each: stack.enter_context(_ear(access, each, addresses[each], token))
-            for each in sorted({way.target for way in ways})
+        captures = {
+            each: stack.enter_context(_capture(access, each, addresses[each], token))
+            for each in sorted({path.target for path in paths})
         }
-        answers = [_sing(access, way, token) for way in ways]
-        told = {each: _ask(ear, each) for each, ear in ears.items()}
+        answers = [_send_canary(access, path, token) for path in paths]
+        captured = {each: _ask(capture, each) for each, capture in captures.items()}
     nothing = {"vxlan": 0, "esp": 0, "canaries": 0}
     return tuple(
-        Heard(way, **told[way.target].get(addresses[way.source], nothing), answer=answer)
-        for way, answer in zip(ways, answers, strict=True)
+        Captured(path, **captured[path.target].get(addresses[path.source], nothing), answer=answer)
+        for path, answer in zip(paths, answers, strict=True)
     )
 
 
-def _sing(access: Access, way: Way, token: str) -> str:
-    asked = {"token": token, "address": way.address, "port": way.port, "canaries": CANARIES}
-    return inside(access, way.source, way.container, SING, json.dumps(asked)).strip()
+def _send_canary(access: Access, path: OverlayPath, token: str) -> str:
+    asked = {"token": token, "address": path.address, "port": path.port, "canaries": CANARIES}
+    return inside(access, path.source, path.container, SEND, json.dumps(asked)).strip()
 
 
 @contextmanager
-def _ear(access: Access, node: str, address: str, token: str) -> Iterator[subprocess.Popen[str]]:
-    """A process on ``node`` that listens, and tells what it heard when its standard input ends."""
+def _capture(access: Access, node: str, address: str, token: str) -> Iterator[subprocess.Popen[str]]:
+    """A process on ``node`` that captures, and prints what it captured when its standard input ends."""
     asked = json.dumps(
         {"token": token, "address": address, "seconds": scaled(SECONDS), "vxlan": VXLAN, "esp": ESP}
     )
-    argv = access.argv(node, ["python3", "-c", EAR, asked])
+    argv = access.argv(node, ["python3", "-c", CAPTURE, asked])
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
             if _stream(process.stdout).readline().strip() != "listening":
-                raise InconclusiveError(f"{node} cannot hear its own packets: Python 3 and root are needed")
+                raise InconclusiveError(
+                    f"{node} cannot capture its own packets: Python 3 and root are needed"
+                )
             yield process
         finally:
             process.kill()
 
 
 def _ask(process: subprocess.Popen[str], node: str) -> dict[str, dict[str, int]]:
-    """What the ear heard, by the sender's address."""
+    """What was captured, by the sender's address."""
     try:
-        told, _ = process.communicate(timeout=scaled(ENDING))
-        heard: dict[str, dict[str, int]] = json.loads(told)
+        output, _ = process.communicate(timeout=scaled(ENDING))
+        captured: dict[str, dict[str, int]] = json.loads(output)
     except (subprocess.TimeoutExpired, ValueError) as error:
-        raise InconclusiveError(f"{node} did not tell what it heard: {error}") from error
-    return heard
+        raise InconclusiveError(f"{node} did not report what it captured: {error}") from error
+    return captured
 
 
 def _stream(given: IO[str] | None) -> IO[str]:
@@ -158,19 +161,19 @@ def _stream(given: IO[str] | None) -> IO[str]:
     return given
 
 
-def verdict(heard: Heard, *, encrypted: bool) -> str:
-    """What is wrong with what was heard on one way; empty if nothing is.
+def verdict(captured: Captured, *, encrypted: bool) -> str:
+    """What is wrong with what was captured on one path; empty if nothing is.
 
-    Raises ``InconclusiveError`` where the ear proves nothing: no canary arrived, or nothing was heard.
+    Raises ``InconclusiveError`` where the capture proves nothing: no canary arrived, or nothing was captured.
     """
-    if not heard.answer:
-        raise InconclusiveError(f"{heard.way.shows}: nobody answered the canary")
-    if encrypted and heard.canaries:
-        return f"in plain text, though encryption was asked for: {heard}"
-    if encrypted and not heard.esp:
-        if heard.vxlan:
-            return f"VXLAN without encryption, though it was asked for: {heard}"
-        raise InconclusiveError(f"neither ESP nor VXLAN was heard: {heard}")
-    if not encrypted and not heard.canaries:
-        raise InconclusiveError(f"what is not encrypted was not heard in plain text either: {heard}")
+    if not captured.answer:
+        raise InconclusiveError(f"{captured.path.shows}: nobody answered the canary")
+    if encrypted and captured.canaries:
+        return f"in plain text, though encryption was asked for: {captured}"
+    if encrypted and not captured.esp:
+        if captured.vxlan:
+            return f"VXLAN without encryption, though it was asked for: {captured}"
+        raise InconclusiveError(f"neither ESP nor VXLAN was captured: {captured}")
+    if not encrypted and not captured.canaries:
+        raise InconclusiveError(f"what is not encrypted was not captured in plain text either: {captured}")
     return ""

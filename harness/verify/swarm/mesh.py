@@ -66,7 +66,7 @@ HAS_PYTHON = "docker exec {container} python3 -c 'import socket'"
 
 @dataclass(frozen=True)
 class Material:
-    """What the service is made of: an image by its id, and where that is: a label, and nodes that have it."""
+    """What the service needs: an image by its id, and where that is: a label, and nodes that have it."""
 
     image: str
     label: str
@@ -76,7 +76,7 @@ class Material:
 
 @dataclass(frozen=True)
 class End:
-    """Where connections are made to."""
+    """An address and port to connect to."""
 
     address: str
     port: int
@@ -145,24 +145,24 @@ def ask(access: Access, node: str, at: End, times: int, *, container: str = "") 
     """
     asked = json.dumps({"address": at.address, "port": at.port, "times": times})
     if container:
-        told = inside(access, node, container, ASK, asked)
+        output = inside(access, node, container, ASK, asked)
     else:
-        told = access.run(node, f"python3 - {shlex.quote(asked)}", stdin=ASK.encode(), deadline=DEADLINE)
-    return Counter(json.loads(told))
+        output = access.run(node, f"python3 - {shlex.quote(asked)}", stdin=ASK.encode(), deadline=DEADLINE)
+    return Counter(json.loads(output))
 
 
 def settled(access: Access, addresses: Mapping[str, str], found: Mesh) -> None:
-    """Wait until every task answers at every member: what is published just now is not yet everywhere.
+    """Wait until every task answers at every member: a port that was just published is not yet everywhere.
 
-    ``addresses`` are the members' private ones. Raises ``WaitTimeoutError`` with what each was told last.
+    ``addresses`` are the members' private ones. Raises ``WaitTimeoutError`` with the last answers of each.
     """
 
     def probe() -> None:
-        told = everywhere(access, addresses, found, found.tasks * 2)
+        answers = everywhere(access, addresses, found, found.tasks * 2)
         missing = [
-            f"{node}: {shown(seen)}"
-            for node, seen in told.items()
-            if uneven(seen, found.tasks, slack=found.tasks)
+            f"{node}: {shown(counts)}"
+            for node, counts in answers.items()
+            if uneven(counts, found.tasks, slack=found.tasks)
         ]
         if missing:
             raise NotYet("; ".join(missing))
@@ -181,21 +181,21 @@ def everywhere(
     return dict(zip(addresses, in_parallel(jobs), strict=True))
 
 
-def uneven(seen: Counter[str], tasks: int, *, slack: int = 1) -> str:
-    """What is wrong with how connections were shared out over ``tasks``, which IPVS takes in turn.
+def uneven(counts: Counter[str], tasks: int, *, slack: int = 1) -> str:
+    """What is wrong with the distribution of connections over ``tasks``, which IPVS takes in turn.
 
     Empty where each was answered, by all tasks, and their shares differ by ``slack`` at most.
     """
-    bad = [told for told in seen if told.startswith(("no answer", "closed"))]
+    bad = [text for text in counts if text.startswith(("no answer", "closed"))]
     if bad:
-        return f"{seen[bad[0]]} of {seen.total()}: {bad[0]}"
-    if len(seen) != tasks:
-        return f"{len(seen)} of {tasks} tasks answered: {shown(seen)}"
-    if max(seen.values()) - min(seen.values()) > slack:
-        return f"shared out as {shown(seen)}"
+        return f"{counts[bad[0]]} of {counts.total()}: {bad[0]}"
+    if len(counts) != tasks:
+        return f"{len(counts)} of {tasks} tasks answered: {shown(counts)}"
+    if max(counts.values()) - min(counts.values()) > slack:
+        return f"shared out as {shown(counts)}"
     return ""
 
 
-def shown(seen: Counter[str]) -> str:
+def shown(counts: Counter[str]) -> str:
     """Who answered how often, in words."""
-    return ", ".join(f"{name}: {count}" for name, count in sorted(seen.items()))
+    return ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""One look at a running swarm: what the harness reads of it, and what the engine's own documents add."""
+"""A snapshot of a running swarm: what the harness reads, with the engine's own documents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.topology.model import Swarm
 from harness.verify.setup import Setup
 
 READY, RUNNING = "ready", "running"
-LOOK = """\
+INSPECT = """\
 docker service ls -q --filter label=com.docker.stack.namespace={stack} | xargs -r docker service inspect
 echo ---
 docker node ls -q | xargs -r docker node inspect
@@ -27,7 +27,7 @@ echo {tasks} | xargs -r docker inspect --type task
 
 @dataclass(frozen=True)
 class View:
-    """What was seen at one moment.
+    """The swarm at one moment.
 
     ``specs`` are the services' documents (``docker service inspect``) by their names without the stack's;
     ``facts`` what constraints may ask of each member, by droplet; ``addresses`` where each task is on the
@@ -53,16 +53,16 @@ class View:
         return tuple(self.addresses[each.id] for each in self.running(service))
 
 
-def look_at(setup: Setup) -> View:
-    """Look at the swarm of a deployment. Raises ``WavetankError`` where no manager answers."""
+def inspect(setup: Setup) -> View:
+    """Inspect the swarm of a deployment. Raises ``WavetankError`` where no manager answers."""
     swarm = setup.topology.swarm
     assert swarm is not None
     access = setup.access
     manager = snapshot.a_manager(access, setup.topology)
-    state = converge.look_at(access, setup.topology, setup.deployment, manager)
+    state = converge.inspect_stack(access, setup.topology, setup.deployment, manager)
     tasks = " ".join(each.id for each in state.tasks if each.state == RUNNING)
-    told = access.run(manager, LOOK.format(stack=shlex.quote(swarm.stack), tasks=tasks))
-    services, nodes, inspected = (json.loads(part or "[]") for part in told.split("---\n"))
+    output = access.run(manager, INSPECT.format(stack=shlex.quote(swarm.stack), tasks=tasks))
+    services, nodes, inspected = (json.loads(part or "[]") for part in output.split("---\n"))
     names = {each.id: each.node for each in state.members if each.status == READY}
     found, networks = addresses(inspected, swarm.overlay.name)
     return View(

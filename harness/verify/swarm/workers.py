@@ -23,7 +23,7 @@ SEEN_SECONDS, REGISTERED_SECONDS = 30.0, 60.0
 NAP = 4  # seconds
 BASH = "bash"
 
-# A process's control groups name its container by the container's id.
+# A process's control groups name its container by id.
 GROUPS = """\
 for each in $(grep -alE '^sleep.{nap}' /proc/[0-9]*/cmdline 2>/dev/null); do
   grep -oE '[0-9a-f]{{64}}' "${{each%/cmdline}}/cgroup" 2>/dev/null | head -n 1
@@ -54,7 +54,7 @@ def wait_for_slots(judge0: Judge0, wanted: int) -> None:
 def spread(
     access: Access, client: httpx.Client, door: FrontDoor, workers: Mapping[str, str], number: int
 ) -> Mapping[str, int]:
-    """Hand ``number`` programs in at once and tell how many ran in each of ``workers``, by container.
+    """Submit ``number`` programs at once; returns how many ran in each of ``workers``, by container.
 
     ``workers`` are the droplets by their containers' ids. Raises ``CheckFailedError`` where a program did not
     end Accepted with its own output, or some worker ran none.
@@ -64,17 +64,19 @@ def spread(
         texts = [f"{nap}-{each}" for each in range(number)]
         answers = [pool.submit(_run, client, door, nap, text) for text in texts]
         try:
-            see = partial(look, access, sorted(set(workers.values())), nap)
-            seen = watch(see, workers, over=lambda: all(each.done() for each in answers))
+            see = partial(count_running, access, sorted(set(workers.values())), nap)
+            counts = watch(see, workers, over=lambda: all(each.done() for each in answers))
         finally:
-            insist([each.result() for each in answers], texts)  # why a program failed says more than where
-    return seen
+            require_accepted(
+                [each.result() for each in answers], texts
+            )  # why a program failed says more than where
+    return counts
 
 
 def watch(
-    look: Callable[[], Mapping[str, int]], workers: Mapping[str, str], over: Callable[[], bool]
+    count_running: Callable[[], Mapping[str, int]], workers: Mapping[str, str], over: Callable[[], bool]
 ) -> Mapping[str, int]:
-    """Look until each of ``workers`` was seen to run something; the most that each did at once.
+    """Count until each of ``workers`` was found running something; the most that each ran at once.
 
     Raises ``CheckFailedError`` with those that were not, by when all is ``over``.
     """
@@ -82,7 +84,7 @@ def watch(
 
     def probe() -> Mapping[str, int]:
         last = over()
-        for container, count in look().items():
+        for container, count in count_running().items():
             most[container] = max(count, most.get(container, 0))
         idle = [f"{node} ({container[:12]})" for container, node in workers.items() if container not in most]
         if idle and last:
@@ -97,17 +99,17 @@ def watch(
         raise CheckFailedError(str(error)) from error
 
 
-def look(access: Access, nodes: Sequence[str], nap: str) -> Mapping[str, int]:
+def count_running(access: Access, nodes: Sequence[str], nap: str) -> Mapping[str, int]:
     """How many programs that sleep for ``nap`` run now in each container of ``nodes``, by container."""
     script = GROUPS.format(nap=re.escape(nap).replace("\\.", "[.]"))
-    told = in_parallel([partial(access.run, node, script) for node in nodes])
+    outputs = in_parallel([partial(access.run, node, script) for node in nodes])
     found: dict[str, int] = {}
-    for container in (word for text in told for word in text.split()):
+    for container in (word for text in outputs for word in text.split()):
         found[container] = found.get(container, 0) + 1
     return found
 
 
-def insist(answers: Sequence[Answer], texts: Sequence[str]) -> None:
+def require_accepted(answers: Sequence[Answer], texts: Sequence[str]) -> None:
     """Raise ``CheckFailedError`` unless every program was Accepted and printed its text."""
     wrong = [
         f"{answer.status}: {answer.reply}"
@@ -115,7 +117,7 @@ def insist(answers: Sequence[Answer], texts: Sequence[str]) -> None:
         if answer.status != ACCEPTED_TEXT or answer.stdout.strip() != text
     ]
     if wrong:
-        raise CheckFailedError(f"{len(wrong)} of {len(texts)} programs did not run well; {wrong[0]}")
+        raise CheckFailedError(f"{len(wrong)} of {len(texts)} programs did not run correctly; {wrong[0]}")
 
 
 def _run(client: httpx.Client, door: FrontDoor, nap: str, text: str) -> Answer:

@@ -26,7 +26,7 @@ from harness.run import report
 from harness.run.settings import PROJECT, topology_file
 from harness.target import emulator_process
 from harness.topology import load
-from harness.verify.looking import MORE_THAN_LOOKS, NEEDS_LOGIN
+from harness.verify.existing_checks import NEEDS_LOGIN, NOT_READ_ONLY
 
 REQUEST = re.compile(r" ([A-Z]+) (/(?:v2|_wavetank)/\S*)")
 
@@ -301,7 +301,7 @@ def test_checks_run_and_only_get_arrives(
     assert outcomes["passed"] > 30
     assert written["notes"][0].startswith(f"an existing deployment, tagged {TAG}, was only looked at")
     reasons = {each["id"]: each["reason"] for each in written["checks"] if each["outcome"] == "skipped"}
-    assert reasons["gates.firewalls_are_in_force"] == MORE_THAN_LOOKS
+    assert reasons["gates.firewalls_are_in_force"] == NOT_READ_ONLY
     assert reasons["nodes.engine_answers[client]"] == NEEDS_LOGIN
     assert f"existing {TAG} on do: pass" in done.out
     assert f"tagged {TAG}" in (tmp_path / "existing" / label(TAG) / "report.html").read_text()

@@ -237,6 +237,29 @@ def test_help_imports_next_to_nothing() -> None:
     assert "Usage: wavetank" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        (
+            "harness.cli.main, harness.target.emulator_process, harness.core.progress",
+            "httpx cryptography pydantic jinja2 ruamel",
+        ),
+        (
+            "emulator.__main__, emulator.planes.memory, emulator.api.server",
+            "harness.topology docker httpx jinja2",
+        ),
+        ("emulator.__main__, emulator.docker.plane", "harness.topology pydantic uvicorn cryptography httpx"),
+    ],
+)
+def test_starting_the_emulator_imports_little(modules: str, heavy: str) -> None:
+    """Importing is most of what a start takes: nothing comes along that only something else needs."""
+    script = f"import sys, {modules}; sys.exit(', '.join(set({heavy.split()}) & set(sys.modules)) or None)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_checks_need_a_target() -> None:
     """``pytest harness/checks`` without a target refuses to check nothing."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "harness/checks"]

@@ -8,7 +8,7 @@ import pytest
 
 from harness.core.wait import NotYet
 from harness.deploy.bundle import Bundle
-from harness.deploy.remote import DeadContainerError, _judge, parse_containers
+from harness.deploy.remote import DeadContainerError, _check_health, parse_containers
 from harness.topology.model import Service
 
 STARTING = "running|Up 2 seconds (health: starting)|web_1"
@@ -24,7 +24,7 @@ def bundle(health: str) -> Bundle:
 
 
 def judge(listing: str, answer: str = "", health: str = "") -> None:
-    _judge(f"{listing}\n---\n{answer}", bundle(health))
+    _check_health(f"{listing}\n---\n{answer}", bundle(health))
 
 
 def test_without_a_url_dockers_own_check_is_waited_for() -> None:

@@ -114,7 +114,7 @@ def test_what_was_stopped_by_hand_is_started_again(
 def test_containers_are_judged_by_state_and_health(state: str, status: str, fine: bool, dead: bool) -> None:
     """Only one that nothing starts again is dead."""
     (container,) = remote.parse_containers(f"{state}|{status}|web_1\n")
-    assert (container.fine, container.dead) == (fine, dead)
+    assert (container.healthy, container.dead) == (fine, dead)
 
 
 def test_first_boot_that_failed_is_not_waited_for(
@@ -212,8 +212,8 @@ def test_node_without_room_is_named_before_sending() -> None:
     """Loading needs twice the archive."""
     line = "/dev/vda 1000 900 100 90% /var/lib/docker"
     with pytest.raises(ResourceError, match=r"'runner': has 0 MiB free; loading web:1 takes 2 MiB"):
-        remote.check_room("runner", Image("web:1", "sha256:aa", 1 << 20), line)
-    remote.check_room("runner", Image("web:1", "sha256:aa", 50 * 1024), line)
+        remote.check_disk_space("runner", Image("web:1", "sha256:aa", 1 << 20), line)
+    remote.check_disk_space("runner", Image("web:1", "sha256:aa", 50 * 1024), line)
 
 
 def test_logs_of_every_node_are_collected_and_masked(

@@ -11,7 +11,7 @@ from harness.faults.fault import Fault, carried
 from harness.faults.history import Entry, judge
 from harness.faults.run import Times
 from harness.faults.trial import Trial
-from harness.faults.watch import Look
+from harness.faults.watch import Snapshot
 from harness.run.settings import PROJECT
 from harness.swarm.converge import State
 from harness.swarm.snapshot import Member, ServiceState, Task
@@ -89,9 +89,9 @@ def moved(**places: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     return {**PLACES, **{name.replace("_", "-"): nodes for name, nodes in places.items()}}
 
 
-def look(at: float, seen: State | None) -> Look:
+def look(at: float, seen: State | None) -> Snapshot:
     """One look."""
-    return Look(at, seen, "" if seen else "nobody answered")
+    return Snapshot(at, seen, "" if seen else "nobody answered")
 
 
 def submission(op: int, begun: float, took: float | None, kind: Any = "ok") -> list[Entry]:
@@ -137,7 +137,7 @@ def trial(node: str = "server-1", *, again: float = 10.0, start_: float = 1000.0
         history=tuple(history),
         judgement=judge(history, listing=False),
         file=Path("history.jsonl"),
-        looks=(
+        snapshots=(
             look(start_ + 12, state(down=("server-1",))),
             look(start_ + 18, state(places=FULL, down=("server-1",))),
             look(start_ + 33, state(places=FULL)),

@@ -18,7 +18,7 @@ SETUP: Any = SimpleNamespace(topology=SWARM, access=None, deployment=None)
 
 def looking_at(monkeypatch: pytest.MonkeyPatch, **places: tuple[str, ...]) -> None:
     """Have the swarm be as it is told."""
-    monkeypatch.setattr(bench, "well", lambda _: state(places=moved(**places)))
+    monkeypatch.setattr(bench, "await_healthy", lambda _: state(places=moved(**places)))
 
 
 @pytest.mark.parametrize(("text", "found"), [(None, ()), ("2", (2,)), ("1, 2,5,2", (1, 2, 5))])

@@ -115,7 +115,7 @@ def test_the_gap_is_between_accepted_answers() -> None:
 
 def test_a_trial_is_measured_whole() -> None:
     """Detected, full, ready and settled, each with the look that first showed it."""
-    looks = [
+    snapshots = [
         look(99, BEFORE),
         look(105, BEFORE),
         look(110, None),
@@ -124,7 +124,7 @@ def test_a_trial_is_measured_whole() -> None:
         look(133, FULL),
         look(140, AFTER),
     ]
-    found = measure(TIMES, sent(steady(0, 95, 130)), looks, ["server-1"], ROOM, lost_any=True)
+    found = measure(TIMES, sent(steady(0, 95, 130)), snapshots, ["server-1"], ROOM, lost_any=True)
     assert (found.detected_s, found.full_s, found.ready_s, found.settled_s) == (13, 18, 10, 10)
     assert found.rto_s == 0
 
@@ -153,8 +153,8 @@ def test_all_lost_nodes_must_be_down_and_ready() -> None:
     """One of two is not enough."""
     one = state(HA, {}, down=("server-1",))
     both = state(HA, {}, down=("server-1", "worker-1"))
-    looks = [look(105, one), look(109, both), look(135, one), look(139, state(HA, {}))]
-    found = measure(TIMES, (), looks, ["server-1", "worker-1"], {}, lost_any=False)
+    snapshots = [look(105, one), look(109, both), look(135, one), look(139, state(HA, {}))]
+    found = measure(TIMES, (), snapshots, ["server-1", "worker-1"], {}, lost_any=False)
     assert (found.detected_s, found.ready_s) == (9, 9)
 
 

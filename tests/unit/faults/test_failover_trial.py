@@ -19,7 +19,7 @@ from harness.faults.history import Entry, Judgement
 from harness.faults.orphan import Orphan
 from harness.faults.run import FaultContext
 from harness.faults.trial import Trial, run_trial
-from harness.faults.watch import Look
+from harness.faults.watch import Snapshot
 from harness.run.rundir import RunDir
 from harness.swarm.converge import State
 from harness.topology.deployment import Deployment, Node
@@ -55,20 +55,20 @@ class Played:
         self.lingering = 0
         monkeypatch.setattr(module, "Watch", lambda *_: self)
         monkeypatch.setattr(run, "Power", lambda *_: self)
-        monkeypatch.setattr(module, "handing_in", self.handing_in)
+        monkeypatch.setattr(module, "submitting", self.submitting)
         monkeypatch.setattr(module.snapshot, "a_manager", self.a_manager)
         monkeypatch.setattr(module.orphan, "end", self.end)
         monkeypatch.setattr(module.orphan, "containers", lambda *_: self.left)
         monkeypatch.setattr(run.partition, "cut_off", self.cut_off)
         monkeypatch.setattr(module, "PAUSE", 0.05)
-        self.looks: list[Look] = []
+        self.snapshots: list[Snapshot] = []
 
-    def look(self, away: Collection[str] = ()) -> Look:
+    def inspect(self, away: Collection[str] = ()) -> Snapshot:
         self.log.append(f"look without {','.join(away)}" if away else "look")
         pending = self.scripts["during" if away else self.stage]
         seen = pending.pop(0) if len(pending) > 1 else pending[0]
-        self.looks.append(Look(time.time(), seen, "" if seen else "nobody answers"))
-        return self.looks[-1]
+        self.snapshots.append(Snapshot(time.time(), seen, "" if seen else "nobody answers"))
+        return self.snapshots[-1]
 
     @contextmanager
     def without(self, *nodes: str) -> Iterator[None]:
@@ -85,7 +85,7 @@ class Played:
             yield
 
     @contextmanager
-    def handing_in(self, source: Any, file: Path) -> Iterator[Any]:
+    def submitting(self, source: Any, file: Path) -> Iterator[Any]:
         self.address, self.begun = source.address, time.time()
         yield self
 
@@ -181,17 +181,17 @@ def test_what_does_not_come_is_waited_for_only_so_long(
     """The trial ends all the same, and says what was not seen."""
     monkeypatch.setattr(module, "WATCH_SECONDS", 0.2)
     played = Played(monkeypatch, during=[DOWN], after=[DOWN])
-    well = module.well
-    monkeypatch.setattr(module, "well", lambda watch: _soon(monkeypatch, well, watch))
+    await_healthy = module.await_healthy
+    monkeypatch.setattr(module, "await_healthy", lambda watch: _soon(monkeypatch, await_healthy, watch))
     made = played.run_trial("power_off:server-1", tmp_path)
     assert "on server-1" in played.log
     assert (made.measured.full_s, made.measured.settled_s) == (None, None)
     assert "server-1 is down" in made.trouble
 
 
-def _soon(monkeypatch: pytest.MonkeyPatch, well: Any, watch: Any) -> Any:
+def _soon(monkeypatch: pytest.MonkeyPatch, await_healthy: Any, watch: Any) -> Any:
     """Wait for a swarm that is well, but not for long the next time."""
-    found = well(watch)
+    found = await_healthy(watch)
     monkeypatch.setattr(module, "SETTLED_SECONDS", 0.2)
     return found
 
@@ -213,8 +213,10 @@ def test_a_leader_that_is_left_alone_may_take_its_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """It is asked until it knows that it leads nobody."""
-    well = state(HA, HA_PLACES, leader="worker-1")
-    played = Played(monkeypatch, before=[well], during=[well], after=[well], topology=HA)
+    await_healthy = state(HA, HA_PLACES, leader="worker-1")
+    played = Played(
+        monkeypatch, before=[await_healthy], during=[await_healthy], after=[await_healthy], topology=HA
+    )
     played.lingering = 3
     made = played.run_trial("power_off:quorum", tmp_path)
     assert "quorum is lost" in made.control
@@ -226,8 +228,10 @@ def test_a_manager_that_goes_on_leading_alone_is_noticed(
 ) -> None:
     """That would be no quorum at all."""
     monkeypatch.setattr(module, "QUORUM_SECONDS", 0.1)
-    well = state(HA, HA_PLACES, leader="worker-1")
-    played = Played(monkeypatch, before=[well], during=[well], after=[well], topology=HA)
+    await_healthy = state(HA, HA_PLACES, leader="worker-1")
+    played = Played(
+        monkeypatch, before=[await_healthy], during=[await_healthy], after=[await_healthy], topology=HA
+    )
     played.lingering = 10**6
     made = played.run_trial("power_off:quorum", tmp_path)
     assert (made.control, made.leaders) == ("", ("worker-1", "worker-1"))
@@ -247,8 +251,8 @@ def test_with_the_bastion_away_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp
 def test_programs_go_to_a_door_that_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the topology has a second one."""
     monkeypatch.setattr(watch, "HEARTBEATS", 0)
-    well = state(HA, HA_PLACES)
-    played = Played(monkeypatch, before=[well], during=[None], after=[well], topology=HA)
+    await_healthy = state(HA, HA_PLACES)
+    played = Played(monkeypatch, before=[await_healthy], during=[None], after=[await_healthy], topology=HA)
     played.run_trial("power_off:client", tmp_path)
     assert played.address == f"203.0.113.{list(HA.droplets).index('runner') + 1}"
 

@@ -25,7 +25,7 @@ from harness.faults.workload import (
     Workload,
     failed_requests,
     failed_submissions,
-    handing_in,
+    submitting,
 )
 from harness.target.target import Target
 from harness.topology.model import FrontDoor
@@ -93,7 +93,7 @@ def break_off(workload: Workload) -> None:
 def test_a_stream_is_kept_and_judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every submission of it, in the file as well."""
     door, file = opened(Door(), monkeypatch), tmp_path / "history.jsonl"
-    with handing_in(SOURCE, file) as workload:
+    with submitting(SOURCE, file) as workload:
         workload.await_first_answers()
         judgement = workload.judged(door.client)
     accepted = judgement.of("ok")
@@ -105,10 +105,10 @@ def test_a_stream_is_kept_and_judged(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_what_goes_on_is_counted_from_when_one_likes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Submissions and requests, and which of them failed; a refusal of the door's is one."""
     door = opened(Door(), monkeypatch)
-    with handing_in(SOURCE, tmp_path / "history.jsonl", requests=True) as workload:
-        since = workload.go_on(2)
+    with submitting(SOURCE, tmp_path / "history.jsonl", requests=True) as workload:
+        since = workload.await_more(2)
         door.status = 502
-        until = workload.go_on(1)
+        until = workload.await_more(1)
         ended = workload.await_answers(since, until)
         failed = workload.failed(since)
         assert re.match(r"[1-9]\d* submissions and [1-9]\d* requests, ", workload.describe(since))
@@ -121,7 +121,7 @@ def test_what_goes_on_is_counted_from_when_one_likes(monkeypatch: pytest.MonkeyP
 def test_nothing_is_handed_in_after_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever ended it."""
     door = opened(Door(), monkeypatch)
-    with pytest.raises(ZeroDivisionError), handing_in(SOURCE, tmp_path / "history.jsonl") as workload:
+    with pytest.raises(ZeroDivisionError), submitting(SOURCE, tmp_path / "history.jsonl") as workload:
         break_off(workload)
     entries = workload.entries()
     assert sum(each.kind == "invoke" for each in entries) == sum(each.kind == "ok" for each in entries)
@@ -142,7 +142,7 @@ def test_a_door_that_takes_nothing_is_no_ground_for_a_trial(
         return wait_for(awaited, probe, **given, clock=clock)
 
     monkeypatch.setattr(module, "wait_for", soon)
-    with handing_in(SOURCE, tmp_path / "history.jsonl") as workload:
+    with submitting(SOURCE, tmp_path / "history.jsonl") as workload:
         while not any(each.kind == "fail" for each in workload.entries()):
             met.wait(0.01)
         met.set()

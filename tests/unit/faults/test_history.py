@@ -63,8 +63,8 @@ def test_what_ended_once_and_stayed_so_is_ok() -> None:
 
 def test_internal_error_is_an_end() -> None:
     """A submission whose worker died may end in Internal Error, once."""
-    looks = [seen(at=10.0, status="Internal Error"), seen(at=20.0, status="Internal Error")]
-    found = judge([invoke(), Entry("ok", 1.0, 1, token="t1"), *looks], listing=False)
+    snapshots = [seen(at=10.0, status="Internal Error"), seen(at=20.0, status="Internal Error")]
+    found = judge([invoke(), Entry("ok", 1.0, 1, token="t1"), *snapshots], listing=False)
     assert found.classes == {1: "ok"}
     assert found.ends == {"Internal Error": 1}
 
@@ -86,8 +86,8 @@ def test_what_never_ends_is_lost(last: Entry, said: str) -> None:
 
 def test_anothers_output_is_a_lost_result() -> None:
     """Accepted with what another program printed: its own result is nowhere."""
-    looks = [replace(seen(at=at), output="out-2\n") for at in (10.0, 20.0)]
-    class_, reason = verdict(invoke(), Entry("ok", 1.0, 1, token="t1"), *looks)
+    snapshots = [replace(seen(at=at), output="out-2\n") for at in (10.0, 20.0)]
+    class_, reason = verdict(invoke(), Entry("ok", 1.0, 1, token="t1"), *snapshots)
     assert class_ == "lost"
     assert "another's output" in reason
 
@@ -170,7 +170,7 @@ def test_the_judgement_tells_itself() -> None:
     assert str(found) == (
         "2 accepted: 1 ok, 1 lost, 0 duplicated, 0 unknown (1 Accepted); 0 refused, 0 unanswered"
     )
-    assert found.told("lost") == "1 lost: submission 2: Judge0 does not know t2"
+    assert found.describe("lost") == "1 lost: submission 2: Judge0 does not know t2"
 
 
 @given(st.permutations([entry for op in (1, 2, 3) for entry in fine(op)]))

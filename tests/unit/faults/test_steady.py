@@ -96,11 +96,11 @@ def test_the_listing_tells_tokens_and_counts_and_each_only_once() -> None:
     ours = {"token": "t7", "source": f"echo {SEED}-00007"}
     runs = [ours, {"token": "x", "source": "echo other"}]
     submissions = stream(lambda _: httpx.Response(200, json={"runs": runs}))
-    submissions.look_at_listing()
-    submissions.look_at_listing()
+    submissions.read_listing()
+    submissions.read_listing()
     assert [(each.op, each.token, each.count) for each in submissions.journal.entries()] == [(7, "t7", 1)]
     runs.append(ours)
-    submissions.look_at_listing()
+    submissions.read_listing()
     assert submissions.journal.entries()[-1].count == 2
 
 

@@ -21,14 +21,14 @@ class Maker:
     """Stands in for ``run_trial``: makes the trials that it is given, or raises them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **made: Trial | Exception) -> None:
-        self.made = {name.replace("__", ":").replace("0", "-"): found for name, found in made.items()}
+        self.results = {name.replace("__", ":").replace("0", "-"): found for name, found in made.items()}
         self.asked: list[str] = []
         self.told: list[int] = []
         monkeypatch.setattr(module, "run_trial", self.run_trial)
 
     def run_trial(self, _: FaultContext, name: str) -> Trial:
         self.asked.append(name)
-        found = self.made[name]
+        found = self.results[name]
         if isinstance(found, Exception):
             raise found
         return found
@@ -59,7 +59,7 @@ def test_a_trial_that_failed_fails_every_check_of_it(monkeypatch: pytest.MonkeyP
         trials.of("power_off:server-1")
     with pytest.raises(CheckFailedError, match="power_off:server-1: waited 120 s"):
         trials.of("power_off:server-1")
-    assert (len(maker.asked), maker.told, trials.made()) == (1, [], ())
+    assert (len(maker.asked), maker.told, trials.results()) == (1, [], ())
 
 
 def test_a_doubt_stays_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +77,7 @@ def test_the_balancers_node_need_not_be_lost_twice(monkeypatch: pytest.MonkeyPat
     trials.of("power_off:server-2")
     first = trials.of("power_off:server-1")
     assert trials.of("power_off:balancer") is first
-    assert len(maker.asked) == len(trials.made()) == 2
+    assert len(maker.asked) == len(trials.results()) == 2
 
 
 def test_a_balancer_that_nobody_lost_yet_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

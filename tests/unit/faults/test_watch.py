@@ -10,7 +10,7 @@ from failover_rig import HA, HA_PLACES, SWARM, moved, state, task
 
 from harness.core.errors import CommandError, ResourceError
 from harness.faults import watch as module
-from harness.faults.watch import Watch, are_ready, is_full, left, shown_down, unsettled
+from harness.faults.watch import Watch, are_ready, is_at_capacity, remaining, shown_down, unsettled
 from harness.swarm.converge import State
 from harness.topology.model import Topology
 
@@ -23,7 +23,7 @@ class Asked:
         self.looked: list[str] = []
         self.fails: Exception | None = None
         monkeypatch.setattr(module.snapshot, "first_manager", self.first_manager)
-        monkeypatch.setattr(module, "look_at", self.look_at)
+        monkeypatch.setattr(module, "inspect_stack", self.inspect_stack)
 
     def first_manager(self, _: Any, swarm: str, names: tuple[str, ...], *, deadline: float) -> str:
         assert deadline > 0
@@ -33,7 +33,7 @@ class Asked:
             raise ResourceError("swarm", swarm, "none of its managers answers")
         return found[0]
 
-    def look_at(self, _: Any, topology: Topology, __: Any, manager: str) -> State:
+    def inspect_stack(self, _: Any, topology: Topology, __: Any, manager: str) -> State:
         self.looked.append(manager)
         if self.fails:
             error, self.fails = self.fails, None
@@ -51,12 +51,12 @@ def test_who_is_away_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would only be waited for."""
     asked = Asked(monkeypatch, alive=HA.swarm.managers if HA.swarm else ())
     watch = watching(HA)
-    watch.look()
-    watch.look()
+    watch.inspect()
+    watch.inspect()
     assert (asked.looked, asked.searches) == (["runner", "runner"], 1)
-    watch.look(("runner",))
+    watch.inspect(("runner",))
     assert asked.looked[-1] == "server-1"
-    assert [each.said for each in watch.looks] == ["", "", ""]
+    assert [each.error for each in watch.snapshots] == ["", "", ""]
 
 
 def test_a_manager_that_fails_is_looked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,10 +64,10 @@ def test_a_manager_that_fails_is_looked_for_anew(monkeypatch: pytest.MonkeyPatch
     asked = Asked(monkeypatch, alive=("runner",))
     asked.fails = CommandError(["docker"], 1, "no leader", where="runner")
     watch = watching(SWARM)
-    first = watch.look()
+    first = watch.inspect()
     assert first.state is None
-    assert "no leader" in first.said
-    assert watch.look().state is not None
+    assert "no leader" in first.error
+    assert watch.inspect().state is not None
     assert asked.searches == 2
 
 
@@ -75,15 +75,15 @@ def test_without_a_manager_or_a_way_in_nobody_is_asked(monkeypatch: pytest.Monke
     """Either is said."""
     asked = Asked(monkeypatch, alive=("runner",))
     watch = watching(SWARM)
-    assert watch.look(("runner",)).said == module.NO_MANAGER
-    assert watch.look(("client",)).said == module.NO_WAY_IN
+    assert watch.inspect(("runner",)).error == module.NO_MANAGER
+    assert watch.inspect(("client",)).error == module.NO_ACCESS
     assert asked.searches == 0
 
 
 def test_no_manager_that_answers_is_a_look_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends nothing."""
     Asked(monkeypatch, alive=())
-    assert "none of its managers answers" in watching(SWARM).look().said
+    assert "none of its managers answers" in watching(SWARM).inspect().error
 
 
 def test_a_node_is_down_when_no_entry_of_it_lives() -> None:
@@ -105,12 +105,12 @@ def test_a_node_that_is_not_listed_is_neither() -> None:
 
 def test_full_is_what_runs_elsewhere() -> None:
     """A task on the lost node does not count, whatever the managers think of it."""
-    room = {"judge0-server": 2}
-    assert not is_full(state(), room, ("server-1",))
-    assert is_full(
-        state(places=moved(judge0_server=("server-1", "server-2", "judge0-lb"))), room, ("server-1",)
+    capacity = {"judge0-server": 2}
+    assert not is_at_capacity(state(), capacity, ("server-1",))
+    assert is_at_capacity(
+        state(places=moved(judge0_server=("server-1", "server-2", "judge0-lb"))), capacity, ("server-1",)
     )
-    assert left(state(), "judge0-server", ("server-1",)) == ("t-judge0-server-2-server-2",)
+    assert remaining(state(), "judge0-server", ("server-1",)) == ("t-judge0-server-2-server-2",)
 
 
 def test_a_swarm_that_is_well_is_settled() -> None:

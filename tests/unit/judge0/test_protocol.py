@@ -63,7 +63,7 @@ def decoded(text: str) -> str:
 
 def test_wait_asks_for_the_outcome_in_the_same_request() -> None:
     """With the fields that this Judge0 has, and no other."""
-    request = requests.hand_in(JUDGE0, HELLO)
+    request = requests.submit(JUDGE0, HELLO)
     asked = "base64_encoded=true&wait=true&fields=token,status_id,stdout,created_at,wall_time"
     assert (request.method, request.path) == ("POST", f"/submissions?{asked}")
     body = json.loads(request.body)
@@ -76,13 +76,13 @@ def test_wait_asks_for_the_outcome_in_the_same_request() -> None:
 def test_other_ways_create_without_waiting(mode: Any) -> None:
     """Nothing but a token comes back."""
     route = dataclasses.replace(JUDGE0, mode=mode)
-    assert requests.hand_in(route, HELLO).path == "/submissions?base64_encoded=true"
+    assert requests.submit(route, HELLO).path == "/submissions?base64_encoded=true"
 
 
 def test_limits_and_callbacks_are_fields_of_the_submission() -> None:
     """As Judge0 names them."""
     program = dataclasses.replace(HELLO, stdin="", limits={"cpu_time_limit": 0.5})
-    body = json.loads(requests.hand_in(JUDGE0, program, callback_url="http://10.0.0.1:9/3").body)
+    body = json.loads(requests.submit(JUDGE0, program, callback_url="http://10.0.0.1:9/3").body)
     assert body["cpu_time_limit"] == 0.5
     assert body["callback_url"] == "http://10.0.0.1:9/3"
     assert "stdin" not in body
@@ -108,7 +108,7 @@ def test_host_is_the_address_unless_the_route_says_otherwise() -> None:
 
 def test_a_front_door_is_asked_in_its_own_words() -> None:
     """Plain text, under the keys that the topology gives."""
-    request = requests.hand_in(DOOR, HELLO)
+    request = requests.submit(DOOR, HELLO)
     assert request.path == "/api/run"
     assert json.loads(request.body) == {"lang": "python", "id": 71, "code": HELLO.source, "in": "in\n"}
 
@@ -123,7 +123,7 @@ def test_a_batch_holds_each_submission() -> None:
 
 def test_looking_names_all_tokens_in_one_request() -> None:
     """By batch, which Judge0 does not cache."""
-    request = requests.look(["a", "b"], requests.fields(JUDGE0))
+    request = requests.fetch(["a", "b"], requests.fields(JUDGE0))
     assert request.method == "GET"
     assert request.path.startswith(
         "/submissions/batch?tokens=a,b&base64_encoded=true&fields=token,status_id,"
@@ -217,16 +217,16 @@ def test_a_submission_in_another_form_cannot_be_read(change: dict[str, object]) 
 def test_a_front_door_is_read_where_the_topology_says() -> None:
     """Its status is a text."""
     reply = {"token": "t", "status": {"description": "Time Limit Exceeded"}, "stdout": None, "id": 1}
-    assert reading.read_at_door(DOOR.reply, dumped(reply)) == Submission("t", 5)
+    assert reading.read_front_door(DOOR.reply, dumped(reply)) == Submission("t", 5)
     numbered = dataclasses.replace(DOOR, reply={"status": "status"})
-    assert reading.read_at_door(numbered.reply, b'{"status":11}') == Submission("", 11)
+    assert reading.read_front_door(numbered.reply, b'{"status":11}') == Submission("", 11)
 
 
 @pytest.mark.parametrize("body", [b'{"status":"Accepted"}', b'{"status":{"description":"Fine"}}', b"[]"])
 def test_a_front_door_that_answers_otherwise_cannot_be_read(body: bytes) -> None:
     """A path that is not there, a status that Judge0 does not have."""
     with pytest.raises(UnreadableError):
-        reading.read_at_door(DOOR.reply, body)
+        reading.read_front_door(DOOR.reply, body)
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def test_what_was_left_worse_is_mended(serve: Serve) -> None:
     target = serve()
     deployment = stand(target)
     links.shape(target, deployment, "api", SLOW)
-    assert links.mend(target, lambda: deployment) == ("api",)
-    assert links.mend(target, lambda: pytest.fail("looked")) == ()
+    assert links.restore(target, lambda: deployment) == ("api",)
+    assert links.restore(target, lambda: pytest.fail("looked")) == ()
     assert links.read(target, deployment)["api"] == PERFECT
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stack_helpers import compose, notes_of, refusal, web
 
-from harness.stack.steps.health import spelled
+from harness.stack.steps.health import format_duration
 
 TEST = ["CMD", "probe"]
 
@@ -91,7 +91,7 @@ def test_what_is_no_health_check_is_refused(said: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(3, "3s"), (0.5, "500ms"), (90061, "90061s"), (1.5, "1500ms")])
 def test_times_are_spelled_as_docker_reads_them(seconds: float, text: str) -> None:
     """With their unit."""
-    assert spelled(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_slow_machine_has_its_checks_stretched(monkeypatch: pytest.MonkeyPatch) -> None:

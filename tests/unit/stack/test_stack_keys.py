@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from stack_helpers import a_service, compose, converted, notes_of, refusal, web
 
-from harness.stack.steps.unsupported import NOTED, REFUSED
+from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_key_that_means_the_same_stays(lines: str, value: Any) -> None:
 SAID = {"depends_on": "[db]", "expose": "[80]", "devices": "['/dev/x:/dev/x']", "extends": "{service: x}"}
 
 
-@pytest.mark.parametrize("key", sorted(NOTED))
+@pytest.mark.parametrize("key", sorted(LEFT_OUT))
 def test_a_key_that_is_left_out_has_a_note(key: str) -> None:
     """It is not in the stack, and one note says what is so instead."""
     body, stack = web(f"{key}: {SAID.get(key, '[x]')}")

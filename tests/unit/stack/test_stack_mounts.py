@@ -186,18 +186,18 @@ volumes: [{type: tmpfs, target: /x, tmpfs: {size: 1024}}]
 
 
 @pytest.mark.parametrize(
-    ("said", "left"),
+    ("said", "unsupported"),
     [
         ("/a:/b:z", "z"),
         ("{type: bind, source: /a, target: /b, bind: {create_host_path: true}}", "bind.create_host_path"),
         ("{type: volume, target: /b, volume: {subpath: x}}", "volume.subpath"),
     ],
 )
-def test_what_a_mount_loses_is_told(said: str, left: str) -> None:
+def test_what_a_mount_loses_is_told(said: str, unsupported: str) -> None:
     """Labels of SELinux, and what came after version 3.8."""
     quoted = said if said.startswith("{") else f"'{said}'"
     _, stack = web(f"volumes: [{quoted}]")
-    assert any(f"{left} of the mount at /b" in each for each in notes_of(stack, "volumes"))
+    assert any(f"{unsupported} of the mount at /b" in each for each in notes_of(stack, "volumes"))
 
 
 def test_bind_propagation_stays() -> None:

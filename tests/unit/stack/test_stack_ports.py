@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from stack_helpers import a_service, compose, converted, notes_of, refusal, web
 
-from harness.stack.service import Job
-from harness.stack.services import jobs_of, read_source
+from harness.stack.service import ServiceContext
+from harness.stack.services import read_source, service_contexts
 from harness.stack.steps.ports import Port, published
 
 
-def a_job(said: str) -> Job:
-    """The job of a compose file with these ports."""
+def a_job(said: str) -> ServiceContext:
+    """The context of a compose file with these ports."""
     from stack_helpers import a_source, a_topology
 
     source = a_source(compose(f"ports: [{said}]"))
-    (job,) = jobs_of(a_topology(source.service), source, read_source(source), ipvs=False)
-    return job
+    (context,) = service_contexts(a_topology(source.service), source, read_source(source), ipvs=False)
+    return context
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from harness.core.errors import TopologyError
 from harness.stack import Stack, write
 from harness.stack.compose import parse
 from harness.stack.keys import table
-from harness.stack.steps.passed_through import KEPT
-from harness.stack.steps.unsupported import NOTED, REFUSED
+from harness.stack.steps.passed_through import PASSED_THROUGH
+from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
 
 # Any text that YAML and a process's environment can hold, and none of our own marks.
 TEXT = st.text(
@@ -201,9 +201,9 @@ def test_every_key_is_in_the_stack_or_has_a_note_or_is_refused(body: dict[str, A
     made = stack.document["services"]["web"]
     for key, value in body.items():
         assert key not in REFUSED
-        if key in KEPT:
+        if key in PASSED_THROUGH:
             assert key in made
-        elif key in NOTED:
+        elif key in LEFT_OUT:
             assert noted(stack, key)
         elif not (key in THERE and THERE[key](made)):
             assert noted(stack, key) or value is False

@@ -70,4 +70,4 @@ def test_the_error_of_a_broken_file_has_its_line() -> None:
 )
 def test_what_is_to_be_filled_in_is_found(text: str, names: tuple[str, ...]) -> None:
     """Two dollar signs are one that is meant."""
-    assert taint.filled(text) == names
+    assert taint.variables(text) == names

@@ -34,9 +34,9 @@ class FakeAccess:
         self.dropped.append(node)
 
 
-def failure(said: str, *, code: int = 1) -> CommandError:
+def failure(message: str, *, code: int = 1) -> CommandError:
     """A command that failed on a node."""
-    return CommandError(["ssh", "node"], code, said, where="node")
+    return CommandError(["ssh", "node"], code, message, where="node")
 
 
 def lines(*documents: Any) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.swarm.placing import facts, holds, plain
+from harness.swarm.placing import facts, normalised, satisfies
 
 NODE: dict[str, Any] = {
     "ID": "abc123",
@@ -39,22 +39,22 @@ NODE: dict[str, Any] = {
 )
 def test_a_constraint_holds_as_docker_has_it(constraint: str, satisfied: bool) -> None:
     """By role, name, id, platform and labels; what a node lacks is the empty text."""
-    assert holds(constraint, facts(NODE)) is satisfied
+    assert satisfies(constraint, facts(NODE)) is satisfied
 
 
 def test_a_node_without_labels_has_none() -> None:
     """The engine says null where there are none."""
     bare = {"ID": "x", "Spec": {"Role": "manager", "Labels": None}, "Description": {"Engine": {}}}
-    assert not holds("node.labels.role == client", facts(bare))
+    assert not satisfies("node.labels.role == client", facts(bare))
 
 
 def test_spaces_make_no_difference() -> None:
     """The engine keeps constraints as they were written."""
-    assert plain(" node.labels.x  == true ") == plain("node.labels.x==true")
+    assert normalised(" node.labels.x  == true ") == normalised("node.labels.x==true")
 
 
 @pytest.mark.parametrize("text", ["node.role", "node.role = worker", "== worker", "node.role =="])
 def test_what_is_no_constraint_is_told(text: str) -> None:
     """With the form that it should have."""
     with pytest.raises(ValueError, match="write KEY==VALUE"):
-        holds(text, {})
+        satisfies(text, {})

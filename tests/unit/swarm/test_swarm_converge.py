@@ -10,8 +10,8 @@ import pytest
 from harness.core.errors import ResourceError
 from harness.deploy.engine import Image
 from harness.swarm import converge as module
-from harness.swarm.converge import State, converge, short_of
-from harness.swarm.deploy import changed_services, kept_name
+from harness.swarm.converge import State, converge, shortfall
+from harness.swarm.deploy import changed_services, marker_name
 from harness.swarm.images import _agreed, by_node
 from harness.swarm.snapshot import Member, ServiceState, Task
 
@@ -28,18 +28,18 @@ def state(*tasks: Task, service: ServiceState = WEB) -> State:
 
 def test_a_service_at_its_replicas_has_converged() -> None:
     """Nothing is missing then."""
-    assert short_of(state(ONE, TWO)) == []
+    assert shortfall(state(ONE, TWO)) == []
 
 
 def test_tasks_on_a_dead_node_do_not_count() -> None:
     """The manager does not know better than `running` of them."""
-    assert short_of(state(ONE, replace(TWO, node="b"))) == ["web has 1 of 2 tasks"]
+    assert shortfall(state(ONE, replace(TWO, node="b"))) == ["web has 1 of 2 tasks"]
 
 
 def test_what_a_task_says_of_itself_is_told() -> None:
     """A task that cannot be placed has no node, and an error."""
     pending = replace(TWO, node="", state="pending", error="no suitable node (1 node not available)")
-    (missing,) = short_of(state(ONE, pending))
+    (missing,) = shortfall(state(ONE, pending))
     assert "1 of 2" in missing
     assert "no suitable node" in missing
 
@@ -47,30 +47,30 @@ def test_what_a_task_says_of_itself_is_told() -> None:
 def test_an_update_under_way_has_not_converged() -> None:
     """Old and new tasks may add up to the replicas."""
     updating = replace(WEB, update="updating", message="update in progress")
-    assert short_of(state(ONE, TWO, service=updating)) == ["web is updating: update in progress"]
+    assert shortfall(state(ONE, TWO, service=updating)) == ["web is updating: update in progress"]
 
 
 def test_an_old_task_that_still_runs_has_not_converged() -> None:
     """As after scaling down: what is to go still takes work."""
     old = replace(TWO, id="t3", slot=3, desired="shutdown")
-    assert short_of(state(ONE, TWO, old)) == ["1 old tasks of web still end"]
+    assert shortfall(state(ONE, TWO, old)) == ["1 old tasks of web still end"]
 
 
 def test_an_old_task_on_a_dead_node_is_not_waited_for() -> None:
     """Nobody can tell when it ends."""
     old = replace(TWO, id="t3", slot=3, desired="shutdown", node="b")
-    assert short_of(state(ONE, TWO, old)) == []
+    assert shortfall(state(ONE, TWO, old)) == []
 
 
 def test_a_service_that_is_not_there_is_missed_where_it_is_asked_for() -> None:
     """An empty stack has not converged either."""
-    assert short_of(State((READY,), (), ()), ["web"]) == ["no service web"]
+    assert shortfall(State((READY,), (), ()), ["web"]) == ["no service web"]
 
 
 def test_only_the_services_asked_for_count() -> None:
     """As after scaling one of them."""
     other = replace(WEB, name="other")
-    assert short_of(State((READY,), (WEB, other), (ONE, TWO)), ["web"]) == []
+    assert shortfall(State((READY,), (WEB, other), (ONE, TWO)), ["web"]) == []
 
 
 class Swarm:
@@ -78,7 +78,7 @@ class Swarm:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, looks: Callable[[], State]) -> None:
         monkeypatch.setattr(module.snapshot, "a_manager", lambda *_: "m")
-        monkeypatch.setattr(module, "look_at", lambda *_: looks())
+        monkeypatch.setattr(module, "inspect_stack", lambda *_: looks())
         monkeypatch.setattr(module, "_stack", lambda _: "editor")
         self.asked: list[str] = []
 
@@ -149,8 +149,8 @@ def test_services_with_new_tasks_are_told_as_changed() -> None:
 
 def test_another_stack_file_has_another_name() -> None:
     """The name alone says whether this was deployed."""
-    assert kept_name("s", "one") != kept_name("s", "two")
-    assert kept_name("s", "one").startswith("s_stack-")
+    assert marker_name("s", "one") != marker_name("s", "two")
+    assert marker_name("s", "one").startswith("s_stack-")
 
 
 def test_a_node_gets_each_image_once() -> None:

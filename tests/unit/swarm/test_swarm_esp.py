@@ -20,7 +20,7 @@ def insist(monkeypatch: pytest.MonkeyPatch, **esp: bool) -> None:
     """Ask for encryption between droplets whose kernels have ESP or not."""
     monkeypatch.setattr(deploy, "wait_until_ready", lambda *_: None)
     monkeypatch.setattr(deploy, "kernel", lambda _, node: Kernel(ipvs=True, esp=esp[node]))
-    deploy.insist_on_esp(cast("Access", None), TOPOLOGY)
+    deploy.require_esp(cast("Access", None), TOPOLOGY)
 
 
 def test_a_kernel_without_esp_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

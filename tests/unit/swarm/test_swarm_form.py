@@ -83,15 +83,15 @@ def test_node_of_a_disk_that_is_gone_goes_before_it_is_missed() -> None:
 
 def test_change_is_tried_again_while_another_is_under_way() -> None:
     """Docker refuses what is based on an older state."""
-    said = [failure(BUSY), failure(BUSY)]
+    message = [failure(BUSY), failure(BUSY)]
 
     def answer(name: str, script: str) -> str:
-        if said:
-            raise said.pop()
+        if message:
+            raise message.pop()
         return ""
 
     access = FakeAccess(answer)
-    cluster.order(access, "boss", "docker node promote x")
+    cluster.run_on_manager(access, "boss", "docker node promote x")
     assert len(access.asked) == 3
 
 
@@ -103,7 +103,7 @@ def test_change_that_is_refused_is_told_at_once() -> None:
 
     access = FakeAccess(answer)
     with pytest.raises(ResourceError, match="`docker node promote x`: Error: No such node: x"):
-        cluster.order(access, "boss", "docker node promote x")
+        cluster.run_on_manager(access, "boss", "docker node promote x")
     assert len(access.asked) == 1
 
 

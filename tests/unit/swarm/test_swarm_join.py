@@ -91,11 +91,11 @@ def test_way_that_is_shut_is_told_by_its_ends() -> None:
         raise failure("bash: connect: Connection refused")
 
     with pytest.raises(ResourceError) as caught:
-        join.await_way(FakeAccess(answer), deployment(), "two", "boss", deadline=0)
-    said = str(caught.value)
-    assert "10.1.0.12 (two) does not reach the swarm's manager at 10.1.0.10 (boss) on 2377/tcp" in said
-    assert "Connection refused" in said
-    assert "admit 2377/tcp from two to boss" in said
+        join.await_reachable(FakeAccess(answer), deployment(), "two", "boss", deadline=0)
+    message = str(caught.value)
+    assert "10.1.0.12 (two) does not reach the swarm's manager at 10.1.0.10 (boss) on 2377/tcp" in message
+    assert "Connection refused" in message
+    assert "admit 2377/tcp from two to boss" in message
 
 
 @pytest.mark.parametrize("name", ["boss", "nobody"])

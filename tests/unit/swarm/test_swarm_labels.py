@@ -8,7 +8,7 @@ from swarm_samples import NAMES, plan, service
 
 from harness.swarm import labels
 
-KEYS = st.sampled_from(["role", "web", "api", "old", "rack", labels.KEPT])
+KEYS = st.sampled_from(["role", "web", "api", "old", "rack", labels.OURS_LABEL])
 SERVICES = st.lists(
     st.builds(
         lambda name, nodes: service(name, *nodes),
@@ -48,14 +48,14 @@ def test_labels_of_others_stay(services: list[object], foreign: dict[str, str]) 
 def test_every_service_that_may_run_there_has_its_label() -> None:
     """And the droplet's role has one."""
     topology = plan(service("web", "one", "two"), service("api", "two"))
-    assert labels.wanted(topology, "one") == {"role": "hand", "web": "true", labels.KEPT: "role web"}
-    assert labels.wanted(topology, "boss") == {"role": "boss", labels.KEPT: "role"}
+    assert labels.wanted(topology, "one") == {"role": "hand", "web": "true", labels.OURS_LABEL: "role web"}
+    assert labels.wanted(topology, "boss") == {"role": "boss", labels.OURS_LABEL: "role"}
 
 
 def test_label_of_a_service_that_is_gone_goes() -> None:
     """Only the node remembers that it was ours."""
-    have = {"role": "hand", "gone": "true", "rack": "7", labels.KEPT: "gone role"}
+    have = {"role": "hand", "gone": "true", "rack": "7", labels.OURS_LABEL: "gone role"}
     change = labels.change(plan(), "one", have)
     assert change.remove == ("gone",)
     assert str(change) == "labels no more gone"
-    assert change.options() == f"--label-add {labels.KEPT}=role --label-rm gone"
+    assert change.options() == f"--label-add {labels.OURS_LABEL}=role --label-rm gone"

@@ -89,10 +89,10 @@ def test_network_in_use_is_an_error_that_names_who_uses_it() -> None:
     docker = Docker({**FINE, "Options": {"encrypted": ""}}, users="stack_web n1\nother n2\nstack_api n2 n1\n")
     with pytest.raises(ResourceError) as caught:
         network.ensure(FakeAccess(docker), "boss", Overlay("net"))
-    said = str(caught.value)
-    assert "network 'net': is there, but it is encrypted" in said
-    assert "used by stack_web, stack_api" in said
-    assert "remedy:" in said
+    message = str(caught.value)
+    assert "network 'net': is there, but it is encrypted" in message
+    assert "used by stack_web, stack_api" in message
+    assert "remedy:" in message
 
 
 def test_network_of_a_name_that_begins_alike_is_another() -> None:

@@ -37,7 +37,7 @@ LEADERLESS = {**WORKER, "ControlAvailable": True, "Error": "does not have a lead
 )
 def test_engine_is_read_as_it_is(told: dict[str, Any], engine: Engine) -> None:
     """In a swarm or in none."""
-    assert survey.read("one", told) == engine
+    assert survey.parse("one", told) == engine
 
 
 def test_engine_that_has_just_started_is_given_time() -> None:

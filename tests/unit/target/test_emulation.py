@@ -110,6 +110,11 @@ sys.exit(9)
 """
 
 
+def _require_word(state: Path) -> None:
+    if not (state / "server.log").stat().st_size:
+        raise NotYet("nothing yet")
+
+
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """In the emulator's place a program, and so little patience that it cannot end in time."""
@@ -119,7 +124,9 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         def spawn(state: Path) -> subprocess.Popen[bytes]:
             (state / "plane").write_text("memory")
             with (state / "server.log").open("ab") as log:
-                return subprocess.Popen([sys.executable, "-c", program], stderr=log)
+                process = subprocess.Popen([sys.executable, "-c", program], stderr=log)
+            wait_for("its first word", lambda: _require_word(state), deadline=60)
+            return process
 
         monkeypatch.setattr(emulator_process, "_spawn", spawn)
 

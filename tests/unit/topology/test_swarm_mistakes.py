@@ -49,9 +49,9 @@ BROKEN = {
         "'api-2' is a manager already, by 'api'",
         "once",
     ),
-    "bad stack name": ("small-stack", "small stack", "swarm.stack", "no name", "editor-stack"),
+    "bad stack name": ("small-stack", "small stack", "swarm.stack", "not a name", "editor-stack"),
     "long full name": ("small-stack", "s" * 60, "swarm.services.web", "longer than 63", "shorten"),
-    "bad network name": ("small-net", "small.net", "swarm.network.name", "no name", "editor-swarm-net"),
+    "bad network name": ("small-net", "small.net", "swarm.network.name", "not a name", "editor-swarm-net"),
     "network of Docker's": ("small-net", "ingress", "swarm.network.name", "Docker's own", "another"),
     "heart too fast": ("heartbeat: 3", "heartbeat: 0", "swarm.heartbeat", "no heartbeat", "1 to 60"),
     "heart too slow": ("heartbeat: 3", "heartbeat: 61", "swarm.heartbeat", "three of them", "1 to 60"),
@@ -98,13 +98,13 @@ BROKEN = {
     "no constraint": (
         *constrained("worker"),
         "swarm.services.api.constraints[0]",
-        "'worker' is no constraint",
+        "'worker' is not a constraint",
         "node.labels.role == judge0-server",
     ),
     "single equals sign": (
         *constrained("node.role = worker"),
         "swarm.services.api.constraints[0]",
-        "no constraint",
+        "not a constraint",
         "==",
     ),
     "unknown key of a node": (
@@ -255,7 +255,7 @@ BROKEN = {
         NETWORK,
         "network: {name: small-net, encrypted: true, esp: passed}",
         "swarm.network.esp",
-        "no way for ESP",
+        "not a value for how ESP passes",
         "uncovered",
     ),
     "ESP past a firewall": (

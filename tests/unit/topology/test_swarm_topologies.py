@@ -167,7 +167,7 @@ def _admit(port: int) -> tuple[tuple[str, str], ...]:
 @given(st.text(st.sampled_from("noderlabs.=! ><0a"), max_size=16))
 def test_a_constraint_is_refused_or_understood(text: str) -> None:
     """Nothing that is taken is then skipped in silence: it has a key, an operator and a value."""
-    if placement.wrong_with(text) is None:
+    if placement.problem_with(text) is None:
         match = placement.CONSTRAINT.fullmatch(text)
         assert match is not None
         assert all(match[each] for each in ("key", "operator", "value"))

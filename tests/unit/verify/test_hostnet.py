@@ -105,11 +105,11 @@ def test_first_look_is_kept(tmp_path: Path) -> None:
     """A later one does not replace it: it may have been taken with the run standing."""
     run_dir = RunDir(tmp_path, "r")
     run_dir.path.mkdir(parents=True)
-    assert hostnet.kept(run_dir) is None
+    assert hostnet.saved(run_dir) is None
     assert hostnet.changed(run_dir) == ""
-    hostnet.keep(run_dir, {"routes": ["a"]})
-    hostnet.keep(run_dir, {"routes": ["b"]})
-    assert hostnet.kept(run_dir) == {"routes": ["a"]}
+    hostnet.save(run_dir, {"routes": ["a"]})
+    hostnet.save(run_dir, {"routes": ["b"]})
+    assert hostnet.saved(run_dir) == {"routes": ["a"]}
 
 
 def test_a_look_before_a_reboot_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,8 +119,8 @@ def test_a_look_before_a_reboot_is_not(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(hostnet, "BOOT_ID", boot)
     for name in ("first", "second"):
         boot.write_text(name)
-        hostnet.keep(run_dir, {"routes": [name]})
-    assert hostnet.kept(run_dir) == {"routes": ["second"]}
+        hostnet.save(run_dir, {"routes": [name]})
+    assert hostnet.saved(run_dir) == {"routes": ["second"]}
 
 
 @pytest.mark.skipif(not hostnet.is_possible(), reason="needs Linux and the ip command")

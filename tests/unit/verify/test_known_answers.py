@@ -31,12 +31,12 @@ from harness.verify.answers import (
     pace_of,
     unnamed,
 )
-from harness.verify.programs import BROKEN, Program, marks, programs, wrong
+from harness.verify.programs import BROKEN, Program, fingerprints, programs, wrong
 
 GOAL = Goal(share=0.05, confidence=0.99)
 IDS = {"bash": 46, "python": 71, "c": 50}
-MARKS = {"worker-1": "1" * 12, "worker-2": "2" * 12}
-WORKERS = {name: frozenset({mark}) for name, mark in MARKS.items()}
+FINGERPRINTS = {"worker-1": "1" * 12, "worker-2": "2" * 12}
+WORKERS = {name: frozenset({mark}) for name, mark in FINGERPRINTS.items()}
 ENDS = {3: "Accepted", 4: "Wrong Answer", 6: "Compilation Error", 11: "Runtime Error (NZEC)"}
 CAPABILITIES = Capabilities(
     kind="released", version="1.13.1", wait=True, wait_bypasses_queue=True, wait_looks_after=0.0,
@@ -118,7 +118,7 @@ class Fake:
 
     def _told(self, token: str) -> dict[str, Any]:
         second = not self.idle and self.random.random() < 0.5
-        mark = MARKS["worker-2" if second else "worker-1"] if self.tells else ""
+        mark = FINGERPRINTS["worker-2" if second else "worker-1"] if self.tells else ""
         told = right(self.expected[int(token)], mark)
         if second and self.random.random() < self.share:
             told = self.lie(told)
@@ -180,11 +180,11 @@ def test_the_pooled_form_agrees_with_simulation(workers: int) -> None:
 def test_honest_workers_are_each_known() -> None:
     """Each answered 90 at least, and the report says with which probability a liar was noticed."""
     tally = examined(Fake())
-    assert tally.lies == []
+    assert tally.wrong_answers == []
     assert min(tally.answers[name] for name in WORKERS) >= 90
     told = describe(tally, GOAL)
     assert "by worker: worker-1" in told
-    assert "a worker that lies in 1 of 20 answers is noticed with a probability of 0.99" in told
+    assert "a worker with 1 wrong answer in 20 is detected with a probability of 0.99" in told
 
 
 @pytest.mark.parametrize("lie", [flipped, accepted], ids=["other-output", "always-accepted"])
@@ -192,7 +192,7 @@ def test_honest_workers_are_each_known() -> None:
 def test_a_liar_in_one_of_twenty_is_noticed_and_named(seed: int, lie: Callable[..., Submission]) -> None:
     """Whether it changes outputs or verdicts; about half of those are Accepted anyway, and no lie."""
     share = 0.05 if lie is flipped else 0.1
-    with pytest.raises(CheckFailedError, match=r"answered wrong \(\d+ of \d+ by worker-2\)|told no place"):
+    with pytest.raises(CheckFailedError, match=r"answered wrong \(\d+ of \d+ by worker-2\)|showed no worker"):
         examined(Fake(share, lie, seed=seed))
 
 
@@ -212,13 +212,13 @@ def test_workers_that_tell_no_place_are_known_together() -> None:
     """More programs then, and it is said what that assumes."""
     tally = examined(Fake(tells=False))
     assert tally.answers.total() >= GOAL.pooled(2) == 182
-    assert "which worker ran which is not told" in describe(tally, GOAL)
+    assert "which worker ran which is unknown" in describe(tally, GOAL)
     assert "where each of 2 takes as many" in describe(tally, GOAL)
 
 
 def test_a_liar_among_those_that_tell_no_place_is_noticed() -> None:
     """The pool as a whole answers for it."""
-    with pytest.raises(CheckFailedError, match="told no place"):
+    with pytest.raises(CheckFailedError, match="showed no worker"):
         examined(Fake(0.05, tells=False))
 
 
@@ -262,13 +262,13 @@ def test_a_judge0_without_batches_is_asked_one_by_one() -> None:
     capabilities = Capabilities(**{**CAPABILITIES.to_dict(), "batches": False})
     tally = Tally(WORKERS)
     examine(fake.judge0, capabilities, tally, GOAL, seed="seed", clock=Ticking())
-    assert (tally.lies, tally.answers.total()) == ([], len(fake.created))
+    assert (tally.wrong_answers, tally.answers.total()) == ([], len(fake.created))
 
 
 def test_a_judge0_without_our_languages_is_told() -> None:
     """Nothing can be said of its workers."""
     capabilities = Capabilities(**{**CAPABILITIES.to_dict(), "ids": {}})
-    with pytest.raises(InconclusiveError, match="no language that there are programs in: bash, python"):
+    with pytest.raises(InconclusiveError, match="none of the languages of our programs: bash, python"):
         examine(Fake().judge0, capabilities, Tally(WORKERS), GOAL, seed="seed", clock=Ticking())
 
 
@@ -310,7 +310,7 @@ def test_programs_really_answer_so(offered: list[Program]) -> None:
         )
         assert ended.stdout.strip() == program.stdout
         assert bool(ended.returncode) == (status == 11)
-        assert marks(ended.stderr)
+        assert fingerprints(ended.stderr)
 
 
 def test_marks_that_several_machines_have_are_nobodys() -> None:
@@ -319,7 +319,11 @@ def test_marks_that_several_machines_have_are_nobodys() -> None:
     own = distinct({"worker-1": {boot, "a" * 12}, "worker-2": {boot, "b" * 12}})
     assert own == {"worker-1": {"a" * 12}, "worker-2": {"b" * 12}}
     tally = Tally(own)
-    assert [tally.place(text) for text in (boot, "b" * 64, "a" * 12 + " " + "b" * 12)] == ["", "worker-2", ""]
+    assert [tally.worker_of(text) for text in (boot, "b" * 64, "a" * 12 + " " + "b" * 12)] == [
+        "",
+        "worker-2",
+        "",
+    ]
 
 
 @pytest.fixture

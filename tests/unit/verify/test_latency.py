@@ -55,8 +55,8 @@ def test_a_node_that_runs_programs_is_slowed() -> None:
 
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A swarm in play, whose heartbeat is over at once; ``told`` is what happened in order."""
-    told: list[str] = []
+    """A swarm in play, whose heartbeat is over at once; ``output`` is what happened in order."""
+    output: list[str] = []
     member = SimpleNamespace(node="worker-1", status="ready")
     swarm = replace(TOPOLOGY.swarm, heartbeat=0)  # type: ignore[type-var]
     node = SimpleNamespace(private_ip="10.0.0.2", public_ip="203.0.113.9")
@@ -69,22 +69,22 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     @contextmanager
     def shaped(*_: object) -> Iterator[None]:
-        told.append("slow")
+        output.append("slow")
         yield
-        told.append("perfect")
+        output.append("perfect")
 
     @contextmanager
     def client(*_: object, **__: object) -> Iterator[None]:
         yield
 
-    monkeypatch.setattr(latency.link, "mend", lambda *_: told.append("mended"))
+    monkeypatch.setattr(latency.link, "restore", lambda *_: output.append("mended"))
     monkeypatch.setattr(latency.link, "shaped", shaped)
-    monkeypatch.setattr(latency, "round_trip_ms", lambda *_: told.append("timed") or float(len(told)))
+    monkeypatch.setattr(latency, "round_trip_ms", lambda *_: output.append("timed") or float(len(output)))
     monkeypatch.setattr(latency.snapshot, "a_manager", lambda *_: "manager")
-    monkeypatch.setattr(latency.snapshot, "members", lambda *_: told.append("looked") or [member])
+    monkeypatch.setattr(latency.snapshot, "members", lambda *_: output.append("looked") or [member])
     monkeypatch.setattr(latency.frontdoor, "open_single", client)
-    monkeypatch.setattr(latency.frontdoor, "double", lambda *_: told.append("submitted"))
-    return SimpleNamespace(told=told, setup=setup, member=member, patch=monkeypatch)
+    monkeypatch.setattr(latency.frontdoor, "double", lambda *_: output.append("submitted"))
+    return SimpleNamespace(told=output, setup=setup, member=member, patch=monkeypatch)
 
 
 def test_it_is_measured_before_while_and_after(rig: Any) -> None:
@@ -92,7 +92,7 @@ def test_it_is_measured_before_while_and_after(rig: Any) -> None:
     found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
     assert rig.told == ["mended", "timed", "slow", "timed", "submitted", "looked", "perfect", "timed"]
     assert (found.before_ms, found.during_ms, found.after_ms) == (2, 4, 8)
-    assert (found.looks, found.members, found.accepted, found.trouble) == (1, {}, 1, ())
+    assert (found.inspections, found.members, found.accepted, found.trouble) == (1, {}, 1, ())
 
 
 def test_what_goes_wrong_is_noted(rig: Any) -> None:
@@ -116,5 +116,5 @@ def test_managers_that_do_not_answer_are_noted(rig: Any) -> None:
 
     rig.patch.setattr(latency.snapshot, "a_manager", silent)
     found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
-    assert found.looks == 0
+    assert found.inspections == 0
     assert "no manager answers" in found.members["managers"]

@@ -28,7 +28,7 @@ def test_whom_the_api_tells_of_may_log_in() -> None:
 def test_anybody_else_is_foreign(engine: str) -> None:
     """By name."""
     assert foreign([Login("wavetank_open")], cluster(engine), ["doadmin"]) == (
-        "wavetank_open, of whom the API tells nothing, may log in",
+        "wavetank_open, which the API does not list, may log in",
     )
 
 

@@ -14,7 +14,7 @@ from harness.core.errors import CheckFailedError, InconclusiveError, WaitTimeout
 from harness.faults import run
 from harness.faults.fault import POWER_OFF, Fault
 from harness.faults.history import Entry
-from harness.faults.run import Once
+from harness.faults.run import RunOnce
 from harness.run.settings import PROJECT
 from harness.topology import load
 from harness.verify import outage as module
@@ -31,7 +31,7 @@ class Played:
         self.begun_between: list[tuple[float, float]] = []
         monkeypatch.setattr(run, "Power", lambda *_: self)
         monkeypatch.setattr(run, "to_judge0", self.judge0)
-        monkeypatch.setattr(module.recovery, "picture", lambda *_: self.log.append("picture"))
+        monkeypatch.setattr(module.recovery, "snapshot", lambda *_: self.log.append("picture"))
         monkeypatch.setattr(module.recovery, "troubles", self.troubles)
         monkeypatch.setattr(module, "_share_again", self.share_again)
         monkeypatch.setattr(module, "SURVIVED_SECONDS", 0.2)
@@ -70,7 +70,7 @@ class Played:
         self.log.append("answers")
         return []
 
-    def walls(self, _: Any) -> list[str]:
+    def firewalls(self, _: Any) -> list[str]:
         raise CheckFailedError("no way in")
 
     def context(self) -> OutageContext:
@@ -79,7 +79,7 @@ class Played:
         assert STANDARD.checks.front_door is not None
         api: Any = None
         workload: Any = self
-        return OutageContext(setup, STANDARD.checks.front_door, api, workload, self.walls)
+        return OutageContext(setup, STANDARD.checks.front_door, api, workload, self.firewalls)
 
     def run(self, *nodes: str) -> Outage:
         """The outage of nodes."""
@@ -98,7 +98,7 @@ def test_an_outage_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch) -> No
     assert (len(seen.submissions), seen.survived, seen.share) == (20, True, "")
     assert {each.code for each in seen.requests} == {200}
     assert any(each.begun < times.ordered for each in seen.requests)
-    assert (seen.troubles, seen.walls) == (("worker-1 is slow",), ("nobody could look: no way in",))
+    assert (seen.troubles, seen.firewalls) == (("worker-1 is slow",), ("could not be checked: no way in",))
     assert str(seen).startswith("server-1 without power for 0.")
 
 
@@ -126,7 +126,7 @@ def test_an_outage_is_made_once() -> None:
             return "seen"
         raise InconclusiveError("no long runs") if fault.nodes == ("b",) else WaitTimeoutError("off", 1, "on")
 
-    once: Once[Fault, str] = Once(outage)
+    once: RunOnce[Fault, str] = RunOnce(outage)
     a, b, c = (Fault(POWER_OFF, (name,)) for name in "abc")
     assert once.of(a) is once.of(Fault(POWER_OFF, ("a",)))
     for _ in range(2):
@@ -136,7 +136,7 @@ def test_an_outage_is_made_once() -> None:
         once.of(c)
     with pytest.raises(CheckFailedError, match="c without power: waited 1 s"):
         once.of(c)
-    assert (asked, once.made()) == ([a, b, c], ("seen",))
+    assert (asked, once.results()) == ([a, b, c], ("seen",))
 
 
 @pytest.mark.parametrize(

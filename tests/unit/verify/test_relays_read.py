@@ -116,7 +116,7 @@ udp UNCONN 0 0 0.0.0.0:4789 0.0.0.0:*
 def test_rules_to_own_containers_and_known_listeners_are_fine(rule: str) -> None:
     """What Docker makes, what the system runs, and what only the machine itself reaches."""
     machine = relays.read(LOOK.format(rule=rule, listener=""))
-    assert (relays.relaying(machine), relays.strangers(machine)) == ([], [])
+    assert (relays.relaying(machine), relays.unknown_listeners(machine)) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,9 @@ def test_a_balancer_in_the_kernel_is_told() -> None:
 def test_a_program_that_listens_for_nobody_is_told() -> None:
     """By its name and port, over TCP and UDP."""
     line = 'tcp LISTEN 0 5 0.0.0.0:5000 0.0.0.0:* users:(("socat",pid=9,fd=5))'
-    assert relays.strangers(relays.read(LOOK.format(rule="", listener=line))) == ["socat listens on 5000/tcp"]
+    assert relays.unknown_listeners(relays.read(LOOK.format(rule="", listener=line))) == [
+        "socat listens on 5000/tcp"
+    ]
 
 
 def test_a_shared_host_key_names_both() -> None:

@@ -14,7 +14,7 @@ from swarm_rig import Here
 
 from harness.topology.model import Overlay, StackService, Swarm, TemplateFile
 from harness.verify.swarm import discovery
-from harness.verify.swarm.discovery import Found, container_ports, find, listening, speaks_to, wrong
+from harness.verify.swarm.discovery import Found, container_ports, find, listening, refers_to, wrong
 
 KNOWN: Mapping[str, Sequence[str]] = {
     "judge0-lb": ("127.0.0.1",),
@@ -89,7 +89,7 @@ def test_a_resolver_that_says_nothing_is_told(tmp_path: Path, monkeypatch: pytes
         access: Any = Here(tmp_path)
         found = find(access, "client", "c0ffee", {"gone": (80,)})
     assert found["gone"].addresses == ()
-    assert "refused" in found["gone"].said
+    assert "refused" in found["gone"].error
 
 
 def test_what_differs_is_in_words() -> None:
@@ -97,7 +97,7 @@ def test_what_differs_is_in_words() -> None:
     found = {
         "a": Found(("10.0.1.2", "10.0.1.3")),
         "b": Found(("10.0.1.4",), silent=("10.0.1.4:80 timed out",)),
-        "c": Found((), said="timed out"),
+        "c": Found((), error="timed out"),
         "d": Found(("10.0.1.9",)),
     }
     expected = {"a": ("10.0.1.3", "10.0.1.2"), "b": ("10.0.1.4",), "c": ("10.0.1.5",), "d": ("10.0.1.6",)}
@@ -130,10 +130,10 @@ def test_ports_are_those_of_compose_files_and_of_whoever_names_them(tmp_path: Pa
     }
 
 
-def test_a_service_speaks_to_whom_it_is_told_of(tmp_path: Path) -> None:
+def test_a_service_refers_to_whom_it_is_told_of(tmp_path: Path) -> None:
     """In its own environment and files, and not in another's."""
-    assert speaks_to(stack(tmp_path), "front") == ("api",)
-    assert speaks_to(stack(tmp_path), "api") == ("api-cache",)
+    assert refers_to(stack(tmp_path), "front") == ("api",)
+    assert refers_to(stack(tmp_path), "api") == ("api-cache",)
 
 
 def test_ports_are_read_in_every_form() -> None:

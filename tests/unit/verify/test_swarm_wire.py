@@ -13,29 +13,29 @@ import pytest
 from swarm_rig import Here
 
 from harness.core.errors import InconclusiveError
-from harness.verify.swarm.encryption import ESP, VXLAN, Heard, Way, listen, verdict
+from harness.verify.swarm.encryption import ESP, VXLAN, Captured, OverlayPath, listen, verdict
 
 HERE = "127.0.0.1"
 ADDRESSES = {"a": HERE, "b": HERE}
 
 
-def heard(vxlan: int, esp: int, canaries: int, answer: str = "HTTP/1.1 404 Not Found") -> Heard:
+def captured(vxlan: int, esp: int, canaries: int, answer: str = "HTTP/1.1 404 Not Found") -> Captured:
     """What an ear told of some way."""
-    return Heard(Way("a", "c", "b", "10.0.1.2", 80, "a to b"), vxlan, esp, canaries, answer)
+    return Captured(OverlayPath("a", "c", "b", "10.0.1.2", 80, "a to b"), vxlan, esp, canaries, answer)
 
 
 def test_a_canary_in_plain_text_is_told() -> None:
     """Where encryption was asked for, whatever else was heard."""
-    assert "in plain text" in verdict(heard(9, 9, 1), encrypted=True)
+    assert "in plain text" in verdict(captured(9, 9, 1), encrypted=True)
 
 
 def test_vxlan_in_the_place_of_esp_is_told() -> None:
     """Though the canary itself was missed."""
-    assert "without encryption" in verdict(heard(9, 0, 0), encrypted=True)
+    assert "without encryption" in verdict(captured(9, 0, 0), encrypted=True)
 
 
-@pytest.mark.parametrize(("what", "encrypted"), [(heard(0, 9, 0), True), (heard(9, 0, 3), False)])
-def test_what_was_asked_for_is_well(what: Heard, encrypted: bool) -> None:
+@pytest.mark.parametrize(("what", "encrypted"), [(captured(0, 9, 0), True), (captured(9, 0, 3), False)])
+def test_what_was_asked_for_is_well(what: Captured, encrypted: bool) -> None:
     """ESP where encrypted, readable where not."""
     assert verdict(what, encrypted=encrypted) == ""
 
@@ -43,14 +43,14 @@ def test_what_was_asked_for_is_well(what: Heard, encrypted: bool) -> None:
 @pytest.mark.parametrize(
     ("what", "encrypted"),
     [
-        (heard(0, 0, 0), True),
-        (heard(9, 0, 0), False),
-        (heard(0, 0, 0), False),
-        (heard(9, 9, 0, answer=""), True),
+        (captured(0, 0, 0), True),
+        (captured(9, 0, 0), False),
+        (captured(0, 0, 0), False),
+        (captured(9, 9, 0, answer=""), True),
     ],
     ids=["silence", "no canary", "nothing", "no answer"],
 )
-def test_an_ear_that_heard_nothing_proves_nothing(what: Heard, encrypted: bool) -> None:
+def test_an_ear_that_heard_nothing_proves_nothing(what: Captured, encrypted: bool) -> None:
     """What should be heard was not: the reading itself is in doubt."""
     with pytest.raises(InconclusiveError):
         verdict(what, encrypted=encrypted)
@@ -82,7 +82,7 @@ def underlay(wrap: bool) -> Iterator[int]:
 
 
 @pytest.fixture
-def ears(tmp_path: Path) -> Any:
+def captures(tmp_path: Path) -> Any:
     """This machine as a droplet, if its packets may be read here."""
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM).close()
@@ -91,16 +91,16 @@ def ears(tmp_path: Path) -> Any:
     return Here(tmp_path)
 
 
-def test_plain_vxlan_is_read(ears: Any) -> None:
+def test_plain_vxlan_is_read(captures: Any) -> None:
     """Each canary is found in what was carried."""
     with underlay(wrap=True) as port:
-        (told,) = listen(ears, ADDRESSES, [Way("a", "c0ffee", "b", HERE, port, "a to b")])
-    assert (told.vxlan, told.esp, told.canaries) == (3, 0, 3)
-    assert told.answer == "HTTP/1.1 404 Not Found"
+        (captured,) = listen(captures, ADDRESSES, [OverlayPath("a", "c0ffee", "b", HERE, port, "a to b")])
+    assert (captured.vxlan, captured.esp, captured.canaries) == (3, 0, 3)
+    assert captured.answer == "HTTP/1.1 404 Not Found"
 
 
-def test_esp_is_told_from_vxlan(ears: Any) -> None:
+def test_esp_is_told_from_vxlan(captures: Any) -> None:
     """By its protocol; nothing can be read in it."""
     with underlay(wrap=False) as port:
-        (told,) = listen(ears, ADDRESSES, [Way("a", "c0ffee", "b", HERE, port, "a to b")])
-    assert (told.vxlan, told.esp, told.canaries) == (0, 3, 0)
+        (captured,) = listen(captures, ADDRESSES, [OverlayPath("a", "c0ffee", "b", HERE, port, "a to b")])
+    assert (captured.vxlan, captured.esp, captured.canaries) == (0, 3, 0)

@@ -9,7 +9,7 @@ import pytest
 from harness.core.errors import CheckFailedError
 from harness.judge0.frontdoor import Answer
 from harness.verify.swarm import workers
-from harness.verify.swarm.workers import insist, watch
+from harness.verify.swarm.workers import require_accepted, watch
 
 WORKERS = {"a" * 64: "worker-1", "b" * 64: "worker-2"}
 
@@ -32,6 +32,6 @@ def test_a_worker_that_runs_nothing_fails(over: bool, monkeypatch: pytest.Monkey
 def test_a_program_that_did_not_run_well_fails(status: str, text: str) -> None:
     """As with a worker that lacks what its sandbox needs."""
     good, bad = Answer("t", "Accepted", "x\n", {}), Answer("u", status, text, {"message": "box setup failed"})
-    insist([good], ["x"])
+    require_accepted([good], ["x"])
     with pytest.raises(CheckFailedError, match=r"1 of 2 programs .*box setup failed"):
-        insist([good, bad], ["x", "y"])
+        require_accepted([good, bad], ["x", "y"])

@@ -10,7 +10,7 @@ from harness.swarm.snapshot import Member, ServiceState, Task
 from harness.topology import load
 from harness.topology.model import Swarm
 from harness.verify.balancer.upstreams import Upstreams, in_swarm, upstream_droplets
-from harness.verify.swarm.discovery import listening, owners, speaks_to, spoken_to
+from harness.verify.swarm.discovery import listening, owners, referred_to, refers_to
 from harness.verify.swarm.view import View
 
 TOPOLOGY = load(PROJECT / "topologies/swarm.yaml")
@@ -55,10 +55,10 @@ def test_a_task_on_a_lost_member_is_not() -> None:
 
 def test_the_plans_services_are_told_of_each_other() -> None:
     """The chain from the client to the servers, by environments and by the balancer's own file."""
-    assert speaks_to(swarm(), "client") == ("runner-api",)
-    assert speaks_to(swarm(), "runner-api") == ("judge0-lb",)
-    assert speaks_to(swarm(), "judge0-lb") == ("judge0-server",)
-    assert spoken_to(swarm()) == ["runner-api", "judge0-lb", "judge0-server"]
+    assert refers_to(swarm(), "client") == ("runner-api",)
+    assert refers_to(swarm(), "runner-api") == ("judge0-lb",)
+    assert refers_to(swarm(), "judge0-lb") == ("judge0-server",)
+    assert referred_to(swarm()) == ["runner-api", "judge0-lb", "judge0-server"]
 
 
 def test_the_plans_services_listen() -> None:

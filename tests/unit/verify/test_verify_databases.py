@@ -107,16 +107,16 @@ def test_another_authority_is_not_believed(server: tuple[ssl.SSLContext, str]) -
     """The certificate's chain ends nowhere that is trusted."""
     with serving(valkey(server[0])) as stream:
         found = attempt("valkey", stream, AT, authority=trust.another_authority())
-    assert trust.is_as_it_should("authority", found)
-    assert not trust.is_as_it_should("name", found)
+    assert trust.is_expected("authority", found)
+    assert not trust.is_expected("name", found)
 
 
 def test_another_name_is_not_believed(server: tuple[ssl.SSLContext, str]) -> None:
     """The certificate is good, and somebody else's."""
     with serving(valkey(server[0])) as stream:
         found = attempt("valkey", stream, AT, authority=server[1], name=trust.ELSEWHERE)
-    assert trust.is_as_it_should("name", found)
-    assert not trust.is_as_it_should("authority", found)
+    assert trust.is_expected("name", found)
+    assert not trust.is_expected("authority", found)
 
 
 def test_a_server_that_takes_plain_text_is_found_out() -> None:
@@ -124,7 +124,7 @@ def test_a_server_that_takes_plain_text_is_found_out() -> None:
     with serving(valkey(None)) as stream:
         found = attempt("valkey", stream, AT, authority=None, password=trust.WRONG)
     assert found.outcome == "refused"
-    assert not trust.is_as_it_should("plain", found)
+    assert not trust.is_expected("plain", found)
 
 
 @pytest.mark.parametrize("engine", sorted(login.SPEAKERS))
@@ -150,7 +150,7 @@ def test_postgres_says_why_not(code: bytes, fine: bool) -> None:
     with serving(serve) as stream:
         found = attempt("pg", stream, AT, authority=None, password=trust.WRONG)
     assert found == Attempt("refused", f"{code.decode()} no")
-    assert trust.is_as_it_should("plain", found) is fine
+    assert trust.is_expected("plain", found) is fine
 
 
 def test_mongodb_says_why_not() -> None:

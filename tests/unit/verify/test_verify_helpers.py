@@ -168,7 +168,7 @@ def test_a_control_must_be_open() -> None:
     """A vantage that does not see what must be open is not believed about the rest."""
     seen: dict[probe.Address, probe.State] = {("10.0.0.2", 22): "filtered"}
     with pytest.raises(InconclusiveError, match="proves nothing"):
-        probe.insist_on_control(seen, ("10.0.0.2", 22), "runner")
+        probe.require_control(seen, ("10.0.0.2", 22), "runner")
 
 
 @pytest.mark.parametrize(

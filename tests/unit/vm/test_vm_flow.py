@@ -18,7 +18,7 @@ from harness.core.paths import CHECKS
 from harness.core.progress import Progress
 from harness.run.rundir import RunDir
 from harness.run.settings import PROJECT
-from harness.vm import demands, flow, guest, inside, project, root
+from harness.vm import flow, guest, inside, preflight, project, root
 from harness.vm.__main__ import entry
 from harness.vm.command import run
 from harness.vm.disk import make_disk
@@ -59,15 +59,15 @@ def test_deadlines_inside_are_stretched() -> None:
 def test_the_project_and_its_images_are_found_inside() -> None:
     """From any directory, and where the saved images were put."""
     told = environment(PASSING)
-    assert told["PYTHONPATH"] == inside.PROJECT_THERE
-    assert f"{told['XDG_CACHE_HOME']}/wavetank/images" == f"{inside.PROJECT_THERE}/{project.IMAGES}"
+    assert told["PYTHONPATH"] == inside.GUEST_PROJECT
+    assert f"{told['XDG_CACHE_HOME']}/wavetank/images" == f"{inside.GUEST_PROJECT}/{project.IMAGES}"
 
 
 def test_what_is_installed_is_no_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine is made from a clone, tests and all."""
-    monkeypatch.setattr(demands, "PROJECT", tmp_path)
+    monkeypatch.setattr(preflight, "PROJECT", tmp_path)
     with pytest.raises(UsageError, match="a clone of the project"):
-        demands.insist(1)
+        preflight.require(1)
 
 
 def test_pytest_gives_a_check_as_long() -> None:
@@ -150,18 +150,18 @@ def test_a_directory_becomes_a_file_system(tmp_path: Path) -> None:
 
 def test_a_machine_without_the_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """How much there is, and what to do."""
-    monkeypatch.setattr(demands.os, "getuid", lambda: 0)
-    monkeypatch.setattr(demands.shutil, "which", lambda name: name)
+    monkeypatch.setattr(preflight.os, "getuid", lambda: 0)
+    monkeypatch.setattr(preflight.shutil, "which", lambda name: name)
     with pytest.raises(EngineError, match="--memory"):
-        demands.insist(10**9)
+        preflight.require(10**9)
 
 
 def test_missing_programs_are_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them at once."""
-    monkeypatch.setattr(demands.os, "getuid", lambda: 0)
-    monkeypatch.setattr(demands.shutil, "which", lambda name: None if name == "mke2fs" else name)
+    monkeypatch.setattr(preflight.os, "getuid", lambda: 0)
+    monkeypatch.setattr(preflight.shutil, "which", lambda name: None if name == "mke2fs" else name)
     with pytest.raises(EngineError, match=r"mke2fs; run `harness/setup\.sh --vm`"):
-        demands.insist(1)
+        preflight.require(1)
 
 
 def test_a_program_that_fails_is_told_with_what_it_said() -> None:
@@ -182,7 +182,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HereGuest:
     """Its project lies in a directory of the test's."""
     there = tmp_path / "there"
     there.mkdir()
-    monkeypatch.setattr(inside, "PROJECT_THERE", str(there))
+    monkeypatch.setattr(inside, "GUEST_PROJECT", str(there))
     return HereGuest(tmp_path, make_keys(), 1)
 
 
@@ -231,7 +231,7 @@ def test_the_report_is_brought_out(here: HereGuest, tmp_path: Path) -> None:
     (there / "logs/client.log").write_text("hello")
     run_dir = RunDir(tmp_path / "state", "swarm-vm-1")
     run_dir.create()
-    inside.bring_out(here, run_dir)
+    inside.fetch_results(here, run_dir)
     assert run_dir.report.read_text() == "{}"
     assert (run_dir.logs / "client.log").read_text() == "hello"
     assert not run_dir.private_key.exists()
@@ -241,7 +241,7 @@ def test_a_command_that_wrote_no_report_leaves_none(here: HereGuest, tmp_path: P
     """That is no error."""
     run_dir = RunDir(tmp_path / "state", "swarm-vm-1")
     run_dir.create()
-    inside.bring_out(here, run_dir)
+    inside.fetch_results(here, run_dir)
     assert list(run_dir.path.iterdir()) == []
 
 
@@ -265,7 +265,7 @@ def test_wrong_usage_is_told(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With exit code 4, before anything is made."""
-    monkeypatch.setattr(flow, "insist", lambda memory: None)
+    monkeypatch.setattr(flow, "require", lambda memory: None)
     assert entry(arguments) == 4
     assert said in capsys.readouterr().err
 

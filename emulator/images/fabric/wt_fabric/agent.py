@@ -1,7 +1,8 @@
 """Do what the emulator asks for: one JSON object a line in, one a line out, several at once.
 
 In: ``{"id": 1, "op": "load", ...}``; out: ``{"id": 1, "ok": ...}`` or ``{"id": 1, "error": "..."}``.
-The agent keeps nothing: the kernel and files below /run/wavetank hold all state.
+The agent keeps nothing: the kernel and files below /run/wavetank hold all state. It may be begun before the
+network is there, and loads meanwhile; it does nothing before that is made and proved to filter.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,10 +21,9 @@ from typing import Any
 
 from wt_fabric import flows, guests, netem, surroundings, wiring
 from wt_fabric import ruleset as rules
-from wt_fabric.command import FabricError, run
+from wt_fabric.command import FABRIC, READY, RUN, FabricError, enter, run
 from wt_fabric.facts import facts, free_bytes
 
-RUN = Path("/run/wavetank")
 TABLE = ("inet", "wavetank")
 GATES = "gates.out"  # of the two maps, which hold the same links
 
@@ -205,7 +206,17 @@ def answer(line: str) -> None:
         sys.stdout.flush()
 
 
+def enter_fabric() -> None:
+    """Be in the fabric's namespace, once it is ready; with the container's first process we end, too."""
+    while not READY.exists():
+        time.sleep(0.005)
+    handle = os.open(f"/run/netns/{FABRIC}", os.O_RDONLY)
+    enter(handle)  # before there are other threads
+    os.close(handle)
+
+
 if __name__ == "__main__":
+    enter_fabric()
     with ThreadPoolExecutor(max_workers=24) as pool:
         for line in sys.stdin:
             pool.submit(answer, line)

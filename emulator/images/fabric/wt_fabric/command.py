@@ -9,7 +9,10 @@ import socket
 import subprocess
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
+RUN = Path("/run/wavetank")
+READY = RUN / "ready"  # there once the network is made, and proved to filter
 FABRIC = "fabric"
 CLONE_NEWNET = 0x40000000
 

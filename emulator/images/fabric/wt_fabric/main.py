@@ -10,16 +10,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wt_fabric.command import FABRIC, FabricError, ip_batch, run
-from wt_fabric.selftest import prove_enforcement
+from wt_fabric.command import FABRIC, READY, RUN, FabricError, ip_batch, run
+from wt_fabric.selftest import beside
 
-RUN = Path("/run/wavetank")
+LISTENS = "0A"  # the state of a socket in /proc/net/tcp
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 INOTIFY_INSTANCES = 2048
 INSIDE = ("nsenter", f"--net=/run/netns/{FABRIC}")
@@ -45,11 +48,13 @@ def main() -> None:
     layout = json.loads(os.environ["WT_LAYOUT"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        build(layout)
+        with beside():
+            build(layout)
+            children = services(layout)
+            await_services(layout, children)
     except (FabricError, OSError) as error:
         sys.exit(f"wavetank fabric: {error}")
-    children = services(layout)
-    await_services(layout)
+    READY.touch()
     print("wavetank fabric: ready", flush=True)
     pid, status = os.wait()
     ended = next((name for name, child in children.items() if child.pid == pid), str(pid))
@@ -60,7 +65,6 @@ def build(layout: dict[str, Any]) -> None:
     """Make both namespaces and the link between them, shut."""
     for directory in ("hosts", "metadata"):
         (RUN / directory).mkdir(parents=True, exist_ok=True)
-    prove_enforcement()
     make_room()
     edge_address, edge_gateway = leave_default_route()
     (RUN / "edge").write_text(edge_address)
@@ -169,16 +173,30 @@ def services(layout: dict[str, Any]) -> dict[str, subprocess.Popen[bytes]]:
     return {name: subprocess.Popen(argv, **quiet) for name, argv in commands.items()}
 
 
-def await_services(layout: dict[str, Any]) -> None:
-    """Return once every service listens, or one has ended (which the caller notices), or after 10 s."""
+def await_services(layout: dict[str, Any], children: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """Return once every service listens, or after 10 s; one that has ended is noticed by the caller."""
     edge = (RUN / "edge").read_text()
-    ports = [(edge, layout["operator_port"]), (edge, layout["internet_port"])]
-    for _ in range(500):
-        listening = run("ss", "-Hltn") + run(*INSIDE, "ss", "-Hltn")
-        wanted = [*ports, (layout["resolver"], 53), (layout["metadata"], 80)]
-        if all(f"{address}:{port} " in listening for address, port in wanted):
+    ports = {(edge, layout["operator_port"]), (edge, layout["internet_port"])}
+    wanted = {*ports, (layout["resolver"], 53), (layout["metadata"], 80)}
+    for _ in range(2000):
+        if wanted <= set().union(*(listening(child.pid) for child in children.values())):
             return
-        time.sleep(0.02)
+        time.sleep(0.005)
+
+
+def listening(pid: int) -> set[tuple[str, int]]:
+    """Addresses and ports at which somebody listens, in a process's network namespace."""
+    try:
+        rows = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    except OSError:  # it has ended
+        return set()
+    return {address_of(local) for _, local, _, state, *_ in map(str.split, rows) if state == LISTENS}
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """``("127.0.0.1", 80)`` of what /proc/net/tcp has for it, in this machine's byte order."""
+    address, port = text.split(":")
+    return socket.inet_ntoa(struct.pack("=I", int(address, 16))), int(port, 16)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
+from collections.abc import Iterator
 
 from wt_fabric.command import FabricError, ip_batch, run, socket_in
 
@@ -18,6 +20,30 @@ table inet selftest {
     chain forward { type filter hook forward priority filter; policy drop; counter name seen %s; }
 }
 """
+
+
+@contextlib.contextmanager
+def beside() -> Iterator[None]:
+    """Prove enforcement while the block is at work. Raises what that raises, when the block has ended.
+
+    It mostly waits for packets and programs, in namespaces of its own.
+    """
+    failed: list[Exception] = []
+
+    def work() -> None:
+        try:
+            prove_enforcement()
+        except Exception as error:  # noqa: BLE001 (raised again below)
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        for error in failed:  # it says more than what failed beside it
+            raise error
 
 
 def prove_enforcement() -> None:

@@ -1,4 +1,4 @@
-"""What is made once and kept: named by a hash of what it is made from, whole or not there at all."""
+"""Files that are made once and cached: named by a hash of their inputs, complete or not there at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCK_SECONDS = 1800.0
 
 
 def cache_dir() -> Path:
-    """Where pieces are kept: some gigabytes, any of which may be deleted."""
+    """The cache's directory: some gigabytes, any of which may be deleted."""
     return paths.cache_dir() / "vm"
 
 
@@ -33,7 +33,7 @@ def key(*parts: str | bytes) -> str:
     return digest.hexdigest()[:12]
 
 
-def piece(name: str, identity: str, make: Callable[[Path], None], progress: Progress) -> Path:
+def cached(name: str, identity: str, make: Callable[[Path], None], progress: Progress) -> Path:
     """The path of ``NAME-IDENTITY``, a file or directory, which ``make`` fills if it is not there.
 
     ``make`` gets a path that does not exist. Others of the same name that nobody used for three days go.

@@ -1,4 +1,4 @@
-"""How many tasks there is room for."""
+"""How many tasks a swarm can run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from swarm_helpers import leader, node
 
-from harness.swarm.capacity import Room, problem, room
+from harness.swarm.capacity import Capacity, capacity, problem
 
 NODES = (
     leader("boss", "10.1.0.10"),
@@ -43,7 +43,7 @@ def test_room_is_what_constraints_and_ports_leave(
     service: dict[str, Any], nodes: tuple[str, ...], total: int | None
 ) -> None:
     """A port of the node is taken once; the routing mesh's is everybody's."""
-    found = room(service, NODES)
+    found = capacity(service, NODES)
     assert (found.nodes, found.total) == (nodes, total)
 
 
@@ -54,25 +54,25 @@ def test_nodes_that_take_no_tasks_are_no_room() -> None:
         node("two", "10.1.0.12", Availability="drain"),
         node("three", "10.1.0.13", Availability="pause"),
     )
-    assert room(spec(), nodes).nodes == ()
+    assert capacity(spec(), nodes).nodes == ()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_what_there_is_room_for_is_no_problem(count: int) -> None:
     """Nothing is room enough for nothing."""
-    assert problem("web", count, Room(("one", "two"), 1, "it publishes 80/tcp there", ())) == ""
-    assert problem("web", 0, Room((), None, "", ())) == ""
+    assert problem("web", count, Capacity(("one", "two"), 1, "it publishes 80/tcp there", ())) == ""
+    assert problem("web", 0, Capacity((), None, "", ())) == ""
 
 
 def test_problem_says_what_would_go() -> None:
     """And why no more."""
-    said = problem("web", 3, Room(("one", "two"), 1, "it publishes 80/tcp there", ()))
-    assert "web=3: there is room for 2, as a node takes 1 (it publishes 80/tcp there)" in said
-    assert "one, two may run it" in said
-    assert "say web=2, or have more droplets in swarm.services.web.droplets" in said
+    message = problem("web", 3, Capacity(("one", "two"), 1, "it publishes 80/tcp there", ()))
+    assert "web=3: at most 2 can run, as a node takes 1 (it publishes 80/tcp there)" in message
+    assert "one, two may run it" in message
+    assert "say web=2, or have more droplets in swarm.services.web.droplets" in message
 
 
 def test_no_node_at_all_says_what_was_asked_for() -> None:
     """The constraints are what nobody has."""
-    said = problem("web", 1, Room((), 1, "", ("node.labels.web == true", "node.role == worker")))
-    assert "no node may run it (it asks for node.labels.web == true, node.role == worker)" in said
+    message = problem("web", 1, Capacity((), 1, "", ("node.labels.web == true", "node.role == worker")))
+    assert "no node may run it (it asks for node.labels.web == true, node.role == worker)" in message

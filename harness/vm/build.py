@@ -1,4 +1,4 @@
-"""Everything the machine boots from; what is kept from the last time is not made again."""
+"""Everything the machine boots from; what the cache has is not made again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.deploy.deploy import saved_images
 from harness.deploy.engine import Image
 from harness.run.settings import topology_file
 from harness.topology import load
-from harness.vm import data, images, pieces, project, root
+from harness.vm import cache, data, images, project, root
 from harness.vm.disk import make_disk
 
 ROOT_GB, DATA_GB, PROJECT_GB = 4, 64, 8  # of sparse files
@@ -30,7 +30,7 @@ class Made:
 
 
 def make(topology_name: str, scratch: Path, progress: Progress) -> Made:
-    """Make it for a topology. ``scratch`` is this boot's own directory, on the file system of the pieces.
+    """Make it for a topology. ``scratch`` is this boot's own directory, on the file system of the cache.
 
     All is made from one copy of the project: the guest finds every image under the name that it looks for.
     Raises ``UsageError`` for a topology or application that is not in this project, ``WavetankError`` else.
@@ -46,12 +46,12 @@ def make(topology_name: str, scratch: Path, progress: Progress) -> Made:
     with progress.step("vm: save the application's images"):
         archive = saved_images()
         saved = in_parallel([partial(archive.path, image) for image in applications], workers=SAVERS)
-    tree = pieces.piece("root", root.identity(), root.make_root, progress)
-    root_disk = pieces.piece("root.ext4", root.identity(), lambda path: _root_disk(tree, path), progress)
-    filled_from = pieces.key(
+    tree = cache.cached("root", root.identity(), root.make_root, progress)
+    root_disk = cache.cached("root.ext4", root.identity(), lambda path: _root_disk(tree, path), progress)
+    filled_from = cache.key(
         root.identity(), data.LOAD, data.SEED, *sorted(f"{each.reference} {each.id}" for each in wanted)
     )
-    data_disk = pieces.piece(
+    data_disk = cache.cached(
         "data.ext4", filled_from, lambda path: _data_disk(tree, wanted, applications, path), progress
     )
     with progress.step("vm: make project"):

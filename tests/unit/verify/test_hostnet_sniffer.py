@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.verify.network.overheard import CONTROL, PORT, Ear
+from harness.verify.network.sniffer import CONTROL, PORT, Sniffer
 
 WANTED, OTHER = "127.13.37.2", "127.13.37.3"
 
 
 @pytest.fixture
-def ear() -> Iterator[Ear]:
+def sniffer() -> Iterator[Sniffer]:
     """Hears packets to WANTED."""
     if not hasattr(socket, "AF_PACKET"):
         pytest.skip("needs Linux")
     try:
-        opened = Ear(WANTED)
+        opened = Sniffer(WANTED)
     except PermissionError:
         pytest.skip("needs CAP_NET_RAW")
     with opened:
@@ -31,16 +31,16 @@ def say(address: str) -> None:
         speaker.sendto(b"wavetank", (address, PORT))
 
 
-def test_a_packet_to_the_address_is_heard(ear: Ear) -> None:
+def test_a_packet_to_the_address_is_heard(sniffer: Sniffer) -> None:
     """And our own, which shows that nothing was missed before it."""
     say(WANTED)
-    ear.speak()
-    assert ear.heard() == ({WANTED, CONTROL}, 0)
+    sniffer.send_control()
+    assert sniffer.received() == ({WANTED, CONTROL}, 0)
 
 
-def test_packets_elsewhere_are_not(ear: Ear) -> None:
+def test_packets_elsewhere_are_not(sniffer: Sniffer) -> None:
     """However many there are, they do not fill the buffer."""
     for _ in range(5000):
         say(OTHER)
-    ear.speak()
-    assert ear.heard() == ({CONTROL}, 0)
+    sniffer.send_control()
+    assert sniffer.received() == ({CONTROL}, 0)

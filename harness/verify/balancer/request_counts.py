@@ -1,4 +1,4 @@
-"""Which server of a load balancer answered: asked through it, read from whatever shows it."""
+"""How many requests each server of a load balancer answered, read from headers or logs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NGINX_CONFIG = """\
 docker exec "$(docker ps -q | head -n 1)" sh -c '
   given=$(cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -o -m 1 "nginx -c [^ ]*" | head -n 1)
   ${given:-nginx} -T' 2>&1"""
-# From the first marked line to the last: what others asked in between took its turn, too.
+# From the first marked line to the last: requests of others in between count in the round robin, too.
 MARKED = """\
 for each in $(docker ps -q); do docker logs --since 120s "$each" 2>&1; done \
   | sed -n '/{mark}-0[^0-9]/,/{mark}-{last}[^0-9]/p'"""
@@ -33,7 +33,7 @@ COUNTED = (
 def count(
     client: httpx.Client, access: Access, balancer: str, servers: Mapping[str, str], number: int
 ) -> tuple[Counter[str], str]:
-    """Ask ``number`` times, one by one, and tell how many each server answered, and how that is known.
+    """Send ``number`` requests, one by one; returns how many each server answered, and the source of that.
 
     ``servers`` are their nodes by ``address:port``. Raises ``InconclusiveError`` where nothing shows it.
     """

@@ -1,4 +1,4 @@
-"""Which checks may look at a deployment that somebody else made, which may be in use: those that say so.
+"""Which checks may run on an existing deployment, which may be in use: those that are marked for it.
 
 A check says by its mark ``existing`` what it sends there. One that says nothing is not collected, so that a
 new one is left out until somebody has thought about it. Nor is what ``disturbs``, whatever else it says.
@@ -17,7 +17,7 @@ SENDS: Mapping[str, str] = {
     "requests": "what any user's browser sends to the front door",
     LOGIN: "commands that read, and single connections, on or from the nodes, over ssh",
 }
-MORE_THAN_LOOKS = "left out with --existing: it does more than look"
+NOT_READ_ONLY = "left out with --existing: it is not read-only"
 NEEDS_LOGIN = "left out with --existing: it logs in to nodes, which takes --ssh-key"
 
 
@@ -25,7 +25,7 @@ def left_out(item: pytest.Item, *, login: bool) -> str:
     """Why a check is not collected; empty where it is. Raises ``UsageError`` for a mark that says nothing."""
     mark = item.get_closest_marker(MARK)
     if mark is None or item.get_closest_marker("disturbs"):
-        return MORE_THAN_LOOKS
+        return NOT_READ_ONLY
     if mark.args not in [(each,) for each in SENDS]:
         raise pytest.UsageError(
             f"{item.nodeid}: the mark {MARK} says one of {', '.join(SENDS)}, not {mark.args}"
@@ -35,6 +35,8 @@ def left_out(item: pytest.Item, *, login: bool) -> str:
 
 def note(tag: str, collected: int, reasons: Collection[str]) -> str:
     """What the report says at its top."""
-    counts = {why: list(reasons).count(why) for why in (MORE_THAN_LOOKS, NEEDS_LOGIN)}
-    told = [f"{count} {why}" for why, count in counts.items() if count]
-    return "; ".join((f"an existing deployment, tagged {tag}, was only looked at: {collected} checks", *told))
+    counts = {why: list(reasons).count(why) for why in (NOT_READ_ONLY, NEEDS_LOGIN)}
+    counted = [f"{count} {why}" for why, count in counts.items() if count]
+    return "; ".join(
+        (f"an existing deployment, tagged {tag}, was only looked at: {collected} checks", *counted)
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.verify.looking import LOGIN, MORE_THAN_LOOKS, NEEDS_LOGIN, SENDS, left_out, note
+from harness.verify.existing_checks import LOGIN, NEEDS_LOGIN, NOT_READ_ONLY, SENDS, left_out, note
 
 DISTURBS = pytest.mark.disturbs
 
@@ -31,13 +31,13 @@ def item(*marks: pytest.MarkDecorator) -> Any:
 
 def test_a_check_that_says_nothing_is_left_out() -> None:
     """A new one, or somebody's own: nobody has thought about it yet."""
-    assert left_out(item(), login=True) == MORE_THAN_LOOKS
+    assert left_out(item(), login=True) == NOT_READ_ONLY
 
 
 @pytest.mark.parametrize("sends", SENDS)
 def test_a_check_that_disturbs_is_left_out(sends: str) -> None:
     """Whatever else it says."""
-    assert left_out(item(pytest.mark.existing(sends), DISTURBS), login=True) == MORE_THAN_LOOKS
+    assert left_out(item(pytest.mark.existing(sends), DISTURBS), login=True) == NOT_READ_ONLY
 
 
 @pytest.mark.parametrize("sends", SENDS)
@@ -57,9 +57,9 @@ def test_a_mark_has_to_say_what(says: tuple[str, ...]) -> None:
 
 def test_note_counts_what_was_left_out() -> None:
     """By reason."""
-    told = note("prod", 2, ["", "", MORE_THAN_LOOKS, NEEDS_LOGIN, NEEDS_LOGIN])
+    told = note("prod", 2, ["", "", NOT_READ_ONLY, NEEDS_LOGIN, NEEDS_LOGIN])
     assert told.split("; ") == [
         "an existing deployment, tagged prod, was only looked at: 2 checks",
-        f"1 {MORE_THAN_LOOKS}",
+        f"1 {NOT_READ_ONLY}",
         f"2 {NEEDS_LOGIN}",
     ]

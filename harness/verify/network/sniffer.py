@@ -1,4 +1,4 @@
-"""Hear whether packets to an address pass any interface of this machine. For Linux."""
+"""Capture packets to an address on any interface of this machine. For Linux."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BUFFER = 1 << 20
 SECONDS = 5.0
 
 
-class Ear:
-    """Hears IPv4 packets to ``address`` and to ``CONTROL``. A context manager. Raises ``PermissionError``."""
+class Sniffer:
+    """Captures IPv4 packets to ``address`` and ``CONTROL``. A context manager. Raises ``PermissionError``."""
 
     def __init__(self, address: str) -> None:
         self._mark = secrets.token_bytes(16)
@@ -30,13 +30,13 @@ class Ear:
         _attach(self._socket, address, CONTROL)
         self._forget()
 
-    def speak(self) -> None:
-        """Send what must be heard."""
+    def send_control(self) -> None:
+        """Send a control packet, which must be captured."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as speaker:
             speaker.sendto(self._mark, (CONTROL, PORT))
 
-    def heard(self) -> tuple[set[str], int]:
-        """The destinations heard so far, up to our own packet, and how many packets were missed."""
+    def received(self) -> tuple[set[str], int]:
+        """The destinations captured so far, up to our control packet, and how many packets were missed."""
         found: set[str] = set()
         self._socket.settimeout(0.1)
 
@@ -56,14 +56,14 @@ class Ear:
         return found, missed
 
     def _forget(self) -> None:
-        """Drop what was heard before the filter was there."""
+        """Drop what was captured before the filter was attached."""
         self._socket.setblocking(False)
         with suppress(BlockingIOError):
             while True:
                 self._socket.recv(65536)
         self._socket.getsockopt(*STATISTICS, 8)  # reading it sets it back
 
-    def __enter__(self) -> Ear:
+    def __enter__(self) -> Sniffer:
         return self
 
     def __exit__(

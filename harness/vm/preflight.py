@@ -1,4 +1,4 @@
-"""What a virtual machine takes of this one, asked before anything is made."""
+"""What this machine must have for a virtual machine, checked before anything is made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.core.errors import EngineError, UsageError
 from harness.core.paths import PROJECT
-from harness.vm import machine, pieces
+from harness.vm import cache, machine
 
 PROGRAMS = (machine.PROGRAM, "mmdebstrap", "mke2fs", "unshare", "setpriv", "chroot")
 FREE_BYTES = 12 * 2**30
@@ -17,8 +17,8 @@ SET_UP = "run `harness/setup.sh --vm`"
 CLONE = "the virtual machine is made from a clone of the project, and this is an installation without one"
 
 
-def insist(memory: int) -> None:
-    """Raise ``EngineError``, saying what it would take, where a machine of ``memory`` MiB cannot be made.
+def require(memory: int) -> None:
+    """Raise ``EngineError``, with what is missing, where a machine of ``memory`` MiB cannot be made.
 
     Raises ``UsageError`` where this is no clone of the project.
     """
@@ -33,9 +33,9 @@ def insist(memory: int) -> None:
     available = available_mebibytes(Path("/proc/meminfo").read_text())
     if available < memory:
         raise EngineError(
-            f"the machine is to have {memory} MiB and {available} MiB are free: free some, or say --memory"
+            f"the machine needs {memory} MiB and {available} MiB are free: free some, or say --memory"
         )
-    directory = pieces.cache_dir()
+    directory = cache.cache_dir()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     free = shutil.disk_usage(directory).free
     if free < FREE_BYTES:

@@ -123,7 +123,7 @@ def test_first_manager_that_answers_is_taken() -> None:
 
 def test_silent_manager_is_not_waited_for_when_another_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead machine says nothing for long; the connection to it is given up."""
-    monkeypatch.setattr(snapshot, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(snapshot, "GRACE_SECONDS", 0.01)
     answered, spoke = threading.Event(), threading.Event()
 
     def answer(name: str, script: str) -> str:
@@ -156,7 +156,7 @@ def test_connection_that_failed_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "counted"),
+    ("replies", "counted"),
     [
         (
             {"a": LEADERLESS, "b": "Connection timed out", "c": "Connection timed out"},
@@ -166,12 +166,12 @@ def test_connection_that_failed_is_dropped() -> None:
         ({"a": LEADERLESS, "b": "waited 10 s for a command on b"}, "1 of 2 managers answer, and it takes 2"),
     ],
 )
-def test_lost_quorum_is_counted(said: dict[str, str], counted: str) -> None:
+def test_lost_quorum_is_counted(replies: dict[str, str], counted: str) -> None:
     """Those that answer without a leader are the ones that are left."""
-    text = snapshot.no_manager(said)
+    text = snapshot.no_manager(replies)
     assert counted in text
     assert "--force-new-cluster` on a" in text
-    assert all(f"\n  {name}: {each}" in text for name, each in said.items())
+    assert all(f"\n  {name}: {each}" in text for name, each in replies.items())
 
 
 def test_all_silent_is_no_lost_quorum() -> None:
@@ -192,7 +192,7 @@ def test_silent_manager_is_not_one_that_waits_for_a_leader() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "told"),
+    ("message", "code", "printed"),
     [
         ("Error: No such network: net", 0, '{"Name": "other"}\n'),
         ("Error response from daemon: network net not found", 0, '{"Name": "other"}\n'),
@@ -202,19 +202,19 @@ def test_silent_manager_is_not_one_that_waits_for_a_leader() -> None:
     ],
 )
 def test_what_is_gone_is_left_out_and_other_failures_are_not(
-    tmp_path: Path, said: str, code: int, told: str
+    tmp_path: Path, message: str, code: int, printed: str
 ) -> None:
     """In the words of older engines and of newer ones."""
-    (tmp_path / "said").write_text(f"{said}\n")
+    (tmp_path / "message").write_text(f"{message}\n")
     (tmp_path / "docker").write_text(
-        f'#!/bin/sh\necho \'{{"Name": "other"}}\'\ncat {tmp_path}/said >&2\nexit 1\n'
+        f'#!/bin/sh\necho \'{{"Name": "other"}}\'\ncat {tmp_path}/message >&2\nexit 1\n'
     )
     (tmp_path / "docker").chmod(0o755)
-    script = snapshot.LOOK + "look network inspect net\n"
+    script = snapshot.INSPECT_EXISTING + "inspect_existing network inspect net\n"
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code
     if code:
         assert "Cannot connect" in done.stderr
     else:
-        assert done.stdout == told
+        assert done.stdout == printed
