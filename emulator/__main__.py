@@ -255,4 +255,4 @@ def _log_to(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    signals.leave(main())
+    signals.exit_process(main())

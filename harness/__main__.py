@@ -15,7 +15,7 @@ def main() -> None:
 
         cli.main()
     except signals.Stopped as error:
-        signals.say(f"wavetank: {error}")
+        signals.write_stderr(f"wavetank: {error}")
         os._exit(128 + error.signum)  # nothing has begun, or all is told
 
 

@@ -50,7 +50,7 @@ def passing() -> Report:
 def failing() -> Report:
     """Worker 1 lost its firewall, a server is blocked, a database trusts the client, a mutant survived."""
     made = passing()
-    everything = [name for name in _vantages(made) if name != "worker-1"]
+    everything = [name for name in _sources(made) if name != "worker-1"]
     for name in everything:
         told = _leak(name, "worker-1", "1-65535", "all", firewall="", rule="")
         told["reason"] = (
@@ -167,7 +167,7 @@ def _frame(topology: Topology) -> Report:
     }  # fmt: skip
 
 
-def _vantages(made: Report) -> list[str]:
+def _sources(made: Report) -> list[str]:
     return ["internet", "stranger", *(each["name"] for each in made["droplets"])]
 
 
@@ -175,7 +175,7 @@ def _isolation(topology: Topology, made: Report) -> dict[str, Any]:
     targets = [*topology.droplets, *topology.databases]
     matrix = [
         _cell(made, source, target, side, protocol)
-        for source in _vantages(made)
+        for source in _sources(made)
         for target in targets
         for side in ("private", "public")
         for protocol in PROTOCOLS
@@ -322,7 +322,7 @@ def _lose(entry: dict[str, Any]) -> None:
     """Have one submission of the first trial be lost, and its swarm not be well afterwards."""
     trial = entry["trials"][0]
     trial["timeline"]["submissions"][3]["outcome"] = "lost"
-    trial["trouble"] = "waited 90 s for the swarm to be well; seen last: judge0-server has 1 of 2 tasks"
+    trial["trouble"] = "waited 90 s for the swarm to be well; last observed: judge0-server has 1 of 2 tasks"
     trial["lost"] = entry["lost"] = 1
 
 

@@ -267,7 +267,7 @@ def pretended_series(directory: Path, *, seed: int, counts: Mapping[str, int], *
             assert seen.code == 0 or not played.droplets(f"r{number}"), seen.said
         standing: Mapping[str, tuple[tuple[str, ...], float]] = {
             "verify": (("verify", "--run=one", "--no-faults"), 8.0),
-            "bench": (("bench latency", "--run=one", "--door=client", "--rate=5", "--seconds=4"), 8.0),
+            "bench": (("bench latency", "--run=one", "--entry-point=client", "--rate=5", "--seconds=4"), 8.0),
             "scan": (("diff", "--run=one"), 8.0),
             "again": ((*up, "--run=one"), length),
         }

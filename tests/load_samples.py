@@ -12,8 +12,8 @@ import numpy.typing as npt
 from harness.load.result import (
     STAGES,
     Capacity,
+    ExperimentResult,
     Fit,
-    Found,
     Interval,
     NodeSeries,
     Overload,
@@ -156,16 +156,16 @@ def run(
     )
 
 
-def found(experiment: str, told: str, runs: tuple[Run, ...], **more: Any) -> Found:
+def found(experiment: str, told: str, runs: tuple[Run, ...], **more: Any) -> ExperimentResult:
     """What all experiments have in common."""
     given: dict[str, Any] = {
         "verdict": "pass", "workload": dict(WORKLOAD), "route": dict(ROUTE), "objective": dict(OBJECTIVE),
         "environment": dict(ENVIRONMENT),
     }  # fmt: skip
-    return Found(experiment, told=told, began=BEGAN, seconds=312.4, runs=runs, **(given | more))  # type: ignore[arg-type]
+    return ExperimentResult(experiment, told=told, began=BEGAN, seconds=312.4, runs=runs, **(given | more))  # type: ignore[arg-type]
 
 
-def latency() -> Found:
+def latency() -> ExperimentResult:
     """Three repetitions at 50 a second."""
     runs = tuple(run(f"repetition {number}", 50.0, seed=number) for number in (1, 2, 3))
     return found(
@@ -182,7 +182,7 @@ def latency() -> Found:
     )
 
 
-def capacity() -> Found:
+def capacity() -> ExperimentResult:
     """A search that found 84 a second, with one step that nobody can judge."""
     tried = [(20.0, True), (30.0, True), (45.0, True), (67.5, True), (101.2, False), (84.4, True),
              (92.8, None), (88.6, False)]  # fmt: skip
@@ -205,7 +205,7 @@ def capacity() -> Found:
     )  # fmt: skip
 
 
-def scaling() -> Found:
+def scaling() -> ExperimentResult:
     """Throughput at 1 to 8 workers on four cores: a fit that carries, two refused."""
     measured = {1: (24.1, 0.6), 2: (43.9, 1.1), 4: (62.4, 1.6), 8: (63.0, 2.4)}
     points = tuple(
@@ -233,7 +233,7 @@ def _band(at: Values, values: Values, share: float) -> tuple[tuple[float, float,
     return tuple((float(n), float(low), float(value), float(high)) for n, low, value, high in rows)
 
 
-def soak() -> Found:
+def soak() -> ExperimentResult:
     """Twenty minutes, ended by hand, with a pause in the middle."""
     rates = np.full(1200, 40.0)
     rates[700:706] = 140.0
@@ -248,7 +248,7 @@ def soak() -> Found:
     )
 
 
-def overload() -> Found:
+def overload() -> ExperimentResult:
     """Half again as much as it takes, for a minute, then calm."""
     rates = np.concatenate([np.full(20, 50.0), np.full(60, 160.0), np.full(40, 50.0)])
     one = run("beyond capacity", 160.0, seconds=120, rates=rates, limit=95.0)

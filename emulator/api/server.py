@@ -118,7 +118,7 @@ async def _run(servers: list[Server], sockets: list[socket.socket], path: Path, 
             server.should_exit = True
 
     loop = asyncio.get_running_loop()
-    for number in signals.heeded():
+    for number in signals.handled_signals():
         loop.add_signal_handler(number, stop)
     tasks = [
         asyncio.create_task(server.serve(sockets=[sock]))

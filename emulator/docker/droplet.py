@@ -18,7 +18,7 @@ from emulator.docker.engine import Owner, anonymous_volume
 from emulator.docker.fabric import layout
 from emulator.docker.images.userns import ROOT
 from emulator.planes.base import DropletSpec, PlaneError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 
 KIND = "droplet"
 ENGINE_SEED = "WAVETANK_ENGINE_SEED"
@@ -110,7 +110,7 @@ def ask(argv: Sequence[str]) -> list[str]:
 
     What runs is the droplet's own program, whatever the droplet's root made of it.
     """
-    return ["/usr/local/sbin/ask", str(round(patient(ASK_SECONDS))), str(ASK_BYTES), *argv]
+    return ["/usr/local/sbin/ask", str(round(scaled(ASK_SECONDS))), str(ASK_BYTES), *argv]
 
 
 def inside(argv: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ import docker.errors
 import requests
 
 from emulator.planes.base import PlaneError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 
 API_SECONDS = 120
 REMEDY = "start Docker (or run `wavetank setup`), and see that you may use it (group `docker`)"
@@ -48,7 +48,7 @@ class Owner:
 def connect() -> docker.DockerClient:
     """Connect to the engine. Raises ``PlaneError`` with the remedy when none answers."""
     try:
-        engine = docker.from_env(timeout=round(patient(API_SECONDS)))
+        engine = docker.from_env(timeout=round(scaled(API_SECONDS)))
         engine.ping()
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise PlaneError(f"no Docker engine answers: {error}; {REMEDY}") from error

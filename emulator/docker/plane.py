@@ -33,7 +33,7 @@ from emulator.planes.base import (
 )
 from harness.core import signals
 from harness.core.errors import WaitTimeoutError
-from harness.core.wait import NotYet, patient, wait_for
+from harness.core.wait import NotYet, scaled, wait_for
 
 log = logging.getLogger(__name__)
 
@@ -395,7 +395,7 @@ class DockerPlane:
 
         def answers() -> None:
             try:
-                greeting = self.fabric.banner(ip, SSH_PORT, patient(2.0))
+                greeting = self.fabric.banner(ip, SSH_PORT, scaled(2.0))
             except PlaneError as error:
                 self._check_running(name, machine.ref)
                 raise NotYet(str(error)) from error

@@ -1,4 +1,4 @@
-"""Being on the nodes of a deployment by hand: a shell, one command everywhere, what containers say."""
+"""Manual access to the nodes of a deployment: a shell, one command on many nodes, container logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from harness.swarm.reach import running
 
 @dataclass(frozen=True)
 class Selection:
-    """Which nodes, which command there, and inside which service's container ("" for the node itself)."""
+    """The selected nodes, the command, and the service in whose container it runs ("": on the node)."""
 
     node: str
     role: str
@@ -35,13 +35,13 @@ class Selection:
     def parse(
         cls, words: Sequence[str], *, role: str | None, everywhere: bool, service: str | None
     ) -> Selection:
-        """``NODE COMMAND...``, or ``COMMAND...`` where an option already says which nodes."""
+        """``NODE COMMAND...``, or ``COMMAND...`` if an option selects the nodes."""
         if sum((bool(role), everywhere, bool(service))) > 1:
             raise UsageError("--role, --all and --service exclude one another")
         named = not (role or everywhere or service)
         if named and len(words) < 2:
             raise UsageError(
-                "say on which node and what: wavetank exec NODE -- COMMAND, or --role, --all, --service"
+                "give a node and a command: wavetank exec NODE -- COMMAND, or use --role, --all or --service"
             )
         node, command = (words[0], words[1:]) if named else ("", words)
         return cls(node, role or "", everywhere, service or "", tuple(command))
@@ -49,7 +49,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Result:
-    """What one node answered; ``exit`` is the command's exit code."""
+    """The result on one node; ``exit`` is the command's exit code."""
 
     node: str
     exit: int
@@ -58,16 +58,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Nodes(Session):
-    """The nodes of a deployment, worked with by hand."""
+    """A session for manual work on the nodes."""
 
     def interactive(self, node: str, command: Sequence[str]) -> int:
         """Give the terminal to ssh; returns the command's exit code, or 255 when ssh failed."""
-        self._know(node)
+        self._require_node(node)
         argv = self.access.argv(node, shell_text(command), tty=not command and sys.stdin.isatty())
         return subprocess.run(argv, check=False).returncode
 
     def run_everywhere(self, chosen: Selection, *, deadline: float) -> list[Result]:
-        """The command on every chosen node at once. Raises ``CommandError`` where ssh could not connect."""
+        """Run the command on every selected node at once. ``CommandError``: ssh could not connect."""
         nodes = self.select(chosen)
         script = shell_text(chosen.command)
         if chosen.service:
@@ -76,7 +76,7 @@ class Nodes(Session):
             return list(pool.map(lambda node: self._run(node, script, deadline), nodes))
 
     def select(self, chosen: Selection) -> tuple[str, ...]:
-        """The names of the chosen nodes. Raises ``UsageError`` with the names there are."""
+        """The names of the selected nodes. Raises ``UsageError`` with the existing names."""
         if chosen.everywhere:
             return tuple(self.deployment.nodes)
         if chosen.service:
@@ -85,25 +85,25 @@ class Nodes(Session):
             roles = {each.role for each in self.topology.droplets.values()}
             role = _one_of("role", chosen.role, sorted(roles))
             return tuple(each.name for each in self.topology.droplets.values() if each.role == role)
-        return (self._know(chosen.node),)
+        return (self._require_node(chosen.node),)
 
     def logs(self, nodes: Sequence[str], *, follow: bool, tail: int) -> int:
-        """Print what the containers say, each line after its node's name; 0, or 3 where ssh failed."""
+        """Print the containers' logs, each line after its node's name; 0, or 3 if ssh failed."""
         script = container_logs(follow=follow, tail=tail)
         with Pool(max_workers=len(nodes)) as pool:
             try:
-                codes = list(pool.map(lambda node: self._stream(self._know(node), script), nodes))
+                codes = list(pool.map(lambda node: self._stream(self._require_node(node), script), nodes))
             except BaseException:
-                process.end_all()  # they would be read for ever
+                process.end_all()  # otherwise they would be read for ever
                 raise
         return 3 if REMOTE_FAILURE in codes else 0
 
     def bundle(self) -> Path:
-        """Collect every node's logs into the run's directory and return where."""
+        """Collect every node's logs into the run's directory, and return the path."""
         return collect_logs(self.access, self.deployment, self.choice.run_dir.logs)
 
     def _running(self, service: str) -> tuple[str, ...]:
-        """The nodes of a service; of a stack's, those that run a task of it now."""
+        """The nodes of a service; of a stack's service, those that run one of its tasks now."""
         plain = {each.name: each.nodes for each in self.topology.services}
         if service in plain:
             return plain[service]
@@ -112,7 +112,7 @@ class Nodes(Session):
         _one_of("service", service, [*plain, *stacked])
         tasks = running(self.access, self.topology, self.deployment, service)
         if not tasks:
-            raise ResourceError("service", service, "none of its tasks runs: `wavetank status` shows why")
+            raise ResourceError("service", service, "none of its tasks is running: see `wavetank status`")
         return tuple(dict.fromkeys(task.node for task in tasks))
 
     def _label(self, service: str) -> str:
@@ -141,17 +141,17 @@ class Nodes(Session):
             ssh.kill()
             process.forget(ssh)
 
-    def _know(self, node: str) -> str:
+    def _require_node(self, node: str) -> str:
         return _one_of("node", node, list(self.deployment.nodes))
 
 
 def reach(choice: Choice, progress: Progress) -> Nodes:
-    """Find the deployment and prepare a way to its nodes. Raises ``UsageError`` where nothing is up."""
+    """Find the deployment and prepare access to its nodes. Raises ``UsageError`` if it is not up."""
     return Nodes(**open_session(choice, progress).parts())
 
 
 def shell_text(command: Sequence[str]) -> str:
-    """One word is a script for the node's shell; several are one command and its arguments."""
+    """One word is a script for the node's shell; several words are one command and its arguments."""
     return command[0] if len(command) == 1 else shlex.join(command)
 
 
@@ -178,7 +178,7 @@ _printing = threading.Lock()
 
 
 def print_line(line: str) -> None:
-    """Write one whole line to stdout, whichever thread it comes from."""
+    """Write one whole line to stdout, from any thread."""
     with _printing:
         sys.stdout.write(line if line.endswith("\n") else line + "\n")
         sys.stdout.flush()
@@ -186,5 +186,5 @@ def print_line(line: str) -> None:
 
 def _one_of(kind: str, name: str, known: Sequence[str]) -> str:
     if name not in known:
-        raise UsageError(f"no {kind} {name!r}: there are {', '.join(known)}")
+        raise UsageError(f"no {kind} {name!r}; existing names: {', '.join(known)}")
     return name

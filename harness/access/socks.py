@@ -2,7 +2,7 @@
 
     ProxyCommand python -m harness.access.socks socks5://127.0.0.1:1080 %h %p
 
-With ``ProxyUseFdpass yes`` the connected socket is handed to ssh and this process ends, so that no byte of
+With ``ProxyUseFdpass yes`` the connected socket is passed to ssh and this process ends, so that no byte of
 the session passes through it. Otherwise it relays its standard input and output until both are closed.
 """
 
@@ -34,8 +34,8 @@ def connect(proxy: str, host: str, port: int, *, timeout: float = TIMEOUT) -> so
     return connected
 
 
-def hand_over(connected: socket.socket, descriptor: int) -> None:
-    """Pass ``connected`` over the unix socket ``descriptor``, as ssh's ``ProxyUseFdpass`` expects it."""
+def pass_socket(connected: socket.socket, descriptor: int) -> None:
+    """Pass ``connected`` over the unix socket ``descriptor``, as ssh's ``ProxyUseFdpass`` expects."""
     with socket.socket(fileno=os.dup(descriptor)) as channel:
         socket.send_fds(channel, [b"\0"], [connected.fileno()])
 
@@ -70,9 +70,9 @@ def main(arguments: list[str]) -> int:
     proxy, host, port = arguments
     try:
         with connect(proxy, host, int(port)) as connected:
-            connected.settimeout(None)  # a session may be silent for as long as it likes
+            connected.settimeout(None)  # a session may be idle for any time
             if stat.S_ISSOCK(os.fstat(1).st_mode):
-                hand_over(connected, 1)
+                pass_socket(connected, 1)
             else:
                 relay(connected, 0, 1)
     except (OSError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""Log in to the nodes of a deployment, with the OpenSSH client that is already on this machine.
+"""Log in to the nodes of a deployment with this machine's OpenSSH client.
 
-A configuration file is written into the run's directory, and everything here goes through it, so what works
-here works by hand: ``ssh -F .wavetank/runs/RUN/ssh_config NODE``. The bastion is reached at its public
-address (through the target's proxy where it has one), every other node at its private one via the bastion.
+A configuration file is written into the run's directory, and all connections here use it, so the same works
+by hand: ``ssh -F .wavetank/runs/RUN/ssh_config NODE``. The bastion is reached at its public address (through
+the target's proxy if it has one), every other node at its private address via the bastion.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from harness.core.errors import CommandError, EngineError, ResourceError, WaitTi
 from harness.core.masking import mask
 from harness.core.names import STRANGER
 from harness.core.signals import Interrupted
-from harness.core.wait import patient, wait_for
+from harness.core.wait import scaled, wait_for
 from harness.run.rundir import RunDir
 from harness.target.target import Target, is_for_documentation
 from harness.topology.deployment import Deployment, Node, secrets_of
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15
 WHY_SECONDS = 5
-TEMPORARY = Path("/tmp")  # noqa: S108 (mode and owner of what is made there are checked)
-NO_WAY = "%h is a documentation address (RFC 5737) of an emulator, and no --proxy leads to it"
-REMOTE_FAILURE = 255  # what ssh itself exits with when the connection, not the command, failed
+TEMPORARY = Path("/tmp")  # noqa: S108 (mode and owner of what is created there are checked)
+NO_ROUTE = "%h is a documentation address (RFC 5737) of an emulator, and no --proxy leads to it"
+REMOTE_FAILURE = 255  # ssh's own exit code when the connection, not the command, failed
 
 Input = bytes | IO[bytes] | None
 
@@ -70,7 +70,7 @@ Host *
 class Access:
     """Runs commands on the nodes of one deployment. Safe to use from many threads.
 
-    ``astray`` are addresses, by node, to which there is no way from here and no packet must be sent.
+    ``unreachable`` are addresses, by node, that cannot be reached from here: no packet must be sent to them.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Access:
         aliases: Mapping[str, str],
         bastion: str,
         secrets: Sequence[str],
-        astray: Mapping[str, str] | None = None,
+        unreachable: Mapping[str, str] | None = None,
     ) -> None:
         self.run_dir = run_dir
         self.nodes = tuple(aliases)
         self.bastion = bastion
         self._secrets = tuple(secrets)
         self._aliases = dict(aliases)
-        self._astray = dict(astray or {})
+        self._unreachable = dict(unreachable or {})
         self._first = threading.Lock()
-        self._met = False
+        self._bastion_connected = False
         self._live: set[subprocess.Popen[bytes]] = set()
         self._live_lock = threading.Lock()
         self._interrupted = False
@@ -101,7 +101,7 @@ class Access:
         ``WaitTimeoutError`` when ``deadline`` seconds have passed.
         """
         if node != self.bastion:
-            self._meet_bastion(deadline)
+            self._connect_bastion(deadline)
         return self._run(self.argv(node, script), node, stdin, deadline)
 
     def argv(self, node: str, command: str | Sequence[str] = (), *, tty: bool = False) -> list[str]:
@@ -116,9 +116,9 @@ class Access:
         return ["ssh", "-F", str(self.run_dir.ssh_config), *options, node, *tail]
 
     def wait_until_reachable(self, node: str, deadline: float = 120.0) -> None:
-        """Wait until ``node`` lets us in. Raises ``WaitTimeoutError`` with what ssh said last.
+        """Wait until a login to ``node`` succeeds. Raises ``WaitTimeoutError`` with ssh's last message.
 
-        Raises ``ResourceError`` at once where its host key is not the one it had before.
+        Raises ``ResourceError`` at once if its host key has changed.
         """
 
         def probe() -> None:
@@ -137,15 +137,17 @@ class Access:
             raise WaitTimeoutError(error.awaited, deadline, self._why(node) or error.last_seen) from error
 
     def drop(self, node: str) -> None:
-        """Forget the standing connection to ``node``, as after its power was cut; the next use makes one."""
+        """Close the shared connection to ``node``, as after a power-off; the next use makes a new one."""
         if node == self.bastion:
-            self._met = False
+            self._bastion_connected = False
         if control_path(self.run_dir, node).exists():
             order = ["ssh", "-F", str(self.run_dir.ssh_config), "-O", "exit", node]
-            processes.run(order, seconds=CONNECT_SECONDS)  # whatever its code: it may have ended by itself
+            processes.run(
+                order, seconds=CONNECT_SECONDS
+            )  # any exit code is fine: it may have ended by itself
 
     def forget(self, node: str) -> None:
-        """Forget ``node``'s host key too: its disk was rebuilt, and it keeps its id but not its key."""
+        """Forget ``node``'s host key, too: after a rebuild a droplet has the same id but another key."""
         self.drop(node)
         known = self.run_dir.known_hosts
         if known.exists():
@@ -154,19 +156,19 @@ class Access:
             known.write_text("".join(kept))
 
     def interrupt(self) -> None:
-        """End every command under way, in any thread; each raises ``Interrupted``, and so do later ones."""
+        """End every running command, in any thread; each raises ``Interrupted``, and so do later ones."""
         with self._live_lock:
             self._interrupted = True
             for process in self._live:
                 process.terminate()
 
     def resume(self) -> None:
-        """Take commands again after ``interrupt``."""
+        """Allow commands again after ``interrupt``."""
         with self._live_lock:
             self._interrupted = False
 
     def close(self) -> None:
-        """End the standing connections. The configuration stays, and works."""
+        """Close the shared connections. The configuration stays usable."""
         for node in sorted(self.nodes, key=lambda name: name == self.bastion):
             self.drop(node)
 
@@ -175,25 +177,25 @@ class Access:
         return mask(text, self._secrets)
 
     def _another_key(self, node: str) -> ResourceError:
-        problem = "shows another host key than before; if its disk was rebuilt, remove"
+        problem = "has another host key than before; if its disk was rebuilt, remove"
         return ResourceError("droplet", node, f"{problem} {self.run_dir.known_hosts}")
 
     def _check(self, node: str) -> None:
         if node not in self.nodes:
-            raise ResourceError("node", node, f"there is none; there are {', '.join(self.nodes)}")
+            raise ResourceError("node", node, f"does not exist; existing nodes: {', '.join(self.nodes)}")
         for each in (node, self.bastion):
-            if each in self._astray:
-                raise EngineError(f"{each}: {NO_WAY.replace('%h', self._astray[each])}")
+            if each in self._unreachable:
+                raise EngineError(f"{each}: {NO_ROUTE.replace('%h', self._unreachable[each])}")
 
-    def _meet_bastion(self, deadline: float) -> None:
-        """Connect to the bastion before anyone jumps over it: at once, each would make its own connection."""
+    def _connect_bastion(self, deadline: float) -> None:
+        """Connect to the bastion first: otherwise parallel commands would each make their own connection."""
         with self._first:
-            if self.bastion and not self._met:
+            if self.bastion and not self._bastion_connected:
                 self._run(self.argv(self.bastion, "true"), self.bastion, None, deadline)
-                self._met = True
+                self._bastion_connected = True
 
     def _run(self, argv: list[str], node: str, stdin: Input, deadline: float) -> str:
-        # Standard error is a file: a pipe would be held open by the connection that stays in the background.
+        # Standard error is a file: the connection that stays in the background would keep a pipe open.
         with tempfile.TemporaryFile() as errors:
             process = self._start(argv, stdin, errors)
             try:
@@ -203,15 +205,15 @@ class Access:
             except subprocess.TimeoutExpired as error:
                 raise WaitTimeoutError(
                     f"a command on {node}: {self.mask(argv[-1])[:200]}",
-                    patient(deadline),
-                    self._said(errors) or "nothing",
+                    scaled(deadline),
+                    self._stderr_text(errors) or "nothing",
                 ) from error
             finally:
                 self._end(process)
             if process.returncode and self._interrupted:
                 raise Interrupted(f"a command on {node}")
             if process.returncode:
-                text = self.mask(output.decode(errors="replace")) + self._said(errors)
+                text = self.mask(output.decode(errors="replace")) + self._stderr_text(errors)
                 raise CommandError([self.mask(word) for word in argv], process.returncode, text, where=node)
             return output.decode(errors="replace")
 
@@ -225,18 +227,18 @@ class Access:
         return process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """End the command alone: the connection that stays in the background is of its process group."""
+        """End only the command: the connection that stays in the background is in its process group."""
         process.kill()
         processes.forget(process)
         with self._live_lock:
             self._live.discard(process)
 
-    def _said(self, errors: IO[bytes]) -> str:
+    def _stderr_text(self, errors: IO[bytes]) -> str:
         errors.seek(0)
         return self.mask(errors.read().decode(errors="replace")).strip()
 
     def _why(self, node: str) -> str:
-        """What ssh and its proxy say without a standing connection, for which they would be silent."""
+        """The messages of ssh and its proxy without a shared connection, with which they print none."""
         argv = self.argv(node, "true")
         argv[3:3] = [
             "-o",
@@ -256,25 +258,25 @@ class Access:
 
 
 def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment: Deployment) -> Access:
-    """Write the run's ssh configuration and return access to its nodes. Nothing is connected yet.
+    """Write the run's ssh configuration and return access to its nodes, without connecting.
 
-    Raises ``ResourceError`` when the bastion has no public address, ``EngineError`` when nothing runs.
+    Raises ``ResourceError`` if the bastion has no public address, ``EngineError`` if there are no machines.
     """
-    target.insist_on_machines()
+    target.require_machines()
     programs.require("ssh")
     run_dir.public_key()
     bastion = topology.management.bastion
     nodes = {name: node for name, node in deployment.nodes.items() if _address(node, bastion)}
     if bastion and bastion not in nodes:
-        raise ResourceError("droplet", bastion, "is the bastion, and has no public address to log in to")
+        raise ResourceError("droplet", bastion, "is the bastion, but has no public address to log in to")
     aliases = {name: host_key_alias(node, deployment.vpc_id) for name, node in nodes.items()}
     hosts = [_host(node, aliases[name], bastion, target.proxy) for name, node in nodes.items()]
     write_private(run_dir.ssh_config, configuration(run_dir, hosts))
     addresses = {name: _address(node, bastion) or "" for name, node in nodes.items()}
-    astray = {
+    unreachable = {
         name: each for name, each in addresses.items() if not target.proxy and is_for_documentation(each)
     }
-    return Access(run_dir, aliases, bastion, secrets_of(deployment), astray)
+    return Access(run_dir, aliases, bastion, secrets_of(deployment), unreachable)
 
 
 def configuration(run_dir: RunDir, hosts: Sequence[str]) -> str:
@@ -284,7 +286,7 @@ def configuration(run_dir: RunDir, hosts: Sequence[str]) -> str:
         key=_quoted(run_dir.private_key),
         known_hosts=_quoted(run_dir.known_hosts),
         control=control_path(run_dir),
-        timeout=int(patient(CONNECT_SECONDS)),
+        timeout=int(scaled(CONNECT_SECONDS)),
     )
     return "\n".join(["# Written by wavetank; changes are lost.", *hosts, common])
 
@@ -299,8 +301,8 @@ def _host(node: Node, alias: str, bastion: str, proxy: str | None) -> str:
         lines.append(f"  ProxyCommand {python} {script} {shlex.quote(proxy).replace('%', '%%')} %h %p")
         lines.append("  ProxyUseFdpass yes")
     elif is_for_documentation(_address(node, bastion) or ""):
-        # An emulator's address without the way to it: a packet would leave this machine for nowhere.
-        lines.append(f"  ProxyCommand echo '{NO_WAY}' >&2; exit 1")
+        # An emulator's address without its proxy: a packet would leave this machine.
+        lines.append(f"  ProxyCommand echo '{NO_ROUTE}' >&2; exit 1")
     return "\n".join(lines) + "\n"
 
 
@@ -313,25 +315,25 @@ def _address(node: Node, bastion: str) -> str | None:
 
 
 def _is_behind(node: Node, bastion: str) -> bool:
-    """Whether a node is reached over the bastion: all are, but for itself and a stranger."""
+    """Whether a node is reached via the bastion: all but the bastion itself and the outsider."""
     return bool(bastion) and node.name not in (bastion, STRANGER)
 
 
 def host_key_alias(node: Node, vpc_id: str) -> str:
-    """The name a node's host key is remembered by.
+    """The name under which a node's host key is stored.
 
-    Addresses are used again by later droplets, which have other keys. A droplet's id is not, nor is a VPC's,
-    which tells two emulators apart that both count from one.
+    Addresses are reused by later droplets, which have other keys. Ids of droplets are not, nor are those of
+    VPCs, which distinguish two emulators that both count from one.
     """
     return f"{vpc_id[:8]}-{node.name}-{node.id}"
 
 
 def control_path(run_dir: RunDir, node: str = "%n") -> Path:
-    """Where the control socket of a node is; ssh puts the node's name in the place of ``%n``.
+    """The path of a node's control socket; ssh replaces ``%n`` by the node's name.
 
-    The path of a unix socket may be 104 bytes long and ssh adds 17 while it makes one, so the run's own
-    directory will not do. All of a user's runs share one, and their sockets go with their connections.
-    Raises ``ResourceError`` when the directory is not the user's own.
+    The path of a unix socket may have 104 bytes, and ssh needs 17 more while it creates one, so the run's own
+    directory may be too long. All runs of a user share one directory; a socket is removed with its
+    connection. Raises ``ResourceError`` if the directory is not the user's own.
     """
     run = hashlib.sha256(str(run_dir.path.resolve()).encode()).hexdigest()[:12]
     return _socket_directory() / f"{run}-{node}"
@@ -342,12 +344,12 @@ def _socket_directory() -> Path:
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or path.is_symlink():
-        raise ResourceError("directory", str(path), "is not ours alone; remove it")
+        raise ResourceError("directory", str(path), "belongs to others or is open to them; remove it")
     return path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600, whole or not at all."""
+    """Write a file of mode 0600, completely or not at all."""
     fresh = path.with_name(f".{path.name}-{os.getpid()}-{threading.get_ident()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

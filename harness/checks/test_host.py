@@ -38,7 +38,7 @@ def local_emulator(target: Target) -> None:
     """Skips unless the deployment is an emulator's on this machine."""
     if target.name != "local" or not hostnet.is_possible():
         pytest.skip("the deployment is not on this machine, or its network cannot be read here")
-    target.insist_on_machines()
+    target.require_machines()
 
 
 def test_own_network_is_as_it_was(setup: Setup) -> None:

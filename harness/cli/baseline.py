@@ -1,4 +1,4 @@
-"""``wavetank baseline``: keep what a load came to, to be compared with later."""
+"""``wavetank baseline``: save load results to compare later results with."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def baseline() -> None:
-    """What the gate compares with: kept in a file that belongs into the repository."""
+    """Save and show the results that `wavetank gate` compares with: a file for your repository."""
 
 
 @baseline.command()
 @options.common
 @click.argument("file", type=FILE)
-@click.option("--from", "report_file", type=FILE, help="The report.json to keep. Default: the run's.")
+@click.option("--from", "report_file", type=FILE, help="The report.json to save. Default: the run's.")
 @click.option(
-    "--force", "forced", metavar="WHY", default="", help="Keep what did not pass, too, and say why."
+    "--force",
+    "forced",
+    metavar="REASON",
+    default="",
+    help="Save results that did not pass, too; REASON is saved with them.",
 )
 @options.output
 def save(file: Path, report_file: Path | None, forced: str, output: str, **common: Any) -> int:
-    """Keep the loads of a report in FILE; refuses what is partial, inconclusive or failed."""
+    """Save the load results of a report in FILE; refuses partial, inconclusive and failed results."""
     from harness.gate import baseline as baselines
     from harness.gate.environment import topology_sha256
     from harness.gate.reading import read_baseline, read_report
@@ -41,7 +45,7 @@ def save(file: Path, report_file: Path | None, forced: str, output: str, **commo
     topology = topology_sha256(topology_of(report, given, report_file))
     document = baselines.make(report, where=str(report_file), topology=topology, forced=forced.strip())
     baselines.save(file, document)
-    options.show(document, f"{baselines.show(read_baseline(file))}\nkept in {file}", output)
+    options.show(document, f"{baselines.show(read_baseline(file))}\nsaved in {file}", output)
     return 0
 
 
@@ -49,7 +53,7 @@ def save(file: Path, report_file: Path | None, forced: str, output: str, **commo
 @click.argument("file", type=FILE)
 @options.output
 def show(file: Path, output: str) -> int:
-    """Say what a baseline's FILE holds."""
+    """Show the content of a baseline FILE."""
     from harness.gate import baseline as baselines
     from harness.gate.reading import read_baseline
 

@@ -1,4 +1,4 @@
-"""``wavetank bench``: put load on a deployment that is up, and say what it takes and what limits it."""
+"""``wavetank bench``: run a load against a deployment, and report its performance and its bottleneck."""
 
 from __future__ import annotations
 
@@ -9,41 +9,57 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.cli import options
+from harness.cli.options import RenamedOption
 from harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.load.experiments.bench import Bench
-    from harness.load.result import Found
+    from harness.load.result import ExperimentResult
 
 F = TypeVar("F", bound=Callable[..., Any])
-Experiment = Callable[["Bench"], "Found"]
+Experiment = Callable[["Bench"], "ExperimentResult"]
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 _LOAD = (
     click.option(
-        "--workload", metavar="NAME|FILE", default="hello", show_default=True, help="What is handed in."
+        "--workload",
+        metavar="NAME|FILE",
+        default="hello",
+        show_default=True,
+        help="Programs to submit: name of a built-in workload, or path of a workload file.",
     ),
     click.option(
-        "--door",
+        "--entry-point",
+        cls=RenamedOption,
+        former="--door",
         type=click.Choice(("judge0", "runner", "client")),
         default="judge0",
         show_default=True,
-        help="Where: Judge0's API, the runner's, or the front door.",
+        help="API to submit to: Judge0's, the runner's, or the client's (the front door).",
     ),
     click.option(
-        "--way",
+        "--submission-mode",
+        "mode",
+        cls=RenamedOption,
+        former="--way",
         type=click.Choice(("wait", "poll", "batch", "callback")),
-        help="How it is followed. Default: what measures the workers of the Judge0 that is found.",
+        help="How to wait for results. Default: the mode that measures the workers of the detected Judge0.",
     ),
-    click.option("--callback-url", metavar="URL", help="Where workers reach us, for --way callback."),
-    click.option("--seed", type=int, help="Of arrivals and of the mix. Default: the workload's."),
+    click.option(
+        "--callback-url",
+        metavar="URL",
+        help="URL at which workers reach this machine, for --submission-mode callback.",
+    ),
+    click.option(
+        "--seed", type=int, help="Random seed of arrivals and program mix. Default: the workload's."
+    ),
     click.option(
         "--connections",
         type=click.IntRange(min=1),
         default=256,
         show_default=True,
-        help="The most that are open at once.",
+        help="Maximum number of open connections.",
     ),
     click.option(
         "--timeout",
@@ -51,44 +67,62 @@ _LOAD = (
         default=60.0,
         show_default=True,
         metavar="S",
-        help="Until an arrival is given up.",
+        help="Give up a submission after S seconds.",
     ),
     click.option(
         "--engine",
         type=click.Choice(("wavetank", "locust")),
         default="wavetank",
         show_default=True,
-        help="Who hands in: our generator, or Locust's master and workers.",
+        help="Load generator: the built-in one, or Locust (master and workers).",
     ),
     click.option(
         "--locust-workers",
         type=click.IntRange(min=0),
         default=2,
         show_default=True,
-        help="How many workers Locust has on this machine.",
+        help="Number of Locust workers to start on this machine.",
     ),
     click.option(
         "--locust-expect",
         type=click.IntRange(min=0),
         default=0,
         show_default=True,
-        help="How many more are started elsewhere.",
+        help="Number of additional Locust workers, started on other machines.",
     ),
     click.option(
-        "--locust-bind", metavar="HOST:PORT", help="Where Locust's master listens for workers elsewhere."
+        "--locust-bind",
+        metavar="HOST:PORT",
+        help="Address at which Locust's master listens for workers on other machines.",
     ),
 )
 _OBJECTIVE = (
     click.option(
-        "--p50", "p50_ms", type=POSITIVE, metavar="MS", help="At most so long, in half of the cases."
+        "--p50",
+        "p50_ms",
+        type=POSITIVE,
+        metavar="MS",
+        help="Fail if the median latency is above MS milliseconds.",
     ),
-    click.option("--p95", "p95_ms", type=POSITIVE, metavar="MS", help="At most so long, in 95 of 100 cases."),
-    click.option("--p99", "p99_ms", type=POSITIVE, metavar="MS", help="At most so long, in 99 of 100 cases."),
+    click.option(
+        "--p95",
+        "p95_ms",
+        type=POSITIVE,
+        metavar="MS",
+        help="Fail if the 95th percentile of latency is above MS milliseconds.",
+    ),
+    click.option(
+        "--p99",
+        "p99_ms",
+        type=POSITIVE,
+        metavar="MS",
+        help="Fail if the 99th percentile of latency is above MS milliseconds.",
+    ),
     click.option(
         "--errors",
         type=click.FloatRange(0, 1),
-        metavar="SHARE",
-        help="At most this share may go wrong. Default: none.",
+        metavar="RATIO",
+        help="Fail if the ratio of failed submissions is above RATIO (0 to 1). Default: 0.",
     ),
 )
 _REPEAT = (
@@ -97,18 +131,18 @@ _REPEAT = (
         type=click.IntRange(min=1),
         default=8,
         show_default=True,
-        help="The most runs there are.",
+        help="Maximum number of runs.",
     ),
     click.option(
         "--precision",
         type=click.FloatRange(0, 1, min_open=True),
         default=0.1,
         show_default=True,
-        help="Runs end once the interval is within this share of the value.",
+        help="Stop repeating once the confidence interval is within this fraction of the value.",
     ),
 )
-_SECONDS = click.option("--seconds", type=POSITIVE, metavar="S", help="How long a run hands in.")
-_RATE = click.option("--rate", type=float, metavar="R", help="Arrivals a second, at random (Poisson).")
+_SECONDS = click.option("--seconds", type=POSITIVE, metavar="S", help="Duration of each run, in seconds.")
+_RATE = click.option("--rate", type=float, metavar="R", help="Arrivals per second (Poisson process).")
 
 
 def _with(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
@@ -125,7 +159,7 @@ def _with(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
 def bench() -> None:
     """Measure a deployment under load; exit 0 objective met, 1 missed, 2 inconclusive.
 
-    Each experiment warms up, repeats, names what limited it, and adds to the run's report.
+    Each experiment warms up, repeats its runs, names the bottleneck, and adds its result to the run's report.
     """
 
 
@@ -134,11 +168,16 @@ def bench() -> None:
 @click.option(
     "--schedule",
     metavar="TEXT",
-    help="Arrivals instead of --rate, like constant:50x30s, ramp:10-100x60s or trace:FILE.",
+    help="Arrival schedule instead of --rate: constant:50x30s, ramp:10-100x60s or trace:FILE.",
 )
-@click.option("--clients", type=click.IntRange(min=1), help="A closed loop of so many clients instead.")
+@click.option(
+    "--clients",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Closed loop with N clients, instead of arrivals at a rate.",
+)
 def latency(schedule: str | None, clients: int | None, **given: Any) -> int:
-    """How long submissions take at a fixed rate."""
+    """Measure the latency of submissions at a fixed rate."""
     from harness.load.experiments.latency import Latency
     from harness.load.experiments.latency import latency as measure
 
@@ -149,7 +188,7 @@ def latency(schedule: str | None, clients: int | None, **given: Any) -> int:
         arrivals=_arrivals(schedule, given),
         clients=clients or 0,
         objective=_objective(given),
-        patience=_patience(given),
+        repetition=_repetition(given),
     )
     return _bench(given, lambda bench: measure(bench, wanted))
 
@@ -161,18 +200,18 @@ def latency(schedule: str | None, clients: int | None, **given: Any) -> int:
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.1,
     show_default=True,
-    help="The search ends where the highest rate is known to this share.",
+    help="Stop the search once the highest rate is known to within this fraction.",
 )
 @click.option(
     "--within",
     type=POSITIVE,
     metavar="S",
-    help="The search ends after so long, with what it knows then. Default: 8.75 runs, which is 175 s.",
+    help="Stop the search after S seconds and report what is known. Default: 8.75 runs (175 s).",
 )
 def capacity(resolution: float, within: float | None, **given: Any) -> int:
-    """The highest rate that meets the objective (default: p95 of 2000 ms, no errors).
+    """Find the highest rate that meets the objective (default: p95 of 2000 ms, no errors).
 
-    --rate is the first that is tried; without it, one near what a short closed loop is served.
+    --rate is the first rate to try. Default: near the throughput of a short closed loop.
     """
     from harness.load.experiments.capacity import Search
     from harness.load.experiments.capacity import capacity as search
@@ -191,10 +230,14 @@ def capacity(resolution: float, within: float | None, **given: Any) -> int:
 @bench.command()
 @_with(_LOAD, _REPEAT, (_SECONDS,))
 @click.option(
-    "--workers", metavar="N,N,...", default="1,2,4,8", show_default=True, help="Worker tasks to try."
+    "--workers",
+    metavar="N,N,...",
+    default="1,2,4,8",
+    show_default=True,
+    help="Numbers of worker tasks to try.",
 )
 def scaling(workers: str, **given: Any) -> int:
-    """Throughput against the number of workers, fitted; and what one more would bring."""
+    """Measure throughput by number of workers, and estimate what one more worker would add."""
     from harness.load.experiments.scaling import Scale
     from harness.load.experiments.scaling import scaling as measure
 
@@ -202,7 +245,7 @@ def scaling(workers: str, **given: Any) -> int:
         workers=_numbers(workers),
         seconds=given["seconds"] or 20.0,
         warmup=_warmup(given["seconds"] or 20.0),
-        patience=_patience(given, metric="throughput", most=5),
+        repetition=_repetition(given, metric="throughput", most=5),
     )
     return _bench(given, lambda bench: measure(bench, wanted))
 
@@ -210,7 +253,7 @@ def scaling(workers: str, **given: Any) -> int:
 @bench.command()
 @_with(_LOAD, _OBJECTIVE, (_SECONDS, _RATE))
 def soak(**given: Any) -> int:
-    """The same rate for long (default: 30 minutes): does anything creep?"""
+    """Run a constant rate for a long time (default: 30 minutes), and fail if anything grows steadily."""
     from harness.load.experiments.soak import Soak
     from harness.load.experiments.soak import soak as measure
 
@@ -221,9 +264,18 @@ def soak(**given: Any) -> int:
 
 @bench.command()
 @_with(_LOAD, (_SECONDS, _RATE))
-@click.option("--bound", type=POSITIVE, metavar="MS", help="What is accepted may take so long, in 95 of 100.")
+@click.option(
+    "--bound",
+    type=POSITIVE,
+    metavar="MS",
+    help="Fail if the 95th percentile of accepted submissions' latency is above MS milliseconds.",
+)
 def overload(bound: float | None, **given: Any) -> int:
-    """Far beyond capacity: is it refused in words, does what is accepted stay bounded, does it recover?"""
+    """Run a load far beyond capacity.
+
+    Checks that excess submissions are refused with a reason, that the latency of accepted ones stays bounded,
+    and that the deployment recovers.
+    """
     from harness.load.experiments.overload import Overloading
     from harness.load.experiments.overload import overload as measure
 
@@ -237,21 +289,21 @@ def overload(bound: float | None, **given: Any) -> int:
 
 def _bench(given: Mapping[str, Any], experiment: Experiment) -> int:
     from harness.load.experiments.command import Load, run
-    from harness.load.experiments.site import Wanted
+    from harness.load.experiments.site import LoadSettings
     from harness.run import settings
 
     locust = _locust(given)
     choice = settings.choose_existing(options.settings(given))
-    wanted = Wanted(
+    load_settings = LoadSettings(
         workload=_workload(given["workload"]),
-        door=given["door"],
-        way=given["way"],
+        entry_point=given["entry_point"],
+        mode=given["mode"],
         seed=given["seed"],
         connections=given["connections"],
         timeout=given["timeout"],
         callback_url=given["callback_url"] or "",
     )
-    done = run(choice, Load(wanted, **locust), experiment)
+    done = run(choice, Load(load_settings, **locust), experiment)
     options.show(done.document, done.text, given["output"])
     return done.code
 
@@ -263,7 +315,7 @@ def _locust(given: Mapping[str, Any]) -> dict[str, Any]:
             raise UsageError("--locust-expect and --locust-bind need --engine locust")
         return {}
     if not workers and not expect:
-        raise UsageError("--locust-workers 0 needs --locust-expect 1 or more: somebody must hand in")
+        raise UsageError("--locust-workers 0 needs --locust-expect 1 or more: there must be a worker")
     return {"locust": workers, "expect": expect, "bind": bind or ""}
 
 
@@ -274,7 +326,7 @@ def _workload(text: str) -> str | Path:
 def _rate(given: Mapping[str, Any], default: float) -> float:
     rate = default if given["rate"] is None else float(given["rate"])
     if rate <= 0 and given["rate"] is not None:
-        raise UsageError(f"--rate {rate:g}: write how many arrivals a second there are, more than 0")
+        raise UsageError(f"--rate {rate:g}: give a number of arrivals per second, more than 0")
     return rate
 
 
@@ -288,7 +340,7 @@ def _arrivals(schedule: str | None, given: Mapping[str, Any]) -> Any:
     if schedule is None:
         return None
     if given["rate"] is not None or given["seconds"] is not None:
-        raise UsageError("--schedule says rate and length itself: leave --rate and --seconds out")
+        raise UsageError("--schedule has its own rate and duration: omit --rate and --seconds")
     return parse(schedule, seed=given["seed"] or 1)
 
 
@@ -297,15 +349,15 @@ def _objective(given: Mapping[str, Any]) -> dict[str, float]:
     return {key: given[key] for key in keys if given[key] is not None}
 
 
-def _patience(given: Mapping[str, Any], metric: str = "p95_ms", most: int | None = None) -> Any:
-    from harness.load.experiments.repeat import Patience
+def _repetition(given: Mapping[str, Any], metric: str = "p95_ms", most: int | None = None) -> Any:
+    from harness.load.experiments.repeat import Repetition
 
     repetitions = min(given["repetitions"], most) if most else given["repetitions"]
-    return Patience(min(3, repetitions), repetitions, given["precision"], metric)
+    return Repetition(min(3, repetitions), repetitions, given["precision"], metric)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() and int(word) for word in words):
-        raise UsageError(f"--workers {text}: write numbers of workers, 1 or more, like 1,2,4,8")
+        raise UsageError(f"--workers {text}: give numbers of workers, 1 or more, like 1,2,4,8")
     return tuple(sorted({int(word) for word in words}))

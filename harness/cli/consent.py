@@ -1,4 +1,4 @@
-"""Asking before money is spent, and before anything is taken away."""
+"""Confirmation before resources that cost money are created, and before anything is deleted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from harness.provision import Item, Price
 
 
-def asker(target: str, *, yes: bool, max_cost: float | None) -> Callable[[Price], None]:
-    """What ``up`` asks before it makes anything: nothing for ``local``, the user for a cloud.
+def cost_confirmation(target: str, *, yes: bool, max_cost: float | None) -> Callable[[Price], None]:
+    """The confirmation that ``up`` needs before it creates anything: on a cloud the user is asked.
 
-    The function raises ``UsageError`` where the price is over ``max_cost`` (US dollars an hour), where
-    there is nobody to ask, and where the answer is no.
+    The returned function raises ``UsageError`` if the price is above ``max_cost`` (US dollars an hour), if
+    there is no terminal to ask on, and if the answer is no.
     """
 
     def consent(price: Price) -> None:
@@ -37,17 +37,19 @@ def _refuse_over(hourly: float, max_cost: float | None) -> None:
 
 
 def _ask(price: Price) -> None:
-    question = f"This costs ${price.hourly:.4f} an hour (${price.monthly:.2f} a month) until it is taken down"
+    question = f"This costs ${price.hourly:.4f} an hour (${price.monthly:.2f} a month) until it is deleted"
     if not sys.stdin.isatty():
-        raise UsageError(f"{question}, and nobody is here to agree: say --yes (and --max-cost USD)")
-    if not click.confirm(f"{question}. Go on?", err=True):
-        raise UsageError("not agreed to; nothing was made")
+        raise UsageError(
+            f"{question}, and there is no terminal to confirm on: use --yes (and --max-cost USD)"
+        )
+    if not click.confirm(f"{question}. Continue?", err=True):
+        raise UsageError("not confirmed; nothing was created")
 
 
-def remover(target: str, *, yes: bool, show: bool = True) -> Callable[[Sequence[Item]], None]:
-    """What is asked before anything is taken away: the list is shown, and on a cloud it has to be agreed to.
+def deletion_confirmation(target: str, *, yes: bool, show: bool = True) -> Callable[[Sequence[Item]], None]:
+    """The confirmation needed before anything is deleted: shows the list, and on a cloud asks the user.
 
-    The function raises ``UsageError`` where there is nobody to ask, and where the answer is no.
+    The returned function raises ``UsageError`` if there is no terminal to ask on, and if the answer is no.
     """
 
     def agree(items: Sequence[Item]) -> None:
@@ -55,23 +57,25 @@ def remover(target: str, *, yes: bool, show: bool = True) -> Callable[[Sequence[
             click.echo(f"  {each}, {age(each)}", err=True)
         if target == "local" or yes:
             return
-        question = f"This takes away all {len(items)} of it on {target}, for good"
+        question = f"This deletes all {len(items)} resources on {target}, for good"
         if not sys.stdin.isatty():
-            raise UsageError(f"{question}, and nobody is here to agree: say --yes; nothing was taken away")
-        if not click.confirm(f"{question}. Go on?", err=True):
-            raise UsageError("not agreed to; nothing was taken away")
+            raise UsageError(
+                f"{question}, and there is no terminal to confirm on: use --yes; nothing was deleted"
+            )
+        if not click.confirm(f"{question}. Continue?", err=True):
+            raise UsageError("not confirmed; nothing was deleted")
 
     return agree
 
 
 def age(item: Item) -> str:
-    """How long a resource has been there, in words."""
+    """The age of a resource, in words."""
     seconds = age_seconds(item)
     return "of unknown age" if seconds is None else f"{timedelta(seconds=seconds)} old"
 
 
 def age_seconds(item: Item) -> int | None:
-    """How long a resource has been there, None where the API tells no date."""
+    """The age of a resource; None if the API gives no date."""
     if not item.created_at:
         return None
     born = datetime.fromisoformat(item.created_at)
@@ -79,5 +83,5 @@ def age_seconds(item: Item) -> int | None:
 
 
 def as_document(item: Item) -> dict[str, str | int | None]:
-    """A resource that went, or is to go, for a command's JSON."""
+    """A resource that was or is to be deleted, for a command's JSON."""
     return {"kind": item.kind, "name": item.name, "id": item.id, "age_seconds": age_seconds(item)}

@@ -1,4 +1,4 @@
-"""``wavetank diff``: intended against computed against observed."""
+"""``wavetank diff``: compare the intended, the computed and the observed network."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 @click.option(
     "--observe/--no-observe",
     default=None,
-    help="Send packets as well. Default: yes; with --existing no packet is ever sent.",
+    help="Send packets, too. Default: yes. With --existing no packets are sent.",
 )
 @click.argument("start", metavar="[FROM", required=False)
 @click.argument("end", metavar="TO]", required=False)
 @options.output
 def diff(*, observe: bool | None, start: str | None, end: str | None, output: str, **common: Any) -> int:
-    """Compare what is intended, what the rules allow and what packets do; exit 1 if they differ.
+    """Compare what the topology intends, what the rules allow and what packets do; exit 1 if they differ.
 
-    An emulated network that somebody changed by hand is a difference, too, looked at before all else.
-    For all pairs, or only from FROM to TO: droplets, databases, internet or stranger. Exit 2 if nothing
-    differs but a measurement is in doubt.
+    Compares all pairs, or only FROM and TO: droplets, databases, internet or stranger. Manual changes to the
+    emulated network count as differences and are checked first. Exit 2 if nothing differs but a measurement
+    is in doubt.
     """
     from harness.core.errors import UsageError
     from harness.isolation.session import open_network_session
     from harness.isolation.survey import survey
 
     if start and not end:
-        raise UsageError("name both FROM and TO, or neither")
+        raise UsageError("give both FROM and TO, or neither")
     given = options.settings(common)
     packets = options.packets(given, "--observe", asked=observe, default=True)
     stands = open_network_session(given)
@@ -67,7 +67,7 @@ def _text(surveyed: Survey) -> str:
     from harness.isolation.counted.tampering import describe
 
     lines = [describe(surveyed.tampered)] if surveyed.tampered else []
-    lines += [line for each in surveyed.differences for line in _told(each)]
+    lines += [line for each in surveyed.differences for line in _describe(each)]
     if surveyed.tampered and not surveyed.differences:
         lines.append(f"no other difference: {surveyed.compared}")
     elif not surveyed.differences:
@@ -79,7 +79,7 @@ def _text(surveyed: Survey) -> str:
     return "\n".join((*lines, *(f"note: {each}" for each in surveyed.notes)))
 
 
-def _told(each: Difference) -> list[str]:
+def _describe(each: Difference) -> list[str]:
     from harness.core import ports
 
     what = "icmp" if each.protocol == "icmp" else f"{ports.render(each.ports)}/{each.protocol}"

@@ -1,4 +1,4 @@
-"""``wavetank down`` and ``wavetank sweep``: take away one run, or whatever was left behind."""
+"""``wavetank down`` and ``wavetank sweep``: delete one run, or all that earlier runs left behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import options
-from harness.cli.consent import as_document, remover
+from harness.cli.consent import as_document, deletion_confirmation
 from harness.cli.duration import DURATION
 
 if TYPE_CHECKING:
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from harness.provision import Item
     from harness.run.settings import Choice, Settings
 
-yes = click.option("--yes", is_flag=True, help="Do not ask before taking away what is on a cloud.")
+yes = click.option("--yes", is_flag=True, help="Do not ask before deleting resources on a cloud.")
 
 
 @click.command()
 @options.common
 @yes
-@click.option("--force", is_flag=True, help="Even if somebody else uses the run now.")
+@click.option("--force", is_flag=True, help="Delete the run even if somebody else is using it.")
 @options.output
 def down(yes: bool, force: bool, output: str, **common: Any) -> int:
-    """Take the deployment away and prove that nothing of it is left."""
+    """Delete the deployment and verify that nothing of it is left."""
     from harness.core.progress import Progress
     from harness.run import lock, settings
 
     given, progress = options.settings(common), Progress()
     choice = settings.choose_existing(given)
-    lock.await_turn(choice.run_dir, progress)
+    lock.wait_until_free(choice.run_dir, progress)
     removed: tuple[Item, ...] = ()
     if not settings.is_nowhere(given, choice.target):
-        with lock.held(choice.run_dir):
+        with lock.locked(choice.run_dir):
             removed = _down(choice, progress, yes=yes, force=force)
     elif not choice.run_dir.path.is_dir():
         raise _no_such_run(choice, ())
@@ -58,25 +58,29 @@ def _down(choice: Choice, progress: Progress, *, yes: bool, force: bool) -> tupl
     if choice.run not in there and not choice.run_dir.path.is_dir():
         flow.stop_if_empty(target, choice.run_dir.state_dir, progress)
         raise _no_such_run(choice, there)
-    return flow.down_alone(target, choice.run_dir, progress, remover(target.name, yes=yes), force=force)
+    return flow.down_alone(
+        target, choice.run_dir, progress, deletion_confirmation(target.name, yes=yes), force=force
+    )
 
 
 def _no_such_run(choice: Choice, there: tuple[str, ...]) -> Exception:
     from harness.core.errors import UsageError
 
     return UsageError(
-        f"there is no run {choice.run!r} on {choice.target}; there are: {', '.join(there) or 'none'}"
+        f"there is no run {choice.run!r} on {choice.target}; existing runs: {', '.join(there) or 'none'}"
     )
 
 
 @click.command()
 @options.common
-@click.option("--older-than", type=DURATION, required=True, help="Only runs at least this old, as 2h or 30m.")
-@click.option("--dry-run", is_flag=True, help="Say what would go; remove nothing.")
+@click.option(
+    "--older-than", type=DURATION, required=True, help="Delete only runs at least this old, like 2h or 30m."
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted; delete nothing.")
 @yes
 @options.output
 def sweep(older_than: timedelta, dry_run: bool, yes: bool, output: str, **common: Any) -> int:
-    """Take away whatever earlier runs left behind on the target, whoever made it."""
+    """Delete what earlier runs left behind on the target, no matter who made it."""
     from harness.core.errors import UsageError
     from harness.core.progress import Progress
     from harness.run import settings
@@ -90,7 +94,7 @@ def sweep(older_than: timedelta, dry_run: bool, yes: bool, output: str, **common
         older_than,
         dry_run=dry_run,
         is_busy=lambda run: _is_busy(given, run),
-        agree=remover(target.name, yes=yes, show=False),
+        agree=deletion_confirmation(target.name, yes=yes, show=False),
         progress=progress,
     )
     stop_if_empty(target, given.state_dir, progress)
@@ -111,4 +115,4 @@ def _is_busy(given: Settings, run: str) -> bool:
     from harness.run import lock
     from harness.run.rundir import RunDir
 
-    return lock.is_worked_on(RunDir(given.state_dir, run))
+    return lock.is_in_use(RunDir(given.state_dir, run))

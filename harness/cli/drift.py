@@ -1,4 +1,4 @@
-"""``wavetank drift``: a running deployment's firewalls against its topology."""
+"""``wavetank drift``: compare a running deployment's firewalls with its topology."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 @options.reading
 @options.output
 def drift(output: str, **common: Any) -> int:
-    """Hold firewalls, trusted sources and droplets against the topology; exit 1 if something differs.
+    """Compare firewalls, trusted sources and droplets with the topology; exit 1 if something differs.
 
-    Only reads, so it is safe on a cloud.
+    Read-only, so it is safe on a cloud.
     """
     from harness.isolation.session import open_network_session
 
@@ -52,8 +52,8 @@ def _compared(stands: NetworkSession) -> str:
     from harness.isolation.drift import firewall_names
 
     if stands.match:
-        walls = f"what the firewalls admit at {len(stands.topology.droplets)} droplets"
-        return f"{walls} and {len(stands.topology.databases)} databases' trusted sources"
+        admitted = f"what the firewalls admit at {len(stands.topology.droplets)} droplets"
+        return f"{admitted} and {len(stands.topology.databases)} databases' trusted sources"
     return (
         f"{len(firewall_names(stands.topology, stands.choice.run))} firewalls, "
         f"{len(stands.topology.databases)} databases' trusted sources "

@@ -1,4 +1,4 @@
-"""``2h``, ``30m``, ``1d``: spans of time on the command line."""
+"""``2h``, ``30m``, ``1d``: durations on the command line."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ class Duration(click.ParamType[timedelta]):
             return value
         matched = re.fullmatch(r"(\d+)([smhd])", value)
         if not matched:
-            self.fail(f"{value!r} is not a span of time: take a number and s, m, h or d, like 2h", param, ctx)
+            self.fail(f"{value!r} is not a duration: use a number and s, m, h or d, like 2h", param, ctx)
         try:
             return timedelta(**{UNITS[matched[2]]: int(matched[1])})
         except (OverflowError, ValueError):
-            self.fail(
-                f"{value!r} is longer than anything lasts: take at most {timedelta.max.days}d", param, ctx
-            )
+            self.fail(f"{value!r} is too long: use at most {timedelta.max.days}d", param, ctx)
 
 
 DURATION = Duration()

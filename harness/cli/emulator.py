@@ -1,4 +1,4 @@
-"""``wavetank emulator``: start, stop and look at the emulated DigitalOcean."""
+"""``wavetank emulator``: start, stop and show the emulated DigitalOcean."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ state_dir = click.option(
     type=click.Path(path_type=Path),
     default=STATE_DIR,
     show_default=True,
-    help="The project's state; the emulator keeps its own in the directory `emulator` there.",
+    help="State directory of the project; the emulator uses its subdirectory `emulator`.",
 )
 
 
 @click.group()
 def emulator() -> None:
-    """Start, stop and look at the emulated DigitalOcean of this directory."""
+    """Start, stop and show the emulated DigitalOcean of this directory."""
 
 
 @emulator.command()
 @state_dir
 @options.output
 def start(state_dir: Path, output: str) -> int:
-    """Start the emulator, if it does not run, and say where it is."""
+    """Start the emulator if it is not running, and show its address."""
     from harness.core.progress import Progress
     from harness.target import emulator_process
 
-    return _tell(emulator_process.start(state_dir, Progress()), output)
+    return _show(emulator_process.start(state_dir, Progress()), output)
 
 
 @emulator.command()
 @state_dir
-@click.option("--destroy", is_flag=True, help="Also remove every machine in it and forget them.")
+@click.option("--destroy", is_flag=True, help="Also delete all its machines and its state.")
 def stop(state_dir: Path, destroy: bool) -> int:
-    """Stop the emulator. Its machines run on, and are found again, unless --destroy."""
+    """Stop the emulator. Unless --destroy, its machines keep running and are found at the next start."""
     from harness.target import emulator_process
 
     emulator_process.stop(state_dir, destroy=destroy)
@@ -54,18 +54,18 @@ def stop(state_dir: Path, destroy: bool) -> int:
 @state_dir
 @options.output
 def status(state_dir: Path, output: str) -> int:
-    """Say whether the emulator runs and where; exit 1 if it does not."""
+    """Show whether the emulator is running, and its address; exit 1 if it is not."""
     from harness.target import emulator_process
 
-    return _tell(emulator_process.status(state_dir), output)
+    return _show(emulator_process.status(state_dir), output)
 
 
-def _tell(found: EmulatorStatus | None, output: str) -> int:
+def _show(found: EmulatorStatus | None, output: str) -> int:
     if found is None:
-        options.show({"running": False}, "the emulator does not run", output)
+        options.show({"running": False}, "the emulator is not running", output)
         return 1
     facts = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(found).items()}
     facts.pop("token")
-    text = "\n".join(("the emulator runs", *(f"  {key}: {value}" for key, value in facts.items())))
+    text = "\n".join(("the emulator is running", *(f"  {key}: {value}" for key, value in facts.items())))
     options.show({"running": True, **facts}, text, output)
     return 0

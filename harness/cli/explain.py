@@ -1,4 +1,4 @@
-"""``wavetank explain``: one flow, gate by gate."""
+"""``wavetank explain``: one flow, rule by rule."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ STEPS = {"out": "egress rules", "in": "ingress rules", "route": "route"}
 @click.argument("start", metavar="FROM")
 @click.argument("end", metavar="TO")
 @click.argument("port")
-@click.option("--public", is_flag=True, help="By the target's public address. Default: by its private one.")
+@click.option("--public", is_flag=True, help="Use TO's public address. Default: its private address.")
 @click.option(
-    "--probe/--no-probe", default=None, help="Send one probe. Default: in an emulator with machines."
+    "--probe/--no-probe",
+    default=None,
+    help="Send one probe. Default: only in an emulator that runs machines.",
 )
 @options.output
 def explain(
     *, start: str, end: str, port: str, public: bool, probe: bool | None, output: str, **common: Any
 ) -> int:
-    """Say why FROM reaches TO on PORT (22, 22/tcp, 53/udp, icmp), or why not; exit 1 if it is not as meant.
+    """Explain why FROM can or cannot reach TO on PORT; exit 1 if that is not as intended.
 
-    FROM and TO are droplets, databases, internet, stranger or operators.
+    FROM and TO are droplets, databases, internet, stranger or operators; PORT is 22, 22/tcp, 53/udp or icmp.
     """
     from harness.isolation import explain as explaining
     from harness.isolation.observe import has_packet_counters
@@ -80,7 +82,7 @@ def _text(told: Explanation, notes: tuple[str, ...]) -> str:
     verdict = "admitted" if told.walk.admitted else f"denied by the {STEPS[told.walk.decides.gate]}"
     lines.append(f"  {'computed':16} {verdict}")
     lines += [f"  {'intended':16} yes: {each}" for each in told.meant] or [
-        f"  {'intended':16} no: no line of the intent lets it pass"
+        f"  {'intended':16} no: no line of the intent allows it"
     ]
     lines.append(f"  {'observed':16} {told.observed}{f' ({told.not_probed})' if told.not_probed else ''}")
     lines += [f"  {'':16} {each}" for each in (told.result.doubts if told.result else ())]

@@ -1,4 +1,4 @@
-"""``wavetank link``: links of an emulated droplet that delay and lose packets, or are perfect again."""
+"""``wavetank link``: packet delay and packet loss on the links of emulated droplets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Delay(click.ParamType[float]):
             return value
         matched = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", value)
         if not matched:
-            self.fail(f"{value!r} is no delay: take a number and ms or s, like 20ms", param, ctx)
+            self.fail(f"{value!r} is not a delay: use a number and ms or s, like 20ms", param, ctx)
         return float(matched[1]) * MILLISECONDS[matched[2]]
 
 
@@ -40,22 +40,22 @@ class Share(click.ParamType[float]):
             return value
         matched = re.fullmatch(r"(\d+(?:\.\d+)?)%", value)
         if not matched or float(matched[1]) > 100:
-            self.fail(f"{value!r} is no share of packets: take 0% to 100%, like 0.5%", param, ctx)
+            self.fail(f"{value!r} is not a packet loss: use 0% to 100%, like 0.5%", param, ctx)
         return float(matched[1])
 
 
 @click.command()
 @options.common
 @click.argument("node", required=False)
-@click.option("--delay", type=Delay(), default=0.0, metavar="TIME", help="How late packets to it are: 20ms.")
-@click.option("--jitter", type=Delay(), default=0.0, metavar="TIME", help="Give or take this much.")
-@click.option("--loss", type=Share(), default=0.0, metavar="SHARE", help="How many of them are lost: 1%.")
-@click.option("--clear", is_flag=True, help="Make its links perfect again; without NODE, everybody's.")
+@click.option("--delay", type=Delay(), default=0.0, metavar="TIME", help="Delay of packets, like 20ms.")
+@click.option("--jitter", type=Delay(), default=0.0, metavar="TIME", help="Random variation of the delay.")
+@click.option("--loss", type=Share(), default=0.0, metavar="PERCENT", help="Packet loss, like 1%.")
+@click.option("--clear", is_flag=True, help="Remove delay and loss of NODE, or of all nodes.")
 @options.output
 def link(
     *, node: str | None, delay: float, jitter: float, loss: float, clear: bool, output: str, **common: Any
 ) -> int:
-    """Delay and lose packets to NODE, emulated only; without options, show what its links do."""
+    """Delay and drop packets to NODE (emulator only); without options, show the current settings."""
     from harness import provision
     from harness.core.progress import Progress
     from harness.faults import link as links
@@ -72,9 +72,9 @@ def link(
         for name in names:
             links.shape(target, deployment, name, wanted)
         found = links.read(target, deployment)
-    told = {name: found[name] for name in names}
-    text = "\n".join(f"{name}: {quality}" for name, quality in told.items())
-    options.show({"links": {name: asdict(each) for name, each in told.items()}}, text, output)
+    shown = {name: found[name] for name in names}
+    text = "\n".join(f"{name}: {quality}" for name, quality in shown.items())
+    options.show({"links": {name: asdict(each) for name, each in shown.items()}}, text, output)
     return 0
 
 
@@ -83,18 +83,18 @@ def _check(node: str | None, wanted: Quality, *, clear: bool) -> None:
     from harness.faults.link import MOST_DELAY_MS, PERFECT
 
     if wanted.delay_ms > MOST_DELAY_MS:
-        raise UsageError(f"--delay: {MOST_DELAY_MS / 1000:g}s at most")
+        raise UsageError(f"--delay: at most {MOST_DELAY_MS / 1000:g}s")
     if wanted.jitter_ms > wanted.delay_ms:
-        raise UsageError("--jitter is more than --delay: no packet arrives before it is sent")
+        raise UsageError("--jitter is more than --delay: no packet can arrive before it is sent")
     if clear and wanted != PERFECT:
-        raise UsageError("--clear makes links perfect: leave out --delay, --jitter and --loss")
+        raise UsageError("--clear removes delay and loss: omit --delay, --jitter and --loss")
     if node is None and wanted != PERFECT:
-        raise UsageError("say whose links: wavetank link NODE --delay 20ms")
+        raise UsageError("give the node: wavetank link NODE --delay 20ms")
 
 
 def _known(node: str, nodes: list[str]) -> str:
     from harness.core.errors import UsageError
 
     if node not in nodes:
-        raise UsageError(f"no node {node!r}: there are {', '.join(nodes) or 'none'}")
+        raise UsageError(f"no node {node!r}; existing nodes: {', '.join(nodes) or 'none'}")
     return node

@@ -23,14 +23,14 @@ from harness.run import lease
 
 USAGE = 4
 UNREACHABLE = 3
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # a write that fails so names no file
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # a write that fails with these names no file
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wavetank")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
-    """Stand a DigitalOcean deployment plan up, prove it, and take it down.
+    """Deploy a DigitalOcean topology, test it, and delete it.
 
     Works on an emulated DigitalOcean on this machine (--target local) and on the real one (--target do).
     Exit codes: 0 pass, 1 a check failed, 2 inconclusive, 3 could not provision or reach, 4 wrong usage.
@@ -45,15 +45,15 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point of the ``wavetank`` script."""
-    signals.leave(run(sys.argv[1:]))
+    signals.exit_process(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; every error has been told on stderr."""
+    """Run one command line and return its exit code; every error has been printed on stderr."""
     try:
         signals.install()
         return _run(arguments)
-    except KeyboardInterrupt as error:  # while an error was told
+    except KeyboardInterrupt as error:  # while an error was printed
         return _stopped(error)
     finally:
         process.end_all()
@@ -64,9 +64,9 @@ def _run(arguments: Sequence[str]) -> int:
         result = cli.main(list(arguments), prog_name="wavetank", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt) as error:
         return _stopped(error.__cause__ if isinstance(error, click.Abort) else error)
-    except SystemExit as error:  # click's own way out where nobody reads our output any more
+    except SystemExit as error:  # click's own exit where nobody reads our output any more
         return 128 + signal.SIGPIPE if isinstance(error.__context__, BrokenPipeError) else UNREACHABLE
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is no check that failed)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is not a failed check)
         return _failed(error)
     finally:
         lease.end()
@@ -78,13 +78,13 @@ def _failed(error: Exception) -> int:
         error.show()
         return USAGE
     if isinstance(error, WavetankError):
-        return _tell(error, error.exit_code)
+        return _print(error, error.exit_code)
     if isinstance(error, CheckError):
-        return _tell(error, 2 if isinstance(error, InconclusiveError) else 1)
-    return _apologise(error)
+        return _print(error, 2 if isinstance(error, InconclusiveError) else 1)
+    return _print_unexpected(error)
 
 
-def _tell(error: Exception, code: int, cause: Exception | None = None) -> int:
+def _print(error: Exception, code: int, cause: Exception | None = None) -> int:
     if os.environ.get("WAVETANK_DEBUG"):
         traceback.print_exception(cause or error)
     else:
@@ -92,11 +92,11 @@ def _tell(error: Exception, code: int, cause: Exception | None = None) -> int:
     return code
 
 
-def _apologise(error: Exception) -> int:
-    """An error that nobody foresaw: what it was, and where more of it is."""
+def _print_unexpected(error: Exception) -> int:
+    """Print an error that nobody foresaw, and where its traceback is."""
     if isinstance(error, OSError) and error.strerror and (error.filename or error.errno in FULL):
         where = f"{error.filename}: " if error.filename else ""
-        return _tell(WavetankError(f"{where}{error.strerror}"), UNREACHABLE, error)
+        return _print(WavetankError(f"{where}{error.strerror}"), UNREACHABLE, error)
     import tempfile
 
     text = "".join(traceback.format_exception(error))
@@ -109,13 +109,13 @@ def _apologise(error: Exception) -> int:
     else:
         where = f"in {log.name}"
     problem = f"{type(error).__name__}: {error}"[:300]
-    sorry = f"sorry, this is a mistake of Wavetank's own ({problem}); the traceback is {where}"
-    return _tell(WavetankError(sorry), UNREACHABLE, error)
+    sorry = f"sorry, this is a bug in Wavetank ({problem}); the traceback is {where}"
+    return _print(WavetankError(sorry), UNREACHABLE, error)
 
 
 def _stopped(cause: BaseException | None) -> int:
     signum = cause.signum if isinstance(cause, Stopped) else int(signal.SIGINT)
-    signals.say(f"wavetank: stopped by {signals.name_of(signum)}")
+    signals.write_stderr(f"wavetank: stopped by {signals.name_of(signum)}")
     lease.end(seconds=lease.INTERRUPTED_SECONDS)
     return 128 + signum
 

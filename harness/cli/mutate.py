@@ -1,4 +1,4 @@
-"""``wavetank mutate``: break the protection piece by piece and see whether the suite notices."""
+"""``wavetank mutate``: mutation testing of the checks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.common
-@click.option("--only", "kinds", multiple=True, type=click.Choice(KINDS), help="This kind; repeatable.")
-@click.option("-k", "keyword", metavar="TEXT", default="", help="Only mutants with this in their name.")
-@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only so many, picked at random.")
-@click.option("--seed", type=int, default=0, show_default=True, help="What --sample picks by.")
-@click.option("--yes", is_flag=True, help="Do not ask before opening holes in a deployment on a cloud.")
+@click.option(
+    "--only", "kinds", multiple=True, type=click.Choice(KINDS), help="Only mutants of this kind. Repeatable."
+)
+@click.option("-k", "keyword", metavar="TEXT", default="", help="Only mutants with TEXT in their name.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N mutants, chosen at random.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed for --sample.")
+@click.option("--yes", is_flag=True, help="Do not ask before weakening a deployment on a cloud.")
 @options.output
 def mutate(
     *,
@@ -33,9 +35,9 @@ def mutate(
     output: str,
     **common: Any,
 ) -> int:
-    """Break rules and parts of a deployment on purpose, and see what notices; exit 0 if all were killed.
+    """Break rules and services on purpose, and see if it is detected; exit 0 if all mutants were killed.
 
-    Rules are to be noticed by packets, a deployment that is broken (--only relay, ...) by a check.
+    Mutants of rules must be detected by packets, faults in the deployment (--only relay, ...) by a check.
     """
     from harness.core.progress import Progress
     from harness.mutation import run as flow
@@ -52,14 +54,14 @@ def mutate(
 
 
 def _agree(choice: Choice, *, yes: bool) -> None:
-    """Nothing is asked for ``local``, where nobody is behind the holes. Raises ``UsageError``."""
+    """Ask the user, except for ``local``, where weakened rules endanger nobody. Raises ``UsageError``."""
     if choice.target == "local" or yes:
         return
     question = (
-        f"This opens holes in run {choice.run!r} on {choice.target}, breaks its services one by one, each "
-        "for some seconds, and makes one droplet to look through the holes"
+        f"This weakens the firewalls of run {choice.run!r} on {choice.target}, breaks its services one by "
+        "one, each for some seconds, and creates one droplet to send probes from"
     )
     if not sys.stdin.isatty():
-        raise UsageError(f"{question}, and nobody is here to agree: say --yes")
-    if not click.confirm(f"{question}. Go on?", err=True):
-        raise UsageError("not agreed to; nothing was changed")
+        raise UsageError(f"{question}, and there is no terminal to confirm on: use --yes")
+    if not click.confirm(f"{question}. Continue?", err=True):
+        raise UsageError("not confirmed; nothing was changed")

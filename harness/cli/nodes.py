@@ -1,4 +1,4 @@
-"""``wavetank ssh``, ``exec`` and ``logs``: be on the nodes of a deployment."""
+"""``wavetank ssh``, ``exec`` and ``logs``: log in to nodes, run commands on them, show their logs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 @click.argument("node")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(node: str, command: Sequence[str], **common: Any) -> int:
-    """Log in to NODE, or run a command there; the exit code is the command's own (255: ssh failed)."""
-    reached = _reach(common)
-    return reached.interactive(node, list(command))
+    """Log in to NODE, or run COMMAND there; exits with COMMAND's exit code (255: ssh failed)."""
+    nodes = _open(common)
+    return nodes.interactive(node, list(command))
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})
 @options.common
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[NODE] -- COMMAND...")
-@click.option("--role", metavar="ROLE", help="On every droplet of this role.")
-@click.option("--all", "everywhere", is_flag=True, help="On every droplet.")
-@click.option("--service", metavar="NAME", help="Inside this service's container, wherever it runs.")
-@click.option("--deadline", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds.")
+@click.option("--role", metavar="ROLE", help="Run on every droplet with this role.")
+@click.option("--all", "everywhere", is_flag=True, help="Run on every droplet.")
+@click.option("--service", metavar="NAME", help="Run in this service's container, on every node that has it.")
+@click.option(
+    "--deadline", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Timeout in seconds."
+)
 @options.output
 def exec_(
     *,
@@ -41,11 +43,11 @@ def exec_(
     output: str,
     **common: Any,
 ) -> int:
-    """Run one command on a node, or on several at once; exit 1 if it failed on one of them."""
+    """Run a command on one or several nodes at once; exit 1 if it failed on one of them."""
     from harness.access.nodes import Selection
 
     chosen = Selection.parse(words, role=role, everywhere=everywhere, service=service)
-    results = _reach(common).run_everywhere(chosen, deadline=deadline)
+    results = _open(common).run_everywhere(chosen, deadline=deadline)
     document = [{"node": each.node, "exit": each.exit, "output": each.output} for each in results]
     several = len(results) > 1
     text = "\n".join(
@@ -58,19 +60,29 @@ def exec_(
 @click.command()
 @options.common
 @click.argument("node", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on showing what comes, until ctrl-C.")
-@click.option("--tail", type=click.IntRange(min=0), default=200, show_default=True, help="Lines a container.")
-@click.option("--bundle", is_flag=True, help="Collect every node's system and container logs; print where.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the logs until Ctrl-C.")
+@click.option(
+    "--tail",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Number of lines to show of each container.",
+)
+@click.option(
+    "--bundle",
+    is_flag=True,
+    help="Collect the system and container logs of every node, and print the directory.",
+)
 def logs(node: str | None, follow: bool, tail: int, bundle: bool, **common: Any) -> int:
-    """Show what the containers of NODE, or of every node, have said."""
-    reached = _reach(common)
+    """Show the container logs of NODE, or of every node."""
+    nodes = _open(common)
     if bundle:
-        click.echo(str(reached.bundle()))
+        click.echo(str(nodes.bundle()))
         return 0
-    return reached.logs([node] if node else list(reached.deployment.nodes), follow=follow, tail=tail)
+    return nodes.logs([node] if node else list(nodes.deployment.nodes), follow=follow, tail=tail)
 
 
-def _reach(common: dict[str, Any]) -> Nodes:
+def _open(common: dict[str, Any]) -> Nodes:
     from harness.access import nodes
     from harness.core.progress import Progress
     from harness.run import settings

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they become."""
+"""Options that several commands share, and the settings made from them."""
 
 from __future__ import annotations
 
@@ -16,41 +16,59 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class RenamedOption(click.Option):
+    """An option whose former name is still accepted, but not shown in the help."""
+
+    def __init__(self, *names: Any, former: str, **attributes: Any) -> None:
+        super().__init__(*names, **attributes)
+        self.former = former
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        super().add_to_parser(parser, ctx)
+        parser.add_option(obj=self, opts=[self.former], dest=self.name, action="store", nargs=self.nargs)
+
+
 _COMMON = (
     click.option(
         "--target",
         type=click.Choice(TARGETS),
-        help="local: the emulator on this machine; do: DigitalOcean. Default: the run's own, or local.",
+        help="local: the emulator on this machine; do: DigitalOcean. Default: the run's target, or local.",
     ),
     click.option(
         "--topology",
         metavar="NAME|FILE",
-        help="A name in topologies/ or a path. Default: the run's own, or standard.",
+        help="Name of a bundled topology, or path of a topology file. Default: the run's, or standard.",
     ),
     click.option(
-        "--run", "run_name", metavar="NAME", help="Which deployment. Default: the latest (`up`: see docs)."
+        "--run", "run_name", metavar="NAME", help="Name of the run. Default: the latest (`up`: see docs)."
     ),
-    click.option("--app", type=click.Path(path_type=Path), help="Directory of the services' compose files."),
+    click.option(
+        "--app", type=click.Path(path_type=Path), help="Directory with the services' compose files."
+    ),
     click.option(
         "--state-dir",
         type=click.Path(path_type=Path),
         default=STATE_DIR,
         show_default=True,
-        help="Where runs keep their key, logs and report.",
-    ),
-    click.option("--endpoint", metavar="URL", help="The API, without /v2 [env: DIGITALOCEAN_API_URL]."),
-    click.option(
-        "--ca-file", type=click.Path(path_type=Path), help="CA to trust for the API [env: WAVETANK_CA_FILE]."
+        help="Directory for the runs' keys, logs and reports.",
     ),
     click.option(
-        "--proxy", metavar="URL", help="SOCKS5 proxy towards public addresses [env: WAVETANK_PROXY]."
+        "--endpoint", metavar="URL", help="URL of the API, without /v2 [env: DIGITALOCEAN_API_URL]."
     ),
+    click.option(
+        "--ca-file",
+        type=click.Path(path_type=Path),
+        help="CA certificate to trust for the API [env: WAVETANK_CA_FILE].",
+    ),
+    click.option("--proxy", metavar="URL", help="SOCKS5 proxy to public addresses [env: WAVETANK_PROXY]."),
     click.option(
         "--operator-cidr",
         "operators",
         multiple=True,
         metavar="CIDR",
-        help="Where this machine is seen from, for ssh to the bastion; repeatable [env: WAVETANK_OPERATORS].",
+        help="Public address of this machine, to allow ssh to the bastion from it. Repeatable "
+        "[env: WAVETANK_OPERATORS].",
     ),
 )
 
@@ -58,8 +76,8 @@ _COMMON = (
 def _refuse(context: click.Context, parameter: click.Parameter, value: object) -> None:
     if value is not None:
         raise UsageError(
-            f"`{context.command_path}` takes no {parameter.opts[0]}: what somebody else made is only looked "
-            f"at, by {', '.join(READERS)}"
+            f"`{context.command_path}` does not take {parameter.opts[0]}: a deployment that somebody else "
+            f"made can only be read, with {', '.join(READERS)}"
         )
 
 
@@ -68,15 +86,17 @@ _EXISTING = (
     click.option(
         "--existing",
         metavar="TAG",
-        help="In a run's place: what somebody else made, and tagged so. Only reads; see docs/existing.md.",
+        help="Tag of a deployment that somebody else made, instead of --run. See docs/existing.md.",
     ),
     click.option(
         "--ssh-key",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="With --existing: your private key for its nodes. Without one nothing logs in.",
+        help="Your private key for the nodes of the --existing deployment. Default: no login.",
     ),
     click.option(
-        "--ssh-user", metavar="NAME", help="With --existing: who logs in to its nodes. Default: root."
+        "--ssh-user",
+        metavar="NAME",
+        help="User name on the nodes of the --existing deployment. Default: root.",
     ),
 )
 _REFUSED = click.option(
@@ -85,36 +105,47 @@ _REFUSED = click.option(
     hidden=True,
     expose_value=False,
     callback=_refuse,
-    help="Refused: this does more than look.",
+    help="Not accepted: this command changes the deployment.",
 )
 
 output = click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format."
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Output format.",
 )
-yes = click.option("--yes", is_flag=True, help="Do not ask before making what costs money.")
+yes = click.option("--yes", is_flag=True, help="Do not ask before creating resources that cost money.")
 max_cost = click.option(
-    "--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Refuse what costs more in an hour."
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="USD",
+    help="Fail if the topology costs more than USD an hour.",
 )
 keyword = click.option(
-    "-k", "keyword", metavar="EXPRESSION", help="Only checks whose name matches, as pytest's -k."
+    "-k",
+    "keyword",
+    metavar="EXPRESSION",
+    help="Run only the checks that match EXPRESSION, as pytest -k does.",
 )
 faults = click.option(
     "--faults/--no-faults",
     default=None,
-    help="Take power from machines, too. Default: on target local only.",
+    help="Include the checks that power off machines. Default: only with --target local.",
 )
 
 
 def common(function: F) -> F:
     """Add the common options; the command takes them as ``**options`` for :func:`settings`.
 
-    A command that has these works on runs of ours: it refuses ``--existing``.
+    A command with these options works on Wavetank's own runs: it refuses ``--existing``.
     """
     return _with(function, (*_COMMON, _REFUSED))
 
 
 def reading(function: F) -> F:
-    """Add the common options to a command that only reads, so that it may look at an existing deployment."""
+    """Add the common options to a read-only command, which also accepts ``--existing``."""
     return _with(function, (*_COMMON, *_EXISTING))
 
 
@@ -143,17 +174,17 @@ def settings(options: Mapping[str, Any]) -> Settings:
 
 
 def show(document: Any, text: str, chosen: str) -> None:
-    """Print a result on stdout in the format that was chosen."""
+    """Print a result on stdout in the chosen format."""
     click.echo(as_json(document) if chosen == "json" else text)
 
 
 def existing(choice: Choice) -> dict[str, str]:
-    """What a result says of a deployment that somebody else made; nothing for a run."""
+    """The keys that a result has for an existing deployment; none for a run."""
     return {"existing": choice.place.tag} if choice.place else {}
 
 
 def packets(given: Settings, option: str, *, asked: bool | None, default: bool) -> bool:
-    """Whether packets are to be sent. Raises ``UsageError`` for an existing deployment: none ever are."""
+    """Whether to send packets. Raises ``UsageError`` if they are asked for with ``--existing``."""
     if given.existing is not None and asked:
-        raise UsageError(f"{option} sends packets, and with --existing none are: leave it out")
+        raise UsageError(f"{option} sends packets, which is not allowed with --existing: omit it")
     return given.existing is None and (default if asked is None else asked)

@@ -1,4 +1,4 @@
-"""``wavetank price``: what a topology costs, by the API's own price list."""
+"""``wavetank price``: the price of a topology, from the API's own price list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.cli import options
 @options.common
 @options.output
 def price(output: str, **common: Any) -> int:
-    """Say what the topology costs, in US dollars, from the API's own list of sizes."""
+    """Show what the topology costs in US dollars, from the API's own list of sizes."""
     from harness import provision
     from harness.core.progress import Progress
     from harness.run import settings
@@ -22,7 +22,7 @@ def price(output: str, **common: Any) -> int:
     given = options.settings(common)
     choice = settings.choose_new(given)
     topology = settings.load_topology(choice)
-    told = provision.price(settings.resolve(given, choice.target, Progress()), topology)
-    text = f"{topology.name}: ${told.hourly:.4f} an hour, ${told.monthly:.2f} a month"
-    options.show({"topology": topology.name, **asdict(told)}, text, output)
+    found = provision.price(settings.resolve(given, choice.target, Progress()), topology)
+    text = f"{topology.name}: ${found.hourly:.4f} an hour, ${found.monthly:.2f} a month"
+    options.show({"topology": topology.name, **asdict(found)}, text, output)
     return 0

@@ -1,4 +1,4 @@
-"""``wavetank report``: the run's report as a page for the browser."""
+"""``wavetank report``: the run's report as an HTML page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from harness.cli import options
     "--html",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where to write the page. Default: report.html beside report.json.",
+    help="File to write. Default: report.html next to report.json.",
 )
-@click.option("--open", "opened", is_flag=True, help="Open it in the browser.")
+@click.option("--open", "opened", is_flag=True, help="Open the page in the browser.")
 @options.output
 def report(file: Path | None, opened: bool, output: str, **common: Any) -> int:
-    """Write the run's report as one HTML page, and print where it is."""
+    """Write the run's report as one HTML page, and print its path."""
     import webbrowser
 
     from harness import html
@@ -36,8 +36,8 @@ def report(file: Path | None, opened: bool, output: str, **common: Any) -> int:
         page = html.write(found, wanted)
     except OSError as error:
         raise UsageError(f"{wanted} cannot be written: {error.strerror}") from error
-    except Exception as error:  # whatever a section does that does not hold what it should
-        problem = f"cannot be shown: a section is not as reports have it: {error!r:.200}"
+    except Exception as error:  # any error in a section that is not as the schema says
+        problem = f"cannot be shown: a section does not have the expected form: {error!r:.200}"
         raise TopologyError(problem, file=run_dir.report, remedy=REMEDY) from error
     options.show({"html": str(page)}, str(page), output)
     if opened and not webbrowser.open(page.resolve().as_uri()):

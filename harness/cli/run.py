@@ -1,4 +1,4 @@
-"""``wavetank run``: everything in one go, for ``make local`` and continuous integration."""
+"""``wavetank run``: up, verify, report and down in one command, for ``make local`` and CI."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import options
-from harness.cli.consent import asker
+from harness.cli.consent import cost_confirmation
 
 if TYPE_CHECKING:
     from harness.core.progress import Progress
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     show_default=True,
     envvar="KEEP",
     show_envvar=True,
-    help="When to leave the deployment up afterwards.",
+    help="When to keep the deployment afterwards.",
 )
 @click.option(
     "--isolation",
     type=click.Choice(["user-namespace", "vm"]),
     default="user-namespace",
     show_default=True,
-    help="What is between droplets and this machine: SECURITY.md says what each promises. vm: half an hour.",
+    help="Isolation between droplets and this machine, see SECURITY.md. `vm` takes half an hour.",
 )
 @options.keyword
 @options.faults
@@ -49,7 +49,7 @@ def run(
     output: str,
     **common: Any,
 ) -> int:
-    """Stand the topology up, check it, write the report, and take it down again (see --keep)."""
+    """Deploy the topology, run the checks, write the report, and delete the deployment (see --keep)."""
     from harness.core.progress import Progress
     from harness.run import report
     from harness.run import run as flow
@@ -57,7 +57,7 @@ def run(
     settings, progress = options.settings(common), Progress()
     if isolation == "vm":
         return _in_virtual_machine(settings, progress, keyword=keyword, faults=faults)
-    consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
+    consent = cost_confirmation(settings.target or "local", yes=yes, max_cost=max_cost)
     written, code = flow.run(settings, consent, progress, keep=keep, keyword=keyword, faults=faults)
     text = f"{report.summary(written)}\n{settings.state_dir / 'runs' / written['run'] / 'report.json'}"
     options.show(written, text, output)
@@ -67,7 +67,7 @@ def run(
 def _in_virtual_machine(
     settings: Settings, progress: Progress, *, keyword: str | None, faults: bool | None
 ) -> int:
-    """The same inside of a virtual machine, which ends with it. Its report is brought out."""
+    """The same in a virtual machine, which ends with the run. Its report is copied out."""
     from harness.core.errors import UsageError
     from harness.vm.flow import CHECKS, Order
     from harness.vm.flow import run as run_there

@@ -1,4 +1,4 @@
-"""``wavetank scale``: more tasks of a service, or fewer."""
+"""``wavetank scale``: change the number of replicas of a service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("orders", nargs=-1, required=True, metavar="SERVICE=REPLICAS...")
 @options.output
 def scale(orders: Sequence[str], output: str, **common: Any) -> int:
-    """Run each SERVICE so many times, and wait until all of it runs."""
+    """Set the number of replicas of each SERVICE, and wait until all of them run."""
     from harness.access import nodes
     from harness.core.progress import Progress
     from harness.deploy import scale as projects
@@ -29,9 +29,9 @@ def scale(orders: Sequence[str], output: str, **common: Any) -> int:
 
     wanted = parse_orders(orders)
     progress = Progress()
-    reached = nodes.reach(settings.choose_existing(options.settings(common)), progress)
-    change = swarms.scale if reached.topology.swarm else projects.scale
-    done = change(reached.access, reached.topology, reached.deployment, wanted, progress=progress)
+    session = nodes.reach(settings.choose_existing(options.settings(common)), progress)
+    change = swarms.scale if session.topology.swarm else projects.scale
+    done = change(session.access, session.topology, session.deployment, wanted, progress=progress)
     options.show({"services": [asdict(each) for each in done]}, "\n".join(map(_line, done)), output)
     return 0
 

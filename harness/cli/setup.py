@@ -1,4 +1,4 @@
-"""``wavetank setup``: make this machine able to run Wavetank."""
+"""``wavetank setup``: install what Wavetank needs on this machine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 @click.command()
 def setup() -> int:
-    """Install and start what is missing on this machine: a Docker engine, ssh, and what images are made with.
+    """Install and start what is missing on this machine: a Docker engine, ssh, and tools to build images.
 
-    As root on Debian or Ubuntu. Elsewhere it changes nothing, says what to install, and exits with 3.
+    Needs root on Debian or Ubuntu. Elsewhere it changes nothing, prints what to install, and exits with 3.
     """
     from harness.core.paths import SETUP
 

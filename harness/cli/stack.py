@@ -1,4 +1,4 @@
-"""``wavetank stack``: the stack that the compose files become."""
+"""``wavetank stack``: the stack file generated from the compose files."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 @click.option(
     "--ipvs/--no-ipvs",
     default=None,
-    help="Whether the nodes' kernels have IPVS. Default: ask those of a run that is up, else yes.",
+    help="Whether the nodes' kernels support IPVS. Default: ask the nodes of a running deployment, else yes.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file instead.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the stack to this file instead."
+)
 @options.output
 def stack(output: str, out: Path | None, ipvs: bool | None, **common: Any) -> int:
-    """Show the docker-stack.yml that the swarm's compose files become, and what is otherwise in it.
+    """Show the docker-stack.yml generated from the swarm's compose files, with notes on what differs.
 
-    Of a run that is up with its real values, else with ${NAME} for what only a deployment knows.
+    For a running deployment with its real values, else with ${NAME} for values that only a deployment has.
     """
     from harness.stack import preview
 
@@ -53,7 +55,7 @@ def stack(output: str, out: Path | None, ipvs: bool | None, **common: Any) -> in
 
 
 def _begin(given: Settings, *, login: bool) -> tuple[Topology, Session | None]:
-    """The topology, and the run that was stood up with it, where one is up."""
+    """The topology, and the session of the running deployment made from it, if there is one."""
     from harness.run import settings
 
     latest = settings.latest_run(given.state_dir)
@@ -66,7 +68,7 @@ def _begin(given: Settings, *, login: bool) -> tuple[Topology, Session | None]:
 
 
 def _session(choice: Choice, topology: Topology, *, login: bool) -> Session | None:
-    """The run's, if all of it is there."""
+    """The session of the run, if the run is complete."""
     from harness import provision
     from harness.core.progress import Progress
     from harness.run import settings

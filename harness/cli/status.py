@@ -1,4 +1,4 @@
-"""``wavetank status``: what stands, as the API tells it now."""
+"""``wavetank status``: the deployment as the API describes it now."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ RUNNING = {"active", "online"}
 @options.reading
 @options.output
 def status(output: str, **common: Any) -> int:
-    """Show the run's droplets, databases and a swarm's services; exit 1 if one is missing or not running.
+    """Show the run's droplets, databases and swarm services; exit 1 if one is missing or not running.
 
-    Also if what is not of the run is in its VPC or carries its tags.
+    Also exits 1 if a resource that does not belong to the run is in its VPC or has its tags.
     """
     from harness import provision
     from harness.core.progress import Progress
@@ -35,7 +35,7 @@ def status(output: str, **common: Any) -> int:
     choice = settings.choose_existing(given) if given.run or settings.latest_run(given.state_dir) else None
     name = choice.target if choice else given.target or "local"
     if settings.is_nowhere(given, name):
-        options.show({"run": None, "runs": []}, "nothing is up", output)
+        options.show({"run": None, "runs": []}, "there is no deployment", output)
         return 0
     target = settings.resolve(choice.settings if choice else given, name, Progress())
     runs = sorted(provision.runs(target))
@@ -49,7 +49,7 @@ def status(output: str, **common: Any) -> int:
 
 
 def _existing(choice: Choice, output: str) -> int:
-    """The same of what somebody else made; with it, what has the tag and no place in the topology."""
+    """The same for an existing deployment, with tagged droplets that are not in the topology."""
     from harness.existing.match import named
     from harness.isolation.session import open_network_session
 
@@ -57,8 +57,8 @@ def _existing(choice: Choice, output: str) -> int:
     assert stands.match is not None
     extra = [named(each) for each in stands.match.extra]
     found = _described(choice, stands.target, stands.topology, stands.deployment)
-    blind = bool(stands.topology.swarm and choice.place and choice.place.key is None)
-    notes = ["the swarm's services were not looked at: that takes --ssh-key"] if blind else []
+    no_key = bool(stands.topology.swarm and choice.place and choice.place.key is None)
+    notes = ["the swarm's services were not checked: that needs --ssh-key"] if no_key else []
     document = {**found, **options.existing(choice), "extra": extra, "notes": notes}
     document["healthy"] = found["healthy"] and not extra
     lines = [_text(document), *(f"  {each}: not in the topology" for each in extra), *notes]
@@ -77,14 +77,14 @@ def _observe(choice: Choice, target: Target) -> dict[str, Any]:
 def _described(choice: Choice, target: Target, topology: Topology, deployment: Deployment) -> dict[str, Any]:
     from harness.run import report
 
-    seen = report.parts(deployment)
+    resources = report.parts(deployment)
     missing = [
         name
         for kind, wanted in (("droplets", topology.droplets), ("databases", topology.databases))
         for name in wanted
-        if name not in {each["name"] for each in seen[kind]}
+        if name not in {each["name"] for each in resources[kind]}
     ]
-    running = all(each["status"] in RUNNING for kind in seen.values() for each in kind)
+    running = all(each["status"] in RUNNING for kind in resources.values() for each in kind)
     asked = topology.swarm and running and not (choice.place and choice.place.key is None)
     stack, trouble = _stack(choice, target, topology, deployment) if asked else ([], "")
     running = running and not trouble and all(each["running"] == each["desired"] for each in stack)
@@ -95,7 +95,7 @@ def _described(choice: Choice, target: Target, topology: Topology, deployment: D
         "healthy": running and not missing and not deployment.guests,
         "missing": missing,
         "guests": list(deployment.guests),
-        **seen,
+        **resources,
         "stack": stack,
         "trouble": trouble,
     }
@@ -104,7 +104,7 @@ def _described(choice: Choice, target: Target, topology: Topology, deployment: D
 def _stack(
     choice: Choice, target: Target, topology: Topology, deployment: Deployment
 ) -> tuple[list[dict[str, Any]], str]:
-    """Each service of the swarm's stack with how many of its tasks run where; or why nobody can tell."""
+    """Each service of the swarm's stack with the number and nodes of its tasks; or why that is unknown."""
     from harness.core.errors import WavetankError
     from harness.run.session import session_of
     from harness.swarm import snapshot

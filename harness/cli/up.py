@@ -1,4 +1,4 @@
-"""``wavetank up``: stand a topology up, or bring a deployment up to date."""
+"""``wavetank up``: create a deployment, or bring it up to date."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import options
-from harness.cli.consent import asker
+from harness.cli.consent import cost_confirmation
 
 if TYPE_CHECKING:
     from harness.core.progress import Progress
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 @options.yes
 @options.max_cost
 @click.option("--dry-run", is_flag=True, help="Show what would change and why; change nothing.")
-@click.option("--keep", is_flag=True, help="On failure, leave what was made for a look.")
+@click.option("--keep", is_flag=True, help="On failure, keep what was created for inspection.")
 @options.output
 def up(yes: bool, max_cost: float | None, dry_run: bool, keep: bool, output: str, **common: Any) -> int:
-    """Stand the topology up and deploy the application; a second time, change only what differs."""
+    """Create the topology's resources and deploy the application, or change only what differs."""
     from harness.core.progress import Progress
     from harness.run import up as flow
 
     settings, progress = options.settings(common), Progress()
     if dry_run:
-        with flow.leaving_no_emulator(settings, progress):
+        with flow.emulator_removed_on_failure(settings, progress):
             prepared = flow.prepare(settings, progress)
         flow.stop_if_empty(prepared.target, settings.state_dir, progress)
         return _dry_run(prepared, output)
-    consent = asker(settings.target or "local", yes=yes, max_cost=max_cost)
+    consent = cost_confirmation(settings.target or "local", yes=yes, max_cost=max_cost)
     started = flow.up(settings, consent, progress, keep="always" if keep else "never", alone=True)
     flow.release(started.guard)
-    _tell(started, progress, output)
+    _show(started, progress, output)
     return 0
 
 
@@ -50,7 +50,7 @@ def _dry_run(prepared: Prepared, output: str) -> int:
     return 0
 
 
-def _tell(started: Started, progress: Progress, output: str) -> None:
+def _show(started: Started, progress: Progress, output: str) -> None:
     deployment, choice = started.deployment, started.choice
     document = {
         "run": deployment.run,

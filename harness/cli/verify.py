@@ -15,9 +15,9 @@ from harness.cli import options
 @options.faults
 @options.output
 def verify(keyword: str | None, faults: bool | None, output: str, **common: Any) -> int:
-    """Check the deployment; exit 0 pass, 1 a check failed, 2 inconclusive.
+    """Run the checks against the deployment; exit 0 pass, 1 a check failed, 2 inconclusive.
 
-    With --existing only the checks that change nothing are collected.
+    With --existing only the checks that change nothing are run.
     """
     from harness.run import report, settings
     from harness.verify.runner import run_checks

@@ -1,4 +1,4 @@
-"""One piece of work beside the main flow, which would rather not wait for it when it ends early."""
+"""Work in the background of the main flow, which does not wait for it if it ends early."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.core import signals
 
 
 class Background:
-    """Work in a thread of its own, which does not keep the process alive; a signal ends its waits."""
+    """Work in a daemon thread; a signal ends its waits."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = signals.bound(work)
@@ -18,7 +18,7 @@ class Background:
         self._thread.start()
 
     def finish(self) -> None:
-        """Wait until it is done, and raise what it raised."""
+        """Wait until it has finished, and raise what it raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error

@@ -1,9 +1,9 @@
-"""Reads files that we did not write: their size, nesting and number of parts are bounded before they cost.
+"""Reads untrusted files: their size, nesting and number of elements are limited before they cost much.
 
-Every file of the user's comes through here, and so do files of ours that anybody may have changed. Whatever
-it is (a directory, a named pipe, a device, a bomb, text in another encoding), reading it ends at once, with
-what it holds or with one ``TopologyError`` that names the file, what is wrong and what would be right. Only
-regular files are read: opening a pipe waits for somebody to write, and a device need not end.
+All files of the user are read here, and our own files that others may have changed. Whatever the file is (a
+directory, a named pipe, a device, a decompression bomb, text in another encoding), reading it ends at once,
+with its content or with a ``TopologyError`` that names the file, the problem and the remedy. Only regular
+files are read: opening a pipe waits for a writer, and a device may have no end.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_bytes(file: Path, *, largest: int = LARGEST_TEXT, remedy: str = READABL
     except OSError as error:
         raise TopologyError(f"cannot be read: {error.strerror}", file=file, remedy=remedy) from error
     except ValueError as error:  # a NUL in the path
-        raise TopologyError(f"is no path: {error}", file=repr(str(file)), remedy=remedy) from error
+        raise TopologyError(f"is not a path: {error}", file=repr(str(file)), remedy=remedy) from error
     if len(content) > largest:
         problem = f"larger than {largest // MIB} MiB, the most that is read of such a file"
         raise TopologyError(problem, file=file, remedy=remedy)
@@ -64,13 +64,13 @@ def read_text(file: Path, *, largest: int = LARGEST_TEXT, remedy: str = READABLE
         raise TopologyError(problem, file=file, line=line, remedy="save the file as UTF-8") from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        remedy = "take the NUL out; UTF-16 has them, so save the file as UTF-8"
-        raise TopologyError("no text: it holds a NUL", file=file, line=line, remedy=remedy)
+        remedy = "remove the NUL; UTF-16 has them, so save the file as UTF-8"
+        raise TopologyError("not text: it contains a NUL", file=file, line=line, remedy=remedy)
     return text
 
 
 def read_object(file: Path, kind: str, *, remedy: str = READABLE) -> dict[str, Any]:
-    """The JSON object in a file; ``kind`` says in errors what it should be. Raises ``TopologyError``."""
+    """The JSON object in a file; ``kind`` names it in errors. Raises ``TopologyError``."""
     text = read_text(file, largest=LARGEST_JSON, remedy=remedy).removeprefix(BYTE_ORDER_MARK)
 
     def refused(problem: str, line: int | None = None) -> TopologyError:
@@ -85,13 +85,13 @@ def read_object(file: Path, kind: str, *, remedy: str = READABLE) -> dict[str, A
     except json.JSONDecodeError as error:
         raise refused(f"{error.msg} at column {error.colno}", error.lineno) from error
     except UnicodeEncodeError as error:
-        raise refused("it holds half of a surrogate pair, which is no character") from error
+        raise refused("it contains half of a surrogate pair, which is not a character") from error
     except ValueError as error:
         raise refused(str(error)) from error
     except RecursionError as error:
         raise refused(f"it is nested more than {DEEPEST} deep") from error
     if not isinstance(document, dict):
-        raise refused("it is no JSON object")
+        raise refused("it is not a JSON object")
     if _is_deeper(document, DEEPEST):
         raise refused(f"it is nested more than {DEEPEST} deep")
     return document
@@ -99,7 +99,7 @@ def read_object(file: Path, kind: str, *, remedy: str = READABLE) -> dict[str, A
 
 def _require_regular(mode: int, file: Path, remedy: str) -> None:
     if not stat.S_ISREG(mode):
-        what = next((name for is_one, name in KINDS if is_one(mode)), "no file")
+        what = next((name for is_one, name in KINDS if is_one(mode)), "not a file")
         raise TopologyError(f"cannot be read: it is {what}, not a regular file", file=file, remedy=remedy)
 
 

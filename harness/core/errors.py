@@ -1,4 +1,4 @@
-"""Every error Wavetank raises on purpose, as one tree.
+"""All errors that Wavetank raises on purpose.
 
 * WavetankError               exit code 3: could not provision or reach
   * UsageError                exit code 4: wrong usage or input
@@ -8,7 +8,7 @@
   * ApiError                  the DigitalOcean API answered with an error, or not at all
   * ResourceError             one named resource could not be made, changed or removed
   * CommandError              a command, here or on a node, failed: the command and its output
-  * WaitTimeoutError          a deadline passed: what was awaited and what was seen last
+  * WaitTimeoutError          a deadline passed: what was awaited and what was observed last
   * EngineError               the local engine or emulator cannot be used
   * MissingProgramError       a program that is needed is not installed on this machine
 * CheckError
@@ -36,7 +36,7 @@ class UsageError(WavetankError):
 
 
 class TopologyError(UsageError):
-    """A file of the user's is wrong. Says where, what, and what would be right."""
+    """A file of the user is wrong. Names the place, the problem and the remedy."""
 
     def __init__(
         self, problem: str, *, file: Path | str, line: int | None = None, field: str = "", remedy: str = ""
@@ -85,7 +85,7 @@ class ResourceError(WavetankError):
 
 
 class CommandError(WavetankError):
-    """A command failed. Carries it ready to paste, with what it printed."""
+    """A command failed. Has the command, ready to paste, and its output."""
 
     def __init__(self, argv: Sequence[str], returncode: int, output: str, *, where: str = "") -> None:
         self.argv, self.returncode, self.output, self.where = list(argv), returncode, output, where
@@ -98,7 +98,7 @@ class WaitTimeoutError(WavetankError):
 
     def __init__(self, awaited: str, seconds: float, last_seen: str) -> None:
         self.awaited, self.seconds, self.last_seen = awaited, seconds, last_seen
-        super().__init__(f"waited {seconds:.0f} s for {awaited}; seen last: {last_seen}")
+        super().__init__(f"waited {seconds:.0f} s for {awaited}; last observed: {last_seen}")
 
 
 class EngineError(WavetankError):
@@ -106,11 +106,11 @@ class EngineError(WavetankError):
 
 
 class MissingProgramError(WavetankError):
-    """A program that is needed here is not installed."""
+    """A program that is needed on this machine is not installed."""
 
     def __init__(self, name: str, remedy: str) -> None:
         self.name, self.remedy = name, remedy
-        super().__init__(f"there is no `{name}` command here\n  remedy: {remedy}")
+        super().__init__(f"the command `{name}` is not installed\n  remedy: {remedy}")
 
 
 class CheckError(Exception):
@@ -118,8 +118,8 @@ class CheckError(Exception):
 
 
 class CheckFailedError(CheckError, AssertionError):
-    """What was checked is not so."""
+    """The check failed."""
 
 
 class InconclusiveError(CheckError):
-    """The measurement is in doubt, so neither pass nor fail can be said."""
+    """The measurement is in doubt, so the result is neither pass nor fail."""

@@ -17,7 +17,7 @@ def figure(value: float | None) -> str:
 
 
 def interval(estimate: Mapping[str, Any] | None) -> str:
-    """``52.1 (49.8 to 54.4)`` for an estimate as the report has it; the interval only where one is told."""
+    """``52.1 (49.8 to 54.4)`` for an estimate of the report; without the interval if it has none."""
     if estimate is None:
         return "–"
     value, low, high = (figure(estimate.get(name)) for name in ("value", "low", "high"))

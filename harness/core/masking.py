@@ -1,4 +1,4 @@
-"""Keep passwords, and what admits to a swarm, out of everything that is printed or kept."""
+"""Keep passwords and swarm tokens out of everything that is printed or stored."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 STARS = "********"
 SHORTEST = 4  # masking shorter ones would only garble the text
 
-# A swarm's join tokens and unlock keys tell themselves by how they begin.
+# A swarm's join tokens and unlock keys have known prefixes.
 SWARM_SECRETS = re.compile(r"\b(SWMTKN|SWMKEY)-[\w+/-]+")
 
 
 def mask(text: str, secrets: Iterable[str]) -> str:
-    """``text`` with every secret replaced by stars, those of any swarm among them."""
+    """``text`` with every secret replaced by stars, including the tokens of any swarm."""
     for secret in secrets:
         text = text.replace(secret, STARS)
     return SWARM_SECRETS.sub(rf"\1-{STARS}", text)

@@ -1,7 +1,8 @@
-"""How everything a run makes is named, tagged and marked; the only place that knows.
+"""Names, tags and marks of all resources of a run; the only module that defines them.
 
-Droplets and databases carry the run's tag. What DigitalOcean cannot tag (VPCs, firewalls, SSH keys) carries
-the run in its name and a mark besides, for anybody may give such a name: see ``harness.provision.owner``.
+Droplets and databases have the run's tag. Resources that DigitalOcean cannot tag (VPCs, firewalls, SSH keys)
+have the run in their name and also a mark, because anybody may use such a name: see
+``harness.provision.owner``.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Collection
 from harness.core.errors import UsageError
 
 PREFIX = "wavetank"
-LEASE = "wavetank-lease"  # not a run's tag: what says that a run is used is no part of it
-STRANGER = "stranger"  # stands for no node of a topology: a droplet in the VPC that no rule names
+LEASE = "wavetank-lease"  # not a run's tag: a lease is not part of the run
+STRANGER = "stranger"  # the outsider, not a node of the topology: a droplet in the VPC that no rule names
 LONGEST_RUN = 24
 RUN_PATTERN = re.compile(rf"(?=.{{1,{LONGEST_RUN}}}$)[a-z0-9]+(?:-[a-z0-9]+)*")
 HOST_LABEL = 63  # RFC 1035, section 2.3.4
@@ -24,7 +25,7 @@ def check_run(run: str) -> str:
     """Return ``run`` if it can be part of every kind of name. Raises ``UsageError``."""
     if not RUN_PATTERN.fullmatch(run):
         raise UsageError(
-            f"run name {run!r} is not usable: take 1 to {LONGEST_RUN} lower-case letters, digits "
+            f"run name {run!r} is not usable: use 1 to {LONGEST_RUN} lower-case letters, digits "
             "and single inner dashes, like 'local-7f3a'"
         )
     return run
@@ -37,7 +38,7 @@ def longest_run(databases: Collection[str]) -> int:
 
 
 def check_databases(run: str, databases: Collection[str]) -> None:
-    """Raise ``UsageError`` where the host name that DigitalOcean makes for a database would be none."""
+    """Raise ``UsageError`` if the host name that DigitalOcean makes for a database would be none."""
     for name in databases:
         if len(run) > longest_run([name]):
             raise UsageError(

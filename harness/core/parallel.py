@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from harness.core import signals
-from harness.core.wait import patient
+from harness.core.wait import scaled
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ SOON_SECONDS = 1.0
 
 
 class Pool(ThreadPoolExecutor):
-    """Threads whose waits a signal ends; after an error in the block, what has not begun is not begun."""
+    """Threads whose waits a signal ends; after an error in the block, pending calls are cancelled."""
 
     def submit(self, call: Callable[..., T], /, *arguments: Any, **named: Any) -> Future[T]:
         """As the base's; ``map`` comes here as well."""
@@ -42,18 +42,18 @@ def in_parallel(
 ) -> list[T]:
     """Call every job and return what they returned, in order.
 
-    ``workers`` of them at once; by default 8, or 2 on a machine so slow that ``WAVETANK_PATIENCE`` is set:
-    with more, members of a swarm there seem dead to each other, whose own time-outs nobody can stretch.
+    ``workers`` of them at once; by default 8, or 2 on a machine so slow that it has a timeout scale: with
+    more, members of a swarm there seem dead to each other, because their own timeouts are not scaled.
 
-    The first error ends it, and is the one that is raised: what has not begun is not begun, ``interrupt`` is
-    called to cut short what has, and that is waited for, so that nobody is still changing things when this
-    returns or raises. That holds for ctrl-C too, which ends the waits of all jobs; what it cannot end is a
-    request under way that changes something, and that this is waited for is told.
+    The first error is raised: pending jobs are cancelled, ``interrupt`` is called to stop the running ones,
+    and they are waited for, so that nothing is still changing when this returns or raises. The same holds for
+    ctrl-C, which ends the waits of all jobs; it does not end a request that changes something, and a message
+    says that this is waited for.
     """
     futures: list[Future[T]] = []
-    pool = Pool(workers or (WORKERS if patient(1) == 1 else FEW), thread_name_prefix="wavetank")
+    pool = Pool(workers or (WORKERS if scaled(1) == 1 else FEW), thread_name_prefix="wavetank")
     try:
-        with signals.undisturbed():  # a job that began and is on no list would not be waited for
+        with signals.deferred():  # a job that began but is not in the list would not be waited for
             futures += [pool.submit(job) for job in jobs]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in futures:
@@ -64,15 +64,15 @@ def in_parallel(
         pool.shutdown(wait=False, cancel_futures=True)
         interrupt()
         if isinstance(error, KeyboardInterrupt):
-            _tell_of_slow(futures)
+            _report_slow(futures)
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _tell_of_slow(futures: Sequence[Future[Any]]) -> None:
+def _report_slow(futures: Sequence[Future[Any]]) -> None:
     slow = wait(futures, timeout=SOON_SECONDS).not_done
     if slow:
-        signals.say(
-            f"stopping: waiting for the end of {len(slow)} requests under way; once more ends at once"
+        signals.write_stderr(
+            f"stopping: waiting for {len(slow)} running requests; another signal ends at once"
         )

@@ -1,7 +1,7 @@
-"""Where the files that come with Wavetank are, in a clone of the project and in an installed wheel alike.
+"""Paths of Wavetank's own files, in a clone of the project and in an installed wheel.
 
-Both have ``harness``, ``emulator`` and ``topologies`` side by side in one directory. What Wavetank keeps for
-itself is elsewhere: state in ``.wavetank`` of the current directory, caches in :func:`cache_dir`.
+Both have ``harness``, ``emulator`` and ``topologies`` in one directory. State and caches are elsewhere: state
+in ``.wavetank`` of the current directory, caches in :func:`cache_dir`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,6 @@ SETUP = PROJECT / "harness" / "setup.sh"
 
 
 def cache_dir() -> Path:
-    """The directory of what can be made or downloaded again, as the XDG base directories say."""
+    """The cache directory, by the XDG base directory specification."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "wavetank"

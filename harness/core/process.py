@@ -1,7 +1,7 @@
-"""Processes: run one to its end, or to ours; and whether one is there, and is the one we mean.
+"""Processes: run one to its end, or end it with ours; and whether a given process still exists.
 
 What is run here has a session of its own, so that ctrl-C in a terminal does not reach it: a command that dies
-of it would look like one that failed. We end it ourselves. One that outlives us need not know our secrets.
+of it would look like one that failed. It is ended explicitly. One that outlives us does not get our secrets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.core import signals
-from harness.core.wait import patient
+from harness.core.wait import scaled
 
 END_SECONDS = 1.0
 PS_SECONDS = 10.0
@@ -31,11 +31,11 @@ _live: set[subprocess.Popen[bytes]] = set()
 def run(
     argv: Sequence[str], *, seconds: float, text: bytes | None = None, **options: Any
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command to its end, with ``text`` on its standard input, and return what it said.
+    """Run a command to its end, with ``text`` on its standard input, and return its output.
 
-    ``options`` are Popen's; by default nothing is to be read, and both outputs are kept. Raises
-    ``subprocess.TimeoutExpired`` after ``seconds``, as :func:`patient` takes them. It is ended then, and when
-    we are stopped.
+    ``options`` are Popen's; by default the input is empty and both outputs are captured. Raises
+    ``subprocess.TimeoutExpired`` after ``seconds``, multiplied by the timeout scale (:func:`scaled`). The
+    command is ended then, and when this process is stopped.
     """
     given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     process = spawn(argv, **given | ({"stdin": subprocess.PIPE} if text is not None else {}))
@@ -47,10 +47,10 @@ def run(
 
 
 def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own. Whoever does ends it with :func:`end`."""
+    """Start a command in a session of its own. The caller ends it with :func:`end`."""
     started: list[subprocess.Popen[bytes]] = []
     try:
-        with signals.undisturbed():  # one that runs and that nobody knows of would be left behind
+        with signals.deferred():  # a running process that is in no list would be left behind
             started.append(subprocess.Popen(argv, start_new_session=True, **options))
             _live.add(started[0])
     except BaseException:
@@ -62,7 +62,7 @@ def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
 
 def communicate(process: subprocess.Popen[bytes], text: bytes | None, seconds: float) -> tuple[bytes, bytes]:
     """As the method of that name, but ended by a signal in every thread; ``seconds`` as for :func:`run`."""
-    over = time.monotonic() + patient(seconds)
+    over = time.monotonic() + scaled(seconds)
     if text is not None:
         _feed(process, text)
     while True:
@@ -77,7 +77,7 @@ def communicate(process: subprocess.Popen[bytes], text: bytes | None, seconds: f
 
 
 def _feed(process: subprocess.Popen[bytes], text: bytes) -> None:
-    """Write to its standard input beside us: ``communicate``, asked again, writes no more."""
+    """Write to its standard input in a thread: ``communicate``, called again, writes nothing more."""
     pipe, process.stdin = process.stdin, None
     assert pipe is not None
 
@@ -89,17 +89,17 @@ def _feed(process: subprocess.Popen[bytes], text: bytes) -> None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End what :func:`spawn` started, if it runs: asked first, then by force, with all of its session."""
+    """End what :func:`spawn` started, if it is running: SIGTERM, then SIGKILL, to all of its session."""
     if process.poll() is None:
-        _tell(process, signal.SIGTERM)
+        _signal_group(process, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(END_SECONDS)
-        _tell(process, signal.SIGKILL)
+        _signal_group(process, signal.SIGKILL)
     forget(process)
 
 
 def forget(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process that has been ended, and close what leads to it."""
+    """Wait for a process that has been ended, and close its pipes."""
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
         with suppress(BrokenPipeError):
@@ -109,12 +109,12 @@ def forget(process: subprocess.Popen[bytes]) -> None:
 
 
 def end_all() -> None:
-    """End whatever :func:`spawn` started and nobody ended, as threads do that nobody waits for."""
+    """End whatever :func:`spawn` started and nobody ended, as in threads that nobody waits for."""
     for process in tuple(_live):
-        _tell(process, signal.SIGKILL)
+        _signal_group(process, signal.SIGKILL)
 
 
-def _tell(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
@@ -125,14 +125,14 @@ SECRET = re.compile(
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """What of an environment a process may have that runs on: all but tokens, passwords and keys, by name."""
+    """An environment for a process that outlives us: without tokens, passwords and keys, by name."""
     return {name: value for name, value in environment.items() if not SECRET.search(name)}
 
 
 def started_at(pid: int) -> float | None:
-    """When process ``pid`` began, in seconds since the epoch (to a second or so); None: there is none.
+    """When process ``pid`` began, in seconds since the epoch (to about a second); None: there is none.
 
-    A process that has ended and was not yet waited for counts as gone.
+    A process that has ended and was not yet waited for counts as ended.
     """
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/stat").exists():
@@ -141,9 +141,9 @@ def started_at(pid: int) -> float | None:
 
 
 def is_running(pid: int, born: float | None) -> bool:
-    """Whether the process that began at ``born`` still runs."""
-    seen = started_at(pid)
-    return seen is not None and born is not None and abs(seen - born) < 2
+    """Whether the process that began at ``born`` is still running."""
+    began = started_at(pid)
+    return began is not None and born is not None and abs(began - born) < 2
 
 
 def _from_proc(stat: Path) -> float | None:
@@ -164,8 +164,8 @@ def _boot_time() -> float:
 
 def _from_ps(pid: int) -> float | None:
     command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
-    told = run(command, seconds=PS_SECONDS, env={"LC_ALL": "C"}).stdout.decode().split()
-    if len(told) < 6 or told[0].startswith("Z"):
+    fields = run(command, seconds=PS_SECONDS, env={"LC_ALL": "C"}).stdout.decode().split()
+    if len(fields) < 6 or fields[0].startswith("Z"):
         return None
-    began = datetime.strptime(" ".join(told[1:6]), "%a %b %d %H:%M:%S %Y")  # noqa: DTZ007 (ps speaks local time)
+    began = datetime.strptime(" ".join(fields[1:6]), "%a %b %d %H:%M:%S %Y")  # noqa: DTZ007 (ps speaks local time)
     return time.mktime(began.timetuple())

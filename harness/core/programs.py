@@ -1,4 +1,4 @@
-"""Programs of this machine that Wavetank runs: whether they are installed, asked before anything is made."""
+"""Programs of this machine that Wavetank runs: checked to be installed before anything is created."""
 
 from __future__ import annotations
 

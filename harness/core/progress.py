@@ -1,4 +1,4 @@
-"""Progress goes to stderr: a spinner's line on a terminal, plain lines elsewhere. Results never do."""
+"""Progress messages on stderr. Results go to stdout."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TextIO
 
 
 class Progress:
-    """Reports steps as they begin and end, and remembers how long each took (``timings``, seconds).
+    """Reports steps when they end, and records how long each took (``timings``, seconds).
 
-    Safe to use from several threads. ``quiet`` keeps the timings and prints nothing. Without a ``stream``
-    it writes to what ``sys.stderr`` is at the time, so that a live view can put its lines above itself.
+    Safe to use from several threads. ``quiet`` records the timings and prints nothing. Without a ``stream``
+    it writes to the current ``sys.stderr``, so that a live view can show its lines above itself.
     """
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
@@ -41,11 +41,11 @@ class Progress:
             self.note(f"{name}: {mark} ({seconds:.1f} s)")
 
     def note(self, text: str) -> None:
-        """Say one thing."""
+        """Print one message."""
         if self._quiet:
             return
         with (
             self._lock,
             suppress(OSError),
-        ):  # the terminal may be gone: what is to be done is done all the same
+        ):  # the terminal may be gone, but the work goes on
             print(text, file=self._stream or sys.stderr, flush=True)

@@ -1,11 +1,12 @@
-"""Being asked to stop: SIGINT (ctrl-C), SIGTERM and SIGHUP, in one place.
+"""Handling of SIGINT (ctrl-C), SIGTERM and SIGHUP, in one place.
 
-The main thread is told by an exception, :class:`Stopped`, wherever it is. Other threads cannot be told: they
-look, and every wait of ours does so for them (``pause``, ``wait_for``, ``process.run``, ``Access.run``). Each
-is told once: what a thread does afterwards is cleaning up, which has waits of its own, and threads that are
-begun for it know nothing of the signal. Another signal interrupts that too.
+In the main thread a signal raises an exception, :class:`Stopped`, wherever the thread is. Other threads
+cannot be interrupted: they check, and every wait of ours does so for them (``pause``, ``wait_for``,
+``process.run``, ``Access.run``). Each thread gets a signal once: what it does afterwards is cleanup, which
+has waits of its own, and threads that are started for the cleanup do not get the signal. Another signal
+interrupts the cleanup, too.
 
-``Stopped`` and :class:`Interrupted` are no ``Exception``, so that nothing that tries again takes them for
+``Stopped`` and :class:`Interrupted` are not subclasses of ``Exception``, so that no retry loop takes them for
 "not yet".
 """
 
@@ -25,20 +26,20 @@ from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SLICE_SECONDS = 0.1  # between two looks of a wait that something else ends
+SLICE_SECONDS = 0.1  # between two checks of a wait that something else ends
 AGAIN_SECONDS = 0.02
 PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
-IMPORTS = "<frozen importlib._bootstrap>"  # the file of the frames that import
+IMPORTS = "<frozen importlib._bootstrap>"  # the file name of import frames
 
 T = TypeVar("T")
 
 
 class Interrupted(BaseException):
-    """The work was called off, as because other work that it belongs to has failed."""
+    """The work was cancelled, for example because other work that it belongs to has failed."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked us to stop; ``with`` and ``except`` blocks clean up on its way out."""
+    """A signal asked this process to stop; ``with`` and ``except`` blocks clean up."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {name_of(signum)}")
@@ -46,7 +47,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class Scope:
-    """What one signal ends: the work of all threads that was begun before it came."""
+    """The work that one signal ends: that of all threads, begun before the signal came."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -58,7 +59,7 @@ class _Threads(threading.local):
 
 
 _latest = Scope()
-_held: list[int] = []  # signals that came in the middle of an import
+_postponed: list[int] = []  # signals that came in the middle of an import
 _threads = _Threads()
 
 
@@ -67,15 +68,15 @@ def name_of(signum: int) -> str:
     return signal.Signals(signum).name
 
 
-def heeded() -> tuple[signal.Signals, ...]:
-    """The signals that stop us: all three, but for SIGHUP where ``nohup`` has silenced it."""
-    silenced = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return tuple(each for each in SIGNALS if each is not signal.SIGHUP or not silenced)
+def handled_signals() -> tuple[signal.Signals, ...]:
+    """The signals that stop this process: all three, except SIGHUP if ``nohup`` has it ignored."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(each for each in SIGNALS if each is not signal.SIGHUP or not ignored)
 
 
 def install() -> None:
-    """Have the signals raise :class:`Stopped` from here on, also one that was ``blocked`` until now."""
-    for each in heeded():
+    """Make the signals raise :class:`Stopped` from here on, also one that was ``blocked`` until now."""
+    for each in handled_signals():
         signal.signal(each, _deliver)
     if sys.unraisablehook is not _rescue:
         _rescue.others = sys.unraisablehook  # type: ignore[attr-defined]  # a function's own
@@ -85,10 +86,10 @@ def install() -> None:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Leave the signals pending for the length of the block.
+    """Block the signals for the length of the block.
 
-    A Python process that is begun in it has them pending until it calls ``install``: while it loads, SIGINT
-    would be a traceback.
+    A Python process that is started in it has them blocked until it calls ``install``: while it loads, SIGINT
+    would give a traceback.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
@@ -97,15 +98,15 @@ def blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def settle() -> None:
-    """Ignore the signals from here on: what they could stop is done, and must not be told otherwise."""
+def ignore_from_now_on() -> None:
+    """Ignore the signals from here on: all work is done, and must not be reported as stopped."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
 
 
-def leave(code: int) -> NoReturn:
-    """End the process, also where a thread still waits for an answer that nobody wants any more."""
-    settle()
+def exit_process(code: int) -> NoReturn:
+    """End the process, even if a thread still waits for an answer that nobody needs any more."""
+    ignore_from_now_on()
     if all(each.daemon for each in threading.enumerate() if each is not threading.main_thread()):
         sys.exit(code)
     for stream in (sys.stdout, sys.stderr):
@@ -116,27 +117,27 @@ def leave(code: int) -> NoReturn:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """As ``install``, for the length of a block; nothing in threads, which no signal reaches."""
+    """Like ``install``, for the length of a block; no effect in other threads, which get no signals."""
     with _handled(_deliver):
         yield
 
 
 @contextmanager
-def undisturbed(first: str = "") -> Iterator[None]:
-    """Hold the signals back for the length of the block; the earliest one counts after it.
+def deferred(first: str = "") -> Iterator[None]:
+    """Defer the signals to the end of the block; then the earliest one takes effect.
 
-    A block that may last says by ``first`` what is done before we stop, as part of a sentence. Only the main
-    thread is told of signals, so anywhere else there is nothing to hold back.
+    A block that may take long gives ``first``, a part of a sentence that says what is done before the stop.
+    Only the main thread gets signals, so in other threads there is nothing to defer.
     """
     caught: list[int] = []
 
     def hold(signum: int, _frame: FrameType | None) -> None:
         if first and not caught:
-            say(f"stopping, but first {first}")
+            write_stderr(f"stopping, but first {first}")
         caught.append(signum)
 
-    if first and isinstance(sys.exception(), KeyboardInterrupt):  # stopped already: this is the cleaning up
-        say(f"stopping, but first {first}")
+    if first and isinstance(sys.exception(), KeyboardInterrupt):  # stopped already: this is the cleanup
+        write_stderr(f"stopping, but first {first}")
 
     try:
         with _handled(hold):
@@ -147,10 +148,10 @@ def undisturbed(first: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def asked_first(ask: Callable[[int], None]) -> Iterator[None]:
-    """The first signal in the block calls ``ask``; a second one does what it does outside of it.
+def intercept_first(ask: Callable[[int], None]) -> Iterator[None]:
+    """The first signal in the block calls ``ask``; a second one has its usual effect.
 
-    ``ask`` runs in the middle of anything: it must take no lock, and tells by :func:`say`.
+    ``ask`` may run at any point: it must not take a lock, and prints with :func:`write_stderr`.
     """
     before: dict[signal.Signals, Any] = {}
 
@@ -163,27 +164,27 @@ def asked_first(ask: Callable[[int], None]) -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise :class:`Stopped` if a signal came since this thread's work began, and it was not told yet."""
-    seen = _scope()
-    if seen.event.is_set():
+    """Raise :class:`Stopped` if a signal came since this thread's work began, and was not raised here yet."""
+    scope = _scope()
+    if scope.event.is_set():
         _threads.scope = None
-        if _is_main():  # where the exception was lost on its way
+        if _is_main():  # its exception was lost
             _renew()
-        raise Stopped(seen.signum)
+        raise Stopped(scope.signum)
 
 
 def pause(seconds: float) -> None:
     """Let time pass. Raises :class:`Stopped` at once when a signal comes."""
     check()
     if _is_main():
-        time.sleep(seconds)  # the handler raises out of it; the event's lock it must never find taken
+        time.sleep(seconds)  # the handler raises out of it; it must never find the event's lock taken
     else:
         _scope().event.wait(seconds)
     check()
 
 
 def bound(call: Callable[..., T]) -> Callable[..., T]:
-    """``call`` for another thread: a signal from now on ends it there, or keeps it from beginning."""
+    """``call`` for another thread: a signal from now on ends it there, or keeps it from starting."""
     scope = _scope()
 
     def run(*arguments: Any, **named: Any) -> T:
@@ -195,9 +196,9 @@ def bound(call: Callable[..., T]) -> Callable[..., T]:
 
 
 def abandonable(call: Callable[[], T]) -> T:
-    """What ``call`` returns; where a signal comes first, :class:`Stopped`, and nobody hears of it any more.
+    """What ``call`` returns; if a signal comes first, raises :class:`Stopped` and abandons the call.
 
-    For a call that blocks without looking and changes nothing. In the main thread a signal ends it anyway.
+    For a call that blocks without checking and changes nothing. In the main thread a signal ends it anyway.
     """
     if _is_main():
         return call()
@@ -208,12 +209,12 @@ def abandonable(call: Callable[[], T]) -> T:
             return answer.result(SLICE_SECONDS)
         except FutureTimeoutError:
             if answer.done():
-                raise  # its own
+                return answer.result()  # it came just now, or it is its own error
             check()
 
 
-def follow(parent: int, signum: int) -> None:
-    """Have the kernel send us this signal when ``parent``, which began us, is gone, whatever ended it."""
+def die_with_parent(parent: int, signum: int) -> None:
+    """Make the kernel send us this signal when ``parent``, which started us, has ended for any reason."""
     import ctypes  # every command loads this module, and few need that
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signum)
@@ -221,24 +222,24 @@ def follow(parent: int, signum: int) -> None:
         os.kill(os.getpid(), signum)
 
 
-def say(text: str) -> None:
-    """Tell on stderr from anywhere: no buffer, no lock, and a lost terminal is no error."""
+def write_stderr(text: str) -> None:
+    """Write a line to stderr from anywhere, even a signal handler: no buffer, no lock, and no error."""
     with suppress(OSError):
         os.write(2, f"{text}\n".encode())
 
 
 def _deliver(signum: int, frame: FrameType | None) -> None:
-    """Set the event of all that was begun, make a new one for what follows, and raise.
+    """Set the event of all work so far, make a new one for what follows, and raise.
 
-    Not in the middle of an import: modules of others catch everything there, and nobody would hear of it.
+    Not in the middle of an import: other packages' modules may catch all exceptions there, and lose this one.
     """
     if _imports(frame):
-        if not _held:
-            say(f"stopping: {name_of(signum)} came while something was being loaded")
-        _held.append(signum)
+        if not _postponed:
+            write_stderr(f"stopping: {name_of(signum)} came while something was being loaded")
+        _postponed.append(signum)
         _thread.start_new_thread(_send_again, (signum,))
         return
-    _held.clear()
+    _postponed.clear()
     with blocked():
         over = _renew()
         over.signum = signum
@@ -266,7 +267,7 @@ def _renew() -> Scope:
 
 
 def _rescue(lost: sys.UnraisableHookArgs) -> None:
-    """An exception raised while something is being collected goes nowhere: raise it at the next look."""
+    """An exception raised during garbage collection is lost: raise it at the next check."""
     if isinstance(lost.exc_value, Stopped):
         _latest.signum = lost.exc_value.signum
         _latest.event.set()
@@ -293,7 +294,7 @@ def _answer(answer: Future[T], call: Callable[[], T]) -> None:
 def _handled(
     handler: Callable[[int, FrameType | None], None], before: dict[signal.Signals, Any] | None = None
 ) -> Iterator[None]:
-    """Have ``handler`` for the length of the block, if this is the main thread; fills ``before``."""
+    """Install ``handler`` for the length of the block, in the main thread only; fills ``before``."""
     if not _is_main():
         yield
         return

@@ -1,11 +1,11 @@
-"""The one way to wait: a deadline, a growing pause, and an error that says what was seen last.
+"""Polling with a deadline, a growing pause, and an error that says what was observed last.
 
 The clock is a parameter so that tests of anything that waits run in no time::
 
     wait_for("droplet active", probe, deadline=60, clock=FakeClock())
 
-Deadlines are for a machine of our days; on a much slower one ``WAVETANK_PATIENCE=10`` makes them ten times
-as long.
+Deadlines are for a current machine; on a much slower one ``WAVETANK_TIMEOUT_SCALE=10`` makes them ten times
+as long. The variable's former name, ``WAVETANK_PATIENCE``, still works.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from typing import Protocol, TypeVar
 from harness.core import signals
 from harness.core.errors import UsageError, WaitTimeoutError
 
-PATIENCE_VARIABLE = "WAVETANK_PATIENCE"
+TIMEOUT_SCALE = "WAVETANK_TIMEOUT_SCALE"
+FORMER_TIMEOUT_SCALE = "WAVETANK_PATIENCE"
 
 T = TypeVar("T")
 
 
 class NotYet(Exception):  # noqa: N818 (a signal to the waiter, not an error)
-    """Raised by a probe that has not seen what it wants; its text is what was seen."""
+    """Raised by a probe whose condition does not hold yet; its text is what was observed."""
 
 
 class Clock(Protocol):
@@ -64,18 +65,19 @@ class FakeClock:
 SYSTEM_CLOCK = SystemClock()
 
 
-def patient(seconds: float) -> float:
-    """``seconds`` as a deadline on this machine: times what ``WAVETANK_PATIENCE`` says, 1 where it is unset.
+def scaled(seconds: float) -> float:
+    """``seconds`` times the timeout scale: the value of ``WAVETANK_TIMEOUT_SCALE``, 1 if it is not set.
 
     Raises ``UsageError`` for anything but a number of 1 or more.
     """
-    given = os.environ.get(PATIENCE_VARIABLE) or "1"
+    variable = TIMEOUT_SCALE if os.environ.get(TIMEOUT_SCALE) else FORMER_TIMEOUT_SCALE
+    given = os.environ.get(variable) or "1"
     try:
         factor = float(given)
     except ValueError:
         factor = math.nan
     if not 1 <= factor < math.inf:
-        raise UsageError(f"{PATIENCE_VARIABLE}={given!r} is not usable: take a number of 1 or more, like 10")
+        raise UsageError(f"{variable}={given!r} is not usable: use a number of 1 or more, like 10")
     return seconds * factor
 
 
@@ -91,13 +93,13 @@ def wait_for(
 ) -> T:
     """Call ``probe`` until it returns, and return that.
 
-    ``probe`` raises :class:`NotYet` (with what it saw) while the wait must go on; exceptions in
+    ``probe`` raises :class:`NotYet` (with what it observed) while the wait must go on; exceptions in
     ``tolerate`` count as the same. Any other exception ends the wait. ``deadline`` and the pauses are
-    seconds; the pause doubles from ``first_pause`` to ``max_pause``. On a slow machine (see :func:`patient`)
-    both go further: probes cost more there, and must not be what keeps it busy. Raises ``WaitTimeoutError``.
+    seconds; the pause doubles from ``first_pause`` to ``max_pause``. On a slow machine (see :func:`scaled`)
+    both are longer: probes cost more there, and must not be what keeps it busy. Raises ``WaitTimeoutError``.
     A signal ends it at once, in any thread (see :mod:`harness.core.signals`).
     """
-    start, deadline, max_pause = clock.monotonic(), patient(deadline), patient(max_pause)
+    start, deadline, max_pause = clock.monotonic(), scaled(deadline), scaled(max_pause)
     pause = first_pause
     not_yet: tuple[type[Exception], ...] = (NotYet, *tolerate)
     while True:

@@ -1,7 +1,7 @@
-"""Reads YAML that we did not write: parsed once, bounded while it is parsed, one form of error for all.
+"""Reads untrusted YAML: parsed once, limited while it is parsed, with one form of error for all problems.
 
-Nodes (where positions matter) and data are made from the same events, which are kept: the files of one
-application are asked for again and again.
+Nodes (where positions matter) and data are made from the same events, which are cached: the files of one
+application are read again and again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ruamel.yaml.nodes import Node
 from harness.core.documents import DEEPEST, LARGEST_TEXT, MIB, SURROGATE
 from harness.core.errors import TopologyError
 
-# Aliases written out: what is read walks through all of it, and some of it several times.
+# With aliases expanded: the readers walk through all of it, and some of it several times.
 MOST_NODES = 20_000
 LONGEST_NUMBER = 1000
 NUMBER = re.compile(r"[-+]?[0-9.][-+0-9a-fA-FoxX_.:]*")
-MANY = "single document"  # in the parser's words for a text that holds several
+MANY = "single document"  # in the parser's message for a text with several documents
 
 T = TypeVar("T")
 
@@ -39,16 +39,16 @@ class YamlText:
     events: tuple[Event, ...]
 
     def compose(self) -> Node | None:
-        """Its root node; None where it is empty. Raises ``TopologyError``."""
+        """Its root node; None if it is empty. Raises ``TopologyError``."""
         root: Node | None = _read(lambda: self._reader().compose(""), self.file)
         return root
 
     def construct(
         self, constructor: type[SafeConstructor] = SafeConstructor, *, duplicates: bool = False
     ) -> Any:
-        """Its data, anchors and merges written out. Raises ``TopologyError``.
+        """Its data, with anchors and merges expanded. Raises ``TopologyError``.
 
-        A key that is given twice is an error, unless ``duplicates``: then the first one counts.
+        A duplicate key is an error, unless ``duplicates``: then the first one counts.
         """
         reader = self._reader()
         reader.Constructor = constructor
@@ -63,9 +63,9 @@ class YamlText:
 
 @lru_cache(maxsize=128)
 def parse(text: str, file: Path | str) -> YamlText:
-    """Parse a text. Raises ``TopologyError`` for what is no YAML, or would cost too much to read.
+    """Parse a text. Raises ``TopologyError`` if it is not YAML, or would cost too much to read.
 
-    That is what is too deep, too much, or an alias of itself. It stops where it finds something.
+    That is a text with too much nesting, too many nodes, or an alias of itself. Stops at the first problem.
     """
     if len(text) > LARGEST_TEXT:
         problem = f"larger than {LARGEST_TEXT // MIB} MiB, the most that is read of such a file"
@@ -80,7 +80,7 @@ def _reader() -> YAML:
 
 
 class _Replay:
-    """Stands for the library's parser: hands on events that it made before."""
+    """Replaces the library's parser: returns events that were parsed before."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._events = events
@@ -101,9 +101,10 @@ class _Replay:
 
 
 def _read(read: Callable[[], T], file: Path | str) -> T:
-    """What ``read`` returns. What YAML, or values in it, may do to it becomes a ``TopologyError``.
+    """What ``read`` returns. All errors of YAML, or of values in it, become a ``TopologyError``.
 
-    Values do where they are not what their tag, or look, says: a date of month 13, ``!!int`` of no number.
+    A value is an error if it is not what its tag or its form says: a date of month 13, ``!!int`` of no
+    number.
     """
     try:
         return read()
@@ -111,14 +112,14 @@ def _read(read: Callable[[], T], file: Path | str) -> T:
         mark = error.problem_mark or error.context_mark
         problem, remedy = f"not YAML: {error.problem or error.context}", "correct the syntax on this line"
         if MANY in (error.context or ""):
-            problem, remedy = "not YAML: it holds several documents", "keep one, without '---' between parts"
+            problem, remedy = "not YAML: it has several documents", "keep one, without '---' between parts"
         line = mark.line + 1 if mark else None
         raise TopologyError(problem, file=file, line=line, remedy=remedy) from error
     except YAMLError as error:
         raise TopologyError(f"not YAML: {error}", file=file, remedy="correct the file's syntax") from error
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-        problem = f"not YAML: a value is not what its tag or its look says: {error}"
-        remedy = "put the value into quotes, and take its tag out"
+        problem = f"not YAML: a value is not what its tag or its form says: {error}"
+        remedy = "put the value into quotes, and remove its tag"
         raise TopologyError(problem, file=file, remedy=remedy) from error
     except (RecursionError, MemoryError) as error:
         remedy = "write it with less nesting"
@@ -127,7 +128,7 @@ def _read(read: Callable[[], T], file: Path | str) -> T:
 
 @dataclass
 class _Open:
-    """A collection under way: how many nodes are in it so far, and how many levels below it."""
+    """An open collection: how many nodes it has so far, and how many levels below it."""
 
     anchor: str | None
     event: Event
@@ -137,7 +138,7 @@ class _Open:
 
 @dataclass
 class _Measure:
-    """Counts a document's nodes and levels as if every alias were written out."""
+    """Counts a document's nodes and levels with all aliases expanded."""
 
     file: Path | str
     outer: list[_Open] = field(default_factory=list)
@@ -177,17 +178,17 @@ class _Measure:
     def _add(self, nodes: int, depth: int, event: Event) -> None:
         self.nodes += nodes
         if self.nodes > MOST_NODES:
-            problem = f"more than {MOST_NODES} keys and values, aliases written out"
-            raise self.refused(problem, event, "take out what is not needed, or use fewer aliases")
+            problem = f"more than {MOST_NODES} keys and values, with aliases expanded"
+            raise self.refused(problem, event, "remove what is not needed, or use fewer aliases")
         if depth > DEEPEST:
             raise self.refused(f"nested more than {DEEPEST} deep", event, "write it with less nesting")
 
     def _meant(self, event: Any) -> tuple[int, int]:
         around = next((each for each in self.outer if each.anchor == event.anchor), None)
         if around:
-            problem = f"*{event.anchor} is inside of &{event.anchor}: what holds or merges itself never ends"
-            raise self.refused(problem, around.event, "take the alias out")
-        return self.anchors.get(event.anchor, (1, 0))  # an unknown one is told of by who reads it
+            problem = f"*{event.anchor} is inside of &{event.anchor}: a node that contains itself never ends"
+            raise self.refused(problem, around.event, "remove the alias")
+        return self.anchors.get(event.anchor, (1, 0))  # an unknown one is reported by its reader
 
     def _keep(self, anchor: str | None, nodes: int, height: int) -> None:
         if anchor is not None:
@@ -198,11 +199,11 @@ class _Measure:
 
 
 def _check_scalar(event: Any, measure: _Measure) -> None:
-    """Numbers that take long to read, or cannot be shown; characters that are none."""
+    """Refuse numbers that take long to read or cannot be shown, and invalid characters."""
     value = event.value
     if len(value) > LONGEST_NUMBER and NUMBER.fullmatch(value):
         problem = f"a number of {len(value)} digits"
         raise measure.refused(problem, event, f"write one of at most {LONGEST_NUMBER}, or put it into text")
     if SURROGATE.search(value):
-        problem = "it holds half of a surrogate pair, which is no character"
+        problem = "it contains half of a surrogate pair, which is not a character"
         raise measure.refused(problem, event, "write the character itself")

@@ -13,7 +13,7 @@ from typing import IO
 
 from harness.core import process
 from harness.core.errors import CommandError, EngineError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 UNREACHABLE = (
@@ -67,7 +67,7 @@ def docker(
             env={**os.environ, **(environment or {})},
         )
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"docker {arguments[0]} did not end in {patient(deadline):.0f} s") from error
+        raise EngineError(f"docker {arguments[0]} did not end in {scaled(deadline):.0f} s") from error
     output = done.stdout.decode(errors="replace")
     if done.returncode:
         errors = done.stderr.decode(errors="replace")

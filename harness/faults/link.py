@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.core.errors import ApiError, UsageError
-from harness.core.signals import stopped_by_signals, undisturbed
+from harness.core.signals import deferred, stopped_by_signals
 from harness.core.wait import NotYet, wait_for
 from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
@@ -100,7 +100,7 @@ def shaped(target: Target, deployment: Deployment, qualities: Mapping[str, Quali
                 shape(target, deployment, node, quality)
             yield
         finally:
-            with undisturbed("links are made perfect again"):
+            with deferred("links are made perfect again"):
                 for node in qualities:
                     shape(target, deployment, node, PERFECT)
 

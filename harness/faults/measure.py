@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.faults.history import Entry, Judgement, begun
 from harness.faults.run import Times
 from harness.faults.watch import Snapshot, are_ready, is_at_capacity, shown_down, unsettled
@@ -38,7 +38,7 @@ class Sent:
 
     def is_open(self, now: float) -> bool:
         """Whether its outcome is still open ``now``."""
-        return self.ended is None and now - self.begun <= patient(OPEN)
+        return self.ended is None and now - self.begun <= scaled(OPEN)
 
     @property
     def is_accepted(self) -> bool:
@@ -92,7 +92,7 @@ def answers_again(all_: Sequence[Sent], since: float, until: float) -> float | N
     wrong = [each.begun for each in all_ if since <= each.begun < until and _went_wrong(each, until)]
     answers = accepted(all_, since, until)
     points = pairwise([since, *answers, until])
-    pauses = [after for before, after in points if after - before > patient(QUIET)]
+    pauses = [after for before, after in points if after - before > scaled(QUIET)]
     begin = max([since, *wrong, *pauses])
     steady = [each for each in answers if each >= begin]
     if len(steady) < STEADY:

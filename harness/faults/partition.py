@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from harness.access.ssh import Access
 from harness.core.errors import InconclusiveError, ResourceError
-from harness.core.signals import undisturbed
+from harness.core.signals import deferred
 from harness.faults.fault import SWARM_PORTS
 from harness.firewall.from_api import read
 from harness.firewall.model import Droplet, Firewall, FirewallState, Network, lower
@@ -46,7 +46,7 @@ def cut_off(api: Api, target: Target, access: Access, node: str) -> Iterator[Non
         flush_conntrack(target, access, network.droplets[node])
         yield
     finally:
-        with undisturbed("the rules are put back"):
+        with deferred("the rules are put back"):
             apply.restore(api, network.state, run_dir.run)
             journal.forget(run_dir)
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from harness.core.errors import ApiError
 from harness.core.parallel import in_parallel
-from harness.core.signals import stopped_by_signals, undisturbed
+from harness.core.signals import deferred, stopped_by_signals
 from harness.core.wait import NotYet, wait_for
 from harness.provision.ready import longest_pause
 from harness.target.api import Api
@@ -37,7 +37,7 @@ class Power:
                 self.off(*nodes)
                 yield
             finally:
-                with undisturbed("power is given back"):  # a second ctrl-C must not keep it away
+                with deferred("power is given back"):  # a second ctrl-C must not keep it away
                     self.on(*nodes)
 
     def off(self, *nodes: str) -> None:

@@ -20,7 +20,7 @@ import httpx
 
 from harness.core.errors import CheckFailedError
 from harness.core.parallel import Pool
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.faults.history import Entry, Journal
 from harness.judge0 import frontdoor
 from harness.judge0.api import UNFINISHED_TEXTS
@@ -39,11 +39,11 @@ SLOW = 10.0  # a request that takes longer than this counts as hanging
 class Steady:
     """Calls ``act`` with 0, 1, 2, ... every ``every`` seconds until stopped. ``act`` raises nothing.
 
-    ``WAVETANK_PATIENCE`` stretches the pace: a stream must not disturb a slow machine either.
+    ``WAVETANK_TIMEOUT_SCALE`` stretches the pace: a stream must not disturb a slow machine either.
     """
 
     def __init__(self, act: Callable[[int], None], *, every: float) -> None:
-        self._act, self._every = act, patient(every)
+        self._act, self._every = act, scaled(every)
         self._over = threading.Event()
         self._pool = Pool(THREADS, thread_name_prefix="steady")
         self._pace = threading.Thread(target=self._run, daemon=True)
@@ -54,7 +54,7 @@ class Steady:
         """Start nothing more, and wait up to ``deadline`` seconds for what was started. Raises its errors."""
         self._over.set()
         self._pace.join()
-        done, late = wait(self._begun, timeout=patient(deadline))
+        done, late = wait(self._begun, timeout=scaled(deadline))
         self._pool.shutdown(wait=not late, cancel_futures=True)
         for each in done:
             each.result()
@@ -187,7 +187,7 @@ class Requests:
         """One request."""
         begun = time.time()
         try:
-            response = self._client.get(self._path, params={"wt": number}, timeout=patient(SLOW))
+            response = self._client.get(self._path, params={"wt": number}, timeout=scaled(SLOW))
         except httpx.HTTPError as error:
             made = Request(begun, time.time(), f"GET {self._path}", 0, repr(error))
         else:

@@ -1,4 +1,4 @@
-"""What is kept of a report to be compared with later: a small file that belongs into the repository."""
+"""Baselines: the results of a report, saved for later comparisons in a small file for the repository."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from harness.gate.words import METRICS, interval, title
 from harness.load.stats.interval import t_interval
 from harness.run.report import write
 
-ENOUGH = 2  # repetitions: one alone says nothing of the noise
+ENOUGH = 2  # repetitions: a single one says nothing about the noise
 
 
 def make(report: Mapping[str, Any], *, where: str, topology: str, forced: str = "") -> dict[str, Any]:
-    """The baseline of a report, as JSON. ``topology`` is the hash of what its topology says.
+    """The baseline of a report, as JSON. ``topology`` is the hash of its topology's content.
 
-    ``forced`` is why something is kept that is partial, inconclusive or failed; without it that is refused.
-    Raises ``UsageError``, for a report without anything to keep, too.
+    ``forced`` is the reason for saving partial, inconclusive or failed results; without it they are refused.
+    Raises ``UsageError``, also for a report without load results.
     """
     found = [each for each in _latest(entries(report, where)) if each.samples]
     if not found:
-        raise UsageError(f"{where} holds no load that could be kept: `wavetank bench latency` measures one")
+        raise UsageError(f"{where} has no load result to save: measure one with `wavetank bench latency`")
     wrong = list(_wrong(report, found))
     if wrong and not forced:
-        told = "\n  ".join(wrong)
+        reasons = "\n  ".join(wrong)
         raise UsageError(
-            f"{where} is no good baseline:\n  {told}\n"
-            "  remedy: measure again, or keep it all the same with --force 'WHY'"
+            f"{where} is not a good baseline:\n  {reasons}\n"
+            "  remedy: measure again, or save it anyway with --force 'REASON'"
         )
     return {
         "schema": BASELINE,
@@ -45,7 +45,7 @@ def make(report: Mapping[str, Any], *, where: str, topology: str, forced: str = 
 
 
 def save(file: Path, document: Mapping[str, Any]) -> None:
-    """Write a baseline in one step. Raises ``UsageError`` where that cannot be."""
+    """Write a baseline in one step. Raises ``UsageError`` if it cannot be written."""
     try:
         write(file, document)
     except OSError as error:
@@ -57,10 +57,10 @@ def show(baseline: Baseline) -> str:
     at = baseline.environment
     lines = [
         f"saved {baseline.saved} of run {baseline.run} ({at.topology} on {at.target})",
-        f"kernel {at.kernel or 'not told'}, {at.cores or 'not told how many'} cores",
+        f"kernel {at.kernel or 'unknown'}, {at.cores or 'unknown number of'} cores",
     ]
     if baseline.forced:
-        lines.append(f"kept although it did not pass: {baseline.forced}")
+        lines.append(f"saved although it did not pass: {baseline.forced}")
     for each in baseline.experiments:
         lines.append(f"{key_of(each)}: {each.verdict}")
         lines += [f"  {line}" for line in _figures(each.samples)]
@@ -69,13 +69,13 @@ def show(baseline: Baseline) -> str:
 
 def _figures(samples: Mapping[str, Sequence[float | None]]) -> Iterator[str]:
     for metric in METRICS:
-        told = [value for value in samples.get(metric, ()) if value is not None]
-        if told:
-            yield f"{title(metric)}: {interval(metric, t_interval(told))}, {len(told)} repetitions"
+        known = [value for value in samples.get(metric, ()) if value is not None]
+        if known:
+            yield f"{title(metric)}: {interval(metric, t_interval(known))}, {len(known)} repetitions"
 
 
 def _latest(found: Sequence[Entry]) -> list[Entry]:
-    """Of several of the same key the last."""
+    """The last of each key."""
     return [
         each
         for index, each in enumerate(found)
@@ -99,14 +99,14 @@ def _why_not(entry: Entry) -> Iterator[str]:
         yield f"its verdict is {entry.verdict}: {'; '.join(entry.doubts) or entry.told}"
     fewest = min(len(values) for values in entry.samples.values())
     if fewest < ENOUGH:
-        yield f"{fewest} repetitions say nothing of the noise; it takes {ENOUGH}, better 5 or more"
+        yield f"{fewest} repetitions say nothing about the noise; it takes {ENOUGH}, better 5 or more"
 
 
 def _environment(report: Mapping[str, Any], found: Sequence[Entry], topology: str, where: str) -> Environment:
-    """Where all of it was measured. Raises ``UsageError`` where that is not one place."""
+    """Where all of it was measured. Raises ``UsageError`` if that is not one environment."""
     all_of_them = [environment_of(report, each, topology) for each in found]
     if any(each != all_of_them[0] for each in all_of_them):
-        raise UsageError(f"{where} holds loads of several environments: measure all of them in one")
+        raise UsageError(f"{where} has loads of several environments: measure all of them in one")
     return all_of_them[0]
 
 

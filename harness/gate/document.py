@@ -1,4 +1,4 @@
-"""The gate as JSON, printed and in the report. ``gate.schema.json`` beside this file says what it holds."""
+"""The gate as JSON, printed and in the report. ``gate.schema.json`` beside this file describes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA_FILE = Path(__file__).with_name("gate.schema.json")
 
 
 def document(gate: Gate) -> dict[str, Any]:
-    """All of it, as plain JSON; what is endless or was not told is null."""
+    """All of it, as plain JSON; infinite and unknown values are null."""
     return {
         "schema": SCHEMA,
         "run": gate.run,

@@ -1,4 +1,4 @@
-"""Where something was measured, and what of it differs where something else was."""
+"""The environment of a measurement, and the differences between two environments."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from harness.gate.reading import Entry, Environment, Stored
 from harness.topology.source import read
 
 TOPOLOGY = "topology_sha256"
-# What figures depend on so much that others are of no use.
+# Results depend so much on these that they are only comparable if these are equal.
 COMPARED = ("target", "cores", "kernel")
-TOLD = ("kernel", "cores", "memory_mb", "engine", "wavetank", "python")
+RECORDED = ("kernel", "cores", "memory_mb", "engine", "wavetank", "python")
 
 
 def topology_sha256(file: Path) -> str:
-    """A hash of what a topology says; comments, order and ``objectives`` do not count.
+    """A hash of a topology's content; comments, order and ``objectives`` do not count.
 
-    A limit that is moved changes nothing of what was measured.
+    Changing a limit does not change what was measured.
     """
     data = dict(read(file).data)
     data.pop("objectives", None)
@@ -27,21 +27,21 @@ def topology_sha256(file: Path) -> str:
 
 
 def environment_of(report: Mapping[str, Any], entry: Entry, topology: str = "") -> Environment:
-    """Where an entry of a report was measured: by its own word, else the report's.
+    """The environment of an entry of a report: its own values, else the report's.
 
-    ``topology`` is the hash of the report's topology, for entries that do not tell it themselves.
+    ``topology`` is the hash of the report's topology, for entries without one.
     """
-    told = {**(report.get("environment") or {}), **entry.environment}
+    given = {**(report.get("environment") or {}), **entry.environment}
     return Environment(
         target=str(report.get("target", "")),
         topology=str(report.get("topology", "")),
-        topology_sha256=str(told.get(TOPOLOGY) or topology),
-        **{key: told[key] for key in TOLD if _fits(key, told.get(key))},
+        topology_sha256=str(given.get(TOPOLOGY) or topology),
+        **{key: given[key] for key in RECORDED if _fits(key, given.get(key))},
     )
 
 
 def differences(before: Environment, now: Environment, stored: Stored, entry: Entry) -> tuple[str, ...]:
-    """Why figures of the two cannot be compared; empty: they can. What one side does not tell differs."""
+    """Why results of the two cannot be compared; empty: they can. A value missing on one side differs."""
     return (*_surroundings(before, now), *_workloads(stored, entry))
 
 
@@ -49,16 +49,16 @@ def _surroundings(before: Environment, now: Environment) -> Iterator[str]:
     for key in COMPARED:
         old, new = getattr(before, key), getattr(now, key)
         if old != new or old in ("", None):
-            yield f"{key}: {old or 'not told'} then, {new or 'not told'} now"
+            yield f"{key}: {old or 'unknown'} then, {new or 'unknown'} now"
     if before.topology != now.topology:
         yield f"topology: {before.topology!r} then, {now.topology!r} now"
     elif before.topology_sha256 != now.topology_sha256 or not now.topology_sha256:
-        yield f"topology: {now.topology!r} does not say what it said then"
+        yield f"topology: the content of {now.topology!r} has changed"
 
 
 def _workloads(stored: Stored, entry: Entry) -> Iterator[str]:
     if stored.workload_sha256 != workload_sha256(entry.workload):
-        yield f"workload: {entry.workload.name!r} is not made of the same programs as then"
+        yield f"workload: {entry.workload.name!r} does not have the same programs as then"
 
 
 def _fits(key: str, value: object) -> bool:

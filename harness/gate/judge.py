@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from harness.core.errors import UsageError
-from harness.gate.against import Against, judge_against
+from harness.gate.comparison import BaselineFile, compare_with_baseline
 from harness.gate.environment import environment_of, topology_sha256
 from harness.gate.key import listed, rate_of, same_rate
 from harness.gate.limits import has_limits, judge_limits
@@ -25,72 +25,71 @@ EXPERIMENT = "latency"
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What a report is held against. ``checks``: its checks count, too."""
+class Criteria:
+    """What a report is judged by. ``checks``: its checks count, too."""
 
     topology: Topology
     objectives: Objectives
-    against: Against | None = None
+    baseline: BaselineFile | None = None
     checks: bool = True
 
 
-def terms(topology: Topology, given: Against | None, *, checks: bool) -> Terms:
-    """The terms that a topology sets. Raises ``UsageError`` where there is nothing to be held against."""
+def criteria(topology: Topology, given: BaselineFile | None, *, checks: bool) -> Criteria:
+    """The terms of a topology. Raises ``UsageError`` if there is nothing to judge by."""
     objectives = topology.objectives
     if objectives is None:
         raise UsageError(
-            f"{topology.file} has no objectives: say under 'objectives:' what the deployment is held to, "
-            "as docs/gate.md shows"
+            f"{topology.file} has no objectives: write the limits under 'objectives:', as docs/gate.md shows"
         )
     if given is None and not has_limits(objectives):
         raise UsageError(
-            f"{topology.file}: objectives: there is no limit among them and no --baseline is given: "
+            f"{topology.file}: objectives: they have no limit and there is no --baseline: "
             "add p95_ms, p99_ms, errors or throughput"
         )
-    return Terms(topology, objectives, given, checks)
+    return Criteria(topology, objectives, given, checks)
 
 
-def judge(report: Mapping[str, Any], given: Terms, *, where: str) -> Gate:
-    """Judge a report with a load in it. Raises ``UsageError`` where it is not the one of ``objectives``."""
+def judge(report: Mapping[str, Any], given: Criteria, *, where: str) -> Gate:
+    """Judge a report with a load. Raises ``UsageError`` if that is not the load of ``objectives``."""
     if report.get("topology") != given.topology.name:
         raise UsageError(
             f"{where} is of topology {report.get('topology')!r}, the objectives are those of "
-            f"{given.topology.name!r}: name the right one with --topology"
+            f"{given.topology.name!r}: give the right one with --topology"
         )
     entry = wanted(entries(report, where), given.objectives, where)
     checked = (judge_checks(report),) if given.checks else ()
     return _gate(report, given, (*checked, *judge_load(report, entry, given)), notes(entry, given))
 
 
-def judge_unmeasured(report: Mapping[str, Any], given: Terms, why: str) -> Gate:
-    """Judge a report of which only the checks are there."""
+def judge_unmeasured(report: Mapping[str, Any], given: Criteria, why: str) -> Gate:
+    """Judge a report that has only checks."""
     missing = Judgement("measurement", EXPERIMENT, "inconclusive", f"not measured: {why}")
     return _gate(report, given, (judge_checks(report), missing), ())
 
 
 def _gate(
-    report: Mapping[str, Any], given: Terms, judgements: tuple[Judgement, ...], told: tuple[str, ...]
+    report: Mapping[str, Any], given: Criteria, judgements: tuple[Judgement, ...], notes: tuple[str, ...]
 ) -> Gate:
-    file = str(given.against.file) if given.against else ""
+    file = str(given.baseline.file) if given.baseline else ""
     run, target = str(report.get("run", "")), str(report.get("target", ""))
-    return Gate(run, target, given.topology.name, judgements, file, told)
+    return Gate(run, target, given.topology.name, judgements, file, notes)
 
 
 def judge_checks(report: Mapping[str, Any]) -> Judgement:
     """All of a report's checks as one judgement."""
     checks, error = report.get("checks") or [], report.get("error")
     counts = {name: sum(each["outcome"] == name for each in checks) for name in get_args(Outcome)}
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing was checked"
+    text = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing was checked"
     wrong = [
         f"{each['id']}: {each['reason']}" for each in checks if each["outcome"] in ("failed", "inconclusive")
     ]
     more = [f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
     reasons = [*([str(error)] if error else []), *wrong[:SHOWN], *more]
-    return Judgement("checks", "checks", reports.verdict(checks, error), "; ".join([told, *reasons]))
+    return Judgement("checks", "checks", reports.verdict(checks, error), "; ".join([text, *reasons]))
 
 
 def wanted(found: Sequence[Entry], objectives: Objectives, where: str) -> Entry:
-    """The latest load that is the one ``objectives`` name. Raises ``UsageError``."""
+    """The latest load that matches ``objectives``. Raises ``UsageError``."""
     name = workload_name(objectives)
     same = [
         each
@@ -109,13 +108,13 @@ def wanted(found: Sequence[Entry], objectives: Objectives, where: str) -> Entry:
 
 
 def workload_name(objectives: Objectives) -> str:
-    """What the report calls the workload: for a file, the name in it."""
+    """The workload's name in the report: for a file, the name in it."""
     given = objectives.workload
     return load_workload(Path(given)).name if is_file(given) else given
 
 
-def judge_load(report: Mapping[str, Any], entry: Entry, given: Terms) -> tuple[Judgement, ...]:
-    """The measurement itself, then what it shows. What a doubtful one shows is no verdict."""
+def judge_load(report: Mapping[str, Any], entry: Entry, given: Criteria) -> tuple[Judgement, ...]:
+    """The measurement itself, then its results. The results of a doubtful measurement have no verdict."""
     first = judge_measurement(entry)
     shown = tuple(_shown(report, entry, given))
     if first.verdict != "pass":
@@ -123,17 +122,17 @@ def judge_load(report: Mapping[str, Any], entry: Entry, given: Terms) -> tuple[J
     return (first, *shown)
 
 
-def _shown(report: Mapping[str, Any], entry: Entry, given: Terms) -> Iterator[Judgement]:
+def _shown(report: Mapping[str, Any], entry: Entry, given: Criteria) -> Iterator[Judgement]:
     yield from judge_limits(entry, given.objectives)
-    if given.against is not None:
+    if given.baseline is not None:
         now = environment_of(report, entry, topology_sha256(given.topology.file))
-        yield from judge_against(given.against, entry, now, given.objectives.worse_by)
+        yield from compare_with_baseline(given.baseline, entry, now, given.objectives.worse_by)
 
 
 def judge_measurement(entry: Entry) -> Judgement:
-    """Whether the load was what it was to be: whole, and not bounded by whoever put it on.
+    """Whether the load was as planned: complete, and not limited by the generator.
 
-    That an interval is wide is no doubt of this kind: limits are held against intervals.
+    A wide interval is no doubt of this kind: limits are compared with intervals.
     """
     doubts = list(dict.fromkeys(_doubts(entry)))
     if doubts:
@@ -154,12 +153,12 @@ def _doubts(entry: Entry) -> Iterator[str]:
         yield from run.doubts
 
 
-def notes(entry: Entry, given: Terms) -> tuple[str, ...]:
-    """What is to be known: doubts that intervals account for, and a baseline that was forced."""
+def notes(entry: Entry, given: Criteria) -> tuple[str, ...]:
+    """Notes: doubts that intervals account for, and a baseline that was saved with --force."""
     of_runs = {doubt for run in entry.runs for doubt in run.doubts}
     found = [doubt for doubt in entry.doubts if doubt not in of_runs]
-    if given.against and given.against.baseline.forced:
-        found.append(f"the baseline was kept although it did not pass: {given.against.baseline.forced}")
+    if given.baseline and given.baseline.baseline.forced:
+        found.append(f"the baseline was saved although it did not pass: {given.baseline.baseline.forced}")
     if not given.checks:
-        found.append("checks were left out")
+        found.append("checks were skipped")
     return tuple(found)

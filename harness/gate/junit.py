@@ -1,7 +1,7 @@
 """The gate as JUnit XML: a test case for each judgement.
 
-What is inconclusive is an ``error``, what failed a ``failure``: the format's own words for "could not be
-told" and "is not so" (the Ant JUnit task's schema). A skipped test would look like a pass.
+An inconclusive judgement is an ``error``, a failed one a ``failure``: the format's own distinction (the Ant
+JUnit task's schema). A skipped test would look like a pass.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.gate.model import Gate, Judgement
 SUITE = "wavetank.gate"
 ELEMENTS = {"fail": "failure", "inconclusive": "error"}
 # What XML 1.0 cannot hold, not even escaped (section 2.2): a check's reason may quote a terminal.
-UNTOLD = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+INVALID_CHARACTERS = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(gate: Gate) -> str:
@@ -40,13 +40,13 @@ def junit(gate: Gate) -> str:
 def _case(suite: ET.Element, judgement: Judgement) -> None:
     name = {"classname": f"{SUITE}.{judgement.kind}", "name": _clean(judgement.name), "time": "0"}
     case = ET.SubElement(suite, "testcase", name)
-    told = _clean(judgement.told)
+    text = _clean(judgement.told)
     if judgement.verdict == "pass":
-        ET.SubElement(case, "system-out").text = told
+        ET.SubElement(case, "system-out").text = text
         return
     element = ELEMENTS[judgement.verdict]
-    ET.SubElement(case, element, {"type": judgement.verdict, "message": told}).text = told
+    ET.SubElement(case, element, {"type": judgement.verdict, "message": text}).text = text
 
 
 def _clean(text: str) -> str:
-    return UNTOLD.sub("\ufffd", text)
+    return INVALID_CHARACTERS.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""What makes two experiments the same: the experiment, its workload, door, way, and rate."""
+"""What makes two experiments the same: experiment, workload, entry point, submission mode and rate."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Any
 
 from harness.gate.reading import Entry, Experiment, Stored, Workload
 
-# Rates of random arrivals that were asked for alike need not be told alike.
+# Equal target rates of random arrivals need not give equal measured rates.
 SAME_RATE = 0.02
 
 
 @dataclass(frozen=True)
 class Key:
-    """``rate`` is None where an experiment has no single one, as a search has."""
+    """``rate`` is None if an experiment has no single one, like a search."""
 
     experiment: str
     workload: str
-    door: str
-    way: str
+    entry_point: str
+    mode: str
     rate: float | None
 
     def __str__(self) -> str:
         rate = "" if self.rate is None else f" at {self.rate:g}/s"
-        return f"{self.experiment} of {self.workload!r}{rate} through {self.door} ({self.way})"
+        return f"{self.experiment} of {self.workload!r}{rate} through {self.entry_point} ({self.mode})"
 
     def matches(self, other: Key) -> bool:
-        """Whether the two may be held against each other."""
-        same = self._words() == other._words()
+        """Whether the two may be compared."""
+        same = self._identity() == other._identity()
         return same and same_rate(self.rate, other.rate)
 
-    def _words(self) -> tuple[str, ...]:
-        return self.experiment, self.workload, self.door, self.way
+    def _identity(self) -> tuple[str, ...]:
+        return self.experiment, self.workload, self.entry_point, self.mode
 
 
 def key_of(experiment: Entry | Stored) -> Key:
@@ -50,7 +50,7 @@ def _key(experiment: Experiment, rate: float | None) -> Key:
 
 
 def rate_of(entry: Entry) -> float | None:
-    """Arrivals a second: what was asked for, or what all runs were offered alike."""
+    """Arrivals a second: the requested rate, or the rate that all runs were offered."""
     asked = entry.objective.get("rate")
     if isinstance(asked, int | float) and not isinstance(asked, bool):
         return float(asked)
@@ -61,14 +61,14 @@ def rate_of(entry: Entry) -> float | None:
 
 
 def same_rate(one: float | None, other: float | None) -> bool:
-    """Whether two rates are one, as far as anybody can tell."""
+    """Whether two rates are the same within the tolerance."""
     if one is None or other is None:
         return one is other
     return math.isclose(one, other, rel_tol=SAME_RATE)
 
 
 def workload_sha256(workload: Workload) -> str:
-    """A hash of everything that is said of a workload."""
+    """A hash of a workload's whole content."""
     return sha256(workload.model_dump())
 
 

@@ -1,7 +1,7 @@
-"""What was measured against the topology's ``objectives``.
+"""Compare a measurement with the topology's ``objectives``.
 
-A limit is met where the whole confidence interval meets it, and missed where none of it does. Where it lies
-inside, nobody can tell: inconclusive.
+A limit is met if the whole confidence interval meets it, and missed if none of it does. If the limit is
+inside the interval, the result is inconclusive.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONFIDENCE = 0.95
 
 
 def has_limits(objectives: Objectives) -> bool:
-    """Whether there is anything to be held against."""
+    """Whether there is any limit."""
     given = (objectives.p95_ms, objectives.p99_ms, objectives.errors, objectives.throughput)
     return any(each is not None for each in given)
 
@@ -42,18 +42,18 @@ def judge_limits(entry: Entry, objectives: Objectives) -> Iterator[Judgement]:
 
 
 def latency(entry: Entry, metric: str, limit: float) -> Judgement:
-    """A quantile of the total latency, bounded above. What was never answered took endlessly long."""
-    told = entry.latency.get(metric)
-    if told is None:
+    """A quantile of the total latency, with an upper limit. A missing answer counts as endless."""
+    estimate = entry.latency.get(metric)
+    if estimate is None:
         return _unmeasured(metric, limit)
-    now = told.interval()
+    now = estimate.interval()
     repeated = entry.samples.get(metric, [])
     verdict = at_most(now, limit) if math.isfinite(now.value) else _endless(repeated, limit)
     return _judgement(entry, metric, verdict, limit, now, f"at most {amount(metric, limit)}")
 
 
 def throughput(entry: Entry, limit: float) -> Judgement:
-    """What was judged right a second, bounded below."""
+    """Correct results a second, with a lower limit."""
     metric = "throughput"
     if entry.throughput is None or entry.throughput.value is None:
         return _unmeasured(metric, limit)
@@ -62,7 +62,7 @@ def throughput(entry: Entry, limit: float) -> Judgement:
 
 
 def errors(entry: Entry, limit: float) -> Judgement:
-    """The share that went wrong. None at all meets any limit, and the words say how much that means."""
+    """The share of errors. Zero errors meet any limit, and the text shows of how many arrivals."""
     arrivals = sum(run.arrivals for run in entry.runs)
     if not arrivals:
         return _unmeasured("error_share", limit)
@@ -74,7 +74,7 @@ def errors(entry: Entry, limit: float) -> Judgement:
 
 
 def share(part: int, whole: int) -> Interval:
-    """A share with its exact interval (Clopper and Pearson 1934), taking each arrival for independent."""
+    """A share with its exact interval (Clopper and Pearson 1934), if arrivals are independent."""
     found = stats.binomtest(part, whole).proportion_ci(CONFIDENCE, method="exact")
     return Interval(part / whole, float(found.low), float(found.high), CONFIDENCE)
 
@@ -94,7 +94,7 @@ def at_least(now: Interval, limit: float) -> Verdict:
 
 
 def _endless(repeated: Sequence[Number], limit: float) -> Verdict:
-    """A mean that is endless: missed where no repetition met the limit."""
+    """A mean that is endless: missed if no repetition met the limit."""
     over = [value is None or value > limit for value in repeated]
     return "fail" if over and all(over) else "inconclusive"
 
@@ -102,12 +102,12 @@ def _endless(repeated: Sequence[Number], limit: float) -> Verdict:
 def _judgement(  # noqa: PLR0917 (the metric's figures)
     entry: Entry, metric: str, verdict: Verdict, limit: float, now: Interval, wanted: str
 ) -> Judgement:
-    told = f"{title(metric)}: {interval(metric, now)}; {wanted}"
+    text = f"{title(metric)}: {interval(metric, now)}; {wanted}"
     if verdict == "inconclusive":
-        told += f"; {no_interval(len(entry.runs)) if now.low is None else 'the limit is inside the interval'}"
-    return Judgement("objective", metric, verdict, told, limit=limit, now=now)
+        text += f"; {no_interval(len(entry.runs)) if now.low is None else 'the limit is inside the interval'}"
+    return Judgement("objective", metric, verdict, text, limit=limit, now=now)
 
 
 def _unmeasured(metric: str, limit: float) -> Judgement:
-    told = f"{title(metric)}: was not measured"
-    return Judgement("objective", metric, "inconclusive", told, limit=limit)
+    text = f"{title(metric)}: was not measured"
+    return Judgement("objective", metric, "inconclusive", text, limit=limit)

@@ -1,6 +1,6 @@
 """The gate as Markdown for a pull request: a table, and below it the reasons of what did not pass.
 
-Texts of others (a check's reason, a workload's name) are escaped, so that they are shown and nothing else.
+Foreign texts (a check's reason, a workload's name) are escaped, so that they are shown as they are.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from harness.gate import words
 from harness.gate.model import Gate, Judgement
 from harness.gate.text import headline
 
-HEAD = "| | Held against | Now | Change | Verdict |\n| --- | --- | --- | --- | --- |"
+HEAD = "| | Compared with | Now | Change | Verdict |\n| --- | --- | --- | --- | --- |"
 LONGEST = 300
 SHOWN = 10
 # ASCII punctuation may be escaped by a backslash (CommonMark 0.31, section 2.4).
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#|~!])")
-ENTITIES = {"@": "&#64;"}  # GitHub calls people by it, a backslash before it or not
+ENTITIES = {"@": "&#64;"}  # GitHub makes it a mention, even after a backslash
 
 
 def markdown(gate: Gate) -> str:
-    """The whole of it, ending in a line feed."""
+    """The whole text, ending in a line feed."""
     rows = "\n".join(_row(each) for each in gate.judgements)
     parts = [f"### Gate: {gate.verdict}", escape(headline(gate)), f"{HEAD}\n{rows}"]
     wrong = [each for each in gate.judgements if each.verdict != "pass"]
@@ -32,7 +32,7 @@ def markdown(gate: Gate) -> str:
 
 
 def escape(text: str) -> str:
-    """A text of others as one line that shows as it is, clipped."""
+    """A foreign text as one line that is shown as it is, clipped."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     if len(line) > LONGEST:
         line = f"{line[:LONGEST]}…"
@@ -43,10 +43,10 @@ def escape(text: str) -> str:
 def _row(judgement: Judgement) -> str:
     verdict = judgement.verdict if judgement.verdict == "pass" else f"**{judgement.verdict}**"
     name = escape(words.title(judgement.name))
-    return f"| {name} | {_held_against(judgement)} | {_now(judgement)} | {_change(judgement)} | {verdict} |"
+    return f"| {name} | {_compared_with(judgement)} | {_now(judgement)} | {_change(judgement)} | {verdict} |"
 
 
-def _held_against(judgement: Judgement) -> str:
+def _compared_with(judgement: Judgement) -> str:
     if judgement.limit is not None:
         sign = "≥" if judgement.name in words.LOWER_IS_WORSE else "≤"
         return f"{sign} {words.amount(judgement.name, judgement.limit)}"

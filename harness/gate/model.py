@@ -18,9 +18,9 @@ GRAVITY: tuple[Verdict, ...] = ("pass", "inconclusive", "fail")
 class Judgement:
     """One thing that was judged.
 
-    ``name`` is a metric, or what else was looked at. ``limit`` is what an objective says, ``baseline`` and
+    ``name`` is a metric, or what else was judged. ``limit`` is that of an objective, ``baseline`` and
     ``now`` are means over repetitions in the metric's own unit, ``change`` is a share of the baseline,
-    or where ``relative`` is false (the baseline is 0) in the metric's unit. ``told`` is the reason, in words.
+    or where ``relative`` is false (the baseline is 0) in the metric's unit. ``told`` is the reason.
     """
 
     kind: Kind
@@ -37,7 +37,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Gate:
-    """All that was judged of one report; ``notes`` are to be known and change no verdict."""
+    """All judgements of one report; ``notes`` are for information and change no verdict."""
 
     run: str
     target: str
@@ -48,15 +48,15 @@ class Gate:
 
     @property
     def verdict(self) -> Verdict:
-        """A failure outweighs a doubt; where nothing was judged, nothing has passed."""
+        """A failure outweighs a doubt; if nothing was judged, it is inconclusive."""
         return worst(each.verdict for each in self.judgements)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The gravest of them; inconclusive where there are none."""
+    """The worst of them; inconclusive if there are none."""
     return max(verdicts, key=GRAVITY.index, default="inconclusive")
 
 
 def doubted(judgement: Judgement, why: str) -> Judgement:
-    """The same with its figures, but no verdict: what it rests on does not carry one."""
+    """The same with its figures, but inconclusive, because its basis is in doubt."""
     return replace(judgement, verdict="inconclusive", told=f"{judgement.told}; {why}")

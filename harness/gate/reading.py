@@ -1,4 +1,4 @@
-"""A report's ``load`` and a baseline's file as checked data; what cannot be read is named with its field."""
+"""A report's ``load`` and a baseline's file as validated data; errors name the field."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ BASELINE = "wavetank/baseline/v1"
 
 
 def _finite_or_none(value: Any) -> Any:
-    """JSON knows neither NaN nor infinity; Python's reader does."""
+    """JSON has neither NaN nor infinity, but Python's reader accepts them."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
 
 
-class Told(BaseModel):
-    """Base of what is read: keys that we do not need may be there."""
+class ReportModel(BaseModel):
+    """Base of all models that are read: other keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
-class Estimate(Told):
-    """An estimate with its confidence interval. None as ``value``: endless, or not told."""
+class Estimate(ReportModel):
+    """An estimate with its confidence interval. None as ``value``: endless, or unknown."""
 
     value: Number
     low: Number = None
@@ -45,27 +45,27 @@ class Estimate(Told):
         return Interval(math.inf if self.value is None else self.value, self.low, self.high, self.confidence)
 
 
-class Workload(Told):
-    """What arrived; everything that is said of it counts when two are compared."""
+class Workload(ReportModel):
+    """The workload; all its keys count when two are compared."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     name: str
 
 
-class Route(Told):
-    """By which door and in which way it was handed in."""
+class Route(ReportModel):
+    """The entry point (``door``) and the submission mode (``way``), by their keys in reports."""
 
     door: str
     way: str
 
 
-class Stage(Told):
+class Stage(ReportModel):
     """Latency of one stage."""
 
     hdr: str = ""
 
 
-class Run(Told):
+class Run(ReportModel):
     """One repetition."""
 
     offered: Number = None
@@ -76,8 +76,8 @@ class Run(Told):
     partial: str = ""
 
 
-class Experiment(Told):
-    """What both hold of an experiment: what was measured, and each metric's value in each repetition."""
+class Experiment(ReportModel):
+    """What reports and baselines have of an experiment: each metric's value in each repetition."""
 
     experiment: str
     verdict: Literal["pass", "fail", "inconclusive"]
@@ -108,8 +108,8 @@ class Stored(Experiment):
     histograms: list[str] = Field(default_factory=list)
 
 
-class Environment(Told):
-    """Where it was measured. None and empty: not told."""
+class Environment(ReportModel):
+    """Where it was measured. None and empty: unknown."""
 
     target: str
     topology: str
@@ -122,8 +122,8 @@ class Environment(Told):
     python: str = ""
 
 
-class Baseline(Told):
-    """A baseline's file. ``forced`` is why something was kept that did not pass, or empty."""
+class Baseline(ReportModel):
+    """A baseline's file. ``forced`` is the reason for saving results that did not pass, or empty."""
 
     version: str = Field(alias="schema")
     saved: str
@@ -137,7 +137,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def read_report(file: Path) -> dict[str, Any]:
-    """A report's document. Raises ``UsageError`` where there is none, or none of a version we read."""
+    """A report's document. Raises ``UsageError`` if there is none, or if it has an unknown version."""
     document = _document(file, REPORT, "a report", "`wavetank bench` and `wavetank verify` write one")
     check_shape(document, file)
     return document
@@ -150,7 +150,7 @@ def read_baseline(file: Path) -> Baseline:
 
 
 def entries(report: Mapping[str, Any], where: str) -> tuple[Entry, ...]:
-    """What a report holds of experiments, in its order; ``where`` names it in errors."""
+    """The experiments of a report, in its order; ``where`` names it in errors."""
     load = report.get("load", [])
     if not isinstance(load, list):
         raise UsageError(f"{where}: load: should be a list of experiments")

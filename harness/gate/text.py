@@ -15,7 +15,7 @@ def text(gate: Gate) -> str:
 
 
 def headline(gate: Gate) -> str:
-    """Which run, its verdict, and how many judgements came to what."""
+    """The run, its verdict, and the number of judgements with each verdict."""
     counts = Counter(each.verdict for each in gate.judgements)
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(GRAVITY) if counts[verdict])
-    return f"{gate.run} on {gate.target}: {gate.verdict} ({told or 'nothing was judged'})"
+    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(GRAVITY) if counts[verdict])
+    return f"{gate.run} on {gate.target}: {gate.verdict} ({summary or 'nothing was judged'})"

@@ -7,7 +7,7 @@ import math
 from harness.load.result import Interval
 from harness.load.stats.compare import ENDLESS
 
-# The metrics of a repetition, in the order in which they are told, and which direction is the bad one.
+# The metrics of a repetition, in the order in which they are shown, and which direction is the bad one.
 METRICS = ("throughput", "p50_ms", "p95_ms", "p99_ms", "error_share")
 LOWER_IS_WORSE = ("throughput",)
 
@@ -31,7 +31,7 @@ def amount(metric: str, value: float) -> str:
 
 
 def interval(metric: str, found: Interval) -> str:
-    """An estimate with its interval, where that was told."""
+    """An estimate with its interval, if that is known."""
     value = amount(metric, found.value)
     if found.low is None or found.high is None:
         return value

@@ -1,8 +1,8 @@
 """A run's report as one HTML page, made from ``report.json`` alone.
 
-``page`` puts the page together; ``sections`` has one file a section, each with a template of its name in
-``templates``; ``drawing`` lays the topology out and draws it as SVG. Pure, but for :func:`write`. The page
-needs no network, no script and no other file.
+``page`` renders the page; ``sections`` has one module per section, each with a template of its name in
+``templates``; ``drawing`` makes the layout and the SVG. Pure functions, except :func:`write`. The page needs
+no network, no script and no other file.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All pairs over one protocol; ``rows`` are a vantage and its cells, in the order of the columns."""
+    """All pairs over one protocol; ``rows`` are a source and its cells, in the order of the columns."""
 
     protocol: str
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
@@ -68,7 +68,7 @@ def targets(report: Mapping[str, Any]) -> tuple[Target, ...]:
 
 
 def matrix(report: Mapping[str, Any], protocol: str) -> Matrix | None:
-    """The matrix over one protocol; None where no packet of it was sent."""
+    """The matrix of one protocol; None if no packet of it was sent."""
     rows = {
         (row["source"], row["target"], row["side"]): row
         for row in _rows(report)
@@ -78,11 +78,11 @@ def matrix(report: Mapping[str, Any], protocol: str) -> Matrix | None:
         return None
     violated = _violated(report, protocol)
     asked = {each["name"] for each in report.get("droplets", [])} | {row["source"] for row in _rows(report)}
-    vantages = _in_order(report, asked, outsiders_first=True)
+    sources = _in_order(report, asked, outsiders_first=True)
     columns = targets(report)
     lines = tuple(
-        (vantage, tuple(_cell(vantage, target, rows, violated, protocol) for target in columns))
-        for vantage in vantages
+        (source, tuple(_cell(source, target, rows, violated, protocol) for target in columns))
+        for source in sources
     )
     counts: dict[str, int] = defaultdict(int)
     for _, line in lines:
@@ -115,16 +115,16 @@ def _violated(report: Mapping[str, Any], protocol: str) -> Mapping[tuple[str, st
 
 
 def _cell(
-    vantage: str,
+    source: str,
     target: Target,
     rows: Mapping[tuple[str, str, str], Mapping[str, str]],
     violated: Mapping[tuple[str, str, str], Ports],
     protocol: str,
 ) -> Cell:
-    key = vantage, target.name, target.side
+    key = source, target.name, target.side
     row = rows.get(key)
     if row is None:
-        state: State = "itself" if vantage == target.name else "unobserved"
+        state: State = "itself" if source == target.name else "unobserved"
         return Cell(target, state, STATES[state][0], "", 0, STATES[state][1], ())
     sets = {name: read_ports(row[name]) for name in RANGES}
     reached = ports.union(sets["open"], sets["closed"])
@@ -137,7 +137,7 @@ def _cell(
 
 
 def _wrong(sets: Mapping[str, Ports], reached: Ports) -> Ports:
-    """What the packets did against the intent: passed without leave, or did not pass though they must."""
+    """Where packets differ from the intent: passed although not allowed, or not passed although intended."""
     leaked = ports.subtract(reached, sets["may"])
     return ports.union(leaked, ports.intersect(sets["filtered"], sets["must"]))
 

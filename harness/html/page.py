@@ -1,4 +1,4 @@
-"""The page: its frame, and the sections in their order."""
+"""Render the page: its frame, and the sections in their order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENVIRONMENT.filters.update(
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """The whole page of one report, as HTML. Sections that the report has nothing for are left out."""
+    """The whole page of one report, as HTML, without sections for which the report has no data."""
     parts = [
         {"name": section.NAME, "title": section.TITLE, "content": content}
         for section in SECTIONS

@@ -1,4 +1,4 @@
-"""Numbers, ports and outcomes as the page says them."""
+"""Numbers, ports and outcomes as text for the page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def seconds(value: float) -> str:
 
 
 def spaced_ports(text: str, protocol: str = "tcp") -> str:
-    """``22, 8000–9000``, with a space to break the line at; ``none`` where there are none."""
+    """``22, 8000–9000``, with a space for line breaks; ``none`` if there are none."""
     if not text:
         return "none"
     if protocol == "icmp":
@@ -50,7 +50,7 @@ def spaced_ports(text: str, protocol: str = "tcp") -> str:
 
 
 def short_ports(text: str, protocol: str = "tcp", longest: int = 12) -> str:
-    """The ports if there are few enough to read at a glance, else how many they are."""
+    """The ports if their text is short, else their number."""
     spaced = spaced_ports(text, protocol)
     if len(spaced) <= longest:
         return spaced
@@ -58,7 +58,7 @@ def short_ports(text: str, protocol: str = "tcp", longest: int = 12) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A long name that may go on in the next line after each of its words."""
+    """A long name with an optional line break after each of its words."""
     return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.:\[])", name))
 
 

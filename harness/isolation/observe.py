@@ -41,7 +41,7 @@ def observe(
     from harness.isolation.counted import observe as counted
     from harness.isolation.paced import observe as paced
 
-    target.insist_on_machines()
+    target.require_machines()
     prober = (
         partial(counted.observe, target, deployment, pairs)
         if has_packet_counters(target)

@@ -59,7 +59,7 @@ def survey(session: NetworkSession, between: tuple[str, str] | None, *, observe:
 def _observed(session: NetworkSession, chosen: Callable[[Pair], bool]) -> Survey:
     from harness.isolation import prove
 
-    session.target.insist_on_machines()
+    session.target.require_machines()
     lease.keep(session.target, session.choice.run)
     with bar("scan") as report_progress:
         proof = prove.prove(

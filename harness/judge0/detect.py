@@ -14,7 +14,7 @@ from typing import Any, Literal
 from harness.core.errors import CheckError, UsageError, WavetankError
 from harness.judge0 import reading
 from harness.judge0.api import BATCH_LIMIT, IDS
-from harness.judge0.model import Way
+from harness.judge0.model import SubmissionMode
 
 Get = Callable[[str], Any]
 Kind = Literal["released", "master", "reference"]
@@ -87,19 +87,21 @@ def detect(get: Get) -> Capabilities:
     )
 
 
-def choose_way(capabilities: Capabilities, wanted: Way | None = None) -> tuple[Way, str]:
-    """The way to hand programs in, and why that one, in words for the report.
+def choose_mode(
+    capabilities: Capabilities, wanted: SubmissionMode | None = None
+) -> tuple[SubmissionMode, str]:
+    """The submission mode, and the reason for the report.
 
-    Without a wish it is ``poll``, which passes queue and workers on every Judge0. ``wait`` is not taken where
-    it would pass by the workers. Raises ``UsageError`` where this Judge0 does not allow what is wanted.
+    The default is ``poll``, which uses the queue and the workers on every Judge0. ``wait`` is not used where
+    it would bypass the workers. Raises ``UsageError`` if this Judge0 does not allow the wanted mode.
     """
     if wanted == "callback":
-        _insist(capabilities.callbacks, "callback", "enable_callbacks")
+        _require(capabilities.callbacks, "callback", "enable_callbacks")
         return wanted, "callbacks, as asked: ends are heard of, not looked for; no timestamps come with them"
     if wanted == "wait" and not capabilities.wait_bypasses_queue:
-        _insist(capabilities.wait, "wait", "enable_wait_result")
+        _require(capabilities.wait, "wait", "enable_wait_result")
         return wanted, _why_wait(capabilities)
-    _insist(capabilities.batches, wanted or "poll", "enable_batched_submissions")
+    _require(capabilities.batches, wanted or "poll", "enable_batched_submissions")
     if wanted == "batch":
         return wanted, "batches, as asked: creations are shared, and looks are by batch, which is not cached"
     if wanted == "wait":
@@ -148,9 +150,11 @@ def _integer(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _insist(allowed: bool, way: str, setting: str) -> None:
+def _require(allowed: bool, mode: str, setting: str) -> None:
     if not allowed:
-        raise UsageError(f"way {way}: this Judge0 does not allow it ({setting} is false); take another way")
+        raise UsageError(
+            f"submission mode {mode}: this Judge0 does not allow it ({setting} is false); use another mode"
+        )
 
 
 def _why_wait(capabilities: Capabilities) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from harness.core.errors import CheckFailedError, InconclusiveError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.judge0.api import ACCEPTED_TEXT, IDS, IN_QUEUE, STATUSES
 from harness.judge0.model import Program
 from harness.judge0.reading import UnreadableError, pick
@@ -47,21 +47,21 @@ def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.
 
     A droplet's certificate names no IP address, so TLS is spoken but not verified.
     """
-    target.insist_on_machines(address)
+    target.require_machines(address)
     return httpx.Client(
         base_url=f"{scheme}://{address}",
         proxy=target.proxy,
         verify=False,  # noqa: S501 (see above)
         trust_env=False,
-        timeout=patient(TIMEOUT),
+        timeout=scaled(TIMEOUT),
     )
 
 
 def open_single(target: Target, address: str, *, timeout: float) -> httpx.Client:
     """The same with a connection for each request, which takes at most ``CONNECT_TIMEOUT`` seconds."""
-    target.insist_on_machines(address)
-    transport = SingleUse(target.proxy, seconds=patient(CONNECT_TIMEOUT))
-    return httpx.Client(base_url=f"http://{address}", transport=transport, timeout=patient(timeout))
+    target.require_machines(address)
+    transport = SingleUse(target.proxy, seconds=scaled(CONNECT_TIMEOUT))
+    return httpx.Client(base_url=f"http://{address}", transport=transport, timeout=scaled(timeout))
 
 
 def submit(client: httpx.Client, door: FrontDoor, language: str, source: str, stdin: str = "") -> Answer:

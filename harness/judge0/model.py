@@ -11,8 +11,8 @@ from harness.judge0.api import ACCEPTED, BATCH_LIMIT
 # In the place of a time or a duration: the thing did not happen, or was not told.
 NEVER = -1
 
-Way = Literal["wait", "poll", "batch", "callback"]
-Door = Literal["client", "runner", "judge0"]
+SubmissionMode = Literal["wait", "poll", "batch", "callback"]
+EntryPoint = Literal["client", "runner", "judge0"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Program:
     final status that is right; ``stdout`` the output that is right (compared after stripping the end of
     each line, then of the whole), or None where any will do. ``weight`` is its share of the mix, relative
     to the others'. ``limits`` are further fields of the submission as Judge0 names them, such as
-    ``cpu_time_limit``; only ways to Judge0 itself can carry them.
+    ``cpu_time_limit``; only Judge0's own API accepts them.
     """
 
     name: str
@@ -54,17 +54,17 @@ class Address:
 
 @dataclass(frozen=True)
 class Route:
-    """How arrivals are handed in: which door, which way, and why that way, in words for the report.
+    """How programs are submitted: the entry point, the submission mode, and the reason for the report.
 
-    ``door`` ``client`` and ``runner`` speak the topology's ``checks.front_door``: ``path``, and ``request``
-    and ``reply`` as ``FrontDoor`` has them. ``judge0`` speaks Judge0's API, ``token`` is its
+    Entry points ``client`` and ``runner`` speak the topology's ``checks.front_door``: ``path``, and
+    ``request`` and ``reply`` as ``FrontDoor`` has them. ``judge0`` speaks Judge0's API, ``token`` is its
     ``X-Auth-Token``. ``ids`` are Judge0's language ids by our names. ``callback_base`` is the URL under
     which ``callback`` hears. ``batch`` is how many submissions one creation holds. ``timestamps`` are the
     fields of a submission that tell when things happened, of those that this Judge0 has.
     """
 
-    door: Door
-    way: Way
+    entry_point: EntryPoint
+    mode: SubmissionMode
     address: Address
     why: str = ""
     path: str = ""

@@ -46,12 +46,12 @@ def encode(route: Route, request: Request) -> bytes:
 
 
 def submit(route: Route, program: Program, *, callback_url: str = "") -> Request:
-    """The request that hands one program in, at the route's door and in its way."""
-    if route.door != "judge0":
+    """The request that submits one program, at the route's entry point and in its mode."""
+    if route.entry_point != "judge0":
         return Request("POST", route.path, dump(front_door_body(route.request, route.ids, program)))
     more = {"callback_url": callback_url} if callback_url else {}
     request = create(dump(submission_of(route, program, **more)))
-    if route.way == "wait":
+    if route.mode == "wait":
         return request._replace(path=f"{request.path}&wait=true&fields={','.join(fields(route))}")
     return request
 

@@ -22,44 +22,49 @@ from harness.access.tunnel import over_socket, tunnel
 from harness.core.errors import InconclusiveError, UsageError, WavetankError
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
-from harness.judge0.detect import Capabilities, choose_way, detect
-from harness.judge0.model import Address, Door, Route, Way
+from harness.judge0.detect import Capabilities, choose_mode, detect
+from harness.judge0.model import Address, EntryPoint, Route, SubmissionMode
 from harness.topology.model import FrontDoor, Judge0Endpoint, RunnerEndpoint
 
 if TYPE_CHECKING:
     from harness.target.target import Target
     from harness.verify.setup import Setup
 
-DOORS_WAY = "wait: the front door answers when the program has ended, however it follows it itself"
+FRONT_DOOR_MODE = "wait: the front door answers when the program has ended, however it follows it itself"
 
 
 @contextmanager
 def open_route(
-    setup: Setup, door: Door, way: Way | None = None, *, token: str = "", callback_url: str = ""
+    setup: Setup,
+    entry_point: EntryPoint,
+    mode: SubmissionMode | None = None,
+    *,
+    token: str = "",
+    callback_url: str = "",
 ) -> Iterator[tuple[Route, Capabilities | None]]:
-    """Yield the route to ``door``, and what was detected there; it leads there until the block ends.
+    """Yield the route to an entry point and what was detected there. The route is valid inside the block.
 
-    ``way`` None: the best one there is. ``token`` is Judge0's ``X-Auth-Token``. ``callback_url`` is where
-    workers reach this machine, an ``http://`` URL of one of its addresses. ``Capabilities`` is None for doors
-    that are not Judge0's own. Raises ``UsageError`` where the topology does not know the door, or the door
-    not the way; ``CommandError`` or ``ResourceError`` where nothing leads there.
+    ``mode`` None: the best one there is. ``token`` is Judge0's ``X-Auth-Token``. ``callback_url`` is where
+    workers reach this machine, an ``http://`` URL of one of its addresses. ``Capabilities`` is None for entry
+    points that are not Judge0's own API. Raises ``UsageError`` if the topology does not have the entry point,
+    or the entry point not the mode; ``CommandError`` or ``ResourceError`` if it cannot be reached.
     """
-    if door == "client":
-        yield client_route(setup, way), None
-    elif door == "runner":
-        with _runner_route(setup, way) as route:
+    if entry_point == "client":
+        yield client_route(setup, mode), None
+    elif entry_point == "runner":
+        with _runner_route(setup, mode) as route:
             yield route, None
     else:
-        with _judge0_route(setup, way, token, callback_url) as found:
+        with _judge0_route(setup, mode, token, callback_url) as found:
             yield found
 
 
-def client_route(setup: Setup, way: Way | None = None) -> Route:
+def client_route(setup: Setup, mode: SubmissionMode | None = None) -> Route:
     """The route to the front door. Raises ``UsageError``."""
     door = _front_door(setup)
     host = setup.deployment.nodes[door.node].public_ip or ""
-    setup.target.insist_on_machines(host)
-    return _at_door("client", door, door.path, way, public_address(setup.target, host))
+    setup.target.require_machines(host)
+    return _at_door("client", door, door.path, mode, public_address(setup.target, host))
 
 
 def public_address(target: Target, host: str, port: int = 80) -> Address:
@@ -70,10 +75,15 @@ def public_address(target: Target, host: str, port: int = 80) -> Address:
 
 
 def judge0_route(
-    address: Address, capabilities: Capabilities, way: Way | None, *, token: str = "", callback_url: str = ""
+    address: Address,
+    capabilities: Capabilities,
+    mode: SubmissionMode | None,
+    *,
+    token: str = "",
+    callback_url: str = "",
 ) -> Route:
-    """The route to a Judge0 at ``address``. Raises ``UsageError`` where it cannot go that way."""
-    taken, why = choose_way(capabilities, way)
+    """The route to a Judge0 at ``address``. Raises ``UsageError`` if this Judge0 does not allow the mode."""
+    taken, why = choose_mode(capabilities, mode)
     route = Route(
         "judge0",
         taken,
@@ -95,9 +105,9 @@ def callback_base(url: str) -> str:
     """
     if not url:
         raise UsageError(
-            "way callback needs --callback-url, an address of this machine that every worker reaches. The "
-            "plan's firewalls let workers reach nothing but databases and the resolver: with these there is "
-            "none, so take --way poll"
+            "submission mode callback needs --callback-url, an address of this machine that every worker can "
+            "reach. The topology's firewalls let workers reach only databases and the resolver: with these "
+            "there is no such address, so use --submission-mode poll"
         )
     where = urlsplit(url)
     try:
@@ -155,43 +165,48 @@ def socket_to(setup: Setup, endpoint: Judge0Endpoint | RunnerEndpoint) -> Abstra
 
 
 @contextmanager
-def _runner_route(setup: Setup, way: Way | None) -> Iterator[Route]:
+def _runner_route(setup: Setup, mode: SubmissionMode | None) -> Iterator[Route]:
     endpoint = setup.topology.checks.runner
     if endpoint is None:
         raise UsageError(
             f"topology {setup.topology.name} does not say where the runner is: add checks.runner "
-            "(docs/topology.md), or take --door client"
+            "(docs/topology.md), or use --entry-point client"
         )
     door = _front_door(setup)
     with socket_to(setup, endpoint) as path:
-        yield _at_door("runner", door, endpoint.path, way, Address("unix", str(path), host_header="runner"))
+        yield _at_door("runner", door, endpoint.path, mode, Address("unix", str(path), host_header="runner"))
 
 
 @contextmanager
 def _judge0_route(
-    setup: Setup, way: Way | None, token: str, callback_url: str
+    setup: Setup, mode: SubmissionMode | None, token: str, callback_url: str
 ) -> Iterator[tuple[Route, Capabilities]]:
     endpoint = setup.topology.checks.judge0
     if endpoint is None:
         raise UsageError(
             f"topology {setup.topology.name} does not say where Judge0 is: add checks.judge0 "
-            "(docs/topology.md), or take --door client"
+            "(docs/topology.md), or use --entry-point client"
         )
     with socket_to(setup, endpoint) as path:
         with over_socket(path) as client:
             capabilities = detect(Judge0(client, token).get)
         address = Address("unix", str(path), host_header="judge0")
-        yield judge0_route(address, capabilities, way, token=token, callback_url=callback_url), capabilities
+        yield judge0_route(address, capabilities, mode, token=token, callback_url=callback_url), capabilities
 
 
-def _at_door(kind: Door, door: FrontDoor, path: str, way: Way | None, address: Address) -> Route:
-    if way not in (None, "wait"):
-        raise UsageError(f"way {way} needs Judge0's own API: at the {kind} door, take wait, or --door judge0")
+def _at_door(
+    kind: EntryPoint, door: FrontDoor, path: str, mode: SubmissionMode | None, address: Address
+) -> Route:
+    if mode not in (None, "wait"):
+        raise UsageError(
+            f"submission mode {mode} needs Judge0's own API: with --entry-point {kind} use wait, or "
+            "--entry-point judge0"
+        )
     return Route(
         kind,
         "wait",
         address,
-        why=DOORS_WAY,
+        why=FRONT_DOOR_MODE,
         path=path,
         request=dict(door.request),
         reply=dict(door.reply),
@@ -204,6 +219,6 @@ def _front_door(setup: Setup) -> FrontDoor:
     if door is None:
         raise UsageError(
             f"topology {setup.topology.name} does not say how programs are submitted: add checks.front_door "
-            "(docs/topology.md), or take --door judge0"
+            "(docs/topology.md), or use --entry-point judge0"
         )
     return door

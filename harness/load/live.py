@@ -1,6 +1,6 @@
-"""How a run goes, while it goes, on stderr: a view that is drawn anew on a terminal, plain lines elsewhere.
+"""The progress of a run on stderr: a view that is updated in place on a terminal, plain lines elsewhere.
 
-Both end with one line that stays. On a terminal what others write to ``sys.stderr`` meanwhile, such as
+Both end with one line that stays. On a terminal, other output to ``sys.stderr``, such as that of
 :class:`harness.core.progress.Progress`, appears above the view. Rates are those of about the last second.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 5.0  # between two plain lines
 REMEMBERED = 60.0  # seconds that the sparklines show
-BLOCKS, LETTERS = "▁▂▃▄▅▆▇█", "_.-=+*#@"  # for terminals that know more than ASCII, and for those that don't
+BLOCKS, LETTERS = "▁▂▃▄▅▆▇█", "_.-=+*#@"  # for terminals with Unicode, and for those with only ASCII
 
 OnTick = Callable[[Tick], None]
 
@@ -31,8 +31,8 @@ OnTick = Callable[[Tick], None]
 def live(title: str, total_seconds: float | None, stream: TextIO | None = None) -> Iterator[OnTick]:
     """A function to call with each tick, for the block's length.
 
-    ``total_seconds`` is how long arrivals are due, or None where nobody knows. However the block ends, the
-    terminal's cursor is shown again and the last numbers are told in a line.
+    ``total_seconds`` is how long arrivals are due, or None if unknown. However the block ends, the terminal's
+    cursor is shown again and the last numbers are printed in a line.
     """
     out = stream if stream is not None else sys.stderr
     history: deque[Tick] = deque()
@@ -40,14 +40,14 @@ def live(title: str, total_seconds: float | None, stream: TextIO | None = None) 
     try:
         with shown(title, total_seconds, out) as show:
 
-            def told(tick: Tick) -> None:
+            def on_tick(tick: Tick) -> None:
                 remember(history, tick)
                 show(history)
 
-            yield told
+            yield on_tick
     finally:
         if history:
-            _say(out, line(title, total_seconds, history))
+            _write(out, line(title, total_seconds, history))
 
 
 def remember(history: deque[Tick], tick: Tick) -> None:
@@ -58,7 +58,7 @@ def remember(history: deque[Tick], tick: Tick) -> None:
 
 
 def rate(history: Iterable[Tick], name: str, over: float = 1.0) -> float:
-    """How many a second of a tick's counts, in the last ``over`` seconds or since the start."""
+    """The rate a second of one of a tick's counts, in the last ``over`` seconds or since the start."""
     ticks = list(history)
     last = ticks[-1]
     past = next((tick for tick in reversed(ticks) if last.at - tick.at >= over - 1e-6), None)
@@ -67,7 +67,7 @@ def rate(history: Iterable[Tick], name: str, over: float = 1.0) -> float:
 
 
 def spark(values: Iterable[float], width: int = 40, marks: str = BLOCKS) -> str:
-    """The last ``width`` values as a row of bars from 0 to the highest; a space where there is none."""
+    """The last ``width`` values as a row of bars from 0 to the highest; a space if there is none."""
     row = list(values)[-width:]
     most = _most(row)
     return "".join(_bar(value, most, marks) for value in row)
@@ -80,7 +80,7 @@ def _bar(value: float, most: float, marks: str) -> str:
 
 
 def line(title: str, total_seconds: float | None, history: Iterable[Tick]) -> str:
-    """How it goes in one line of words."""
+    """The progress in one line of text."""
     ticks = list(history)
     last = ticks[-1]
     parts = [
@@ -99,7 +99,7 @@ def line(title: str, total_seconds: float | None, history: Iterable[Tick]) -> st
 
 
 def view(title: str, total_seconds: float | None, history: Iterable[Tick], marks: str = BLOCKS) -> Group:
-    """How it goes in a few lines, for a terminal."""
+    """The progress in a few lines, for a terminal."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -167,18 +167,18 @@ def _drawn(title: str, total_seconds: float | None, out: TextIO) -> Iterator[Sho
 @contextmanager
 def _lines(title: str, total_seconds: float | None, out: TextIO) -> Iterator[Show]:
     """A line each few seconds of the run's own time."""
-    said = 0.0
+    written = 0.0
 
     def show(history: deque[Tick]) -> None:
-        nonlocal said
-        if history[-1].at - said >= EVERY_SECONDS:
-            said = history[-1].at
-            _say(out, line(title, total_seconds, history))
+        nonlocal written
+        if history[-1].at - written >= EVERY_SECONDS:
+            written = history[-1].at
+            _write(out, line(title, total_seconds, history))
 
     yield show
 
 
-def _say(out: TextIO, text: str) -> None:
-    """One write for the whole line, so that no other gets between."""
+def _write(out: TextIO, text: str) -> None:
+    """One write for the whole line, so that no other output gets between."""
     out.write(f"{text}\n")
     out.flush()

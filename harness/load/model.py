@@ -1,7 +1,7 @@
-"""What a load is and what came of it: plain data that every part of this package shares.
+"""A load and its recording: plain data that every part of this package shares.
 
-Times within a run are nanoseconds since its start (``int``; ``NEVER`` where a thing did not happen); clocks
-of others, such as Judge0's, only ever give durations, in microseconds.
+Times within a run are nanoseconds since its start (``int``; ``NEVER`` if something did not happen); other
+clocks, such as Judge0's, are only used for durations, in microseconds.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Times: TypeAlias = npt.NDArray[np.int64]
 
 
 class Outcome(IntEnum):
-    """What became of one arrival, for whoever sent it."""
+    """The result of one arrival, as its sender sees it."""
 
     OK = 0
     WRONG = 1  # judged, but not the status or the output that the program must have
-    REFUSED = 2  # answered in words that it is not taken now: 429, 503
+    REFUSED = 2  # answered that it is not accepted now: 429, 503
     FAILED = 3  # answered with another HTTP status, or in a form that cannot be read
     BROKEN = 4  # no connection, or one that ended before the answer
     UNANSWERED = 5  # no answer, or no final status, in time
-    UNFINISHED = 6  # under way when the run was ended
+    UNFINISHED = 6  # in flight when the run was ended
 
 
 # One row for each arrival, in the order of arrivals.
@@ -40,10 +40,10 @@ SAMPLE = np.dtype(
     [
         ("program", "<i2"),  # index into Workload.programs
         ("outcome", "<u1"),
-        ("status", "<u1"),  # Judge0's status id; 0: none was told
+        ("status", "<u1"),  # Judge0's status id; 0: unknown
         ("intended", "<i8"),  # ns: when the schedule wanted it to begin
         ("sent", "<i8"),  # ns: its first byte was given to the kernel
-        ("accepted", "<i8"),  # ns: it was taken (with `wait`: as `ended`)
+        ("accepted", "<i8"),  # ns: it was accepted (with `wait`: as `ended`)
         ("ended", "<i8"),  # ns: its final status was known here
         ("queued_us", "<i8"),  # by Judge0's timestamps: from creation until a worker began with it
         ("ran_us", "<i8"),  # by Judge0's own measure: execution, wall time
@@ -55,7 +55,7 @@ Samples: TypeAlias = npt.NDArray[np.void]
 
 @dataclass(frozen=True)
 class Workload:
-    """What arrives: programs in their mix. The same ``seed`` gives the same sequence of programs."""
+    """The programs to submit, and their mix. The same ``seed`` gives the same sequence of programs."""
 
     name: str
     programs: tuple[Program, ...]
@@ -67,9 +67,9 @@ class Order:
     """One run of the generator.
 
     ``arrivals`` are due times in ns from the start, ascending (open loop). With ``loop`` ``closed`` they are
-    not used: ``clients`` clients hand in one after the other for ``seconds``. ``connections`` is the most
-    that are open at once, ``timeout`` the seconds from the intended start after which an arrival is given up,
-    ``drain`` how many seconds are waited, after the last arrival, for what is under way.
+    not used: ``clients`` clients submit one program after the other for ``seconds``. ``connections`` is the
+    maximum of open connections, ``timeout`` the seconds from the intended start after which an arrival is
+    given up, ``drain`` how many seconds to wait, after the last arrival, for what is still in flight.
     """
 
     route: Route
@@ -85,9 +85,9 @@ class Order:
 
 @dataclass(frozen=True)
 class Tick:
-    """How a run goes, about four times a second: counts since its start, quantiles (ms) of the last second.
+    """The progress of a run, about every 250 ms: counts since the start, quantiles (ms) of the last second.
 
-    ``p50`` and ``p99`` are NaN where nothing ended in it. ``late_p99`` is the generator's own lateness.
+    ``p50`` and ``p99`` are NaN if nothing ended in it. ``late_p99`` is the generator's own lateness.
     """
 
     at: float  # seconds since the start
@@ -104,12 +104,12 @@ class Tick:
 
 @dataclass(frozen=True)
 class Recording:
-    """What the generator saw.
+    """What the generator recorded.
 
     ``began`` is Unix time. ``seconds`` is how long it sent and drained. ``cpu_seconds`` is the generator
     process's own. ``starved`` counts arrivals that had to wait because all ``connections`` were in use.
-    ``partial`` says why the run ended before its schedule did, or is empty. ``said`` are the first few error
-    texts of each outcome that is not ``OK``.
+    ``partial`` says why the run ended before its schedule did, or is empty. ``messages`` are the first few
+    error texts of each outcome that is not ``OK``.
     """
 
     samples: Samples
@@ -119,4 +119,4 @@ class Recording:
     peak_connections: int = 0
     starved: int = 0
     partial: str = ""
-    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    messages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,8 +1,8 @@
-"""What comes of each arrival, written down as it happens at 50 ns a figure, in memory that others may read.
+"""Records the result of each arrival, at 50 ns a value, in memory that other processes may read.
 
-The memory is a file descriptor's, or its own. Each column of ``SAMPLE`` lies in one piece, after a head of
-counters. Another process that maps the same memory reads how it goes, and has what was recorded even if the
-writer is killed.
+The memory is that of a file descriptor, or private. Each column of ``SAMPLE`` is contiguous, after a header
+of counters. Another process that maps the same memory can read the progress, and has the recording even if
+the writer is killed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def size(capacity: int) -> int:
 class Recorder:
     """Rows for ``capacity`` arrivals. ``fd`` holds :func:`size` bytes, all zero; without one: own memory.
 
-    ``texts`` are the first few words of each outcome that is not ``OK``, by its name.
+    ``texts`` are the first few messages of each outcome that is not ``OK``, by its name.
     """
 
     def __init__(self, capacity: int, fd: int = -1) -> None:
@@ -63,7 +63,7 @@ class Recorder:
             self._sent[number] = at
 
     def accepted(self, number: int, at: int) -> None:
-        """It was taken, ns."""
+        """It was accepted, ns."""
         self._accepted[number] = at
         self._head[1] += 1
 
@@ -74,12 +74,12 @@ class Recorder:
         at: int,
         *,
         status: int = 0,
-        said: str = "",
+        message: str = "",
         queued_us: int = NEVER,
         ran_us: int = NEVER,
         judged_us: int = NEVER,
     ) -> None:
-        """It ended, ns. Once for each arrival. ``said`` are the words of what is not ``OK``."""
+        """It ended, ns. Once for each arrival. ``message`` says why, if it is not ``OK``."""
         head = self._head
         self._order[head[2]] = number
         self._outcome[number], self._status[number] = outcome, status
@@ -89,7 +89,7 @@ class Recorder:
         head[2] += 1
         if outcome != Outcome.OK:
             head[3] += 1
-            self._say(outcome, said)
+            self._keep_text(outcome, message)
 
     def counts(self) -> dict[str, int]:
         """How many have ``begun``, were ``accepted``, ``ended``, and ended in ``errors``."""
@@ -110,24 +110,24 @@ class Recorder:
         return np.asarray(self._order)[first:last]
 
     def column(self, name: str) -> npt.NDArray[Any]:
-        """One column of ``SAMPLE``, whole; it is no copy."""
+        """One whole column of ``SAMPLE``, not copied."""
         return np.asarray(self._columns()[name])
 
     def samples(self) -> Samples:
-        """A row for each arrival that has begun. Who has not ended is ``UNFINISHED``."""
+        """A row for each arrival that has begun. One that has not ended is ``UNFINISHED``."""
         made = np.empty(self.begun, SAMPLE)
         for name, column in self._columns().items():
             made[name] = np.asarray(column)[: len(made)]
         return made
 
-    def said(self) -> dict[str, tuple[str, ...]]:
-        """The first few words of each outcome that is not ``OK``."""
+    def messages(self) -> dict[str, tuple[str, ...]]:
+        """The first few messages of each outcome that is not ``OK``."""
         return {name: tuple(texts) for name, texts in self.texts.items()}
 
-    def _say(self, outcome: Outcome, said: str) -> None:
+    def _keep_text(self, outcome: Outcome, message: str) -> None:
         texts = self.texts.setdefault(outcome.name, [])
-        if len(texts) < TEXTS and said and said[:TEXT_LENGTH] not in texts:
-            texts.append(said[:TEXT_LENGTH])
+        if len(texts) < TEXTS and message and message[:TEXT_LENGTH] not in texts:
+            texts.append(message[:TEXT_LENGTH])
 
     def _columns(self) -> dict[str, memoryview]:
         times = (

@@ -1,6 +1,6 @@
-"""What an experiment found, as it stands in the report under ``load``: an entry for each, all plain JSON.
+"""The result of an experiment, as it is in the report under ``load``: one entry for each, all plain JSON.
 
-Milliseconds end in ``_ms``, seconds in ``_s``; rates are arrivals a second. Null is "was not told".
+Milliseconds end in ``_ms``, seconds in ``_s``; rates are arrivals a second. Null means unknown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STAGES = ("accepted", "queue", "execution", "judged", "total")
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval at ``confidence``; ``low`` and ``high`` None: not told."""
+    """An estimate with its confidence interval at ``confidence``; ``low`` and ``high`` None: unknown."""
 
     value: float
     low: float | None = None
@@ -61,11 +61,11 @@ class Second:
 
 @dataclass(frozen=True)
 class NodeSeries:
-    """What one node did, at the same ``t`` (seconds since the run's start) for each list.
+    """The resource use of one node, at the same ``t`` (seconds since the run's start) for each list.
 
     ``cpu`` in cores (``cores`` is how many it has), ``memory_mb`` in use. ``node`` may be a database's name.
     ``source`` says where CPU times come from, ``parts`` is the CPU of each service's containers, ``steal``
-    what a hypervisor kept, in cores (empty: not told).
+    what a hypervisor took, in cores (empty: unknown).
     """
 
     node: str
@@ -94,7 +94,7 @@ class Run:
     """One run of the generator, warm-up left out of everything but ``series``.
 
     ``offered`` and ``achieved`` are rates; ``errors`` counts by outcome's name; ``late_p99_ms`` is the
-    generator's lateness. ``doubts`` say why the run is inconclusive, in words; empty: it stands.
+    generator's lateness. ``doubts`` say why the run is inconclusive, in words; empty: it is valid.
     """
 
     label: str
@@ -121,8 +121,8 @@ class Run:
 class Fit:
     """A model of throughput against workers. ``refused`` says why it is not used, or is empty.
 
-    ``band`` are points (workers, low, value, high). ``peak_workers`` and ``peak`` are None where the model
-    has none or it is not to be told. ``next_worker`` is what one more worker would bring, a second.
+    ``band`` are points (workers, low, value, high). ``peak_workers`` and ``peak`` are None if the model
+    has none or it is unknown. ``next_worker`` is what one more worker would add, a second.
     """
 
     model: Literal["amdahl", "usl", "linear"]
@@ -158,12 +158,12 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Overload:
-    """Beyond capacity: how refusals were worded, latency of what was accepted, and recovery."""
+    """Beyond capacity: the text of refusals, the latency of accepted submissions, and the recovery."""
 
     offered: float
     accepted: float
     refused: float
-    refusal: str  # the words of the refusal, or empty
+    refusal: str  # the text of the refusal, or empty
     baseline_p95_ms: float
     accepted_p95_ms: float
     bound_ms: float
@@ -172,7 +172,7 @@ class Overload:
 
 
 @dataclass(frozen=True)
-class Found:
+class ExperimentResult:
     """One experiment."""
 
     experiment: Experiment
@@ -195,7 +195,7 @@ class Found:
     partial: str = ""
 
     def document(self) -> dict[str, Any]:
-        """As plain JSON: what is endless, or not a number, is null."""
+        """As plain JSON: infinity and NaN are null."""
         document: dict[str, Any] = _plain(asdict(self))
         return document
 

@@ -23,7 +23,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def constant(rate: float, seconds: float) -> Times:
-    """One every 1/``rate`` seconds, the first at once. Raises ``UsageError`` as all of these do."""
+    """One every 1/``rate`` seconds, the first at once. All of these functions raise ``UsageError``."""
     _check(rate, seconds)
     return _ns(np.arange(math.ceil(rate * seconds - 1e-9)) / rate)
 
@@ -37,7 +37,7 @@ def poisson(rate: float, seconds: float, seed: int) -> Times:
 
 
 def even_poisson(rate: float, seconds: float, seed: int) -> Times:
-    """The same with exactly as many as ``rate`` says, so that chance blurs no comparison of rates."""
+    """The same with exactly as many arrivals as ``rate`` says, so that chance does not blur comparisons."""
     _check(rate, seconds)
     return _ns(np.sort(np.random.default_rng(seed).uniform(0, seconds, max(round(rate * seconds), 1))))
 
@@ -55,7 +55,7 @@ def ramp(first: float, last: float, seconds: float) -> Times:
 def steps(wanted: Sequence[tuple[float, float]]) -> Times:
     """Constant rates one after the other, each (rate, seconds)."""
     if not wanted:
-        raise UsageError(f"a schedule of no steps is none: take {FORMS}")
+        raise UsageError(f"a schedule needs at least one step: use {FORMS}")
     start, made = 0.0, []
     for rate, seconds in wanted:
         made.append(constant(rate, seconds) + round(start * SECOND))
@@ -79,7 +79,7 @@ def trace(file: Path) -> Times:
         if text:
             seconds.append(_traced(text, f"{file}:{number}", seconds[-1] if seconds else 0.0))
     if not seconds:
-        raise UsageError(f"{file}: this trace has no arrivals: write one time in seconds a line")
+        raise UsageError(f"{file}: this trace has no arrivals: write one time in seconds per line")
     return _ns(np.asarray(seconds))
 
 
@@ -104,12 +104,12 @@ def parse(text: str, *, seed: int) -> Times:
 
 def _check(rate: float, seconds: float) -> None:
     if not 0 < rate < math.inf:
-        raise UsageError(f"a rate of {rate:g} arrivals a second is no load: take more than 0, like 50")
+        raise UsageError(f"a rate of {rate:g} arrivals a second is not possible: use more than 0, like 50")
     if not 0 < seconds < math.inf:
-        raise UsageError(f"{seconds:g} s is no length for a load: take more than 0, like 30")
+        raise UsageError(f"{seconds:g} s is not a duration for a load: use more than 0, like 30")
     if rate * seconds > MOST:
         problem = f"{rate:g} a second for {seconds:g} s are more than {MOST:,} arrivals"
-        raise UsageError(f"{problem}: take a lower rate or a shorter time")
+        raise UsageError(f"{problem}: use a lower rate or a shorter time")
 
 
 def _ns(seconds: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Times:

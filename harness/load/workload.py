@@ -1,6 +1,7 @@
-"""Workloads: which programs arrive, in which mix, and what must come of each. Read from YAML.
+"""Workloads: the programs to submit, their mix, and the expected results. Read from YAML.
 
-docs/workloads.md says what each key holds. The built-in ones are files too, in ``workloads`` beside this one.
+docs/workloads.md describes each key. The built-in workloads are files, too, in ``workloads`` beside this
+file.
 """
 
 from __future__ import annotations
@@ -68,8 +69,8 @@ def built_in() -> tuple[str, ...]:
 def load_workload(name_or_file: str | Path) -> Workload:
     """The built-in workload of that name, or the one in a YAML file.
 
-    Raises ``UsageError`` for a name that is neither, ``TopologyError`` (file, line, field, remedy) for a file
-    that is wrong, all that is wrong with it in one.
+    Raises ``UsageError`` for a name that is neither, ``TopologyError`` (file, line, field, remedy) for an
+    invalid file, with all its problems in one.
     """
     problems = Problems(read(find(name_or_file), sample="harness/load/workloads/hello.yaml"))
     raw = _shape(problems)
@@ -99,7 +100,7 @@ def choose(workload: Workload, count: int) -> Chosen:
     (systematic sampling, then shuffled): rare and expensive programs do not come in heaps by chance.
     """
     if count < 0:
-        raise UsageError(f"{count} arrivals cannot be chosen: take 0 or more")
+        raise UsageError(f"{count} arrivals are not possible: use 0 or more")
     weights = np.array([each.weight for each in workload.programs], dtype=np.float64)
     bounds = np.cumsum(weights / weights.sum())[:-1]
     # One source of chance for each, so that more blocks leave the first ones as they are.
@@ -111,37 +112,37 @@ def choose(workload: Workload, count: int) -> Chosen:
 
 
 def _shape(problems: Problems) -> RawWorkload:
-    """The file's data as typed sections. Raises ``TopologyError`` with all that has the wrong shape."""
+    """The file's data as typed sections. Raises ``TopologyError`` with all type errors."""
     data = problems.source.data
     if not isinstance(data, Mapping) or data.get("schema") != VERSION:
-        problems.add(("schema",), "is not a workload's", f"begin the file with 'schema: {VERSION}'")
+        problems.add(("schema",), "is not that of a workload", f"begin the file with 'schema: {VERSION}'")
         problems.raise_any()
     try:
         return RawWorkload.model_validate(data)
     except ValidationError as error:
-        for path, problem, remedy in _told(error):
+        for path, problem, remedy in _problems(error):
             problems.add(path, problem, remedy)
         problems.raise_any()
         raise
 
 
-def _told(error: ValidationError) -> list[tuple[tuple[Step, ...], str, str]]:
-    """Path, problem and remedy of each of pydantic's errors; where a value may be one of two, once."""
-    told: dict[tuple[Step, ...], tuple[str, str]] = {}
+def _problems(error: ValidationError) -> list[tuple[tuple[Step, ...], str, str]]:
+    """Path, problem and remedy of each of pydantic's errors; only once if a value may be of two types."""
+    found: dict[tuple[Step, ...], tuple[str, str]] = {}
     for each in error.errors(include_url=False):
         path = tuple(step for step in each["loc"] if step not in ("str", "int", "RawRepeat", "[key]"))
-        told.setdefault(path, _explain(each["type"], path, each["msg"]))
-    inner = {path[:-1] for path in told if len(path) > 1 and path[-1] in ("repeat", "times")}
-    return [(path, *words) for path, words in told.items() if path not in inner]
+        found.setdefault(path, _explain(each["type"], path, each["msg"]))
+    inner = {path[:-1] for path in found if len(path) > 1 and path[-1] in ("repeat", "times")}
+    return [(path, *words) for path, words in found.items() if path not in inner]
 
 
 def _explain(kind: str, path: tuple[Step, ...], message: str) -> tuple[str, str]:
     if kind == "extra_forbidden":
         return f"unknown key {path[-1]!r}", did_you_mean(str(path[-1]), _keys(path[:-1]))
     if kind == "missing":
-        return "is missing", "add it; docs/workloads.md says what it holds"
+        return "is missing", "add it; docs/workloads.md describes it"
     if path[-1] in ("source", "stdin", "stdout"):
-        return "is no text", "write a text, or {repeat: TEXT, times: NUMBER}"
+        return "is not a text", "write a text, or {repeat: TEXT, times: NUMBER}"
     wanted = message.removeprefix("Input should be ").replace("valid ", "").replace("dictionary", "mapping")
     return f"should be {wanted}", f"write {wanted}; docs/workloads.md shows the form"
 
@@ -157,7 +158,7 @@ def _check(raw: RawWorkload, problems: Problems) -> None:
         problem = f"there are {len(raw.programs) or 'none'}"
         problems.add(("programs",), problem, f"write 1 to {MOST_PROGRAMS}, each under a name of its own")
     if raw.seed < 0:
-        problems.add(("seed",), f"{raw.seed} is negative", "take 0 or more")
+        problems.add(("seed",), f"{raw.seed} is negative", "use 0 or more")
     for name, program in raw.programs.items():
         _check_program(("programs", name), program, problems)
 
@@ -167,8 +168,8 @@ def _check_program(path: tuple[Step, ...], program: RawProgram, problems: Proble
         problem = f"no language is called {program.language!r}"
         problems.add((*path, "language"), problem, did_you_mean(program.language, IDS))
     if not 0 < program.weight < math.inf:
-        problem = f"{program.weight:g} is no weight"
-        remedy = "take a number over 0; leave the program out if it is not to arrive"
+        problem = f"{program.weight:g} is not a weight"
+        remedy = "use a number above 0; remove the program if it is not to be submitted"
         problems.add((*path, "weight"), problem, remedy)
     _check_status((*path, "status"), program.status, problems)
     for key in ("source", "stdin", "stdout"):
@@ -181,15 +182,15 @@ def _check_status(path: tuple[Step, ...], status: int | str, problems: Problems)
     known = [text for number, text in STATUSES.items() if number not in UNFINISHED]
     if STATUSES.get(status) in known if isinstance(status, int) else status in known:
         return
-    remedy = did_you_mean(str(status), known) if isinstance(status, str) else "take 3 to 14, or its text"
-    problems.add(path, f"{status!r} is none of Judge0's final statuses", remedy)
+    remedy = did_you_mean(str(status), known) if isinstance(status, str) else "use 3 to 14, or its text"
+    problems.add(path, f"{status!r} is not one of Judge0's final statuses", remedy)
 
 
 def _check_text(
     path: tuple[Step, ...], text: str | RawRepeat | None, problems: Problems, *, blank: bool
 ) -> None:
     if isinstance(text, RawRepeat) and text.times < 1:
-        problems.add((*path, "times"), f"{text.times} is no number of times", "take 1 or more")
+        problems.add((*path, "times"), f"{text.times} is not a number of times", "use 1 or more")
     elif _size(text) > LARGEST_TEXT:
         problems.add(path, f"it is longer than {LARGEST_TEXT >> 20} MiB", "repeat it less often")
     elif not blank and not (_written(text) or "").strip():
@@ -200,7 +201,7 @@ def _check_limit(path: tuple[Step, ...], name: str, limit: float, problems: Prob
     if name not in LIMITS:
         problems.add(path, f"Judge0 has no limit {name!r}", did_you_mean(name, LIMITS))
     elif not 0 <= limit < math.inf:
-        problems.add(path, f"{limit:g} is no limit", "take a number of 0 or more, in Judge0's own unit")
+        problems.add(path, f"{limit:g} is not a limit", "use a number of 0 or more, in Judge0's own unit")
 
 
 def _program(name: str, raw: RawProgram) -> Program:
@@ -222,6 +223,6 @@ def _written(text: str | RawRepeat | None) -> str | None:
 
 
 def _size(text: str | RawRepeat | None) -> int:
-    """How long a text is once it is written out, which it is not for this."""
+    """How long a text is with its repetitions expanded, without expanding them."""
     once = text.repeat if isinstance(text, RawRepeat) else text or ""
     return len(once.encode()) * (text.times if isinstance(text, RawRepeat) else 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from harness.core.errors import WaitTimeoutError, WavetankError
 from harness.core.ports import Ports
-from harness.core.signals import undisturbed
+from harness.core.signals import deferred
 from harness.core.wait import NotYet, wait_for
 from harness.firewall.model import FirewallState, Pair
 from harness.mutation import apply, journal, judge
@@ -53,7 +53,7 @@ def restore(api: Api, run_dir: RunDir) -> bool:
     original = journal.read(run_dir)
     if original is None:
         return False
-    with undisturbed("the rules are restored"):
+    with deferred("the rules are restored"):
         apply.restore(api, original, run_dir.run)
         journal.forget(run_dir)
     return True
@@ -82,7 +82,7 @@ def _restored(campaign: Campaign) -> Iterator[None]:
     try:
         yield
     finally:
-        with undisturbed("the rules are restored"):
+        with deferred("the rules are restored"):
             apply.restore(campaign.api, original, campaign.run)
             journal.forget(campaign.run_dir)
 
@@ -95,7 +95,7 @@ def _in_force(campaign: Campaign, mutated: FirewallState) -> Iterator[None]:
         apply.put(campaign.api, campaign.base.network, mutated)
         yield
     finally:
-        with undisturbed("the rules are restored"):
+        with deferred("the rules are restored"):
             apply.restore(campaign.api, original, campaign.run)
 
 

@@ -53,8 +53,8 @@ def mutate(choice: Choice, selection: Selection, progress: Progress) -> dict[str
     """
     topology = settings.load_topology(choice)
     target = settings.resolve_existing(choice, progress)
-    target.insist_on_machines()
-    with lock.held(choice.run_dir), Api(target) as api:
+    target.require_machines()
+    with lock.locked(choice.run_dir), Api(target) as api:
         if campaign.restore(api, choice.run_dir):
             progress.note("restored the rules that an earlier mutate had left changed")
         session = session_of(choice, target, topology, _deployment(target, topology, choice))

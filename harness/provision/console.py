@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.target.target import Target
 
 
@@ -31,7 +31,7 @@ def console(target: Target, kind: str, id_: Any) -> Console:
             url,
             headers={"authorization": f"Bearer {target.token}"},
             verify=trust,
-            timeout=patient(10),
+            timeout=scaled(10),
             trust_env=False,
         )
         document = answer.raise_for_status().json()

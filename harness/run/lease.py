@@ -1,9 +1,9 @@
-"""Who uses a run, on whatever machine: a tag that says until when, renewed as long as the command works.
+"""Leases: who uses a run, on any machine. A lease is a tag with an expiry time, renewed while a command runs.
 
-``wavetank-lease:RUN:UNTIL:USER:HOST:ID`` is no tag of the run's (nothing carries it, no plan knows it), so it
-is neither drift nor in the way of a check. ``UNTIL`` is in seconds since 1970 by the holder's clock. It ends
-with the command; one that dies leaves a lease that expires by itself. Clocks may differ by some minutes: that
-is less than a lease has left when it is renewed.
+``wavetank-lease:RUN:UNTIL:USER:HOST:ID`` is not a tag of the run (no resource has it, no plan contains it),
+so it is not drift and does not disturb a check. ``UNTIL`` is in seconds since 1970 by the holder's clock. A
+lease ends with its command; that of a command that dies expires by itself. Clocks may differ by some minutes:
+that is less than the remaining time of a lease when it is renewed.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ LIFE_SECONDS = 600
 RENEW_SECONDS = 60.0
 BEGIN_SECONDS = 10.0
 END_SECONDS = 10.0
-INTERRUPTED_SECONDS = 1.0  # a command that is interrupted has to end
+INTERRUPTED_SECONDS = 1.0  # an interrupted command must end soon
 PARTS = 5
 LONGEST_PART = 60
 
 
 @dataclass(frozen=True)
 class Lease:
-    """One holder's claim. ``id`` tells the commands of one user apart."""
+    """One holder's lease. ``id`` distinguishes the commands of one user."""
 
     run: str
     until: int
@@ -49,12 +49,12 @@ class Lease:
 
     @property
     def tag(self) -> str:
-        """How it is written."""
+        """The tag."""
         return lease_tag(self.run, str(self.until), self.user, self.host, self.id)
 
     @property
     def holder(self) -> tuple[str, str]:
-        """Who, whatever the command."""
+        """User and host, independent of the command."""
         return self.user, self.host
 
     def __str__(self) -> str:
@@ -63,12 +63,12 @@ class Lease:
 
 
 def me() -> tuple[str, str]:
-    """This user and machine, as a tag may have them."""
+    """This user and machine, in the characters that a tag allows."""
     return _part(_user()), _part(socket.gethostname())
 
 
 def parse(tag: str) -> Lease | None:
-    """The lease that a tag is, None where it is none."""
+    """The lease in a tag; None if the tag is not a lease."""
     parts = parts_of_lease(tag) or ()
     if len(parts) != PARTS or not parts[1].isdecimal():
         return None
@@ -84,50 +84,50 @@ def alive(tags: Iterable[str], *, now: float | None = None) -> tuple[Lease, ...]
 
 
 def check_free(run: str, leases: Iterable[Lease], progress: Progress, *, force: bool) -> None:
-    """Say who uses a run. Raises ``UsageError`` where it is another than this user, unless ``force``."""
+    """Report who uses a run. Raises ``UsageError`` if another user does, unless ``force``."""
     for each in leases:
         if each.holder != me() and not force:
             raise UsageError(
-                f"run {run!r} is in use: {each}; wait until that is done, or say --force to take it down "
-                "all the same"
+                f"run {run!r} is in use: {each}; wait until that has ended, or use --force to delete it "
+                "anyway"
             )
         progress.note(f"{run}: {each}")
 
 
 def keep(target: Target, run: str) -> None:
-    """Hold a lease on ``run`` from now until :func:`end`, which a command's end calls.
+    """Hold a lease on ``run`` from now until :func:`end`, which is called at the end of the command.
 
-    One that cannot be had, as with a token that may only read, is done without.
+    If no lease can be created, as with a read-only token, the command works without.
     """
     key = (target.endpoint, run)
-    if key not in _kept:
-        _kept[key] = _Keeper(target, run)
-        _kept[key].begin()
+    if key not in _keepers:
+        _keepers[key] = _Keeper(target, run)
+        _keepers[key].begin()
 
 
 def end(target: Target | None = None, run: str = "", *, seconds: float | None = None) -> None:
-    """Give up the lease on one run, or all that this process holds; one that takes longer expires."""
-    for endpoint, name in tuple(_kept):
+    """Release the lease on one run, or all of this process; one that takes longer expires."""
+    for endpoint, name in tuple(_keepers):
         if target is None or (endpoint, name) == (target.endpoint, run):
-            _kept.pop((endpoint, name)).end(END_SECONDS if seconds is None else seconds)
+            _keepers.pop((endpoint, name)).end(END_SECONDS if seconds is None else seconds)
 
 
 class _Keeper:
-    """Takes, renews and gives up one lease, in a thread of its own that does not keep the process alive."""
+    """Creates, renews and releases one lease, in a daemon thread."""
 
     def __init__(self, target: Target, run: str) -> None:
         self._target, self._lease = target, Lease(run, 0, *me(), secrets.token_hex(4))
-        self._tags: list[str] = []  # made and not deleted yet, the valid one last
+        self._tags: list[str] = []  # created and not deleted yet, the valid one last
         self._begun, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._loop, name=f"lease of {run}", daemon=True)
 
     def begin(self) -> None:
-        """Return once the lease is there, or could not be had."""
+        """Return once the lease exists, or could not be created."""
         self._thread.start()
         self._begun.wait(BEGIN_SECONDS)
 
     def end(self, seconds: float) -> None:
-        """Take the tag away, or let it expire where that takes too long."""
+        """Delete the tag, or let it expire if that takes too long."""
         self._over.set()
         self._thread.join(seconds)
 
@@ -155,7 +155,7 @@ class _Keeper:
             del self._tags[0]
 
 
-_kept: dict[tuple[str, str], _Keeper] = {}
+_keepers: dict[tuple[str, str], _Keeper] = {}
 atexit.register(end)
 
 

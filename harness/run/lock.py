@@ -1,8 +1,8 @@
-"""One process at a time makes, changes or takes away a run of this directory.
+"""A lock, so that only one process at a time creates, changes or deletes a run of this directory.
 
-The lock is on an open file, so the kernel lets it go when the holder ends, however that comes. A run's reaper
-inherits it: between its maker's death and the last thing taken down there is no moment at which the run
-looks free.
+The lock is on an open file, so the kernel releases it when the holder ends for any reason. A run's reaper
+inherits it: from the death of the process that created the run until the last resource is deleted, the run
+never looks free.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ FILE = "lock"
 REAPER_SECONDS = 300.0
 
 
-def take(run_dir: RunDir) -> int:
-    """Hold the run until the returned descriptor is closed. Raises ``UsageError`` where it is held."""
+def acquire(run_dir: RunDir) -> int:
+    """Lock the run until the returned descriptor is closed. Raises ``UsageError`` if it is locked."""
     run_dir.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(run_dir.path / FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -41,50 +41,52 @@ def take(run_dir: RunDir) -> int:
 
 
 @contextmanager
-def held(run_dir: RunDir) -> Iterator[None]:
-    """Hold the run for the length of a block. Raises ``UsageError`` where somebody else does.
+def locked(run_dir: RunDir) -> Iterator[None]:
+    """Lock the run for the length of a block. Raises ``UsageError`` if another process has the lock.
 
-    One that was not made here, and so has no directory, is nobody's.
+    A run that was not created here has no directory, and is not locked.
     """
     if not run_dir.path.is_dir():
         yield
         return
-    descriptor = take(run_dir)
+    descriptor = acquire(run_dir)
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def is_worked_on(run_dir: RunDir) -> bool:
-    """Whether a process that lives works on the run; one that only a reaper holds is not worked on."""
-    return _is_held(run_dir) and _maker(run_dir) is not None
+def is_in_use(run_dir: RunDir) -> bool:
+    """Whether a living process works on the run; one that only a reaper holds does not count."""
+    return _is_locked(run_dir) and _owner(run_dir) is not None
 
 
-def await_turn(run_dir: RunDir, progress: Progress) -> bool:
-    """Return once nobody holds the run; says whether that had to be waited for.
+def wait_until_free(run_dir: RunDir, progress: Progress) -> bool:
+    """Return once the run is not locked; says whether it had to wait.
 
-    A dead maker's reaper is waited for. Raises ``UsageError`` where a process that lives holds the run, and
-    ``WaitTimeoutError`` where the reaper does not finish.
+    Waits for the reaper of a dead process. Raises ``UsageError`` if a living process has the lock, and
+    ``WaitTimeoutError`` if the reaper does not finish.
     """
     from harness.core.wait import NotYet, wait_for
 
-    if not _is_held(run_dir):
+    if not _is_locked(run_dir):
         return False
 
     def probe() -> None:
-        if not _is_held(run_dir):
+        if not _is_locked(run_dir):
             return
-        if _maker(run_dir) is not None:
+        if _owner(run_dir) is not None:
             raise _busy(run_dir)
         raise NotYet(f"see {run_dir.path / 'reaper.log'}")
 
-    progress.note(f"run {run_dir.run} died in the middle and is being taken down; waiting for that")
-    wait_for(f"run {run_dir.run} to be taken down", probe, deadline=REAPER_SECONDS, max_pause=0.5)
+    progress.note(
+        f"the process of run {run_dir.run} died, and its reaper is deleting the run; waiting for that"
+    )
+    wait_for(f"run {run_dir.run} to be deleted", probe, deadline=REAPER_SECONDS, max_pause=0.5)
     return True
 
 
-def _is_held(run_dir: RunDir) -> bool:
+def _is_locked(run_dir: RunDir) -> bool:
     try:
         descriptor = os.open(run_dir.path / FILE, os.O_RDWR)
     except FileNotFoundError:
@@ -98,18 +100,18 @@ def _is_held(run_dir: RunDir) -> bool:
     return False
 
 
-def _maker(run_dir: RunDir) -> int | None:
+def _owner(run_dir: RunDir) -> int | None:
     """The process that took the lock, if it lives."""
     try:
         pid, born = json.loads(read_text(run_dir.path / FILE))
-    except (ValueError, TypeError, TopologyError):  # it has the lock since just now
+    except (ValueError, TypeError, TopologyError):  # it took the lock just now
         return 0
     return pid if is_running(pid, born) else None
 
 
 def _busy(run_dir: RunDir) -> UsageError:
-    pid = _maker(run_dir)
+    pid = _owner(run_dir)
     who = f"process {pid}" if pid else "another process"
     return UsageError(
-        f"run {run_dir.run!r} is being worked on by {who}: wait until it is done, or name another with --run"
+        f"run {run_dir.run!r} is locked by {who}: wait until it has ended, or choose another run with --run"
     )

@@ -1,9 +1,9 @@
-"""Take a run down when the process that makes it dies, however it dies.
+"""The reaper: deletes a run if the process that creates it dies, for whatever reason.
 
-``guard`` starts a process of its own that holds one end of a pipe. When the maker is done with the run, or
-means to keep it, it says so through the pipe. If the pipe closes without a word, the maker is dead, kill -9
-included, and the reaper takes the run down: through the API, with the emulator started again if it died too.
-A pipe, unlike a process number, cannot be mistaken for another's, and it works on every system.
+``guard`` starts a separate process that holds one end of a pipe. When the parent has finished with the run,
+or wants to keep it, it sends a message through the pipe. If the pipe closes without a message, the parent is
+dead (also by kill -9), and the reaper deletes the run through the API; it restarts the emulator if that died,
+too. A pipe, unlike a process id, is never reused by another process, and it works on every system.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ STOP_SECONDS = 30
 
 @dataclass
 class Guard:
-    """A reaper over one run, and the lock on it; as a context manager it is released at the end."""
+    """The reaper of one run, and the lock on the run; as a context manager it is released at the end."""
 
     process: subprocess.Popen[bytes] | None
     lock: int | None = None
 
     def release(self) -> None:
-        """The run is finished, or is to be kept: let it and the reaper go. A second call does nothing."""
+        """Release lock and reaper: the run is finished, or is to be kept. A second call does nothing."""
         process, self.process = self.process, None
         if process is not None:
             self._dismiss(process)
@@ -69,12 +69,12 @@ class Guard:
 
 
 def guard(target: Target, run_dir: RunDir, *, keep: bool = False) -> Guard:
-    """Take the lock on ``run_dir``'s run and start a reaper over it; with ``keep`` there is no reaper.
+    """Lock the run of ``run_dir`` and start a reaper for it; with ``keep`` there is no reaper.
 
-    It lives in a session of its own, so that ctrl-C and a closed terminal pass it by; what it does is in
-    ``reaper.log`` of the run's directory. Raises ``UsageError`` where another process works on the run.
+    It has a session of its own, so that ctrl-C and a closed terminal do not reach it. Its log is
+    ``reaper.log`` in the run's directory. Raises ``UsageError`` if another process works on the run.
     """
-    lock = runlock.take(run_dir)
+    lock = runlock.acquire(run_dir)
     if keep:
         return Guard(None, lock)
     command = [sys.executable, "-m", "harness.run.reaper", *_options(target, run_dir)]
@@ -87,21 +87,21 @@ def guard(target: Target, run_dir: RunDir, *, keep: bool = False) -> Guard:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            pass_fds=(lock,),  # held until the run is gone, whoever dies
+            pass_fds=(lock,),  # locked until the run is deleted, whichever process dies
         )
     guarded = Guard(process, lock)
     try:
-        _tell(process, target.token)
+        _send_token(process, target.token)
     except BaseException:
         guarded.release()
         raise
     return guarded
 
 
-def _tell(process: subprocess.Popen[bytes], token: str) -> None:
-    """Hand the token over: by the pipe, which nobody else reads, as they do command lines."""
+def _send_token(process: subprocess.Popen[bytes], token: str) -> None:
+    """Send the token through the pipe, because command lines are visible to others."""
     assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it ended at once; its log says why, and the run goes on without
+    with suppress(BrokenPipeError):  # it ended at once; its log says why, and the run continues without it
         process.stdin.write(token.encode() + b"\n")
         process.stdin.flush()
 
@@ -124,12 +124,12 @@ def _options(target: Target, run_dir: RunDir) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Wait for the maker's word or its end; returns the exit code: 0 released or reaped, 3 not reaped."""
+    """Wait for the parent's message or its end; returns the exit code: 0 released or reaped, 3 not reaped."""
     options = _parse(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # only the maker ends us
-    token, _, word = sys.stdin.buffer.read().partition(b"\n")
-    if word == RELEASE or not token:  # a maker that died before it had said the token has made nothing
+        signal.signal(number, signal.SIG_IGN)  # only the parent ends us
+    token, _, message = sys.stdin.buffer.read().partition(b"\n")
+    if message == RELEASE or not token:  # a parent that died before it sent the token has created nothing
         return 0
     return _reap(options, token.decode())
 
@@ -144,13 +144,13 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _reap(options: argparse.Namespace, token: str) -> int:
     from harness.core.errors import (
-        WavetankError,  # imported only now: a reaper that waits should weigh little
+        WavetankError,  # imported only now: a waiting reaper should use little memory
     )
     from harness.core.progress import Progress
     from harness.core.wait import NotYet, wait_for
 
     progress = Progress()
-    progress.note(f"the process that made run {options.run} has died; taking the run down")
+    progress.note(f"the process that created run {options.run} has died; deleting the run")
 
     def attempt() -> None:
         try:
@@ -162,9 +162,9 @@ def _reap(options: argparse.Namespace, token: str) -> int:
     try:
         wait_for(f"run {options.run} to be gone", attempt, deadline=REAP_SECONDS, first_pause=1, max_pause=30)
     except WavetankError as error:
-        progress.note(f"given up: {error}")
+        progress.note(f"gave up: {error}")
         return error.exit_code
-    progress.note(f"run {options.run} is gone")
+    progress.note(f"run {options.run} is deleted")
     return 0
 
 
@@ -188,7 +188,7 @@ def _target(options: argparse.Namespace, token: str, progress: Progress) -> Targ
 
 
 def _stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
-    """Stop an emulator that a command started, once nothing is left in it."""
+    """Stop an emulator that a command started, once it is empty."""
     from harness import provision
     from harness.target import emulator_process
 

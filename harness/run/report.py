@@ -1,7 +1,7 @@
-"""``report.json`` and its page: what was stood up, how long it took, what was checked and what came of it.
+"""``report.json`` and its HTML page: the deployment, timings, checks and their results.
 
 ``up`` writes it, the checks add to it, ``down`` completes it; each step replaces the file atomically, so
-whoever reads it finds a whole one. ``report.schema.json`` beside this file says what it holds.
+readers always find a complete file. ``report.schema.json`` beside this file describes it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 class Check:
     """One check's result. ``reason``: why it did not pass, or empty; ``seconds``: how long it ran.
 
-    ``evidence``: what it saw, passed or not, where it noted that.
+    ``evidence``: what it observed, passed or not, if it noted that.
     """
 
     id: str
@@ -52,7 +52,7 @@ class Check:
 
 
 def verdict(checks: Sequence[Mapping[str, Any]], error: str | None = None) -> Verdict:
-    """A real failure outweighs a doubt, and a run in which nothing was checked is in doubt."""
+    """A failure outweighs a doubt, and a run in which nothing was checked is inconclusive."""
     outcomes = {check["outcome"] for check in checks}
     if error or "failed" in outcomes:
         return "fail"
@@ -67,7 +67,7 @@ def exit_code(given: Verdict) -> int:
 
 
 def start(run: str, target: str, topology: str) -> dict[str, Any]:
-    """The report of a run that has only begun."""
+    """The report of a run that has just begun."""
     return {
         "schema": SCHEMA,
         "run": run,
@@ -95,11 +95,11 @@ def update(
     error: str | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
-    """Bring the run's report up to date and return it. ``fresh`` begins a new one.
+    """Update the run's report and return it. ``fresh`` begins a new one.
 
     Only what is given is replaced; timings are merged. ``sections`` are whole parts by their key, like
-    ``isolation``. Passwords of ``deployment`` and the token never
-    get in, whatever a check's reason or an error quotes.
+    ``isolation``. Passwords of ``deployment`` and the token are masked everywhere, even where a check's
+    reason or an error quotes them.
     """
     report = start(run_dir.run, target.name, topology) if fresh else _load_or_start(run_dir, target, topology)
     if deployment is not None:
@@ -128,7 +128,7 @@ def parts(deployment: Deployment) -> dict[str, list[dict[str, Any]]]:
 
 
 def intent(topology: Topology) -> list[dict[str, str]]:
-    """The ``intent`` of a report: the flows that are meant, log-ins of ``management`` included."""
+    """The ``intent`` of a report: the intended flows, including logins by ``management``."""
     return [
         {
             "source": flow.source,
@@ -141,7 +141,7 @@ def intent(topology: Topology) -> list[dict[str, str]]:
 
 
 def read(run_dir: RunDir) -> dict[str, Any]:
-    """The run's report. Raises ``UsageError`` where there is none, or none that can be read."""
+    """The run's report. Raises ``UsageError`` if there is none, or if it cannot be read."""
     file = run_dir.report
     if not os.path.lexists(file):
         raise UsageError(f"run {run_dir.run!r} has no report: {file}")
@@ -154,7 +154,7 @@ def read(run_dir: RunDir) -> dict[str, Any]:
 
 
 def check_shape(document: Mapping[str, Any], file: Path) -> None:
-    """Raise ``TopologyError`` where what every reader of a report relies on has another form."""
+    """Raise ``TopologyError`` if a part that every reader of a report relies on has another form."""
     for key, usual in start("", "", "").items():
         value = document.get(key, usual)
         if not isinstance(value, str | None if usual is None else type(usual)):
@@ -163,12 +163,12 @@ def check_shape(document: Mapping[str, Any], file: Path) -> None:
     for key in LISTED:
         for number, each in enumerate(document.get(key) or ()):
             if not isinstance(each, dict):
-                raise TopologyError("is no object", file=file, field=f"{key}[{number}]", remedy=REMEDY)
+                raise TopologyError("is not an object", file=file, field=f"{key}[{number}]", remedy=REMEDY)
     for number, each in enumerate(document.get("checks") or ()):
         wrong = [name for name in ("id", "outcome", "reason") if not isinstance(each.get(name), str)]
         if wrong or each["outcome"] not in get_args(Outcome):
             field = f"checks[{number}].{(wrong or ['outcome'])[0]}"
-            problem = "is not what a check has there"
+            problem = "is not a valid value for a check"
             raise TopologyError(problem, file=file, field=field, remedy=REMEDY)
 
 
@@ -190,7 +190,7 @@ def _write_page(run_dir: RunDir, report: Mapping[str, Any]) -> None:
 
 
 def environment(target: Target) -> dict[str, Any]:
-    """Where it ran: this machine, its engine, and what the target's kernel can do (empty for a cloud)."""
+    """Where it ran: this machine, its engine, the capabilities of the target's kernel (none for a cloud)."""
     return {
         "kernel": platform.release(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -204,7 +204,7 @@ def environment(target: Target) -> dict[str, Any]:
 
 
 def engine_version() -> str:
-    """The local engine's version as the docker command tells it; empty where there is none."""
+    """The local engine's version from the docker command; empty if there is no engine."""
     command = ["docker", "version", "--format", "{{.Server.Version}}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
@@ -245,9 +245,9 @@ def summary(report: Mapping[str, Any]) -> str:
     ]
     if report["error"]:
         lines.append(f"error: {report['error']}")
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no checks"
+    counted = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no checks"
     name = f"existing {report['existing']}" if "existing" in report else report["run"]
-    lines.append(f"{name} on {report['target']}: {report['verdict']} ({told})")
+    lines.append(f"{name} on {report['target']}: {report['verdict']} ({counted})")
     return "\n".join(lines)
 
 

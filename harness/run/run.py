@@ -1,4 +1,4 @@
-"""Everything in one go: up, verify, report, and down as ``keep`` says."""
+"""``wavetank run``: up, verify, report, and down as ``keep`` says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from harness.core.progress import Progress
 from harness.run import report
 from harness.run.settings import Settings
-from harness.run.up import Consent, Keep, down, gather_logs, release, taken_down_if_stopped, up
+from harness.run.up import Consent, Keep, down, down_if_stopped, gather_logs, release, up
 from harness.verify.network import hostnet
 from harness.verify.runner import run_checks
 
@@ -22,25 +22,25 @@ def run(
     keyword: str | None = None,
     faults: bool | None = None,
 ) -> tuple[dict[str, Any], int]:
-    """Stand a topology up, check it and take it down; returns the report and the exit code.
+    """Create a deployment, check it and delete it; returns the report and the exit code.
 
-    ``keyword`` and ``faults`` pick checks, as in :func:`harness.verify.runner.run_checks`.
-    Raises ``WavetankError`` where it could not be stood up; the report is written then, too.
+    ``keyword`` and ``faults`` select checks, as in :func:`harness.verify.runner.run_checks`.
+    Raises ``WavetankError`` if it could not be created; the report is written then, too.
     """
     begun = time.monotonic()
     started = up(settings, consent, progress, keep=keep)
     choice, target = started.choice, started.target
-    with taken_down_if_stopped(started, progress, keep=keep):
+    with down_if_stopped(started, progress, keep=keep):
         with progress.step("verify"):
             code = run_checks(choice, keyword=keyword, faults=faults)
-        left = ""
+        differs = ""
         if code != 0:
             gather_logs(started.access, started.deployment, progress)
         if keep == "never" or (keep == "on-failure" and code == 0):
             down(target, choice.run_dir, progress)
-            left = hostnet.changed(choice.run_dir)
+            differs = hostnet.changed(choice.run_dir)
         else:
-            progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+            progress.note(f"kept: `wavetank down --run {choice.run}` deletes it")
         release(started.guard)
     timings = {**progress.timings, "total": round(time.monotonic() - begun, 3)}
     written = report.update(
@@ -48,6 +48,6 @@ def run(
         target=target,
         topology=started.topology.name,
         timings=timings,
-        error=f"this machine's own network is not as it was before the run:\n{left}" if left else None,
+        error=f"this machine's own network was changed by the run:\n{differs}" if differs else None,
     )
-    return written, 1 if left else code
+    return written, 1 if differs else code

@@ -1,7 +1,7 @@
 """A run's own directory, ``.wavetank/runs/RUN``: its key, ssh configuration, logs and report.
 
-Holds secrets, so it is readable by its owner only. What a deployment *is* comes from the API, never from
-here; without this directory a run can still be found, priced and taken down, only not logged in to.
+It contains secrets, so only its owner can read it. The state of a deployment comes from the API, never from
+here; without this directory a run can still be found, priced and deleted, but nobody can log in to its nodes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RunDir:
 
     @property
     def login(self) -> str:
-        """Who logs in to the nodes."""
+        """The user name on the nodes."""
         return "root"
 
     @property
@@ -59,7 +59,7 @@ class RunDir:
         return self.path / "junit.xml"
 
     def create(self) -> None:
-        """Make the directory (mode 0700) and point ``latest`` at it."""
+        """Create the directory (mode 0700) and point ``latest`` at it."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         latest = self.state_dir / "latest"
         fresh = self.state_dir / f".latest-{os.getpid()}"
@@ -68,7 +68,7 @@ class RunDir:
         fresh.replace(latest)
 
     def public_key(self) -> str:
-        """The run's SSH public key in OpenSSH's format, made on first use."""
+        """The run's SSH public key in OpenSSH's format, generated on first use."""
         from cryptography.exceptions import (
             UnsupportedAlgorithm,
         )  # every command loads this module, few need that
@@ -85,12 +85,12 @@ class RunDir:
             descriptor = os.open(self.private_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(private)
-        remedy = f"remove it and take the run down: `wavetank down --run {self.run}` needs no key"
+        remedy = f"remove it and delete the run: `wavetank down --run {self.run}` needs no key"
         content = read_bytes(self.private_key, remedy=remedy)
         try:
             loaded = serialization.load_ssh_private_key(content, password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            problem = f"is no private key of ssh's, or has a passphrase: {error}"
+            problem = f"is not an SSH private key, or has a passphrase: {error}"
             raise TopologyError(problem, file=self.private_key, remedy=remedy) from error
         public = loaded.public_key().public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
@@ -105,15 +105,15 @@ class RunDir:
         fresh.replace(self.path / "run.json")
 
     def facts(self) -> dict[str, Any]:
-        """What ``remember`` kept; empty for a run this machine did not make."""
+        """What ``remember`` stored; empty for a run that was not created on this machine."""
         file = self.path / "run.json"
         if not os.path.lexists(file):
             return {}
-        remedy = "remove it, and say --target and --topology yourself"
-        found = read_object(file, "what a run remembers", remedy=remedy)
+        remedy = "remove it, and give --target and --topology"
+        found = read_object(file, "a run's settings", remedy=remedy)
         wrong = [key for key in FACTS if not isinstance(found.get(key), str | None)]
         if not isinstance(found.get("operators", []), list):
             wrong.append("operators")
         if wrong:
-            raise TopologyError("has another form", file=file, field=wrong[0], remedy=remedy)
+            raise TopologyError("has the wrong type", file=file, field=wrong[0], remedy=remedy)
         return found

@@ -49,7 +49,7 @@ class Session:
 def open_session(choice: Choice, progress: Progress | None = None) -> Session:
     """Find the deployment that ``choice`` means, and prepare a way in; no node is connected yet.
 
-    Until the command ends, a lease says that the run is used. Raises ``UsageError`` where nothing is up.
+    Until the command ends, a lease says that the run is used. Raises ``UsageError`` if nothing is up.
     """
     topology = load_topology(choice)
     target = resolve_existing(choice, progress or Progress())

@@ -1,7 +1,7 @@
-"""What every command is told: which target, which topology, which run; and how each default is found.
+"""The settings of every command: target, topology, run; and how each default is found.
 
-The command line and the pytest plugin both end here, so that ``wavetank verify`` and
-``pytest --target=local`` mean the same thing.
+The command line and the pytest plugin both use this module, so that ``wavetank verify`` and
+``pytest --target=local`` mean the same.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ TARGETS = ("local", "do")
 
 @dataclass(frozen=True)
 class Settings:
-    """The common options as given; None where the user left the choice to us.
+    """The common options as given; None: use the default.
 
-    ``existing`` is the tag of a deployment that somebody else made, which takes the place of a run;
+    ``existing`` is the tag of a deployment that somebody else made, instead of a run;
     ``ssh_key`` and ``ssh_user`` are for its nodes.
     """
 
@@ -54,11 +54,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.existing is not None and self.run is not None:
-            raise UsageError("--existing and --run exclude one another: what somebody else made is no run")
+            raise UsageError("--existing and --run exclude one another: an existing deployment is not a run")
         if self.existing is None and (self.ssh_key or self.ssh_user):
-            raise UsageError("--ssh-key and --ssh-user go with --existing: a run has a key of its own")
+            raise UsageError("--ssh-key and --ssh-user need --existing: a run has a key of its own")
         if self.target not in (None, *TARGETS):
-            raise UsageError(f"unknown target {self.target!r}: take one of {', '.join(TARGETS)}")
+            raise UsageError(f"unknown target {self.target!r}: use one of {', '.join(TARGETS)}")
         if self.run is not None:
             check_run(self.run)
 
@@ -67,7 +67,7 @@ class Settings:
 class Choice:
     """The defaults filled in: a target's name, a topology's file or name, a run and its directory.
 
-    ``topology`` is looked up only when it is loaded: a run whose file is gone can still be taken down.
+    ``topology`` is looked up only when it is loaded: a run whose file is gone can still be deleted.
     """
 
     target: str
@@ -82,30 +82,30 @@ class Choice:
 
     @property
     def place(self) -> ExistingDir | None:
-        """Where an existing deployment of somebody else's has its reports; None for a run."""
+        """The directory of an existing deployment's reports; None for a run."""
         return self.run_dir if isinstance(self.run_dir, ExistingDir) else None
 
 
 def topology_file(name: str) -> Path:
-    """The file a ``--topology`` means: a path as it is, a bare name is one that comes with Wavetank."""
+    """The file of a ``--topology``: a path as it is, or the name of a bundled topology."""
     if "/" in name or name.endswith((".yaml", ".yml")):
         file = Path(name)
         if not os.path.lexists(file):
             raise UsageError(f"no topology file {name!r}")
         try:
             return file.resolve()
-        except (OSError, RuntimeError):  # a link to itself, of which whoever reads it will tell
+        except (OSError, RuntimeError):  # a link to itself, which is reported when it is read
             return file.absolute()
     topologies = PROJECT / "topologies"
     file = topologies / f"{name}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(each.stem for each in topologies.glob("*.yaml")))
-        raise UsageError(f"unknown topology {name!r}: take one of {known}, or a path to a .yaml file")
+        raise UsageError(f"unknown topology {name!r}: use one of {known}, or a path to a .yaml file")
     return file.resolve()
 
 
 def new_name(topology: str, suffix: str = "", *, databases: Collection[str] = ()) -> str:
-    """``standard-7f3a``: the topology's name, as far as it can be part of a run's, and something random.
+    """``standard-7f3a``: the topology's name, as far as a run's name allows, and a random suffix.
 
     ``suffix`` goes between the two; the whole is short enough for the host names of ``databases``.
     """
@@ -115,7 +115,7 @@ def new_name(topology: str, suffix: str = "", *, databases: Collection[str] = ()
 
 
 def latest_run(state_dir: Path) -> RunDir | None:
-    """The run that ``latest`` points at, None where there is none."""
+    """The run that ``latest`` points at, None if there is none."""
     latest = state_dir / "latest"
     if not latest.is_dir():
         return None
@@ -125,10 +125,10 @@ def latest_run(state_dir: Path) -> RunDir | None:
 def choose_new(
     settings: Settings, existing: Sequence[str] = (), *, databases: Collection[str] = ()
 ) -> Choice:
-    """What ``up`` works on: the named run, else the latest if it is the same plan and exists, else a new one.
+    """The run for ``up``: the named one, else the latest with the same topology if it exists, else a new one.
 
-    ``existing`` are the runs the target still has. One that another process works on is left to that.
-    A new one's name is short enough for ``databases``, the names of the topology's.
+    ``existing`` are the runs that the target still has. A run that another process works on is not chosen.
+    The name of a new one is short enough for ``databases``, the names of the topology's databases.
     """
     target = settings.target or "local"
     file = topology_file(settings.topology or "standard")
@@ -139,24 +139,24 @@ def choose_new(
 
 
 def choose_existing(settings: Settings) -> Choice:
-    """What every other command works on: the named run, else the latest; the rest as the run remembers it.
+    """The run for every other command: the named one, else the latest; the rest as stored with the run.
 
-    With ``existing`` it is what somebody else made, of which nothing is remembered. Raises ``UsageError``
-    where nothing was stood up yet.
+    With ``existing`` it is a deployment that somebody else made, of which nothing is stored. Raises
+    ``UsageError`` if there is no run yet.
     """
     if settings.existing is not None:
         return _of_somebody_else(settings, settings.existing)
     run_dir = _named(settings) or latest_run(settings.state_dir)
     if run_dir is None:
         raise UsageError(
-            f"no run in {settings.state_dir}: stand one up with `wavetank up`, or name one with --run"
+            f"no run in {settings.state_dir}: create one with `wavetank up`, or give its name with --run"
         )
     facts = run_dir.facts()
     target = settings.target or facts.get("target", "local")
     remembered = facts.get("target", target)
     if remembered != target:
         raise UsageError(
-            f"run {run_dir.run!r} is on target {remembered!r}, not {target!r}: name another with --run"
+            f"run {run_dir.run!r} is on target {remembered!r}, not {target!r}: give another name with --run"
         )
     topology = settings.topology or facts.get("topology", "standard")
     return Choice(target, topology, _app(settings, facts), run_dir, _with_facts(settings, facts))
@@ -169,21 +169,21 @@ def _of_somebody_else(settings: Settings, tag: str) -> Choice:
 
 
 def is_nowhere(settings: Settings, target: str) -> bool:
-    """Whether ``target`` is ``local`` and there is no emulator, so that nothing can be there either."""
+    """Whether ``target`` is ``local`` and there is no emulator, so that there can be no deployment."""
     from harness.target import emulator_process
 
     return target == "local" and not emulator_process.directory(settings.state_dir).is_dir()
 
 
 def resolve_existing(choice: Choice, progress: Progress, *, lease: bool = True) -> Target:
-    """The target of a run that should be there. Raises ``UsageError`` where it cannot be.
+    """The target of a run that should exist. Raises ``UsageError`` if it cannot exist.
 
-    Until the command ends a lease says that the run is used; with ``lease`` False nothing is changed, nor of
-    what somebody else made.
+    Until the command ends, a lease says that the run is used. With ``lease`` False, and for an existing
+    deployment, nothing is changed.
     """
     if is_nowhere(choice.settings, choice.target):
         if choice.place:
-            raise UsageError(f"there is no emulator in {choice.settings.state_dir}, and so nothing to check")
+            raise UsageError(f"there is no emulator in {choice.settings.state_dir}, so nothing to check")
         raise not_up(choice)
     target = resolve(choice.settings, choice.target, progress)
     if lease and not choice.place:
@@ -192,14 +192,14 @@ def resolve_existing(choice: Choice, progress: Progress, *, lease: bool = True) 
 
 
 def not_up(choice: Choice) -> UsageError:
-    """The error for a run of which nothing is there."""
-    return UsageError(f"run {choice.run!r} is not up on {choice.target}: `wavetank up` stands it up")
+    """The error for a run that does not exist."""
+    return UsageError(f"run {choice.run!r} is not up on {choice.target}: create it with `wavetank up`")
 
 
 def resolve(settings: Settings, target: str, progress: Progress) -> Target:
-    """A target, ready to be talked to. Starts the emulator for ``local`` where none runs.
+    """A target, ready for requests. Starts the emulator for ``local`` if none is running.
 
-    With ``existing`` it is one of which no client sends anything but GET.
+    With ``existing`` it is read-only: its clients send nothing but GET.
     """
     from harness.target.target import resolve_target
 
@@ -223,7 +223,7 @@ def load_topology(choice: Choice) -> Topology:
 
 
 def remember(choice: Choice) -> None:
-    """Keep what later commands default to. Never the token."""
+    """Store the defaults of later commands. Never the token."""
     settings = choice.settings
     choice.run_dir.remember(
         target=choice.target,
@@ -257,7 +257,7 @@ def arguments(choice: Choice) -> list[str]:
 
 
 def as_json(document: Any) -> str:
-    """How every command prints JSON."""
+    """JSON as every command prints it."""
     return json.dumps(document, indent=2)
 
 
@@ -267,7 +267,7 @@ def _named(settings: Settings) -> RunDir | None:
 
 def _latest_like(settings: Settings, target: str, file: Path, existing: Sequence[str]) -> RunDir | None:
     latest = latest_run(settings.state_dir)
-    if latest is None or latest.run not in existing or lock.is_worked_on(latest):
+    if latest is None or latest.run not in existing or lock.is_in_use(latest):
         return None
     facts = latest.facts()
     same = facts.get("target") == target and facts.get("topology") == str(file)

@@ -1,4 +1,4 @@
-"""Find what was left behind: runs by their tags and marks, and how long each has stood."""
+"""Find and delete what was left behind: runs by their tags and marks, and the age of each."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Agree = Callable[[Sequence[Item]], None]
 
 
 @dataclass(frozen=True)
-class Found:
-    """A run and what there is of it. ``age``: of its oldest resource; None: none has a date.
+class FoundRun:
+    """A run and its resources. ``age``: of its oldest resource; None: none has a date.
 
-    ``used`` says who uses it now; ``guests`` are others who are bound to it. Both in words.
+    ``used`` says who uses it now; ``guests`` are resources of others that depend on it. Both in words.
     """
 
     run: str
@@ -36,25 +36,25 @@ class Found:
 
 @dataclass(frozen=True)
 class Swept:
-    """Which runs went, or with a dry run would go, and which old ones are left alone, with the reason.
+    """Which runs were (with a dry run: would be) deleted, and which old ones were not, with the reason.
 
-    ``blocked``: whether one of these is left because others are bound to it.
+    ``blocked``: whether one was not deleted because resources of others depend on it.
     """
 
-    gone: tuple[Found, ...]
+    gone: tuple[FoundRun, ...]
     left: dict[str, str]
     blocked: bool = False
 
     @property
     def runs(self) -> list[str]:
-        """The names of those that went."""
+        """The names of the deleted runs."""
         return [each.run for each in self.gone]
 
 
-def survey(target: Target, *, now: datetime | None = None) -> list[Found]:
-    """Every run on ``target``, whoever made it; only what carries a run's tag or mark is looked at.
+def survey(target: Target, *, now: datetime | None = None) -> list[FoundRun]:
+    """Every run on ``target``, no matter who made it, by the resources with a run's tag or mark.
 
-    A lease that has expired, of a run of which nothing else is there, is one as well.
+    An expired lease of a run that has nothing else counts as one, too.
     """
     present = now or datetime.now(UTC)
     account = _ask(target)
@@ -65,7 +65,7 @@ def survey(target: Target, *, now: datetime | None = None) -> list[Found]:
     return [
         *found,
         *(
-            Found(each.run, present - datetime.fromtimestamp(each.until, UTC), (Item("tag", each.tag),))
+            FoundRun(each.run, present - datetime.fromtimestamp(each.until, UTC), (Item("tag", each.tag),))
             for each in dead
         ),
     ]
@@ -81,18 +81,19 @@ def sweep(
     progress: Progress = QUIET,
     now: datetime | None = None,
 ) -> Swept:
-    """Take down every run older than ``older_than``, after ``agree``; ``dry_run`` only names them.
+    """Delete every run older than ``older_than``, after ``agree``; ``dry_run`` only lists them.
 
-    A run that ``is_busy`` says a process works on is left alone, and so is one that somebody uses, wherever,
-    or that others are bound to; each is told. A run without a date, of which only tags or a key are left,
-    goes with ``older_than`` zero alone. ``agree`` is given all that would go, and raises to refuse.
+    Not deleted, with a note: a run that a process works on (``is_busy``), that somebody uses on any machine,
+    or that resources of others depend on. A run without a date, of which only tags or a key are left, is
+    deleted only with ``older_than`` zero. ``agree`` gets the list of all that would be deleted, and raises to
+    refuse.
     """
     for each in foreign(target):
-        progress.note(f"left alone: {each}: has a name like ours, and no mark of a run")
+        progress.note(f"not deleted: {each}: it has a name like ours, but no mark of a run")
     old = [found for found in survey(target, now=now) if _is_old(found, older_than)]
     left = {found.run: why for found in old if (why := _why_left(found, is_busy))}
     for run, why in left.items():
-        progress.note(f"{run}: left alone: {why}")
+        progress.note(f"{run}: not deleted: {why}")
     going = tuple(found for found in old if found.run not in left)
     for found in going:
         progress.note("\n".join((f"{found.run}: {_words(found.age)}", *_listed(found, now))))
@@ -103,7 +104,7 @@ def sweep(
 
 
 def foreign(target: Target) -> list[Item]:
-    """What has a name like ours and is no run's own."""
+    """Resources with a name like ours that do not belong to a run."""
     account = _ask(target)
     named = (each["name"] for each in (*account.vpcs, *account.keys, *account.firewalls, *account.databases))
     runs = dict.fromkeys(run for name in named if (run := run_of_name(name)))
@@ -115,39 +116,41 @@ def _ask(target: Target) -> Account:
         return fetch(api)
 
 
-def _found(run: str, seen: Observed, now: datetime) -> Found:
-    used = tuple(map(str, lease.alive(seen.leases, now=now.timestamp())))
-    return Found(run, _age(seen.items(), now), seen.items(), used, tuple(map(str, seen.guests)))
+def _found(run: str, observed: Observed, now: datetime) -> FoundRun:
+    used = tuple(map(str, lease.alive(observed.leases, now=now.timestamp())))
+    return FoundRun(
+        run, _age(observed.items(), now), observed.items(), used, tuple(map(str, observed.guests))
+    )
 
 
-def _why_left(found: Found, is_busy: Callable[[str], bool]) -> str:
+def _why_left(found: FoundRun, is_busy: Callable[[str], bool]) -> str:
     if is_busy(found.run):
         return "a process is working on it"
     if found.used:
         return "; ".join(found.used)
-    return f"others are bound to it: {'; '.join(found.guests)}" if found.guests else ""
+    return f"resources of others depend on it: {'; '.join(found.guests)}" if found.guests else ""
 
 
 def _take_down(
-    target: Target, found: Found, left: dict[str, str], progress: Progress, now: datetime | None
+    target: Target, found: FoundRun, left: dict[str, str], progress: Progress, now: datetime | None
 ) -> bool:
-    """Whether it went: agreeing takes time, and somebody may have begun to use it meanwhile."""
+    """Whether it was deleted: the user's answer takes time, and somebody may use the run by now."""
     present = (now or datetime.now(UTC)).timestamp()
     used = lease.alive(inspect(target, found.run).leases, now=present)
     if used:
         left[found.run] = "; ".join(map(str, used))
-        progress.note(f"{found.run}: left alone: {left[found.run]}")
+        progress.note(f"{found.run}: not deleted: {left[found.run]}")
         return False
     destroy(target, found.run, progress=progress, agreed=found.items)
     return True
 
 
-def _listed(found: Found, now: datetime | None) -> Iterator[str]:
+def _listed(found: FoundRun, now: datetime | None) -> Iterator[str]:
     present = now or datetime.now(UTC)
     yield from (f"  {each}, {_words(_age([each], present))}" for each in found.items)
 
 
-def _is_old(found: Found, older_than: timedelta) -> bool:
+def _is_old(found: FoundRun, older_than: timedelta) -> bool:
     return found.age >= older_than if found.age is not None else not older_than
 
 

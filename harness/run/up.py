@@ -1,6 +1,6 @@
-"""The whole flow: :func:`up` stands a topology up and leaves it answering, :func:`down` takes it away.
+"""The whole flow: :func:`up` creates a deployment and waits until it answers, :func:`down` deletes it.
 
-Each step lives in the module of its name; read this file to know the order and what happens on failure.
+Each step is in the module of its name; this file has the order, and what happens on failure.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from harness.topology.model import Topology
 from harness.verify.network import hostnet
 
 FIRST_SUBMISSION_DEADLINE = 60.0
-BASTION_DEADLINE = 10.0  # for a look whether there is anything to collect from at all
+BASTION_DEADLINE = 10.0  # to find out whether there is anything to collect logs from
 
 Consent = Callable[[Price], None]
 Agree = Callable[[Sequence[provision.Item]], None]
@@ -46,7 +46,7 @@ Keep = Literal["on-failure", "always", "never"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is known before anything is changed. ``host`` is this machine's network, where that matters."""
+    """What is known before anything is changed. ``host`` is this machine's network, if that matters."""
 
     choice: Choice
     target: Target
@@ -58,10 +58,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Started(Session):
-    """A deployment that answers. ``changed`` are the ``service@node`` that were deployed anew, and what
-    was changed about a swarm: ``service@swarm``, and its members in words.
+    """A deployment that answers. ``changed`` are the ``service@node`` that were deployed again, and the
+    changes to a swarm: ``service@swarm``, and its members in words.
 
-    ``guard`` still holds the reaper over it: release it once the run is to outlive this process.
+    ``guard`` is the reaper: release it once the run is to outlive this process.
     """
 
     plan: Plan
@@ -71,7 +71,7 @@ class Started(Session):
 
 
 def prepare(settings: Settings, progress: Progress) -> Prepared:
-    """Validate the topology, reach the target, choose the run and see what would change there."""
+    """Validate the topology, connect to the target, choose the run and plan the changes."""
     draft = choose_new(settings)
     topology = load_topology(draft)
     require_programs(topology)
@@ -82,7 +82,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     target = resolve(settings, draft.target, progress)
     existing = provision.runs(target)
     choice = choose_new(settings, existing, databases=topology.databases)
-    if lock.await_turn(choice.run_dir, progress):
+    if lock.wait_until_free(choice.run_dir, progress):
         existing = provision.runs(target)
         choice = choose_new(settings, existing, databases=topology.databases)
     plan = provision.plan(target, topology, choice.run)
@@ -92,14 +92,14 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
 def up(
     settings: Settings, consent: Consent, progress: Progress, *, keep: Keep = "never", alone: bool = False
 ) -> Started:
-    """Stand a deployment up, or bring an existing one up to date. Raises ``WavetankError``.
+    """Create a deployment, or bring an existing one up to date. Raises ``WavetankError``.
 
-    ``consent`` is asked before anything that costs is made, and raises to refuse. On failure, what this
-    call began is taken down again unless ``keep`` says otherwise; a run that stood before is left as it is.
-    ``on-failure`` keeps it when a step failed, but not when somebody interrupted or killed us.
-    ``alone``: nothing follows, so that a signal that comes after all is done has nothing to stop.
+    ``consent`` is called before anything that costs money is created, and raises to refuse. On failure, a run
+    that this call began is deleted unless ``keep`` says otherwise; an existing run is left as it is.
+    ``on-failure`` keeps it if a step failed, but not if this process was interrupted or killed.
+    ``alone``: nothing follows, so that a signal after the last step has nothing to stop.
     """
-    with leaving_no_emulator(settings, progress):
+    with emulator_removed_on_failure(settings, progress):
         with progress.step("prepare"):
             prepared = prepare(settings, progress)
         target, topology, run_dir = prepared.target, prepared.topology, prepared.choice.run_dir
@@ -111,8 +111,8 @@ def up(
     with guarded(prepared, progress, keep=keep) as guard:
         lease.keep(target, run_dir.run)
         images = background.start(lambda: prepare_images(topology, progress=progress))
-        mend_links(prepared, progress)
-        mend_network(target, progress)
+        restore_links(prepared, progress)
+        restore_network(target, progress)
         with progress.step("provision"):
             deployment = provision.provision(
                 target, topology, run_dir.run, public_key=run_dir.public_key(), progress=progress, keep=True
@@ -122,7 +122,7 @@ def up(
             session = session_of(prepared.choice, target, topology, deployment)
             access = session.access
             if steps.restore(partial(steps.carry_out, session), run_dir):
-                progress.note("mended what a mutation had left broken")
+                progress.note("restored what a mutation had left broken")
         with progress.step("deploy"):
             images.finish()
             changed = deploy(target, topology, deployment, access, progress=progress).changed
@@ -142,26 +142,26 @@ def up(
             fresh=True,
         )
         if alone:
-            signals.settle()
+            signals.ignore_from_now_on()
     return Started(
         **session.parts(), plan=prepared.plan, existed=prepared.existed, changed=changed, guard=guard
     )
 
 
-def mend_links(prepared: Prepared, progress: Progress) -> None:
-    """Make links perfect that somebody made worse: before anything is powered on, which may be by them."""
+def restore_links(prepared: Prepared, progress: Progress) -> None:
+    """Remove delay and loss from all links, before droplets are powered on over them."""
     if not prepared.existed:
         return
     run = prepared.choice.run
     for node in link.restore(
         prepared.target, lambda: provision.observe(prepared.target, prepared.topology, run)
     ):
-        progress.note(f"the links of {node} are perfect again")
+        progress.note(f"removed delay and loss from the links of {node}")
 
 
 @contextmanager
-def leaving_no_emulator(settings: Settings, progress: Progress) -> Iterator[None]:
-    """Where the block fails or is stopped, remove the emulator that it started, if no run is in it."""
+def emulator_removed_on_failure(settings: Settings, progress: Progress) -> Iterator[None]:
+    """If the block fails or is stopped, remove the emulator that it started, unless it has a run."""
     try:
         yield
     except BaseException as error:
@@ -169,8 +169,8 @@ def leaving_no_emulator(settings: Settings, progress: Progress) -> Iterator[None
             settings.state_dir
         ).is_dir():
             if isinstance(error, KeyboardInterrupt):
-                signals.say(f"{error}: an emulator in which nothing was made yet goes, too")
-            with suppress(WavetankError):  # what the block failed of says more
+                signals.write_stderr(f"{error}: removing the emulator, in which nothing was created yet")
+            with suppress(WavetankError):  # the block's own error says more
                 _stop_if_unused(settings, progress)
         raise
 
@@ -181,16 +181,16 @@ def _stop_if_unused(settings: Settings, progress: Progress) -> None:
         stop_if_empty(resolve(settings, "local", progress), settings.state_dir, progress)
 
 
-def mend_network(target: Target, progress: Progress) -> None:
-    """Have the emulated network put right where somebody changed it by hand."""
+def restore_network(target: Target, progress: Progress) -> None:
+    """Restore the emulated network if somebody changed it by hand."""
     for each in tampering.restore(target):
-        progress.note(f"the emulated network was changed by hand, and is put right: {each}")
+        progress.note(f"restored a manual change of the emulated network: {each}")
 
 
 def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
-    """Take a run away and prove that nothing of it is left; what somebody else is bound to stays.
+    """Delete a run and verify that nothing of it is left; resources that others depend on stay.
 
-    Raises ``ResourceError`` where something is left.
+    Raises ``ResourceError`` if something is left.
     """
     _down(target, run_dir, progress, None)
 
@@ -198,19 +198,19 @@ def down(target: Target, run_dir: RunDir, progress: Progress) -> None:
 def down_alone(
     target: Target, run_dir: RunDir, progress: Progress, agree: Agree, *, force: bool = False
 ) -> tuple[provision.Item, ...]:
-    """Take a run away if nobody else uses it or is bound to it, and ``agree`` takes the list of what goes.
+    """Delete a run if nobody else uses it or depends on it, and ``agree`` accepts the list of resources.
 
-    Returns that list; empty: nothing is there. Raises ``UsageError`` before anything is changed.
+    Returns that list; empty: there is nothing. Raises ``UsageError`` before anything is changed.
     """
-    seen = provision.inspect(target, run_dir.run)
-    lease.check_free(run_dir.run, lease.alive(seen.leases), progress, force=force)
-    provision.refuse(run_dir.run, seen.guests)
-    for each in seen.lookalikes:
-        progress.note(f"left alone: {each}: has a name of the run, and not its mark")
-    if seen.items():
-        agree(seen.items())
-    _down(target, run_dir, progress, seen.items())
-    return seen.items()
+    observed = provision.inspect(target, run_dir.run)
+    lease.check_free(run_dir.run, lease.alive(observed.leases), progress, force=force)
+    provision.refuse(run_dir.run, observed.guests)
+    for each in observed.lookalikes:
+        progress.note(f"not deleted: {each}: it has a name of the run, but not its mark")
+    if observed.items():
+        agree(observed.items())
+    _down(target, run_dir, progress, observed.items())
+    return observed.items()
 
 
 def _down(
@@ -222,24 +222,26 @@ def _down(
             provision.destroy(target, run_dir.run, progress=progress, agreed=agreed)
             left = provision.leftovers(target, run_dir.run)
             if left:
-                raise ResourceError("run", run_dir.run, f"still there after it was taken down: {left}")
+                raise ResourceError("run", run_dir.run, f"still there after it was deleted: {left}")
         stop_if_empty(target, run_dir.state_dir, progress)
     except KeyboardInterrupt:
-        signals.say(f"run {run_dir.run} may not be all gone: `wavetank down --run {run_dir.run}` sees to it")
+        signals.write_stderr(
+            f"run {run_dir.run} may not be completely deleted: repeat `wavetank down --run {run_dir.run}`"
+        )
         raise
     if differs := hostnet.changed(run_dir):
-        progress.note(f"this machine's own network is not as it was before the run:\n{differs}")
+        progress.note(f"this machine's own network was changed by the run:\n{differs}")
 
 
 def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
-    """Remove the emulator that a command started for a ``local`` target, once nothing is left in it."""
+    """Remove an emulator that a command started for a ``local`` target, once it is empty."""
     if target.name != "local":
         return
     emulator_process.stop_unused(state_dir, lambda: provision.is_empty(target), progress)
 
 
 def first_submission(target: Target, topology: Topology, deployment: Deployment) -> None:
-    """Wait until a program handed in at the front door is Accepted, if the topology says how to."""
+    """Wait until a program submitted at the front door is Accepted, if the topology describes how to."""
     door = topology.checks.front_door
     if door is None:
         return
@@ -257,25 +259,25 @@ def first_submission(target: Target, topology: Topology, deployment: Deployment)
 
 @contextmanager
 def guarded(prepared: Prepared, progress: Progress, *, keep: Keep) -> Iterator[reaper.Guard]:
-    """Hold the reaper over a new run; on failure, log, report and take down what was begun.
+    """Start the reaper for a new run; on failure, collect logs, write the report and delete the run.
 
-    The reaper is let go only after that: should the cleaning up fail, it cleans up when we end.
+    The reaper is released only after that: if the cleanup fails, the reaper cleans up when this process ends.
     """
     choice, target = prepared.choice, prepared.target
     always = keep == "always" or prepared.existed
     guards: list[reaper.Guard] = []
     try:
-        with signals.undisturbed():
+        with signals.deferred():
             guards.append(reaper.guard(target, choice.run_dir, keep=always))
         yield guards[0]
     except BaseException as error:  # ctrl-C too must not leave half a deployment behind
-        if not guards:  # somebody else works on the run
+        if not guards:  # another process works on the run
             raise
         kept = always or (keep == "on-failure" and isinstance(error, Exception))
-        with _left_to_the_reaper(choice.run_dir, error, kept=kept):
+        with _announcing_cleanup(choice.run_dir, error, kept=kept):
             bundle_and_report(prepared, error, progress)
             if kept:
-                progress.note(f"kept: `wavetank down --run {choice.run}` takes it away")
+                progress.note(f"kept: `wavetank down --run {choice.run}` deletes it")
             else:
                 down(target, choice.run_dir, progress)
         release(guards[0])
@@ -283,16 +285,16 @@ def guarded(prepared: Prepared, progress: Progress, *, keep: Keep) -> Iterator[r
 
 
 @contextmanager
-def taken_down_if_stopped(started: Started, progress: Progress, *, keep: Keep) -> Iterator[None]:
-    """Where a signal ends the block, take down what stands, unless it is to be kept or stood before."""
+def down_if_stopped(started: Started, progress: Progress, *, keep: Keep) -> Iterator[None]:
+    """If a signal ends the block, delete the deployment, unless it is to be kept or existed before."""
     run_dir = started.choice.run_dir
     kept = keep == "always" or started.existed
     try:
         yield
     except KeyboardInterrupt as error:
-        with _left_to_the_reaper(run_dir, error, kept=kept):
+        with _announcing_cleanup(run_dir, error, kept=kept):
             if kept:
-                progress.note(f"kept: `wavetank down --run {run_dir.run}` takes it away")
+                progress.note(f"kept: `wavetank down --run {run_dir.run}` deletes it")
             else:
                 down(started.target, run_dir, progress)
         release(started.guard)
@@ -300,26 +302,28 @@ def taken_down_if_stopped(started: Started, progress: Progress, *, keep: Keep) -
 
 
 @contextmanager
-def _left_to_the_reaper(run_dir: RunDir, error: BaseException, *, kept: bool) -> Iterator[None]:
-    """Say at once what a signal leads to; should one end the block as well, the reaper begins as we end."""
+def _announcing_cleanup(run_dir: RunDir, error: BaseException, *, kept: bool) -> Iterator[None]:
+    """Say at once what follows from a signal; if another one ends the block, the reaper cleans up."""
     if isinstance(error, KeyboardInterrupt) and not kept:
-        signals.say(f"{error}: taking run {run_dir.run} down; once more leaves that to its reaper")
+        signals.write_stderr(f"{error}: deleting run {run_dir.run}; another signal leaves that to its reaper")
     try:
         yield
     except KeyboardInterrupt:
         if not kept:
-            signals.say(f"the reaper of run {run_dir.run} takes the rest down: {run_dir.path / reaper.LOG}")
+            signals.write_stderr(
+                f"the reaper of run {run_dir.run} deletes the rest: {run_dir.path / reaper.LOG}"
+            )
         raise
 
 
 def release(guard: reaper.Guard) -> None:
-    """Let the reaper go, whole: one that hears half a word takes the run down."""
-    with signals.undisturbed():
+    """Release the reaper without interruption: if it reads half of the message, it deletes the run."""
+    with signals.deferred():
         guard.release()
 
 
 def gather_logs(access: Access, deployment: Deployment, progress: Progress) -> None:
-    """Collect every node's logs into the run's directory, unless there is no way in at all."""
+    """Collect every node's logs into the run's directory, unless the bastion cannot be reached."""
     try:
         access.run(access.bastion, "true", deadline=BASTION_DEADLINE)
         progress.note(f"logs: {collect_logs(access, deployment, access.run_dir.logs)}")
@@ -328,16 +332,16 @@ def gather_logs(access: Access, deployment: Deployment, progress: Progress) -> N
 
 
 def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progress) -> None:
-    """Keep what explains a failure: every node's log, unless we were stopped, and a report that says fail."""
+    """Keep what explains a failure: every node's logs, unless we were stopped, and a failed report."""
     choice, target, topology = prepared.choice, prepared.target, prepared.topology
     deployment = None
     try:
-        if isinstance(error, Exception):  # nobody wants to know why a run failed that he stopped
+        if isinstance(error, Exception):  # a run that the user stopped needs no explanation
             deployment = provision.observe(target, topology, choice.run)
             access = session_of(choice, target, topology, deployment).access
             gather_logs(access, deployment, progress)
     except WavetankError as second:
-        progress.note(f"the run cannot be looked at: {second}")
+        progress.note(f"the run cannot be inspected: {second}")
     report.update(
         choice.run_dir,
         target=target,

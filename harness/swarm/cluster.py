@@ -14,7 +14,7 @@ from harness.access.ssh import Access
 from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
-from harness.core.wait import NotYet, patient, wait_for
+from harness.core.wait import NotYet, scaled, wait_for
 from harness.deploy.remote import wait_until_ready
 from harness.swarm import join, labels, network, snapshot
 from harness.swarm.snapshot import Member
@@ -263,7 +263,7 @@ def _label(context: _FormContext, manager: str) -> None:
 
 def heartbeat(swarm: Swarm) -> int:
     """The dispatcher's heartbeat, in seconds: the topology's, longer where slow nodes would seem lost."""
-    return max(swarm.heartbeat, min(round(patient(swarm.heartbeat)), SLOWEST))
+    return max(swarm.heartbeat, min(round(scaled(swarm.heartbeat)), SLOWEST))
 
 
 def _set_heartbeat(context: _FormContext, manager: str, engines: Mapping[str, Engine]) -> None:

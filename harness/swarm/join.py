@@ -13,7 +13,7 @@ from math import ceil
 
 from harness.access.ssh import Access
 from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
-from harness.core.wait import NotYet, patient, wait_for
+from harness.core.wait import NotYet, scaled, wait_for
 from harness.swarm.snapshot import Role
 from harness.topology.deployment import Deployment
 
@@ -136,7 +136,7 @@ def await_reachable(
     access: Access, deployment: Deployment, source: str, target: str, *, deadline: float
 ) -> None:
     """Wait until ``source`` reaches the manager ``target``. Raises ``ResourceError``."""
-    script = REACH.format(address=private(deployment, target), seconds=ceil(patient(ANSWER_SECONDS)))
+    script = REACH.format(address=private(deployment, target), seconds=ceil(scaled(ANSWER_SECONDS)))
 
     def probe() -> None:
         access.run(source, script)

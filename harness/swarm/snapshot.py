@@ -16,7 +16,7 @@ from typing import Any, Literal
 from harness.access.ssh import REMOTE_FAILURE, Access
 from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.core.parallel import Pool
-from harness.core.wait import NotYet, patient, wait_for
+from harness.core.wait import NotYet, scaled, wait_for
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
@@ -235,7 +235,7 @@ def _answered(asked: Mapping[str, Future[str]]) -> str | None:
 
 def _ask(access: Access, name: str) -> str:
     """ "" if ``name`` answers as a manager with a leader, else its reply or error."""
-    script = ALIVE.format(seconds=ceil(patient(LEADER_SECONDS)))
+    script = ALIVE.format(seconds=ceil(scaled(LEADER_SECONDS)))
     try:
         access.run(name, script, deadline=ASK_SECONDS)
     except (CommandError, WaitTimeoutError, ResourceError) as error:

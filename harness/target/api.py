@@ -1,12 +1,12 @@
-"""The one boundary to DigitalOcean's API: pydo inside, our errors outside.
+"""The only interface to DigitalOcean's API: pydo inside, our errors outside.
 
 pydo returns the body of an error as if it were an answer wherever the OpenAPI document lists the status,
-and repeats a POST after a 500, 503 or 504, which would make things twice. So a policy at each end of its
-pipeline settles both for every call: no answer of 400 and above reaches pydo, and of the requests that
-change something, only those that are safe to repeat are.
+and repeats a POST after a 500, 503 or 504, which would create things twice. So a policy at each end of its
+pipeline handles both for every call: no answer of 400 and above reaches pydo, and of the requests that
+change something, only those that are safe to repeat are repeated.
 
-A client that may only read refuses every method but GET twice: in the policy, and in the transport below all
-else, past which no byte gets. A target that is ``read_only`` gives no other client.
+A read-only client refuses every method but GET twice: in the policy, and in the transport, through which
+every byte must pass. A target that is ``read_only`` has only such clients.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from azure.core.pipeline.transport import RequestsTransport
 
 from harness.core import signals
 from harness.core.errors import ApiError, CredentialsError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.target.readonly import require_get
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Api:
     """A pydo client whose every call returns the document or raises ``ApiError`` or ``CredentialsError``.
 
     ``client`` is pydo's, as documented there; safe to use from several threads. With ``read_only``, and
-    always where the target is, a call by any other method than GET raises ``ApiError`` before it is sent.
+    always if the target is, a call by any other method than GET raises ``ApiError`` before it is sent.
     ``mutations`` and ``reads`` count the requests of each kind. Close it, or use it as a context manager.
     """
 
@@ -55,15 +55,15 @@ class Api:
         only_get = read_only or target.read_only
         self._boundary = _Boundary(target.endpoint, read_only=only_get)
         connecting = {
-            "connection_timeout": patient(CONNECT_SECONDS),
-            "read_timeout": patient(READ_SECONDS),
+            "connection_timeout": scaled(CONNECT_SECONDS),
+            "read_timeout": scaled(READ_SECONDS),
             "connection_verify": str(target.ca_file) if target.ca_file else True,
         }
         self.client: Any = pydo.Client(
             target.token,
             endpoint=target.endpoint,
-            timeout=patient(RETRY_SECONDS),
-            retry_policy=_SafeRetry(retry_connect=1, timeout=patient(RETRY_SECONDS)),
+            timeout=scaled(RETRY_SECONDS),
+            retry_policy=_SafeRetry(retry_connect=1, timeout=scaled(RETRY_SECONDS)),
             per_call_policies=[self._boundary],
             transport=(_OnlyGet if only_get else RequestsTransport)(**connecting),
         )
@@ -114,7 +114,7 @@ def absent(operation: Callable[..., Any], *arguments: Any) -> bool:
 
 
 def optional(operation: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``operation`` answers; None where the API says that there is no such thing, {} for no body."""
+    """The answer of ``operation``; None if the API says that there is no such thing, {} for no body."""
     try:
         return operation(*arguments) or {}
     except ApiError as error:
@@ -133,7 +133,7 @@ class _SafeRetry(RetryPolicy[Any, Any]):
 
 
 class _OnlyGet(RequestsTransport):  # type: ignore[misc]  # Any to mypy
-    """The way to the network of a client that may only read: there is none for any method but GET."""
+    """The transport of a read-only client: it sends no method but GET."""
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         require_get(request.method, request.url)
@@ -141,7 +141,7 @@ class _OnlyGet(RequestsTransport):  # type: ignore[misc]  # Any to mypy
 
 
 class _Boundary(HTTPPolicy[Any, Any]):
-    """Outermost policy: counts, refuses changes where only reading is allowed, and raises our errors."""
+    """Outermost policy: counts requests, refuses changes by read-only clients, and raises our errors."""
 
     def __init__(self, endpoint: str, *, read_only: bool) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class _Boundary(HTTPPolicy[Any, Any]):
         self._count(method, url)
         try:
             response = self._sent(request)
-        except HttpResponseError as error:  # an answer that could not be read as JSON
+        except HttpResponseError as error:  # an answer that is not JSON
             raise ApiError(f"{method} {url}", error.status_code or 0, "unreadable", error.message) from error
         except AzureError as error:
             raise ApiError(f"{method} {url}", 0, "unreachable", _reason(error)) from error
@@ -163,7 +163,7 @@ class _Boundary(HTTPPolicy[Any, Any]):
         return response
 
     def _sent(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        """The answer; a signal does not wait for one to a question, but for one to a change it does."""
+        """The answer; a signal interrupts the wait for a read, but not the wait for a change."""
         if request.http_request.method not in READING:
             return self.next.send(request)
         return signals.abandonable(partial(self.next.send, request))
@@ -195,6 +195,6 @@ class _Boundary(HTTPPolicy[Any, Any]):
 
 
 def _reason(error: AzureError) -> str:
-    """The innermost cause of a connection that failed, without urllib3's wrapping where it has one."""
+    """The innermost cause of a failed connection, without urllib3's wrapping if it has one."""
     inner = getattr(error, "inner_exception", None) or error
     return str(getattr(inner.args[0], "reason", inner) if inner.args else inner)

@@ -1,4 +1,4 @@
-"""What an emulator tells beyond the cloud's API, under ``/_wavetank/``, asked by HTTP like by anyone."""
+"""The emulator's own API under ``/_wavetank/``, beyond the cloud's API, used over HTTP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import ApiError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.target.readonly import require_get
 from harness.target.target import Target
 
@@ -18,9 +18,9 @@ SECONDS = 30.0
 
 
 class EmulatorApi:
-    """A connection to an emulator's own paths. Close it, or use it as a context manager.
+    """A connection to an emulator's own API. Close it, or use it as a context manager.
 
-    Where the target is ``read_only`` it sends nothing but GET, as a client of the cloud's API does.
+    If the target is ``read_only`` it sends nothing but GET, like a client of the cloud's API.
     """
 
     def __init__(self, target: Target) -> None:
@@ -31,13 +31,13 @@ class EmulatorApi:
             base_url=f"{target.endpoint}{PREFIX}",
             headers={"authorization": f"Bearer {target.token}"},
             verify=ssl.create_default_context(cafile=target.ca_file),
-            timeout=patient(SECONDS),
+            timeout=scaled(SECONDS),
             trust_env=False,
             event_hooks={"request": [_only_get]} if target.read_only else {},
         )
 
     def ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        """The JSON document of an answer, {} for none. Raises ``ApiError`` for a refusal, or none at all."""
+        """The JSON document of an answer, {} for none. Raises ``ApiError`` for an error, or no answer."""
         import httpx
 
         request = f"{method} {self._endpoint}{PREFIX}{path}"
@@ -52,8 +52,8 @@ class EmulatorApi:
         except ValueError as error:
             raise ApiError(request, answer.status_code, "unreadable", answer.text[:200]) from error
         if not answer.is_success:
-            told = document.get("id", ""), document.get("message", answer.text[:200])
-            raise ApiError(request, answer.status_code, *map(str, told))
+            error_body = document.get("id", ""), document.get("message", answer.text[:200])
+            raise ApiError(request, answer.status_code, *map(str, error_body))
         return document
 
     def close(self) -> None:

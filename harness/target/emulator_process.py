@@ -1,6 +1,6 @@
-"""The emulator as a process of its own: ``python -m emulator serve``, started where none runs.
+"""The emulator as a separate process: ``python -m emulator serve``, started if none is running.
 
-It is reached like any cloud, through what it writes into ``endpoint.json``; nothing of it is imported.
+It is used like any cloud, at the address that it writes into ``endpoint.json``; its code is not imported.
 """
 
 from __future__ import annotations
@@ -26,26 +26,25 @@ from harness.core.errors import EngineError, TopologyError, WaitTimeoutError
 from harness.core.paths import PROJECT
 from harness.core.process import is_running, started_at, without_secrets
 from harness.core.progress import Progress
-from harness.core.wait import NotYet, patient, wait_for
+from harness.core.wait import NotYet, scaled, wait_for
 
 PLANE_VARIABLE = "WAVETANK_PLANE"
 PLANES = ("docker", "memory")
 PAUSE_SECONDS = 0.02
-START_SECONDS = 120.0  # without a word in its log
+START_SECONDS = 120.0  # without a new line in its log
 STOP_SECONDS = 30.0
 DESTROY_SECONDS = 180
 LOG_TAIL = 2000
 AUTO, DATABASE, PLANE = "auto", "state.db", "plane"
-SAID = "emulator: "
+LOG_PREFIX = "emulator: "
 BUILDS = ": image "  # in its log, where it builds one
 BUILDING = "emulator: building the images of its machines, which takes some minutes, once"
-TOLD = {"pid", "https", "http", "plane", "ca_file", "token"}
 _USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
 
 
 @dataclass(frozen=True)
 class EmulatorStatus:
-    """A running emulator and where it answers. ``auto``: a command started it, not the user."""
+    """A running emulator and its addresses. ``auto``: a command started it, not the user."""
 
     state: Path
     pid: int
@@ -63,9 +62,9 @@ def directory(state_dir: Path) -> Path:
 
 
 def start(state_dir: Path, progress: Progress, *, auto: bool = False) -> EmulatorStatus:
-    """Start the emulator unless it runs, and return once it answers. Raises ``EngineError``.
+    """Start the emulator unless it is running, and return once it answers. Raises ``EngineError``.
 
-    Two callers at once get the same one. ``WAVETANK_PLANE`` chooses what it runs machines on: ``docker``
+    Two callers at once get the same one. ``WAVETANK_PLANE`` selects where its machines run: ``docker``
     (the default) or ``memory``. ``auto`` marks a new one as one that may be stopped when it is empty.
     """
     state = directory(state_dir)
@@ -79,7 +78,7 @@ def start(state_dir: Path, progress: Progress, *, auto: bool = False) -> Emulato
 
 
 def stop(state_dir: Path, *, destroy: bool = False) -> None:
-    """Stop the emulator; its machines go on running, unless ``destroy``: then all it made is removed."""
+    """Stop the emulator; its machines keep running, unless ``destroy``: then all that it made is removed."""
     state = directory(state_dir)
     if not state.is_dir():
         return
@@ -92,7 +91,7 @@ def stop(state_dir: Path, *, destroy: bool = False) -> None:
 
 
 def use(state_dir: Path) -> None:
-    """Until this process ends, let no other command take the emulator away for being empty."""
+    """Until this process ends, keep other commands from removing the emulator because it is empty."""
     state = directory(state_dir)
     if state not in _USES:
         _USES[state] = _users(state)
@@ -100,9 +99,9 @@ def use(state_dir: Path) -> None:
 
 
 def stop_unused(state_dir: Path, is_empty: Callable[[], bool], progress: Progress) -> bool:
-    """Remove an emulator that a command had started, if it is empty and nobody else is about to use it.
+    """Remove an emulator that a command had started, if it is empty and no other process uses it.
 
-    This process's own :func:`use` ends with it. Returns whether it was removed.
+    This process's own :func:`use` ends, too. Returns whether it was removed.
     """
     state = directory(state_dir)
     found = status(state_dir)
@@ -123,24 +122,24 @@ def stop_unused(state_dir: Path, is_empty: Callable[[], bool], progress: Progres
 
 
 def status(state_dir: Path) -> EmulatorStatus | None:
-    """The emulator that answers now, None if none does. Says nothing of machines: they outlive it."""
+    """The emulator that answers now, None if none does. Its machines may exist in both cases."""
     found = _process(directory(state_dir))
     return found if found is not None and _is_healthy(found) else None
 
 
 def _process(state: Path) -> EmulatorStatus | None:
-    """The emulator whose process is there, whether it answers or not; a stale ``endpoint.json`` is none."""
-    told = _endpoint(state)
-    if told is None or not _is_alive(told, state):
+    """The emulator whose process exists, whether it answers or not; a stale ``endpoint.json`` is ignored."""
+    document = _endpoint(state)
+    if document is None or not _is_alive(document, state):
         return None
     return EmulatorStatus(
         state=state,
-        pid=told["pid"],
-        https=told["https"],
-        http=told["http"],
-        plane=told["plane"],
-        ca_file=Path(told["ca_file"]),
-        token=told["token"],
+        pid=document["pid"],
+        https=document["https"],
+        http=document["http"],
+        plane=document["plane"],
+        ca_file=Path(document["ca_file"]),
+        token=document["token"],
         auto=(state / AUTO).exists(),
     )
 
@@ -159,35 +158,41 @@ def _start(state_dir: Path, state: Path, progress: Progress, *, auto: bool) -> E
         nonlocal building
         (process,) = started
         if process.poll() is not None:
-            why = _refusal(state) or f"\n{_tail(state)}".rstrip() or f"it could not say why; {_room(state)}"
+            why = (
+                _refusal(state)
+                or f"\n{_tail(state)}".rstrip()
+                or f"it could not say why; {_free_space(state)}"
+            )
             raise EngineError(f"the emulator did not start (exit {process.returncode}): {why}")
         found = status(state_dir)
         if found is None:
-            said = _tail(state)
-            if fresh and not building and BUILDS in said:
+            log = _tail(state)
+            if fresh and not building and BUILDS in log:
                 building = True
                 progress.note(BUILDING)
-            raise NotYet(said or "nothing in its log yet")
+            raise NotYet(log or "nothing in its log yet")
         return found
 
     try:
-        with signals.undisturbed():
+        with signals.deferred():
             started.append(_spawn(state))
         found = _await_answer(state, probe)
-    except BaseException as error:  # ctrl-C too must not leave one behind that nobody knows of
+    except BaseException as error:  # ctrl-C too must not leave an unknown one behind
         if isinstance(error, KeyboardInterrupt):
-            signals.say("stopping: taking away the emulator that was being started")
-        _take_back(started, state, fresh=fresh)
+            signals.write_stderr("stopping: removing the emulator that was being started")
+        _clean_up(started, state, fresh=fresh)
         if isinstance(error, WaitTimeoutError):
             raise EngineError(str(error)) from error
         raise
-    started[0].returncode = 0  # it outlives us; without a return code Popen would warn that it still runs
+    started[
+        0
+    ].returncode = 0  # it outlives us; without a return code Popen would warn that it is still running
     return found
 
 
 def _await_answer(state: Path, probe: Callable[[], EmulatorStatus]) -> EmulatorStatus:
-    """Wait for as long as its log goes on: the first emulator on a machine builds images."""
-    said = _tail(state)
+    """Wait as long as its log grows: the first emulator on a machine builds images."""
+    log = _tail(state)
     while True:
         try:
             return wait_for(
@@ -198,17 +203,17 @@ def _await_answer(state: Path, probe: Callable[[], EmulatorStatus]) -> EmulatorS
                 max_pause=PAUSE_SECONDS,
             )
         except WaitTimeoutError:
-            before, said = said, _tail(state)
-            if said == before:
+            before, log = log, _tail(state)
+            if log == before:
                 raise
 
 
-def _take_back(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh: bool) -> None:
-    """End one that did not come to answer; what it made goes too, if there was none before it."""
+def _clean_up(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh: bool) -> None:
+    """End an emulator that did not answer; remove what it created, unless there was one before."""
     for process in started:
         process.terminate()
         try:
-            process.wait(patient(STOP_SECONDS))
+            process.wait(scaled(STOP_SECONDS))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -221,7 +226,7 @@ def _take_back(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh
 def _spawn(state: Path) -> subprocess.Popen[bytes]:
     plane = os.environ.get(PLANE_VARIABLE, "docker")
     if plane not in PLANES:
-        raise EngineError(f"{PLANE_VARIABLE}={plane!r} is not known: take docker or memory")
+        raise EngineError(f"{PLANE_VARIABLE}={plane!r} is not known: use docker or memory")
     command = [sys.executable, "-m", "emulator", "serve", "--state", str(state), "--plane", plane]
     with (state / "server.log").open("ab") as log:
         return subprocess.Popen(
@@ -241,7 +246,7 @@ def _terminate(pid: int, state: Path) -> None:
 
     def probe() -> None:
         if is_running(pid, born):
-            raise NotYet(f"process {pid} is there")
+            raise NotYet(f"process {pid} is still running")
 
     try:
         wait_for("the emulator to stop", probe, deadline=STOP_SECONDS, max_pause=0.1)
@@ -261,42 +266,42 @@ def _signal(pid: int, number: signal.Signals) -> None:
 def _destroy(state: Path) -> None:
     command = [sys.executable, "-m", "emulator", "destroy", "--state", str(state)]
     if not (state / PLANE).exists() and os.environ.get(PLANE_VARIABLE) in PLANES:
-        command += ["--plane", os.environ[PLANE_VARIABLE]]  # it did not come to write down which it has
+        command += ["--plane", os.environ[PLANE_VARIABLE]]  # it ended before it wrote its plane
     try:
         done = processes.run(command, cwd=PROJECT, seconds=DESTROY_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise EngineError(
-            f"the emulator in {state} was not removed in {patient(DESTROY_SECONDS):.0f} s"
+            f"the emulator in {state} was not removed in {scaled(DESTROY_SECONDS):.0f} s"
         ) from error
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace")[-LOG_TAIL:]
-        raise EngineError(f"the emulator in {state} could not be removed:\n{said}")
+        log = done.stderr.decode(errors="replace")[-LOG_TAIL:]
+        raise EngineError(f"the emulator in {state} could not be removed:\n{log}")
 
 
 def _endpoint(state: Path) -> dict[str, Any] | None:
     file = state / "endpoint.json"
     try:
-        told = read_object(file, "an emulator's endpoint", remedy="remove it")
+        document = read_object(file, "an emulator's endpoint", remedy="remove it")
     except TopologyError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             return None
         raise EngineError(str(error)) from error
     texts = ("https", "http", "plane", "ca_file", "token")
-    if type(told.get("pid")) is not int or not all(isinstance(told.get(key), str) for key in texts):
+    if type(document.get("pid")) is not int or not all(isinstance(document.get(key), str) for key in texts):
         raise EngineError(f"{file}: is not an emulator's endpoint\n  remedy: remove it")
-    return told
+    return document
 
 
-def _is_alive(told: dict[str, Any], state: Path) -> bool:
-    """Whether the process is the one that wrote the file: a number may be somebody else's by now."""
-    born = started_at(told["pid"])
+def _is_alive(document: dict[str, Any], state: Path) -> bool:
+    """Whether the process is the one that wrote the file: its id may have been reused."""
+    born = started_at(document["pid"])
     return born is not None and born <= (state / "endpoint.json").stat().st_mtime + 1
 
 
 def _is_healthy(emulator: EmulatorStatus) -> bool:
     # Not by httpx: loading it takes longer than all else that `wavetank emulator start` does itself.
     try:
-        connection = http.client.HTTPConnection(urlsplit(emulator.http).netloc, timeout=patient(5))
+        connection = http.client.HTTPConnection(urlsplit(emulator.http).netloc, timeout=scaled(5))
         with closing(connection):
             connection.request("GET", "/_wavetank/health")
             return connection.getresponse().status == http.HTTPStatus.OK
@@ -305,9 +310,9 @@ def _is_healthy(emulator: EmulatorStatus) -> bool:
 
 
 def _refusal(state: Path) -> str:
-    """The sentence with which the program ended, if it did so on purpose."""
+    """The program's last message, if it ended on purpose."""
     lines = (state / "server.log").read_text(errors="replace").splitlines() or [""]
-    return lines[-1].removeprefix(SAID) if lines[-1].startswith(SAID) else ""
+    return lines[-1].removeprefix(LOG_PREFIX) if lines[-1].startswith(LOG_PREFIX) else ""
 
 
 def _tail(state: Path) -> str:
@@ -321,15 +326,15 @@ def _end(file: Path) -> str:
         return log.read().decode(errors="replace")
 
 
-def _room(state: Path) -> str:
+def _free_space(state: Path) -> str:
     return f"{shutil.disk_usage(state).free >> 10} KiB are free in {state}"
 
 
 @contextmanager
 def _only_one(state: Path) -> Iterator[None]:
-    """Let one process at a time start or stop the emulator of ``state``.
+    """Lock the emulator of ``state``: only one process at a time starts or stops it.
 
-    The lock lies beside the directory, which ``destroy`` removes.
+    The lock file is next to the directory, which ``destroy`` removes.
     """
     state.parent.mkdir(parents=True, exist_ok=True)
     with state.with_name(f".{state.name}.lock").open("w") as lock:

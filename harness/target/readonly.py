@@ -1,10 +1,10 @@
-"""Nothing but GET: what every client that may only look insists on, whichever library it is made of."""
+"""Nothing but GET: what every read-only client requires, whichever library it uses."""
 
 from __future__ import annotations
 
 from harness.core.errors import ApiError
 
-NOT_SENT = "not sent: this only looks, so nothing but GET is"
+NOT_SENT = "not sent: this client is read-only, so it sends nothing but GET"
 
 
 def require_get(method: str | None, url: str | None) -> None:

@@ -1,7 +1,7 @@
-"""A target is data: where the API is, the token for it, and how a TCP connection reaches a public address.
+"""A target is data: the API's address, its token, and how a TCP connection reaches a public address.
 
-``local`` and ``do`` differ in nothing else, so every other module takes a :class:`Target` and never asks
-which one it is.
+``local`` and ``do`` differ in nothing else, so other modules take a :class:`Target` and need not know which
+one it is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.core.documents import read_bytes
 from harness.core.errors import ApiError, CredentialsError, EngineError, UsageError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 
 if TYPE_CHECKING:
     from harness.core.progress import Progress
@@ -29,12 +29,12 @@ INFO_SECONDS = 10
 
 @dataclass(frozen=True)
 class Target:
-    """Where a deployment lives.
+    """The API and network access of a deployment.
 
     ``endpoint`` is the API's URL without ``/v2``; ``ca_file`` the CA to trust for it (None: the system's);
     ``proxy`` a ``socks5://host:port`` through which public addresses are reached (None: directly);
-    ``operators`` the CIDRs this machine is seen as; ``info`` what ``/_wavetank/info`` told (empty: a cloud).
-    ``read_only``: no client made of this target sends anything but GET, whatever it is asked for.
+    ``operators`` the CIDRs of this machine's public addresses; ``info`` the answer of ``/_wavetank/info``
+    (empty: a cloud). ``read_only``: clients of this target send nothing but GET.
     """
 
     name: str
@@ -46,18 +46,18 @@ class Target:
     info: Mapping[str, Any] = field(default_factory=dict)
     read_only: bool = False
 
-    def insist_on_machines(self, *addresses: str) -> None:
-        """Raise ``EngineError`` where addresses are nobody's: packets for them would leave this machine.
+    def require_machines(self, *addresses: str) -> None:
+        """Raise ``EngineError`` if no machine has these addresses: packets to them would leave this machine.
 
-        A documentation address among ``addresses`` is an emulator's, which has a proxy to reach it by.
+        A documentation address among ``addresses`` is an emulator's, and is only reached through its proxy.
         """
         if self.info.get("plane") == "memory":
             raise EngineError("the emulator's memory plane runs no machines: there is nothing to connect to")
-        astray = [each for each in addresses if not self.proxy and is_for_documentation(each)]
-        if astray:
+        unreachable = [each for each in addresses if not self.proxy and is_for_documentation(each)]
+        if unreachable:
             raise EngineError(
-                f"{astray[0]} is a documentation address (RFC 5737), so {self.endpoint} is an emulator: "
-                "say --target local, or name its proxy with --proxy or WAVETANK_PROXY"
+                f"{unreachable[0]} is a documentation address (RFC 5737), so {self.endpoint} is an emulator: "
+                "use --target local, or give its proxy with --proxy or WAVETANK_PROXY"
             )
 
 
@@ -72,11 +72,11 @@ def resolve_target(
     operators: Sequence[str] = (),
     progress: Progress,
 ) -> Target:
-    """The target ``local`` or ``do``, known to answer and to take the token.
+    """The target ``local`` or ``do``, after a request has shown that it answers and accepts the token.
 
-    What is not given comes from ``DIGITALOCEAN_TOKEN``, ``DIGITALOCEAN_API_URL``, ``WAVETANK_CA_FILE``,
-    ``WAVETANK_PROXY`` and ``WAVETANK_OPERATORS`` (CIDRs, commas between); for ``local`` everything comes
-    from the emulator, which is started where none runs. Raises ``UsageError``, ``CredentialsError`` (token
+    Defaults come from ``DIGITALOCEAN_TOKEN``, ``DIGITALOCEAN_API_URL``, ``WAVETANK_CA_FILE``,
+    ``WAVETANK_PROXY`` and ``WAVETANK_OPERATORS`` (CIDRs, separated by commas); for ``local`` everything comes
+    from the emulator, which is started if none is running. Raises ``UsageError``, ``CredentialsError`` (token
     missing or refused), ``EngineError`` (no emulator) or ``ApiError`` (nothing answers).
     """
     if name == "local":
@@ -84,7 +84,7 @@ def resolve_target(
 
         return _local(emulator_process.start(state_dir, progress, auto=True), proxy, operators)
     if name != "do":
-        raise UsageError(f"unknown target {name!r}: take local or do")
+        raise UsageError(f"unknown target {name!r}: use local or do")
     target = Target(
         name,
         check_endpoint(endpoint or os.environ.get("DIGITALOCEAN_API_URL") or CLOUD),
@@ -101,11 +101,11 @@ def check_endpoint(endpoint: str) -> str:
     """``endpoint`` as a URL without ``/v2`` and slashes at its end. Raises ``UsageError``."""
     if endpoint.startswith("http://"):
         raise UsageError(
-            f"endpoint {endpoint}: tokens are sent over https only; take the https:// address "
+            f"endpoint {endpoint}: tokens are sent over https only; use the https:// address "
             "(the emulator has one; give its CA with --ca-file or WAVETANK_CA_FILE)"
         )
     if not endpoint.startswith("https://"):
-        raise UsageError(f"endpoint {endpoint!r} is not a URL: it begins with https://")
+        raise UsageError(f"endpoint {endpoint!r} is not valid: it must begin with https://")
     return endpoint.rstrip("/").removesuffix("/v2").rstrip("/")
 
 
@@ -115,11 +115,11 @@ def check_operators(operators: Sequence[str]) -> tuple[str, ...]:
     try:
         return tuple(str(ip_network(each, strict=False)) for each in given)
     except ValueError as error:
-        raise UsageError(f"--operator-cidr: {error}; take something like 198.51.100.7/32") from error
+        raise UsageError(f"--operator-cidr: {error}; use a CIDR like 198.51.100.7/32") from error
 
 
 def is_for_documentation(address: str) -> bool:
-    """Whether an address is of RFC 5737's ranges, which are nobody's; emulators take theirs from there."""
+    """Whether an address is in RFC 5737's ranges, which nobody owns; emulators use addresses from these."""
     try:
         return any(ip_address(address) in network for network in DOCUMENTATION)
     except ValueError:  # a host name
@@ -179,7 +179,7 @@ def _info(emulator: EmulatorStatus) -> dict[str, Any]:
     headers = {"authorization": f"Bearer {emulator.token}"}
     try:
         answer = httpx.get(
-            url, headers=headers, timeout=patient(INFO_SECONDS), trust_env=False
+            url, headers=headers, timeout=scaled(INFO_SECONDS), trust_env=False
         ).raise_for_status()
     except httpx.HTTPError as error:
         raise ApiError(f"GET {url}", 0, "unreachable", str(error)) from error

@@ -20,7 +20,7 @@ def main() -> int:
     try:
         signals.install()
         if sys.platform == "linux":
-            signals.follow(os.getppid(), signal.SIGINT)
+            signals.die_with_parent(os.getppid(), signal.SIGINT)
         import pytest
 
         return int(pytest.main([*PLUGINS, *sys.argv[1:]]))
@@ -29,4 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    signals.leave(main())
+    signals.exit_process(main())

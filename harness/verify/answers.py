@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.access.ssh import Access
 from harness.core.errors import CheckFailedError, InconclusiveError
-from harness.core.wait import SYSTEM_CLOCK, Clock, patient
+from harness.core.wait import SYSTEM_CLOCK, Clock, scaled
 from harness.judge0.api import is_final
 from harness.judge0.client import Judge0, batches
 from harness.judge0.detect import Capabilities
@@ -191,7 +191,7 @@ def examine(
     ``seed`` makes the programs. Raises ``CheckFailedError`` where any was answered wrong, else
     ``InconclusiveError`` where time was up before, or Judge0 has no language that there is a program in.
     """
-    course, over = _Run(judge0, capabilities, tally, seed), clock.monotonic() + patient(deadline)
+    course, over = _Run(judge0, capabilities, tally, seed), clock.monotonic() + scaled(deadline)
     while not tally.enough(goal) or course.under_way:
         if clock.monotonic() >= over:
             break

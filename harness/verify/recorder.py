@@ -45,7 +45,7 @@ class Recorder:
 
         A signal waits until it is done: in the wrappers of other plugins it becomes an internal error.
         """
-        with signals.undisturbed():
+        with signals.deferred():
             made = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, InconclusiveError):
             self._doubts[item.nodeid] = str(call.excinfo.value)

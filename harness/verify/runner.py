@@ -9,7 +9,7 @@ import sys
 from harness.core import signals
 from harness.core.errors import UsageError, WavetankError
 from harness.core.paths import CHECKS, PROJECT
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.run.settings import Choice, arguments
 
 VERDICTS = (0, 1, 2)
@@ -37,12 +37,12 @@ def _run(argv: list[str]) -> int:
     """Run pytest in a session of its own, so that a signal reaches it once: passed on by us."""
     started: list[subprocess.Popen[bytes]] = []
     try:
-        with signals.undisturbed(), signals.blocked():
+        with signals.deferred(), signals.blocked():
             started.append(subprocess.Popen(argv, stdout=sys.stderr, start_new_session=True))
         return started[0].wait()
     except BaseException as error:
         for process in started:
-            signals.say(f"{error}: the checks put back what they changed; once more ends at once")
+            signals.write_stderr(f"{error}: the checks put back what they changed; once more ends at once")
             _ended(process)
         raise
 
@@ -50,9 +50,9 @@ def _run(argv: list[str]) -> int:
 def _ended(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGINT)
     try:
-        process.wait(patient(ENDING_SECONDS))
+        process.wait(scaled(ENDING_SECONDS))
     except subprocess.TimeoutExpired:
-        signals.say("the checks did not end: nobody waits for them any longer")
+        signals.write_stderr("the checks did not end: nobody waits for them any longer")
     finally:
         process.kill()
         process.wait()

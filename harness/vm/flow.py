@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.core.errors import WavetankError
 from harness.core.progress import Progress
-from harness.core.wait import PATIENCE_VARIABLE
+from harness.core.wait import TIMEOUT_SCALE
 from harness.run.rundir import RunDir
 from harness.run.settings import new_name, topology_file
 from harness.topology import load
@@ -89,7 +89,7 @@ def command(order: Order, run_name: str) -> tuple[str, ...]:
 def environment(order: Order) -> dict[str, str]:
     """The variables that make the harness, and pytest, wait longer in the guest."""
     return {
-        PATIENCE_VARIABLE: f"{order.patience:g}",
+        TIMEOUT_SCALE: f"{order.patience:g}",
         SEED_VARIABLE: f"/var/lib/docker/{data.SEED}",
         "PYTEST_TIMEOUT": f"{order.patience * CHECK_SECONDS:g}",
         "PYTHONPATH": GUEST_PROJECT,

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 
 async def scan(ip: str, at_once: int, seconds: float) -> dict[str, list[int]]:
-    """Every TCP port by what a connection met; silence is not told."""
+    """Every TCP port by what a connection met; silence is not reported."""
     found: dict[str, list[int]] = {"open": [], "closed": []}
     room = asyncio.Semaphore(at_once)
 

@@ -48,15 +48,15 @@ print(json.dumps(sent))
 """
 RECEIVER = """
 import json, select, socket, sys
-came, doors = [], []
+came, sockets = [], []
 for port in sys.argv[1:]:
-    door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    door.bind(("0.0.0.0", int(port)))
-    doors.append(door)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    listener.bind(("0.0.0.0", int(port)))
+    sockets.append(listener)
 while True:
-    ready = select.select([sys.stdin, *doors], [], [])[0]
-    came += [int(door.recv(64)) for door in ready if door is not sys.stdin]
+    ready = select.select([sys.stdin, *sockets], [], [])[0]
+    came += [int(listener.recv(64)) for listener in ready if listener is not sys.stdin]
     if ready == [sys.stdin]:
         break
 print(json.dumps(came))
@@ -70,12 +70,12 @@ class Change:
     port: int
     asked: float
     answered: float
-    said: float
+    in_force: float
 
 
 @click.command()
 @click.option("--changes", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(changes: int, file: Path | None) -> None:
     """Measure and print a table; exit 1 if a change was enforced later than it may be."""
     with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:
@@ -118,8 +118,8 @@ def delays_of(
             if change.answered < when < end and (number in arrived) != (port == change.port)
         ]
         found["enforced_ms"].append(round((max(wrong) - change.answered) * 1000, 3) if wrong else 0.0)
-        found["said_ms"].append(round((change.said - change.answered) * 1000, 3))
-        found["late_packets"].append(float(sum(when > change.said for when in wrong)))
+        found["said_ms"].append(round((change.in_force - change.answered) * 1000, 3))
+        found["late_packets"].append(float(sum(when > change.in_force for when in wrong)))
     return found
 
 
@@ -172,23 +172,23 @@ def _probe(
 
 
 def _changes(api: httpx.Client, droplet: int, count: int) -> Iterator[Change]:
-    path = f"firewalls/{_call(api, 'POST', 'firewalls', _wall(droplet, OLD))['firewall']['id']}"
+    path = f"firewalls/{_call(api, 'POST', 'firewalls', _firewall(droplet, OLD))['firewall']['id']}"
     _in_force(api, path)
     time.sleep(1)  # until both programs run
     for number in range(count):
         port = OLD if number % 2 else NEW
         asked = time.monotonic()
-        _call(api, "PUT", path, _wall(droplet, port))
+        _call(api, "PUT", path, _firewall(droplet, port))
         answered = time.monotonic()
         _in_force(api, path)
-        said = time.monotonic()
-        time.sleep(max(0.0, answered + MOST_MS / 1000 + SETTLE - said))
-        yield Change(port, asked, answered, said)
+        in_force = time.monotonic()
+        time.sleep(max(0.0, answered + MOST_MS / 1000 + SETTLE - in_force))
+        yield Change(port, asked, answered, in_force)
 
 
-def _wall(droplet: int, port: int) -> dict[str, Any]:
+def _firewall(droplet: int, port: int) -> dict[str, Any]:
     rule = {"protocol": "udp", "ports": str(port), "sources": {"addresses": ["0.0.0.0/0"]}}
-    return {"name": "wall", "droplet_ids": [droplet], "inbound_rules": [rule]}
+    return {"name": "firewall", "droplet_ids": [droplet], "inbound_rules": [rule]}
 
 
 def _in_force(api: httpx.Client, path: str) -> None:
@@ -204,8 +204,8 @@ def _call(api: httpx.Client, method: str, path: str, body: Any = None) -> dict[s
     answer = api.request(method, f"/v2/{path}", json=body)
     if answer.is_error:
         raise ApiError(f"{method} /v2/{path}", answer.status_code, "", answer.text)
-    told: dict[str, Any] = answer.json()
-    return told
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 def _container(state_dir: Path, droplet: int) -> str:
@@ -222,10 +222,10 @@ def _running(box: str, program: str, *arguments: str) -> Iterator[Any]:
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def result() -> Any:
-        told, _ = process.communicate("\n", timeout=60)
+        document, _ = process.communicate("\n", timeout=60)
         if process.returncode:
-            raise CommandError(inside, process.returncode, told)
-        return json.loads(told)
+            raise CommandError(inside, process.returncode, document)
+        return json.loads(document)
 
     try:
         yield result

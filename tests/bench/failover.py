@@ -1,6 +1,6 @@
 """How a swarm takes the loss of a worker node: ``python -m tests.bench.failover``.
 
-Worker nodes that carry tasks lose their power, one after the other, while programs are handed in at the front
+Worker nodes that carry tasks lose their power, one after the other, while programs are submitted at the front
 door. Quantiles of how long that is felt are held against what we promise; with several heartbeats, a table
 for each shows what that setting does.
 """
@@ -36,7 +36,7 @@ from harness.target.api import Api
 from harness.target.target import Target
 from tests.bench.up import timed
 
-Told = Mapping[str, Any]
+Result = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,28 +64,28 @@ FIGURES = (
     "--heartbeat", metavar="S,S,...", help="Dispatcher heartbeats to try (default: the topology's)."
 )
 @click.option(
-    "--topology", default="swarm", show_default=True, help="What is stood up, and taken down after."
+    "--topology", default="swarm", show_default=True, help="Topology to deploy, and to delete afterwards."
 )
-@click.option("--run", metavar="NAME", help="Use a run that is up instead, and leave it so.")
+@click.option("--run", metavar="NAME", help="Use this running deployment instead, and keep it.")
 @click.option(
-    "--state-dir", type=click.Path(path_type=Path), default=STATE_DIR, help="Where that run is kept."
+    "--state-dir", type=click.Path(path_type=Path), default=STATE_DIR, help="State directory of that run."
 )
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every trial there.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all trials to this file.")
 def main(
     *, trials: int, heartbeat: str | None, topology: str, run: str | None, state_dir: Path, file: Path | None
 ) -> None:
     """Measure and print a table; exit 1 if a promise is not kept."""
     wanted = seconds_of(heartbeat)
-    with standing(topology, run, state_dir) as setup:
+    with deployed(topology, run, state_dir) as setup:
         own = setup.topology.swarm.heartbeat if setup.topology.swarm else 0
         found = {each: measure(setup, trials, each) for each in wanted or (own,)}
-    for each, told in found.items():
-        click.echo(table(told, each, promised=each == own))
+    for each, result in found.items():
+        click.echo(table(result, each, promised=each == own))
     if file:
-        document = {"heartbeats": {str(each): told for each, told in found.items()}}
+        document = {"heartbeats": {str(each): result for each, result in found.items()}}
         document["environment"] = report.environment(Target("local", "", ""))
         file.write_text(json.dumps(document, indent=2) + "\n")
-    sys.exit(any(missed(told, promised=each == own) for each, told in found.items()))
+    sys.exit(any(missed(result, promised=each == own) for each, result in found.items()))
 
 
 def seconds_of(text: str | None) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ def seconds_of(text: str | None) -> tuple[int, ...]:
 
 
 @contextmanager
-def standing(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]:
+def deployed(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]:
     """A deployment that is up: the named one, or one that is there for the length of the block only."""
     if run is not None:
         yield open_session(choose_existing(Settings(run=run, state_dir=state_dir)))
@@ -110,7 +110,7 @@ def standing(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]
             timed(Path(directory), "down")
 
 
-def measure(setup: Setup, trials: int, heartbeat: int) -> Told:
+def measure(setup: Setup, trials: int, heartbeat: int) -> Result:
     """So many trials at one heartbeat, as an entry of the report's ``failover``."""
     door = setup.topology.checks.front_door
     if setup.topology.swarm is None or door is None:
@@ -160,30 +160,30 @@ def line(trial: Trial, number: int, trials: int) -> str:
     lost = trial.judgement.of("lost"), trial.judgement.of("duplicated")
     return (
         f"{number}/{trials} {trial.fault} ({', '.join(trial.carried)}): again {_s(found.rto_s)}, "
-        f"full {_s(found.full_s)}, ready {_s(found.ready_s)}; {len(trial.submissions)} handed in, "
+        f"full {_s(found.full_s)}, ready {_s(found.ready_s)}; {len(trial.submissions)} submitted, "
         f"{len(lost[0])} lost, {len(lost[1])} duplicated{'; ' if trial.trouble else ''}{trial.trouble}"
     )
 
 
-def table(told: Told, heartbeat: int, *, promised: bool) -> str:
+def table(result: Result, heartbeat: int, *, promised: bool) -> str:
     """The figures of one heartbeat for people."""
-    trials = len(told["trials"])
+    trials = len(result["trials"])
     head = f"heartbeat {heartbeat} s, {trials} times a worker node without power"
     lines = [f"{head:62} {'p50':>7} {'p95':>7} {'max':>7}   at most"]
     for figure in FIGURES:
-        values = told[figure.key]
+        values = result[figure.key]
         shown = " ".join(f"{_s(values[each]):>7}" for each in ("p50", "p95", "max"))
         promise = f"{figure.most:g} s" if figure.most and promised else ""
         mark = "  MISSED" if promised and _is_over(values["max"], figure.most) else ""
         lines.append(f"  {figure.words:60} {shown}   {promise}{mark}".rstrip())
-    counts = ", ".join(f"{told[each]} {each}" for each in COUNTS)
+    counts = ", ".join(f"{result[each]} {each}" for each in COUNTS)
     return "\n".join([*lines, f"  submissions: {counts}"])
 
 
-def missed(told: Told, *, promised: bool) -> bool:
+def missed(result: Result, *, promised: bool) -> bool:
     """Whether a submission was lost or ran twice, or, where something is promised, a time was too long."""
-    late = promised and any(_is_over(told[each.key]["max"], each.most) for each in FIGURES)
-    return bool(told["lost"] or told["duplicated"] or late)
+    late = promised and any(_is_over(result[each.key]["max"], each.most) for each in FIGURES)
+    return bool(result["lost"] or result["duplicated"] or late)
 
 
 def _is_over(value: float | None, most: float | None) -> bool:

@@ -53,10 +53,12 @@ class Site:
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Of each run.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), default=10.0, show_default=True, help="Duration of each run."
+)
 @click.option("--rates", default="1000,5000,20000", show_default=True, help="Arrivals a second, open loop.")
 @click.option("--tools", default=",".join(TOOLS), show_default=True)
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(*, seconds: float, rates: str, tools: str, file: Path | None) -> None:
     """Measure and print tables; exit 1 where ours was late, disagreed with wrk, or missed the stop."""
     wanted = _tools(tools)
@@ -75,8 +77,8 @@ def main(*, seconds: float, rates: str, tools: str, file: Path | None) -> None:
     environment = {**report.environment(Target("local", "", "")), "load_before": load}
     click.echo(f"{environment['cores']} cores, kernel {environment['kernel']}, load {load:.1f} before")
     if file:
-        told = [{"told": words, "held": held} for words, held in verdicts]
-        document = {"rows": [asdict(row) for row in rows], "verdicts": told, "environment": environment}
+        judged = [{"told": words, "held": held} for words, held in verdicts]
+        document = {"rows": [asdict(row) for row in rows], "verdicts": judged, "environment": environment}
         file.write_text(json.dumps(document, indent=2) + "\n")
     sys.exit(not all(held for _, held in verdicts))
 
@@ -170,13 +172,14 @@ _HEAD = (
 
 
 def _line(row: Row) -> str:
-    told = row.figures
+    figures = row.figures
     asked = f"{row.rate:,.0f}" if row.rate else "-"
-    if told.note:
-        return f"  {told.tool:10} {asked:>8} {told.note}"
-    late = f"{told.late_ms[0]:.3f} / {told.late_ms[1]:.3f}" if told.late_ms and row.rate else "-"
-    ms = " ".join(f"{each:9.3f}" for each in told.ms)
-    return f"  {told.tool:10} {asked:>8} {told.rate:9,.0f} {ms} {told.cpu_us:7.1f} {told.errors:6} {late:>18}"
+    if figures.note:
+        return f"  {figures.tool:10} {asked:>8} {figures.note}"
+    late = f"{figures.late_ms[0]:.3f} / {figures.late_ms[1]:.3f}" if figures.late_ms and row.rate else "-"
+    ms = " ".join(f"{each:9.3f}" for each in figures.ms)
+    head = f"  {figures.tool:10} {asked:>8} {figures.rate:9,.0f}"
+    return f"{head} {ms} {figures.cpu_us:7.1f} {figures.errors:6} {late:>18}"
 
 
 def _tools(text: str) -> tuple[str, ...]:

@@ -91,7 +91,7 @@ def ours(job: Job, cpu: Sequence[str]) -> Figures:
         drain=LATE,
     )
     with _on(cpu):
-        return _told(generate(order, open_talk=open_plain), job.seconds)
+        return _figures_of(generate(order, open_protocol=open_plain), job.seconds)
 
 
 def wrk(job: Job, cpu: Sequence[str]) -> Figures:
@@ -186,7 +186,7 @@ def figures(tool: str, job: Job, cpu: Sequence[str]) -> Figures:
         return Figures(tool, note=str(error).strip().splitlines()[-1][:100])
 
 
-def _told(recording: Recording, seconds: float) -> Figures:
+def _figures_of(recording: Recording, seconds: float) -> Figures:
     samples = recording.samples
     ok = samples[samples["outcome"] == Outcome.OK]
     late = (ok["sent"] - ok["intended"]) / 1e6

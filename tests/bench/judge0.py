@@ -1,6 +1,6 @@
 """How fast the reference Judge0 is, and what it costs: ``python -m tests.bench.judge0``.
 
-It must not be what limits a load test. Rates that a core carries are told by the CPU time that each container
+It must not be what limits a load test. The rates per core come from the CPU time that each container
 used, so they mean something on a machine that does other things, too; what is counted by the clock does not.
 """
 
@@ -23,7 +23,7 @@ from harness.run import report
 from harness.target.target import Target
 from tests.bench import judge0_load as load
 from tests.bench.judge0_bare import bare_run
-from tests.bench.judge0_stack import SANDBOX, Stack, standing
+from tests.bench.judge0_stack import SANDBOX, Stack, running_stack
 
 READY = 60.0
 EXPECTED = "hello, world\n"
@@ -66,13 +66,23 @@ FIGURES = (
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(min=1), default=5, show_default=True, help="Of creates.")
-@click.option("--runs", type=click.IntRange(min=10), default=600, show_default=True, help="Hello-worlds.")
-@click.option("--idle", type=click.IntRange(min=5), default=60, show_default=True, help="Runs while idle.")
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=1),
+    default=5,
+    show_default=True,
+    help="Duration of the create test.",
+)
+@click.option(
+    "--runs", type=click.IntRange(min=10), default=600, show_default=True, help="Number of hello-world runs."
+)
+@click.option(
+    "--idle", type=click.IntRange(min=5), default=60, show_default=True, help="Number of runs while idle."
+)
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(*, seconds: float, runs: int, idle: int, file: Path | None) -> None:
     """Measure and print a table; exit 1 if a promise is not kept."""
-    with standing() as stack:
+    with running_stack() as stack:
         figures = measure(stack, seconds=seconds, runs=runs, idle=idle)
     click.echo(table(figures))
     if file:
@@ -115,7 +125,7 @@ def worker(stack: Stack) -> Iterator[None]:
 
 
 def run(stack: Stack, count: int) -> list[str]:
-    """So many hello-worlds as fast as they go. Raises WavetankError where one does not say hello."""
+    """So many hello-worlds as fast as they go. Raises WavetankError if one does not say hello."""
     tokens = asyncio.run(load.create_many(stack.address(), count, connections=min(count, 8)))
     found = asyncio.run(load.finished(stack.address(), tokens, within=READY + count / 5))
     wrong = [each for each in found if each["stdout"] != EXPECTED]

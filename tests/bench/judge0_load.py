@@ -1,6 +1,6 @@
 """What asks the reference Judge0 while it is measured: raw HTTP on kept-alive connections.
 
-Closed loops, to saturate the server and the workers; their latency is told by nobody. A generator that is
+Closed loops, to saturate the server and the workers; their latency is not reported. A generator that is
 itself the measure's subject is ``harness.load``.
 """
 
@@ -66,7 +66,7 @@ def show_request(tokens: Sequence[str]) -> bytes:
 
 
 async def create(line: Line) -> str:
-    """Hand in a hello-world; returns its token. Raises WavetankError where it is not taken."""
+    """Hand in a hello-world; returns its token. Raises WavetankError if it is not taken."""
     status, body = await line.ask(create_request())
     if status != 201:
         raise WavetankError(f"POST /submissions answered {status} {body[:300]!r}")

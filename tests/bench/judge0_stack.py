@@ -90,15 +90,15 @@ class Stack:
 
     def address(self) -> tuple[str, int]:
         """Where the server listens."""
-        told = json.loads(docker("inspect", self.containers["judge0-server"]))
-        return told[0]["NetworkSettings"]["Networks"][self.name]["IPAddress"], PORT
+        document = json.loads(docker("inspect", self.containers["judge0-server"]))
+        return document[0]["NetworkSettings"]["Networks"][self.name]["IPAddress"], PORT
 
     def sql(self, statement: str) -> list[list[str]]:
         """The rows that a statement returns, values as text."""
         to = "host=127.0.0.1 port=25060 user=doadmin dbname=defaultdb sslmode=require"
         command = ["psql", "--no-psqlrc", "-Atqc", statement, to]
-        told = docker("exec", "--env=PGPASSWORD=secret", self.containers["postgres"], *command)
-        return [line.split("|") for line in told.splitlines()]
+        output = docker("exec", "--env=PGPASSWORD=secret", self.containers["postgres"], *command)
+        return [line.split("|") for line in output.splitlines()]
 
     def cpu(self) -> dict[str, float]:
         """Seconds of CPU that each container has used so far, programs in its sandbox included, by role."""
@@ -110,12 +110,12 @@ class Stack:
 
 
 def _cpu(client: Any, container: str) -> float:
-    told = client.api.stats(container, stream=False, one_shot=True)
-    return float(told["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
+    document = client.api.stats(container, stream=False, one_shot=True)
+    return float(document["cpu_stats"]["cpu_usage"]["total_usage"]) / 1e9
 
 
 @contextmanager
-def standing() -> Iterator[Stack]:
+def running_stack() -> Iterator[Stack]:
     """Databases for the length of the block; whatever is started in it goes with it."""
     name = f"wt-bench-{uuid.uuid4().hex[:8]}"
     with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:

@@ -41,7 +41,7 @@ from harness.run.session import open_session
 from harness.run.settings import STATE_DIR, Settings, choose_existing
 from harness.target import emulator_process
 from harness.target.api import Api
-from tests.bench.scanners import SCANNERS, Found, Scanner, Vantage, missing, port_set, vantage
+from tests.bench.scanners import SCANNERS, Found, ProbeSource, Scanner, missing, port_set, probe_source
 from tests.bench.up import timed
 
 T = TypeVar("T")
@@ -90,13 +90,31 @@ class Row:
 
 
 @click.command()
-@click.option("--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Scans by ours.")
-@click.option("--others", type=click.IntRange(min=0), default=1, show_default=True, help="Scans by others.")
-@click.option("--limit", type=float, default=180.0, show_default=True, help="Seconds for one by others.")
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Number of scans with Wavetank.",
+)
+@click.option(
+    "--others",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Number of scans with each other tool.",
+)
+@click.option(
+    "--limit",
+    type=float,
+    default=180.0,
+    show_default=True,
+    help="Time limit of a scan with another tool, in seconds.",
+)
 @click.option("--topology", default="standard", show_default=True)
-@click.option("--run", "run", help="Take this run, which is up, instead of standing one up.")
-@click.option("--state-dir", type=click.Path(path_type=Path), help="Where that run's files are.")
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option("--run", "run", help="Use this running deployment instead of creating one.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="State directory of that run.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(
     *,
     repeat: int,
@@ -109,7 +127,7 @@ def main(
 ) -> None:
     """Measure and print a table; exit 1 where ours was wrong, or slower than promised."""
     try:
-        with standing(topology, run, state_dir) as (setup, state), seeded(setup) as truth:
+        with deployed(topology, run, state_dir) as (setup, state), seeded(setup) as truth:
             load = os.getloadavg()[0]
             measured = [*ours(setup, truth, repeat), *theirs(setup, truth, state, others, limit)]
             environment = {**report.environment(setup.target), "load_before": load}
@@ -126,7 +144,7 @@ def main(
 
 
 @contextmanager
-def standing(topology: str, run: str | None, state_dir: Path | None) -> Iterator[tuple[Setup, Path]]:
+def deployed(topology: str, run: str | None, state_dir: Path | None) -> Iterator[tuple[Setup, Path]]:
     """A deployment in the emulator, ours for the block or the one that is named; and its state directory."""
     if run:
         yield _found(run, state_dir), (state_dir or STATE_DIR).resolve()
@@ -149,7 +167,7 @@ def _found(run: str, state_dir: Path | None) -> Setup:
 @contextmanager
 def seeded(setup: Setup) -> Iterator[Truth]:
     """Open some ports between two droplets that have nothing to do with one another, half with a listener."""
-    pair = strangers(setup)
+    pair = outsiders(setup)
     numbers = random.Random(SEED).sample(range(1024, 60_000), 2 * EACH)
     truth = Truth(pair, port_set(numbers[:EACH]), port_set(numbers[EACH:]))
     with Api(setup.target) as api:
@@ -165,8 +183,8 @@ def seeded(setup: Setup) -> Iterator[Truth]:
                 api.client.firewalls.delete(each)
 
 
-def strangers(setup: Setup) -> Pair:
-    """The first pair between which nothing is meant to pass. Raises ``UsageError`` where there is none."""
+def outsiders(setup: Setup) -> Pair:
+    """The first pair between which nothing is meant to pass. Raises ``UsageError`` if there is none."""
     bastion = setup.topology.management.bastion
     meant = {(flow.source, flow.destination) for flow in setup.topology.intent}
     for pair in droplet_pairs(setup.topology):
@@ -251,7 +269,7 @@ def theirs(setup: Setup, truth: Truth, state: Path, repeat: int, limit: float) -
     if not repeat:
         return
     source, target = (setup.deployment.nodes[name] for name in (truth.pair.source, truth.pair.target))
-    at = vantage(
+    at = probe_source(
         emulator_process.directory(state),
         source.id,
         str(source.private_ip),
@@ -263,7 +281,7 @@ def theirs(setup: Setup, truth: Truth, state: Path, repeat: int, limit: float) -
         yield _row(scanner, at, truth, repeat)
 
 
-def _row(scanner: Scanner, at: Vantage, truth: Truth, repeat: int) -> Row:
+def _row(scanner: Scanner, at: ProbeSource, truth: Truth, repeat: int) -> Row:
     if why := missing(scanner):
         return Row(scanner.tool, scanner.options, 1, note=why)
     try:

@@ -23,7 +23,7 @@ INSTALL_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Vantage:
+class ProbeSource:
     """A droplet's network namespace, by a process in it, and the one address that is scanned from there."""
 
     pid: int
@@ -64,14 +64,16 @@ class Scanner:
 
     tool: str
     options: str
-    scan: Callable[[Vantage, Sequence[str]], Found]
+    scan: Callable[[ProbeSource, Sequence[str]], Found]
     package: str = ""
 
 
-def vantage(state: Path, droplet: int, ip: str, target: str, vpc_range: str, *, limit: float) -> Vantage:
+def probe_source(
+    state: Path, droplet: int, ip: str, target: str, vpc_range: str, *, limit: float
+) -> ProbeSource:
     """The namespace of a droplet of the emulator whose directory is ``state``.
 
-    Raises ``UsageError`` where the target is not an address of the run's own VPC, ``EngineError`` where there
+    Raises ``UsageError`` if the target is not an address of the run's own VPC, ``EngineError`` where there
     is no such container or this process may not enter it: packets must not be sent from anywhere else.
     """
     if ip_address(target) not in ip_network(vpc_range):
@@ -85,7 +87,7 @@ def vantage(state: Path, droplet: int, ip: str, target: str, vpc_range: str, *, 
     pid = int(docker("inspect", "--format={{.State.Pid}}", names[0]))
     if not pid or _namespace(pid) == _namespace(os.getpid()):
         raise EngineError(f"droplet {droplet} has no network namespace of its own here")
-    return Vantage(pid, ip, target, limit)
+    return ProbeSource(pid, ip, target, limit)
 
 
 def _namespace(pid: int) -> int:
@@ -110,11 +112,11 @@ def missing(scanner: Scanner) -> str:
     return "" if done.returncode == 0 else f"{' '.join(argv)} failed: {done.stderr.strip()[-200:]}"
 
 
-def nmap(at: Vantage, options: Sequence[str]) -> Found:
+def nmap(at: ProbeSource, options: Sequence[str]) -> Found:
     """A SYN scan of all ports, without the phases before it."""
-    told = at.run("nmap", "-n", "-Pn", "-p1-65535", *options, "-oX", "-", at.target)
+    result = at.run("nmap", "-n", "-Pn", "-p1-65535", *options, "-oX", "-", at.target)
     found: dict[str, list[int]] = {"open": [], "closed": []}
-    root = ET.fromstring(told)
+    root = ET.fromstring(result)
     for each in root.iter("port"):
         state = each.find("state")
         if state is not None:
@@ -122,24 +124,24 @@ def nmap(at: Vantage, options: Sequence[str]) -> Found:
     return Found(port_set(found["open"]), port_set(found["closed"]))
 
 
-def masscan(at: Vantage, options: Sequence[str]) -> Found:
-    """All ports, from the droplet's own address; masscan has to be told the way out."""
-    device, router = _way_out(at)
-    told = at.run(
+def masscan(at: ProbeSource, options: Sequence[str]) -> Found:
+    """All ports, from the droplet's own address; masscan needs the route to the outside."""
+    device, router = _route(at)
+    result = at.run(
         "masscan", at.target, "-p1-65535", "--interface", device, "--adapter-ip", at.ip,
         "--router-mac", router, "--wait", "2", *options, "-oL", "-",
     )  # fmt: skip
-    lines = [line.split() for line in told.splitlines()]
+    lines = [line.split() for line in result.splitlines()]
     return Found(port_set(int(words[2]) for words in lines if words[:2] == ["open", "tcp"]))
 
 
-def asyncio_scan(at: Vantage, options: Sequence[str]) -> Found:
+def asyncio_scan(at: ProbeSource, options: Sequence[str]) -> Found:
     """The scan of asyncio_scan.py."""
-    told = json.loads(at.run(sys.executable, "-I", str(ASYNCIO), at.target, *options))
-    return Found(port_set(told["open"]), port_set(told["closed"]))
+    result = json.loads(at.run(sys.executable, "-I", str(ASYNCIO), at.target, *options))
+    return Found(port_set(result["open"]), port_set(result["closed"]))
 
 
-def _way_out(at: Vantage) -> tuple[str, str]:
+def _route(at: ProbeSource) -> tuple[str, str]:
     """The interface to the target, and the hardware address of whoever takes packets for it there."""
     words = at.run("ip", "-o", "route", "get", at.target).split()
     device = words[words.index("dev") + 1]

@@ -1,4 +1,4 @@
-"""How long standing up and taking down last, and what the tank weighs: ``python -m tests.bench.up``.
+"""How long ``up`` and ``down`` take, and what an emulated deployment needs: ``python -m tests.bench.up``.
 
 Each round is what a user does: ``up`` from nothing, ``up`` again, ``down``; and before them the emulator is
 begun alone, as a program with each plane, from the start of its process until a client with the token has its
@@ -67,7 +67,7 @@ FIGURES = (
     Figure("accepted_s", "up: first submission Accepted", "s", 40),
     Figure("again_s", "second up", "s", 3),
     Figure("again_calls", "second up: mutating calls", "", 0),
-    Figure("idle_mib", "idle tank", "MiB", 2048),
+    Figure("idle_mib", "idle deployment", "MiB", 2048),
     Figure("down_s", "down", "s", 8),
     Figure("left", "left after down", "", 0),
 )
@@ -75,9 +75,9 @@ FIGURES = (
 
 @click.command()
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--warm-up/--no-warm-up", default=True, help="A round before that is not counted.")
+@click.option("--warm-up/--no-warm-up", default=True, help="Run a first round that is not counted.")
 @click.option("--topology", default="standard", show_default=True)
-@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write every figure there.")
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(rounds: int, warm_up: bool, topology: str, file: Path | None) -> None:
     """Measure and print a table; exit 1 if a promise is not kept."""
     with tempfile.TemporaryDirectory(prefix="wavetank-bench-") as directory:
@@ -181,9 +181,9 @@ def mutating_calls(state_dir: Path) -> int:
 def idle_memory(state_dir: Path) -> int:
     """Bytes in use by everything of this emulator: its containers, and its server."""
     names = labelled(state_dir, "ps", "--format={{.ID}}")
-    told = docker("stats", "--no-stream", "--format={{.MemUsage}}", *names)
+    output = docker("stats", "--no-stream", "--format={{.MemUsage}}", *names)
     server = emulator_process.status(state_dir)
-    return sum(parse_amount(line) for line in told.splitlines()) + (resident(server.pid) if server else 0)
+    return sum(parse_amount(line) for line in output.splitlines()) + (resident(server.pid) if server else 0)
 
 
 def left_over(state_dir: Path) -> list[str]:

@@ -285,7 +285,7 @@ def test_rebuilt_node_is_refused_until_its_key_is_forgotten(site: Site) -> None:
     """Its id stays, its key does not; nobody else's key is forgotten with it."""
     site.access.run("back", "rm /etc/ssh/ssh_host_*; ssh-keygen -A; systemctl restart ssh")
     site.access.drop("back")
-    with pytest.raises(ResourceError, match="shows another host key than before"):
+    with pytest.raises(ResourceError, match="has another host key than before"):
         site.access.wait_until_reachable("back", deadline=60)
     site.access.forget("back")
     site.access.wait_until_reachable("back", deadline=60)

@@ -1,4 +1,4 @@
-"""Load on the reference Judge0 itself: recognised, and every way to hand programs in judged right."""
+"""Load on the reference Judge0 itself: detected, and programs judged right in every submission mode."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from judge0_stack import Stack
 
-from harness.core.wait import NotYet, patient, wait_for
+from harness.core.wait import NotYet, scaled, wait_for
 from harness.judge0.client import Judge0
 from harness.judge0.detect import Capabilities, detect
-from harness.judge0.model import NEVER, Address, Program, Way
+from harness.judge0.model import NEVER, Address, Program, SubmissionMode
 from harness.judge0.route import judge0_route
 from harness.load.engine import Engine
 from harness.load.model import SECOND, Outcome, Workload
-from harness.load.protocol.opening import open_talk
+from harness.load.protocol.opening import open_protocol
 from harness.load.recorder import Recorder
 from harness.load.workload import choose
 
@@ -63,22 +63,22 @@ def with_slots(client: httpx.Client) -> Capabilities:
     return capabilities
 
 
-def recorded(rig: Rig, way: Way, workload: Workload) -> Recorder:
+def recorded(rig: Rig, mode: SubmissionMode, workload: Workload) -> Recorder:
     """`COUNT` arrivals, each followed to its end."""
-    route = judge0_route(rig.address, rig.capabilities, way, callback_url=rig.here)
+    route = judge0_route(rig.address, rig.capabilities, mode, callback_url=rig.here)
     record, chosen = Recorder(COUNT), choose(workload, COUNT)
-    seconds = patient(60)
+    seconds = scaled(60)
     with closing(Engine(rig.address, timeout=seconds)) as engine:
-        talk = open_talk(route, workload, chosen, record, engine, timeout=seconds)
+        protocol = open_protocol(route, workload, chosen, record, engine, timeout=seconds)
 
         def begin(number: int, intended: int) -> None:
             record.begin(number, intended)
-            talk.begin(number, intended)
+            protocol.begin(number, intended)
 
         engine.connect(1)
         arrivals = np.arange(COUNT, dtype=np.int64) * (SECOND // RATE)
         engine.run(arrivals, begin, over=lambda: record.ended == COUNT, drain=seconds)
-        talk.finish()
+        protocol.finish()
     return record
 
 
@@ -95,15 +95,15 @@ def test_the_reference_judge0_is_recognised(rig: Rig) -> None:
     assert {"created_at", "finished_at", "wall_time"} <= set(capabilities.timestamps)
 
 
-@pytest.mark.parametrize("way", ["wait", "poll", "batch", "callback"])
-def test_programs_are_judged_right_in_every_way(rig: Rig, way: Way) -> None:
+@pytest.mark.parametrize("mode", ["wait", "poll", "batch", "callback"])
+def test_programs_are_judged_right_in_every_mode(rig: Rig, mode: SubmissionMode) -> None:
     """Status, output and stages, as Judge0's own clock tells them."""
-    record = recorded(rig, way, WORKLOAD)
+    record = recorded(rig, mode, WORKLOAD)
     samples = record.samples()
-    assert set(samples["outcome"]) == {Outcome.OK}, record.said()
+    assert set(samples["outcome"]) == {Outcome.OK}, record.messages()
     assert set(samples["status"]) == {3, 11}
     told = samples[["queued_us", "ran_us", "judged_us"]]
-    if way == "callback":
+    if mode == "callback":
         assert (samples["judged_us"] == NEVER).all()
         return
     assert (samples["queued_us"] >= 0).all(), told
@@ -117,4 +117,4 @@ def test_a_wrong_answer_is_an_error_however_fast(rig: Rig) -> None:
     wrong = [dataclasses.replace(each, stdout="other") for each in WORKLOAD.programs[:1]]
     record = recorded(rig, "wait", Workload("wrong", tuple(wrong)))
     assert set(record.samples()["outcome"]) == {Outcome.WRONG}
-    assert "printed 'hello\\n' in place of 'other'" in record.said()["WRONG"][0]
+    assert "printed 'hello\\n' in place of 'other'" in record.messages()["WRONG"][0]

@@ -129,7 +129,7 @@ def test_rules_put_in_by_hand_are_red(wavetank: Shell, target: Target) -> None:
     assert "tcp dport 7777 accept" in report(wavetank)["isolation"]["tampering"][0]
     done = wavetank.up().end()
     assert done.code == 0, done.err
-    assert "put right" in done.err
+    assert "restored a manual change" in done.err
     assert wavetank("verify", "-k", "network_is_as_it_was_made").code == 0
 
 

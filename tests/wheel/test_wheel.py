@@ -89,7 +89,7 @@ def test_without_a_deployment_pytest_says_how_to_get_one(installed: Installed) -
     """And without a target the plugin has no part in what others test."""
     done = installed("pytest", "--target=local")
     assert done.returncode == 4, done.stdout
-    assert "stand one up with `wavetank up`" in done.stdout + done.stderr
+    assert "create one with `wavetank up`" in done.stdout + done.stderr
     (installed.directory / "test_mine.py").write_text("def test_mine(): pass\n")
     done = installed("pytest", "-W", "error", "--strict-markers", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout

@@ -17,7 +17,7 @@ import docker.errors
 from docker.utils.socket import frames_iter
 
 from emulator.planes.base import PlaneError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 
 COMMAND = ["python3", "-m", "wt_fabric.agent"]
 ANSWER_SECONDS = 30
@@ -65,7 +65,7 @@ class Session:
         return self._await(operation, answer)
 
     def _await(self, operation: str, answer: Future[Any]) -> Any:
-        seconds = round(patient(ANSWER_SECONDS))
+        seconds = round(scaled(ANSWER_SECONDS))
         for _ in range(seconds):
             try:
                 return answer.result(1.0)

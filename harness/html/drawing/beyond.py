@@ -19,7 +19,7 @@ NOTHING = Scale(0.0, 1.0, ())
 
 
 def draw(overload: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of a report's ``overload``; None where there are no numbers to draw."""
+    """The picture of a report's ``overload``; None if there are no numbers to draw."""
     rates = _rates(overload)
     latency, bound = _latency(overload), finite(overload["bound_ms"])
     if not known([*rates.values()]) and not known([*latency.values()]):
@@ -35,9 +35,9 @@ def draw(overload: Mapping[str, Any], key: str) -> Markup | None:
     parts += [_bar(axis, top + ROW * place, name, latency[name], " ms") for place, name in enumerate(latency)]
     plot = Plot(axis, NOTHING, top, ROW * len(latency))
     parts += [] if bound is None else [_bound(plot, bound)]
-    told = "; ".join(row[0] + " " + row[1] for row in table(overload).rows)
+    description = "; ".join(row[0] + " " + row[1] for row in table(overload).rows)
     height = plot.bottom + LINE + 6
-    return chart.picture(key, "Before and beyond capacity", told, height, parts, kind="beyond")
+    return chart.picture(key, "Before and beyond capacity", description, height, parts, kind="beyond")
 
 
 def table(overload: Mapping[str, Any]) -> Table:
@@ -46,8 +46,8 @@ def table(overload: Mapping[str, Any]) -> Table:
     rows = [(name, f"{figure(value)} /s") for name, value in _rates(overload).items()]
     rows += [(f"p95 {name}", f"{figure(value)} ms") for name, value in _latency(overload).items()]
     rows += [("bound of p95", f"{figure(overload['bound_ms'])} ms")]
-    rows += [("refusals said", str(overload["refusal"] or "–"))]
-    rows += [("as before again after", "not seen" if finite(back) is None else seconds(back))]
+    rows += [("refusal message", str(overload["refusal"] or "–"))]
+    rows += [("recovered after", "not observed" if finite(back) is None else seconds(back))]
     return Table("Before, during and after", ("what", "measured"), tuple(rows))
 
 

@@ -53,12 +53,21 @@ class Plot:
         return self.top + self.height * (1 - self.y.share(value))
 
 
-def picture(key: str, title: str, told: str, height: float, parts: Iterable[Markup], *, kind: str) -> Markup:
-    """The whole chart. ``key`` makes the page's ids unique; ``told`` says in words what is to be seen."""
+def picture(
+    key: str, title: str, description: str, height: float, parts: Iterable[Markup], *, kind: str
+) -> Markup:
+    """The whole chart. ``key`` makes the page's ids unique; ``description`` describes it in words."""
     return Markup(
         '<svg class="chart {kind}" role="img" aria-labelledby="{key}-title {key}-text" height="{height}">'
-        '<title id="{key}-title">{title}</title><desc id="{key}-text">{told}</desc>{parts}</svg>'
-    ).format(key=key, title=title, told=told, height=number(height), parts=Markup().join(parts), kind=kind)
+        '<title id="{key}-title">{title}</title><desc id="{key}-text">{description}</desc>{parts}</svg>'
+    ).format(
+        key=key,
+        title=title,
+        description=description,
+        height=number(height),
+        parts=Markup().join(parts),
+        kind=kind,
+    )
 
 
 def frame(plot: Plot) -> Markup:
@@ -124,9 +133,9 @@ def shade(plot: Plot, first: float, last: float, kind: str, words: str = "") -> 
     width = 100 * (plot.x.share(last) - plot.x.share(first))
     if width <= 0:
         return Markup()
-    told = Markup("<title>{}</title>").format(words) if words else ""
+    description = Markup("<title>{}</title>").format(words) if words else ""
     return Markup('<rect class="{}" x="{}" y="{}" width="{:.2f}%" height="{}">{}</rect>').format(
-        kind, plot.across(first), number(plot.top), width, number(plot.height), told
+        kind, plot.across(first), number(plot.top), width, number(plot.height), description
     )
 
 
@@ -170,7 +179,7 @@ def heading(top: float, title: str, keys: Iterable[tuple[str, str]] = ()) -> Mar
 
 
 def words_at(x: str, y: float, words: str, *, kind: str = "", anchor: str = "start", dx: float = 0) -> Markup:
-    """Words, or nothing where there are none."""
+    """Words, or nothing if there are none."""
     if not words:
         return Markup()
     return Markup('<text class="{}" x="{}" dx="{}" y="{}" text-anchor="{}">{}</text>').format(

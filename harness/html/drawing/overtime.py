@@ -22,7 +22,7 @@ from harness.html.words import count, plural
 TALL, MIDDLE, LOW = 110.0, 72.0, 44.0
 ABOVE, BELOW = 24.0, 12.0  # pixels around a plot: for its title, and to the next one
 MOST_LETTERS = 30
-LEAST_ERROR = 4.0  # pixels: one error is to be seen, too
+LEAST_ERROR = 4.0  # pixels: a single error must be visible
 
 Keys = tuple[tuple[str, str], ...]
 
@@ -39,7 +39,7 @@ class Panel:
 
 
 def draw(run: Mapping[str, Any], objective: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of one of a report's runs; None where it has no seconds."""
+    """The picture of one of a report's runs; None if it has no seconds."""
     shown = steps(run["series"])
     if not shown:
         return None
@@ -53,7 +53,7 @@ def draw(run: Mapping[str, Any], objective: Mapping[str, Any], key: str) -> Mark
     ]
     parts += [_hover(plots[0], plots[-1].bottom, shown), chart.axis(plots[-1], "since the run began")]
     height = plots[-1].bottom + 2 * LINE + 4
-    return chart.picture(key, "What happened when", _told(run, shown), height, parts, kind="overtime")
+    return chart.picture(key, "What happened when", _description(run, shown), height, parts, kind="overtime")
 
 
 def _panels(run: Mapping[str, Any], shown: list[Step], objective: Mapping[str, Any]) -> Iterator[Panel]:
@@ -141,7 +141,7 @@ def _over(shown: Iterable[Step], name: str) -> Iterator[Point]:
 
 
 def _times(run: Mapping[str, Any]) -> list[float]:
-    """When the watchers looked."""
+    """When the readings were taken."""
     lists = [*(node["t"] for node in run["nodes"]), (run["queue"] or {}).get("t", ())]
     return scale.known(time for times in lists for time in times)
 
@@ -169,11 +169,11 @@ def _hover(plot: Plot, bottom: float, shown: Iterable[Step]) -> Markup:
     """A stripe over each step that says all of it when it is pointed at."""
     whole = Plot(plot.x, plot.y, plot.top, bottom - plot.top)
     return Markup().join(
-        chart.shade(whole, step.t, step.t + step.seconds, "hover", step.told) for step in shown
+        chart.shade(whole, step.t, step.t + step.seconds, "hover", step.description) for step in shown
     )
 
 
-def _told(run: Mapping[str, Any], shown: Sequence[Step]) -> str:
+def _description(run: Mapping[str, Any], shown: Sequence[Step]) -> str:
     errors = sum(step.errors for step in shown)
     rates = f"{figure(run['offered'])} a second offered, {figure(run['achieved'])} achieved"
     return f"{rates}, {plural(errors, 'error')} in {count(shown[-1].t + shown[-1].seconds)} seconds"

@@ -29,12 +29,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """Allowed flows from one box to another, or ones that were violated. ``told`` is the whole of it."""
+    """Allowed flows from one box to another, or violated ones. ``description`` is their full text."""
 
     source: str
     target: str
     label: str
-    told: str
+    description: str
     violated: bool = False
 
 
@@ -182,11 +182,11 @@ def _outside(key: str) -> Box:
 
 
 def _arrows(flows: Iterable[_Flow], places: Mapping[str, str]) -> Iterable[Arrow]:
-    told: dict[tuple[str, str, str, bool], list[str]] = defaultdict(list)
+    description: dict[tuple[str, str, str, bool], list[str]] = defaultdict(list)
     for flow in flows:
         source, target = places.get(flow.source, flow.source), places.get(flow.target, flow.target)
         if source != target:
             line = f"{flow.source} → {flow.target.removeprefix('to ')}: {flow.label}"
-            told[source, target, flow.label, flow.violated].append(line)
-    for (source, target, label, violated), lines in told.items():
+            description[source, target, flow.label, flow.violated].append(line)
+    for (source, target, label, violated), lines in description.items():
         yield Arrow(source, target, label, "\n".join(lines), violated)

@@ -30,7 +30,7 @@ Goal = tuple[float, float, str]
 
 
 def draw(run: Mapping[str, Any], objective: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of one of a report's runs; None where nothing of it was measured."""
+    """The picture of one of a report's runs; None if nothing of it was measured."""
     lines = dict(_lines(run["stages"]))
     if not lines:
         return None
@@ -41,8 +41,8 @@ def draw(run: Mapping[str, Any], objective: Mapping[str, Any], key: str) -> Mark
     parts += [chart.line(plot, points, f"stage-{name}") for name, points in lines.items()]
     parts += [_labels(plot, lines), chart.axis(plot, "this share of all submissions was no slower")]
     height = plot.bottom + 2 * chart.LINE + 4
-    told = "; ".join(_told(name, run["stages"][name]) for name in lines)
-    return chart.picture(key, "Latency by stage and quantile", told, height, parts, kind="quantiles")
+    description = "; ".join(_description(name, run["stages"][name]) for name in lines)
+    return chart.picture(key, "Latency by stage and quantile", description, height, parts, kind="quantiles")
 
 
 def table(run: Mapping[str, Any]) -> Table:
@@ -106,6 +106,6 @@ def _labels(plot: Plot, lines: Mapping[str, Sequence[tuple[float, float]]]) -> M
     )
 
 
-def _told(name: str, stage: Mapping[str, Any]) -> str:
+def _description(name: str, stage: Mapping[str, Any]) -> str:
     half, rare = figure(stage.get("p50_ms")), figure(stage.get("p99_ms"))
     return f"{name}: half within {half} ms, 99 % within {rare} ms"

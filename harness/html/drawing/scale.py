@@ -31,7 +31,7 @@ class Scale:
 
 
 def finite(value: float | None) -> float | None:
-    """The number, or None where there is none that could be drawn."""
+    """The number, or None if there is none that could be drawn."""
     return None if value is None or not math.isfinite(value) else float(value)
 
 

@@ -17,7 +17,7 @@ MODELS = {"amdahl": "Amdahl", "usl": "Universal Scalability Law", "linear": "lin
 
 
 def draw(scaling: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of a report's ``scaling``; None where nothing was measured."""
+    """The picture of a report's ``scaling``; None if nothing was measured."""
     points = [(workers, each) for workers, each in scaling["points"] if finite(each["value"]) is not None]
     if not points:
         return None
@@ -30,9 +30,9 @@ def draw(scaling: Mapping[str, Any], key: str) -> Markup | None:
     parts += [part for fit in scaling["fits"] for part in _fit(plot, fit)]
     parts += [_point(plot, workers, each) for workers, each in points]
     parts += [chart.axis(plot, "workers")]
-    told = "; ".join(f"{workers} workers: {interval(each)} a second" for workers, each in points)
+    description = "; ".join(f"{workers} workers: {interval(each)} a second" for workers, each in points)
     height = plot.bottom + 2 * LINE + 4
-    return chart.picture(key, "Throughput by number of workers", told, height, parts, kind="scaling")
+    return chart.picture(key, "Throughput by number of workers", description, height, parts, kind="scaling")
 
 
 def points_table(scaling: Mapping[str, Any]) -> Table:

@@ -17,7 +17,7 @@ STATES = {True: ("held", "● held"), False: ("missed", "✕ did not hold"), Non
 
 
 def draw(capacity: Mapping[str, Any], key: str) -> Markup | None:
-    """The picture of a report's ``capacity``; None where no step was tried."""
+    """The picture of a report's ``capacity``; None if no step was tried."""
     steps = [step for step in capacity["steps"] if finite(step["rate"]) is not None]
     if not steps:
         return None
@@ -29,9 +29,9 @@ def draw(capacity: Mapping[str, Any], key: str) -> Markup | None:
     parts += [chart.line(plot, path, "path")]
     parts += [_step(plot, step, at) for step, at in zip(steps, path, strict=True)]
     parts += [chart.axis(plot, "submissions a second")]
-    told = "; ".join(f"{figure(step['rate'])}/s {_word(step['held'])}" for step in steps)
+    description = "; ".join(f"{figure(step['rate'])}/s {_word(step['held'])}" for step in steps)
     height = plot.bottom + 2 * LINE + 4
-    return chart.picture(key, "Steps of the search", told, height, parts, kind="search")
+    return chart.picture(key, "Steps of the search", description, height, parts, kind="search")
 
 
 def table(capacity: Mapping[str, Any]) -> Table:

@@ -19,7 +19,7 @@ MOST_STEPS = 240
 COLUMNS = ("second", "due /s", "ended /s", "errors", "in flight", "p50 ms", "p99 ms")
 NODE_COLUMNS = (
     "node", "role", "cores", "CPU mean, cores", "CPU highest, cores", "stolen at most, cores",
-    "memory highest, MB", "told by",
+    "memory highest, MB", "source",
 )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ class Step:
     p99: float | None
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """All of it in words."""
         rates = f"{figure(self.t)} s: {figure(self.due)}/s due, {figure(self.ended)}/s ended"
         latency = f"p50 {figure(self.p50)} ms, p99 {figure(self.p99)} ms"

@@ -13,7 +13,7 @@ from harness.html.drawing.plan import Arrow, Box, Plan, plan
 
 
 def draw(report: Mapping[str, Any]) -> Markup | None:
-    """The picture of a report's topology; None where there is nothing to draw."""
+    """The picture of a report's topology; None if there is nothing to draw."""
     drawn = plan(report)
     if not drawn.boxes:
         return None
@@ -37,7 +37,7 @@ def _svg(drawn: Plan, graph: Layered, places: Placed) -> Markup:
     ).format(
         width=_number(places.width),
         height=_number(places.height),
-        text="; ".join(line for arrow in graph.arrows for line in arrow.told.splitlines()),
+        text="; ".join(line for arrow in graph.arrows for line in arrow.description.splitlines()),
         defs=_marker("arrowhead") + _marker("arrowhead-violated"),
         frame=_frame(places.frame),
         arrows=arrows,
@@ -63,11 +63,11 @@ def _arrow(arrow: Arrow, lines: Sequence[Line], label: Rect, *, backward: bool) 
     kind = "violated" if arrow.violated else "log-in" if arrow.label == "22" else "meant"
     head = "arrowhead-violated" if arrow.violated else "arrowhead"
     return Markup(
-        '<g class="flow {kind}"><title>{told}</title>'
+        '<g class="flow {kind}"><title>{description}</title>'
         '<path d="{path}" marker-{end}="url(#{head})"/>{label}</g>'
     ).format(
         kind=kind,
-        told=arrow.told,
+        description=arrow.description,
         path=_path(lines),
         end="start" if backward else "end",
         head=head,

@@ -79,12 +79,12 @@ def draw(trial: Mapping[str, Any], fault: str, key: str) -> Markup:
     height = y + LINE
     return Markup(
         '<svg class="timeline" role="img" aria-labelledby="{key}-title {key}-text" height="{height}">'
-        '<title id="{key}-title">What happened when</title><desc id="{key}-text">{told}</desc>'
+        '<title id="{key}-title">What happened when</title><desc id="{key}-text">{description}</desc>'
         "{marks}{parts}{axis}</svg>"
     ).format(
         key=key,
         height=_number(height),
-        told="; ".join(_told(trial, fault)),
+        description="; ".join(_description(trial, fault)),
         marks=_line(scale, 0.0, y) + _line(scale, line["healing"], y),
         parts=Markup().join(parts),
         axis=_axis(scale, height),
@@ -99,7 +99,7 @@ def spans(trial: Mapping[str, Any], fault: str) -> list[Span]:
     ready = trial["ready_s"]
     return [
         Span("fault", f"{done} for {lasted}", 0.0, healing),
-        _until("detected", "shown Down", "not seen to be Down", trial["detected_s"], healing),
+        _until("detected", "shown Down", "not detected as Down", trial["detected_s"], healing),
         _until("rto", "answering again", "not answering while it lasted", trial["rto_s"], line["observed"])
         if trial["rto_s"] != 0
         else Span("rto", "answering all the while", 0.0, line["observed"]),
@@ -173,7 +173,7 @@ def _text(y: float, text: str) -> Markup:
     return Markup('<text x="{}%" y="{}">{}</text>').format(LEAD, _number(y + LINE - 4), text)
 
 
-def _told(trial: Mapping[str, Any], fault: str) -> Iterator[str]:
+def _description(trial: Mapping[str, Any], fault: str) -> Iterator[str]:
     for outcome in OUTCOMES:
         number = sum(each["outcome"] == outcome for each in trial["timeline"]["submissions"])
         if number:

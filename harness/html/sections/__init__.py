@@ -1,7 +1,7 @@
 """The page's sections, in their order: one file each, with a template of the same name.
 
 A section is a module with ``NAME`` (its template and its anchor), ``TITLE`` (its heading, empty: none) and
-``content(report)``: what its template is given, or None where the report has nothing for it.
+``content(report)``: what its template is given, or None if the report has nothing for it.
 """
 
 from __future__ import annotations

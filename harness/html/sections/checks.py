@@ -14,7 +14,7 @@ DESELECTED = "deselected"
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Groups of checks in the order of the report; None where there are none."""
+    """Groups of checks in the order of the report; None if there are none."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for check in report.get("checks", []):
         file, _, name = check["id"].partition(".")

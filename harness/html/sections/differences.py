@@ -1,4 +1,4 @@
-"""What is not as intended, or not proven: before anything else."""
+"""Differences from the intent and unproven pairs: the first section."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.html.words import SYMBOLS
 NAME = "differences"
 TITLE = "Differences"
 SHOWN = 20
-GATES = {"out": "the sender's", "in": "the receiver's", "": ""}
+RULES = {"out": "the sender's egress rules", "in": "the receiver's ingress rules", "": ""}
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -20,7 +20,7 @@ def content(report: Mapping[str, Any]) -> Mapping[str, Any]:
     unpassed.sort(key=lambda check: check["outcome"] != "failed")
     return {
         "violations": [
-            {**each, "gate": GATES.get(each["gate"], "")} for each in isolation.get("violations", [])
+            {**each, "gate": RULES.get(each["gate"], "")} for each in isolation.get("violations", [])
         ],
         "doubts": isolation.get("inconclusive", []),
         "checks": unpassed,

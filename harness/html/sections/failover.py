@@ -1,4 +1,4 @@
-"""How the deployment took the loss of nodes: times, counts, and what happened when."""
+"""The loss of nodes: times, counts, and a timeline."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ TITLE = "Failover"
 DONE = {"power_off": "without power", "partition": "cut off from the others"}
 # The columns of the table, each with what 0 means there.
 TIMES = {"rto_s": "no pause", "gap_s": "0 s", "full_s": "none lost", "ready_s": "at once"}
-NEVER = "not seen"
+NEVER = "not observed"
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """A line and a picture for each fault; None where none was tried."""
+    """A line and a picture for each fault; None if none was tried."""
     faults = report.get("failover")
     if not faults:
         return None
@@ -56,8 +56,8 @@ def _slowest(trials: Sequence[Mapping[str, Any]]) -> tuple[int, Mapping[str, Any
 
 def _quantiles(values: Mapping[str, float | None], nothing: str) -> str:
     """``11.8 s``, or ``11.8 / 16.5 / 17.0 s`` where the trials differ; ``nothing`` says what 0 means."""
-    told = [_time(values[each], nothing) for each in ("p50", "p95", "max")]
-    return told[0] if len(set(told)) == 1 else " / ".join(told)
+    times = [_time(values[each], nothing) for each in ("p50", "p95", "max")]
+    return times[0] if len(set(times)) == 1 else " / ".join(times)
 
 
 def _time(value: float | None, nothing: str) -> str:

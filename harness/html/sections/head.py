@@ -1,4 +1,4 @@
-"""Which run this was, what came of it, and where it ran."""
+"""The run, its verdict, and where it ran."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _counts(report: Mapping[str, Any]) -> list[tuple[str, str, int]]:
 
 
 def _reasons(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Why it is no pass, each with the anchor where there is more."""
+    """Why it is not a pass, each with the anchor of the details."""
     isolation, checks = report.get("isolation", {}), report.get("checks", [])
     if number := len(isolation.get("violations", [])):
         yield plural(number, "violation") + " of the isolation", "#violations"
@@ -70,7 +70,7 @@ def _facts(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         {"local": "local (emulated)", "do": "DigitalOcean"}.get(report.get("target", ""), "unknown"),
     )
     if report.get("existing"):
-        yield "deployment", f"an existing one, tagged {report['existing']}, only looked at"
+        yield "deployment", f"an existing one, tagged {report['existing']}, read only"
     yield "when", _when(report)
     if total is not None:
         yield "took", seconds(total)

@@ -1,4 +1,4 @@
-"""What the deployment did under load: the answer first, then pictures with their numbers, run by run."""
+"""The results under load: the answer first, then pictures with their numbers, run by run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ TITLES = {
     "capacity": "Capacity: the highest rate that meets the objective",
     "scaling": "Scaling: throughput by number of workers",
     "soak": "Soak: a steady load for a long time",
-    "overload": "Overload: more than it can take",
+    "overload": "Overload: beyond capacity",
 }
-DOORS = {"client": "the front door", "runner": "the runner", "judge0": "Judge0 itself"}
-WAYS = {
+ENTRY_POINTS = {"client": "the front door", "runner": "the runner", "judge0": "Judge0 itself"}
+SUBMISSION_MODES = {
     "wait": "created and waited for in one request",
     "poll": "created, then asked for until it is final",
     "batch": "created, then asked for in batches",
-    "callback": "created, then told by a callback",
+    "callback": "created, then reported by a callback",
 }
 RUN_COLUMNS = (
     "run", "workers", "offered /s", "achieved /s", "submissions", "errors", "p50 ms", "p99 ms",
@@ -48,7 +48,7 @@ class Picture:
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """An entry for each experiment; None where none was made."""
+    """An entry for each experiment; None if there is none."""
     entries = report.get("load")
     if not entries:
         return None
@@ -64,7 +64,7 @@ def _experiment(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
         "facts": list(_facts(entry)),
         "environment": [
             *_flat("", entry["environment"]),
-            *_flat("recognised: ", entry["route"].get("facing") or {}),
+            *_flat("detected: ", entry["route"].get("facing") or {}),
         ],
         "pictures": list(_pictures(entry, key)),
         "table": Table("Runs, without their warm-up", RUN_COLUMNS, tuple(map(_row, entry["runs"]))),
@@ -76,13 +76,13 @@ def _experiment(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _chief(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The run that is shown unfolded: the one nearest to the answer, else the heaviest that stands."""
+    """The run that is shown expanded: the one nearest to the answer, else the valid one with most load."""
     runs: Sequence[Mapping[str, Any]] = entry["runs"]
-    standing = [run for run in runs if not run["doubts"] and not run["partial"]] or runs
+    valid = [run for run in runs if not run["doubts"] and not run["partial"]] or runs
     answer = finite(entry["capacity"]["rate"]["value"]) if entry["capacity"] else None
     if answer is not None:
-        return min(standing, key=lambda run: abs((finite(run["offered"]) or 0.0) - answer), default=None)
-    return max(standing, key=lambda run: finite(run["offered"]) or 0.0, default=None)
+        return min(valid, key=lambda run: abs((finite(run["offered"]) or 0.0) - answer), default=None)
+    return max(valid, key=lambda run: finite(run["offered"]) or 0.0, default=None)
 
 
 def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -92,19 +92,19 @@ def _facts(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, each in entry["latency"].items():
         yield f"{name.removesuffix('_ms')}, ms", interval(each)
     yield "objective", _objective(entry["objective"]) or "none"
-    yield "through", DOORS.get(route.get("door"), str(route.get("door", "–")))
-    way = WAYS.get(route.get("way"), str(route.get("way", "–")))
-    yield "way", f"{way}: {route['why']}" if route.get("why") else way
+    yield "entry point", ENTRY_POINTS.get(route.get("door"), str(route.get("door", "–")))
+    mode = SUBMISSION_MODES.get(route.get("way"), str(route.get("way", "–")))
+    yield "submission mode", f"{mode}: {route['why']}" if route.get("why") else mode
     yield "workload", _workload(workload)
     yield "began", str(entry["began"]).replace("T", " ").replace("+00:00", " UTC")
     yield "took", seconds(finite(entry["seconds"]) or 0.0)
 
 
 def _objective(objective: Mapping[str, Any]) -> str:
-    """Limits of latency in words, and whatever else it holds."""
-    said = [words.removeprefix("objective: ") for _, _, words in quantiles.limits(objective)]
+    """The latency limits in words, and all other values."""
+    limits = [words.removeprefix("objective: ") for _, _, words in quantiles.limits(objective)]
     rest = {name: value for name, value in objective.items() if not quantiles.LIMIT.fullmatch(name)}
-    return ", ".join([*said, *([_listed(rest)] if rest else [])])
+    return ", ".join([*limits, *([_listed(rest)] if rest else [])])
 
 
 def _workload(workload: Mapping[str, Any]) -> str:
@@ -150,19 +150,23 @@ def _pictures(entry: Mapping[str, Any], key: str) -> Iterator[Picture]:
     if scaling := entry["scaling"]:
         drawn = scalingcurve.draw(scaling, f"{key}-scaling")
         tables = (scalingcurve.points_table(scaling), scalingcurve.fits_table(scaling))
-        yield Picture("Throughput by number of workers", drawn, _unless_said(scaling["told"], entry), tables)
+        yield Picture(
+            "Throughput by number of workers", drawn, _unless_repeated(scaling["told"], entry), tables
+        )
     if capacity := entry["capacity"]:
         drawn = search.draw(capacity, f"{key}-search")
-        yield Picture("The search", drawn, _unless_said(capacity["told"], entry), (search.table(capacity),))
+        yield Picture(
+            "The search", drawn, _unless_repeated(capacity["told"], entry), (search.table(capacity),)
+        )
     if overload := entry["overload"]:
         drawn = beyond.draw(overload, f"{key}-beyond")
         yield Picture(
-            "Before and during", drawn, _unless_said(overload["told"], entry), (beyond.table(overload),)
+            "Before and during", drawn, _unless_repeated(overload["told"], entry), (beyond.table(overload),)
         )
 
 
-def _unless_said(told: str, entry: Mapping[str, Any]) -> str:
-    return "" if told == entry["told"] else told
+def _unless_repeated(text: str, entry: Mapping[str, Any]) -> str:
+    return "" if text == entry["told"] else text
 
 
 def _run(run: Mapping[str, Any], entry: Mapping[str, Any], key: str, *, shown: bool) -> Mapping[str, Any]:
@@ -192,7 +196,7 @@ def _run_pictures(run: Mapping[str, Any], objective: Mapping[str, Any], key: str
 
 def _began(run: Mapping[str, Any]) -> str:
     began = str(run["began"]).replace("T", " ").replace("+00:00", " UTC")
-    return f"The run began {began}. Latency stands where a submission ended."
+    return f"The run began {began}. Latency is shown at the end of each submission."
 
 
 def _errors(run: Mapping[str, Any]) -> int:
@@ -223,8 +227,8 @@ def _remarks(run: Mapping[str, Any]) -> Iterable[str]:
     yield from run["doubts"]
 
 
-def _bottleneck(seen: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if not seen.get("what"):
+def _bottleneck(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if not found.get("what"):
         return None
-    evidence = seen.get("evidence") or {}
-    return {"what": seen["what"], "why": seen.get("why") or "", "evidence": list(_flat("", evidence))}
+    evidence = found.get("evidence") or {}
+    return {"what": found["what"], "why": found.get("why") or "", "evidence": list(_flat("", evidence))}

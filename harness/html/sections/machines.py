@@ -1,4 +1,4 @@
-"""In what the droplets differ from the images that the topology names."""
+"""The differences between the droplets and the images that the topology names."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ EMULATED = (
     "An emulated droplet has this machine's kernel and cgroups, and an engine of its own. Where the "
     "application depends on what differs here, the checks say so and are inconclusive."
 )
-CLOUD = "What the droplets are, beside what such an image is known to be."
+CLOUD = "What the droplets are, compared with what such an image is known to be."
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Each image with its droplets and what differs; None where nobody looked."""
+    """Each image with its droplets and what differs; None if they were not inspected."""
     machines = report.get("machines")
     if not machines:
         return None

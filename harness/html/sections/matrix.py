@@ -1,4 +1,4 @@
-"""Who reaches whom, on which ports: a heat map for each protocol."""
+"""The reachable ports of each pair: a heat map for each protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TITLE = "Isolation matrix"
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The matrices of the protocols that were asked; None where nothing was scanned."""
+    """The matrices of the protocols that were scanned; None if nothing was scanned."""
     isolation = report.get("isolation")
     if not isolation:
         return None
@@ -28,7 +28,7 @@ def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
         ),
         "columns": columns,
         "sides": [(side, number) for side, number in sides if number],
-        "legend": {state: told for state, told in STATES.items() if state != "itself"},
+        "legend": {state: entry for state, entry in STATES.items() if state != "itself"},
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether the checks notice: how many changed deployments turned one of them red."""
+"""Mutation testing: how many mutants were detected by a check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TITLE = "Mutation testing"
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Score, survivors, and which checks noticed most; None where no mutant was tried."""
+    """Score, survivors, and the checks that killed most mutants; None if no mutant was tried."""
     mutation = report.get("mutation")
     if not mutation:
         return None

@@ -1,4 +1,4 @@
-"""How long each step lasted."""
+"""The duration of each step."""
 
 from __future__ import annotations
 

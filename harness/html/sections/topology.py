@@ -1,4 +1,4 @@
-"""The picture, and the same in a table."""
+"""The topology as a picture, and the same in a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TITLE = "Topology"
 
 
 def content(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The drawing and the flows as lines; None for a report of a run in which nothing came to be."""
+    """The drawing and the flows as lines; None for a report of a run in which nothing was created."""
     picture = draw(report)
     if picture is None:
         return None

@@ -83,14 +83,14 @@ def observe(
     ``CommandError`` where no probe source can be logged in to. If one is lost on the way, what it found
     is kept, and the observation says so in ``partial``.
     """
-    target.insist_on_machines()
+    target.require_machines()
     started = time.monotonic()
     ends = find(target, deployment, access, pairs, refs or {})
     unreachable = _check_logins(access, {pair.source for pair in pairs} - {INTERNET})
     scan = Scan(target, access, ends, pace or Pace(), secrets.token_hex(16), unreachable, threading.Event())
     with_control = not target.info if controls is None else controls
     tasks = _tasks(scan, pairs, deployment.databases, tcp, udp, icmp=icmp)
-    target.insist_on_machines(*(each.ip for each in tasks if each.pair.source == INTERNET))
+    target.require_machines(*(each.ip for each in tasks if each.pair.source == INTERNET))
     shared_ports = ports.intersect(tcp, CONTROL) if with_control else NONE
     before = _before(scan, tasks, shared_ports, passes)
     with _admitted(scan, deployment.run, on=with_control), _receivers(scan, tasks, passes) as receivers:

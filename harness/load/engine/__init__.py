@@ -2,18 +2,19 @@
 
 ==============  ==========================================================================================
 ``timer``       timerfd
-``deadlines``   a timing wheel for what is hardly ever due
+``deadlines``   a timing wheel for deadlines that rarely expire
 ``loop``        what is ready and what is due
 ``request``     a request and its answer
 ``responses``   from bytes to responses, by httptools
 ``dial``        connected sockets: TCP, Unix, SOCKS, TLS
 ``connection``  one connection and the request that it carries
 ``pool``        connections up to a limit, and the queue for them
-``engine``      arrivals, and the face for whoever talks
+``engine``      arrivals, and the interface for submission protocols
 ==============  ==========================================================================================
 
-Dependencies go upwards in this table only. It is our own because no library for Python keeps a schedule to
-a tenth of a millisecond: asyncio's clock has epoll's grain of 1 ms, and clients cost 20 times as much CPU.
+Dependencies go upwards in this table only. It is our own because no Python library keeps a schedule to a
+tenth of a millisecond: asyncio's clock has epoll's resolution of 1 ms, and its clients cost 20 times as much
+CPU.
 """
 
 from harness.load.engine.engine import Engine

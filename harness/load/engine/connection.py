@@ -18,12 +18,12 @@ BUFFER = 64 * 1024
 
 
 class Owner(Protocol):
-    """Who is told what became of a connection."""
+    """Gets the events of a connection."""
 
     buffer: memoryview
 
     def free(self, connection: Connection) -> None:
-        """It has had its answer, and may be used again."""
+        """Its request was answered, and it may be used again."""
 
     def lost(self, connection: Connection) -> None:
         """It is closed."""
@@ -44,19 +44,19 @@ class Connection:
         loop.watch(self.fd, READ, self._ready)
 
     def send(self, request: Request) -> None:
-        """Send a request; only while idle. Whatever comes of it is told later, never during this call."""
+        """Send a request; only while idle. The result is reported later, never during this call."""
         request.holder = self
         self.request = request
         request.sent = self._loop.now()
         self._write(request.data)
 
     def give_up(self, request: Request) -> None:
-        """Its request has taken too long. An answer may still come, so the connection is of no more use."""
+        """Its request has timed out. An answer may still come, so the connection cannot be used again."""
         if request is self.request:
             self._fail("timeout: no answer in time")
 
     def close(self) -> None:
-        """Close it, without a word to anyone."""
+        """Close it, without an event."""
         self._loop.unwatch(self.fd)
         self.fd = NEVER
         self._socket.close()

@@ -1,4 +1,4 @@
-"""Deadlines that hardly ever come: setting and lifting one costs the same however many there are.
+"""Deadlines that rarely expire: setting and cancelling one takes constant time.
 
 A heap would hold every request of the last minute, 1.2 million at 20,000 a second. This is a timing wheel
 (Varghese and Lauck, 1987) whose slots are made as they are needed. It is late by up to one slot, 17 ms.
@@ -21,7 +21,7 @@ class Expiring(Protocol):
 
 
 class Deadlines:
-    """Who expires when. Times are ns."""
+    """A set of deadlines. Times are ns."""
 
     def __init__(self) -> None:
         self._slots: dict[int, set[Expiring]] = {}
@@ -37,19 +37,19 @@ class Deadlines:
         slot.add(who)
 
     def lift(self, who: Expiring, at: int) -> None:
-        """Forget the deadline that was set for ``at``; fine where there is none."""
+        """Cancel the deadline that was set for ``at``, if there is one."""
         slot = self._slots.get(at >> SLOT_BITS)
         if slot is not None:
             slot.discard(who)
 
     def next(self) -> int:
-        """When to look again."""
+        """When to check again."""
         while self._keys and not self._slots[self._keys[0]]:
             del self._slots[heappop(self._keys)]
         return (self._keys[0] + 1) << SLOT_BITS if self._keys else FOREVER
 
     def expire(self, now: int) -> None:
-        """Tell everyone whose deadline has passed."""
+        """Call ``expire`` of everything whose deadline has passed."""
         while self.next() <= now:
             for who in self._slots.pop(heappop(self._keys)):
                 who.expire()

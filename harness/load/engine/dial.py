@@ -24,7 +24,7 @@ Dialled: TypeAlias = "socket.socket | str"
 Take: TypeAlias = Callable[[Dialled], None]
 
 
-def told(address: Address) -> str:
+def describe(address: Address) -> str:
     """An address for people."""
     where = address.host if address.kind == "unix" else f"{address.host}:{address.port}"
     return f"{where} through {address.proxy}" if address.proxy else where
@@ -42,12 +42,13 @@ def resolved(address: Address) -> tuple[int, tuple[str, int]]:
             address.host, address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )[0]
     except OSError as error:
-        raise ResourceError("load target", told(address), f"its name leads nowhere: {error}") from error
+        problem = f"its name cannot be resolved: {error}"
+        raise ResourceError("load target", describe(address), problem) from error
     return family, (str(where[0]), int(where[1]))
 
 
 def begun(family: int, where: tuple[str, int]) -> socket.socket:
-    """A TCP socket on its way to being connected. Raises ``OSError`` where it is refused at once."""
+    """A TCP socket on its way to being connected. Raises ``OSError`` if it is refused at once."""
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setblocking(False)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -80,7 +81,9 @@ def _plain(address: Address) -> socket.socket:
     if address.kind == "unix":
         return _unix(address.host)
     if not address.proxy:
-        raise UsageError(f"a load through SOCKS needs a proxy, like 127.0.0.1:1080, to reach {told(address)}")
+        raise UsageError(
+            f"a load through SOCKS needs a proxy, like 127.0.0.1:1080, to reach {describe(address)}"
+        )
     url = address.proxy if "://" in address.proxy else f"socks5://{address.proxy}"
     try:
         return Proxy.from_url(url, rdns=True).connect(address.host, address.port, timeout=CONNECT_SECONDS)
@@ -108,7 +111,7 @@ def _context() -> ssl.SSLContext:
 
 
 class Diallers:
-    """A few threads that connect. ``fd`` is readable when :meth:`collect` has something to hand over."""
+    """A few threads that connect. ``fd`` is readable when :meth:`collect` has a result to deliver."""
 
     def __init__(self, address: Address) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -120,11 +123,11 @@ class Diallers:
             thread.start()
 
     def want(self, take: Take) -> None:
-        """Have a connection made; ``take`` gets it, or why there is none, in :meth:`collect`."""
+        """Request a connection; ``take`` gets it, or the error, in :meth:`collect`."""
         self._wanted.put(take)
 
     def collect(self, _mask: int = 0) -> None:
-        """Hand over what is connected by now."""
+        """Deliver the results so far."""
         os.eventfd_read(self.fd)
         while self._made:
             take, dialled = self._made.popleft()

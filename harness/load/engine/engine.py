@@ -52,19 +52,19 @@ class Engine:
     def connect(self, count: int) -> None:
         """Open ``count`` connections, then set the clock to 0.
 
-        Raises ``ResourceError`` where one is refused or takes more than 10 s.
+        Raises ``ResourceError`` if one is refused or takes more than 10 s.
         """
         for _ in range(count):
             self._pool.open()
         while self._pool.opening:
             self._loop.turn()
         if self._pool.refused:
-            where = dial.told(self._address)
+            where = dial.describe(self._address)
             raise ResourceError("load target", where, f"refuses connections at {where}: {self._pool.refused}")
         self._loop.restart_clock()
 
     def restart_clock(self) -> None:
-        """Set the clock to 0. Only while nothing is planned or under way."""
+        """Set the clock to 0. Only while nothing is planned or in flight."""
         self._loop.restart_clock()
 
     def ask(self, request: bytes, then: Then, give_up_at: int = 0) -> None:
@@ -75,7 +75,7 @@ class Engine:
         """
         self._pool.ask(request, then, give_up_at or self._give_up_at or self.now() + self._timeout)
 
-    def hear(self, fd: int, handler: Action) -> None:
+    def on_readable(self, fd: int, handler: Action) -> None:
         """Call ``handler`` whenever there is something to read from ``fd``."""
         self._loop.watch(fd, READ, lambda _mask: handler())
 

@@ -14,7 +14,7 @@ from harness.load.engine.request import Answer, Request, Then
 from harness.load.model import SECOND
 
 # Servers close kept connections after 5 s (uvicorn, Node.js) or more. Sending on one that the server is just
-# closing would be told as broken, so what has been idle for nearly as long is not used again.
+# closing would be reported as broken, so a connection idle for nearly as long is not used again.
 IDLE = 4 * SECOND
 
 
@@ -70,7 +70,7 @@ class Pool:
         self._openings.add(_Opening(made, self._loop, self))
 
     def opened(self, dialled: dial.Dialled) -> None:
-        """A connection was made, or could not be; then whoever has waited longest is told why."""
+        """A connection was made, or failed; then the longest waiting request gets the error."""
         self.opening -= 1
         if isinstance(dialled, str):
             self._refused(dialled)
@@ -106,7 +106,7 @@ class Pool:
         self._more()
 
     def close(self) -> None:
-        """Close every connection; requests under way are not told."""
+        """Close every connection, without an answer to requests in flight."""
         for connection in self._all:
             connection.close()
         for opening in self._openings:
@@ -119,7 +119,7 @@ class Pool:
             os.close(self._diallers.fd)
 
     def _more(self) -> None:
-        """Open another connection where requests wait that none of those being made is for."""
+        """Open another connection if more requests wait than connections are being made."""
         if len(self._queue) > self.opening and self.count < self._limit:
             self.open()
 
@@ -155,7 +155,7 @@ class _Opening:
         loop.deadlines.add(self, self._until)
 
     def close(self) -> None:
-        """Never mind."""
+        """Abort it."""
         self._loop.unwatch(self._socket.fileno())
         self._socket.close()
 

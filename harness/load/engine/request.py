@@ -1,4 +1,4 @@
-"""A request on its way, and what came of it."""
+"""A request in flight, and its answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from harness.judge0.model import NEVER
 
 
 class Answer(NamedTuple):
-    """What came of a request. Times are ns on the engine's clock; ``sent`` is ``NEVER`` where it was not.
+    """The answer to a request. Times are ns on the engine's clock; ``sent`` is ``NEVER`` if it was not sent.
 
-    ``error`` is empty where an answer came. Otherwise ``status`` is 0 and ``error`` begins with ``broken:``
+    ``error`` is empty if an answer came. Otherwise ``status`` is 0 and ``error`` begins with ``broken:``
     (no connection, or one that ended before the answer did) or ``timeout:``.
     """
 
@@ -33,7 +33,7 @@ class Holder(Protocol):
 
 
 class Request:
-    """One request: its bytes, who is told of the answer, when it is given up, when it was sent (ns)."""
+    """One request: its bytes, the callback for the answer, its deadline, and when it was sent (ns)."""
 
     __slots__ = ("data", "give_up_at", "holder", "sent", "then")
 

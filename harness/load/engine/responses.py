@@ -37,7 +37,7 @@ class Responses:
         return self._complete > 0
 
     def end(self) -> bool:
-        """The connection ended; true if that completes a response, one whose end is told by nothing else."""
+        """The connection ended; true if that completes a response (one without length and chunks)."""
         if not self._open or self._framed:
             return False
         self.on_message_complete()

@@ -1,6 +1,6 @@
-"""The experiments: latency, capacity, scaling, soak and overload, and what the gate asks for.
+"""The experiments: latency, capacity, scaling, soak and overload, and the load for the gate.
 
-``bench`` is what they work with, ``measure`` one run, ``repeat`` a series of them, ``found`` what goes into
-the report; ``site`` makes a bench of a deployment, ``command`` is what the command line calls, ``gated`` what
-the gate calls.
+``bench`` is their test bench, ``measure`` one run, ``repeat`` a series of runs, ``found`` makes the entry in
+the report; ``site`` makes a bench of a deployment, ``command`` is called by the command line, ``gated`` by
+the gate.
 """

@@ -1,6 +1,6 @@
-"""What every experiment works with: a load and a way in, something that watches, and means to scale.
+"""The test bench of every experiment: workload, route, monitoring, and a function that scales workers.
 
-All that touches a deployment comes in as a function, so that experiments can be tried on a simulated one.
+Everything that touches a deployment is passed in as a function, so that experiments can run on a simulation.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from typing import Any, Protocol
 from harness.judge0.model import Route
 from harness.load.model import Order, Recording, Tick, Workload
 from harness.load.watch.kinds import Kinds
-from harness.load.watch.watching import Seen
+from harness.load.watch.watching import Observed
 
 OnTick = Callable[[Tick], None]
 
 
 class Watch(Protocol):
-    """Who looks at the nodes while a run goes on."""
+    """Monitors the nodes during a run."""
 
-    def collect(self, began: float) -> Seen:
-        """What was seen since ``began``, Unix time."""
+    def collect(self, began: float) -> Observed:
+        """What was observed since ``began``, Unix time."""
 
 
 class Generate(Protocol):
-    """How a load is put on: :func:`harness.load.generator.generator.generate`, or Locust, or a simulation."""
+    """A load generator: :func:`harness.load.generator.generator.generate`, or Locust, or a simulation."""
 
     def __call__(
         self, order: Order, *, on_tick: OnTick | None = None, stop: threading.Event | None = None
     ) -> Recording:
-        """Run ``order`` and return what was recorded."""
+        """Run ``order`` and return the recording."""
 
 
 class NothingWatched:
-    """Who sees nothing."""
+    """No monitoring."""
 
-    def collect(self, began: float) -> Seen:
+    def collect(self, began: float) -> Observed:
         """Nothing."""
         del began
-        return Seen((), None, None, ())
+        return Observed((), None, None, ())
 
 
 def _unwatched() -> AbstractContextManager[Watch]:
@@ -57,10 +57,10 @@ def _quiet(title: str, seconds: float | None) -> AbstractContextManager[OnTick |
 class Bench:
     """A deployment under load.
 
-    ``slots`` is how many programs one worker task runs at once, or None where nobody tells. ``scale`` makes
-    so many worker tasks run and returns once they take work; None: it cannot. ``note`` tells people how it
-    goes. ``timeout`` and ``drain`` are those of :class:`Order`, seconds. ``cores`` are those that workers run
-    on.
+    ``slots`` is how many programs one worker task runs at once, or None if unknown. ``scale`` sets the number
+    of worker tasks and returns once they accept work; None: not possible. ``note`` prints progress messages.
+    ``timeout`` and ``drain`` are those of :class:`Order`, in seconds. ``cores`` is the number of cores that
+    workers run on.
     """
 
     workload: Workload

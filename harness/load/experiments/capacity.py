@@ -13,18 +13,18 @@ from harness.load.experiments.found import found
 from harness.load.experiments.measure import Measured, Plan, measure
 from harness.load.experiments.overload import saturate
 from harness.load.model import Outcome
-from harness.load.result import Capacity, Found, Interval, Verdict
+from harness.load.result import Capacity, ExperimentResult, Interval, Verdict
 from harness.load.stats import knee
 from harness.load.stats.interval import effective_size
 from harness.load.stats.stages import latencies, quantile_of_run
 
 SHARES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
-# A closed loop tells in so many seconds what is served; the limit is rarely far below that.
+# A closed loop shows the throughput in so many seconds; the limit is rarely far below that.
 SCOUT_SECONDS = 6.0
 NEAR = 0.95
-UNKNOWN = 5.0  # where nothing was served
+UNKNOWN = 5.0  # if nothing was served
 LONGEST = 8.75
-BESIDES = 2.0  # seconds of a run in which nothing is handed in
+BESIDES = 2.0  # seconds of a run in which nothing is submitted
 LEAST_DRAIN, DRAIN_OBJECTIVES = 10.0, 3.0
 REFUSED = Outcome.REFUSED.name.lower()
 
@@ -33,9 +33,9 @@ REFUSED = Outcome.REFUSED.name.lower()
 class Search:
     """``objective``: one of ``p50_ms``, ``p95_ms`` and ``p99_ms``, and ``errors`` (a share) if some may be.
 
-    The search begins at ``first`` a second (None: near what a short closed loop is served) and ends at
-    ``resolution``, relative, or where another run would take it beyond ``within`` seconds (None: `LONGEST`
-    times a run's). Each run hands in for ``seconds``.
+    The search begins at ``first`` a second (None: near the throughput of a short closed loop) and ends at
+    ``resolution``, relative, or before a run that would end after ``within`` seconds (None: `LONGEST` times a
+    run's). Each run submits for ``seconds``.
     """
 
     first: float | None = None
@@ -51,8 +51,8 @@ class Search:
         return self.within or LONGEST * self.seconds
 
 
-def capacity(bench: Bench, wanted: Search) -> Found:
-    """Search; the verdict is a pass where some rate holds and one above it fails."""
+def capacity(bench: Bench, wanted: Search) -> ExperimentResult:
+    """Search; the verdict is a pass if some rate meets the objective and one above it fails."""
     begun, clock, made = time.time(), Spent(), list[Measured]()
     metric, search = aim_of(wanted)
     if wanted.first is None:
@@ -68,7 +68,7 @@ def capacity(bench: Bench, wanted: Search) -> Found:
         clock.add(made[-1])
         if made[-1].run.partial:
             break
-        search = search.after(seen_of(made[-1], rate, SHARES[metric], wanted.objective[metric]))
+        search = search.after(trial_of(made[-1], rate, SHARES[metric], wanted.objective[metric]))
         bench.note(f"{rate:.3g} a second: {knee.so_far(search)}")
     answer = knee.capacity(search)
     return found(
@@ -76,7 +76,7 @@ def capacity(bench: Bench, wanted: Search) -> Found:
         "capacity",
         begun,
         runs=made,
-        told=answer.told + ("" if stopped(bench, made) else _cut_short(search, wanted)),
+        summary=answer.told + ("" if stopped(bench, made) else _cut_short(search, wanted)),
         verdict=verdict_of(answer),
         objective=wanted.objective,
         doubts=doubts_of(made),
@@ -86,13 +86,13 @@ def capacity(bench: Bench, wanted: Search) -> Found:
 
 @dataclass
 class Spent:
-    """Seconds since the search began: by the clock, or by the runs' own, where those take no time."""
+    """Seconds since the search began: by the clock, or by the runs' own times if those are simulated."""
 
     begun: float = field(default_factory=time.monotonic)
     runs: float = 0.0
 
     def add(self, made: Measured) -> None:
-        """One run more, and what it takes besides."""
+        """Add a run and its overhead."""
         self.runs += made.recording.seconds + BESIDES
 
     @property
@@ -102,12 +102,12 @@ class Spent:
 
 
 def stopped(bench: Bench, made: Sequence[Measured]) -> bool:
-    """Whether to measure nothing more."""
+    """Whether to stop measuring."""
     return bench.stop.is_set() or bool(made and made[-1].run.partial)
 
 
 def near(search: knee.Search, served: float) -> knee.Search:
-    """The same from near what was served at saturation, in steps as wide as its resolution."""
+    """The same search from near the throughput at saturation, in steps as wide as its resolution."""
     if served <= 0:
         return search
     aim = replace(search.aim, start=NEAR * served, factor=1 + search.aim.resolution)
@@ -115,7 +115,7 @@ def near(search: knee.Search, served: float) -> knee.Search:
 
 
 def drain_of(wanted: Search, most: float) -> float:
-    """How long to wait for what is under way at a run's end: several times what it may take."""
+    """How long to wait for what is in flight at a run's end: several times the objective."""
     [limit] = [value for name, value in wanted.objective.items() if name in SHARES]
     return min(most, max(LEAST_DRAIN, DRAIN_OBJECTIVES * limit / 1000))
 
@@ -124,11 +124,13 @@ def _cut_short(search: knee.Search, wanted: Search) -> str:
     rate = knee.next_rate(search) or knee.once_more(search)
     if rate is None:
         return ""
-    return f"; ended after {wanted.limit:g} s, known to no {wanted.resolution:.0%} yet: --within gives longer"
+    return (
+        f"; ended after {wanted.limit:g} s, not yet known to {wanted.resolution:.0%}: use a longer --within"
+    )
 
 
 def aim_of(wanted: Search) -> tuple[str, knee.Search]:
-    """The latency that decides, and the search at its beginning. Raises ``UsageError``."""
+    """The metric of the objective, and the search at its beginning. Raises ``UsageError``."""
     chosen = [name for name in SHARES if name in wanted.objective]
     if len(chosen) != 1:
         raise UsageError("a search has one objective: give one of --p50, --p95 and --p99")
@@ -149,16 +151,16 @@ def plan(bench: Bench, wanted: Search, rate: float, number: int) -> Plan:
     return Plan(f"{rate:.3g} a second", arrivals, warmup=wanted.warmup, rate=rate)
 
 
-def seen_of(measured: Measured, rate: float, share: float, objective_ms: float) -> knee.Seen:
-    """A run as the search takes it."""
+def trial_of(measured: Measured, rate: float, share: float, objective_ms: float) -> knee.Trial:
+    """A run in the form that the search uses."""
     run, beyond = measured.run, latencies(measured.steady) > objective_ms
     if not len(measured.steady):
-        return knee.Seen(rate, rate, 0.0, 0, Interval(float("inf")), doubt="no arrival in the steady part")
+        return knee.Trial(rate, rate, 0.0, 0, Interval(float("inf")), doubt="no arrival in the steady part")
     refused = run.errors.get(REFUSED, 0)
     mine = [doubt for doubt in run.doubts if doubt.startswith("the generator") or "connection" in doubt]
-    return knee.Seen(
+    return knee.Trial(
         rate=rate,
-        # Random arrivals: what was due in this run, not the rate they were drawn from.
+        # Random arrivals: the rate in this run, not the rate they were drawn from.
         offered=run.arrivals / max(measured.window_s, 1e-9),
         achieved=run.achieved,
         arrivals=run.arrivals,
@@ -172,14 +174,14 @@ def seen_of(measured: Measured, rate: float, share: float, objective_ms: float) 
 
 
 def verdict_of(answer: Capacity) -> Verdict:
-    """None held: it fails. One held, and none failed above it: nobody knows the end."""
+    """No rate met the objective: fail. One did, and none failed above it: inconclusive."""
     if answer.rate.value <= 0:
         return "fail" if answer.over is not None else "inconclusive"
     return "pass" if answer.over is not None else "inconclusive"
 
 
 def doubts_of(made: list[Measured]) -> list[str]:
-    """Runs near the limit are unsteady by nature, so of their doubts only the generator's count."""
+    """Runs near the limit are never steady, so only their doubts about the generator count."""
     if not made or not all(each.run.doubts for each in made):
         return []
     return [doubt for each in made for doubt in each.run.doubts]

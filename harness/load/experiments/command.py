@@ -12,8 +12,8 @@ from typing import Any
 from harness.core import signals
 from harness.core.progress import Progress
 from harness.load.experiments.bench import Bench, Generate
-from harness.load.experiments.site import Wanted, open_bench
-from harness.load.result import Found
+from harness.load.experiments.site import LoadSettings, open_bench
+from harness.load.result import ExperimentResult
 from harness.run import report
 from harness.run.session import open_session
 from harness.run.settings import Choice, load_topology, resolve_existing
@@ -24,13 +24,13 @@ TOKEN_VARIABLE = "JUDGE0_TOKEN"  # noqa: S105 (a name)
 
 @dataclass(frozen=True)
 class Load:
-    """What the command line asks for: ``wanted``, and who hands it in.
+    """What the command line asks for: ``settings``, and the load generator.
 
     ``locust`` and ``expect`` are how many workers Locust has here and elsewhere; both 0: our own generator.
-    ``bind`` is where its master listens, HOST:PORT; empty: where only workers here find it.
+    ``bind`` is where its master listens, HOST:PORT; empty: only for workers on this machine.
     """
 
-    wanted: Wanted
+    settings: LoadSettings
     locust: int = 0
     expect: int = 0
     bind: str = ""
@@ -38,38 +38,38 @@ class Load:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of it: plain JSON, the same for people, and the exit code."""
+    """The result: as plain JSON, as text, and the exit code."""
 
     document: dict[str, Any]
     text: str
     code: int
 
 
-def run(choice: Choice, load: Load, experiment: Callable[[Bench], Found]) -> Done:
-    """Measure a deployment that is up. What a signal stopped is told as partial, with its code."""
+def run(choice: Choice, load: Load, experiment: Callable[[Bench], ExperimentResult]) -> Done:
+    """Measure a deployment. If a signal stopped it, the result is partial, with the signal's exit code."""
     found, signum = measured(choice, load, experiment, Progress())
     add(choice, found)
-    return Done(found.document(), tell(found), 128 + signum if signum else report.exit_code(found.verdict))
+    return Done(found.document(), summary(found), 128 + signum if signum else report.exit_code(found.verdict))
 
 
 def measured(
-    choice: Choice, load: Load, experiment: Callable[[Bench], Found], progress: Progress
-) -> tuple[Found, int]:
-    """What was found, and the signal that stopped it, or 0.
+    choice: Choice, load: Load, experiment: Callable[[Bench], ExperimentResult], progress: Progress
+) -> tuple[ExperimentResult, int]:
+    """The result, and the signal that stopped it, or 0.
 
-    Raises ``UsageError`` where the deployment is not up, and what ``open_bench`` raises.
+    Raises ``UsageError`` if the deployment is not up, and what ``open_bench`` raises.
     """
     setup = open_session(choice)
     with stopped_by_signals() as stop:
         token, who = os.environ.get(TOKEN_VARIABLE, ""), _generator(load)
-        wanted = replace(load.wanted, token=token, generate=who, stop=stop.event)
-        with open_bench(setup, wanted, progress) as bench:
+        settings = replace(load.settings, token=token, generate=who, stop=stop.event)
+        with open_bench(setup, settings, progress) as bench:
             found = experiment(bench)
     return found, stop.signum
 
 
-def add(choice: Choice, found: Found) -> None:
-    """Add what was found to the run's report, after what is there; the rest stays as it is."""
+def add(choice: Choice, found: ExperimentResult) -> None:
+    """Append the result to the run's report; the rest stays as it is."""
     before = report.read(choice.run_dir) if choice.run_dir.report.exists() else {}
     topology = load_topology(choice)
     report.update(
@@ -84,8 +84,8 @@ def add(choice: Choice, found: Found) -> None:
     )
 
 
-def tell(found: Found) -> str:
-    """What was found in a few lines for people."""
+def summary(found: ExperimentResult) -> str:
+    """The result in a few lines of text."""
     limits = dict.fromkeys(str(run.bottleneck.get("what", "")) for run in found.runs if run.bottleneck)
     last = next((run for run in reversed(found.runs) if run.bottleneck), None)
     lines = [
@@ -100,7 +100,7 @@ def tell(found: Found) -> str:
 
 @dataclass
 class Stop:
-    """Whether to stop, and by which signal that was asked for; 0: by none."""
+    """Whether to stop, and the signal that asked for it; 0: none."""
 
     event: threading.Event
     signum: int = 0
@@ -108,24 +108,24 @@ class Stop:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[Stop]:
-    """The first signal in the block sets the event; a second one does what it always does."""
+    """The first signal in the block sets the event; a second one has its usual effect."""
     stop = Stop(threading.Event())
 
     def ask(signum: int) -> None:
         stop.signum = signum
         stop.event.set()
-        signals.say("stopping: what was measured so far is kept; once more ends at once")
+        signals.write_stderr("stopping: results so far are kept; another signal ends at once")
 
-    with signals.asked_first(ask):
+    with signals.intercept_first(ask):
         yield stop
 
 
 def _generator(load: Load) -> Generate:
     if load.locust or load.expect:
         from harness.load.locust import generator
-        from harness.load.locust.places import LOCAL, place
+        from harness.load.locust.master_address import LOCAL_ADDRESS, host_port
 
-        host, port = place(load.bind) if load.bind else LOCAL
+        host, port = host_port(load.bind) if load.bind else LOCAL_ADDRESS
         return generator(load.locust, expect=load.expect, bind=host, port=port)
     from harness.load.generator.generator import generate
 

@@ -1,4 +1,4 @@
-"""From runs to what stands in the report: the parts that all experiments share, and the verdict."""
+"""From runs to the entry in the report: the parts that all experiments share, and the verdict."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from typing import Any
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.measure import Measured
 from harness.load.experiments.repeat import Repeated
-from harness.load.result import Capacity, Experiment, Found, Interval, Overload, Run, Scaling, Verdict
+from harness.load.result import (
+    Capacity,
+    Experiment,
+    ExperimentResult,
+    Interval,
+    Overload,
+    Run,
+    Scaling,
+    Verdict,
+)
 from harness.load.stats.words import no_interval
 
 LATENCIES = ("p50_ms", "p95_ms", "p99_ms")
@@ -26,7 +35,7 @@ def found(
     begun: float,
     *,
     runs: Sequence[Measured],
-    told: str,
+    summary: str,
     verdict: Verdict,
     objective: Mapping[str, Any],
     repeated: Repeated | None = None,
@@ -34,10 +43,10 @@ def found(
     scaling: Scaling | None = None,
     capacity: Capacity | None = None,
     overload: Overload | None = None,
-) -> Found:
-    """An experiment that began at ``begun`` (Unix time), with all that stands around its numbers.
+) -> ExperimentResult:
+    """The entry of an experiment that began at ``begun`` (Unix time), with its workload and environment.
 
-    A partial one, or one in doubt, is at best inconclusive; a failure stays one.
+    A partial or doubtful one is at best inconclusive; a failure stays a failure.
     """
     partial = runs[-1].run.partial if runs else STOPPED
     partial = partial or (STOPPED if bench.stop.is_set() else "")
@@ -45,10 +54,10 @@ def found(
     doubts = tuple(dict.fromkeys((*(repeated.doubts if repeated else ()), *doubts)))
     if verdict == "pass" and (partial or doubts):
         verdict = "inconclusive"
-    return Found(
+    return ExperimentResult(
         experiment=experiment,
         verdict=verdict,
-        told=f"{told} (partial: {partial})" if partial else told,
+        told=f"{summary} (partial: {partial})" if partial else summary,
         began=datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds"),
         seconds=round(time.time() - begun, 1),
         workload=workload_of(bench),
@@ -70,7 +79,7 @@ def found(
 
 
 def workload_of(bench: Bench) -> dict[str, Any]:
-    """The workload as the report has it: all that makes it what it is."""
+    """The workload as the report has it, with all its content."""
     return {
         "name": bench.workload.name,
         "seed": bench.workload.seed,
@@ -79,17 +88,22 @@ def workload_of(bench: Bench) -> dict[str, Any]:
 
 
 def route_of(bench: Bench) -> dict[str, Any]:
-    """The way in as the report has it; no address, and no token."""
+    """The route as the report has it; no address, and no token."""
     route = bench.route
-    told = {"door": route.door, "way": route.way, "why": route.why, "facing": dict(bench.capabilities)}
-    return {**told, "poll_seconds": route.poll_seconds} if route.way in ("poll", "batch") else told
+    document = {
+        "door": route.entry_point,
+        "way": route.mode,
+        "why": route.why,
+        "facing": dict(bench.capabilities),
+    }
+    return {**document, "poll_seconds": route.poll_seconds} if route.mode in ("poll", "batch") else document
 
 
 def judge(repeated: Repeated, objective: Objective) -> tuple[Verdict, tuple[str, ...]]:
-    """Whether the runs meet the objective, and for each limit why not or why nobody can tell.
+    """Whether the runs meet the objective, and for each limit why not or why that is undecided.
 
-    ``objective`` may hold ``p50_ms``, ``p95_ms``, ``p99_ms`` (at most), ``throughput`` (at least) and
-    ``errors`` (a share, at most). Without ``errors``, none may be. A limit inside an interval is undecided.
+    ``objective`` may have ``p50_ms``, ``p95_ms``, ``p99_ms`` (at most), ``throughput`` (at least) and
+    ``errors`` (a share, at most; default: 0). A limit inside an interval is undecided.
     """
     if not repeated.samples:
         return "inconclusive", ()
@@ -107,8 +121,8 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 def held(value: Interval, limit: float, *, least: bool = False) -> bool | None:
     """Whether a value is at most (or at ``least``) the limit.
 
-    None where the limit lies in its interval, or there is none yet: one value is no measurement of how far
-    the next would be away. What never ends is beyond any limit, however often it is looked at.
+    None if the limit is inside its interval, or if there is no interval yet: a single value does not show the
+    spread. An infinite value is beyond any limit.
     """
     if value.low is None or value.high is None:
         return None if math.isfinite(value.value) else least
@@ -119,23 +133,23 @@ def held(value: Interval, limit: float, *, least: bool = False) -> bool | None:
 
 
 def ms(value: float) -> str:
-    """Milliseconds for people."""
+    """Milliseconds as text."""
     if not math.isfinite(value):
         return "endless"
     return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.3g} ms"
 
 
 def errors_of(runs: Iterable[Run]) -> tuple[int, int]:
-    """How many went wrong, and of how many."""
-    told = [(sum(run.errors.values()), run.arrivals) for run in runs]
-    return sum(wrong for wrong, _ in told), sum(count for _, count in told)
+    """The number of errors, and of arrivals."""
+    pairs = [(sum(run.errors.values()), run.arrivals) for run in runs]
+    return sum(wrong for wrong, _ in pairs), sum(count for _, count in pairs)
 
 
 def _judge_one(repeated: Repeated, metric: str, limit: float) -> tuple[Verdict, str]:
     if metric == "errors":
         wrong, of = errors_of(each.run for each in repeated.runs)
         if wrong > limit * of:
-            return "fail", f"{wrong} of {of} went wrong, allowed is a share of {limit:g}"
+            return "fail", f"{wrong} of {of} failed, the limit is a share of {limit:g}"
         return "pass", ""
     value = repeated.interval(metric)
     answer = held(value, limit, least=metric == "throughput")

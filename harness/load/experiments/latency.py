@@ -1,4 +1,4 @@
-"""How long a submission takes at a fixed rate, with an interval, and whether that meets an objective."""
+"""Latency at a fixed rate, with a confidence interval, and whether it meets an objective."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from harness.load import schedule
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import found, judge, ms
 from harness.load.experiments.measure import Plan, measure
-from harness.load.experiments.repeat import Patience, Repeated, repeat
+from harness.load.experiments.repeat import Repeated, Repetition, repeat
 from harness.load.model import Times
-from harness.load.result import Found
+from harness.load.result import ExperimentResult
 
 NONE: Times = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Latency:
-    """``rate`` arrivals a second, Poisson, for ``seconds`` a run; or ``arrivals`` as they stand, each time.
+    """``rate`` arrivals a second, Poisson, for ``seconds`` a run; or the given ``arrivals`` in each run.
 
-    ``clients``: a closed loop of so many instead. ``objective`` holds limits by metric, as
+    ``clients``: a closed loop of so many instead. ``objective`` has limits by metric, as
     :func:`harness.load.experiments.found.judge` takes them.
     """
 
@@ -33,13 +33,13 @@ class Latency:
     arrivals: Times | None = None
     clients: int = 0
     objective: Mapping[str, float] = field(default_factory=dict)
-    patience: Patience = field(default_factory=Patience)
+    repetition: Repetition = field(default_factory=Repetition)
 
 
-def latency(bench: Bench, wanted: Latency) -> Found:
+def latency(bench: Bench, wanted: Latency) -> ExperimentResult:
     """Measure until the interval is narrow enough, and judge by the objective."""
     begun = time.time()
-    made = repeat(bench, lambda number: measure(bench, plan(bench, wanted, number)), wanted.patience)
+    made = repeat(bench, lambda number: measure(bench, plan(bench, wanted, number)), wanted.repetition)
     verdict, why = judge(made, wanted.objective)
     asked = {} if wanted.clients or wanted.arrivals is not None else {"rate": wanted.rate}
     return found(
@@ -47,7 +47,7 @@ def latency(bench: Bench, wanted: Latency) -> Found:
         "latency",
         begun,
         runs=made.runs,
-        told="; ".join((_told(made, wanted), *why)),
+        summary="; ".join((_summary(made, wanted), *why)),
         verdict=verdict,
         objective={**asked, **wanted.objective},
         repeated=made,
@@ -55,7 +55,7 @@ def latency(bench: Bench, wanted: Latency) -> Found:
 
 
 def plan(bench: Bench, wanted: Latency, number: int) -> Plan:
-    """The run of that number: the same rate, other arrivals, unless they are given."""
+    """The run with this number: the same rate, other arrivals, unless they are given."""
     label = f"run {number + 1}"
     if wanted.clients:
         return Plan(label, NONE, clients=wanted.clients, seconds=wanted.seconds, warmup=wanted.warmup)
@@ -65,7 +65,7 @@ def plan(bench: Bench, wanted: Latency, number: int) -> Plan:
     return Plan(label, arrivals, warmup=wanted.warmup, rate=wanted.rate)
 
 
-def _told(made: Repeated, wanted: Latency) -> str:
+def _summary(made: Repeated, wanted: Latency) -> str:
     if not made.samples:
         return "nothing was measured"
     p50, p95, p99 = (made.interval(name) for name in ("p50_ms", "p95_ms", "p99_ms"))

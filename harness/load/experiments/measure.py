@@ -1,4 +1,4 @@
-"""One run: hand in, watch, and say what was seen with the warm-up left out."""
+"""One run: submit, monitor, and summarise the result without the warm-up."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from harness.load.experiments.bench import Bench
 from harness.load.model import SECOND, Order, Outcome, Recording, Samples, Times
 from harness.load.result import Run
-from harness.load.stats import stages as told
+from harness.load.stats import stages as stats
 from harness.load.stats.warmup import Warmup, warmup
 from harness.load.watch.bottleneck import Facts, bottleneck
-from harness.load.watch.watching import Seen
+from harness.load.watch.watching import Observed
 
 # The generator must not be what is measured: neither a late start nor a queue of its own.
 LATE_MS = 5.0
@@ -25,8 +25,8 @@ STARVED_SHARE = 0.01
 class Plan:
     """One run: ``arrivals`` (open loop), or ``clients`` for ``seconds`` (closed loop).
 
-    ``warmup`` is the least that is left out at the beginning, in seconds. ``rate`` is what arrivals were made
-    from, or None where the schedule has none. ``workers`` is how many there are, where that is the question.
+    ``warmup`` is the minimum that is left out at the beginning, in seconds. ``rate`` is the rate of the
+    arrivals, or None if the schedule has no single rate. ``workers`` is their number in a scaling experiment.
     """
 
     label: str
@@ -39,7 +39,7 @@ class Plan:
 
     @property
     def length(self) -> float:
-        """How long it hands in, in seconds."""
+        """How long it submits, in seconds."""
         if self.clients:
             return self.seconds
         return float(self.arrivals[-1]) / SECOND if len(self.arrivals) else 0.0
@@ -47,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Measured:
-    """A run as it stands in the report, the samples of its steady part (``window_s`` long), and all."""
+    """A run as it is in the report, the samples of its steady part (``window_s`` long), and the recording."""
 
     run: Run
     steady: Samples
@@ -68,15 +68,15 @@ class _Window:
 
 
 def measure(bench: Bench, plan: Plan) -> Measured:
-    """Put one load on and return what came of it.
+    """Run one load and return the result.
 
-    Raises ``ResourceError`` where the target refuses at once. A run that was stopped is told as partial.
+    Raises ``ResourceError`` if the target refuses at once. A run that was stopped is marked as partial.
     """
     order = _order(bench, plan)
     with bench.watch() as watch, bench.live(plan.label, plan.length) as on_tick:
         recording = bench.generate(order, on_tick=on_tick, stop=bench.stop)
-        seen = watch.collect(recording.began)
-    return _measured(bench, plan, recording, seen)
+        observed = watch.collect(recording.began)
+    return _measured(bench, plan, recording, observed)
 
 
 def _order(bench: Bench, plan: Plan) -> Order:
@@ -93,25 +93,25 @@ def _order(bench: Bench, plan: Plan) -> Order:
     )
 
 
-def _measured(bench: Bench, plan: Plan, recording: Recording, seen: Seen) -> Measured:
+def _measured(bench: Bench, plan: Plan, recording: Recording, observed: Observed) -> Measured:
     length = max(min(plan.length, recording.seconds), 1e-3)
     settled = warmup(recording.samples, length, minimum=min(plan.warmup, length / 2))
     window = _Window(int(settled.seconds * SECOND), int(length * SECOND))
-    steady = told.steady(recording.samples, window.start, window.end)
-    rates = told.rates(recording.samples, window.start, window.end)
-    errors, late = told.errors(steady), told.lateness_ms(steady)
+    steady = stats.steady(recording.samples, window.start, window.end)
+    rates = stats.rates(recording.samples, window.start, window.end)
+    errors, late = stats.errors(steady), stats.lateness_ms(steady)
     facts = Facts(
         window=window.seconds,
         offered=plan.rate or rates.offered,
         achieved=rates.achieved,
         arrivals=len(steady),
         errors=errors,
-        said=recording.said,
-        nodes=seen.nodes,
-        queue=seen.queue,
-        machine=seen.machine,
-        shared=seen.shared,
-        gaps=seen.gaps,
+        messages=recording.messages,
+        nodes=observed.nodes,
+        queue=observed.queue,
+        machine=observed.machine,
+        shared=observed.shared,
+        gaps=observed.gaps,
         kinds=bench.kinds,
         generator_cores=recording.cpu_seconds / max(recording.seconds, 1e-3),
         late_p99_ms=late,
@@ -130,14 +130,14 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, seen: Seen) -> Mea
         arrivals=len(steady),
         errors=errors,
         late_p99_ms=late,
-        stages=told.stages(steady),
-        series=told.series(recording.samples, recording.seconds),
-        nodes=(*seen.nodes, *((seen.machine,) if seen.machine else ())),
-        queue=seen.queue,
+        stages=stats.stages(steady),
+        series=stats.series(recording.samples, recording.seconds),
+        nodes=(*observed.nodes, *((observed.machine,) if observed.machine else ())),
+        queue=observed.queue,
         bottleneck=bottleneck(facts),
         doubts=tuple(_doubts(plan, recording, steady, late, settled)),
         partial=recording.partial,
-        said={name.lower(): tuple(texts) for name, texts in recording.said.items()},
+        said={name.lower(): tuple(texts) for name, texts in recording.messages.items()},
     )
     return Measured(run, steady, recording, max(window.end - window.start, 0) / SECOND)
 
@@ -145,18 +145,18 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, seen: Seen) -> Mea
 def _doubts(plan: Plan, recording: Recording, steady: Samples, late: float, settled: Warmup) -> list[str]:
     doubts = [] if plan.clients else generator_doubts(recording, steady, late)
     if not len(steady):
-        doubts.append("no arrival fell into the steady part: the run was too short")
+        doubts.append("no arrival was in the steady part: the run was too short")
     if not settled.steady and settled.telling:
         doubts.append(settled.told)
     return doubts
 
 
 def generator_doubts(recording: Recording, steady: Samples, late: float) -> list[str]:
-    """Why the generator, not the deployment, may be what was measured. ``late``: its p99 lateness in ms."""
+    """Why the generator, not the deployment, may have been measured. ``late``: its p99 lateness in ms."""
     if recording.starved > STARVED_SHARE * max(len(recording.samples), 1):
         return [
             f"{recording.starved} requests waited for a free connection, all {recording.peak_connections} "
-            "were in use: --connections gives more"
+            "were in use: use more --connections"
         ]
     ok = steady[steady["outcome"] == Outcome.OK]
     slow = float(np.quantile(ok["ended"] - ok["intended"], 0.95)) / 1e6 if len(ok) else 0.0

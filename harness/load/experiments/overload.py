@@ -1,4 +1,4 @@
-"""Far beyond capacity: refused in words, bounded for what is accepted, and soon as before once it stops?"""
+"""Far beyond capacity: clear refusals, a bounded latency of accepted submissions, and the recovery."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from harness.load.experiments.latency import NONE
 from harness.load.experiments.measure import Measured, Plan, measure
 from harness.load.experiments.scaling import CLIENTS_A_SLOT, SLOTS
 from harness.load.model import SECOND, Outcome
-from harness.load.result import Found, Overload, Verdict
+from harness.load.result import ExperimentResult, Overload, Verdict
 from harness.load.stats.overload import Phases
-from harness.load.stats.overload import overload as judged
+from harness.load.stats.overload import overload as judge_overload
 from harness.load.stats.stages import rates
 
-CALM = 0.3  # of what is served at saturation
+CALM = 0.3  # of the throughput at saturation
 BEYOND = 2.0
-VARIES = 1.5  # service times do, and the limit is racy: some more wait than it says
+VARIES = 1.5  # service times vary, and the limit is racy: some more submissions wait than it allows
 LEAST_CALM_SECONDS = 10.0
 REFUSED = Outcome.REFUSED.name.lower()
-# Beyond capacity these are the deployment's way to say no, or ours to end a run; all else is an error.
+# Beyond capacity these are refusals by the deployment, or the end of our run; all else is an error.
 ALLOWED = (REFUSED, Outcome.UNFINISHED.name.lower())
 
 
 @dataclass(frozen=True)
 class Overloading:
-    """``rate`` beyond capacity, or None for twice what is served; ``seconds`` of it at least.
+    """``rate`` beyond capacity, or None for twice the throughput; for ``seconds`` at least.
 
-    ``bound_ms`` is what p95 of the accepted may be; None: what the queue's limit implies.
+    ``bound_ms`` is the limit for p95 of the accepted submissions; None: what the queue's limit implies.
     """
 
     rate: float | None = None
@@ -43,21 +43,21 @@ class Overloading:
 
 @dataclass(frozen=True)
 class _Rates:
-    """Arrivals a second: what is served at saturation, a calm rate, and one beyond."""
+    """Arrivals a second: the throughput at saturation, a calm rate, and one beyond capacity."""
 
     served: float
     calm: float
     beyond: float
 
 
-def overload(bench: Bench, wanted: Overloading) -> Found:
-    """Saturate to learn what is served; then one run: calm, beyond, calm again.
+def overload(bench: Bench, wanted: Overloading) -> ExperimentResult:
+    """Saturate to learn the throughput; then one run: calm, beyond capacity, calm again.
 
-    Raises ``UsageError`` for a rate that is none beyond capacity, or a Judge0 that tells no limit.
+    Raises ``UsageError`` for a rate that is not beyond capacity, or a Judge0 without a queue limit.
     """
     if bench.queue_limit is None:
         raise UsageError(
-            "Judge0 tells no limit of its queue (max_queue_size), so there is nothing to hold it to"
+            "Judge0 reports no limit of its queue (max_queue_size), so there is nothing to compare with"
         )
     begun = time.time()
     first = saturate(bench, wanted.seconds / 2)
@@ -67,27 +67,27 @@ def overload(bench: Bench, wanted: Overloading) -> Found:
     plan, phases = plan_of(bench, wished, wanted)
     run = measure(bench, plan)
     if run.run.partial:
-        return _found(bench, begun, [first, run], wanted, "nothing was seen of its recovery")
-    told = judged(
+        return _found(bench, begun, [first, run], wanted, "its recovery was not observed")
+    measured = judge_overload(
         run.recording.samples,
         phases,
         queue_limit=bench.queue_limit,
         throughput=served_of(run, phases) / VARIES,
-        said=run.run.said.get(REFUSED, ()),
+        messages=run.run.said.get(REFUSED, ()),
     )
     if wanted.bound_ms is not None:
-        told = replace(told, bound_ms=wanted.bound_ms)
-    return _found(bench, begun, [first, run], wanted, told.told, told)
+        measured = replace(measured, bound_ms=wanted.bound_ms)
+    return _found(bench, begun, [first, run], wanted, measured.told, measured)
 
 
 def saturate(bench: Bench, seconds: float) -> Measured:
-    """A closed loop with more clients than slots, to learn what is served a second."""
+    """A closed loop with more clients than slots, to learn the throughput."""
     clients = CLIENTS_A_SLOT * (bench.workers or 1) * (bench.slots or SLOTS)
     return measure(bench, Plan("saturated", NONE, clients, seconds, warmup=seconds / 5))
 
 
 def rates_of(first: Measured, wanted: Overloading) -> _Rates:
-    """The rates of the run. Raises ``ResourceError`` where nothing was served, ``UsageError``."""
+    """The rates of the run. Raises ``ResourceError`` if nothing was served, and ``UsageError``."""
     served = first.run.achieved
     if served <= 0:
         raise ResourceError("load target", "Judge0", f"served nothing of a closed loop: {first.run.said}")
@@ -98,12 +98,12 @@ def rates_of(first: Measured, wanted: Overloading) -> _Rates:
 
 
 def served_of(run: Measured, phases: Phases) -> float:
-    """What was served a second while it was too much: that is how fast a full queue moves then."""
+    """The throughput during the overload: that is how fast a full queue moves then."""
     return max(rates(run.recording.samples, phases.load, phases.stop).achieved, 0.01)
 
 
 def plan_of(bench: Bench, wished: _Rates, wanted: Overloading) -> tuple[Plan, Phases]:
-    """Long enough for the queue to fill and to stay full as long again, and to empty in what follows."""
+    """A run long enough for the queue to fill and to stay full as long again, and to empty afterwards."""
     assert bench.queue_limit is not None
     filled = bench.queue_limit / (wished.beyond - wished.served)
     emptied = bench.queue_limit / (wished.served - wished.calm)
@@ -117,38 +117,39 @@ def plan_of(bench: Bench, wished: _Rates, wanted: Overloading) -> tuple[Plan, Ph
     return plan, Phases(2 * SECOND, ends[0], ends[1], ends[2])
 
 
-def problems(told: Overload, run: Measured) -> Iterator[str]:
-    """What is not as it must be, in words."""
+def problems(measured: Overload, run: Measured) -> Iterator[str]:
+    """What is wrong, in words."""
     errors = {name: count for name, count in run.run.errors.items() if name not in ALLOWED}
     if errors:
         yield f"not all was refused or ended well: {', '.join(f'{n} {name}' for name, n in errors.items())}"
-    if told.refused and not told.refusal:
-        yield "refusals have no words"
-    if told.accepted_p95_ms > told.bound_ms:
-        yield f"p95 of what was accepted is {told.accepted_p95_ms:.0f} ms, the bound {told.bound_ms:.0f} ms"
-    if told.recovered_s is None:
+    if measured.refused and not measured.refusal:
+        yield "refusals have no message"
+    if measured.accepted_p95_ms > measured.bound_ms:
+        p95, bound = measured.accepted_p95_ms, measured.bound_ms
+        yield f"p95 of what was accepted is {p95:.0f} ms, the bound {bound:.0f} ms"
+    if measured.recovered_s is None:
         yield "it did not recover in time"
 
 
-def _found(  # noqa: PLR0917 (told: None where it ended early)
+def _found(  # noqa: PLR0917 (measured: None if it ended early)
     bench: Bench,
     begun: float,
     made: list[Measured],
     wanted: Overloading,
     text: str,
-    told: Overload | None = None,
-) -> Found:
-    wrong = list(problems(told, made[-1])) if told else []
-    verdict: Verdict = "fail" if wrong else "pass" if told else "inconclusive"
-    doubts = [] if told is None or told.refused else ["nobody was refused: the queue did not fill"]
+    measured: Overload | None = None,
+) -> ExperimentResult:
+    wrong = list(problems(measured, made[-1])) if measured else []
+    verdict: Verdict = "fail" if wrong else "pass" if measured else "inconclusive"
+    doubts = [] if measured is None or measured.refused else ["nothing was refused: the queue did not fill"]
     return found(
         bench,
         "overload",
         begun,
         runs=made,
-        told="; ".join((text, *wrong)),
+        summary="; ".join((text, *wrong)),
         verdict=verdict,
         objective={"bound_ms": wanted.bound_ms} if wanted.bound_ms else {},
         doubts=doubts,
-        overload=told,
+        overload=measured,
     )

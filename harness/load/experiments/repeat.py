@@ -1,4 +1,4 @@
-"""Repeat a run until its figures are known well enough, or say that they are not."""
+"""Repeat a run until its figures are precise enough, or report that they are not."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How often a run is repeated: until the interval of ``metric`` is within ``precision`` of its value.
+class Repetition:
+    """When to stop repeating a run: once the interval of ``metric`` is within ``precision`` of its value.
 
-    ``precision`` is relative: 0.1 asks for plus or minus 10 %. At ``most`` it ends without.
+    ``precision`` is relative: 0.1 asks for plus or minus 10 %. After ``most`` runs it stops in any case.
     """
 
     least: int = 3
@@ -52,35 +52,35 @@ class Repeated:
         return self.runs[-1].run.partial if self.runs else "ended before the first run"
 
 
-def repeat(bench: Bench, once: Callable[[int], Measured], patience: Patience) -> Repeated:
+def repeat(bench: Bench, once: Callable[[int], Measured], repetition: Repetition) -> Repeated:
     """Call ``once(number)``, from 0 on, as often as it takes."""
     made: list[Measured] = []
-    while len(made) < patience.most:
+    while len(made) < repetition.most:
         made.append(once(len(made)))
         if bench.stop.is_set() or made[-1].run.partial:
             break
-        if len(made) >= max(patience.least, 2) and narrow(
-            t_interval(_values(made)[patience.metric]), patience.precision
+        if len(made) >= max(repetition.least, 2) and narrow(
+            t_interval(_values(made)[repetition.metric]), repetition.precision
         ):
             break
-        bench.note(progress_of(made, patience))
+        bench.note(progress_of(made, repetition))
     samples = _values(made)
-    return Repeated(tuple(made), samples, tuple(_doubts(made, samples, patience)))
+    return Repeated(tuple(made), samples, tuple(_doubts(made, samples, repetition)))
 
 
-def progress_of(made: Sequence[Measured], patience: Patience) -> str:
-    """How narrow the interval is by now, for people."""
-    values = _values(made)[patience.metric]
+def progress_of(made: Sequence[Measured], repetition: Repetition) -> str:
+    """The width of the interval so far, as text."""
+    values = _values(made)[repetition.metric]
     interval = t_interval(values)
     spread = "" if interval.low is None else f" ± {interval.value - interval.low:.3g}"
-    return f"run {len(made)} of at most {patience.most}: {patience.metric} {interval.value:.4g}{spread}"
+    return f"run {len(made)} of at most {repetition.most}: {repetition.metric} {interval.value:.4g}{spread}"
 
 
 def metrics_of(measured: Measured) -> dict[str, float]:
     """One value for each metric: ``throughput``, quantiles of the total latency in ms, the share of errors.
 
-    What never ended counts as endless, so that losing the slowest cannot make a run look fast. Empty where
-    nothing was due in the steady stretch: the run was stopped before.
+    What never ended counts as infinite, so that losing the slowest cannot make a run look fast. Empty if
+    nothing was due in the steady part, because the run was stopped before.
     """
     steady = measured.steady
     if not len(steady):
@@ -99,12 +99,14 @@ def _values(made: Sequence[Measured]) -> dict[str, tuple[float, ...]]:
     return {name: tuple(one[name] for one in each) for name in each[0]} if each else {}
 
 
-def _doubts(made: Sequence[Measured], samples: dict[str, tuple[float, ...]], patience: Patience) -> list[str]:
+def _doubts(
+    made: Sequence[Measured], samples: dict[str, tuple[float, ...]], repetition: Repetition
+) -> list[str]:
     doubts = [doubt for measured in made for doubt in measured.run.doubts]
-    if samples and not narrow(t_interval(samples[patience.metric]), patience.precision):
+    if samples and not narrow(t_interval(samples[repetition.metric]), repetition.precision):
         so_far = no_interval(1) if len(made) == 1 else f"after {len(made)} runs"
         doubts.append(
-            f"{so_far}, {patience.metric} is not known to ±{patience.precision:.0%}: "
-            "--repetitions allows more, --seconds makes each longer"
+            f"{so_far}, {repetition.metric} is not known to ±{repetition.precision:.0%}: "
+            "use more --repetitions, or longer --seconds"
         )
     return list(dict.fromkeys(doubts))

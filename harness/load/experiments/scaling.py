@@ -1,4 +1,4 @@
-"""Throughput against the number of workers: saturate each, fit, and say what one more would bring."""
+"""Throughput by number of workers: saturate each, fit a model, and predict the effect of one more."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import errors_of, found
 from harness.load.experiments.latency import NONE
 from harness.load.experiments.measure import Measured, Plan, measure
-from harness.load.experiments.repeat import Patience, Repeated, repeat
-from harness.load.result import Found, Scaling, Verdict
+from harness.load.experiments.repeat import Repeated, Repetition, repeat
+from harness.load.result import ExperimentResult, Scaling, Verdict
 from harness.load.stats.scaling import scaling as fitted
 
 CLIENTS_A_SLOT = 2
-SLOTS = 4  # of a worker task, where nobody tells
+SLOTS = 4  # of a worker task, if unknown
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class Scale:
     workers: tuple[int, ...] = (1, 2, 4, 8)
     seconds: float = 20.0
     warmup: float = 3.0
-    patience: Patience = field(default_factory=lambda: Patience(most=5, metric="throughput"))
+    repetition: Repetition = field(default_factory=lambda: Repetition(most=5, metric="throughput"))
 
 
-def scaling(bench: Bench, wanted: Scale) -> Found:
-    """Measure at each number of workers, in a closed loop that keeps all of them busy; then put theirs back.
+def scaling(bench: Bench, wanted: Scale) -> ExperimentResult:
+    """Measure at each number of workers, in a closed loop that keeps all of them busy; then restore theirs.
 
-    Raises ``UsageError`` where workers cannot be scaled.
+    Raises ``UsageError`` if workers cannot be scaled.
     """
     if bench.scale is None:
-        raise UsageError("workers cannot be scaled here: no service is known that runs the programs")
+        raise UsageError("workers cannot be scaled here: the service that runs the programs is unknown")
     begun, made = time.time(), dict[int, Repeated]()
     try:
         for workers in wanted.workers:
@@ -54,7 +54,7 @@ def scaling(bench: Bench, wanted: Scale) -> Found:
         "scaling",
         begun,
         runs=runs,
-        told=_told(curve),
+        summary=_summary(curve),
         verdict=_verdict(runs),
         objective={"workers": list(wanted.workers)},
         doubts=[doubt for each in made.values() for doubt in each.doubts],
@@ -71,21 +71,21 @@ def saturated(bench: Bench, wanted: Scale, workers: int) -> Repeated:
         plan = Plan(label, NONE, clients, wanted.seconds, wanted.warmup, workers)
         return measure(bench, plan)
 
-    return repeat(bench, once, wanted.patience)
+    return repeat(bench, once, wanted.repetition)
 
 
 def cpu_bound(runs: Sequence[Measured]) -> bool:
-    """Whether more workers need more cores. They do, unless slots were seen to run out first."""
-    seen = [each.run.bottleneck.get("what", "unknown") for each in runs]
-    return not seen or any(what != "worker slots" for what in seen)
+    """Whether more workers need more cores. They do, unless slots were observed to run out first."""
+    limits = [each.run.bottleneck.get("what", "unknown") for each in runs]
+    return not limits or any(what != "worker slots" for what in limits)
 
 
 def _served(repeated: Repeated) -> bool:
     return bool(repeated.samples) and all(value > 0 for value in repeated.samples["throughput"])
 
 
-def _told(curve: Scaling | None) -> str:
-    """The measured points first, then what they carry."""
+def _summary(curve: Scaling | None) -> str:
+    """The measured points first, then the finding."""
     if curve is None:
         return "nothing was served"
     points = ", ".join(f"{workers}: {value.value:.3g}" for workers, value in curve.points)

@@ -1,4 +1,4 @@
-"""From a deployment that is up to a :class:`Bench`: the way in, who watches, and how workers are scaled."""
+"""Make a :class:`Bench` of a deployment: its route, its monitoring, and how its workers are scaled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.core.wait import NotYet, wait_for
 from harness.deploy import scale as projects
 from harness.judge0 import reading
 from harness.judge0.api import authentication
-from harness.judge0.model import Door, Way
+from harness.judge0.model import EntryPoint, SubmissionMode
 from harness.judge0.route import open_route, to_judge0
 from harness.load.experiments.bench import Bench, Generate
 from harness.load.generator.generator import generate
@@ -36,16 +36,16 @@ SCALABLE = "worker"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is put on, and how: a workload's name or file, by which door and in which way.
+class LoadSettings:
+    """The load: a workload's name or file, the entry point and the submission mode.
 
-    ``way`` None: whatever measures the workers of the Judge0 that is found. ``token`` is its
+    ``mode`` None: whatever measures the workers of the Judge0 that is found. ``token`` is its
     ``X-Auth-Token``, ``callback_url`` where its workers reach this machine.
     """
 
     workload: str | Path = "hello"
-    door: Door = "judge0"
-    way: Way | None = None
+    entry_point: EntryPoint = "judge0"
+    mode: SubmissionMode | None = None
     seed: int | None = None
     connections: int = 256
     timeout: float = 60.0
@@ -57,30 +57,36 @@ class Wanted:
 
 
 @contextmanager
-def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Bench]:
+def open_bench(setup: Setup, settings: LoadSettings, progress: Progress) -> Iterator[Bench]:
     """The deployment under load, as long as the block lasts.
 
-    Raises ``UsageError`` for a workload, door or way that cannot be, ``ResourceError`` and ``CommandError``
-    where the way in cannot be opened.
+    Raises ``UsageError`` for a workload, entry point or mode that cannot be used, ``ResourceError`` and
+    ``CommandError`` if the entry point cannot be reached.
     """
-    workload = load_workload(wanted.workload)
+    workload = load_workload(settings.workload)
     known = kinds(setup.topology)
     with ExitStack() as stack:
-        way = open_route(setup, wanted.door, wanted.way, token=wanted.token, callback_url=wanted.callback_url)
-        route, capabilities = stack.enter_context(way)
+        opened = open_route(
+            setup,
+            settings.entry_point,
+            settings.mode,
+            token=settings.token,
+            callback_url=settings.callback_url,
+        )
+        route, capabilities = stack.enter_context(opened)
         judge0 = stack.enter_context(to_judge0(setup)) if setup.topology.checks.judge0 else None
-        ask = partial(_ask, judge0, wanted.token) if judge0 else None
+        ask = partial(_ask, judge0, settings.token) if judge0 else None
         tasks = _tasks(setup, known)
-        with progress.step("look at the environment"):
-            told = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
+        with progress.step("inspect the environment"):
+            facts = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
         yield Bench(
             workload=workload,
             route=route,
-            generate=wanted.generate,
-            cores=_cores(setup, known, told),
+            generate=settings.generate,
+            cores=_cores(setup, known, facts),
             kinds=known,
             capabilities=capabilities.to_dict() if capabilities else {},
-            environment=told,
+            environment=facts,
             watch=partial(
                 watching,
                 setup.access,
@@ -90,26 +96,26 @@ def open_bench(setup: Setup, wanted: Wanted, progress: Progress) -> Iterator[Ben
                 ask_workers=partial(ask, "/workers") if ask else None,
             ),
             live=live,
-            stop=wanted.stop,
+            stop=settings.stop,
             scale=_scaler(setup, known, ask, progress),
             workers=tasks,
             slots=_slots(ask, tasks),
             queue_limit=capabilities.queue_limit if capabilities else None,
             note=progress.note,
-            connections=wanted.connections,
-            timeout=wanted.timeout,
-            drain=wanted.drain,
-            seed=workload.seed if wanted.seed is None else wanted.seed,
+            connections=settings.connections,
+            timeout=settings.timeout,
+            drain=settings.drain,
+            seed=workload.seed if settings.seed is None else settings.seed,
         )
 
 
 def worker_service(setup: Setup, known: Kinds) -> str:
-    """The one service whose tasks run programs. Raises ``UsageError`` where there is none, or several."""
+    """The one service whose tasks run programs. Raises ``UsageError`` if there is none, or several."""
     found = [name for name, kind in known.services.items() if kind == SCALABLE]
     if len(found) != 1:
-        told = ", ".join(found) or "none"
+        names = ", ".join(found) or "none"
         raise UsageError(
-            f"topology {setup.topology.name}: one service must run the programs, to be scaled: {told} does; "
+            f"topology {setup.topology.name}: one service must run the programs, to be scaled: {names} does; "
             "checks.judge0.workers names the nodes of one"
         )
     return found[0]
@@ -134,7 +140,7 @@ def _scaler(
 
 
 def _await_workers(ask: Callable[[], Any], count: int) -> None:
-    """Until as many have registered as there are tasks: each has one slot or more, all of them the same."""
+    """Wait until all tasks have registered: each has one slot or more, all the same number."""
 
     def probe() -> None:
         available = reading.slots(ask())
@@ -161,7 +167,7 @@ def _is_stacked(setup: Setup, service: str) -> bool:
 
 
 def _tasks(setup: Setup, known: Kinds) -> int | None:
-    """How many worker tasks run now; None where nobody can tell."""
+    """How many worker tasks run now; None if unknown."""
     try:
         service = worker_service(setup, known)
     except UsageError:
@@ -173,9 +179,9 @@ def _tasks(setup: Setup, known: Kinds) -> int | None:
     return projects.count(setup.access, setup.topology, service)
 
 
-def _cores(setup: Setup, known: Kinds, told: dict[str, Any]) -> int:
-    """The cores that workers run on: those of their nodes, or of this machine where nodes share it."""
+def _cores(setup: Setup, known: Kinds, facts: dict[str, Any]) -> int:
+    """The cores that workers run on: those of their nodes, or of this machine if the nodes share it."""
     if setup.target.info:
-        return int(told["machine"]["cores"])
+        return int(facts["machine"]["cores"])
     workers = [name for name, kind in known.nodes.items() if kind == SCALABLE]
-    return sum(int(told["nodes"][name].get("cores") or 1) for name in workers) or 1
+    return sum(int(facts["nodes"][name].get("cores") or 1) for name in workers) or 1

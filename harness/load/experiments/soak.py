@@ -1,4 +1,4 @@
-"""The same load for a long time: does anything creep? Latency, errors, memory of the nodes, the queue."""
+"""The same load for a long time: do latency, errors, memory or the queue grow?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.load.experiments.bench import Bench
 from harness.load.experiments.found import found, judge, ms
 from harness.load.experiments.measure import Measured, Plan, measure
 from harness.load.experiments.repeat import Repeated, metrics_of
-from harness.load.result import Found, NodeSeries
+from harness.load.result import ExperimentResult, NodeSeries
 from harness.load.stats.stages import latencies
 
 WINDOWS = 12
@@ -37,38 +37,38 @@ class Soak:
 
 @dataclass(frozen=True)
 class Trend:
-    """How a series moves: Theil and Sen's slope over the whole run, and Kendall's test that there is none."""
+    """The trend of a series: Theil and Sen's slope over the whole run, and Kendall's test that it is 0."""
 
     start: float
     change: float
     p_value: float
 
 
-def soak(bench: Bench, wanted: Soak) -> Found:
-    """One long run, judged by the objective and by what creeps up in it."""
+def soak(bench: Bench, wanted: Soak) -> ExperimentResult:
+    """One long run, judged by the objective and by what grows in it."""
     begun = time.time()
     arrivals = schedule.poisson(wanted.rate, wanted.seconds, bench.seed)
     measured = measure(bench, Plan("soak", arrivals, warmup=wanted.warmup, rate=wanted.rate))
     once = Repeated((measured,), {k: (v,) for k, v in metrics_of(measured).items()}, measured.run.doubts)
     verdict, why = judge(once, wanted.objective)
     creeping = list(creeps(measured))
-    told = f"{measured.run.achieved:.3g} a second for {measured.run.seconds:.0f} s"
-    told += f": p95 {ms(once.samples['p95_ms'][0])}" if once.samples else ", and nothing steady was measured"
+    text = f"{measured.run.achieved:.3g} a second for {measured.run.seconds:.0f} s"
+    text += f": p95 {ms(once.samples['p95_ms'][0])}" if once.samples else ", and nothing steady was measured"
     return found(
         bench,
         "soak",
         begun,
         runs=(measured,),
-        told="; ".join((told, *why, *(creeping or ["nothing crept"]))),
+        summary="; ".join((text, *why, *(creeping or ["nothing crept"]))),
         verdict="fail" if creeping else verdict,
         objective={"rate": wanted.rate, **wanted.objective},
         repeated=once,
-        doubts=() if _long_enough(measured) else ("too short to tell whether anything creeps",),
+        doubts=() if _long_enough(measured) else ("too short to decide whether anything grows",),
     )
 
 
 def creeps(measured: Measured) -> Iterator[str]:
-    """What grew over the steady part, in words: significant, and by enough to matter."""
+    """What grew over the steady part, in words: significantly, and by enough to matter."""
     median = trend(_medians(measured))
     if median and _grows(median, CREEP * median.start):
         yield f"latency crept up: the median by {ms(median.change)} from {ms(median.start)}"
@@ -79,7 +79,7 @@ def creeps(measured: Measured) -> Iterator[str]:
 
 
 def trend(values: Sequence[float]) -> Trend | None:
-    """The trend of values at equal distances; None where there are too few to tell.
+    """The trend of values at equal distances; None if there are too few.
 
     Theil 1950, Sen 1968; Kendall's tau against the order (Mann 1945).
     """
@@ -112,7 +112,7 @@ def _steady(node: NodeSeries, warmup: float) -> list[float]:
 
 
 def _windows(values: Sequence[float]) -> list[float]:
-    """The medians of equal stretches; of a short series nothing."""
+    """The medians of equal parts; nothing for a short series."""
     if len(values) < 2 * WINDOWS:
         return []
     return [float(np.median(part)) for part in np.array_split(np.asarray(values), WINDOWS)]

@@ -1,8 +1,8 @@
-"""The engine in a process of its own, so that nothing that watches it holds it up.
+"""The engine in a separate process, so that monitoring does not slow it down.
 
-The process and we share the recorder's memory: how it goes is read there, at no cost to it, and what was
-recorded is there whatever becomes of it. Over a pipe it says that it has begun and how it ended, and hears
-when to stop.
+Both processes share the recorder's memory: progress is read there, at no cost to the engine, and the
+recording survives if the engine's process dies. Through a pipe it reports its start and its end, and is asked
+to stop.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 
 from harness.core import signals
 from harness.core.errors import UsageError, WaitTimeoutError, WavetankError
-from harness.core.wait import patient
-from harness.load.generator.process import Begun, Crashed, Ended, Given, OpenTalk, Refused, run
+from harness.core.wait import scaled
+from harness.load.generator.process import Begun, Crashed, Ended, Given, OpenProtocol, Refused, run
 from harness.load.generator.ticks import ticker
 from harness.load.model import Order, Recording, Tick
 from harness.load.recorder import Recorder, size
@@ -42,14 +42,14 @@ def generate(
     *,
     on_tick: OnTick | None = None,
     stop: threading.Event | None = None,
-    open_talk: OpenTalk | None = None,
+    open_protocol: OpenProtocol | None = None,
 ) -> Recording:
-    """Put a load on, and return what came of it. ``stop`` ends it early: what there is by then is returned.
+    """Run a load, and return the recording. ``stop`` ends it early: then the recording so far is returned.
 
-    ``on_tick`` is called four times a second. ``open_talk`` is who talks, a function of a module;
-    :func:`harness.load.protocol.opening.open_talk` by itself. Raises ``ResourceError`` where the target
-    refuses before the run starts, ``UsageError`` for an order that cannot be, ``GeneratorError`` with the
-    process's own words where it fails.
+    ``on_tick`` is called four times a second. ``open_protocol`` opens the submission protocol, a function of
+    a module; default: :func:`harness.load.protocol.opening.open_protocol`. Raises ``ResourceError`` if the
+    target refuses before the run starts, ``UsageError`` for an invalid order, ``GeneratorError`` with the
+    process's own message if it fails.
     """
     check(order)
     capacity = capacity_of(order)
@@ -57,7 +57,7 @@ def generate(
     try:
         os.ftruncate(fd, size(capacity))
         record = Recorder(capacity, fd)
-        with _process(order, capacity, fd, open_talk) as child:
+        with _process(order, capacity, fd, open_protocol) as child:
             begun = _begun(child)
             tick = ticker(order, record, begun.origin)
             ended = _follow(child, lambda: on_tick(tick(time.monotonic_ns())) if on_tick else None, stop)
@@ -71,7 +71,7 @@ def generate(
         peak_connections=ended.peak_connections,
         starved=ended.starved,
         partial=ended.partial,
-        said=ended.said,
+        messages=ended.messages,
     )
 
 
@@ -86,13 +86,13 @@ class _Child:
 
 
 def check(order: Order) -> None:
-    """Raise ``UsageError`` for an order that cannot be."""
+    """Raise ``UsageError`` for an invalid order."""
     if order.connections < 1:
-        raise UsageError(f"{order.connections} connections carry nothing: take 1 or more, like 256")
+        raise UsageError(f"{order.connections} connections are too few: use 1 or more, like 256")
     if order.timeout <= 0 or order.drain < 0:
         raise UsageError("a load needs a timeout of more than 0 s and a drain of 0 s or more")
     if order.loop == "open" and not len(order.arrivals):
-        raise UsageError("a load of no arrivals is none: take a higher rate or a longer time")
+        raise UsageError("the load has no arrivals: use a higher rate or a longer time")
     if order.loop == "open" and np.any(np.diff(order.arrivals, prepend=0) < 0):
         raise UsageError("arrivals must be due at 0 or later, in ascending order")
     if order.loop == "closed" and (order.clients < 1 or order.seconds <= 0):
@@ -107,7 +107,7 @@ def capacity_of(order: Order) -> int:
 
 
 @contextmanager
-def _process(order: Order, capacity: int, fd: int, open_talk: OpenTalk | None) -> Iterator[_Child]:
+def _process(order: Order, capacity: int, fd: int, open_protocol: OpenProtocol | None) -> Iterator[_Child]:
     """The process, for as long as the block lasts."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -117,7 +117,7 @@ def _process(order: Order, capacity: int, fd: int, open_talk: OpenTalk | None) -
     try:
         with signals.blocked():
             process = context.Process(
-                target=run, args=(Given(order, capacity, fd, os.getpid(), open_talk), theirs), daemon=True
+                target=run, args=(Given(order, capacity, fd, os.getpid(), open_protocol), theirs), daemon=True
             )
             process.start()
     finally:
@@ -132,28 +132,28 @@ def _process(order: Order, capacity: int, fd: int, open_talk: OpenTalk | None) -
 
 
 def _begun(child: _Child) -> Begun:
-    deadline = patient(START_SECONDS)
+    deadline = scaled(START_SECONDS)
     if not child.pipe.poll(deadline):
-        raise WaitTimeoutError("the generator to begin", deadline, "no word from its process")
-    said = _heard(child)
-    assert isinstance(said, Begun)
-    return said
+        raise WaitTimeoutError("the generator to begin", deadline, "no message from its process")
+    message = _receive(child)
+    assert isinstance(message, Begun)
+    return message
 
 
-def _heard(child: _Child) -> Begun | Ended:
+def _receive(child: _Child) -> Begun | Ended:
     try:
-        said = child.pipe.recv()
+        message = child.pipe.recv()
     except (EOFError, ConnectionResetError) as error:
         child.process.join(END_SECONDS)
         raise GeneratorError(
-            f"the generator's process ended without a word: {_how(child.process)}"
+            f"the generator's process ended without a message: {_how(child.process)}"
         ) from error
-    if isinstance(said, Refused):
-        raise said.error
-    if isinstance(said, Crashed):
-        raise GeneratorError(f"the generator's process failed:\n{said.traceback}")
-    assert isinstance(said, Begun | Ended)
-    return said
+    if isinstance(message, Refused):
+        raise message.error
+    if isinstance(message, Crashed):
+        raise GeneratorError(f"the generator's process failed:\n{message.traceback}")
+    assert isinstance(message, Begun | Ended)
+    return message
 
 
 def _how(process: multiprocessing.process.BaseProcess) -> str:
@@ -161,16 +161,16 @@ def _how(process: multiprocessing.process.BaseProcess) -> str:
     return f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
 
-def _follow(child: _Child, look: Callable[[], None], stop: threading.Event | None) -> Ended:
+def _follow(child: _Child, report: Callable[[], None], stop: threading.Event | None) -> Ended:
     """Look how it goes until it ends."""
-    told = False
+    stopping = False
     while not child.pipe.poll(TICK_SECONDS):
-        look()
-        if stop is not None and stop.is_set() and not told:
-            told = True
+        report()
+        if stop is not None and stop.is_set() and not stopping:
+            stopping = True
             with suppress(BrokenPipeError):
                 child.pipe.send("stop")
-    said = _heard(child)
-    assert isinstance(said, Ended)
-    look()
-    return said
+    message = _receive(child)
+    assert isinstance(message, Ended)
+    report()
+    return message

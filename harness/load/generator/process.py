@@ -18,17 +18,17 @@ from harness.core.errors import ResourceError, UsageError, WavetankError
 from harness.judge0.model import Route
 from harness.load.engine import Engine
 from harness.load.model import SECOND, Order, Workload
-from harness.load.protocol.opening import open_talk
+from harness.load.protocol.opening import open_protocol
 from harness.load.recorder import Recorder
 from harness.load.workload import Chosen, choose
 
-# Opened before the clock starts: the first arrivals shall not pay for connecting, and a target that refuses
-# is known of.
+# Opened before the clock starts: the first arrivals must not pay for connecting, and a refusing target is
+# found early.
 AHEAD = 16
 
 
-class Talk(Protocol):
-    """As :class:`harness.load.protocol.opening.Talk`."""
+class SubmissionProtocol(Protocol):
+    """As :class:`harness.load.protocol.opening.SubmissionProtocol`."""
 
     def begin(self, number: int, intended: int) -> None:
         """The arrival is due."""
@@ -37,8 +37,8 @@ class Talk(Protocol):
         """The run ends."""
 
 
-class OpenTalk(Protocol):
-    """As :func:`harness.load.protocol.opening.open_talk`."""
+class OpenProtocol(Protocol):
+    """As :func:`harness.load.protocol.opening.open_protocol`."""
 
     def __call__(
         self,
@@ -49,8 +49,8 @@ class OpenTalk(Protocol):
         engine: Engine,
         *,
         timeout: float,
-    ) -> Talk:
-        """The talk for a route."""
+    ) -> SubmissionProtocol:
+        """The submission protocol for a route."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Ended:
     peak_connections: int
     starved: int
     partial: str
-    said: Mapping[str, tuple[str, ...]]
+    messages: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Refused:
-    """It could not begin, for a reason that is told to people; an error itself does not pickle."""
+    """It could not begin: the arguments of the error, which itself cannot be pickled."""
 
     usage: str = ""
     resource: tuple[str, str, str] = ("", "", "")
@@ -101,7 +101,7 @@ class Given:
     capacity: int
     fd: int
     parent: int
-    open_talk: OpenTalk | None
+    open_protocol: OpenProtocol | None
 
 
 def run(given: Given, pipe: Connection) -> None:
@@ -111,21 +111,21 @@ def run(given: Given, pipe: Connection) -> None:
         _raise_descriptors()
         fd = os.open(f"/proc/{given.parent}/fd/{given.fd}", os.O_RDWR | os.O_CLOEXEC)
         record = Recorder(given.capacity, fd)
-        pipe.send(_load(given.order, record, pipe, given.open_talk or open_talk))
+        pipe.send(_load(given.order, record, pipe, given.open_protocol or open_protocol))
     except UsageError as error:
         pipe.send(Refused(usage=str(error)))
     except ResourceError as error:
         pipe.send(Refused(resource=(error.kind, error.name, error.problem)))
-    except BaseException:  # noqa: BLE001 (whatever it is, it is told)
+    except BaseException:  # noqa: BLE001 (whatever it is, it is reported)
         pipe.send(Crashed(traceback.format_exc()))
     os._exit(0)  # threads that are connecting hold nothing worth waiting for
 
 
 def tie_to(parent: int) -> None:
-    """End with the parent, whatever ends it, and not by a signal that is meant for it."""
+    """End with the parent, whatever ends it, and ignore signals that are meant for the parent."""
     for each in signals.SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    signals.follow(parent, signal.SIGKILL)
+    signals.die_with_parent(parent, signal.SIGKILL)
 
 
 def _raise_descriptors() -> None:
@@ -133,31 +133,31 @@ def _raise_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _load(order: Order, record: Recorder, pipe: Connection, opener: OpenTalk) -> Ended:
+def _load(order: Order, record: Recorder, pipe: Connection, opener: OpenProtocol) -> Ended:
     chosen = choose(order.workload, record.capacity)
     record.programs(chosen)
     engine = Engine(order.route.address, connections=order.connections, timeout=order.timeout)
     engine.connect(min(order.connections, order.clients if order.loop == "closed" else AHEAD))
-    talk = opener(order.route, order.workload, chosen, record, engine, timeout=order.timeout)
-    engine.hear(pipe.fileno(), engine.stop)
+    protocol = opener(order.route, order.workload, chosen, record, engine, timeout=order.timeout)
+    engine.on_readable(pipe.fileno(), engine.stop)
     gc.collect()
-    gc.freeze()  # what is there by now is never looked at again
+    gc.freeze()  # existing objects are never collected
     engine.restart_clock()
     pipe.send(Begun(time.time(), engine.origin))
     before = time.process_time()
-    whole = _run(order, record, engine, talk)
+    whole = _run(order, record, engine, protocol)
     seconds, cpu = engine.now() / SECOND, time.process_time() - before
-    talk.finish()
+    protocol.finish()
     partial = "" if whole else f"stopped after {seconds:.1f} s"
     if whole and order.loop == "closed" and record.begun == record.capacity:
         partial = f"ended after {seconds:.1f} s, with the {record.capacity:,} arrivals there is room for"
-    return Ended(seconds, cpu, engine.peak_connections, engine.starved, partial, record.said())
+    return Ended(seconds, cpu, engine.peak_connections, engine.starved, partial, record.messages())
 
 
-def _run(order: Order, record: Recorder, engine: Engine, talk: Talk) -> bool:
+def _run(order: Order, record: Recorder, engine: Engine, protocol: SubmissionProtocol) -> bool:
     def begin(number: int, intended: int) -> None:
         record.begin(number, intended)
-        talk.begin(number, intended)
+        protocol.begin(number, intended)
 
     if order.loop == "open":
         return engine.run(order.arrivals, begin, over=lambda: record.ended >= record.begun, drain=order.drain)

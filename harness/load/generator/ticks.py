@@ -1,4 +1,4 @@
-"""How a run goes, from the recorder's memory: read by another process than the one that writes it."""
+"""The progress of a run, read from the recorder's memory by another process than its writer."""
 
 from __future__ import annotations
 

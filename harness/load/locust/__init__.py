@@ -1,18 +1,19 @@
 """The same load from Locust's distributed mode: a master and workers, on this machine and on others.
 
-============  ============================================================================================
-``shares``    what each worker is to do, and its way through JSON
-``line``      JSON lines over a socket, between us and the master
-``crew``      the processes here: started, watched, ended in every case
-``merging``   what the workers recorded, and how it goes, as one
-``running``   one run: gather, hand out, follow, merge
-``locust_file``  what Locust loads, in its own processes: a master that passes on, workers that hand in
-``handing``   a worker's share, from its arrivals to its samples
-``green``     the engine's face on gevent's sockets
-============  ============================================================================================
+====================  ====================================================================================
+``shares``            the share of the load for each worker, and its JSON form
+``channel``           JSON lines over a socket, between this process and the master
+``master_address``    parse the master's HOST:PORT
+``processes``         the Locust processes on this machine: started, watched, ended in every case
+``merging``           merge what the workers recorded, and their progress
+``running``           one run: wait for workers, hand out shares, follow, merge
+``locust_file``       loaded by Locust in its own processes: the master relays, workers submit
+``share_runner``      a worker's share, from its arrivals to its samples
+``gevent_transport``  the engine's interface on gevent's sockets
+====================  ====================================================================================
 
-Locust patches the standard library when it is imported, so it never is in this process: only the last three
-run beside it.
+Locust patches the standard library when it is imported, so it is never imported in this process: only the
+last three modules run beside it.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ __all__ = ["generator"]
 
 
 def generator(workers: int, *, expect: int = 0, bind: str = "127.0.0.1", port: int = 0) -> Generate:
-    """Who puts a load on by Locust: ``workers`` here, and ``expect`` more that are started elsewhere.
+    """A load generator that uses Locust: ``workers`` here, and ``expect`` more started on other machines.
 
-    The master listens at ``bind`` and ``port``; 0: at any free one. Raises ``EngineError`` where Locust is
-    not installed, ``UsageError`` where workers elsewhere could not find the master.
+    The master listens at ``bind`` and ``port``; 0: at any free one. Raises ``EngineError`` if Locust is
+    not installed, ``UsageError`` if workers elsewhere could not find the master.
     """
     team = Team(workers, expect, bind, port)
     check_team(team)

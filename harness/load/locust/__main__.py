@@ -1,6 +1,6 @@
-"""A worker on another machine: ``python -m harness.load.locust HOST:PORT``, where the master is.
+"""A worker on another machine: ``python -m harness.load.locust HOST:PORT``, the master's address.
 
-It serves one run after the other, and waits for the next, until it is interrupted.
+It serves one run after the other until it is interrupted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 
 from harness.core.errors import UsageError, WavetankError
-from harness.load.locust.places import place
+from harness.load.locust.master_address import host_port
 from harness.load.locust.processes import argv, environment
 from harness.load.locust.running import Team, check_team
 
@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
     """Serve until interrupted. Returns the exit code."""
     try:
         if len(arguments) != 1:
-            raise UsageError("python -m harness.load.locust HOST:PORT: write where the master is")
-        host, port = place(arguments[0])
+            raise UsageError("python -m harness.load.locust HOST:PORT: give the address of the master")
+        host, port = host_port(arguments[0])
         check_team(Team(0, 1, host, port))
     except WavetankError as error:
         sys.stderr.write(f"{error}\n")

@@ -1,7 +1,7 @@
-"""The engine's face towards talks, on gevent: a greenlet for each request, plain sockets, HTTP by httptools.
+"""The engine's interface on gevent: a greenlet for each request, plain sockets, HTTP by httptools.
 
-Only in Locust's processes, where sockets wait as gevent does. FastHttpUser knows neither Unix sockets
-nor SOCKS, and frames requests itself: bytes and reading are to be those of our own engine.
+Used only in Locust's processes, where sockets wait as gevent does. FastHttpUser supports neither Unix sockets
+nor SOCKS, and frames requests itself: here requests and parsing are the same as in our own engine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.load.model import SECOND
 BUFFER = 64 * 1024
 
 
-class Link:
+class Connection:
     """A connection that carries one request after the other."""
 
     def __init__(self, made: socket.socket) -> None:
@@ -61,7 +61,7 @@ class Link:
         self._responses.close()
 
 
-class Green:
+class GeventTransport:
     """Carries requests to one address, on ``connections`` at most. Times are ns since ``origin``.
 
     ``failed`` is called with the traceback of whatever goes wrong in a greenlet of ours.
@@ -74,13 +74,13 @@ class Green:
         self.starved = self.peak_connections = 0
         self._address, self._timeout, self._failed = address, round(timeout * SECOND), failed
         self._free = BoundedSemaphore(connections)
-        self._idle: list[Link] = []
+        self._idle: list[Connection] = []
         self._count = 0
         self._give_up_at = 0
 
     def connect(self, count: int) -> None:
-        """Open connections ahead of their use. Raises ``ResourceError`` where the target refuses."""
-        where = dial.told(self._address)
+        """Open connections ahead of their use. Raises ``ResourceError`` if the target refuses."""
+        where = dial.describe(self._address)
         try:
             self._idle = [self._open() for _ in range(count)]
         except OSError as error:
@@ -107,13 +107,13 @@ class Green:
 
     def close(self) -> None:
         """Close what is idle."""
-        for link in self._idle:
-            link.close()
+        for connection in self._idle:
+            connection.close()
 
     def _guarded(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception:  # noqa: BLE001 (whatever it is, it ends the run and is told)
+        except Exception:  # noqa: BLE001 (whatever it is, it ends the run and is reported)
             self._failed(traceback.format_exc())
 
     def _answer(self, request: bytes, until: int) -> Answer:
@@ -139,39 +139,39 @@ class Green:
     def _carried(self, request: bytes, sending: Callable[[], None]) -> tuple[int, bytes]:
         self.starved += self._free.locked()
         with self._free:
-            link = self._take() or self._open()
+            connection = self._take() or self._open()
             done = False
             try:
                 sending()
-                found = link.exchange(request)
-                done = link.keep
+                found = connection.exchange(request)
+                done = connection.keep
             finally:
-                self._put(link, keep=done)
+                self._put(connection, keep=done)
             return found
 
-    def _take(self) -> Link | None:
+    def _take(self) -> Connection | None:
         """The idle connection that was used last, unless the server may be closing it just now."""
         while self._idle:
-            link = self._idle.pop()
-            if self.now() - link.idle_since < IDLE:
-                return link
-            self._drop(link)
+            connection = self._idle.pop()
+            if self.now() - connection.idle_since < IDLE:
+                return connection
+            self._drop(connection)
         return None
 
-    def _open(self) -> Link:
-        link = Link(dial.connected(self._address))
-        link.idle_since = self.now()
+    def _open(self) -> Connection:
+        connection = Connection(dial.connected(self._address))
+        connection.idle_since = self.now()
         self._count += 1
         self.peak_connections = max(self.peak_connections, self._count)
-        return link
+        return connection
 
-    def _put(self, link: Link, *, keep: bool) -> None:
+    def _put(self, connection: Connection, *, keep: bool) -> None:
         if keep:
-            link.idle_since = self.now()
-            self._idle.append(link)
+            connection.idle_since = self.now()
+            self._idle.append(connection)
         else:
-            self._drop(link)
+            self._drop(connection)
 
-    def _drop(self, link: Link) -> None:
+    def _drop(self, connection: Connection) -> None:
         self._count -= 1
-        link.close()
+        connection.close()

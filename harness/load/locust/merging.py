@@ -1,4 +1,4 @@
-"""What the workers recorded, and how it goes, as if one generator had."""
+"""Merge the recordings and the progress of all workers, as if there were one generator."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Part:
     peak_connections: int
     starved: int
     partial: str
-    said: Mapping[str, Sequence[str]]
+    messages: Mapping[str, Sequence[str]]
 
 
 def as_part(document: Mapping[str, Any]) -> Part:
-    """A part as a worker told it."""
+    """A part as a worker reported it."""
     samples = np.frombuffer(base64.b64decode(document["samples"]), SAMPLE).copy()
     return Part(**{**document, "samples": samples})
 
@@ -60,12 +60,12 @@ def merge(
         peak_connections=sum(part.peak_connections for part in parts.values()),
         starved=sum(part.starved for part in parts.values()),
         partial="; ".join(dict.fromkeys([*lost.values(), *_partial(parts)])),
-        said=_said(parts, lost),
+        messages=_said(parts, lost),
     )
 
 
 def merged_tick(order: Order, ticks: Sequence[Mapping[str, Any]], at: float) -> Tick:
-    """How the whole goes ``at`` seconds, from the last that each worker told."""
+    """The progress of all workers after ``at`` seconds, from the last report of each."""
     sums = {name: sum(int(tick[name]) for tick in ticks) for name in COUNTS}
     latency, late = (np.array([each for tick in ticks for each in tick[name]], np.int64) for name in RAW)
     p50, p99 = quantiles_ms(latency, 0.5, 0.99)
@@ -108,6 +108,6 @@ def _said(parts: Mapping[int, Part], lost: Mapping[int, str]) -> dict[str, tuple
     if lost:
         texts[Outcome.UNFINISHED.name] = dict.fromkeys(lost.values())
     for part in parts.values():
-        for name, said in part.said.items():
-            texts.setdefault(name, {}).update(dict.fromkeys(said))
-    return {name: tuple(said)[:TEXTS] for name, said in texts.items()}
+        for name, messages in part.messages.items():
+            texts.setdefault(name, {}).update(dict.fromkeys(messages))
+    return {name: tuple(messages)[:TEXTS] for name, messages in texts.items()}

@@ -1,4 +1,4 @@
-"""Locust's processes on this machine: each ends with us, whatever ends us."""
+"""Locust's processes on this machine: each ends with this process, however that ends."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.paths import PROJECT
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.load.generator.generator import GeneratorError
-from harness.load.locust.line import Line
+from harness.load.locust.channel import Channel
 
 LOCUST_FILE = Path(__file__).with_name("locust_file.py")
 PARENT, CONTROL, NAME = "WAVETANK_PARENT", "WAVETANK_CONTROL", "WAVETANK_WORKER"
@@ -26,11 +26,11 @@ LOG_LINES = 15
 MASTER = "master"
 
 
-class Crew:
-    """The processes here, by name, and the line to the master. ``directory`` holds their logs."""
+class WorkerProcesses:
+    """Locust's processes on this machine, by name, and the channel to the master. Logs: in ``directory``."""
 
-    def __init__(self, line: Line, directory: Path) -> None:
-        self.line, self._directory = line, directory
+    def __init__(self, channel: Channel, directory: Path) -> None:
+        self.channel, self._directory = channel, directory
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(
@@ -59,36 +59,36 @@ class Crew:
         return self._processes[name].pid
 
     def dead(self) -> dict[str, str]:
-        """Those that have ended, by name, and how."""
+        """The processes that have ended, by name, and how."""
         return {
-            name: f"{_how(process.returncode)}{self.last_words(name)}"
+            name: f"{_how(process.returncode)}{self.log_tail(name)}"
             for name, process in self._processes.items()
             if process.poll() is not None
         }
 
-    def last_words(self, name: str) -> str:
-        """The end of what it logged."""
+    def log_tail(self, name: str) -> str:
+        """The last lines of its log."""
         lines = self._log(name).read_text(errors="replace").splitlines()[-LOG_LINES:]
         return "".join(f"\n  {line}" for line in lines)
 
-    def hear(self, seconds: float) -> dict[str, Any] | None:
-        """What the master passes on next. Raises ``GeneratorError`` where the master has ended."""
-        found = self.line.hear(seconds)
-        if found is None and self.line.closed:
+    def receive(self, seconds: float) -> dict[str, Any] | None:
+        """The next message from the master. Raises ``GeneratorError`` if the master has ended."""
+        found = self.channel.receive(seconds)
+        if found is None and self.channel.closed:
             with suppress(subprocess.TimeoutExpired):
                 self._processes[MASTER].wait(1.0)
-            how = self.dead().get(MASTER, "it hung up" + self.last_words(MASTER))
+            how = self.dead().get(MASTER, "it closed the connection" + self.log_tail(MASTER))
             raise GeneratorError(f"Locust's master ended: {how}")
         return found
 
     def quit(self) -> None:
-        """Let the master tell all workers, those elsewhere too, that it is over, and end."""
+        """Ask the master to end all workers, those on other machines, too, and then itself."""
         with suppress(OSError, subprocess.TimeoutExpired):
-            self.line.say({"kind": "quit"})
-            self._processes[MASTER].wait(patient(QUIT_SECONDS))
+            self.channel.send({"kind": "quit"})
+            self._processes[MASTER].wait(scaled(QUIT_SECONDS))
 
     def end(self) -> None:
-        """End every process, and what it may have started."""
+        """Kill every process and its children."""
         for process in self._processes.values():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -100,11 +100,11 @@ class Crew:
 
 
 @contextmanager
-def crew() -> Iterator[tuple[Crew, socket.socket]]:
-    """An empty crew, and the master's end of the line, which may be closed once the master has it."""
+def worker_processes() -> Iterator[tuple[WorkerProcesses, socket.socket]]:
+    """No processes yet, and the master's end of the channel: close that once the master has inherited it."""
     ours, theirs = socket.socketpair()
     with ours, theirs, tempfile.TemporaryDirectory(prefix="wavetank-locust-") as directory:
-        made = Crew(Line(ours), Path(directory))
+        made = WorkerProcesses(Channel(ours), Path(directory))
         try:
             yield made, theirs
         finally:

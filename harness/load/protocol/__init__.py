@@ -1,14 +1,15 @@
-"""Talk: how one arrival is handed in, followed to its end, and judged.
+"""Submission protocols: how one arrival is submitted, followed to its end, and judged.
 
 ==============  ==========================================================================================
-``judging``     whether an answer took the arrival, and whether what came back is right
+``judging``     whether an answer accepted the arrival, and whether the result is right
 ``following``   one arrival from its request to its row in the recording
-``single``      handing in one by one: ``wait``, front doors, and creation for ``poll`` and ``callback``
-``polling``     following what was created, by batches of tokens
+``single``      one request per arrival: ``wait``, front doors, and creation for ``poll`` and ``callback``
+``polling``     polling for results, by batches of tokens
 ``batching``    creating several at once
-``listening``   hearing Judge0's callbacks
-``opening``     the talk for a route
+``listening``   receiving Judge0's callbacks
+``plain``       plain HTTP requests to any server
+``opening``     choose the protocol for a route
 ==============  ==========================================================================================
 
-Dependencies go upwards in this table only. What is sent and how answers are read is ``harness.judge0``'s.
+Dependencies go upwards in this table only. Requests and parsing of answers are in ``harness.judge0``.
 """

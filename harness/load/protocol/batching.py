@@ -1,6 +1,6 @@
-"""Creating several at once: arrivals that are due within ``SPAN`` of each other share one creation.
+"""Batches: arrivals that are due within ``SPAN`` of each other are created with one request.
 
-The first of them waits for the others; that wait is part of its latency, for it is how this way works.
+The first of them waits for the others; that wait is part of its latency, because it is part of this mode.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SPAN = SECOND // 50
 
 
-class Batching:
-    """Collects arrivals, creates up to ``route.batch`` of them at once, and has each followed."""
+class BatchProtocol:
+    """Collects arrivals, creates up to ``route.batch`` of them at once, and follows each."""
 
     def __init__(self, following: Following, workload: Workload, follow: Callable[[int, str], None]) -> None:
         self._following, self._follow = following, follow
@@ -30,7 +30,7 @@ class Batching:
         self._sent = 0
 
     def begin(self, number: int, intended: int) -> None:
-        """Add an arrival to those that are sent together."""
+        """Add an arrival to the next batch."""
         program = self._following.begin(number, intended)
         self._collected.append((number, self._submissions[program]))
         if len(self._collected) >= self._following.route.batch:
@@ -40,11 +40,11 @@ class Batching:
             self._following.engine.later(SPAN, lambda: self._send_unless(sent))
 
     def finish(self) -> None:
-        """End what is under way."""
+        """End what is in flight."""
         self._following.finish()
 
     def _send_unless(self, sent: int) -> None:
-        """Send what was collected, unless it was full and went before."""
+        """Send the batch, unless it was full and already sent."""
         if self._sent == sent:
             self._send()
 

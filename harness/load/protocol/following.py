@@ -1,4 +1,4 @@
-"""One arrival from its request to its row in the recording: once, whatever is answered how often."""
+"""One arrival from its request to its row in the recording: exactly one row, whatever the answers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from harness.load.workload import Chosen
 
 
-class Asking(Protocol):
-    """What a talk needs of the engine. Times are ns since the run's start."""
+class Transport(Protocol):
+    """What a submission protocol needs of the engine. Times are ns since the run's start."""
 
     def now(self) -> int:
         """The time."""
@@ -24,21 +24,21 @@ class Asking(Protocol):
     def ask(self, request: bytes, then: Callable[[Answer], None], give_up_at: int = 0) -> None:
         """Send a request when a connection is free, and pass its answer on.
 
-        ``give_up_at`` 0: as long after the arrival as it is waited for.
+        ``give_up_at`` 0: the arrival's own timeout.
         """
 
     def later(self, after_ns: int, action: Callable[[], None]) -> None:
-        """Do something in a while."""
+        """Call ``action`` after a delay."""
 
 
 class Recording(Protocol):
-    """What a talk needs of the recorder. Each takes the number of an arrival."""
+    """What a submission protocol needs of the recorder. Each method takes the number of an arrival."""
 
     def sent(self, number: int, at: int) -> None:
         """Its first byte was given to the kernel."""
 
     def accepted(self, number: int, at: int) -> None:
-        """It was taken."""
+        """It was accepted."""
 
     def done(
         self,
@@ -47,16 +47,16 @@ class Recording(Protocol):
         at: int,
         *,
         status: int = 0,
-        said: str = "",
+        message: str = "",
         queued_us: int = NEVER,
         ran_us: int = NEVER,
         judged_us: int = NEVER,
     ) -> None:
-        """It ended; ``said`` are the words of what is not ``OK``."""
+        """It ended; ``message`` says why, if it is not ``OK``."""
 
 
 class Following:
-    """Who is under way. What ends an arrival that is no longer, such as a late answer, is left out."""
+    """The arrivals in flight. A second end of an arrival, such as a late answer, is ignored."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Following:
         workload: Workload,
         chosen: Chosen,
         record: Recording,
-        engine: Asking,
+        engine: Transport,
         *,
         timeout: float,
     ) -> None:
@@ -88,15 +88,15 @@ class Following:
         return number in self._intended
 
     def has_any(self) -> bool:
-        """Whether anything is under way."""
+        """Whether any arrival is in flight."""
         return bool(self._intended)
 
     def is_late(self, number: int) -> bool:
-        """Whether it has been under way for longer than anybody waits."""
+        """Whether it has been in flight for longer than the timeout."""
         return self.engine.now() > self._intended[number] + self._timeout
 
     def answer(self, number: int, answer: Answer) -> bool:
-        """Note when a request was sent; where it was not answered well, end the arrival. Whether it was."""
+        """Record when a request was sent; end the arrival if the answer is an error. Returns false then."""
         if answer.sent != NEVER:
             self.record.sent(number, answer.sent)
         ended = unanswered(answer) or declined(answer.status, answer.body)
@@ -105,36 +105,36 @@ class Following:
         return not ended
 
     def accept(self, number: int, at: int) -> None:
-        """Judge0 has taken it."""
+        """Judge0 has accepted it."""
         if number in self._intended:
             self.record.accepted(number, at)
 
-    def judge(self, number: int, told: Submission, at: int) -> None:
-        """Its final status is known: end it by whether that is right."""
+    def judge(self, number: int, submission: Submission, at: int) -> None:
+        """Its final status is known: end the arrival, right or wrong."""
         if self._intended.pop(number, None) is None:
             return
         program = self.program(number)
-        outcome = judge(program, told.status, told.stdout)
+        outcome = judge(program, submission.status, submission.stdout)
         self.record.done(
             number,
             outcome,
             at,
-            status=told.status,
-            said="" if outcome is Outcome.OK else complaint(program, told),
-            queued_us=told.queued_us,
-            ran_us=told.ran_us,
-            judged_us=told.judged_us,
+            status=submission.status,
+            message="" if outcome is Outcome.OK else complaint(program, submission),
+            queued_us=submission.queued_us,
+            ran_us=submission.ran_us,
+            judged_us=submission.judged_us,
         )
 
-    def end(self, number: int, outcome: Outcome, said: str, at: int = NEVER) -> None:
+    def end(self, number: int, outcome: Outcome, message: str, at: int = NEVER) -> None:
         """It ended without being judged; ``NEVER``: now."""
         if self._intended.pop(number, None) is not None:
-            self.record.done(number, outcome, self.engine.now() if at == NEVER else at, said=said)
+            self.record.done(number, outcome, self.engine.now() if at == NEVER else at, message=message)
 
-    def give_up(self, number: int, said: str) -> None:
+    def give_up(self, number: int, message: str) -> None:
         """It has taken too long."""
         seconds = self._timeout / SECOND
-        self.end(number, Outcome.UNANSWERED, f"{said} {seconds:g} s after it was due")
+        self.end(number, Outcome.UNANSWERED, f"{message} {seconds:g} s after it was due")
 
     def late(self) -> Iterator[int]:
         """Those that are late, longest first. Each is to be ended before the next is asked for."""
@@ -142,6 +142,6 @@ class Following:
             yield number
 
     def finish(self) -> None:
-        """The run ends: so does everything that is under way."""
+        """The run ends, and with it everything in flight."""
         for number in tuple(self._intended):
-            self.end(number, Outcome.UNFINISHED, "under way when the run ended")
+            self.end(number, Outcome.UNFINISHED, "in flight when the run ended")

@@ -1,4 +1,4 @@
-"""What an answer means for the arrival that asked: whether it was taken, and whether it is right."""
+"""What an answer means for its arrival: whether it was accepted, and whether the result is right."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFUSALS = (429, 503)
 
 
 def unanswered(answer: Answer) -> tuple[Outcome, str] | None:
-    """What an answer that did not come means; None where it came."""
+    """The outcome of a missing answer; None if there is an answer."""
     if not answer.error:
         return None
     outcome = Outcome.UNANSWERED if answer.error.startswith("timeout:") else Outcome.BROKEN
@@ -25,32 +25,32 @@ def unanswered(answer: Answer) -> tuple[Outcome, str] | None:
 
 
 def declined(status: int, body: bytes) -> tuple[Outcome, str] | None:
-    """What an answer other than 200 and 201 means, with its words; None for those two."""
+    """The outcome of an answer other than 200 and 201, with its text; None for those two."""
     if status in (200, 201):
         return None
     return refusal(status), f"{status}: {error_text(body)}"
 
 
 def refusal(status: int) -> Outcome:
-    """What an HTTP status that is no success means."""
+    """The outcome of an HTTP error status."""
     return Outcome.REFUSED if status in REFUSALS else Outcome.FAILED
 
 
 def judge(program: Program, status: int, stdout: str) -> Outcome:
-    """Whether an answer is the right one; ``status`` 0, not told, is not held against it."""
+    """Whether a result is right; an unknown ``status`` (0) does not count as wrong."""
     if status in UNFINISHED:
         return Outcome.UNANSWERED
     wrong = status not in (0, program.status) or not _is_right_output(program, stdout)
     return Outcome.WRONG if wrong else Outcome.OK
 
 
-def complaint(program: Program, told: Submission) -> str:
-    """What is wrong with an answer that is, in words."""
-    if told.status not in (0, program.status):
+def complaint(program: Program, submission: Submission) -> str:
+    """What is wrong with a wrong result, in words."""
+    if submission.status not in (0, program.status):
         wanted = name_of(program.status)
-        return f"{program.name}: {name_of(told.status)} in place of {wanted} (token {told.token})"
-    printed, right = told.stdout[:SHOWN], (program.stdout or "")[:SHOWN]
-    return f"{program.name}: printed {printed!r} in place of {right!r} (token {told.token})"
+        return f"{program.name}: {name_of(submission.status)} in place of {wanted} (token {submission.token})"
+    printed, right = submission.stdout[:SHOWN], (program.stdout or "")[:SHOWN]
+    return f"{program.name}: printed {printed!r} in place of {right!r} (token {submission.token})"
 
 
 def _is_right_output(program: Program, stdout: str) -> bool:
@@ -58,7 +58,7 @@ def _is_right_output(program: Program, stdout: str) -> bool:
 
 
 def _normal(text: str) -> str:
-    """Without what Judge0 overlooks: space at the end of each line, then of the whole."""
+    """Without what Judge0 ignores: space at the end of each line, then of the whole."""
     return "\n".join([line.rstrip() for line in text.split("\n")]).rstrip()
 
 

@@ -1,12 +1,11 @@
-"""Hearing Judge0's callbacks: a PUT for each submission, to a listener in the generator's own process.
+"""Judge0's callbacks: a PUT for each submission, to a listener in the generator's own process.
 
-Each submission's ``callback_url`` ends in the number of its arrival, so a callback needs no token to be known
-by; it may come before the answer to the creation does. What it holds are Judge0's default fields: no
-timestamps, so nothing is told of queueing and execution. Judge0 tries three times where it finds nobody, and
-never again after that.
+Each submission's ``callback_url`` ends in the number of its arrival, so a callback is identified without its
+token; it may come before the answer to the creation. It has Judge0's default fields: no timestamps, so
+queueing and execution times are unknown. Judge0 tries three times if nobody listens, and then gives up.
 
 The listener is the standard library's, in threads: callbacks come as fast as workers work, about a hundred a
-second and core, and the moment each is heard is taken in its thread.
+second and core, and the time of each is taken in its thread.
 """
 
 from __future__ import annotations
@@ -32,34 +31,34 @@ if TYPE_CHECKING:
 DRAIN_EVERY = SECOND // 200
 LARGEST = 64 * 1024 * 1024
 
-Heard = Callable[[int, bytes], None]
+OnCallback = Callable[[int, bytes], None]
 
 
 class Listener(ThreadingHTTPServer):
     """Listens at ``base``, a URL with an address of this machine, until closed.
 
-    ``heard`` is called in a thread with the number at the end of the path and the body. Raises ``UsageError``
-    where it cannot listen there.
+    ``on_callback`` is called in a thread with the number at the end of the path and the body. Raises
+    ``UsageError`` if it cannot listen there.
     """
 
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, base: str, heard: Heard) -> None:
+    def __init__(self, base: str, on_callback: OnCallback) -> None:
         where = urlsplit(base)
-        self.prefix, self.heard = where.path.rstrip("/") + "/", heard
+        self.prefix, self.on_callback = where.path.rstrip("/") + "/", on_callback
         try:
             super().__init__((where.hostname or "", where.port or 80), _Handler)
         except OSError as error:
             raise UsageError(
-                f"callbacks cannot be heard at {base}: {error}; name an address of this machine that the "
-                "workers reach, with a free port"
+                f"callbacks cannot be received at {base}: {error}; give an address of this machine that the "
+                "workers can reach, with a free port"
             ) from error
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     def server_bind(self) -> None:
-        """Without the look at its own name, which asks a resolver."""
+        """Without the lookup of its own name, which asks a resolver."""
         TCPServer.server_bind(self)
 
     def close(self) -> None:
@@ -69,7 +68,7 @@ class Listener(ThreadingHTTPServer):
         self._thread.join()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever breaks off in the middle has told nothing."""
+        """A connection that breaks in the middle has no callback."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -84,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not length.isdecimal() or int(length) > LARGEST:
             self._answer(411)
         else:
-            self.server.heard(int(number), self.rfile.read(int(length)))
+            self.server.on_callback(int(number), self.rfile.read(int(length)))
             self._answer(200)
 
     def _answer(self, status: int) -> None:
@@ -93,19 +92,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's own name)
-        """Nothing: standard error is the run's."""
+        """No log: standard error is for the run."""
 
 
-class Calling:
-    """Creates submissions with a callback each, and judges what is heard."""
+class CallbackProtocol:
+    """Creates submissions with a callback each, and judges the callbacks."""
 
     def __init__(self, following: Following, workload: Workload) -> None:
         self._following = following
         self._bodies = [requests.as_json(following.route, each)[:-1] for each in workload.programs]
         self._created: set[int] = set()
         self._early: dict[int, tuple[bytes, int]] = {}
-        self._heard: deque[tuple[int, bytes, int]] = deque()
-        self._listener = Listener(following.route.callback_base, self._hear)
+        self._received: deque[tuple[int, bytes, int]] = deque()
+        self._listener = Listener(following.route.callback_base, self._on_callback)
         self._draining = False
 
     def begin(self, number: int, intended: int) -> None:
@@ -118,14 +117,14 @@ class Calling:
         self._wake()
 
     def finish(self) -> None:
-        """Hear no more, and end what is under way."""
+        """Stop listening, and end what is in flight."""
         self._listener.close()
         self._drain()
         self._following.finish()
 
-    def _hear(self, number: int, body: bytes) -> None:
-        """In a thread of the listener's."""
-        self._heard.append((number, body, self._following.engine.now()))
+    def _on_callback(self, number: int, body: bytes) -> None:
+        """Runs in a thread of the listener."""
+        self._received.append((number, body, self._following.engine.now()))
 
     def _follow(self, number: int, _token: str) -> None:
         early = self._early.pop(number, None)
@@ -147,20 +146,20 @@ class Calling:
             self._wake()
 
     def _drain(self) -> None:
-        while self._heard:
-            number, body, at = self._heard.popleft()
+        while self._received:
+            number, body, at = self._received.popleft()
             if number in self._created:
                 self._judge(number, body, at)
             elif self._following.is_under_way(number):
                 self._early.setdefault(number, (body, at))
 
     def _judge(self, number: int, body: bytes, at: int) -> None:
-        """A second callback for the same arrival finds it ended."""
+        """A second callback for the same arrival has no effect."""
         self._created.discard(number)
         runs = requests.runs_of(self._following.program(number))
         try:
-            told = reading.read_one(body, runs=runs)
+            submission = reading.read_one(body, runs=runs)
         except UnreadableError as error:
             self._following.end(number, Outcome.FAILED, f"callback: {error}", at)
             return
-        self._following.judge(number, told, at)
+        self._following.judge(number, submission, at)

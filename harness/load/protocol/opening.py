@@ -1,4 +1,4 @@
-"""The talk for a route."""
+"""Choose the submission protocol for a route."""
 
 from __future__ import annotations
 
@@ -7,58 +7,60 @@ from typing import TYPE_CHECKING, Protocol
 from harness.core.errors import UsageError
 from harness.judge0.model import Route
 from harness.load.model import Workload
-from harness.load.protocol.batching import Batching
-from harness.load.protocol.following import Asking, Following, Recording
-from harness.load.protocol.listening import Calling
+from harness.load.protocol.batching import BatchProtocol
+from harness.load.protocol.following import Following, Recording, Transport
+from harness.load.protocol.listening import CallbackProtocol
 from harness.load.protocol.polling import Poller
-from harness.load.protocol.single import Creating, Waiting
+from harness.load.protocol.single import CreateProtocol, WaitProtocol
 
 if TYPE_CHECKING:
     from harness.load.workload import Chosen
 
 
-class Talk(Protocol):
-    """Hands arrivals in and follows each to its end, which the recorder is told of once."""
+class SubmissionProtocol(Protocol):
+    """Submits arrivals and follows each to its end, which it reports to the recorder once."""
 
     def begin(self, number: int, intended: int) -> None:
         """The arrival of that number is due; ``intended`` is when it was to begin (ns)."""
 
     def finish(self) -> None:
-        """The run ends; whatever is still under way is recorded as such, and nothing after that."""
+        """The run ends: what is still in flight is recorded as unfinished, and nothing after that."""
 
 
-def open_talk(
+def open_protocol(
     route: Route,
     workload: Workload,
     chosen: Chosen,
     record: Recording,
-    engine: Asking,
+    engine: Transport,
     *,
     timeout: float = 60.0,
-) -> Talk:
-    """The talk for a route. ``chosen`` is the index of each arrival's program.
+) -> SubmissionProtocol:
+    """The submission protocol for a route. ``chosen`` is the index of each arrival's program.
 
-    ``timeout``: seconds from the intended start after which nobody waits for a final status. Raises
-    ``UsageError`` for a route that cannot be, or whose callbacks cannot be heard.
+    ``timeout``: seconds from the intended start after which an arrival is given up. Raises ``UsageError`` for
+    an invalid route, or if callbacks cannot be received.
     """
     check_route(route, workload)
     following = Following(route, workload, chosen, record, engine, timeout=timeout)
-    if route.way == "wait":
-        return Waiting(following, workload)
-    if route.way == "callback":
-        return Calling(following, workload)
+    if route.mode == "wait":
+        return WaitProtocol(following, workload)
+    if route.mode == "callback":
+        return CallbackProtocol(following, workload)
     poller = Poller(following)
-    if route.way == "batch":
-        return Batching(following, workload, poller.follow)
-    return Creating(following, workload, poller.follow)
+    if route.mode == "batch":
+        return BatchProtocol(following, workload, poller.follow)
+    return CreateProtocol(following, workload, poller.follow)
 
 
 def check_route(route: Route, workload: Workload) -> None:
-    """Raise ``UsageError`` where this workload cannot be handed in on this route."""
-    if route.door != "judge0":
-        if route.way != "wait":
-            problem = f"way {route.way} needs Judge0's own API"
-            raise UsageError(f"{problem}: at the {route.door} door, take wait, or --door judge0")
+    """Raise ``UsageError`` if this workload cannot be submitted on this route."""
+    if route.entry_point != "judge0":
+        if route.mode != "wait":
+            raise UsageError(
+                f"submission mode {route.mode} needs Judge0's own API: with --entry-point "
+                f"{route.entry_point} use wait, or --entry-point judge0"
+            )
         return
     unknown = sorted({each.language for each in workload.programs} - route.ids.keys())
     if unknown:
@@ -66,7 +68,9 @@ def check_route(route: Route, workload: Workload) -> None:
         raise UsageError(
             f"workload {workload.name!r}: this Judge0 has no {', '.join(unknown)}; it has {known}"
         )
-    if route.way == "callback" and not route.callback_base:
-        raise UsageError("way callback needs a URL under which workers reach this machine: --callback-url")
-    if route.way == "batch" and route.batch < 1:
-        raise UsageError(f"a creation of {route.batch} submissions is none: take 1 to 20")
+    if route.mode == "callback" and not route.callback_base:
+        raise UsageError(
+            "submission mode callback needs a URL at which workers reach this machine: --callback-url"
+        )
+    if route.mode == "batch" and route.batch < 1:
+        raise UsageError(f"a batch of {route.batch} submissions is not possible: use 1 to 20")

@@ -1,7 +1,7 @@
-"""A talk with any HTTP server: each program is one request, and 2xx is a right answer.
+"""A protocol for any HTTP server: each program is one request, and 2xx is a right answer.
 
 ``source`` is the body: GET without one, POST with. ``stdout``, if given, is the body that must come back.
-The generator is measured with it, and whatever is no Judge0.
+It is used to measure the generator, and servers other than Judge0.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.judge0.model import NEVER, Program, Route
 from harness.load.model import Outcome, Workload
-from harness.load.protocol.following import Asking, Recording
+from harness.load.protocol.following import Recording, Transport
 from harness.load.protocol.judging import refusal, unanswered
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ def open_plain(
     workload: Workload,
     chosen: Chosen,
     record: Recording,
-    engine: Asking,
+    engine: Transport,
     *,
     timeout: float = 60.0,
 ) -> Plain:
-    """The talk for ``route.path`` at ``route.address``. The engine's own timeout is the one that counts."""
+    """The protocol for ``route.path`` at ``route.address``. The timeout is the engine's own."""
     del timeout
     return Plain([_encoded(route, each) for each in workload.programs], workload, chosen, record, engine)
 
@@ -41,7 +41,7 @@ class Plain:
     """A request and an answer for each arrival."""
 
     def __init__(
-        self, requests: list[bytes], workload: Workload, chosen: Chosen, record: Recording, engine: Asking
+        self, requests: list[bytes], workload: Workload, chosen: Chosen, record: Recording, engine: Transport
     ) -> None:
         self._requests, self._chosen, self._record, self._engine = requests, chosen, record, engine
         self._right = [None if each.stdout is None else each.stdout.encode() for each in workload.programs]
@@ -53,7 +53,7 @@ class Plain:
         self._engine.ask(self._requests[program], lambda answer: self._answered(number, right, answer))
 
     def finish(self) -> None:
-        """What is under way stays unfinished."""
+        """What is in flight stays unfinished."""
 
     def _answered(self, number: int, right: bytes | None, answer: Answer) -> None:
         record = self._record
@@ -63,11 +63,11 @@ class Plain:
             record.accepted(number, answer.answered)
             record.done(number, Outcome.OK, answer.answered)
             return
-        outcome, said = unanswered(answer) or _told(answer)
-        record.done(number, outcome, answer.answered, said=said)
+        outcome, message = unanswered(answer) or _outcome_of(answer)
+        record.done(number, outcome, answer.answered, message=message)
 
 
-def _told(answer: Answer) -> tuple[Outcome, str]:
+def _outcome_of(answer: Answer) -> tuple[Outcome, str]:
     if 200 <= answer.status < 300:
         return Outcome.WRONG, f"another answer: {answer.body[:200].decode(errors='replace')}"
     return refusal(answer.status), f"{answer.status} {answer.body[:200].decode(errors='replace')}".strip()

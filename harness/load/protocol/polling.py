@@ -1,9 +1,9 @@
-"""Following what was created: one poller for all tokens, which asks for up to 20 of them at a time.
+"""Polling for the results of created submissions: one poller for all tokens, up to 20 tokens per request.
 
-What that costs is bounded: every ``route.poll_seconds`` at most ``LOOKS`` requests, 160 tokens, begin; with
-more under way, tokens take turns. So a final status is seen up to ``poll_seconds`` and one round trip late,
-half of it on average, and with N > 160 under way up to N / 160 times that: by Little's law no more than the
-throughput over ``160 / poll_seconds`` of the latency itself, 2 % at 64 submissions a second. Judge0's own
+The cost is bounded: every ``route.poll_seconds`` at most ``POLLS_AT_ONCE`` requests (160 tokens) are sent; if
+more are in flight, tokens take turns. So a final status is seen up to ``poll_seconds`` and one round trip
+late, half of it on average, and with N > 160 in flight up to N / 160 times that: by Little's law no more than
+the throughput over ``160 / poll_seconds`` of the latency itself, 2 % at 64 submissions a second. Judge0's own
 timestamps (``judged_us``) do not have this error.
 """
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from harness.load.engine.request import Answer
     from harness.load.protocol.following import Following
 
-LOOKS = 8
-# A look takes Judge0 some milliseconds; one that got lost holds up those that it asks for.
-LOOK_PATIENCE = 10 * SECOND
+POLLS_AT_ONCE = 8
+# A poll takes Judge0 some milliseconds; one that is lost delays the submissions that it asks for.
+POLL_TIMEOUT = 10 * SECOND
 Asked = tuple[int, str]
 
 
 class Poller:
-    """Asks for what it follows until that has a final status, or is late."""
+    """Polls for submissions until they have a final status, or are late."""
 
     def __init__(self, following: Following) -> None:
         self._following = following
@@ -51,11 +51,11 @@ class Poller:
     def _round(self) -> None:
         """Ask for what has waited longest."""
         self._due = False
-        for _ in range(LOOKS):
+        for _ in range(POLLS_AT_ONCE):
             asked = self._next()
             if not asked:
                 break
-            self._look(asked)
+            self._poll(asked)
         if self._waiting:
             self._wake()
 
@@ -70,20 +70,20 @@ class Poller:
     def _is_wanted(self, number: int) -> bool:
         following = self._following
         if following.is_under_way(number) and following.is_late(number):
-            trouble = f"; looking for it: {self._trouble}" if self._trouble else ""
+            trouble = f"; polling: {self._trouble}" if self._trouble else ""
             following.give_up(number, f"no final status{trouble}")
         return following.is_under_way(number)
 
-    def _look(self, asked: list[Asked]) -> None:
+    def _poll(self, asked: list[Asked]) -> None:
         route = self._following.route
         request = requests.encode(
             route, requests.fetch([token for _, token in asked], requests.fields(route))
         )
         engine = self._following.engine
-        engine.ask(request, lambda answer: self._looked(asked, answer), engine.now() + LOOK_PATIENCE)
+        engine.ask(request, lambda answer: self._polled(asked, answer), engine.now() + POLL_TIMEOUT)
 
-    def _looked(self, asked: list[Asked], answer: Answer) -> None:
-        """Look again at what is unfinished, or at everything where there was no answer or a refusal."""
+    def _polled(self, asked: list[Asked], answer: Answer) -> None:
+        """Poll again for what is unfinished, or for everything if there was no answer or a refusal."""
         failed = unanswered(answer) or declined(answer.status, answer.body)
         if failed:
             self._trouble = failed[1]
@@ -98,16 +98,16 @@ class Poller:
         except UnreadableError as error:
             self._fail(asked, str(error))
             return
-        for each, told in zip(asked, found, strict=True):
-            self._found(each, told, answer.answered)
+        for each, submission in zip(asked, found, strict=True):
+            self._found(each, submission, answer.answered)
 
-    def _found(self, asked: Asked, told: Submission | None, at: int) -> None:
+    def _found(self, asked: Asked, submission: Submission | None, at: int) -> None:
         number, token = asked
-        if told is None:
-            said = f"Judge0 does not know what it accepted: token {token}"
-            self._following.end(number, Outcome.FAILED, said, at)
-        elif is_final(told.status):
-            self._following.judge(number, told, at)
+        if submission is None:
+            message = f"Judge0 does not know what it accepted: token {token}"
+            self._following.end(number, Outcome.FAILED, message, at)
+        elif is_final(submission.status):
+            self._following.judge(number, submission, at)
         else:
             self._again([asked])
 
@@ -115,6 +115,6 @@ class Poller:
         self._waiting.extend(asked)
         self._wake()
 
-    def _fail(self, asked: list[Asked], said: str) -> None:
+    def _fail(self, asked: list[Asked], message: str) -> None:
         for number, _ in asked:
-            self._following.end(number, Outcome.FAILED, said)
+            self._following.end(number, Outcome.FAILED, message)

@@ -1,4 +1,4 @@
-"""Handing in one by one: each arrival is a request of its own."""
+"""Single submissions: each arrival is a request of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.load.protocol.following import Following
 
 
-class Waiting:
+class WaitProtocol:
     """The answer to the request is the outcome: ``wait=true``, and front doors."""
 
     def __init__(self, following: Following, workload: Workload) -> None:
@@ -25,14 +25,14 @@ class Waiting:
         self._runs = [requests.runs_of(each) for each in workload.programs]
 
     def begin(self, number: int, intended: int) -> None:
-        """Hand an arrival in."""
+        """Submit an arrival."""
         program = self._following.begin(number, intended)
         self._following.engine.ask(
             self._requests[program], lambda answer: self._answered(number, program, answer)
         )
 
     def finish(self) -> None:
-        """End what is under way."""
+        """End what is in flight."""
         self._following.finish()
 
     def _answered(self, number: int, program: int, answer: Answer) -> None:
@@ -40,24 +40,24 @@ class Waiting:
         if not following.answer(number, answer):
             return
         try:
-            told = self._read(answer.body, self._runs[program])
+            submission = self._read(answer.body, self._runs[program])
         except UnreadableError as error:
             following.end(number, Outcome.FAILED, str(error), answer.answered)
             return
         following.accept(number, answer.answered)
-        following.judge(number, told, answer.answered)
+        following.judge(number, submission, answer.answered)
 
     def _read(self, body: bytes, runs: float) -> Submission:
         route = self._following.route
         return (
             reading.read_one(body, runs=runs)
-            if route.door == "judge0"
+            if route.entry_point == "judge0"
             else reading.read_front_door(route.reply, body)
         )
 
 
-class Creating:
-    """The answer is a token; ``follow`` is told of it and sees to the rest."""
+class CreateProtocol:
+    """The answer is a token; ``follow`` gets it and follows the submission."""
 
     def __init__(self, following: Following, workload: Workload, follow: Callable[[int, str], None]) -> None:
         self._following, self._follow = following, follow
@@ -71,12 +71,12 @@ class Creating:
         )
 
     def finish(self) -> None:
-        """End what is under way."""
+        """End what is in flight."""
         self._following.finish()
 
 
 def created(following: Following, number: int, answer: Answer, follow: Callable[[int, str], None]) -> None:
-    """A creation was answered: ``follow`` the token, or end the arrival."""
+    """Handle the answer to a creation: ``follow`` the token, or end the arrival."""
     if not following.answer(number, answer):
         return
     try:
@@ -89,5 +89,5 @@ def created(following: Following, number: int, answer: Answer, follow: Callable[
 
 
 def encoded(route: Route, workload: Workload) -> list[bytes]:
-    """The bytes that hand each program in."""
+    """The bytes of the request that submits each program."""
     return [requests.encode(route, requests.submit(route, each)) for each in workload.programs]

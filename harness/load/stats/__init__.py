@@ -1,4 +1,4 @@
-"""What measurements say, and what they do not: pure functions over plain data.
+"""Statistics of measurements: pure functions over plain data.
 
 =============  ==================================================================================
 ``interval``   confidence intervals of means, quantiles and autocorrelated series
@@ -7,10 +7,10 @@
 ``warmup``     where the start of a series ends and its steady state begins
 ``knee``       the search for the highest rate that meets an objective
 ``fit``        models of throughput against workers, and when to refuse them
-``scaling``    what a scaling experiment says of them, in words
+``scaling``    the finding of a scaling experiment, in words
 ``overload``   how a deployment behaved beyond its capacity, and recovered
 ``compare``    a fresh result against a stored baseline
 =============  ==================================================================================
 
-How each is computed, by which source, and what it cannot say: ``docs/statistics.md``.
+How each is computed, by which source, and its limits: ``docs/statistics.md``.
 """

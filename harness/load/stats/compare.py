@@ -1,4 +1,4 @@
-"""A fresh result against a stored baseline: what got better, what worse, and what nobody can tell yet.
+"""Compare a fresh result with a stored baseline: what is better, what is worse, and what is undecided.
 
 Each repetition gives one value for each metric. The test is Wilcoxon's rank sum (Mann-Whitney U), exact where
 there are few repetitions, so it needs no shape of the noise, and one odd repetition does not decide it. The
@@ -26,12 +26,12 @@ from harness.load.stats.interval import t_interval
 Verdict = Literal["better", "same", "worse", "undecided"]
 Bad = Literal["higher", "lower"]
 
-# Shifts beyond this (a thousandfold) are told as this: nobody needs to know more, and JSON knows no infinity.
+# Shifts beyond this (a thousandfold) are shown as this: more is not needed, and JSON has no infinity.
 MOST = 1000.0
-# What an endless value counts as: more than any other.
+# What an infinite value counts as: more than any other.
 ENDLESS = 1e12
-# Up to so many ways to divide the values among the two, each is looked at.
-WAYS = 20_000
+# Up to so many arrangements of the values in the two groups, each is enumerated.
+MOST_ARRANGEMENTS = 20_000
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _values(side: str, samples: Mapping[str, Sequence[float]], metric: str) -> n
     if not len(values):
         raise UsageError(f"the {side} has no values of {metric}: measure it again with the same metrics")
     if np.isnan(values).any():
-        raise UsageError(f"the {side} has a value of {metric} that is not a number: leave the repetition out")
+        raise UsageError(f"the {side} has a value of {metric} that is not a number: remove the repetition")
     return np.minimum(values, ENDLESS)
 
 
@@ -121,13 +121,13 @@ def _p_value(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> floa
         return 1.0
     if len(np.unique(ranks)) == len(ranks) and max(len(old), len(new)) <= 100:
         return float(stats.mannwhitneyu(old, new, method="exact").pvalue)
-    if math.comb(len(ranks), len(new)) <= WAYS:
+    if math.comb(len(ranks), len(new)) <= MOST_ARRANGEMENTS:
         return _exact_with_ties(ranks[: len(old)], ranks[len(old) :])
     return float(stats.mannwhitneyu(ranks[: len(old)], ranks[len(old) :], method="asymptotic").pvalue)
 
 
 def _exact_with_ties(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> float:
-    """Over all ways to divide the ranks; `mannwhitneyu` is exact without ties only."""
+    """Over all arrangements of the ranks; `mannwhitneyu` is exact only without ties."""
     found = stats.permutation_test(
         (old, new),
         lambda _, right, axis: np.sum(right, axis=axis),
@@ -144,8 +144,8 @@ def _comparison(
     change = shift(old, new, 1 - rule.alpha)
     few = rule.metrics * _least_p(len(old), len(new)) > rule.alpha
     verdict = "undecided" if few else _verdict(change, p, rule, rule.relevant if relative else 0.0)
-    told = _few(len(old), len(new), rule) if few else _told(verdict, change, p, rule, relative)
-    return Comparison(metric, verdict, t_interval(old), t_interval(new), change, p, f"{metric}: {told}")
+    text = _few(len(old), len(new), rule) if few else _summary(verdict, change, p, rule, relative)
+    return Comparison(metric, verdict, t_interval(old), t_interval(new), change, p, f"{metric}: {text}")
 
 
 def _verdict(change: Interval, p: float, rule: _Rule, relevant: float) -> Verdict:
@@ -180,7 +180,7 @@ def _steps(old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> npt.ND
 
 
 def _unit(old: npt.NDArray[np.float64]) -> float:
-    """What shifts are relative to: the median, or 1 where there is none to speak of."""
+    """What shifts are relative to: the median, or 1 if there is none."""
     median = float(np.median(old))
     return median if median > 0 else 1.0
 
@@ -194,20 +194,20 @@ def _cut(old: int, new: int, confidence: float) -> int:
     if max(old, new) > 50:
         spread = math.sqrt(old * new * (old + new + 1) / 12)
         return max(0, math.floor(old * new / 2 - float(stats.norm.isf(tail)) * spread))
-    ways = _ways(old, new)
+    arrangements = _arrangements(old, new)
     allowed = tail * math.comb(old + new, new)
-    return sum(1 for below in accumulate(ways) if below <= allowed)
+    return sum(1 for below in accumulate(arrangements) if below <= allowed)
 
 
-def _ways(old: int, new: int) -> list[int]:
+def _arrangements(old: int, new: int) -> list[int]:
     """How many orders of the values give U = 0, 1, ...: the coefficients of Gauss's binomial."""
-    ways = [1] + [0] * (old * new)
+    arrangements = [1] + [0] * (old * new)
     for i in range(1, new + 1):
         for u in range(old * new, old + i - 1, -1):
-            ways[u] -= ways[u - old - i]
+            arrangements[u] -= arrangements[u - old - i]
         for u in range(i, old * new + 1):
-            ways[u] += ways[u - i]
-    return ways
+            arrangements[u] += arrangements[u - i]
+    return arrangements
 
 
 def _few(old: int, new: int, rule: _Rule) -> str:
@@ -218,13 +218,13 @@ def _few(old: int, new: int, rule: _Rule) -> str:
     )
 
 
-def _told(verdict: Verdict, change: Interval, p: float, rule: _Rule, relative: bool) -> str:
+def _summary(verdict: Verdict, change: Interval, p: float, rule: _Rule, relative: bool) -> str:
     size = _size(change, relative)
     if verdict == "same":
         return f"same: {size}, within {rule.relevant:.0%}" if relative else f"same: {size}"
     if verdict == "undecided":
         kind = "there is a shift, and whether it matters" if p <= rule.alpha else "whether there is a shift"
-        return f"undecided: {size}; {kind} takes more repetitions to tell"
+        return f"undecided: {size}; {kind} takes more repetitions to decide"
     return f"{verdict}: {size}, p = {p:.2g}"
 
 

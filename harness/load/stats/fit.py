@@ -76,9 +76,9 @@ def points_of(repetitions: Mapping[int, Sequence[float]]) -> Points:
 def fit(model: Model, points: Points, *, cores: float = math.inf, seed: int = 1) -> Fit:
     """The model fitted, or with ``refused`` saying why it must not be used.
 
-    ``cores``: what more workers than that cannot use; one worker more is not told beyond it. Intervals of the
-    parameters, of the band and of the next worker's worth are from a parametric bootstrap: `DRAWS` times each
-    mean is drawn anew by its own error (Student's t) and the model fitted again.
+    ``cores``: what more workers than that cannot use; one more worker is not predicted beyond it. Intervals
+    of the parameters, of the band and of the next worker's worth are from a parametric bootstrap: `DRAWS`
+    times each mean is drawn anew by its own error (Student's t) and the model fitted again.
     """
     if refused := _too_little(model, points):
         return Fit(model=model, parameters={}, r2=0.0, refused=refused)
@@ -151,7 +151,7 @@ def _kink(points: Points, split: int) -> tuple[float, Array]:
 def _too_little(model: Model, points: Points) -> str:
     count, needed = len(points.n), len(PARAMETERS[model])
     if count < LEAST_POINTS:
-        return f"{count} numbers of workers: it takes {LEAST_POINTS} at least to tell any curve from another"
+        return f"{count} numbers of workers: it takes at least {LEAST_POINTS} to distinguish two curves"
     if count <= needed:
         return f"{count} points fix the {needed} parameters of {NAMES[model]}: nothing is left to test it by"
     if not points.freedom:
@@ -179,7 +179,7 @@ def _chi2(points: Points, fitted: Array) -> float:
 
 
 def _r2(c: Array, fitted: Array) -> float:
-    """The share of the points' variance that the model explains; 0 where there is none to explain."""
+    """The share of the points' variance that the model explains; 0 if there is none to explain."""
     total = float(((c - c.mean()) ** 2).sum())
     return 1 - float(((c - fitted) ** 2).sum()) / total if total > 0 else 0.0
 

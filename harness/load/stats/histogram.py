@@ -29,7 +29,7 @@ Curve: TypeAlias = tuple[tuple[float, float], ...]
 
 
 def stage_of(values_ms: Milliseconds) -> Stage:
-    """Latency of one stage, of at least one value; ValueError where one is negative, endless or no number.
+    """Latency of one stage, of at least one value; ValueError if one is negative, endless or no number.
 
     Quantiles are of the values themselves, not of the histogram: the least value that at least such a share
     does not exceed. Of fewer than 1,000 values ``p999_ms`` is therefore the maximum.
@@ -70,7 +70,7 @@ def encode(histogram: Any) -> str:
 
 
 def decode(text: str) -> Any:
-    """The `HdrHistogram` of microseconds that ``text`` holds; UsageError where it holds none."""
+    """The `HdrHistogram` of microseconds that ``text`` holds; UsageError if it holds none."""
     try:
         base64.b64decode(text, validate=True)
         return HdrHistogram.decode(text)

@@ -1,6 +1,6 @@
 """Confidence intervals: of means, of quantiles, and of several measurements of one thing.
 
-An interval whose ``low`` and ``high`` are None was not told: too few values, or endless ones among them.
+An interval whose ``low`` and ``high`` are None is unknown: too few values, or infinite ones among them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def narrow(interval: Interval, relative: float) -> bool:
 def t_interval(values: Values, confidence: float = 0.95) -> Interval:
     """Student's interval of the mean of independent values, such as the means of repetitions.
 
-    One value gives no interval. An endless value makes the mean endless.
+    One value gives no interval. An infinite value makes the mean infinite.
     """
     data = _filled(values)
     mean = float(data.mean())
@@ -42,13 +42,13 @@ def t_interval(values: Values, confidence: float = 0.95) -> Interval:
 def quantile_interval(
     values: Values, share: float, confidence: float = 0.95, *, serial: bool = False
 ) -> Interval:
-    """The quantile of ``values`` with its interval by order statistics, which needs no shape.
+    """The quantile of ``values`` with its interval by order statistics, which assumes no distribution.
 
     How many values lie below the true quantile is binomial, so the interval reaches from one ordered value to
     another (Hahn, Meeker: Statistical Intervals, 5.2). ``serial``: the values are in the order of time, and
-    neighbours may resemble each other; then they count as fewer (`effective_size` of being above the
-    quantile). An end that would lie beyond the values makes an interval that is not told. Values may be
-    endless: a quantile that falls among those is endless, and so may be the upper end.
+    neighbours may be correlated; then they count as fewer (`effective_size` of being above the quantile). If
+    an end would be beyond the values, the interval is unknown. Values may be infinite: a quantile among those
+    is infinite, and so may be the upper end.
     """
     ordered = np.sort(_filled(values))
     value = float(ordered[_rank(share, len(ordered))])
@@ -71,23 +71,23 @@ def combined(intervals: Sequence[Interval]) -> Interval:
     The usual inverse-variance mean. Where they differ more than their intervals allow, it is widened by
     Birge's ratio (Birge 1932; as the Particle Data Group does). If none has an interval, it is Student's.
     """
-    told = [i for i in intervals if i.low is not None and i.high is not None and math.isfinite(i.high)]
-    if not told:
+    known = [i for i in intervals if i.low is not None and i.high is not None and math.isfinite(i.high)]
+    if not known:
         return t_interval([i.value for i in intervals], intervals[0].confidence)
-    if len(told) == 1:
-        return told[0]
-    values = np.array([i.value for i in told])
-    halves = np.array([max((i.high - i.low) / 2, 1e-12) for i in told])  # type: ignore[operator]
+    if len(known) == 1:
+        return known[0]
+    values = np.array([i.value for i in known])
+    halves = np.array([max((i.high - i.low) / 2, 1e-12) for i in known])  # type: ignore[operator]
     weights = halves**-2
     mean = float(np.average(values, weights=weights))
-    z = float(stats.norm.isf((1 - told[0].confidence) / 2))
-    birge = math.sqrt(float(np.sum((z * (values - mean) / halves) ** 2)) / (len(told) - 1))
+    z = float(stats.norm.isf((1 - known[0].confidence) / 2))
+    birge = math.sqrt(float(np.sum((z * (values - mean) / halves) ** 2)) / (len(known) - 1))
     half = max(1.0, birge) / math.sqrt(float(weights.sum()))
-    return Interval(mean, mean - half, mean + half, told[0].confidence)
+    return Interval(mean, mean - half, mean + half, known[0].confidence)
 
 
 def effective_size(series: Values | npt.NDArray[np.bool_]) -> float:
-    """How many independent values tell as much of the mean as this series does.
+    """How many independent values have as much information about the mean as this series.
 
     n / (1 + 2 * the sum of autocorrelations), summed in pairs for as long as the pairs are positive: Geyer's
     initial positive sequence (Geyer 1992). At least 1, at most n.
@@ -130,7 +130,7 @@ def _t(confidence: float, freedom: int) -> float:
 
 
 def _filled(values: Values) -> npt.NDArray[np.float64]:
-    """The values as an array; ValueError where there are none, or one is not a number."""
+    """The values as an array; ValueError if there are none, or one is not a number."""
     data = np.asarray(values, dtype=np.float64)
     if not len(data):
         raise ValueError("no values to estimate from")

@@ -1,13 +1,13 @@
-"""The search for the highest rate that meets an objective, as pure functions over what was seen so far.
+"""The search for the highest rate that meets an objective, as pure functions over the trials so far.
 
-The caller asks `next_rate`, runs it (draining before and after), adds what it saw, and asks again until there
-is no next rate; `capacity` then says what came of it. Rates go up in growing steps until one does not hold,
-then the gap is halved until it is as narrow as asked for. At last both ends are seen twice, and `once_more`
-again for as long as what all runs say together is wider than that.
+The caller asks `next_rate`, runs it (draining before and after), adds the trial, and asks again until there
+is no next rate; `capacity` is then the result. Rates go up in growing steps until one does not hold, then the
+gap is halved until it is narrow enough. At last both ends are tried twice, and with `once_more` again while
+the interval from all trials is wider than that.
 
 A rate holds only if the *whole* interval of the quantile is within the objective; it fails if the whole
-interval is beyond it, or if most of its runs had errors or refusals or did not keep up. Anything in between
-is run again, and undecided if it stays so: then it is neither the lower end nor the upper.
+interval is beyond it, or if most of its trials had errors or refusals or did not keep up. Anything in between
+is tried again, and undecided if it stays so: then it is neither the lower end nor the upper.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CONFIDENCE = 0.98
 
 @dataclass(frozen=True)
 class Aim:
-    """What a rate must meet, and how it is searched.
+    """The objective, and the parameters of the search.
 
     ``quantile`` (its name, such as p95) of the latency is at most ``objective_ms``, ``keep_up`` the least
     share of the offered rate that ends well in the same time (but for chance), ``errors`` the share of
@@ -54,19 +54,19 @@ class Aim:
     most: int = 40
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """The objective in words."""
         return f"{self.quantile} within {self.objective_ms:g} ms, no more than {self.errors:.2%} errors"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One run at ``rate``, warm-up left out.
+class Trial:
+    """One run at ``rate``, without the warm-up.
 
     ``latency`` is the quantile (ms) of all arrivals with its interval, as `stages.quantile_of_run` has it.
     ``errors`` and ``refused`` count arrivals. ``doubt`` says why the run does not count, such as a generator
     that was the bottleneck; empty: it counts. ``beyond`` is the share of all arrivals that took longer than
-    the objective, ``size`` as how many independent ones they count for that (None: not told).
+    the objective, ``size`` the number of independent arrivals that they count as (None: unknown).
     """
 
     rate: float
@@ -83,24 +83,24 @@ class Seen:
 
 @dataclass(frozen=True)
 class Search:
-    """An aim, and all runs so far in their order."""
+    """An aim, and all trials so far in their order."""
 
     aim: Aim
-    seen: tuple[Seen, ...] = field(default=())
+    trials: tuple[Trial, ...] = field(default=())
 
-    def after(self, seen: Seen) -> Search:
-        """The search with one more run."""
-        return Search(self.aim, (*self.seen, seen))
+    def after(self, trial: Trial) -> Search:
+        """The search with one more trial."""
+        return Search(self.aim, (*self.trials, trial))
 
 
 def next_rate(search: Search) -> float | None:
     """The rate to run next; None: the search is over."""
     aim = search.aim
-    if len(search.seen) >= aim.most:
+    if len(search.trials) >= aim.most:
         return None
-    if not search.seen:
+    if not search.trials:
         return min(aim.start, aim.ceiling)
-    latest = search.seen[-1].rate
+    latest = search.trials[-1].rate
     if _is_open(search, latest):
         return latest
     low, high = _held_below(search), _not_held(search)
@@ -108,20 +108,20 @@ def next_rate(search: Search) -> float | None:
 
 
 def held(search: Search, rate: float) -> bool | None:
-    """What all runs at ``rate`` say together; None: nothing yet, or undecided."""
-    runs = [seen for seen in search.seen if seen.rate == rate and not seen.doubt]
-    broken = sum(1 for seen in runs if _broke(search.aim, seen))
+    """Whether ``rate`` holds by all its trials; None: no trial yet, or undecided."""
+    runs = [trial for trial in search.trials if trial.rate == rate and not trial.doubt]
+    broken = sum(1 for trial in runs if _broke(search.aim, trial))
     if not runs or 2 * broken == len(runs):
         return None
     if 2 * broken > len(runs):
         return False
-    return _within(search.aim, [seen for seen in runs if not _broke(search.aim, seen)])
+    return _within(search.aim, [trial for trial in runs if not _broke(search.aim, trial)])
 
 
 def once_more(search: Search) -> float | None:
-    """Once `next_rate` has no rate: the end that was run less often; None where it is known well enough.
+    """Once `next_rate` has no rate: the end that was tried less often; None if it is known well enough.
 
-    Rates that were run are compared by all their runs, so each of them makes the interval narrower.
+    Rates are compared by all their trials, so each trial makes the interval narrower.
     """
     low = _held_below(search) or 0.0
     over = _failed_above(search, low)
@@ -130,30 +130,30 @@ def once_more(search: Search) -> float | None:
         return None
     if crossing(search) and found.high <= found.low * (1 + search.aim.resolution) * (1 + 1e-9):
         return None
-    runs = [seen.rate for seen in search.seen]
+    runs = [trial.rate for trial in search.trials]
     return min((low, over), key=runs.count)
 
 
 def capacity(search: Search) -> Capacity:
-    """What the search found. ``rate`` is the highest that held, in the interval of the true one.
+    """The result of the search. ``rate`` is the highest that held, with an interval of the true one.
 
-    That reaches from the highest that held to the lowest that failed above it, or further (`_interval`).
-    Where none held ``rate`` is 0, and ``high`` is None where none failed.
+    It reaches from the highest that held to the lowest that failed above it, or further (`_interval`). If
+    none held, ``rate`` is 0; ``high`` is None if none failed.
     """
     low = _held_below(search) or 0.0
     over = _failed_above(search, low)
     return Capacity(
         rate=_interval(search, low, over),
         over=over,
-        objective=search.aim.told,
-        told=_told(search, low, over),
+        objective=search.aim.text,
+        told=_summary(search, low, over),
         steps=tuple(
             {
-                "rate": seen.rate,
-                "held": _one(search.aim, seen),
-                "why": so_far(Search(search.aim, search.seen[: place + 1])),
+                "rate": trial.rate,
+                "held": _one(search.aim, trial),
+                "why": so_far(Search(search.aim, search.trials[: place + 1])),
             }
-            for place, seen in enumerate(search.seen)
+            for place, trial in enumerate(search.trials)
         ),
     )
 
@@ -170,31 +170,31 @@ def _interval(search: Search, low: float, over: float | None) -> Interval:
     return Interval(low, min(low, least), max(over, most))
 
 
-def headroom(aim: Aim, seen: Seen) -> float:
-    """How far a run was from missing its aim: 1 is half of what is allowed, 0 just that, below 0 more.
+def headroom(aim: Aim, trial: Trial) -> float:
+    """How far a trial was from missing the objective: 1 is half of the limit, 0 the limit, below 0 beyond it.
 
-    The least of latency's and of keeping up's, from -1 to 1; what was refused or failed is far beyond.
+    The smaller one of latency's and throughput's, from -1 to 1; a trial with refusals or errors has -1.
     """
-    if seen.refused or seen.errors > aim.errors * seen.arrivals:
+    if trial.refused or trial.errors > aim.errors * trial.arrivals:
         return -1.0
-    missing = _missing(seen)
-    parts = [aim.objective_ms / max(seen.latency.value, 1e-9)]
-    parts += [_allowed_missing(aim, seen) / missing] if missing > 0 else []
+    missing = _missing(trial)
+    parts = [aim.objective_ms / max(trial.latency.value, 1e-9)]
+    parts += [_allowed_missing(aim, trial) / missing] if missing > 0 else []
     return max(-1.0, min(1.0, min(parts) - 1))
 
 
 def crossing(search: Search) -> tuple[float, float] | None:
-    """Between which rates the headroom is 0, by a line through the runs near it, over their rates' logarithm.
+    """The rates between which the headroom is 0, by a line through the trials near it, over log(rate).
 
-    Runs at one rate differ by more than each of their own intervals tells, as a queue remembers for longer
-    than a run lasts. How they scatter about the line tells that (Fieller 1954; Draper, Smith: Applied
-    Regression Analysis, 3.2). None where they are too few, or no line falls clearly.
+    Trials at one rate differ by more than their own intervals, because a queue remembers for longer than a
+    run lasts. Their scatter about the line shows that (Fieller 1954; Draper, Smith: Applied Regression
+    Analysis, 3.2). None if there are too few, or if no line falls clearly.
     """
     runs = _near_the_ends(search)
-    x = np.log([seen.rate for seen in runs])
+    x = np.log([trial.rate for trial in runs])
     if len(runs) < LEAST_RUNS or np.ptp(x) == 0:
         return None
-    line = stats.linregress(x, [headroom(search.aim, seen) for seen in runs])
+    line = stats.linregress(x, [headroom(search.aim, trial) for trial in runs])
     t = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(runs) - 2))
     g = (t * line.stderr / line.slope) ** 2 if line.slope < 0 else math.inf
     if g >= 1:
@@ -209,52 +209,52 @@ def crossing(search: Search) -> tuple[float, float] | None:
     return math.exp(middle - half), math.exp(middle + half)
 
 
-def _near_the_ends(search: Search) -> list[Seen]:
-    """The runs that count and lie near enough for a straight line: farther off, headroom is 1 anyway."""
+def _near_the_ends(search: Search) -> list[Trial]:
+    """The valid trials near enough for a straight line: farther away, headroom is 1 anyway."""
     low = _held_below(search) or 0.0
     over = _failed_above(search, low) or math.inf
     least, most = low / FARTHEST, over * FARTHEST
-    return [seen for seen in search.seen if not seen.doubt and least <= seen.rate <= most]
+    return [trial for trial in search.trials if not trial.doubt and least <= trial.rate <= most]
 
 
-def why(aim: Aim, seen: Seen) -> str:
-    """Why one run holds, fails or does not tell, in words."""
-    broke = _broke(aim, seen)
-    if seen.doubt or broke:
-        return f"does not count: {seen.doubt}" if seen.doubt else broke
-    low, high = seen.latency.low, seen.latency.high
+def why(aim: Aim, trial: Trial) -> str:
+    """Why one trial holds, fails or is undecided, in words."""
+    broke = _broke(aim, trial)
+    if trial.doubt or broke:
+        return f"does not count: {trial.doubt}" if trial.doubt else broke
+    low, high = trial.latency.low, trial.latency.high
     between = f" ({low:.0f} to {high:.0f} ms)" if low is not None and high is not None else ""
-    size = f"{seen.latency.value:.0f} ms" if math.isfinite(seen.latency.value) else "endless"
-    told, side = f"{aim.quantile} {size}{between}", _within(aim, [seen])
+    size = f"{trial.latency.value:.0f} ms" if math.isfinite(trial.latency.value) else "endless"
+    text, side = f"{aim.quantile} {size}{between}", _within(aim, [trial])
     if side is not None:
-        return f"{told}: {'within' if side else 'beyond'} {aim.objective_ms:g} ms"
+        return f"{text}: {'within' if side else 'beyond'} {aim.objective_ms:g} ms"
     if low is not None and high is not None and low <= aim.objective_ms <= high:
-        return f"{told}: the objective of {aim.objective_ms:g} ms is inside the interval"
-    return f"{told}: {seen.arrivals} arrivals are too few to hold it against {aim.objective_ms:g} ms"
+        return f"{text}: the objective of {aim.objective_ms:g} ms is inside the interval"
+    return f"{text}: {trial.arrivals} arrivals are too few to compare it with {aim.objective_ms:g} ms"
 
 
 def so_far(search: Search) -> str:
-    """What the latest run, and all runs at its rate with it, say in words.
+    """The result of the latest trial, and of all trials at its rate, in words.
 
-    Where no interval can be had yet that is said, and how many runs it takes.
+    If there can be no interval yet, it says so, and how many trials it takes.
     """
-    latest = search.seen[-1]
-    runs = [seen for seen in search.seen if seen.rate == latest.rate and not seen.doubt]
-    told = why(search.aim, latest)
+    latest = search.trials[-1]
+    runs = [trial for trial in search.trials if trial.rate == latest.rate and not trial.doubt]
+    text = why(search.aim, latest)
     if latest.doubt or held(search, latest.rate) is not None or _broke(search.aim, latest):
-        return told
+        return text
     if len(runs) > 1:
-        return f"{told}; {len(runs)} runs so far at this rate do not tell either"
+        return f"{text}; {len(runs)} runs so far at this rate do not decide it"
     if latest.latency.low is not None:
-        return f"one run so far: {told}"
-    return f"one run so far: {told}; an interval takes {_takes(search.aim, latest)} such runs at least"
+        return f"one run so far: {text}"
+    return f"one run so far: {text}; an interval takes {_takes(search.aim, latest)} such runs at least"
 
 
-def _takes(aim: Aim, seen: Seen) -> int:
-    """How many runs like this one it takes at least until their interval can be on one side."""
-    if not seen.size:
+def _takes(aim: Aim, trial: Trial) -> int:
+    """How many trials like this one it takes at least until their interval can be on one side."""
+    if not trial.size:
         return LEAST_REPEATED
-    return max(LEAST_REPEATED, math.ceil(math.log(0.025) / math.log1p(-_tail(aim)) / seen.size))
+    return max(LEAST_REPEATED, math.ceil(math.log(0.025) / math.log1p(-_tail(aim)) / trial.size))
 
 
 def _tail(aim: Aim) -> float:
@@ -263,13 +263,13 @@ def _tail(aim: Aim) -> float:
 
 
 def _is_open(search: Search, rate: float) -> bool:
-    """Whether it takes another run to tell, and there may be one."""
-    runs = sum(1 for seen in search.seen if seen.rate == rate)
+    """Whether another trial is needed to decide, and allowed."""
+    runs = sum(1 for trial in search.trials if trial.rate == rate)
     return held(search, rate) is None and runs < search.aim.repetitions
 
 
 def _up(search: Search, low: float | None) -> float | None:
-    """All that was run held: on, or seen twice at the ceiling."""
+    """All rates so far held: go up, or try the ceiling twice."""
     aim = search.aim
     if low is None:
         return None
@@ -279,13 +279,13 @@ def _up(search: Search, low: float | None) -> float | None:
 
 
 def _stride(search: Search) -> float:
-    """By what factor to go on in one direction: each time twice as far, half as much again at most."""
+    """The factor of the next step in one direction: each time twice as far, at most half as much again."""
     factor, doublings = search.aim.factor, min(len(_rates(search)) - 1, 10)
     return float(min(factor ** (2**doublings), max(FARTHEST, factor)))
 
 
 def _between(search: Search, low: float | None, high: float) -> float | None:
-    """Halve the gap, or go down where nothing held; once it is narrow, see both ends twice."""
+    """Halve the gap, or go down if nothing held; once it is narrow, try both ends twice."""
     aim = search.aim
     if low is None:
         down = high / _stride(search)
@@ -296,11 +296,11 @@ def _between(search: Search, low: float | None, high: float) -> float | None:
 
 
 def _beyond_undecided(search: Search, low: float) -> float | None:
-    """Above ``low`` there may be rates that nobody can decide: find where those end."""
+    """Above ``low`` there may be undecided rates: find where those end."""
     aim, over = search.aim, _failed_above(search, low)
     unfailed = max(rate for rate in _rates(search) if over is None or rate < over)
     if over is None:
-        counted = any(seen.rate == unfailed and not seen.doubt for seen in search.seen)
+        counted = any(trial.rate == unfailed and not trial.doubt for trial in search.trials)
         return min(unfailed * _stride(search), aim.ceiling) if counted and unfailed < aim.ceiling else None
     if over > unfailed * (1 + aim.resolution):
         return (unfailed + over) / 2
@@ -308,16 +308,16 @@ def _beyond_undecided(search: Search, low: float) -> float | None:
 
 
 def _unconfirmed(search: Search, ends: Sequence[float]) -> float | None:
-    """The first of the ends that counts once only and may be run again."""
+    """The first of the ends that has only one valid trial and may be tried again."""
     for rate in ends:
-        runs = [seen for seen in search.seen if seen.rate == rate]
-        if len([seen for seen in runs if not seen.doubt]) < 2 and len(runs) < search.aim.repetitions:
+        runs = [trial for trial in search.trials if trial.rate == rate]
+        if len([trial for trial in runs if not trial.doubt]) < 2 and len(runs) < search.aim.repetitions:
             return rate
     return None
 
 
 def _rates(search: Search) -> list[float]:
-    return sorted({seen.rate for seen in search.seen})
+    return sorted({trial.rate for trial in search.trials})
 
 
 def _not_held(search: Search) -> float | None:
@@ -335,47 +335,47 @@ def _held_below(search: Search) -> float | None:
     return max((rate for rate in _rates(search) if limit is None or rate < limit), default=None)
 
 
-def _broke(aim: Aim, seen: Seen) -> str:
-    """What a run broke whatever its latency, or nothing."""
-    if seen.refused:
-        return f"{seen.refused} of {seen.arrivals} refused"
-    if seen.errors > aim.errors * seen.arrivals:
-        return f"{seen.errors} of {seen.arrivals} failed"
-    if _fell_behind(aim, seen):
-        return f"only {seen.achieved:.1f} of {seen.offered:.1f} a second ended"
+def _broke(aim: Aim, trial: Trial) -> str:
+    """Why a trial failed whatever its latency, or an empty text."""
+    if trial.refused:
+        return f"{trial.refused} of {trial.arrivals} refused"
+    if trial.errors > aim.errors * trial.arrivals:
+        return f"{trial.errors} of {trial.arrivals} failed"
+    if _fell_behind(aim, trial):
+        return f"only {trial.achieved:.1f} of {trial.offered:.1f} a second ended"
     return ""
 
 
-def _fell_behind(aim: Aim, seen: Seen) -> bool:
+def _fell_behind(aim: Aim, trial: Trial) -> bool:
     """Whether fewer ended than should, by more than chance.
 
-    What is missing is by how much more were under way at the window's end than at its start. Each is about
+    What is missing is how many more were in flight at the window's end than at its start. Each is about
     Poisson around L = lambda W, so twice the standard deviation of their difference is chance.
     """
-    if seen.offered <= 0:
+    if trial.offered <= 0:
         return False
-    return _missing(seen) > _allowed_missing(aim, seen)
+    return _missing(trial) > _allowed_missing(aim, trial)
 
 
-def _missing(seen: Seen) -> float:
-    return seen.arrivals * (1 - seen.achieved / seen.offered) if seen.offered > 0 else 0.0
+def _missing(trial: Trial) -> float:
+    return trial.arrivals * (1 - trial.achieved / trial.offered) if trial.offered > 0 else 0.0
 
 
-def _allowed_missing(aim: Aim, seen: Seen) -> float:
-    under_way = seen.offered * min(seen.latency.value, aim.objective_ms) / 1000
-    return (1 - aim.keep_up) * seen.arrivals + 2 * math.sqrt(2 * under_way)
+def _allowed_missing(aim: Aim, trial: Trial) -> float:
+    under_way = trial.offered * min(trial.latency.value, aim.objective_ms) / 1000
+    return (1 - aim.keep_up) * trial.arrivals + 2 * math.sqrt(2 * under_way)
 
 
-def _within(aim: Aim, runs: Sequence[Seen]) -> bool | None:
-    """Whether the quantile is on one side of the objective, as far as its interval over the runs tells.
+def _within(aim: Aim, runs: Sequence[Trial]) -> bool | None:
+    """Whether the quantile is on one side of the objective, by its interval over the trials.
 
-    The interval is that of the share beyond the objective, where all of them tell it: it tells most where a
-    rate is far from its limit, for arrivals that all are within resemble each other in nothing that matters.
+    The interval is that of the share beyond the objective, if all trials have it: it decides best if a rate
+    is far from its limit, because arrivals that all are within it are not correlated in that respect.
     """
-    if any(seen.size is None for seen in runs):
-        return _side(aim, combined([seen.latency for seen in runs]))
+    if any(trial.size is None for trial in runs):
+        return _side(aim, combined([trial.latency for trial in runs]))
     low, high = share_interval(
-        sum(seen.beyond * (seen.size or 0.0) for seen in runs), sum(seen.size or 0.0 for seen in runs)
+        sum(trial.beyond * (trial.size or 0.0) for trial in runs), sum(trial.size or 0.0 for trial in runs)
     )
     return True if high <= _tail(aim) else False if low > _tail(aim) else None
 
@@ -389,7 +389,7 @@ def share_interval(part: float, whole: float, confidence: float = 0.95) -> tuple
 
 
 def _side(aim: Aim, latency: Interval) -> bool | None:
-    """On which side of the objective the whole interval is; an endless quantile is beyond it."""
+    """On which side of the objective the whole interval is; an infinite quantile is beyond it."""
     if math.isinf(latency.value):
         return False
     if latency.low is None or latency.high is None:
@@ -399,14 +399,14 @@ def _side(aim: Aim, latency: Interval) -> bool | None:
     return False if latency.low > aim.objective_ms else None
 
 
-def _one(aim: Aim, seen: Seen) -> bool | None:
-    """What one run says by itself."""
-    if seen.doubt:
+def _one(aim: Aim, trial: Trial) -> bool | None:
+    """Whether one trial holds by itself."""
+    if trial.doubt:
         return None
-    return False if _broke(aim, seen) else _within(aim, [seen])
+    return False if _broke(aim, trial) else _within(aim, [trial])
 
 
-def _told(search: Search, low: float, over: float | None) -> str:
+def _summary(search: Search, low: float, over: float | None) -> str:
     parts = [_range(search, low, over)]
     if undecided := [rate for rate in _rates(search) if rate > low and held(search, rate) is None]:
         parts.append(f"undecided: {_list(undecided)} a second")
@@ -414,36 +414,36 @@ def _told(search: Search, low: float, over: float | None) -> str:
         parts.append(f"not monotone: {_list(above)} a second held, though {_not_held(search):.1f} did not")
     if unsteady := [rate for rate in _rates(search) if _contradicts(search, rate)]:
         parts.append(f"runs contradict each other at {_list(unsteady)} a second")
-    if len(search.seen) >= search.aim.most and next_rate(Search(_patient(search.aim), search.seen)):
-        parts.append(f"ended after {len(search.seen)} runs, before it was as narrow as asked for")
+    if len(search.trials) >= search.aim.most and next_rate(Search(_one_more_run(search.aim), search.trials)):
+        parts.append(f"ended after {len(search.trials)} runs, before the interval was narrow enough")
     return "; ".join(parts)
 
 
 def _range(search: Search, low: float, over: float | None) -> str:
     if not low:
         end = f"{over:.1f} a second failed" if over else "none could be decided"
-        return f"no rate held ({search.aim.told}): {end}"
+        return f"no rate held ({search.aim.text}): {end}"
     if over:
-        ends = f"{low:.1f} a second held, {over:.1f} failed ({search.aim.told})"
-        return ends + _between_told(search, low, over)
-    return f"{low:.1f} a second held, none above it failed ({search.aim.told})"
+        ends = f"{low:.1f} a second held, {over:.1f} failed ({search.aim.text})"
+        return ends + _between_text(search, low, over)
+    return f"{low:.1f} a second held, none above it failed ({search.aim.text})"
 
 
-def _between_told(search: Search, low: float, over: float) -> str:
-    """How far the runs let the true rate lie, where that is further than the two ends."""
+def _between_text(search: Search, low: float, over: float) -> str:
+    """The interval of the true rate, if it is wider than the two ends."""
     found = _interval(search, low, over)
     if found.low is None or found.high is None or (low, over) == (found.low, found.high):
         return ""
     return f"; by all runs it lies between {found.low:.1f} and {found.high:.1f}"
 
 
-def _patient(aim: Aim) -> Aim:
+def _one_more_run(aim: Aim) -> Aim:
     return replace(aim, most=aim.most + 1)
 
 
 def _contradicts(search: Search, rate: float) -> bool:
-    """Whether one run at a rate held and another failed."""
-    return {True, False} <= {_one(search.aim, seen) for seen in search.seen if seen.rate == rate}
+    """Whether one trial at a rate held and another failed."""
+    return {True, False} <= {_one(search.aim, trial) for trial in search.trials if trial.rate == rate}
 
 
 def _list(rates: Sequence[float]) -> str:

@@ -1,4 +1,4 @@
-"""Beyond capacity: is it refused in words, is what is accepted done in time, and when is all as before?"""
+"""Beyond capacity: clear refusals, a bounded latency of accepted submissions, and the time to recover."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from harness.load.stats.stages import latencies, quantile, quantile_of_run, stea
 
 @dataclass(frozen=True)
 class Phases:
-    """When an overload run was what, in ns of its own time.
+    """The phases of an overload run, in ns of its own time.
 
-    From ``calm`` until ``load`` it was offered a rate that it bears, from ``load`` until ``stop`` too much,
-    and from ``stop`` until ``end`` the first rate again.
+    From ``calm`` until ``load`` the rate is below capacity, from ``load`` until ``stop`` it is too high, and
+    from
+    ``stop`` until ``end`` it is the first rate again.
     """
 
     calm: int
@@ -38,14 +39,14 @@ def overload(
     *,
     queue_limit: int,
     throughput: float,
-    said: Sequence[str] = (),
+    messages: Sequence[str] = (),
     window: float = 1.0,
 ) -> Overload:
     """Judge one run. Of ``Overload``, ``offered``, ``accepted`` and ``refused`` are rates under the load.
 
     ``queue_limit`` is how many the deployment lets wait, ``throughput`` how many it ends a second at most,
-    ``said`` the first few texts of refusals. Recovery is looked at in windows of so many seconds. What was
-    accepted and did not end well is endless. ValueError: fewer than three calm windows.
+    ``messages`` the first few texts of refusals. Recovery is judged in windows of ``window`` s. What was
+    accepted and did not end well counts as endless. ValueError: fewer than three calm windows.
     """
     before, during = steady(samples, phases.calm, phases.load), steady(samples, phases.load, phases.stop)
     taken = during[during["accepted"] >= 0]
@@ -57,33 +58,33 @@ def overload(
         offered=len(during) / seconds,
         accepted=len(taken) / seconds,
         refused=refused / seconds,
-        refusal=_commonest(said),
+        refusal=_commonest(messages),
         baseline_p95_ms=baseline.value,
         accepted_p95_ms=quantile(taken, 0.95) if len(taken) else 0.0,
         bound_ms=bound_ms(baseline, queue_limit, throughput),
         recovered_s=recovered(window_medians(samples, phases.stop, phases.end, window), limit, window),
         told="",
     )
-    return replace(found, told=told(found, failed=len(during) - len(taken) - refused))
+    return replace(found, told=summary(found, failed=len(during) - len(taken) - refused))
 
 
-def told(found: Overload, *, failed: int = 0) -> str:
-    """The finding in words. ``failed`` were neither accepted nor refused, which is the worst of the three."""
+def summary(found: Overload, *, failed: int = 0) -> str:
+    """The finding in words. ``failed`` were neither accepted nor refused, which is the worst result."""
     return "; ".join([*_refusals(found, failed), _latency(found), _recovery(found)])
 
 
 def is_sound(found: Overload) -> bool:
-    """Whether refusals were clear, what was accepted stayed within the bound, and all was as before."""
+    """Whether refusals were clear, the latency of accepted submissions was bounded, and it recovered."""
     clear = bool(found.refused and found.refusal)
     bounded = bool(found.accepted) and found.accepted_p95_ms <= found.bound_ms
     return clear and bounded and found.recovered_s is not None
 
 
 def bound_ms(baseline: Interval, queue_limit: int, throughput: float) -> float:
-    """The longest that an accepted one should take: a full queue before it, and then what it takes in calm.
+    """The longest time that an accepted one should take: a full queue before it, and its time in calm.
 
     Little's law: a queue of ``queue_limit`` emptied at ``throughput`` a second is a wait of their ratio. The
-    calm p95 (its upper end, where told) stands for what else may vary.
+    calm p95 (its upper end, if known) stands for what else may vary.
     """
     alone = baseline.high if baseline.high is not None else baseline.value
     return queue_limit / throughput * 1000 + alone
@@ -101,17 +102,17 @@ def window_medians(samples: Samples, from_ns: int, until_ns: int, window: float)
 
 
 def recovered_below(calm: npt.NDArray[np.float64]) -> float:
-    """Below what a window's median is as before: the upper 99.9 % prediction bound from calm windows.
+    """The limit for a recovered window's median: the upper 99.9 % prediction bound from calm windows.
 
     Mean + t s sqrt(1 + 1 / n) of their logarithms (Hahn, Meeker: Statistical Intervals, 4.7), so that hardly
     ever one of 30 windows is beyond it by chance. ValueError: fewer than three calm windows ended well.
     """
-    told = np.log(np.maximum(calm[np.isfinite(calm)], 1e-3))
-    if len(told) < 3:
-        raise ValueError("it takes three calm windows at least to tell what is as before")
-    t = float(stats.t.ppf(0.999, len(told) - 1))
-    spread = max(float(told.std(ddof=1)), 0.01)
-    return math.exp(float(told.mean()) + t * spread * math.sqrt(1 + 1 / len(told)))
+    known = np.log(np.maximum(calm[np.isfinite(calm)], 1e-3))
+    if len(known) < 3:
+        raise ValueError("it takes at least three calm windows to decide what has recovered")
+    t = float(stats.t.ppf(0.999, len(known) - 1))
+    spread = max(float(known.std(ddof=1)), 0.01)
+    return math.exp(float(known.mean()) + t * spread * math.sqrt(1 + 1 / len(known)))
 
 
 def recovered(after: npt.NDArray[np.float64], limit: float, window: float) -> float | None:
@@ -119,23 +120,23 @@ def recovered(after: npt.NDArray[np.float64], limit: float, window: float) -> fl
 
     A window in which nothing was due tells nothing, and does not end what was.
     """
-    told = np.flatnonzero(~np.isnan(after))
-    beyond = told[after[told] > limit]
-    if not len(told) or (len(beyond) and beyond[-1] == told[-1]):
+    known = np.flatnonzero(~np.isnan(after))
+    beyond = known[after[known] > limit]
+    if not len(known) or (len(beyond) and beyond[-1] == known[-1]):
         return None
     return float(beyond[-1] + 1) * window if len(beyond) else 0.0
 
 
-def _commonest(said: Sequence[str]) -> str:
-    return Counter(said).most_common(1)[0][0] if said else ""
+def _commonest(messages: Sequence[str]) -> str:
+    return Counter(messages).most_common(1)[0][0] if messages else ""
 
 
 def _refusals(found: Overload, failed: int) -> list[str]:
     if not found.refused:
         words = "nothing was refused: the load was not beyond capacity, or nothing limits the queue"
     else:
-        said = f'"{found.refusal}"' if found.refusal else "without a word why"
-        words = f"{found.refused / found.offered:.0%} of {found.offered:.1f} a second refused, {said}"
+        reason = f'"{found.refusal}"' if found.refusal else "without a reason"
+        words = f"{found.refused / found.offered:.0%} of {found.offered:.1f} a second refused, {reason}"
     return [words, f"{failed} neither accepted nor refused"] if failed else [words]
 
 
@@ -152,5 +153,5 @@ def _latency(found: Overload) -> str:
 
 def _recovery(found: Overload) -> str:
     if found.recovered_s is None:
-        return "not as before when the run ended"
-    return f"as before {found.recovered_s:g} s after the load stopped"
+        return "not recovered when the run ended"
+    return f"recovered {found.recovered_s:g} s after the load stopped"

@@ -26,23 +26,23 @@ def scaling(
     kept = points.upto(limit)
     beyond = len(points.n) - len(kept.n)
     fits = tuple(fit(model, kept, cores=limit, seed=seed) for model in MODELS)
-    told = (_spread(points), *_left_out(beyond, cores), *_findings(fits, kept, limit))
+    sentences = (_spread(points), *_left_out(beyond, cores), *_findings(fits, kept, limit))
     return Scaling(
         points=tuple((n, t_interval(repetitions[n])) for n in sorted(repetitions)),
         fits=fits,
         cores=cores,
-        told=". ".join(told) + ".",
+        told=". ".join(sentences) + ".",
     )
 
 
 def best(fits: Sequence[Fit]) -> Fit | None:
-    """The model to speak of: the richest that stands with its last parameter clearly above 0, or None.
+    """The chosen model: the richest usable one whose last parameter is clearly above 0, or None.
 
     A richer model always lies nearer to the points; it is worth it only if what it adds is there.
     """
-    standing = [one for one in fits if not one.refused]
-    needed = [one for one in standing if _is_needed(one)]
-    return next(reversed(needed or standing[:1]), None)
+    usable = [one for one in fits if not one.refused]
+    needed = [one for one in usable if _is_needed(one)]
+    return next(reversed(needed or usable[:1]), None)
 
 
 def _is_needed(one: Fit) -> bool:

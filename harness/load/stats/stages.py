@@ -1,8 +1,8 @@
-"""What the samples of one run say: latency of each stage, counts a second, rates, lateness.
+"""Results of one run's samples: latency of each stage, counts a second, rates, lateness.
 
-Latencies of stages are of what ended well (``OK``); a wrong, refused or failed answer is no fast success, and
-is counted by `errors`. So that leaving those out cannot make a run look better, an objective is judged by
-`quantile`, to which whatever did not end well is endless.
+Latencies of stages are of successful arrivals (``OK``); a wrong, refused or failed answer is not a fast
+success, and is counted by `errors`. So that leaving those out cannot make a run look better, an objective is
+judged by `quantile`, for which everything unsuccessful is infinite.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Rates:
 
 
 def stages(samples: Samples) -> dict[str, Stage]:
-    """Latency of each of `result.STAGES` of what ended well; a stage that nobody told has no entry.
+    """Latency of each of `result.STAGES` of successful arrivals; an unknown stage has no entry.
 
     ``accepted`` and ``total`` count from the intended start; the others are durations by Judge0's clock.
     """
@@ -43,7 +43,7 @@ def stages(samples: Samples) -> dict[str, Stage]:
         "judged": _told_us(good, "judged_us"),
         "total": _since_intended(good, "ended"),
     }
-    return {name: stage_of(told) for name, told in values.items() if len(told)}
+    return {name: stage_of(known) for name, known in values.items() if len(known)}
 
 
 def steady(samples: Samples, from_ns: int, until_ns: int) -> Samples:
@@ -59,13 +59,13 @@ def errors(samples: Samples) -> dict[str, int]:
 
 
 def latencies(samples: Samples) -> npt.NDArray[np.float64]:
-    """Each one's latency (ms) from its intended start, in their order; ``inf`` where it did not end well."""
+    """Each one's latency (ms) from its intended start, in their order; ``inf`` if it did not end well."""
     well = samples["outcome"] == Outcome.OK
     return np.where(well, (samples["ended"] - samples["intended"]) / 1e6, math.inf)
 
 
 def quantile(samples: Samples, share: float) -> float:
-    """The quantile of the latency (ms) of all; ``math.inf`` where it falls among those that did not end well.
+    """The quantile of the latency (ms) of all; ``math.inf`` if it falls among those that did not end well.
 
     ValueError: no samples.
     """
@@ -104,14 +104,14 @@ def rates(samples: Samples, from_ns: int, until_ns: int) -> Rates:
 
 
 def lateness_ms(samples: Samples, share: float = 0.99) -> float:
-    """The quantile of how late the generator itself sent; 0 where nothing was sent."""
+    """The quantile of how late the generator itself sent; 0 if nothing was sent."""
     sent = samples[samples["sent"] >= 0]
     late = np.sort((sent["sent"] - sent["intended"]) / 1e6)
     return quantiles(late, (share,))[0] if len(late) else 0.0
 
 
 def in_flight(samples: Samples, from_ns: int, until_ns: int) -> float:
-    """How many were under way on average in a window, from its intended start; all through without an end."""
+    """How many were in flight on average in a window, from its intended start; all through without an end."""
     begun = np.clip(samples["intended"], from_ns, until_ns)
     ended = np.where(samples["ended"] >= 0, samples["ended"], until_ns)
     return float((np.clip(ended, begun, until_ns) - begun).sum() / (until_ns - from_ns))
@@ -168,10 +168,10 @@ def _per_second(moments: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.in
 
 
 def _since_intended(samples: Samples, name: str) -> npt.NDArray[np.float64]:
-    told = samples[samples[name] >= 0]
-    return np.asarray(np.maximum((told[name] - told["intended"]) / 1e6, 0.0), dtype=np.float64)
+    known = samples[samples[name] >= 0]
+    return np.asarray(np.maximum((known[name] - known["intended"]) / 1e6, 0.0), dtype=np.float64)
 
 
 def _told_us(samples: Samples, name: str) -> npt.NDArray[np.float64]:
-    told = samples[name][samples[name] >= 0]
-    return np.asarray(told / 1e3, dtype=np.float64)
+    known = samples[name][samples[name] >= 0]
+    return np.asarray(known / 1e3, dtype=np.float64)

@@ -27,9 +27,9 @@ ARRIVALS = 3
 
 @dataclass(frozen=True)
 class Warmup:
-    """``seconds`` to leave out at the start. ``steady``: what follows is steady, as far as can be told.
+    """``seconds`` to leave out at the start. ``steady``: what follows is steady, as far as is known.
 
-    ``telling``: there were arrivals enough to tell; of fewer, only repetitions show whether it was steady.
+    ``telling``: there were enough arrivals to decide that; with fewer, only repetitions show it.
     """
 
     seconds: float
@@ -45,16 +45,16 @@ def warmup(samples: Samples, seconds: float, *, minimum: float = 0.0) -> Warmup:
     """
     count = max(1, min(INTERVALS, len(samples) // ARRIVALS))
     means = interval_means(samples, seconds, count)
-    told = np.flatnonzero(~np.isnan(means))
-    cut = mser5(means[told])
+    filled = np.flatnonzero(~np.isnan(means))
+    cut = mser5(means[filled])
     if cut is None:
-        few = f"too short to tell a warm-up: {len(told)} intervals hold arrivals"
+        few = f"too short to detect the warm-up: only {len(filled)} intervals have arrivals"
         return Warmup(minimum, False, few, telling=False)
-    if cut > len(told) // 2 and drifts(means[told]):
+    if cut > len(filled) // 2 and drifts(means[filled]):
         return Warmup(minimum, False, "no steady state: latency still changes in the second half of the run")
-    if cut > len(told) // 2:
-        cut = mser5(means[told], most=len(told) // 2) or 0
-    found = float(told[cut]) * seconds / count if cut else 0.0
+    if cut > len(filled) // 2:
+        cut = mser5(means[filled], most=len(filled) // 2) or 0
+    found = float(filled[cut]) * seconds / count if cut else 0.0
     if found < minimum:
         return Warmup(minimum, True, f"the first {minimum:g} s are left out, as in every run")
     return Warmup(found, True, f"the first {found:.1f} s are left out: latency is steady from there (MSER-5)")

@@ -1,20 +1,20 @@
-"""What every node does while a load is on, and what of it was the bottleneck.
+"""Monitoring of every node during a load, and the bottleneck.
 
 ===============  =====================================================================================
 ``loop``         the shell loop that prints a node's CPU and memory, once a second
-``told``         what that loop prints, as readings
-``marks``        readings of growing counters, and the series that they make
-``feed``         the lines of a command that runs until it is told to end, in a thread of its own
-``repeat``       something else done once a second, in a thread of its own
+``readings``     parse what that loop prints
+``counters``     readings of growing counters, and the series made from them
+``feed``         the lines of a command that runs until it is stopped, in a thread of its own
+``repeat``       call something once a second, in a thread of its own
 ``machine``      this machine's own CPU
-``databases``    what an emulator tells of its managed databases
+``databases``    the emulator's resource use of managed databases
 ``workers``      Judge0's ``/workers`` as a queue
-``watching``     all of these while a run goes on
+``watching``     all of these during a run
 ``kinds``        which node or service is a worker, a server, the balancer
-``uses``         how busy that was in the steady part of a run
+``uses``         how busy each was in the steady part of a run
 ``facts``        what is known of a run
-``bottleneck``   what limited a run, by stated rules (docs/bottleneck.md)
-``noise``        how calmly this machine keeps time
+``bottleneck``   what limited a run, by the rules in docs/bottleneck.md
+``noise``        timing noise of this machine
 ``environment``  where a run took place: kernel, cores, versions, limits, noise
 ===============  =====================================================================================
 """
@@ -22,6 +22,6 @@
 from harness.load.watch.bottleneck import Facts, bottleneck
 from harness.load.watch.environment import environment
 from harness.load.watch.kinds import kinds
-from harness.load.watch.watching import Seen, Watch, watching
+from harness.load.watch.watching import Observed, Watch, watching
 
-__all__ = ["Facts", "Seen", "Watch", "bottleneck", "environment", "kinds", "watching"]
+__all__ = ["Facts", "Observed", "Watch", "bottleneck", "environment", "kinds", "watching"]

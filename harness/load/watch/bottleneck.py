@@ -1,4 +1,4 @@
-"""What limited a run: rules over what was seen of it, in a stated order; the first that holds decides.
+"""What limited a run: rules over what was observed, in a fixed order; the first that holds decides.
 
 The utilisation law (U = X S / m: throughput times CPU time of a request, over the number of cores; Denning
 and Buzen, 1978) says that a resource near U = 1 caps the throughput of all that passes it. So what is sought
@@ -15,7 +15,7 @@ from harness.load.watch.facts import (
     FEW,
     Facts,
     all_was_served,
-    anything_was_seen,
+    anything_observed,
     count,
     evidence,
     kind,
@@ -95,21 +95,21 @@ def _generator_is_late(facts: Facts) -> Finding | None:
 
 
 def _balancer_fails(facts: Facts) -> Finding | None:
-    said = [text for text in words(facts, "failed", "refused") if _is_a_gateways(text)]
+    replies = [text for text in words(facts, "failed", "refused") if _is_a_gateways(text)]
     failed = count(facts, "failed") + count(facts, "refused")
-    if not said or failed <= FEW * facts.arrivals:
+    if not replies or failed <= FEW * facts.arrivals:
         return None
-    return "balancer", f"{failed} of {facts.arrivals} arrivals failed, and the balancer said {said[0]!r}"
+    return "balancer", f"{failed} of {facts.arrivals} arrivals failed, and the balancer said {replies[0]!r}"
 
 
 def _slots_are_used_up(facts: Facts) -> Finding | None:
-    seen = queue(facts)
-    if seen is None or not seen.workers or seen.all_busy < MOSTLY or seen.waited < MOSTLY:
+    observed = queue(facts)
+    if observed is None or not observed.workers or observed.all_busy < MOSTLY or observed.waited < MOSTLY:
         return None
-    why = f"all {seen.workers:g} workers were busy while {seen.waiting:g} submissions waited"
+    why = f"all {observed.workers:g} workers were busy while {observed.waiting:g} submissions waited"
     nodes = [use for use in node_uses(facts) if kind(facts, use) == "worker"]
     if not nodes:
-        return "worker slots", f"{why}; what CPU they used was not seen"
+        return "worker slots", f"{why}; their CPU use was not observed"
     most = _percent(max(use.busy for use in nodes))
     why = f"{why}, and no worker node used more than {most} of its cores"
     return "worker slots", f"{why}: more workers would help, until a node's cores are used up"
@@ -126,11 +126,11 @@ def _queue_is_full(facts: Facts) -> Finding | None:
 
 
 def _queue_is_slow(facts: Facts) -> Finding | None:
-    seen = queue(facts)
-    if seen is None or seen.waited < MOSTLY or (facts.loop == "open" and all_was_served(facts)):
+    observed = queue(facts)
+    if observed is None or observed.waited < MOSTLY or (facts.loop == "open" and all_was_served(facts)):
         return None
-    idle = f"{seen.idle:g} of {seen.workers:g} workers were idle"
-    return "queue", f"{seen.waiting:g} submissions waited while {idle}: whoever hands them out is slow"
+    idle = f"{observed.idle:g} of {observed.workers:g} workers were idle"
+    return "queue", f"{observed.waiting:g} submissions waited while {idle}: the dispatching is slow"
 
 
 def _connections_are_used_up(facts: Facts) -> Finding | None:
@@ -140,21 +140,21 @@ def _connections_are_used_up(facts: Facts) -> Finding | None:
 
 
 def _nothing_is(facts: Facts) -> Finding | None:
-    if not all_was_served(facts) or not anything_was_seen(facts):
+    if not all_was_served(facts) or not anything_observed(facts):
         return None
     if facts.loop == "closed":
         return "generator", "nothing was at its limit: in a closed loop more clients would have brought more"
-    return "none", "all that was offered was served, and nothing that was watched was at its limit"
+    return "none", "all that was offered was served, and nothing that was monitored was at its limit"
 
 
-def _not_to_be_told(facts: Facts) -> Finding:
-    if not anything_was_seen(facts):
-        return "unknown", "nothing was seen of any node in the steady part of the run"
+def _unknown(facts: Facts) -> Finding:
+    if not anything_observed(facts):
+        return "unknown", "no node was observed in the steady part of the run"
     short = f"{facts.achieved:.1f} of {facts.offered:.1f} arrivals a second were served"
     errors = sum(facts.errors.values())
     short += f" and {errors} of {facts.arrivals} failed" if errors else ""
-    unseen = f"; not seen: {'; '.join(facts.gaps)}" if facts.gaps else ""
-    return "unknown", f"{short}, and nothing that was watched was at its limit{unseen}"
+    unobserved = f"; not observed: {'; '.join(facts.gaps)}" if facts.gaps else ""
+    return "unknown", f"{short}, and nothing that was monitored was at its limit{unobserved}"
 
 
 RULES: tuple[Rule, ...] = (
@@ -168,7 +168,7 @@ RULES: tuple[Rule, ...] = (
     _queue_is_slow,
     _connections_are_used_up,
     _nothing_is,
-    _not_to_be_told,
+    _unknown,
 )
 
 
@@ -188,4 +188,4 @@ def _percent(share: float) -> str:
 
 
 def _stolen(use: Use) -> str:
-    return f" ({_percent(use.steal)} of it kept by the hypervisor)" if use.steal >= STOLEN else ""
+    return f" ({_percent(use.steal)} of it taken by the hypervisor)" if use.steal >= STOLEN else ""

@@ -1,8 +1,9 @@
-"""Readings of counters that only grow, and the series of rates that they make.
+"""Readings of counters that only grow, and the series of rates made from them.
 
-A rate is the counter's growth over the growth of the clock that was read with it, on the same machine: how
-late a reading arrived here does not change it. Only *when* it was is told by its arrival, on this machine's
-clock, so no two machines' clocks are ever compared; it is late by the way's latency, some milliseconds.
+A rate is the counter's growth divided by the growth of the clock that was read with it, on the same machine:
+a late arrival of a reading does not change it. Only the time of a reading is that of its arrival, on this
+machine's clock, so no two machines' clocks are ever compared; it is late by the network latency, some
+milliseconds.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ SILENT_SECONDS = 3.5  # no reading for so long is a gap
 
 
 @dataclass(frozen=True)
-class Mark:
+class Reading:
     """One reading. ``at`` is when it arrived here (``time.monotonic``), ``clock`` its own clock, in seconds.
 
     ``cpu`` and ``parts`` are CPU seconds since some start, of the whole and of its parts by their ids;
-    ``steal`` those that a hypervisor kept (None: not told). ``memory`` is in bytes.
+    ``steal`` those that a hypervisor took (None: unknown). ``memory`` is in bytes.
     """
 
     at: float
@@ -46,14 +47,14 @@ class Track:
     role: str
     cores: float = 0.0
     source: str = ""
-    marks: list[Mark] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Step:
-    """What was between two readings: CPU in cores."""
+    """The rates between two readings: CPU in cores."""
 
     at: float
     cpu: float
@@ -64,7 +65,7 @@ class Step:
 
 def series(track: Track, began: float, until: float) -> NodeSeries | None:
     """A node's series; ``began`` and ``until`` on this machine's monotonic clock. None: nothing was read."""
-    steps = [step for step in _steps(tuple(track.marks)) if began <= step.at <= until]
+    steps = [step for step in _steps(tuple(track.readings)) if began <= step.at <= until]
     if not steps:
         return None
     used = [_by_name(step.parts, track.names) for step in steps]
@@ -85,20 +86,20 @@ def series(track: Track, began: float, until: float) -> NodeSeries | None:
 def gaps(
     name: str, times: Sequence[float], faults: Sequence[Fault], began: float, until: float
 ) -> Iterator[str]:
-    """In words, where nothing was read for some seconds, and why, where a fault of that time tells it."""
+    """In words, when nothing was read for some seconds, and why, if a fault of that time explains it."""
     within = [began, *(at for at in times if began < at < until), until]
     if len(within) == 2 and until - began > SILENT_SECONDS:
-        yield f"{name}: nothing was seen{_why(faults, began - SILENT_SECONDS, until)}"
+        yield f"{name}: no readings{_why(faults, began - SILENT_SECONDS, until)}"
         return
     for first, second in pairwise(within):
         if second - first > SILENT_SECONDS:
             span = f"{first - began:.1f} s to {second - began:.1f} s"
-            yield f"{name}: nothing was seen from {span}{_why(faults, first, second)}"
+            yield f"{name}: no readings from {span}{_why(faults, first, second)}"
 
 
-def _steps(marks: Sequence[Mark]) -> Iterator[Step]:
+def _steps(readings: Sequence[Reading]) -> Iterator[Step]:
     """Growth between neighbours. A clock or counter that went back began anew, as may one after a gap."""
-    for before, after in pairwise(marks):
+    for before, after in pairwise(readings):
         seconds = after.clock - before.clock
         if seconds <= 0 or after.cpu < before.cpu or after.at - before.at > SILENT_SECONDS:
             continue
@@ -132,10 +133,10 @@ def _difference(before: float | None, after: float | None, seconds: float) -> fl
 
 
 def _steal(steps: Sequence[Step]) -> tuple[float, ...]:
-    told = [step.steal for step in steps if step.steal is not None]
-    return tuple(round(each, 4) for each in told) if len(told) == len(steps) else ()
+    known = [step.steal for step in steps if step.steal is not None]
+    return tuple(round(each, 4) for each in known) if len(known) == len(steps) else ()
 
 
 def _why(faults: Sequence[Fault], first: float, last: float) -> str:
-    said = [why for at, why in faults if first <= at <= last and why]
-    return f" ({said[-1]})" if said else ""
+    reasons = [why for at, why in faults if first <= at <= last and why]
+    return f" ({reasons[-1]})" if reasons else ""

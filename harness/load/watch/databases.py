@@ -1,8 +1,8 @@
-"""CPU and memory of managed databases, as far as anybody tells.
+"""CPU and memory of managed databases, as far as they are available.
 
-A managed database cannot be logged in to. The emulator tells under ``/_wavetank/usage`` what its databases'
-containers use; DigitalOcean's API has no such numbers for the minute that has just passed, so on the real
-cloud they are not told.
+Nobody can log in to a managed database. The emulator reports under ``/_wavetank/usage`` what its databases'
+containers use; DigitalOcean's API has no such numbers for the last minute, so on the real cloud they are not
+available.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.load.watch.counters import Mark, Track
+from harness.load.watch.counters import Reading, Track
 
 PATH = "/usage"
 PREFIX = "database:"
@@ -25,11 +25,11 @@ def tracks(names: Mapping[str, str]) -> dict[str, Track]:
 
 
 def take(tracks: Mapping[str, Track], ask: Callable[[str, str], Mapping[str, Any]]) -> None:
-    """Ask once, and add what is told to the tracks. Raises what ``ask(METHOD, PATH)`` raises."""
-    told = ask("GET", PATH)
+    """Ask once, and add the answer to the tracks. Raises what ``ask(METHOD, PATH)`` raises."""
+    usage = ask("GET", PATH)
     now = time.monotonic()
-    for each in told.get("databases", ()):
+    for each in usage.get("databases", ()):
         track = tracks.get(each["ref"])
         if track is not None:
             track.cores = float(each["cores"])
-            track.marks.append(Mark(now, each["at"], each["cpu_seconds"], each["memory_bytes"]))
+            track.readings.append(Reading(now, each["at"], each["cpu_seconds"], each["memory_bytes"]))

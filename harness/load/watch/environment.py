@@ -1,6 +1,6 @@
-"""Where a run took place: this machine, every node, Judge0's settings, and how much noise there was.
+"""The environment of a run: this machine, every node, Judge0's settings, and the timing noise.
 
-Nothing here raises for what cannot be found out: there is then a text under ``unknown`` that says why.
+Nothing here raises if something cannot be found out: the reason is then under ``unknown``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 
 Ask = Callable[[str], Any]
-LOOK_SECONDS = 60.0
+INSPECT_SECONDS = 60.0
 SYSCTLS = (
     "net/core/somaxconn",
     "net/ipv4/tcp_max_syn_backlog",
@@ -57,29 +57,29 @@ SETTINGS = (
     "max_processes_and_or_threads",
     "submission_cache_duration",
 )
-LOOK = r"""
-say() { printf '%s|%s\n' "$1" "$2"; }
-say kernel "$(uname -r)"
-say os "$(. /etc/os-release && echo "$PRETTY_NAME")"
-say cores "$(nproc)"
+INSPECT_SCRIPT = r"""
+emit() { printf '%s|%s\n' "$1" "$2"; }
+emit kernel "$(uname -r)"
+emit os "$(. /etc/os-release && echo "$PRETTY_NAME")"
+emit cores "$(nproc)"
 while read -r name value unit; do
-    [ "$name" != MemTotal: ] || say memory "$((value * 1024))"
+    [ "$name" != MemTotal: ] || emit memory "$((value * 1024))"
 done < /proc/meminfo
 cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null \
-    | while read -r bytes; do say memory "$bytes"; done
-for name in @SYSCTLS@; do say "sysctl|$name" "$(tr '\t' ' ' < /proc/sys/$name)"; done 2>/dev/null
-say engine "$(docker version --format '{{.Server.Version}}' 2>/dev/null)"
+    | while read -r bytes; do emit memory "$bytes"; done
+for name in @SYSCTLS@; do emit "sysctl|$name" "$(tr '\t' ' ' < /proc/sys/$name)"; done 2>/dev/null
+emit engine "$(docker version --format '{{.Server.Version}}' 2>/dev/null)"
 names='{{.ID}}|{{.Image}}|{{.Label "com.docker.compose.project"}}|{{.Label "com.docker.stack.namespace"}}'
 names="$names|{{.Label \"com.docker.swarm.service.name\"}}|{{.Names}}"
 docker ps --format "$names" 2>/dev/null | while read -r line; do
     id=${line%%|*}
-    say container "$line"
+    emit container "$line"
     pid=$(docker inspect --format '{{.State.Pid}}' "$id")
-    say "nofile|$id" "$(sed -n 's/^Max open files *\([0-9a-z]*\).*/\1/p' "/proc/$pid/limits")"
+    emit "nofile|$id" "$(sed -n 's/^Max open files *\([0-9a-z]*\).*/\1/p' "/proc/$pid/limits")"
     docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id" \
-        | grep -E '^(@VARIABLES@)=' | while read -r pair; do say "setting|$id" "$pair"; done
+        | grep -E '^(@VARIABLES@)=' | while read -r pair; do emit "setting|$id" "$pair"; done
     [ -x "/proc/$pid/root/usr/sbin/nginx" ] || continue
-    say "nginx|$id" "$(docker exec "$id" nginx -v 2>&1 </dev/null)"
+    emit "nginx|$id" "$(docker exec "$id" nginx -v 2>&1 </dev/null)"
 done
 """
 
@@ -87,17 +87,17 @@ done
 def environment(
     access: Access, deployment: Deployment, topology: Topology, target: Target, *, ask: Ask | None = None
 ) -> dict[str, Any]:
-    """Look at everything. Takes about a second and a look at each node; not while a run goes on.
+    """Inspect everything. Takes about a second and one command on each node; not during a run.
 
     ``ask`` gets JSON of Judge0's API by path, such as ``/config_info``, and raises where it cannot.
 
-    ``machine`` is this one, ``noise`` how calmly it keeps time, ``noisy`` why that puts results in doubt
+    ``machine`` is this one, ``noise`` its timing noise, ``noisy`` why that puts results in doubt
     (empty: it does not). ``nodes`` by name: ``kernel``, ``os``, ``cores``, ``memory_mb``, ``engine``,
     ``sysctl``, ``size``, ``role`` and ``containers``, of which each has ``image``, ``nofile``, ``settings``
     and, where it is one, ``nginx``. ``databases``: ``engine``, ``version`` and ``size``. ``judge0``:
     ``version``, ``settings`` and ``workers``.
     """
-    calm = noise.measure().told()
+    calm = noise.measure().to_dict()
     return {
         "target": target.name,
         "emulated": bool(target.info),
@@ -117,70 +117,70 @@ def environment(
 
 def this_machine() -> dict[str, Any]:
     """The machine that the generator runs on; in the emulator all nodes do, too."""
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "kernel": f"{platform.system()} {platform.release()}",
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "cores": machine.processors(),
     }
     if machine.MEMINFO.exists():
-        told["memory_mb"] = machine.memory(machine.MEMINFO.read_text())[0] // MIB
-    told["model"] = _model(Path("/proc/cpuinfo"))
-    return told
+        facts["memory_mb"] = machine.memory(machine.MEMINFO.read_text())[0] // MIB
+    facts["model"] = _model(Path("/proc/cpuinfo"))
+    return facts
 
 
 def judge0(ask: Ask) -> dict[str, Any]:
-    """What Judge0 tells of its own limits. ``settings`` are those of ``/config_info`` that matter."""
-    told: dict[str, Any] = {}
+    """What Judge0 reports of its own limits. ``settings`` are those of ``/config_info`` that matter."""
+    facts: dict[str, Any] = {}
     for name, path, read in (
         ("version", "/about", lambda answer: answer["version"]),
         ("settings", "/config_info", _settings),
         ("workers", "/workers", reading.slots),
     ):
         try:
-            told[name] = read(ask(path))
+            facts[name] = read(ask(path))
         except Exception as error:  # noqa: BLE001 (another Judge0 may answer anything at all)
-            told.setdefault("unknown", {})[name] = str(error)[:200] or type(error).__name__
-    return told
+            facts.setdefault("unknown", {})[name] = str(error)[:200] or type(error).__name__
+    return facts
 
 
-def look() -> str:
-    """The script that a node is asked with; it only reads."""
-    return LOOK.replace("@SYSCTLS@", " ".join(SYSCTLS)).replace("@VARIABLES@", "|".join(VARIABLES))
+def inspect_script() -> str:
+    """The read-only script that inspects a node."""
+    return INSPECT_SCRIPT.replace("@SYSCTLS@", " ".join(SYSCTLS)).replace("@VARIABLES@", "|".join(VARIABLES))
 
 
-def read_look(text: str) -> dict[str, Any]:
-    """What the script printed, as plain JSON; lines that it does not know are left out."""
-    told: dict[str, Any] = {"sysctl": {}, "containers": {}}
+def parse_inspection(text: str) -> dict[str, Any]:
+    """The output of the script, as plain JSON; unknown lines are ignored."""
+    facts: dict[str, Any] = {"sysctl": {}, "containers": {}}
     found: dict[str, dict[str, Any]] = {}
     for line in text.splitlines():
         name, _, rest = line.partition("|")
         key, _, value = rest.partition("|")
         if name in ("kernel", "os", "engine") and rest:
-            told[name] = rest
+            facts[name] = rest
         elif name == "cores":
-            told["cores"] = int(rest)
+            facts["cores"] = int(rest)
         elif name == "memory" and rest.isdigit():
-            told["memory_mb"] = min(told.get("memory_mb", int(rest) // MIB), int(rest) // MIB)
+            facts["memory_mb"] = min(facts.get("memory_mb", int(rest) // MIB), int(rest) // MIB)
         elif name == "sysctl":
-            told["sysctl"][key.replace("/", ".")] = value
+            facts["sysctl"][key.replace("/", ".")] = value
         elif name == "container":
-            found[key] = _container(told["containers"], value)
+            found[key] = _container(facts["containers"], value)
         elif name in ("nofile", "setting", "nginx") and key in found:
             _detail(found[key], name, value)
-    return told
+    return facts
 
 
 def _nodes(access: Access, topology: Topology) -> dict[str, Any]:
     watched = [name for name in access.nodes if name in topology.droplets]
-    told = in_parallel([partial(_node, access, name) for name in watched])
+    facts = in_parallel([partial(_node, access, name) for name in watched])
     sizes = {name: {"role": each.role, "size": each.size} for name, each in topology.droplets.items()}
-    return {name: sizes[name] | found for name, found in zip(watched, told, strict=True)}
+    return {name: sizes[name] | found for name, found in zip(watched, facts, strict=True)}
 
 
 def _node(access: Access, name: str) -> dict[str, Any]:
     try:
-        return read_look(access.run(name, look(), deadline=LOOK_SECONDS))
+        return parse_inspection(access.run(name, inspect_script(), deadline=INSPECT_SECONDS))
     except WavetankError as error:
         return {"unknown": str(error).splitlines()[0][:200]}
 

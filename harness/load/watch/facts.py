@@ -1,4 +1,4 @@
-"""What is known of one run, and what of it the rules look at."""
+"""What is known of one run, and the values that the rules use."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FEW = 0.01  # of the arrivals: none to speak of
 class Facts:
     """One run. ``window`` is its steady part, in seconds since it began: only what falls into it counts.
 
-    ``offered`` and ``achieved`` are rates, ``errors`` counts by outcome and ``said`` their texts, as in
-    ``Run``. ``nodes``, ``queue``, ``machine``, ``shared`` and ``gaps`` are as ``Seen`` has them.
+    ``offered`` and ``achieved`` are rates, ``errors`` counts by outcome and ``messages`` their texts, as in
+    ``Run``. ``nodes``, ``queue``, ``machine``, ``shared`` and ``gaps`` are as ``Observed`` has them.
     ``generator_cores`` is the CPU that the generator's process used, a second; ``late_p99_ms`` its lateness,
     ``starved`` how many arrivals found all connections in use. ``queue_limit`` is Judge0's MAX_QUEUE_SIZE.
     """
@@ -29,7 +29,7 @@ class Facts:
     achieved: float
     arrivals: int
     errors: Mapping[str, int] = field(default_factory=dict)
-    said: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    messages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nodes: tuple[NodeSeries, ...] = ()
     queue: QueueSeries | None = None
     machine: NodeSeries | None = None
@@ -44,7 +44,7 @@ class Facts:
 
 
 def node_uses(facts: Facts) -> list[Use]:
-    """What each node and database used in the window, where enough was seen of it."""
+    """What each node and database used in the window, if there were enough readings."""
     return uses(facts.nodes, facts.window)
 
 
@@ -59,7 +59,7 @@ def queue(facts: Facts) -> QueueUse | None:
 
 
 def kind(facts: Facts, use: Use) -> str:
-    """What a node is to Judge0: by what mostly ran there, else by its own name; empty: nothing."""
+    """A node's role for Judge0: by what mostly ran there, else by its name; empty: none."""
     return facts.kinds.services.get(use.mainly) or facts.kinds.nodes.get(use.node) or ""
 
 
@@ -70,10 +70,10 @@ def count(facts: Facts, outcome: str) -> int:
 
 def words(facts: Facts, *outcomes: str) -> list[str]:
     """The error texts of these outcomes."""
-    return [text for name, texts in facts.said.items() if name.lower() in outcomes for text in texts]
+    return [text for name, texts in facts.messages.items() if name.lower() in outcomes for text in texts]
 
 
-def anything_was_seen(facts: Facts) -> bool:
+def anything_observed(facts: Facts) -> bool:
     """Whether there is anything to judge by."""
     return bool(node_uses(facts) or queue(facts))
 
@@ -85,7 +85,7 @@ def all_was_served(facts: Facts) -> bool:
 
 
 def split(facts: Facts) -> dict[str, float]:
-    """Who used this machine, in cores on average: each node, the generator, and all the rest."""
+    """The use of this machine, in cores on average: each node, the generator, and the rest."""
     machine = machine_use(facts)
     if machine is None:
         return {}
@@ -95,13 +95,13 @@ def split(facts: Facts) -> dict[str, float]:
 
 
 def evidence(facts: Facts) -> dict[str, Any]:
-    """What the rules looked at, as plain JSON."""
+    """The values that the rules used, as plain JSON."""
     machine, waiting = machine_use(facts), queue(facts)
     return {
         "window_s": list(facts.window),
-        "nodes": {use.node: use.told() for use in node_uses(facts)},
-        "machine": machine.told() | ({"split": split(facts)} if facts.shared else {}) if machine else None,
-        "queue": waiting.told() if waiting else None,
+        "nodes": {use.node: use.to_dict() for use in node_uses(facts)},
+        "machine": machine.to_dict() | ({"split": split(facts)} if facts.shared else {}) if machine else None,
+        "queue": waiting.to_dict() if waiting else None,
         "generator": {
             "cores": round(facts.generator_cores, 3),
             "late_p99_ms": facts.late_p99_ms,

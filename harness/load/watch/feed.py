@@ -1,4 +1,4 @@
-"""Lines of a command that runs until it is told to end, and is begun again where it ends by itself."""
+"""Lines of a command that runs until it is stopped, and is restarted if it ends by itself."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ END_SECONDS = 5.0
 class Feed:
     """One command and the thread that reads it. ``close`` ends both.
 
-    ``argv`` is asked for the command line each time it is begun, and may raise ``WavetankError``: there is
-    no way to it now. ``take`` gets each line with when it arrived (``time.monotonic``), ``ended`` when and
-    why the command ended although nobody had told it to. All are called in the thread.
+    ``argv`` returns the command line at each start, and may raise ``WavetankError``: not reachable now.
+    ``take`` gets each line with its time of arrival (``time.monotonic``), ``ended`` the time and the reason
+    if the command ended by itself. All are called in the thread.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class Feed:
 
     def close(self) -> None:
         """End the command, and wait for it."""
-        self.tell()
+        self.request_stop()
         self._thread.join(END_SECONDS)
 
-    def tell(self) -> None:
-        """Tell the command to end, and do not wait: there may be others to tell."""
+    def request_stop(self) -> None:
+        """Ask the command to end, without waiting: there may be others to stop."""
         with self._starting:
             self._over.set()
             if self._process is not None:
@@ -55,7 +55,7 @@ class Feed:
             try:
                 why = self._follow(self._argv())
             except (WavetankError, OSError) as error:
-                why = str(error).strip().splitlines()[-1]  # of a command: what it said last
+                why = str(error).strip().splitlines()[-1]  # of a command: its last message
             if not self._over.is_set():
                 self._ended(time.monotonic(), why)
             self._over.wait(self._again)
@@ -73,14 +73,14 @@ class Feed:
             finally:
                 code = _end(process)
             errors.seek(0)
-            said = errors.read().strip().splitlines()
-            return f"exit {code}" + (f": {said[-1]}" if said else "")
+            lines = errors.read().strip().splitlines()
+            return f"exit {code}" + (f": {lines[-1]}" if lines else "")
 
     def _start(self, argv: list[str], errors: int) -> subprocess.Popen[str] | None:
         with self._starting:
             if self._over.is_set():
                 return None
-            # A session of its own: ctrl-C is for us, and what is seen until we end is wanted.
+            # A session of its own: ctrl-C is for us, and readings are needed until we end.
             self._process = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The loop that a node runs while it is watched: POSIX sh, and of programs only ``sleep``.
+"""The loop that a node runs while it is monitored: POSIX sh, and of programs only ``sleep``.
 
 It prints lines whose fields are parted by ``|``:
 
@@ -82,5 +82,5 @@ done
 
 
 def script(every: float, *, root: str = "") -> str:
-    """The loop, with ``every`` seconds between two looks; ``root`` stands before each path, for tests."""
+    """The loop, with ``every`` seconds between two readings; ``root`` is a prefix of all paths, for tests."""
     return LOOP.replace("@ROOT@", shlex.quote(root) if root else "").replace("@EVERY@", f"{every:g}")

@@ -1,6 +1,6 @@
-"""CPU and memory of this machine as Linux tells them: ``/proc/stat`` and ``/proc/meminfo``, see proc(5).
+"""CPU and memory of this machine from Linux: ``/proc/stat`` and ``/proc/meminfo``, see proc(5).
 
-psutil would do; it is no dependency of ours, and two lines of two files are all that is needed.
+psutil would do, but it is not a dependency, and two lines of two files are all that is needed.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import os
 import time
 from pathlib import Path
 
-from harness.load.watch.counters import Mark
+from harness.load.watch.counters import Reading
 
 STAT, MEMINFO = Path("/proc/stat"), Path("/proc/meminfo")
 SOURCE = "/proc/stat"
-IDLE, IOWAIT, STEAL, TOLD = 3, 4, 7, 8  # columns; what follows is in `user` and `nice` already
+IDLE, IOWAIT, STEAL, COLUMNS = 3, 4, 7, 8  # columns; what follows is in `user` and `nice` already
 
 
 def ticks_per_second() -> int:
-    """In what units this machine counts CPU time."""
+    """The unit of this machine's CPU times."""
     return os.sysconf("SC_CLK_TCK")
 
 
@@ -31,25 +31,25 @@ def cpu_times(line: str, hz: float) -> tuple[float, float]:
 
     Raises ``ValueError`` for another line.
     """
-    name, *told = line.split()
-    if name != "cpu" or len(told) < TOLD:
+    name, *fields = line.split()
+    if name != "cpu" or len(fields) < COLUMNS:
         raise ValueError(f"{line!r} is not the first line of /proc/stat")
-    columns = [int(each) for each in told[:TOLD]]
+    columns = [int(each) for each in fields[:COLUMNS]]
     used = sum(columns) - columns[IDLE] - columns[IOWAIT] - columns[STEAL]
     return used / hz, columns[STEAL] / hz
 
 
 def memory(text: str) -> tuple[int, int]:
     """Bytes that there are, and that are used (what cannot be had without swapping), from ``meminfo``."""
-    told = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    total, available = (int(told[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    total, available = (int(fields[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
     return total, total - available
 
 
-def read() -> Mark:
-    """This machine now. Raises ``OSError`` where there is no ``/proc``."""
+def read() -> Reading:
+    """This machine now. Raises ``OSError`` if there is no ``/proc``."""
     with STAT.open() as file:
         line = file.readline()
     now = time.monotonic()
     used, stolen = cpu_times(line, ticks_per_second())
-    return Mark(now, now, used, memory(MEMINFO.read_text())[1], steal=stolen)
+    return Reading(now, now, used, memory(MEMINFO.read_text())[1], steal=stolen)

@@ -1,8 +1,8 @@
-"""How calmly this machine keeps time: whether what is measured on it now can be trusted.
+"""Timing noise of this machine: whether measurements on it can be trusted now.
 
-Three things are looked at, for half a second each or less: how late a thread is woken that asked to be (by
-``clock_nanosleep`` with an absolute time, which is what ``time.sleep`` uses since Python 3.11), how much one
-piece of work that is always the same varies in its time, and what others use of the processors meanwhile.
+Three things are measured, for half a second each or less: how late a sleeping thread is woken (by
+``clock_nanosleep`` with an absolute time, which is what ``time.sleep`` uses since Python 3.11), how much the
+time of the same piece of work varies, and what others use of the processors meanwhile.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.load.watch import machine
-from harness.load.watch.counters import Mark
+from harness.load.watch.counters import Reading
 
 WAKE_SECONDS = 0.5
 WAKE_EVERY_NS = 1_000_000
@@ -36,7 +36,7 @@ class Noise:
     """``wake_*``: ms late; ``loop_*``: ms for the same work; ``steal`` and ``others``: shares of all cores.
 
     ``others`` is what everyone but this process used, ``loadavg`` the averages of 1, 5 and 15 minutes.
-    ``steal`` and ``others`` are None where there is no ``/proc/stat``.
+    ``steal`` and ``others`` are None if there is no ``/proc/stat``.
     """
 
     wake_p50_ms: float
@@ -47,13 +47,13 @@ class Noise:
     others: float | None
     loadavg: tuple[float, float, float]
 
-    def told(self) -> dict[str, Any]:
-        """As plain JSON, with ``noisy``: in words, why results are in doubt; empty: they are not."""
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON, with ``noisy``: why results are in doubt, in words; empty: they are not."""
         return asdict(self) | {"loadavg": list(self.loadavg), "noisy": noisy(self)}
 
 
 def measure(seconds: float = WAKE_SECONDS) -> Noise:
-    """Look now. Takes about a second, of which half is sleep."""
+    """Measure now. Takes about a second, of which half is sleep."""
     before, own = _machine(), time.process_time()
     wake = wakes(seconds)
     idle, own = _machine(), time.process_time() - own
@@ -71,7 +71,7 @@ def noisy(noise: Noise) -> str:
         times = noise.loop_p99_ms / noise.loop_p50_ms
         doubts.append(f"the same work takes {times:.1f} times as long now and then")
     if noise.steal is not None and noise.steal > STEAL:
-        doubts.append(f"the hypervisor keeps {100 * noise.steal:.0f} % of the cores")
+        doubts.append(f"the hypervisor takes {100 * noise.steal:.0f} % of the cores")
     if noise.others is not None and noise.others > OTHERS:
         doubts.append(f"{100 * noise.others:.0f} % of the cores were in use before there was any load")
     return "; ".join(doubts)
@@ -103,14 +103,14 @@ def _quantiles(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     return round(float(median), 4), round(float(high), 4)
 
 
-def _machine() -> Mark | None:
+def _machine() -> Reading | None:
     try:
         return machine.read()
     except (OSError, ValueError):
         return None
 
 
-def _shares(before: Mark | None, after: Mark | None, own: float) -> tuple[float | None, float | None]:
+def _shares(before: Reading | None, after: Reading | None, own: float) -> tuple[float | None, float | None]:
     """What a hypervisor kept and what others used, of all cores."""
     if before is None or after is None or after.clock <= before.clock:
         return None, None

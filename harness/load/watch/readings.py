@@ -1,10 +1,10 @@
-"""What the loop on a node prints, read line by line into readings (``loop`` says how lines look)."""
+"""Parse the output of the loop on a node, line by line, into readings (the format is in ``loop``)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.load.watch.counters import Mark, Track
+from harness.load.watch.counters import Reading, Track
 from harness.load.watch.machine import cpu_times
 
 UNITS = {"cgroup1": 1e9, "cgroup2": 1e6}
@@ -18,7 +18,7 @@ SOURCES = {
 
 @dataclass
 class Reader:
-    """Takes a node's lines and adds what they say to its track."""
+    """Parses a node's lines and adds them to its track."""
 
     track: Track
     own: str = "proc"
@@ -26,30 +26,32 @@ class Reader:
     unit: float = 1e9
 
     def take(self, at: float, line: str) -> None:
-        """One line that arrived ``at`` (monotonic). One that cannot be read is noted as a fault."""
+        """One line that arrived ``at`` (monotonic). An invalid line is recorded as a fault."""
         kind, _, rest = line.rstrip("\n").partition("|")
         try:
             {"H": self._header, "N": self._name, "S": self._sample}[kind](at, rest.split("|"))
         except (KeyError, ValueError, TypeError):
-            self.track.faults.append((at, f"a line that cannot be read: {line.strip()[:120]!r}"))
+            self.track.faults.append((at, f"an invalid line: {line.strip()[:120]!r}"))
 
-    def _header(self, _at: float, told: list[str]) -> None:
-        self.own, hz, processors, quota, period, parts = told
+    def _header(self, _at: float, fields: list[str]) -> None:
+        self.own, hz, processors, quota, period, parts = fields
         self.track.source = SOURCES[self.own]
         self.hz, self.unit = float(hz), UNITS.get(parts, 1e9)
         self.track.cores = cores(int(processors), quota, int(period))
 
-    def _name(self, _at: float, told: list[str]) -> None:
-        identity, project, stack, service, name = told
+    def _name(self, _at: float, fields: list[str]) -> None:
+        identity, project, stack, service, name = fields
         self.track.names[identity] = project or service.removeprefix(f"{stack}_") or name
 
-    def _sample(self, at: float, told: list[str]) -> None:
-        uptime, cpu, memory, used = told
+    def _sample(self, at: float, fields: list[str]) -> None:
+        uptime, cpu, memory, used = fields
         if self.own in UNITS:
             spent, stolen = int(cpu) / UNITS[self.own], None
         else:
             spent, stolen = cpu_times(cpu, self.hz)
-        self.track.marks.append(Mark(at, float(uptime), spent, float(memory), self._containers(used), stolen))
+        self.track.readings.append(
+            Reading(at, float(uptime), spent, float(memory), self._containers(used), stolen)
+        )
 
     def _containers(self, used: str) -> dict[str, float]:
         """CPU seconds by container's id."""

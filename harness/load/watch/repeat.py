@@ -1,4 +1,4 @@
-"""Do something once a second in a thread, for the length of a block."""
+"""Call something periodically in a thread, for the length of a block."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def repeating(
 ) -> Iterator[None]:
     """Call ``action`` at once and then every ``every`` seconds; what takes longer is not made up for.
 
-    ``failed`` hears when (monotonic) and why a call raised; the next one is made all the same. An action
-    that still runs when the block ends is waited for a few seconds, and then left to end by itself.
+    ``failed`` gets the time (monotonic) and the reason if a call raises; the next call is made nevertheless.
+    An action that still runs when the block ends is waited for a few seconds, and then left to end by itself.
     """
     over = threading.Event()
 
@@ -28,7 +28,7 @@ def repeating(
             try:
                 action()
             except Exception as error:  # noqa: BLE001 (whatever it is: a watcher must not end the run)
-                failed(time.monotonic(), _told(error))
+                failed(time.monotonic(), _message(error))
             due = max(due + every, time.monotonic())
 
     thread = threading.Thread(target=run, name=REPEATING, daemon=True)
@@ -40,6 +40,6 @@ def repeating(
         thread.join(JOIN_SECONDS)
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return text[0][:200] if text else type(error).__name__

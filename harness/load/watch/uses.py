@@ -1,4 +1,4 @@
-"""How much of its cores a node used, and how the queue stood, in the steady part of a run."""
+"""How much of its cores a node used, and the state of the queue, in the steady part of a run."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from harness.load.result import NodeSeries, QueueSeries
 
-LEAST_SECONDS = 3  # readings; with fewer nothing is said of a node
+LEAST_SECONDS = 3  # readings; with fewer a node has no result
 
 
 @dataclass(frozen=True)
 class Use:
-    """``busy`` is the share of the cores in the median second, what a hypervisor kept (``steal``) included:
-    a core that cannot be had is used up. ``mean`` is in cores; ``mainly`` the service that used most.
+    """``busy`` is the share of the cores in the median second, including what a hypervisor took (``steal``):
+    such a core is not available. ``mean`` is in cores; ``mainly`` the service that used most.
     """
 
     node: str
@@ -27,16 +27,20 @@ class Use:
     mainly: str
     readings: int
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
-        told: dict[str, Any] = {"cores": self.cores, "busy": round(self.busy, 3), "mean": round(self.mean, 3)}
-        told |= {"steal": round(self.steal, 3)} if self.steal else {}
-        return told | ({"mainly": self.mainly} if self.mainly else {})
+        document: dict[str, Any] = {
+            "cores": self.cores,
+            "busy": round(self.busy, 3),
+            "mean": round(self.mean, 3),
+        }
+        document |= {"steal": round(self.steal, 3)} if self.steal else {}
+        return document | ({"mainly": self.mainly} if self.mainly else {})
 
 
 @dataclass(frozen=True)
 class QueueUse:
-    """Medians over the looks at the queue, and ``waited`` and ``all_busy``: in which share of them any
+    """Medians over the readings of the queue, and ``waited`` and ``all_busy``: in which share of them any
     submission waited, and all workers were busy. ``idle`` is how many workers were not.
     """
 
@@ -47,7 +51,7 @@ class QueueUse:
     waited: float
     all_busy: float
 
-    def told(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""
         return asdict(self)
 
@@ -81,7 +85,7 @@ def _within(t: Sequence[float], window: tuple[float, float]) -> Iterator[int]:
 
 
 def queue_use(queue: QueueSeries, window: tuple[float, float]) -> QueueUse | None:
-    """How the queue stood between ``window``'s seconds; None: too little was seen of it."""
+    """How the queue stood between ``window``'s seconds; None: too few readings."""
     rows = list(_within(queue.t, window))
     if len(rows) < LEAST_SECONDS:
         return None

@@ -1,7 +1,7 @@
-"""Watching a deployment while a run goes on: every node, its databases, the queue, and this machine.
+"""Monitoring of a deployment during a run: every node, its databases, the queue, and this machine.
 
-One ssh session a node stays open all the time: a look costs the node the look itself, and this machine a
-line to read. Whatever cannot be seen for a while is a gap in words, never an error: the run goes on.
+One ssh session per node stays open all the time: a reading costs the node only the reading itself, and this
+machine a line to parse. What cannot be observed for a while is a gap, described in words, and never an error.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ EVERY_SECONDS = 1.0
 MEET_SECONDS = 20.0
 SETTLE_SECONDS = 15.0
 MACHINE, QUEUE = "machine", "queue"
-NOT_TOLD = "not watched: the cloud does not tell what managed databases use"
+NOT_AVAILABLE = "not monitored: the cloud does not report what managed databases use"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What was seen of one run; all ``t`` are seconds since it began.
+class Observed:
+    """What was observed of one run; all ``t`` are seconds since it began.
 
     ``nodes`` are droplets and, in the emulator, databases. ``machine`` is the one that this runs on;
-    ``shared``: the nodes share its processors, as all of an emulator's do. ``gaps`` say in words what was
-    not seen, and when.
+    ``shared``: the nodes share its processors, as in the emulator. ``gaps`` describe what was not observed,
+    and when.
     """
 
     nodes: tuple[NodeSeries, ...]
@@ -53,7 +53,7 @@ class Seen:
 
 @dataclass
 class Watch:
-    """All that has been seen so far. Filled by threads; ``collect`` may be asked at any time, and again."""
+    """All observations so far. Filled by threads; ``collect`` may be called at any time, and again."""
 
     shared: bool
     nodes: dict[str, Track]
@@ -63,8 +63,8 @@ class Watch:
     queue_faults: list[Fault] = field(default_factory=list)
     unwatched: tuple[str, ...] = ()
 
-    def collect(self, began: float, until: float | None = None) -> Seen:
-        """What was seen from ``began`` to ``until``, in seconds since 1970 (None: now).
+    def collect(self, began: float, until: float | None = None) -> Observed:
+        """What was observed from ``began`` to ``until``, in seconds since 1970 (None: now).
 
         One watch serves several runs, each with its own ``began``.
         """
@@ -72,7 +72,7 @@ class Watch:
         first, last = began + ahead, (time.monotonic() if until is None else until + ahead)
         nodes = [*self.nodes.values(), *self.databases.values()]
         found = [series(track, first, last) for track in nodes]
-        return Seen(
+        return Observed(
             nodes=tuple(each for each in found if each is not None),
             queue=queue_series(tuple(self.queued or ()), first, last),
             machine=series(self.machine, first, last),
@@ -82,7 +82,7 @@ class Watch:
 
     def _gaps(self, first: float, last: float) -> Iterator[str]:
         for track in (*self.nodes.values(), *self.databases.values(), self.machine):
-            times = [mark.at for mark in tuple(track.marks)]
+            times = [mark.at for mark in tuple(track.readings)]
             yield from gaps(track.node, times, tuple(track.faults), first, last)
         if self.queued is not None:
             times = [each.at for each in tuple(self.queued)]
@@ -99,19 +99,19 @@ def watching(
     ask_workers: Callable[[], Any] | None = None,
     every: float = EVERY_SECONDS,
 ) -> Iterator[Watch]:
-    """Watch a deployment for the length of a block, every node about once in ``every`` seconds.
+    """Monitor a deployment for the length of a block, every node about once in ``every`` seconds.
 
-    ``ask_workers`` returns the JSON of Judge0's ``/workers``, over a connection that is not the run's, with
-    a deadline of its own; what it raises is a gap. The block begins once every node was seen, or has turned
-    out not to be reachable, after ``SETTLE_SECONDS`` at the latest; that raises nothing.
+    ``ask_workers`` returns the JSON of Judge0's ``/workers``, over a connection that is not the run's, with a
+    deadline of its own; its errors are gaps. The block begins once every node has a reading or has turned out
+    to be unreachable, after ``SETTLE_SECONDS`` at the latest; that raises nothing.
     """
     watch = _fresh(access, deployment, topology, emulated=bool(target.info), queue=ask_workers is not None)
     with ExitStack() as stack:
         feeds = [_feed(access, track, every) for track in watch.nodes.values()]
         stack.callback(_end, feeds)
-        _enter(stack, every, lambda: watch.machine.marks.append(machine.read()), watch.machine.faults)
+        _enter(stack, every, lambda: watch.machine.readings.append(machine.read()), watch.machine.faults)
         if ask_workers is not None:
-            _enter(stack, every, partial(_look_at_queue, watch, ask_workers), watch.queue_faults)
+            _enter(stack, every, partial(_sample_queue, watch, ask_workers), watch.queue_faults)
         if watch.databases:
             emulator = stack.enter_context(EmulatorApi(target))
             faults = [track.faults for track in watch.databases.values()]
@@ -121,15 +121,15 @@ def watching(
 
 
 def _settle(watch: Watch) -> None:
-    """Let every node be seen once, or be known not to be: the way to it may have to be made first."""
+    """Wait until every node has a reading or a fault: its connection may have to be made first."""
 
     def probe() -> None:
-        silent = [name for name, track in watch.nodes.items() if not (track.marks or track.faults)]
+        silent = [name for name, track in watch.nodes.items() if not (track.readings or track.faults)]
         if silent:
-            raise NotYet(f"nothing of {', '.join(silent)}")
+            raise NotYet(f"no reading of {', '.join(silent)}")
 
     with suppress(WaitTimeoutError):  # a gap, then
-        wait_for("a first look at every node", probe, deadline=SETTLE_SECONDS, max_pause=0.1)
+        wait_for("a first reading of every node", probe, deadline=SETTLE_SECONDS, max_pause=0.1)
 
 
 def _fresh(
@@ -143,7 +143,7 @@ def _fresh(
         databases=databases.tracks(names) if emulated else {},
         machine=Track(MACHINE, MACHINE, float(machine.processors()), machine.SOURCE),
         queued=[] if queue else None,
-        unwatched=() if emulated or not names else (f"{', '.join(names.values())}: {NOT_TOLD}",),
+        unwatched=() if emulated or not names else (f"{', '.join(names.values())}: {NOT_AVAILABLE}",),
     )
 
 
@@ -155,7 +155,7 @@ def _enter(stack: ExitStack, every: float, action: Callable[[], object], *faults
     stack.enter_context(repeating(every, action, failed))
 
 
-def _look_at_queue(watch: Watch, ask: Callable[[], Any]) -> None:
+def _sample_queue(watch: Watch, ask: Callable[[], Any]) -> None:
     before = time.monotonic()
     answer = ask()
     assert watch.queued is not None
@@ -166,7 +166,7 @@ def _feed(access: Access, track: Track, every: float) -> Feed:
     script, reader = loop.script(every), Reader(track)
 
     def argv() -> list[str]:
-        access.run(track.node, "true", deadline=MEET_SECONDS)  # the way is there, by the bastion if need be
+        access.run(track.node, "true", deadline=MEET_SECONDS)  # connects, via the bastion if needed
         return access.argv(track.node, script)
 
     def ended(at: float, why: str) -> None:
@@ -177,6 +177,6 @@ def _feed(access: Access, track: Track, every: float) -> Feed:
 
 def _end(feeds: list[Feed]) -> None:
     for feed in feeds:
-        feed.tell()
+        feed.request_stop()
     for feed in feeds:
         feed.close()

@@ -2,7 +2,7 @@
 
 It answers a list with an entry for each queue: ``{"queue", "size", "available", "idle", "working", "paused",
 "failed"}``. ``size`` is how many submissions wait, ``available`` how many workers there are, idle or not.
-The list is empty where no worker was ever there.
+The list is empty if no worker was ever there.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def queued(at: float, answer: Any) -> Queued:
     return Queued(at, waiting, working, workers)
 
 
-def queue_series(seen: Sequence[Queued], began: float, until: float) -> QueueSeries | None:
-    """The queue between two moments, ``t`` in seconds since ``began``; None: it was not seen."""
-    within = [each for each in seen if began <= each.at <= until]
+def queue_series(observed: Sequence[Queued], began: float, until: float) -> QueueSeries | None:
+    """The queue between two times, ``t`` in seconds since ``began``; None: it was not observed."""
+    within = [each for each in observed if began <= each.at <= until]
     if not within:
         return None
     return QueueSeries(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.core.errors import CheckError, WavetankError
-from harness.core.signals import undisturbed
+from harness.core.signals import deferred
 from harness.core.wait import wait_for
 from harness.isolation.counted import tampering
 from harness.mutation.apply import NotRestoredError
@@ -47,7 +47,7 @@ def _tamper(target: Target, fault: str) -> None:
 
 def undo(do: Do, step: Step, run_dir: RunDir) -> None:
     """Undo, again and again until it works, even when asked to stop. Raises ``NotRestoredError``."""
-    with undisturbed():
+    with deferred():
         try:
             wait_for(
                 "what was broken to be restored",

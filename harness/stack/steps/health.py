@@ -2,7 +2,7 @@
 
 A swarm counts a task as running, and resolves its name, only once it is healthy, and Docker runs the first
 check after one whole interval. So the interval must be short. In turn more failures are allowed, so that
-nothing becomes unhealthy sooner than before. ``WAVETANK_PATIENCE`` stretches all of it: on a machine that is
+nothing becomes unhealthy sooner than before. The timeout scale stretches all of it: on a machine that is
 so slow, a check with its usual timeout would have its task restarted over and over.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.stack import values
 from harness.stack.model import Note
 from harness.stack.service import Fragment, ServiceContext
@@ -52,12 +52,12 @@ def _interval(context: ServiceContext, given: dict[str, Any]) -> tuple[str, int,
     interval = interval or DEFAULT_INTERVAL  # 0 is Docker's default
     retries = values.integer(context, "healthcheck.retries", given.get("retries", 0)) or DEFAULT_RETRIES
     if interval <= LONGEST:
-        return format_duration(patient(interval)), retries, []
+        return format_duration(scaled(interval)), retries, []
     more = math.ceil(interval * retries / LONGEST)
     what = f"a swarm waits one interval, {format_duration(interval)}, before it counts a task as running"
     every = format_duration(LONGEST)
     instead = f"it looks every {every}, and is unhealthy after {more} failures instead of {retries}"
-    return format_duration(patient(LONGEST)), more, [context.note("healthcheck.interval", what, instead)]
+    return format_duration(scaled(LONGEST)), more, [context.note("healthcheck.interval", what, instead)]
 
 
 def _test(context: ServiceContext, given: Any) -> list[str]:
@@ -81,7 +81,7 @@ def _with_prelude(prelude: str, test: list[str]) -> list[str]:
 
 
 def _duration(context: ServiceContext, key: str, value: Any) -> str:
-    return format_duration(patient(values.seconds(context, key, value)))
+    return format_duration(scaled(values.seconds(context, key, value)))
 
 
 def format_duration(seconds: float) -> str:

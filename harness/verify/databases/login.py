@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal, TypeVar
 
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.topology.deployment import Connection
 
 Outcome = Literal["session", "refused", "unverified", "lost"]
@@ -67,7 +67,7 @@ def attempt(
     tls = ssl.create_default_context(cadata=authority) if authority else None
     given = at.password if password is None else password
     with stream:
-        stream.settimeout(patient(SECONDS))
+        stream.settimeout(scaled(SECONDS))
         try:
             SPEAKERS[engine](stream, tls, name or at.host, replace(at, password=given), TRIVIAL[engine])
         except ssl.SSLCertVerificationError as error:
@@ -90,7 +90,7 @@ def session(
     made: list[T] = []
     tls = ssl.create_default_context(cadata=authority)
     with stream:
-        stream.settimeout(patient(SECONDS))
+        stream.settimeout(scaled(SECONDS))
         SPEAKERS[engine](stream, tls, at.host, at, lambda ask: made.append(work(ask)))
     return made[0]
 

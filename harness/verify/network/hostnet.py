@@ -23,7 +23,7 @@ from typing import Any
 
 from harness.core.documents import read_object
 from harness.core.errors import TopologyError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.run.rundir import RunDir
 
 Fingerprint = Mapping[str, list[str]]
@@ -213,7 +213,7 @@ def _json(*command: str) -> list[dict[str, Any]]:
 def _output(*command: str) -> str:
     """A command's output; empty where it does not exist or is not permitted."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=patient(SECONDS), check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=scaled(SECONDS), check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

@@ -17,7 +17,7 @@ from harness.access.socks import connect
 from harness.access.ssh import Access
 from harness.core.errors import InconclusiveError
 from harness.core.parallel import Pool
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.target.target import Target
 
 Address = tuple[str, int]
@@ -41,7 +41,7 @@ def from_node(access: Access, node: str, addresses: Iterable[Address]) -> dict[A
     """What ``node`` finds at each address (host or IP, port). Raises ``InconclusiveError``."""
     wanted = list(dict.fromkeys(addresses))
     words = " ".join(f"{host}:{port}" for host, port in wanted)
-    output = access.run(node, SCRIPT % (ceil(patient(SECONDS)), words), deadline=30 + SECONDS)
+    output = access.run(node, SCRIPT % (ceil(scaled(SECONDS)), words), deadline=30 + SECONDS)
     found = dict(_read(line, node) for line in output.splitlines())
     missing = [address for address in wanted if address not in found]
     if missing:
@@ -52,7 +52,7 @@ def from_node(access: Access, node: str, addresses: Iterable[Address]) -> dict[A
 def from_here(target: Target, addresses: Iterable[Address]) -> dict[Address, State]:
     """What this machine finds at public addresses, through the target's proxy where it has one."""
     wanted = list(dict.fromkeys(addresses))
-    target.insist_on_machines(*(host for host, _ in wanted))
+    target.require_machines(*(host for host, _ in wanted))
     with Pool(max_workers=64) as pool:
         return dict(zip(wanted, pool.map(lambda each: _attempt(target.proxy, each), wanted), strict=True))
 
@@ -84,7 +84,7 @@ def _state(code: int, message: str, probe: str) -> State:
 
 
 def _attempt(proxy: str | None, address: Address) -> State:
-    seconds = patient(SECONDS)
+    seconds = scaled(SECONDS)
     try:
         made = (
             connect(proxy, *address, timeout=seconds) if proxy else socket.create_connection(address, seconds)

@@ -17,7 +17,7 @@ from typing import IO
 
 from harness.access.ssh import Access
 from harness.core.errors import InconclusiveError
-from harness.core.wait import patient
+from harness.core.wait import scaled
 from harness.verify.swarm.discovery import inside
 
 VXLAN, ESP = 4789, 50
@@ -130,7 +130,7 @@ def _send_canary(access: Access, path: OverlayPath, token: str) -> str:
 def _capture(access: Access, node: str, address: str, token: str) -> Iterator[subprocess.Popen[str]]:
     """A process on ``node`` that captures, and prints what it captured when its standard input ends."""
     asked = json.dumps(
-        {"token": token, "address": address, "seconds": patient(SECONDS), "vxlan": VXLAN, "esp": ESP}
+        {"token": token, "address": address, "seconds": scaled(SECONDS), "vxlan": VXLAN, "esp": ESP}
     )
     argv = access.argv(node, ["python3", "-c", CAPTURE, asked])
     with subprocess.Popen(
@@ -149,7 +149,7 @@ def _capture(access: Access, node: str, address: str, token: str) -> Iterator[su
 def _ask(process: subprocess.Popen[str], node: str) -> dict[str, dict[str, int]]:
     """What was captured, by the sender's address."""
     try:
-        output, _ = process.communicate(timeout=patient(ENDING))
+        output, _ = process.communicate(timeout=scaled(ENDING))
         captured: dict[str, dict[str, int]] = json.loads(output)
     except (subprocess.TimeoutExpired, ValueError) as error:
         raise InconclusiveError(f"{node} did not report what it captured: {error}") from error

@@ -414,7 +414,7 @@ def test_a_program_that_is_missing(
     monkeypatch.setattr(shutil, "which", lambda name, *rest: None if name == program else found(name, *rest))
     done = wavetank("up", f"--state-dir={tmp_path / 'state'}", OPERATOR)
     assert done.code == 3
-    assert f"there is no `{program}` command here\n  remedy: " in done.err
+    assert f"the command `{program}` is not installed\n  remedy: " in done.err
     assert len(done.err.splitlines()) < 4
     assert not (tmp_path / "state").exists()
 

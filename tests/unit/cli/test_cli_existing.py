@@ -110,7 +110,7 @@ def test_a_hole_is_found_by_each(call: Callable[..., Outcome], hole: None) -> No
     assert (explained.code, "not observed" in explained.out) == (1, True)
 
 
-def test_what_has_the_tag_and_no_place_is_told(call: Callable[..., Outcome], made: HandMade) -> None:
+def test_what_has_the_tag_and_no_place_is_reported(call: Callable[..., Outcome], made: HandMade) -> None:
     """Status and drift name it and exit 1; what needs the whole says that it is not (4)."""
     extra = made.droplet("web-9", TAG, "ours")
     try:
@@ -141,22 +141,22 @@ def test_all_other_commands_refuse(command: str, wavetank: Callable[..., Outcome
         assert done.code == 4, words
         assert "--existing" in done.err
         if "No such option" not in done.err:
-            assert done.err.startswith(f"wavetank: `wavetank {' '.join(words)}` takes no --existing: ")
+            assert done.err.startswith(f"wavetank: `wavetank {' '.join(words)}` does not take --existing: ")
             assert done.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", ["up", "down", "sweep", "mutate", "scale", "run", "link", "gate", "ssh"])
-def test_those_that_change_refuse_in_their_own_words(command: str, wavetank: Callable[..., Outcome]) -> None:
+def test_those_that_change_have_their_own_message(command: str, wavetank: Callable[..., Outcome]) -> None:
     """Not because they know no such option, but because they do more than look."""
     done = wavetank(command, f"--existing={TAG}", "--target=do")
-    assert (done.code, "is only looked at" in done.err) == (4, True)
+    assert (done.code, "can only be read" in done.err) == (4, True)
 
 
-def test_status_says_that_it_did_not_look_into_a_swarm(call: Callable[..., Outcome]) -> None:
+def test_status_says_that_it_did_not_inspect_a_swarm(call: Callable[..., Outcome]) -> None:
     """Without a key nobody can: that is no health, and is said."""
     done = call("status", "--topology=swarm")
-    assert "not looked at: that takes --ssh-key" in done.out
+    assert "not checked: that needs --ssh-key" in done.out
 
 
 def test_run_of_the_same_name_is_no_existing_one(call: Callable[..., Outcome]) -> None:

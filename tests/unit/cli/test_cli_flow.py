@@ -89,7 +89,7 @@ def test_a_failed_up_is_taken_down_and_reported(stage: Stage) -> None:
     )
 
 
-def test_keep_leaves_a_failure_for_a_look(stage: Stage) -> None:
+def test_keep_leaves_a_failure_for_inspection(stage: Stage) -> None:
     """With ``--keep`` what was made stays."""
     stage.deploy = fail
     assert up(stage, "--keep", "--run=kept").code == 3
@@ -133,7 +133,7 @@ def test_a_signal_while_the_report_is_written_takes_down(
     monkeypatch.setattr(report, "update", interrupt)
     done = up(stage, "--run=late")
     assert done.code == 143
-    assert "stopped by SIGTERM: taking run late down" in done.err
+    assert "stopped by SIGTERM: deleting run late" in done.err
     assert status(stage)["runs"] == []
 
 
@@ -164,7 +164,7 @@ def test_run_stopped_at_its_checks_leaves_what_is_to_be_kept(
     monkeypatch.setattr(flow, "run_checks", interrupt)
     done = call(stage, "run", "--yes", f"--keep={keep}", "--run=checked")
     assert done.code == 130, done.err
-    assert ("stopped by SIGINT: taking run checked down" in done.err) != stays
+    assert ("stopped by SIGINT: deleting run checked" in done.err) != stays
     assert bool(status(stage)["runs"]) == stays
 
 
@@ -211,7 +211,7 @@ def test_status_tells_what_is_missing(stage: Stage) -> None:
         ("never", 1, False),
     ],
 )
-def test_run_keeps_what_it_is_told_to(
+def test_run_keeps_what_it_is_asked_to(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, keep: str, checks: int, stays: bool
 ) -> None:
     """``run`` picks checks, exits with their code, and leaves the deployment up as ``--keep`` says."""

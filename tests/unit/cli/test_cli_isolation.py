@@ -199,7 +199,7 @@ def test_diff_compares_what_packets_did(
     call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What got through though nobody meant it is a violation, whatever the rules say."""
-    monkeypatch.setattr(Target, "insist_on_machines", lambda *_: None)
+    monkeypatch.setattr(Target, "require_machines", lambda *_: None)
     monkeypatch.setattr(
         prove, "prove", _played(ScanResult(Pair("client", "runner"), "tcp", open=((22, 23),)))
     )
@@ -212,7 +212,7 @@ def test_diff_compares_what_packets_did(
 def test_diff_tells_what_is_in_doubt(call: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports without a verdict are no differences, and no pass either."""
     doubtful = ScanResult(Pair("client", "runner"), "tcp", inconclusive=((1, 9),), doubts=("it went dark",))
-    monkeypatch.setattr(Target, "insist_on_machines", lambda *_: None)
+    monkeypatch.setattr(Target, "require_machines", lambda *_: None)
     monkeypatch.setattr(prove, "prove", _played(doubtful))
     outcome = call("diff", "client", "runner")
     assert outcome.code == 2
@@ -236,7 +236,7 @@ def test_explain_says_which_gate_stops_it(call: Callable[..., Outcome]) -> None:
     outcome = call("explain", "stranger", "postgres", "25060")
     assert outcome.code == 0
     assert "STOP  postgres trusts only server-1, server-2, worker-1, worker-2" in outcome.out
-    assert "no: no line of the intent lets it pass" in outcome.out
+    assert "no: no line of the intent allows it" in outcome.out
 
 
 def test_explain_knows_the_operators(call: Callable[..., Outcome]) -> None:
@@ -336,7 +336,7 @@ def test_explain_refuses_what_it_does_not_know(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("runner",), "name both FROM and TO"),
+        (("runner",), "give both FROM and TO"),
         (("runner", "postgers"), "did you mean 'postgres'?"),
         (("postgres", "runner"), "it opens no connections itself"),
         (("operators", "client"), "operators cannot be an end of a scan"),
@@ -360,7 +360,7 @@ def test_a_run_that_is_not_up_is_refused(call: Callable[..., Outcome], command: 
     assert "is not up" in outcome.err
 
 
-def test_counters_are_told_by_what_they_gained() -> None:
+def test_counters_are_reported_by_what_they_gained() -> None:
     """Only what grew is told, by the names of the topology."""
     before = {"flows": [{"source_ip": "a", "target_ip": "b", "protocol": "tcp", "gate": "in", "packets": 2}]}
     after = {

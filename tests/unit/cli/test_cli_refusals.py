@@ -68,7 +68,7 @@ def test_status_of_nothing(wavetank: Wavetank, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_malformed_topology_is_told_with_its_line(wavetank: Wavetank, tmp_path: Path) -> None:
+def test_a_malformed_topology_is_reported_with_its_line(wavetank: Wavetank, tmp_path: Path) -> None:
     """A topology file that is wrong is refused before anything starts: file, line, remedy."""
     file = tmp_path / "mine.yaml"
     text = (PROJECT / "topologies/standard.yaml").read_text()
@@ -146,10 +146,10 @@ def test_a_run_that_another_process_works_on(stage: Stage, command: str) -> None
     """It is left to that process: exit code 4, and the message says which one it is."""
     run_dir = RunDir(stage.state_dir, "busy")
     run_dir.create()
-    with lock.held(run_dir):
+    with lock.locked(run_dir):
         done = stage.wavetank(command, "--target=do", "--run=busy", f"--state-dir={stage.state_dir}")
     assert done.code == 4
-    assert f"run 'busy' is being worked on by process {os.getpid()}" in done.err
+    assert f"run 'busy' is locked by process {os.getpid()}" in done.err
 
 
 def test_a_missing_token(wavetank: Wavetank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

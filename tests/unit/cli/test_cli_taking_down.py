@@ -71,7 +71,7 @@ def test_down_of_a_run_that_is_not_there(stage: Stage) -> None:
     """A typing error is no success; what there is is told."""
     gone = call(stage, "down", "--run=typo", "--yes")
     assert (gone.code, gone.out) == (4, "")
-    assert "there is no run 'typo' on do; there are: none" in gone.err
+    assert "there is no run 'typo' on do; existing runs: none" in gone.err
     assert not (stage.state_dir / "runs").exists()
 
 
@@ -79,7 +79,7 @@ def test_a_typing_error_starts_no_emulator(stage: Stage) -> None:
     """Where there is none, nothing can be there."""
     gone = stage.wavetank("down", "--run=typo", f"--state-dir={stage.state_dir}")
     assert gone.code == 4
-    assert "there is no run 'typo' on local; there are: none" in gone.err
+    assert "there is no run 'typo' on local; existing runs: none" in gone.err
     assert not stage.state_dir.exists()
 
 
@@ -92,7 +92,7 @@ def test_a_cloud_is_asked_about(stands: Stage, client: Any) -> None:
         call(stands, "sweep", "--older-than=0s"),
     ):
         assert refused.code == 4
-        assert "say --yes" in refused.err
+        assert "use --yes" in refused.err
         for name in (*before["droplets"], "wavetank-a--internal-runner", "ssh key wavetank-a"):
             assert name in refused.err
         assert everything(client) == before
@@ -178,7 +178,7 @@ def test_up_beside_what_somebody_else_made(stage: Stage, client: Any) -> None:
         assert everything(client) == before
         swept = call(stage, "sweep", "--older-than=0s", "--yes")
         assert swept.out == "nothing to sweep\n"
-        assert f"left alone: vpc wavetank-shared ({vpc})" in swept.err
+        assert f"not deleted: vpc wavetank-shared ({vpc})" in swept.err
         assert call(stage, "down", "--run=shared", "--yes").code == 4
         assert everything(client) == before
     finally:
@@ -192,11 +192,11 @@ def test_a_terminal_is_asked(monkeypatch: pytest.MonkeyPatch, answer: bool) -> N
 
     monkeypatch.setattr(consent.sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(click, "confirm", lambda *_, **__: answer)
-    agree, items = consent.remover("do", yes=False), [Item("tag", "wavetank:a")]
+    agree, items = consent.deletion_confirmation("do", yes=False), [Item("tag", "wavetank:a")]
     if answer:
         agree(items)
         return
-    with pytest.raises(UsageError, match="nothing was taken away"):
+    with pytest.raises(UsageError, match="nothing was deleted"):
         agree(items)
 
 
@@ -204,5 +204,5 @@ def test_nothing_is_asked_on_this_machine(capsys: pytest.CaptureFixture[str]) ->
     """But all of it is listed."""
     from harness.provision import Item
 
-    consent.remover("local", yes=False)([Item("droplet", "web", "7", "2026-01-01T00:00:00Z")])
+    consent.deletion_confirmation("local", yes=False)([Item("droplet", "web", "7", "2026-01-01T00:00:00Z")])
     assert "droplet web (7), " in capsys.readouterr().err

@@ -19,7 +19,7 @@ def test_holes_in_a_cloud_need_consent(stage: Stage) -> None:
     assert call(stage, "up", "--yes", "--run=a").code == 0
     refused = call(stage, "mutate")
     assert refused.code == 4
-    assert "opens holes in run 'a' on do" in refused.err
+    assert "weakens the firewalls of run 'a' on do" in refused.err
     assert "--yes" in refused.err
 
 

@@ -68,12 +68,10 @@ def test_an_error_cuts_short_what_has_begun_and_is_the_one_that_is_raised() -> N
     assert stop.is_set()
 
 
-@pytest.mark.parametrize(("patience", "most"), [("1", 8), ("10", 2)])
-def test_a_slow_machine_is_given_less_at_once(
-    monkeypatch: pytest.MonkeyPatch, patience: str, most: int
-) -> None:
-    """Where patience is asked for; and as much as is said where that is said."""
-    monkeypatch.setenv("WAVETANK_PATIENCE", patience)
+@pytest.mark.parametrize(("scale", "most"), [("1", 8), ("10", 2)])
+def test_a_slow_machine_is_given_less_at_once(monkeypatch: pytest.MonkeyPatch, scale: str, most: int) -> None:
+    """Where scale is asked for; and as much as is said where that is said."""
+    monkeypatch.setenv("WAVETANK_TIMEOUT_SCALE", scale)
     together = threading.Barrier(most)
     in_parallel([lambda: together.wait(10)] * most)  # each waits for all others
     names = in_parallel([lambda: threading.current_thread().name] * 50)

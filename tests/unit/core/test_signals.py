@@ -214,7 +214,7 @@ def test_work_in_the_background_ends() -> None:
     assert ended.wait(LONG)
 
 
-def test_a_question_under_way_is_not_waited_for() -> None:
+def test_a_question_in_flight_is_not_waited_for() -> None:
     """A thread that is blocked in one that changes nothing is left alone with it."""
     answers, begun = threading.Event(), threading.Event()
 
@@ -241,12 +241,26 @@ def test_an_answer_in_time_is_the_answer_and_an_error_the_error() -> None:
         in_parallel([lambda: signals.abandonable(late)])
 
 
-def test_undisturbed_tells_what_is_done_first_and_stops_after_it(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_answer_that_comes_just_after_a_slice_is_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait for it has timed out, but it is there when that is handled."""
+
+    class Slow(signals.Future[int]):
+        def result(self, timeout: float | None = None) -> int:
+            found = super().result()
+            if timeout is not None:
+                raise signals.FutureTimeoutError
+            return found
+
+    monkeypatch.setattr(signals, "Future", Slow)
+    assert in_parallel([lambda: signals.abandonable(lambda: 7)]) == [7]
+
+
+def test_deferred_reports_what_is_done_first_and_stops_after_it(capfd: pytest.CaptureFixture[str]) -> None:
     """At once, and once."""
     done: list[str] = []
 
     def stopped() -> None:
-        with signals.undisturbed("power is given back"):
+        with signals.deferred("power is given back"):
             send(signal.SIGTERM)
             send(signal.SIGINT)
             done.append("power")
@@ -257,7 +271,7 @@ def test_undisturbed_tells_what_is_done_first_and_stops_after_it(capfd: pytest.C
     assert capfd.readouterr().err == "stopping, but first power is given back\n"
 
 
-def test_one_that_is_lost_on_its_way_is_raised_at_the_next_look() -> None:
+def test_one_that_is_lost_on_its_way_is_raised_at_the_next_check() -> None:
     """Python drops what is raised while it collects an object."""
 
     class Dying:
@@ -344,14 +358,14 @@ def test_a_signal_in_the_middle_of_an_import_is_not_lost(
         signals.pause(10)
 
 
-def test_whoever_follows_is_told_when_its_parent_is_killed() -> None:
+def test_whoever_follows_gets_the_signal_when_its_parent_is_killed() -> None:
     """By the signal that it asked for, as if somebody had sent it."""
     follower = """
 import os, sys
 from harness.core import signals
 try:
     signals.install()
-    signals.follow(os.getppid(), 2)
+    signals.die_with_parent(os.getppid(), 2)
     print("follows", flush=True)
     signals.pause(60)
 except signals.Stopped as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.core.errors import UsageError, WaitTimeoutError
-from harness.core.wait import FakeClock, NotYet, patient, wait_for
+from harness.core.wait import FakeClock, NotYet, scaled, wait_for
 
 
 class Recorder(FakeClock):
@@ -46,7 +46,7 @@ def test_the_error_says_what_was_awaited_and_seen_last() -> None:
     def probe() -> None:
         raise NotYet(next(seen))
 
-    with pytest.raises(WaitTimeoutError, match="waited 3 s for the droplet; seen last: off"):
+    with pytest.raises(WaitTimeoutError, match="waited 3 s for the droplet; last observed: off"):
         wait_for("the droplet", probe, deadline=3, first_pause=1, clock=FakeClock())
 
 
@@ -62,8 +62,8 @@ def test_tolerated_errors_are_waited_out_and_others_end_the_wait() -> None:
 
 
 def test_a_slow_machine_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every deadline is times WAVETANK_PATIENCE, which the error tells; and the longest pause is, too."""
-    monkeypatch.setenv("WAVETANK_PATIENCE", "10")
+    """Every deadline is multiplied by the timeout scale, and so is the longest pause."""
+    monkeypatch.setenv("WAVETANK_TIMEOUT_SCALE", "10")
     clock = Recorder()
 
     def probe() -> None:
@@ -75,8 +75,19 @@ def test_a_slow_machine_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("given", ["0.5", "-1", "nan", "inf", "much"])
-def test_a_patience_that_is_none_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what would be right."""
-    monkeypatch.setenv("WAVETANK_PATIENCE", given)
-    with pytest.raises(UsageError, match="a number of 1 or more"):
-        patient(1)
+@pytest.mark.parametrize("variable", ["WAVETANK_TIMEOUT_SCALE", "WAVETANK_PATIENCE"])
+def test_an_invalid_timeout_scale_is_an_error(
+    variable: str, given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the variable that is wrong, and what would be right."""
+    monkeypatch.setenv(variable, given)
+    with pytest.raises(UsageError, match=f"{variable}=.* a number of 1 or more"):
+        scaled(1)
+
+
+def test_the_former_name_of_the_timeout_scale_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the new one is set, too."""
+    monkeypatch.setenv("WAVETANK_PATIENCE", "10")
+    assert scaled(1) == 10
+    monkeypatch.setenv("WAVETANK_TIMEOUT_SCALE", "2")
+    assert scaled(1) == 2

@@ -95,7 +95,7 @@ def test_control_sockets_fit_where_sockets_may_be(run_dir: RunDir, monkeypatch: 
 def test_socket_directory_open_to_others_is_refused(run_dir: RunDir) -> None:
     """Somebody may have made it before us."""
     ssh.control_path(run_dir).parent.chmod(0o755)
-    with pytest.raises(ResourceError, match="not ours alone"):
+    with pytest.raises(ResourceError, match="belongs to others"):
         ssh.control_path(run_dir)
 
 
@@ -140,7 +140,8 @@ def test_deadline_ends_the_command(access: Access) -> None:
 
 def test_unknown_node_is_refused_with_those_there_are(access: Access) -> None:
     """Before anything is run."""
-    with pytest.raises(ResourceError, match="'nobody': there is none; there are client, runner, server-1"):
+    message = "'nobody': does not exist; existing nodes: client, runner, server-1"
+    with pytest.raises(ResourceError, match=message):
         access.run("nobody", "true")
 
 
@@ -189,7 +190,7 @@ def test_unreachable_node_is_explained_by_what_ssh_says(
     broken = "#!/bin/sh\necho 'client: port 22: Connection refused' >&2; exit 255\n"
     (tmp_path / "bin" / "ssh").write_text(broken)
     with pytest.raises(
-        WaitTimeoutError, match="ssh to client; seen last: client: port 22: Connection refused"
+        WaitTimeoutError, match="ssh to client; last observed: client: port 22: Connection refused"
     ):
         access.wait_until_reachable("client", deadline=0.2)
 
@@ -197,7 +198,7 @@ def test_unreachable_node_is_explained_by_what_ssh_says(
 def test_changed_host_key_ends_the_wait_at_once(access: Access, tmp_path: Path) -> None:
     """Waiting would not help; the error says which file remembers the old one."""
     (tmp_path / "bin" / "ssh").write_text("#!/bin/sh\necho 'Host key verification failed.' >&2; exit 255\n")
-    with pytest.raises(ResourceError, match=r"'client': shows another host key .*known_hosts"):
+    with pytest.raises(ResourceError, match=r"'client': has another host key .*known_hosts"):
         access.wait_until_reachable("client", deadline=60)
 
 

@@ -97,7 +97,7 @@ def test_what_did_not_come_is_said_and_drawn_open() -> None:
     """Not as a bar of no length."""
     trial = {**sample(), "rto_s": None, "detected_s": None, "full_s": None, "ready_s": None}
     told = words(trial)
-    assert told["detected"] == "not seen to be Down"
+    assert told["detected"] == "not detected as Down"
     assert told["rto"] == "not answering while it lasted"
     assert told["full"] == "not at full replicas while it lasted"
     assert told["ready"] == "not Ready again"

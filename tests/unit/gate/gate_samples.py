@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.gate.environment import topology_sha256
-from harness.load.result import Found, Interval, Run, Stage
+from harness.load.result import ExperimentResult, Interval, Run, Stage
 from harness.load.stats.interval import t_interval
 from harness.run.report import SCHEMA
 from harness.run.settings import PROJECT
@@ -68,7 +68,7 @@ def run(number: int, wrong: int = 0, **changed: Any) -> Run:
     return replace(made, **changed)
 
 
-def found(p95: Sequence[float] = STEADY, wrong: int = 0, **changed: Any) -> Found:
+def found(p95: Sequence[float] = STEADY, wrong: int = 0, **changed: Any) -> ExperimentResult:
     """Latency at 4/s whose p95 was this in each repetition."""
     samples = {
         "throughput": RATE,
@@ -77,7 +77,7 @@ def found(p95: Sequence[float] = STEADY, wrong: int = 0, **changed: Any) -> Foun
         "p99_ms": tuple(each * 1.5 for each in p95),
         "error_share": tuple(wrong / 100 for _ in p95),
     }
-    made = Found(
+    made = ExperimentResult(
         experiment="latency",
         verdict="pass",
         told="p95 800 ms at 4/s",
@@ -99,7 +99,7 @@ def found(p95: Sequence[float] = STEADY, wrong: int = 0, **changed: Any) -> Foun
     return replace(made, **changed)
 
 
-def report(*loads: Found, **changed: Any) -> dict[str, Any]:
+def report(*loads: ExperimentResult, **changed: Any) -> dict[str, Any]:
     """The report of a run whose checks passed, with these loads in it."""
     made = {
         "schema": SCHEMA,

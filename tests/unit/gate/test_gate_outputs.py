@@ -47,7 +47,7 @@ GATE = Gate(
         ),
     ),
     "ci/baseline.json",
-    ("checks were left out",),
+    ("checks were skipped",),
 )
 
 GOLDEN = """\
@@ -55,7 +55,7 @@ GOLDEN = """\
 
 standard-7f3a on local: fail \\(1 fail, 1 inconclusive, 2 pass\\)
 
-| | Held against | Now | Change | Verdict |
+| | Compared with | Now | Change | Verdict |
 | --- | --- | --- | --- | --- |
 | checks |  |  |  | pass |
 | p95 | ≤ 2000 ms | 800 ms (790 ms to 810 ms) |  | pass |
@@ -65,7 +65,7 @@ standard-7f3a on local: fail \\(1 fail, 1 inconclusive, 2 pass\\)
 - **fail**, baseline: p95: worse: +26.0%
 - **inconclusive**, baseline: errors: undecided
 
-- note: checks were left out
+- note: checks were skipped
 """
 
 

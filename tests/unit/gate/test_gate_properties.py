@@ -11,14 +11,14 @@ from gate_samples import OBJECTIVES, found, report, run, standard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.gate.against import Against, judge_against
 from harness.gate.baseline import make
+from harness.gate.comparison import BaselineFile, compare_with_baseline
 from harness.gate.environment import environment_of
-from harness.gate.judge import Terms, judge
+from harness.gate.judge import Criteria, judge
 from harness.gate.limits import at_least, at_most, errors, share
 from harness.gate.model import GRAVITY
 from harness.gate.reading import Baseline, Entry, entry
-from harness.load.result import Found, Interval
+from harness.load.result import ExperimentResult, Interval
 from harness.run.report import Verdict
 
 amounts = st.floats(0.01, 1e5)
@@ -31,7 +31,7 @@ def gravity(verdict: Verdict) -> int:
     return GRAVITY.index(verdict)
 
 
-def entry_of(made: Found) -> Entry:
+def entry_of(made: ExperimentResult) -> Entry:
     """As it is read from a report."""
     return entry(made.document(), "here")
 
@@ -87,12 +87,12 @@ def test_the_interval_of_a_share_holds_it(part: int, whole: int) -> None:
 def test_slower_repetitions_never_turn_fail_into_pass(old: list[float], new: list[float], by: float) -> None:
     """Against a baseline: all of them slower by the same factor."""
     kept = Baseline.model_validate(make(report(found(old)), where="r", topology="t"))
-    given_baseline = Against(Path("baseline.json"), kept)
+    given_baseline = BaselineFile(Path("baseline.json"), kept)
 
     def verdict(values: list[float]) -> Verdict:
         made = found(values)
         now = environment_of(report(made), entry_of(made), "t")
-        judged = judge_against(given_baseline, entry_of(made), now, 0.1)
+        judged = compare_with_baseline(given_baseline, entry_of(made), now, 0.1)
         return next(each.verdict for each in judged if each.name == "p95_ms")
 
     before, after = verdict(new), verdict([each * by for each in new])
@@ -103,10 +103,10 @@ def test_slower_repetitions_never_turn_fail_into_pass(old: list[float], new: lis
 @given(repetitions, factors, st.integers(0, 50))
 def test_a_worse_report_never_turns_fail_into_pass(values: list[float], by: float, wrong: int) -> None:
     """The gate as a whole, by its objectives."""
-    terms = Terms(standard(), OBJECTIVES)
+    criteria = Criteria(standard(), OBJECTIVES)
 
-    def verdict(made: Found) -> Verdict:
-        return judge(report(made), terms, where="here").verdict
+    def verdict(made: ExperimentResult) -> Verdict:
+        return judge(report(made), criteria, where="here").verdict
 
     better, worse = found(values), found([each * by for each in values], wrong=wrong)
     if verdict(better) == "fail":
@@ -118,5 +118,5 @@ def test_a_worse_report_never_turns_fail_into_pass(values: list[float], by: floa
 def test_what_is_in_doubt_has_no_verdict(doubt: dict[str, Any], factor: int) -> None:
     """Neither way."""
     made = replace(found([800.0 * factor, 801.0 * factor]), **doubt)
-    gate = judge(report(made), Terms(standard(), OBJECTIVES), where="here")
+    gate = judge(report(made), Criteria(standard(), OBJECTIVES), where="here")
     assert gate.verdict == "inconclusive"

@@ -17,7 +17,7 @@ from harness.topology.model import Objectives
 NOT_BASELINES = {
     "no JSON": ("hello", "is not a baseline: Expecting value"),
     "cut off": ('{"schema": "wavetank/baseline/v1", "saved": "20', "is not a baseline: Unterminated string"),
-    "a list": ("[]", "it is no JSON object"),
+    "a list": ("[]", "it is not a JSON object"),
     "a report": (json.dumps(report()), "its schema is 'wavetank/report/v1', not 'wavetank/baseline/v1'"),
     "of a later version": ('{"schema": "wavetank/baseline/v2"}', "its schema is 'wavetank/baseline/v2'"),
     "hollow": ('{"schema": "wavetank/baseline/v1"}', "experiments: Field required"),
@@ -67,7 +67,7 @@ def test_a_wrong_field_of_a_baseline_is_named(desk: Desk) -> None:
         ({"load": {}}, "load: should be a list"),
         ({"load": [{"experiment": "latency"}]}, "load[0]: verdict: Field required"),
         ({"topology": "swarm"}, "is of topology 'swarm', the objectives are those of 'standard'"),
-        ({"topology": "mine"}, "name its file with --topology: unknown topology 'mine'"),
+        ({"topology": "mine"}, "give its file with --topology: unknown topology 'mine'"),
         ({"load": []}, "has no latency of 'hello' at 4/s, as objectives name it; it has none"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_topology_without_objectives_has_no_gate(desk: Desk, monkeypatch: pyte
     monkeypatch.setattr(flow, "load", lambda _file: standard(None))
     done = desk.alone(report(found()))
     assert done.code == 4
-    assert "standard.yaml has no objectives: say under 'objectives:'" in done.err
+    assert "standard.yaml has no objectives: write the limits under 'objectives:'" in done.err
 
 
 def test_without_limits_there_must_be_a_baseline(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_without_limits_there_must_be_a_baseline(desk: Desk, monkeypatch: pytest
     monkeypatch.setattr(flow, "load", lambda _file: standard(Objectives("hello", 4.0)))
     done = desk.alone(report(found()))
     assert done.code == 4
-    assert "there is no limit among them and no --baseline is given" in done.err
+    assert "they have no limit and there is no --baseline" in done.err
     assert desk.gate(report(found(SAME))).code == 0
 
 
@@ -110,7 +110,7 @@ def test_accepting_without_a_baseline_is_refused(desk: Desk) -> None:
     """There is nothing to accept."""
     done = desk.alone(report(found()), "--accept-environment")
     assert done.code == 4
-    assert "name it with --baseline" in done.err
+    assert "give it with --baseline" in done.err
 
 
 @pytest.mark.parametrize("option", ["--junit", "--markdown"])
@@ -128,7 +128,7 @@ NO_GOOD = {
     "inconclusive": (report(found(verdict="inconclusive", doubts=("noisy",))), "is inconclusive: noisy"),
     "failed": (report(found(verdict="fail", told="p95 too slow")), "its verdict is fail: p95 too slow"),
     "failed checks": (report(found(), verdict="fail"), "the run's checks failed"),
-    "one repetition": (report(found((800.0,))), "1 repetitions say nothing of the noise"),
+    "one repetition": (report(found((800.0,))), "1 repetitions say nothing about the noise"),
 }
 
 
@@ -139,13 +139,13 @@ def test_no_good_result_becomes_a_baseline(desk: Desk, case: tuple[dict[str, Any
     refused = desk.save(made)
     assert refused.code == 4
     assert problem in refused.err
-    assert "--force 'WHY'" in refused.err
+    assert "--force 'REASON'" in refused.err
     assert not (desk.directory / "other.json").exists()
     assert desk.save(made, "--force=nothing better yet").code == 0
     file = desk.directory / "other.json"
     assert json.loads(file.read_text())["forced"] == "nothing better yet"
     judged = desk.alone(report(found(SAME)), f"--baseline={file}")
-    assert "the baseline was kept although it did not pass: nothing better yet" in judged.document["notes"]
+    assert "the baseline was saved although it did not pass: nothing better yet" in judged.document["notes"]
 
 
 def test_force_without_a_reason_forces_nothing(desk: Desk) -> None:
@@ -157,7 +157,7 @@ def test_a_report_without_a_load_makes_no_baseline(desk: Desk) -> None:
     """Not even by force."""
     done = desk.save(report(), "--force=why not")
     assert done.code == 4
-    assert "holds no load that could be kept" in done.err
+    assert "has no load result to save" in done.err
 
 
 def test_loads_of_several_environments_make_no_baseline(desk: Desk) -> None:

@@ -12,12 +12,12 @@ from gate_samples import PASSED, SAME, SLOWER, STANDARD, found, report, standard
 
 from harness.core.errors import UsageError, WavetankError
 from harness.core.progress import Progress
-from harness.gate.against import Against, against
 from harness.gate.baseline import make
+from harness.gate.comparison import BaselineFile, read_baseline_file
 from harness.gate.environment import topology_sha256
 from harness.gate.model import Gate
-from harness.gate.run import Means, run
-from harness.load.result import Found
+from harness.gate.run import GateSteps, run
+from harness.load.result import ExperimentResult
 from harness.run import report as reports
 from harness.run import settings
 from harness.run.rundir import RunDir
@@ -35,7 +35,7 @@ class Played:
     choice: Choice
     outcome: str = "passed"
     code: int = 0
-    load: Found = field(default_factory=lambda: found(SAME))
+    load: ExperimentResult = field(default_factory=lambda: found(SAME))
     asked: list[str] = field(default_factory=list)
 
     def check(self, choice: Choice) -> int:
@@ -47,15 +47,15 @@ class Played:
 
     def measure(
         self, choice: Choice, objectives: Objectives, *, repetitions: int, progress: Progress
-    ) -> Found:
+    ) -> ExperimentResult:
         """Come to what was prepared."""
         self.asked.append(f"{objectives.workload} at {objectives.rate:g}, {repetitions} times")
         return self.load
 
-    def gate(self, given: Against | None = None, *, verify: bool = True) -> Gate:
+    def gate(self, given: BaselineFile | None = None, *, verify: bool = True) -> Gate:
         """Run it."""
-        means = Means(self.measure, self.check if verify else None, 5, Progress(quiet=True))
-        return run(self.choice, given, means)
+        steps = GateSteps(self.measure, self.check if verify else None, 5, Progress(quiet=True))
+        return run(self.choice, given, steps)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -73,10 +73,10 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Played:
     return Played(Choice("local", str(STANDARD), None, run_dir, Settings(state_dir=tmp_path)))
 
 
-def kept(tmp_path: Path) -> Against:
+def kept(tmp_path: Path) -> BaselineFile:
     """A baseline of the steady load."""
     document = make(report(found()), where="r", topology=topology_sha256(STANDARD))
-    return against(write(tmp_path / "baseline.json", document))
+    return read_baseline_file(write(tmp_path / "baseline.json", document))
 
 
 def test_checks_come_before_the_load_and_both_are_judged(played: Played, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_without_checks_only_the_load_is_judged(played: Played) -> None:
     gate = played.gate(verify=False)
     assert gate.verdict == "pass"
     assert {each.kind for each in gate.judgements} == {"measurement", "objective"}
-    assert "checks were left out" in gate.notes
+    assert "checks were skipped" in gate.notes
 
 
 def test_what_the_report_said_before_stays(played: Played) -> None:
@@ -148,13 +148,13 @@ def test_what_the_report_said_before_stays(played: Played) -> None:
 def test_a_load_that_is_in_the_report_already_is_there_once(played: Played) -> None:
     """Whoever measures may have added it, without the topology's hash."""
 
-    def measure(choice: Choice, objectives: Objectives, **_: object) -> Found:
+    def measure(choice: Choice, objectives: Objectives, **_: object) -> ExperimentResult:
         reports.update(
             choice.run_dir, target=TARGET, topology="standard", sections={"load": [played.load.document()]}
         )
         return played.load
 
-    run(played.choice, None, Means(measure, None, 5, Progress(quiet=True)))
+    run(played.choice, None, GateSteps(measure, None, 5, Progress(quiet=True)))
     (entry,) = played.report["load"]
     assert entry["environment"]["topology_sha256"]
 
@@ -172,10 +172,10 @@ def test_nothing_is_run_where_nothing_could_be_judged(
 def test_a_load_that_cannot_be_put_on_ends_it(played: Played) -> None:
     """With the reason, and without a verdict that nobody came to."""
 
-    def refuse(*_: object, **__: object) -> Found:
+    def refuse(*_: object, **__: object) -> ExperimentResult:
         raise WavetankError("the front door refuses connections")
 
-    means = Means(refuse, played.check, 5, Progress(quiet=True))
+    steps = GateSteps(refuse, played.check, 5, Progress(quiet=True))
     with pytest.raises(WavetankError, match="refuses connections"):
-        run(played.choice, None, means)
+        run(played.choice, None, steps)
     assert "gate" not in played.report

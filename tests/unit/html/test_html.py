@@ -138,7 +138,7 @@ def test_differences_come_first() -> None:
     assert places == sorted(places)
 
 
-def test_what_the_droplets_are_instead_is_told() -> None:
+def test_what_the_droplets_are_instead_is_reported() -> None:
     """Each image with its droplets, and each difference with both sides."""
     page = page_of("passing")
     text = Reader(page[page.index('<section id="machines"') : page.index('<section id="matrix"')]).text
@@ -148,7 +148,7 @@ def test_what_the_droplets_are_instead_is_told() -> None:
         assert told["droplet"] in text
 
 
-def test_a_violation_is_told_whole() -> None:
+def test_a_violation_is_reported_whole() -> None:
     """Ends, ports, the three views, firewall, rule, reason and how to reproduce it."""
     report = html_samples.failing()
     page = page_of("failing")
@@ -264,7 +264,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1, 2], ids=["light", "dark", "print"])
-def test_colours_can_be_told_apart(theme: int) -> None:
+def test_colours_can_be_distinguished(theme: int) -> None:
     """Text on each of its grounds has a contrast of 4.5 to 1 or more."""
     style = html.render({})
     themes = re.findall(r":root\{([^}]*)\}", style)

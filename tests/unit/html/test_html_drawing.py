@@ -129,10 +129,10 @@ def test_only_the_inside_is_framed(drawn: tuple[Plan, Layered, Placed]) -> None:
         assert places.boxes[box.key].meets(frame) == (box.kind != "outside")
 
 
-def test_every_flow_is_told(report: dict[str, Any]) -> None:
+def test_every_flow_is_reported(report: dict[str, Any]) -> None:
     """Each flow of the intent is an arrow, or talk within a group; violated ones take its place."""
     shown = plan(report)
-    told = "\n".join([*(arrow.told for arrow in shown.arrows), *(box.among for box in shown.boxes)])
+    told = "\n".join([*(arrow.description for arrow in shown.arrows), *(box.among for box in shown.boxes)])
     within = {name for box in shown.boxes if len(box.members) > 1 for name, _ in box.members}
     for flow in report.get("intent", []):
         arrow = f"{flow['source']} → {flow['destination']}: "
@@ -153,10 +153,10 @@ def test_nodes_alike_share_a_frame() -> None:
 def test_violated_flows_are_set_apart() -> None:
     """A leak says that it passes, a blocked flow that it is blocked, and their group falls apart."""
     shown = plan(html_samples.failing())
-    told = {line for arrow in shown.arrows if arrow.violated for line in arrow.told.splitlines()}
+    told = {line for arrow in shown.arrows if arrow.violated for line in arrow.description.splitlines()}
     assert "client → postgres: 25060 passes" in told
     assert "judge0-lb → server-2: 2358 blocked" in told
-    meant = {line for arrow in shown.arrows if not arrow.violated for line in arrow.told.splitlines()}
+    meant = {line for arrow in shown.arrows if not arrow.violated for line in arrow.description.splitlines()}
     assert "judge0-lb → server-2: 2358" not in meant
     assert 'class="flow violated"' in str(draw(html_samples.failing()))
 
@@ -165,7 +165,7 @@ def test_too_many_violations_are_counted_instead() -> None:
     """The picture stays one that can be read, and says what it leaves out."""
     report = chaos()
     shown = plan(report)
-    drawn = {line for arrow in shown.arrows if arrow.violated for line in arrow.told.splitlines()}
+    drawn = {line for arrow in shown.arrows if arrow.violated for line in arrow.description.splitlines()}
     assert len(drawn) == MOST_VIOLATED
     assert shown.unshown == len(report["isolation"]["violations"]) - MOST_VIOLATED
 

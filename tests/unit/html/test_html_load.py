@@ -22,7 +22,7 @@ from harness.core.formatting import figure, interval
 from harness.html.drawing import beyond, overtime, quantiles, scale, scalingcurve, search, seconds
 from harness.html.drawing.chart import spread
 from harness.load import result
-from harness.load.result import Found, Interval, Run, Second, Stage
+from harness.load.result import ExperimentResult, Interval, Run, Second, Stage
 from harness.run.report import SCHEMA_FILE
 
 NAMES = list(load_samples.SAMPLES)
@@ -30,7 +30,7 @@ SCHEMA = json.loads(SCHEMA_FILE.read_text())
 SVG = {"svg", "rect", "line", "circle", "path", "text"}
 
 
-def document(found: Found) -> dict[str, Any]:
+def document(found: ExperimentResult) -> dict[str, Any]:
     """As it is read from ``report.json``."""
     read: dict[str, Any] = json.loads(json.dumps(found.document()))
     return read
@@ -73,7 +73,8 @@ def resolved(name: str) -> Mapping[str, Any]:
 @pytest.mark.parametrize(
     ("made", "name"),
     [
-        (result.Found, "load"), (result.Run, "load_run"), (result.Stage, "stage"), (result.Second, "second"),
+        (result.ExperimentResult, "load"), (result.Run, "load_run"), (result.Stage, "stage"),
+        (result.Second, "second"),
         (result.NodeSeries, "node_series"), (result.QueueSeries, "queue_series"), (result.Fit, "fit"),
         (result.Interval, "estimate"), (result.Scaling, "scaling"), (result.Capacity, "capacity"),
         (result.Overload, "overload"),
@@ -105,8 +106,8 @@ def test_what_is_found_keeps_its_promise(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_of_an_experiment_is_told(name: str) -> None:
-    """The answer first, doubts, way and why, environment, and every run with its remarks."""
+def test_all_of_an_experiment_is_reported(name: str) -> None:
+    """The answer first, doubts, submission mode and why, environment, and every run with its remarks."""
     entry = sample(name)
     told = text(section(entry))
     expected = [entry["told"], entry["verdict"], entry["route"]["why"], entry["partial"], *entry["doubts"]]
@@ -115,7 +116,7 @@ def test_all_of_an_experiment_is_told(name: str) -> None:
         expected += [run["label"], run["partial"], run["bottleneck"]["why"], *run["doubts"]]
         expected += [said for texts in run["said"].values() for said in texts]
     assert [each for each in expected if each not in told] == []
-    assert told.index(entry["told"]) < told.index("way")
+    assert told.index(entry["told"]) < told.index("submission mode")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -270,7 +271,7 @@ def test_a_point_that_is_no_number_is_only_in_the_table() -> None:
     assert ("3", "–") in scalingcurve.points_table({"points": points}).rows
 
 
-def test_steps_of_a_search_are_told_apart_without_colour() -> None:
+def test_steps_of_a_search_are_distinguished_without_colour() -> None:
     """Held, not held and no verdict have a sign each, and their reason in words."""
     capacity = sample("capacity")["capacity"]
     read = drawn(search.draw(capacity, "key"))
@@ -282,13 +283,13 @@ def test_steps_of_a_search_are_told_apart_without_colour() -> None:
     assert "84.4 (82.1 to 86.9) a second" in text(read)
 
 
-def test_overload_is_told_before_during_and_after() -> None:
+def test_overload_is_reported_before_during_and_after() -> None:
     """Rates, latency, its bound, the refusal's words, and when all was as before."""
     told = sample("overload")["overload"]
     table = beyond.table(told)
     assert {'503: {"error": "queue is full"}', "3.40 s", "1,190 ms"} <= {row[1] for row in table.rows}
     never = beyond.table({**told, "recovered_s": None})
-    assert never.rows[-1] == ("as before again after", "not seen")
+    assert never.rows[-1] == ("recovered after", "not observed")
     assert "bound: 1,500 ms" in text(drawn(beyond.draw(told, "key")))
 
 
@@ -302,7 +303,7 @@ def test_three_digits_say_enough(value: float | None, words: str) -> None:
     assert figure(value) == words
 
 
-def test_an_interval_is_only_told_where_there_is_one() -> None:
+def test_an_interval_is_only_shown_where_there_is_one() -> None:
     """With one end alone it says nothing."""
     assert interval({"value": 5.0, "low": 4.0, "high": 6.0}) == "5 (4 to 6)"
     assert interval({"value": 5.0, "low": None, "high": 6.0}) == "5"
@@ -379,7 +380,7 @@ CAPACITIES = st.builds(
 )
 OVERLOADS = st.builds(result.Overload, *[FLOATS] * 3, TEXTS, *[FLOATS] * 3, st.none() | FLOATS, TEXTS)
 FOUND = st.builds(
-    Found,
+    ExperimentResult,
     st.sampled_from(get_args(result.Experiment)), st.sampled_from(get_args(result.Verdict)), TEXTS, TEXTS,
     FLOATS, PLAIN, PLAIN, st.dictionaries(TEXTS | st.just("p95_ms"), FLOATS, max_size=2), PLAIN,
     throughput=st.none() | INTERVALS, latency=st.dictionaries(TEXTS, INTERVALS, max_size=2),
@@ -392,7 +393,7 @@ FOUND = st.builds(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(FOUND)
-def test_whatever_was_found_has_a_page(found: Found) -> None:
+def test_whatever_was_found_has_a_page(found: ExperimentResult) -> None:
     """No samples, no seconds, no intervals, numbers that are none, huge or tiny, any text: well-formed."""
     read = section(document(found))
     assert found.told.strip() in text(read)

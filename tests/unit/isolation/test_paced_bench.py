@@ -10,7 +10,7 @@ from harness.core import ports
 from harness.core.errors import UsageError
 from harness.firewall.model import Pair
 from tests.bench.scan import Row, Truth, table
-from tests.bench.scanners import Found, Vantage, masscan, nmap, vantage
+from tests.bench.scanners import Found, ProbeSource, masscan, nmap, probe_source
 
 TRUTH = Truth(Pair("a", "b"), ports.parse("10-12"), ports.parse("20-22"))
 
@@ -32,7 +32,7 @@ def test_missed_and_invented_ports_are_false(found: Found, false: int) -> None:
 def test_no_other_address_is_scanned() -> None:
     """It is refused before anything is looked up or started."""
     with pytest.raises(UsageError, match="not in the run's own range"):
-        vantage(Path("/nowhere"), 1, "10.0.0.2", "198.51.100.1", "10.0.0.0/20", limit=1)
+        probe_source(Path("/nowhere"), 1, "10.0.0.2", "198.51.100.1", "10.0.0.0/20", limit=1)
 
 
 def test_a_table_tells_what_was_left_out() -> None:
@@ -60,11 +60,11 @@ def test_what_others_print_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "masscan": "#masscan\nopen tcp 10 10.0.0.3 1700000000\n# end\n",
     }
 
-    def run(_: Vantage, *command: str) -> str:
+    def run(_: ProbeSource, *command: str) -> str:
         assert "--router-mac" not in command or "02-00-00-00-00-01" in command
         return next(text for word, text in answers.items() if word in command)
 
-    monkeypatch.setattr(Vantage, "run", run)
-    at = Vantage(1, "10.0.0.2", "10.0.0.3", 1)
+    monkeypatch.setattr(ProbeSource, "run", run)
+    at = ProbeSource(1, "10.0.0.2", "10.0.0.3", 1)
     assert nmap(at, ["-sS"]) == Found(((10, 10),), ((20, 20),))
     assert masscan(at, ["--rate", "1"]) == Found(((10, 10),), None)

@@ -10,7 +10,7 @@ import pytest
 from detect_samples import CONFIG, answering, master, reference, released
 
 from harness.core.errors import CheckFailedError, UsageError
-from harness.judge0.detect import ALWAYS, choose_way, detect
+from harness.judge0.detect import ALWAYS, choose_mode, detect
 
 
 def test_the_released_judge0_is_known_by_what_it_lacks() -> None:
@@ -88,31 +88,31 @@ def test_what_is_no_judge0_is_told(about: Any) -> None:
 def test_without_a_wish_programs_are_polled() -> None:
     """On every Judge0, and the report says why."""
     for found in (released(), master(), reference()):
-        way, why = choose_way(found)
-        assert way == "poll"
+        mode, why = choose_mode(found)
+        assert mode == "poll"
         assert "single looks are cached for 1 s" in why
-    assert "cached" not in choose_way(dataclasses.replace(released(), single_get_cached=0.0))[1]
+    assert "cached" not in choose_mode(dataclasses.replace(released(), single_get_cached=0.0))[1]
 
 
 def test_waiting_is_not_taken_where_it_passes_by_the_workers() -> None:
     """It would measure the web server."""
-    way, why = choose_way(released(), "wait")
-    assert way == "poll"
+    mode, why = choose_mode(released(), "wait")
+    assert mode == "poll"
     assert "past queue and workers" in why
 
 
 def test_waiting_is_taken_where_workers_do_the_work() -> None:
     """With its grain, where it has one."""
-    assert choose_way(reference(), "wait")[0] == "wait"
-    way, why = choose_way(master(), "wait")
-    assert way == "wait"
+    assert choose_mode(reference(), "wait")[0] == "wait"
+    mode, why = choose_mode(master(), "wait")
+    assert mode == "wait"
     assert "looks after 2 s for the first time" in why
 
 
 @pytest.mark.parametrize("wanted", ["poll", "batch", "callback"])
 def test_other_wishes_are_met(wanted: Any) -> None:
     """Where this Judge0 allows them."""
-    assert choose_way(released(), wanted)[0] == wanted
+    assert choose_mode(released(), wanted)[0] == wanted
 
 
 @pytest.mark.parametrize(
@@ -129,4 +129,4 @@ def test_what_judge0_does_not_allow_is_a_mistake(wanted: Any, off: Any) -> None:
     """Said before the run, with the setting."""
     found = dataclasses.replace(reference(), **{off: False})
     with pytest.raises(UsageError, match="does not allow it"):
-        choose_way(found, wanted)
+        choose_mode(found, wanted)

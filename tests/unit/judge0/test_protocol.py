@@ -72,10 +72,10 @@ def test_wait_asks_for_the_outcome_in_the_same_request() -> None:
     assert "expected_output" not in body
 
 
-@pytest.mark.parametrize("way", ["poll", "callback"])
-def test_other_ways_create_without_waiting(way: Any) -> None:
+@pytest.mark.parametrize("mode", ["poll", "callback"])
+def test_other_ways_create_without_waiting(mode: Any) -> None:
     """Nothing but a token comes back."""
-    route = dataclasses.replace(JUDGE0, way=way)
+    route = dataclasses.replace(JUDGE0, mode=mode)
     assert requests.submit(route, HELLO).path == "/submissions?base64_encoded=true"
 
 

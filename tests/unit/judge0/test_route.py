@@ -113,19 +113,22 @@ def test_documentation_addresses_are_not_loaded_without_a_proxy() -> None:
 def test_the_runner_is_asked_where_it_listens(sockets: list[str], name: str, where: str) -> None:
     """At the front door's path; the way there is closed afterwards."""
     with open_route(setup_of(name), "runner") as (route, capabilities):
-        assert (route.door, route.way, route.path) == ("runner", "wait", "/api/run")
+        assert (route.entry_point, route.mode, route.path) == ("runner", "wait", "/api/run")
         assert route.address == Address("unix", "/run/way", host_header="runner")
         assert capabilities is None
         assert sockets == [f"open {where}"]
     assert sockets == [f"open {where}", "close"]
 
 
-@pytest.mark.parametrize("door", ["client", "runner"])
-def test_doors_have_no_way_but_their_own(sockets: list[str], door: Any) -> None:
+@pytest.mark.parametrize("entry_point", ["client", "runner"])
+def test_front_doors_have_one_mode(sockets: list[str], entry_point: Any) -> None:
     """They answer when the program has ended."""
-    with pytest.raises(UsageError, match="take wait, or --door judge0"), open_route(setup_of(), door, "poll"):
+    with (
+        pytest.raises(UsageError, match="use wait, or --entry-point judge0"),
+        open_route(setup_of(), entry_point, "poll"),
+    ):
         pass
-    with open_route(setup_of(), door, "wait") as (route, _):
+    with open_route(setup_of(), entry_point, "wait") as (route, _):
         assert "answers when the program has ended" in route.why
     assert len(sockets) % 2 == 0
 
@@ -134,7 +137,7 @@ def test_judge0_is_recognised_before_it_is_loaded(sockets: list[str]) -> None:
     """What it is decides the way, and the report can say why."""
     with open_route(setup_of(), "judge0", "wait", token="secret") as (route, capabilities):
         assert capabilities == released()
-        assert (route.way, route.token, route.batch) == ("poll", "secret", 20)
+        assert (route.mode, route.token, route.batch) == ("poll", "secret", 20)
         assert route.timestamps == released().timestamps
         assert "past queue and workers" in route.why
         assert "no disable_implicit_base64_encoding" in route.why
@@ -142,7 +145,7 @@ def test_judge0_is_recognised_before_it_is_loaded(sockets: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "missing", "words"),
+    ("entry_point", "missing", "words"),
     [
         ("client", "front_door", "add checks.front_door"),
         ("runner", "runner", "add checks.runner"),
@@ -150,19 +153,21 @@ def test_judge0_is_recognised_before_it_is_loaded(sockets: list[str]) -> None:
         ("judge0", "judge0", "add checks.judge0"),
     ],
 )
-def test_a_door_that_the_topology_does_not_know_is_told(door: Any, missing: str, words: str) -> None:
+def test_an_entry_point_that_the_topology_does_not_know_is_an_error(
+    entry_point: Any, missing: str, words: str
+) -> None:
     """With the key that is missing."""
     gone: Any = {missing: None}
-    with pytest.raises(UsageError, match=words), open_route(setup_of(**gone), door):
+    with pytest.raises(UsageError, match=words), open_route(setup_of(**gone), entry_point):
         pass
     assert Checks().runner is None
 
 
 def test_the_way_follows_what_is_found() -> None:
     """The reference one and master may be waited for; fields are those that it has."""
-    assert judge0_route(UNIX, reference(), "wait").way == "wait"
+    assert judge0_route(UNIX, reference(), "wait").mode == "wait"
     assert judge0_route(UNIX, master(), None).timestamps[-1] == "started_at"
-    assert judge0_route(UNIX, released(), "batch").way == "batch"
+    assert judge0_route(UNIX, released(), "batch").mode == "batch"
     assert judge0_route(UNIX, released(), None).ids == IDS
 
 
@@ -173,13 +178,13 @@ def test_callbacks_are_heard_at_an_address_of_this_machine() -> None:
     assert urlsplit(first).port
     assert urlsplit(first).path != urlsplit(second).path
     route = judge0_route(UNIX, released(), "callback", callback_url="http://127.0.0.1")
-    assert (route.way, route.callback_base.count("/")) == ("callback", 3)
+    assert (route.mode, route.callback_base.count("/")) == ("callback", 3)
 
 
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("", "the plan's firewalls let workers reach nothing but"),
+        ("", "firewalls let workers reach only"),
         ("https://127.0.0.1:4444", "like http://10.0.0.9:4444"),
         ("127.0.0.1:4444", "like http://10.0.0.9:4444"),
         ("http://127.0.0.1:99999", "out of range"),

@@ -40,9 +40,9 @@ class Web:
             while True:
                 made, _ = self.listener.accept()
                 self.connections += 1
-                threading.Thread(target=self._talk, args=(made,), daemon=True).start()
+                threading.Thread(target=self._protocol, args=(made,), daemon=True).start()
 
-    def _talk(self, made: socket.socket) -> None:
+    def _protocol(self, made: socket.socket) -> None:
         with suppress(OSError), made, made.makefile("rb") as stream:
             while head := _head(stream):
                 self.requests.append(head)

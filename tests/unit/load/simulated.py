@@ -55,7 +55,7 @@ class Queue:
         seconds = max((float(samples["ended"].max()) if len(samples) else 0.0) / SECOND, 0.001)
         stopped = "stopped" if stop and stop.is_set() else ""
         return Recording(
-            samples, time.time(), seconds, 0.0, 1, partial=stopped, said={"REFUSED": ("queue is full",)}
+            samples, time.time(), seconds, 0.0, 1, partial=stopped, messages={"REFUSED": ("queue is full",)}
         )
 
     def _servers(self) -> list[int]:

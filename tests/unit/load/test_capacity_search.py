@@ -34,7 +34,7 @@ class Model:
     exponential: bool
     truth: float
 
-    def run(self, rng: np.random.Generator, rate: float) -> tuple[knee.Seen, float]:
+    def run(self, rng: np.random.Generator, rate: float) -> tuple[knee.Trial, float]:
         """One run, and how long what was under way took to end."""
         count = round(rate * SECONDS)
         arrivals = np.sort(rng.uniform(0, SECONDS, count))
@@ -43,7 +43,7 @@ class Model:
         first, last = int(WARMUP * 1e9), int(arrivals[-1] * 1e9)
         kept, rates = stages.steady(rows, first, last), stages.rates(rows, first, last)
         beyond = stages.latencies(kept) > self.objective_ms
-        seen = knee.Seen(
+        trial = knee.Trial(
             rate,
             rates.offered,
             rates.achieved,
@@ -52,7 +52,7 @@ class Model:
             beyond=float(beyond.mean()),
             size=effective_size(beyond),
         )
-        return seen, max(float((arrivals + latency).max()) - SECONDS, 0.0)
+        return trial, max(float((arrivals + latency).max()) - SECONDS, 0.0)
 
     def services(self, rng: np.random.Generator, count: int) -> Array:
         """How long each program runs."""
@@ -69,8 +69,8 @@ class Model:
             rate = knee.next_rate(search) or knee.once_more(search)
             if rate is None:
                 break
-            seen, drained = self.run(rng, rate)
-            search, spent = search.after(seen), spent + SECONDS + drained + 2
+            trial, drained = self.run(rng, rate)
+            search, spent = search.after(trial), spent + SECONDS + drained + 2
         return search, spent
 
 
@@ -121,7 +121,7 @@ def test_a_search_that_ends_early_says_so() -> None:
     """Two runs know nothing of the end; one more would take longer than was allowed."""
     found = capacity(bench(Queue(workers=4)), Search(first=10, within=45))
     assert len(found.runs) == 2
-    assert "ended after 45 s, known to no 10% yet: --within gives longer" in found.told
+    assert "ended after 45 s, not yet known to 10%: use a longer --within" in found.told
     assert found.verdict == "inconclusive"
 
 
@@ -148,17 +148,17 @@ def test_a_stopped_search_measures_nothing_more() -> None:
     assert (len(found.runs), found.partial, found.verdict) == (1, "stopped", "inconclusive")
 
 
-def few(rate: float, p95: float, arrivals: int = 40) -> knee.Seen:
+def few(rate: float, p95: float, arrivals: int = 40) -> knee.Trial:
     """A run of too few arrivals for an interval."""
-    return knee.Seen(rate, rate, rate, arrivals, Interval(p95), size=float(arrivals))
+    return knee.Trial(rate, rate, rate, arrivals, Interval(p95), size=float(arrivals))
 
 
-def test_one_run_without_an_interval_is_told_as_such() -> None:
+def test_one_run_without_an_interval_is_reported_as_such() -> None:
     """Far within the objective, and yet nobody can tell from 40 arrivals; two such runs will do."""
     search = knee.Search(AIM, (few(5, 81),))
     assert knee.held(search, 5) is None
     assert knee.so_far(search) == (
-        "one run so far: p95 81 ms: 40 arrivals are too few to hold it against 1000 ms; "
+        "one run so far: p95 81 ms: 40 arrivals are too few to compare it with 1000 ms; "
         "an interval takes 2 such runs at least"
     )
     assert knee.capacity(search).steps[0]["why"] == knee.so_far(search)
@@ -167,17 +167,17 @@ def test_one_run_without_an_interval_is_told_as_such() -> None:
     assert "so far" not in knee.so_far(search)
 
 
-def test_a_limit_inside_the_interval_is_told_as_that() -> None:
+def test_a_limit_inside_the_interval_is_reported_as_that() -> None:
     """One run, whose interval there is, is near the limit."""
     near = replace(few(15, 990, 400), latency=Interval(990, 940, 1040), beyond=0.045)
     told = "p95 990 ms (940 to 1040 ms): the objective of 1000 ms is inside the interval"
     assert knee.so_far(knee.Search(AIM, (near,))) == f"one run so far: {told}"
     assert knee.so_far(knee.Search(AIM, (near, near))) == (
-        f"{told}; 2 runs so far at this rate do not tell either"
+        f"{told}; 2 runs so far at this rate do not decide it"
     )
 
 
-def test_far_within_is_told_by_one_run() -> None:
+def test_far_within_is_reported_by_one_run() -> None:
     """None of 90 arrivals was beyond the objective: no neighbour's resemblance makes that less."""
     assert knee.held(knee.Search(AIM, (few(5, 81, 90),)), 5) is True
 

@@ -111,7 +111,7 @@ def test_a_large_body_each_way_arrives_whole() -> None:
     ],
     ids=["nothing", "half a head", "half a body", "half the chunks", "not HTTP"],
 )
-def test_a_connection_that_breaks_is_told_and_the_request_not_repeated(answer: bytes) -> None:
+def test_a_connection_that_breaks_is_reported_and_the_request_not_repeated(answer: bytes) -> None:
     """It may have been taken, so it is sent once."""
     with web(says(answer, keep=False)) as server:
         ((status, body, sent, answered, error),) = asked(server.address)[0]
@@ -180,7 +180,7 @@ def test_requests_beyond_the_limit_queue_in_order() -> None:
         assert (engine.starved, engine.peak_connections) == (5, 1)
 
 
-def test_a_target_that_refuses_is_told_before_the_clock_starts() -> None:
+def test_a_target_that_refuses_is_reported_before_the_clock_starts() -> None:
     """Ahead of the run it is an error; within it an answer that is broken."""
     address = Address("tcp", "127.0.0.1", unused_port())
     with pytest.raises(ResourceError, match=r"refuses connections at 127\.0\.0\.1"):
@@ -262,7 +262,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
             sink.sendall(data)
 
 
-def test_a_closed_loop_has_as_many_under_way_as_clients() -> None:
+def test_a_closed_loop_has_as_many_in_flight_as_clients() -> None:
     """Never more, and the next begins when one ended."""
     with web(says(OK)) as server:
         engine = Engine(server.address, connections=3)

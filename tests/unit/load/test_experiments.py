@@ -11,18 +11,18 @@ import pytest
 from harness.core.errors import UsageError
 from harness.load.experiments.bench import Bench
 from harness.load.experiments.capacity import Search, capacity
-from harness.load.experiments.found import Found
+from harness.load.experiments.found import ExperimentResult
 from harness.load.experiments.latency import Latency, latency
 from harness.load.experiments.measure import generator_doubts
 from harness.load.experiments.overload import Overloading, overload
-from harness.load.experiments.repeat import Patience
+from harness.load.experiments.repeat import Repetition
 from harness.load.experiments.scaling import Scale, scaling
 from harness.load.experiments.soak import Soak, creeps, soak, trend
 from harness.load.model import Order
 from harness.load.schedule import poisson
 from tests.unit.load.simulated import ROUTE, WORKLOAD, Queue, bench
 
-EXPERIMENTS: dict[str, Callable[[Bench], Found]] = {
+EXPERIMENTS: dict[str, Callable[[Bench], ExperimentResult]] = {
     "latency": lambda on: latency(on, Latency(rate=5, seconds=20)),
     "capacity": lambda on: capacity(on, Search(first=5, seconds=20)),
     "scaling": lambda on: scaling(on, Scale(workers=(1, 2), seconds=10)),
@@ -49,7 +49,7 @@ def test_latency_beyond_its_objective_fails() -> None:
 
 def test_limit_inside_the_interval_is_inconclusive() -> None:
     """Nobody can tell on which side of the limit the truth lies."""
-    rough = Latency(rate=10, seconds=30, patience=Patience(3, 3, 0.9))
+    rough = Latency(rate=10, seconds=30, repetition=Repetition(3, 3, 0.9))
     value = latency(bench(Queue(workers=4)), rough).latency["p95_ms"].value
     found = latency(bench(Queue(workers=4)), replace(rough, objective={"p95_ms": value}))
     assert found.verdict == "inconclusive"
@@ -58,7 +58,7 @@ def test_limit_inside_the_interval_is_inconclusive() -> None:
 @pytest.mark.parametrize("limit", [5000.0, 1.0], ids=["far-within", "far-beyond"])
 def test_one_run_of_few_arrivals_meets_no_limit_and_misses_none(limit: float) -> None:
     """There is no interval yet, and it is said in these words."""
-    once = Latency(rate=2, seconds=20, objective={"p95_ms": limit}, patience=Patience(1, 1))
+    once = Latency(rate=2, seconds=20, objective={"p95_ms": limit}, repetition=Repetition(1, 1))
     found = latency(bench(Queue(workers=4)), once)
     assert found.verdict == "inconclusive"
     assert "one run so far: an interval takes at least 2" in found.told
@@ -69,14 +69,14 @@ def test_wrong_answers_fail_whatever_the_latency() -> None:
     """A wrong answer is an error, not a fast success."""
     found = latency(bench(Queue(workers=4, wrong=0.02)), Latency(rate=20, seconds=60))
     assert found.verdict == "fail"
-    assert "went wrong" in found.told
+    assert "failed, the limit is" in found.told
 
 
 def test_runs_are_repeated_until_the_interval_is_narrow() -> None:
     """A wider tolerance takes fewer runs; one that is never met ends in doubt."""
-    wide, narrow = Patience(2, 12, 0.5), Patience(2, 4, 0.001)
-    quick = latency(bench(Queue(workers=4)), Latency(rate=20, seconds=30, patience=wide))
-    slow = latency(bench(Queue(workers=4)), Latency(rate=20, seconds=30, patience=narrow))
+    wide, narrow = Repetition(2, 12, 0.5), Repetition(2, 4, 0.001)
+    quick = latency(bench(Queue(workers=4)), Latency(rate=20, seconds=30, repetition=wide))
+    slow = latency(bench(Queue(workers=4)), Latency(rate=20, seconds=30, repetition=narrow))
     assert len(quick.runs) < len(slow.runs) == 4
     assert slow.verdict == "inconclusive"
     assert "not known to" in slow.doubts[-1]
@@ -86,7 +86,7 @@ def test_each_run_has_other_arrivals_and_the_seed_repeats_them() -> None:
     """Repetitions are independent; the same seed gives the same series."""
     one, other = Queue(workers=4), Queue(workers=4)
     for queue in (one, other):
-        latency(bench(queue), Latency(rate=20, seconds=10, patience=Patience(2, 2)))
+        latency(bench(queue), Latency(rate=20, seconds=10, repetition=Repetition(2, 2)))
     first, second = (order.arrivals.tolist() for order in one.orders)
     assert first != second
     assert [order.arrivals.tolist() for order in other.orders] == [first, second]
@@ -146,7 +146,7 @@ def test_scaling_beyond_the_cores_predicts_no_peak() -> None:
     assert any(fit.refused for fit in found.scaling.fits)
 
 
-def test_workers_that_cannot_be_scaled_are_told() -> None:
+def test_workers_that_cannot_be_scaled_are_reported() -> None:
     """Before anything is measured."""
     queue = Queue()
     with pytest.raises(UsageError, match="cannot be scaled"):

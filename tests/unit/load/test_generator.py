@@ -44,14 +44,14 @@ def test_every_arrival_is_recorded_in_its_order() -> None:
     """With times that follow one another, and ticks that count up to the end."""
     ticks: list[Tick] = []
     with web(says(OK)) as server:
-        recording = generate(order(server), on_tick=ticks.append, open_talk=open_plain)
+        recording = generate(order(server), on_tick=ticks.append, open_protocol=open_plain)
         assert len(server.requests) == 200
     samples = recording.samples
     assert np.array_equal(samples["intended"], constant(200, 1))
     assert set(samples["outcome"]) == {Outcome.OK}
     assert np.all(samples["intended"] <= samples["sent"])
     assert np.all(samples["sent"] <= samples["ended"])
-    assert (recording.partial, recording.said) == ("", {})
+    assert (recording.partial, recording.messages) == ("", {})
     assert recording.cpu_seconds > 0
     assert (ticks[-1].begun, ticks[-1].ended, ticks[-1].errors, ticks[-1].in_flight) == (200, 200, 0, 0)
     assert [one.ended for one in ticks] == sorted(one.ended for one in ticks)
@@ -69,16 +69,16 @@ def test_ctrl_c_does_not_end_a_generator_that_is_still_loading(monkeypatch: pyte
     resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]  # the next is the first
     monkeypatch.setattr(SpawnProcess, "start", start_and_interrupt)
     with web(says(OK)) as server:
-        recording = generate(order(server, 20, 0.2), open_talk=open_plain)
+        recording = generate(order(server, 20, 0.2), open_protocol=open_plain)
     assert set(recording.samples["outcome"]) == {Outcome.OK}
 
 
 def test_a_wrong_answer_is_an_error_with_its_words() -> None:
     """However fast it came."""
     with web(says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")) as server:
-        recording = generate(order(server, 20, 0.2), open_talk=open_plain)
+        recording = generate(order(server, 20, 0.2), open_protocol=open_plain)
     assert set(recording.samples["outcome"]) == {Outcome.WRONG}
-    assert recording.said == {"WRONG": ("another answer: no",)}
+    assert recording.messages == {"WRONG": ("another answer: no",)}
 
 
 def test_a_server_that_dies_half_way_breaks_what_follows() -> None:
@@ -96,12 +96,12 @@ def test_a_server_that_dies_half_way_breaks_what_follows() -> None:
         return True
 
     with web(serve) as server:
-        recording = generate(replace(order(server, 100, 1), connections=1), open_talk=open_plain)
+        recording = generate(replace(order(server, 100, 1), connections=1), open_protocol=open_plain)
     outcomes = recording.samples["outcome"].tolist()
     assert outcomes[:49] == [Outcome.OK] * 49
     assert set(outcomes[49:]) == {Outcome.BROKEN}
     assert len(outcomes) == 100
-    assert all(text.startswith("broken:") for text in recording.said["BROKEN"])
+    assert all(text.startswith("broken:") for text in recording.messages["BROKEN"])
 
 
 def test_a_run_that_is_stopped_returns_what_there_is_and_says_partial() -> None:
@@ -115,18 +115,18 @@ def test_a_run_that_is_stopped_returns_what_there_is_and_says_partial() -> None:
         return True
 
     with web(serve) as server:
-        recording = generate(order(server, 100, 600), stop=stop, open_talk=open_plain)
+        recording = generate(order(server, 100, 600), stop=stop, open_protocol=open_plain)
     assert recording.partial.startswith("stopped after ")
     assert 20 <= len(recording.samples) < 60_000
     assert np.sum(recording.samples["outcome"] == Outcome.OK) >= 19
 
 
-def test_what_is_under_way_at_the_end_is_unfinished() -> None:
+def test_what_is_in_flight_at_the_end_is_unfinished() -> None:
     """It is not waited for beyond the drain."""
     gate = threading.Event()
     with web(lambda _head, _made: gate.wait(20)) as server:
         try:
-            recording = generate(replace(order(server, 10, 0.3), drain=0.1), open_talk=open_plain)
+            recording = generate(replace(order(server, 10, 0.3), drain=0.1), open_protocol=open_plain)
         finally:
             gate.set()
     assert recording.samples["outcome"].tolist() == [Outcome.UNFINISHED] * 3
@@ -137,7 +137,7 @@ def test_a_closed_loop_goes_on_for_its_time() -> None:
     """Arrivals are as many as the server allows; each begins when one ended."""
     with web(says(OK)) as server:
         wanted = replace(order(server), loop="closed", clients=2, seconds=0.5, arrivals=np.zeros(0, np.int64))
-        recording = generate(wanted, open_talk=open_plain)
+        recording = generate(wanted, open_protocol=open_plain)
     samples = recording.samples
     assert len(samples) > 2
     assert recording.peak_connections == 2
@@ -149,7 +149,7 @@ def test_a_target_that_refuses_is_an_error_that_names_it() -> None:
     port = unused_port()
     refused = Order(Route("judge0", "wait", Address("tcp", "127.0.0.1", port)), workload(), constant(10, 1))
     with pytest.raises(ResourceError, match=rf"refuses connections at 127\.0\.0\.1:{port}"):
-        generate(refused, open_talk=open_plain)
+        generate(refused, open_protocol=open_plain)
 
 
 def failing(*_given: object, **_named: object) -> object:
@@ -166,9 +166,9 @@ def test_the_process_tells_its_own_traceback() -> None:
     """And where it cannot, how it ended."""
     with web(says(OK)) as server:
         with pytest.raises(GeneratorError, match="ZeroDivisionError: what went wrong"):
-            generate(order(server), open_talk=failing)  # type: ignore[arg-type]
-        with pytest.raises(GeneratorError, match="without a word: exit code 7"):
-            generate(order(server), open_talk=dying)  # type: ignore[arg-type]
+            generate(order(server), open_protocol=failing)  # type: ignore[arg-type]
+        with pytest.raises(GeneratorError, match="without a message: exit code 7"):
+            generate(order(server), open_protocol=dying)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_an_order_that_cannot_be_is_refused(change: dict[str, object], problem: 
     """Before a process is started."""
     good = Order(Route("judge0", "wait", Address("tcp", "127.0.0.1", 1)), workload(), constant(10, 1))
     with pytest.raises(UsageError, match=problem):
-        generate(replace(good, **change), open_talk=open_plain)  # type: ignore[arg-type]
+        generate(replace(good, **change), open_protocol=open_plain)  # type: ignore[arg-type]
 
 
 PARENT = """
@@ -197,7 +197,7 @@ from harness.load.schedule import constant
 from harness.load.protocol.plain import open_plain, workload
 if __name__ == "__main__":
     route = Route("judge0", "wait", Address("tcp", "127.0.0.1", int(sys.argv[1])))
-    generate(Order(route, workload(), constant(50, 600)), open_talk=open_plain)
+    generate(Order(route, workload(), constant(50, 600)), open_protocol=open_plain)
 """
 
 
@@ -250,7 +250,7 @@ def test_a_tick_tells_of_the_last_second_only() -> None:
     assert np.isnan([told.p50, told.p99, told.late_p99]).all()
 
 
-def test_submissions_are_judged_where_nobody_else_talks() -> None:
+def test_submissions_are_judged_by_default() -> None:
     """The talk with Judge0 is the one that is taken by itself."""
     body = b'{"token":"t","status":{"id":3},"stdout":"aGVsbG8K","time":"0.01","wall_time":"0.02"}'
     answer = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body) + body

@@ -142,7 +142,7 @@ def test_the_terminal_is_sane_after_ctrl_c(
     assert "soak: 0 s, " in written.splitlines()[-1]
 
 
-def test_progress_is_told_above_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_above_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is noted meanwhile takes the place of the view, which is drawn again below it."""
     with terminal(monkeypatch) as screen:
         progress = Progress()

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from talk_samples import WORKLOAD, route
+from submission_samples import WORKLOAD, route
 
 from harness.core.errors import EngineError, ResourceError, UsageError, WaitTimeoutError
 from harness.core.wait import NotYet, wait_for
 from harness.judge0.model import NEVER, Address
 from harness.load.generator.generator import GeneratorError
 from harness.load.locust import generator, processes, running
-from harness.load.locust.line import Line
+from harness.load.locust.channel import Channel
+from harness.load.locust.master_address import host_port
 from harness.load.locust.merging import Part, as_part, merge, merged_tick
-from harness.load.locust.places import place
 from harness.load.locust.processes import SECRET
 from harness.load.locust.running import State, Team, check_order
 from harness.load.locust.shares import as_document, as_share, chosen, packed, split
@@ -53,7 +53,7 @@ def part(rows: Samples, **more: object) -> Part:
             "peak_connections": 2,
             "starved": 1,
             "partial": "",
-            "said": {},
+            "messages": {},
             **more,
         }
     )
@@ -80,7 +80,7 @@ def test_clients_are_split_and_none_is_without_a_connection() -> None:
     assert [each.order.connections for each in shares] == [1, 1]
 
 
-def test_a_share_survives_its_way_through_json() -> None:
+def test_a_share_survives_json() -> None:
     """As the worker reads it, it is what was split off, the token and all limits included."""
     address = Address("socks", "10.0.0.2", 80, proxy="198.51.100.1:1080", tls=True)
     made = split(order(route=route("batch", address, token="t0", timestamps=("created_at",))), 3)[1]
@@ -94,14 +94,14 @@ def test_samples_are_merged_in_the_order_of_arrivals() -> None:
     """Rows of all workers, and the sums of what each took."""
     shares = split(order(), 3)
     parts = {
-        index: part(samples(shares[index].order.arrivals), said={"WRONG": [f"{index}", "x"]})
+        index: part(samples(shares[index].order.arrivals), messages={"WRONG": [f"{index}", "x"]})
         for index in (2, 0, 1)
     }
     merged = merge(shares, parts, {}, 5.0)
     assert merged.samples["intended"].tolist() == ARRIVALS.tolist()
     assert (merged.began, merged.seconds, merged.cpu_seconds, merged.partial) == (5.0, 1.0, 1.5, "")
     assert (merged.peak_connections, merged.starved) == (6, 3)
-    assert merged.said == {"WRONG": ("2", "x", "0")}
+    assert merged.messages == {"WRONG": ("2", "x", "0")}
 
 
 def test_arrivals_due_at_once_keep_the_numbers_of_one_generator() -> None:
@@ -127,7 +127,7 @@ def test_arrivals_of_a_lost_worker_are_unfinished() -> None:
     assert set(lost["ended"]) == set(lost["sent"]) == {NEVER}
     assert lost["program"].tolist() == choose(WORKLOAD, COUNT)[1::2].tolist()
     assert merged.partial == "worker 1 was lost: killed"
-    assert merged.said == {"UNFINISHED": ("worker 1 was lost: killed",)}
+    assert merged.messages == {"UNFINISHED": ("worker 1 was lost: killed",)}
 
 
 def test_a_lost_worker_of_a_stopped_run_had_only_what_was_due() -> None:
@@ -172,22 +172,22 @@ def test_documents_arrive_whole_however_they_are_cut() -> None:
     """One that needs many reads, two in one read, and the end."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        line, text = Line(theirs), "x" * 5000
+        channel, text = Channel(theirs), "x" * 5000
         data = json.dumps({"a": text}).encode() + b'\n{"b": 1}\n{"c"'
         ours.sendall(data[:3000])
-        assert line.hear(5.0) is None
+        assert channel.receive(5.0) is None
         ours.sendall(data[3000:])
-        assert line.hear(5.0) == {"a": text}
-        assert line.hear(0.0) == {"b": 1}
+        assert channel.receive(5.0) == {"a": text}
+        assert channel.receive(0.0) == {"b": 1}
         ours.close()
-        assert line.hear(5.0) is None
-        assert line.closed
+        assert channel.receive(5.0) is None
+        assert channel.closed
 
 
 @pytest.mark.parametrize(
     ("team", "words"),
     [
-        (Team(0), "take 1 or more"),
+        (Team(0), "use 1 or more"),
         (Team(1, 1), "--locust-bind HOST:PORT"),
         (Team(1, 1, "10.0.0.9", 5557), SECRET),
     ],
@@ -199,7 +199,7 @@ def test_a_team_that_cannot_be_is_refused(team: Team, words: str, monkeypatch: p
         generator(team.here, expect=team.elsewhere, bind=team.bind, port=team.port)
 
 
-def test_without_locust_the_command_that_installs_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locust_the_command_that_installs_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra."""
     monkeypatch.setattr(running.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(EngineError, match=r"pip install 'wavetank\[locust\]'"):
@@ -212,15 +212,15 @@ FAR = Team(1, 1, "10.0.0.9", 5557)
 @pytest.mark.parametrize(
     ("wrong", "team", "words"),
     [
-        (order(route=route("callback", PUBLIC)), Team(1), "--way poll"),
+        (order(route=route("callback", PUBLIC)), Team(1), "--submission-mode poll"),
         (order(loop="closed", clients=1, seconds=1.0), Team(2), "one for each"),
         (order(Address("unix", "/run/way")), FAR, "/run/way"),
-        (order(Address("tcp", "127.0.0.1", 80)), FAR, "--door client"),
+        (order(Address("tcp", "127.0.0.1", 80)), FAR, "--entry-point client"),
         (order(Address("socks", "203.0.113.9", 80, proxy="127.0.0.1:1080")), FAR, "127.0.0.1"),
     ],
 )
 def test_an_order_that_workers_cannot_carry_out_is_refused(wrong: Order, team: Team, words: str) -> None:
-    """A way that they do not know, or one that is not there where they are."""
+    """A submission mode that they do not know, or one that is not there where they are."""
     with pytest.raises(UsageError, match=words):
         check_order(wrong, team)
 
@@ -234,10 +234,10 @@ def test_public_addresses_are_reached_from_elsewhere() -> None:
 
 def test_the_masters_place_is_a_host_and_a_port() -> None:
     """Anything else is told, with an example."""
-    assert place("10.0.0.9:5557") == ("10.0.0.9", 5557)
+    assert host_port("10.0.0.9:5557") == ("10.0.0.9", 5557)
     for wrong in ("10.0.0.9", ":5557", "10.0.0.9:0", "10.0.0.9:99999", "host:http"):
         with pytest.raises(UsageError, match=r"like 10\.0\.0\.9:5557"):
-            place(wrong)
+            host_port(wrong)
 
 
 def test_a_process_that_ends_at_once_is_an_error_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:

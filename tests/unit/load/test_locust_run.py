@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from talk_samples import WORKLOAD, FakeJudge0, route
+from submission_samples import WORKLOAD, FakeJudge0, route
 
-from harness.judge0.model import Address, Way
+from harness.judge0.model import Address, SubmissionMode
 from harness.judge0.requests import Request
 from harness.load.locust import generator
-from harness.load.locust.processes import Crew
+from harness.load.locust.processes import WorkerProcesses
 from harness.load.model import SECOND, Order, Outcome, Tick
 
 COUNT = 240
@@ -75,21 +75,21 @@ def server() -> Iterator[Server]:
 def pids(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Of each process that was started, by name."""
     found: dict[str, int] = {}
-    start = Crew.start
+    start = WorkerProcesses.start
 
-    def noting(crew: Crew, name: str, *args: Any, **more: Any) -> None:
-        start(crew, name, *args, **more)
-        found[name] = crew.pid(name)
+    def noting(worker_processes: WorkerProcesses, name: str, *args: Any, **more: Any) -> None:
+        start(worker_processes, name, *args, **more)
+        found[name] = worker_processes.pid(name)
 
-    monkeypatch.setattr(Crew, "start", noting)
+    monkeypatch.setattr(WorkerProcesses, "start", noting)
     return found
 
 
-def order(server: Server, way: Way, rate: int) -> Order:
+def order(server: Server, mode: SubmissionMode, rate: int) -> Order:
     """`COUNT` arrivals."""
     address = Address("tcp", "127.0.0.1", server.server_address[1])
     arrivals = np.arange(COUNT, dtype=np.int64) * SECOND // rate
-    return Order(route(way, address), WORKLOAD, arrivals, connections=16, timeout=20.0, drain=20.0)
+    return Order(route(mode, address), WORKLOAD, arrivals, connections=16, timeout=20.0, drain=20.0)
 
 
 def test_a_load_is_handed_in_by_two_workers_and_merged(server: Server, pids: dict[str, int]) -> None:
@@ -98,14 +98,14 @@ def test_a_load_is_handed_in_by_two_workers_and_merged(server: Server, pids: dic
     found = generator(2)(order(server, "poll", 200))
     samples = found.samples
     assert samples["intended"].tolist() == order(server, "poll", 200).arrivals.tolist()
-    assert set(samples["outcome"]) == {Outcome.OK}, found.said
+    assert set(samples["outcome"]) == {Outcome.OK}, found.messages
     assert len(server.judge0.looks) - before == COUNT
     assert set(samples["status"]) == {3, 11}
     assert (samples["intended"] <= samples["sent"]).all()
     assert (samples["sent"] < samples["accepted"]).all()
     assert (samples["accepted"] < samples["ended"]).all()
     assert set(samples["judged_us"]) == {60_000}
-    assert (found.partial, found.said) == ("", {})
+    assert (found.partial, found.messages) == ("", {})
     assert found.seconds > 1.0
     assert found.cpu_seconds > 0
     assert sorted(pids) == ["master", "worker 0", "worker 1"]

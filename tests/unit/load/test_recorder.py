@@ -11,7 +11,7 @@ from harness.load.model import Outcome
 from harness.load.recorder import TEXTS, Recorder, size
 
 
-def test_a_row_holds_what_was_told_of_an_arrival() -> None:
+def test_a_row_holds_what_was_reported_of_an_arrival() -> None:
     """And NEVER for what was not."""
     record = Recorder(3)
     record.programs(np.array([2, 0, 1], np.int16))
@@ -40,10 +40,10 @@ def test_counts_and_first_words_are_kept() -> None:
     record = Recorder(10)
     for number in range(10):
         record.begin(number, number)
-        record.done(number, Outcome.FAILED if number else Outcome.OK, 1, said=f"500 {number // 2}")
+        record.done(number, Outcome.FAILED if number else Outcome.OK, 1, message=f"500 {number // 2}")
     assert record.counts() == {"begun": 10, "accepted": 0, "ended": 10, "errors": 9}
-    assert record.said() == {"FAILED": ("500 0", "500 1", "500 2")}
-    assert len(record.said()["FAILED"]) == TEXTS
+    assert record.messages() == {"FAILED": ("500 0", "500 1", "500 2")}
+    assert len(record.messages()["FAILED"]) == TEXTS
 
 
 def test_another_reads_the_same_memory() -> None:

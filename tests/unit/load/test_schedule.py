@@ -98,7 +98,7 @@ def test_the_command_line_writes_schedules_so(text: str, same: Times) -> None:
     "text", ["", "constant", "constant:", "constant:50", "constant:50x30", "constant:-5x3s", "ramp:10x3s",
              "steps:10x3s,", "poisson:ax3s", "trace:", "burst:5x5s", "constant:1_0x3s"]
 )  # fmt: skip
-def test_what_is_no_schedule_is_told_what_would_be(text: str) -> None:
+def test_an_invalid_schedule_is_an_error_with_valid_forms(text: str) -> None:
     """With every form there is."""
     with pytest.raises(UsageError, match="not a schedule: take constant:50x30s"):
         parse(text, seed=1)
@@ -108,7 +108,7 @@ def test_what_is_no_schedule_is_told_what_would_be(text: str) -> None:
     ("text", "problem"),
     [
         ("constant:0x3s", "a rate of 0"),
-        ("poisson:5x0s", "0 s is no length"),
+        ("poisson:5x0s", "0 s is not a duration"),
         ("ramp:0-10x3s", "a rate of 0"),
         ("ramp:10-0x3s", "a rate of 0"),
         ("steps:10x3s,0x3s", "a rate of 0"),

@@ -131,7 +131,7 @@ def test_jobs_that_keep_a_core_busy_are_fitted_up_to_the_cores() -> None:
 def test_two_cores_do_not_carry_a_model_of_what_keeps_them_busy() -> None:
     """One and two workers are two points."""
     found = scaling(measured(kinked(2), (1, 2, 4, 8)), cores=2, cpu_bound=True)
-    assert all("takes 3 at least" in one.refused for one in found.fits)
+    assert all("takes at least 3" in one.refused for one in found.fits)
     assert "No model is used: 2 numbers of workers" in found.told
 
 

@@ -77,7 +77,7 @@ def test_the_curve_has_the_points_that_people_read() -> None:
     assert {0.0, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9995} <= set(shares)
 
 
-def test_beyond_ten_minutes_the_histogram_counts_ten_and_the_maximum_is_told() -> None:
+def test_beyond_ten_minutes_the_histogram_counts_ten_and_the_maximum_is_reported() -> None:
     """Nothing is lost from the count."""
     stage = stage_of(np.array([700_000.0, 1.0]))
     assert stage.max_ms == 700_000

@@ -15,12 +15,12 @@ from stats_rig import mmc, mmc_beyond
 
 from harness.load.result import Interval
 from harness.load.stats import stages
-from harness.load.stats.knee import Aim, Search, Seen, capacity, held, next_rate, why
+from harness.load.stats.knee import Aim, Search, Trial, capacity, held, next_rate, why
 
 AIM = Aim(objective_ms=1000, start=10, resolution=0.05)
 
 
-def seen(rate: float, latency: float = 100, spread: float = 10, **more: object) -> Seen:
+def trial(rate: float, latency: float = 100, spread: float = 10, **more: object) -> Trial:
     """A run that keeps up, of a hundred arrivals."""
     fields = {
         "rate": rate,
@@ -29,21 +29,21 @@ def seen(rate: float, latency: float = 100, spread: float = 10, **more: object) 
         "arrivals": 100,
         "latency": Interval(latency, latency - spread, latency + spread),
     }
-    return Seen(**{**fields, **more})  # type: ignore[arg-type]
+    return Trial(**{**fields, **more})  # type: ignore[arg-type]
 
 
-def searched(run: Callable[[float], Seen], aim: Aim = AIM) -> Search:
+def searched(run: Callable[[float], Trial], aim: Aim = AIM) -> Search:
     """The whole search."""
     search = Search(aim)
     while (rate := next_rate(search)) is not None:
-        assert len(search.seen) < aim.most
+        assert len(search.trials) < aim.most
         search = search.after(run(rate))
     return search
 
 
-def knee_at(limit: float) -> Callable[[float], Seen]:
+def knee_at(limit: float) -> Callable[[float], Trial]:
     """Fast up to a rate, and slow from there."""
-    return lambda rate: seen(rate, 100 if rate <= limit else 5000)
+    return lambda rate: trial(rate, 100 if rate <= limit else 5000)
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,14 +55,14 @@ def test_a_sharp_knee_is_found_to_the_resolution(limit: float) -> None:
     assert found.over is not None
     assert found.rate.value <= limit < found.over <= found.rate.value * 1.0501
     for end in (found.rate.value, found.over):
-        assert [run.rate for run in search.seen].count(end) == 2
-    assert len(search.seen) <= 26
+        assert [run.rate for run in search.trials].count(end) == 2
+    assert len(search.trials) <= 26
 
 
 def test_steps_go_up_by_half_and_then_halve_the_gap() -> None:
     """The first that fails is not the answer yet."""
     search = searched(knee_at(25))
-    assert [run.rate for run in search.seen][:5] == [10, 15, 22.5, 33.75, (22.5 + 33.75) / 2]
+    assert [run.rate for run in search.trials][:5] == [10, 15, 22.5, 33.75, (22.5 + 33.75) / 2]
 
 
 def test_a_queues_knee_lies_between_the_ends() -> None:
@@ -73,12 +73,12 @@ def test_a_queues_knee_lies_between_the_ends() -> None:
     for seed in range(20):
         random = np.random.default_rng(seed)
 
-        def run(rate: float, random: np.random.Generator = random) -> Seen:
+        def run(rate: float, random: np.random.Generator = random) -> Trial:
             rows = mmc(random, rate, 10, 4, 2500)
             first, last = int(rows["intended"][250]), int(rows["intended"][-1])
             rates = stages.rates(rows, first, last)
             kept = stages.steady(rows, first, last)
-            return Seen(rate, rates.offered, rates.achieved, len(kept), stages.quantile_of_run(kept, 0.95))
+            return Trial(rate, rates.offered, rates.achieved, len(kept), stages.quantile_of_run(kept, 0.95))
 
         found = capacity(searched(run, aim))
         assert found.over is not None
@@ -98,21 +98,21 @@ def test_a_queues_knee_lies_between_the_ends() -> None:
         ({"latency": Interval(2000, 1500, 2500)}, "p95 2000 ms (1500 to 2500 ms): beyond 1000 ms"),
     ],
 )
-def test_a_rate_fails_for_a_reason_that_is_told(fields: dict[str, object], reason: str) -> None:
+def test_a_rate_fails_for_a_reason_that_is_reported(fields: dict[str, object], reason: str) -> None:
     """Fast answers do not make up for errors, refusals or a backlog."""
-    run = dataclasses.replace(seen(10), **fields)  # type: ignore[arg-type]
+    run = dataclasses.replace(trial(10), **fields)  # type: ignore[arg-type]
     assert held(Search(AIM, (run,)), 10) is False
     assert why(AIM, run) == reason
 
 
-def test_a_short_run_may_end_with_a_few_more_under_way() -> None:
+def test_a_short_run_may_end_with_a_few_more_in_flight() -> None:
     """Of a hundred, 96 ended in the window: with some under way at both of its ends that is chance."""
-    assert held(Search(AIM, (seen(10, achieved=9.6),)), 10) is True
+    assert held(Search(AIM, (trial(10, achieved=9.6),)), 10) is True
 
 
 def test_few_arrivals_are_judged_by_repetitions() -> None:
     """Too few in a run for an interval of their p95: three runs that agree will do, one will not."""
-    run = seen(10, latency=200)
+    run = trial(10, latency=200)
     run = dataclasses.replace(run, latency=Interval(200))
     search = Search(AIM, (run, dataclasses.replace(run, latency=Interval(230))))
     assert (held(Search(AIM, (run,)), 10), held(search, 10)) == (None, True)
@@ -121,29 +121,29 @@ def test_few_arrivals_are_judged_by_repetitions() -> None:
 
 def test_errors_up_to_the_objectives_share_are_borne() -> None:
     """One in a hundred, where one in a hundred may."""
-    assert held(Search(dataclasses.replace(AIM, errors=0.01), (seen(10, errors=1),)), 10) is True
+    assert held(Search(dataclasses.replace(AIM, errors=0.01), (trial(10, errors=1),)), 10) is True
 
 
 def test_a_rate_that_is_not_clearly_within_is_run_again() -> None:
     """And undecided after three times: neither held nor failed."""
-    search = Search(AIM, (seen(10), seen(15, 990, 50)))
+    search = Search(AIM, (trial(10), trial(15, 990, 50)))
     assert next_rate(search) == 15
-    search = search.after(seen(15, 1010, 50)).after(seen(15, 1000, 50))
+    search = search.after(trial(15, 1010, 50)).after(trial(15, 1000, 50))
     assert held(search, 15) is None
     assert next_rate(search) == 12.5
 
 
 def test_repetitions_narrow_what_one_run_cannot_tell() -> None:
     """Three runs of 960 plus and minus 60 are 960 plus and minus 35."""
-    assert held(Search(AIM, (seen(15, 960, 60),)), 15) is None
-    assert held(Search(AIM, (seen(15, 960, 60),) * 3), 15) is True
+    assert held(Search(AIM, (trial(15, 960, 60),)), 15) is None
+    assert held(Search(AIM, (trial(15, 960, 60),) * 3), 15) is True
 
 
 def test_what_stays_undecided_is_between_the_ends() -> None:
     """And where it ends is searched, too."""
 
-    def run(rate: float) -> Seen:
-        return seen(rate, 100 if rate < 20 else 1000 if rate < 24 else 5000)
+    def run(rate: float) -> Trial:
+        return trial(rate, 100 if rate < 20 else 1000 if rate < 24 else 5000)
 
     found = capacity(searched(run, dataclasses.replace(AIM, most=80)))
     assert found.over is not None
@@ -152,13 +152,13 @@ def test_what_stays_undecided_is_between_the_ends() -> None:
     assert "undecided:" in found.told
 
 
-def test_one_odd_run_is_outvoted_and_told() -> None:
+def test_one_odd_run_is_outvoted_and_reported() -> None:
     """The lower end is seen again; a hiccup costs a third run."""
     hiccups = iter([True])
 
-    def run(rate: float) -> Seen:
+    def run(rate: float) -> Trial:
         odd = rate > 24 and rate <= 25 and next(hiccups, False)
-        return seen(rate, errors=1) if odd else knee_at(25)(rate)
+        return trial(rate, errors=1) if odd else knee_at(25)(rate)
 
     found = capacity(searched(run))
     assert found.over is not None
@@ -168,25 +168,25 @@ def test_one_odd_run_is_outvoted_and_told() -> None:
 
 def test_a_run_in_doubt_does_not_count() -> None:
     """It is run again, and never held or failed by itself."""
-    doubtful = seen(10, 5000, doubt="the generator was late")
+    doubtful = trial(10, 5000, doubt="the generator was late")
     search = Search(AIM, (doubtful,))
     assert (held(search, 10), next_rate(search)) == (None, 10)
     assert why(AIM, doubtful) == "does not count: the generator was late"
-    assert held(search.after(seen(10)), 10) is True
+    assert held(search.after(trial(10)), 10) is True
 
 
 def test_doubts_from_some_rate_on_end_the_search() -> None:
     """A generator that cannot do more does not make it go on."""
-    search = searched(lambda rate: seen(rate, doubt="late" if rate > 30 else ""))
+    search = searched(lambda rate: trial(rate, doubt="late" if rate > 30 else ""))
     found = capacity(search)
     assert found.rate.value > 28
     assert found.over is None
-    assert len(search.seen) < AIM.most
+    assert len(search.trials) < AIM.most
 
 
-def test_nothing_that_holds_is_told_as_such() -> None:
+def test_no_rate_that_holds_is_reported_as_such() -> None:
     """Down to the floor, not for ever."""
-    found = capacity(searched(lambda rate: seen(rate, 5000)))
+    found = capacity(searched(lambda rate: trial(rate, 5000)))
     assert (found.rate.value, found.rate.high) == (0, found.over)
     assert found.over is not None
     assert found.over < 0.15
@@ -195,14 +195,14 @@ def test_nothing_that_holds_is_told_as_such() -> None:
 
 def test_the_ceiling_ends_the_search() -> None:
     """All that was asked for held."""
-    found = capacity(searched(seen, dataclasses.replace(AIM, ceiling=40)))
+    found = capacity(searched(trial, dataclasses.replace(AIM, ceiling=40)))
     assert (found.rate.value, found.over) == (40, None)
     assert "none above it failed" in found.told
 
 
-def test_what_is_not_monotone_is_told() -> None:
+def test_what_is_not_monotone_is_reported() -> None:
     """A rate that holds above one that does not makes no capacity."""
-    found = capacity(Search(AIM, (seen(10), seen(20, 5000), seen(30))))
+    found = capacity(Search(AIM, (trial(10), trial(20, 5000), trial(30))))
     assert (found.rate.value, found.over) == (10, 20)
     assert "not monotone: 30.0 a second held, though 20.0 did not" in found.told
 
@@ -213,9 +213,9 @@ def test_pure_noise_ends_the_search_in_time(seed: int) -> None:
     """It never asks for more runs than it may, nor for a rate outside of its bounds."""
     random = np.random.default_rng(seed)
     aim = dataclasses.replace(AIM, floor=1, ceiling=200)
-    search = searched(lambda rate: seen(rate, random.uniform(0, 2000), random.uniform(0, 800)), aim)
-    assert all(1 <= run.rate <= 200 for run in search.seen)
-    assert len(capacity(search).steps) == len(search.seen)
+    search = searched(lambda rate: trial(rate, random.uniform(0, 2000), random.uniform(0, 800)), aim)
+    assert all(1 <= run.rate <= 200 for run in search.trials)
+    assert len(capacity(search).steps) == len(search.trials)
 
 
 def test_a_search_that_is_cut_short_says_so() -> None:

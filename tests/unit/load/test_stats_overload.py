@@ -49,7 +49,7 @@ def limited(limit: int = LIMIT, seed: int = 1) -> Samples:
 
 def judged(rows: Samples, **more: object) -> Overload:
     """Its judgement."""
-    facts = {"queue_limit": LIMIT, "throughput": RATE, "said": ("queue is full", "queue is full", "?")}
+    facts = {"queue_limit": LIMIT, "throughput": RATE, "messages": ("queue is full", "queue is full", "?")}
     return overload(rows, PHASES, **{**facts, **more})  # type: ignore[arg-type]
 
 
@@ -71,13 +71,13 @@ def test_a_queue_with_a_limit_bears_overload() -> None:
 
 def test_a_queue_without_a_limit_is_not_sound() -> None:
     """Nothing refused, latency far beyond the bound, and not as before for the rest of the run."""
-    found = judged(limited(limit=1_000_000), said=())
+    found = judged(limited(limit=1_000_000), messages=())
     assert not is_sound(found)
     assert found.recovered_s is None
     assert found.accepted_p95_ms > 10 * found.bound_ms
     assert "nothing was refused" in found.told
     assert "beyond the" in found.told
-    assert "not as before when the run ended" in found.told
+    assert "not recovered when the run ended" in found.told
 
 
 def test_what_was_accepted_and_never_ended_is_endless() -> None:
@@ -94,8 +94,8 @@ def test_what_was_accepted_and_never_ended_is_endless() -> None:
 
 def test_refusals_without_words_are_not_clear() -> None:
     """A user must read why."""
-    found = judged(limited(), said=())
-    assert "without a word why" in found.told
+    found = judged(limited(), messages=())
+    assert "without a reason" in found.told
     assert not is_sound(found)
 
 

@@ -48,7 +48,7 @@ def test_too_few_intervals_are_too_short() -> None:
     assert "too short" in found.told
 
 
-def test_the_warmup_of_a_run_is_told_in_seconds() -> None:
+def test_the_warmup_of_a_run_is_reported_in_seconds() -> None:
     """Slow for six seconds of sixty."""
     seconds = np.arange(0, 60, 0.02)
     latency = np.random.default_rng(1).normal(50, 3, len(seconds)) + np.where(seconds < 6, 300, 0)

@@ -103,7 +103,7 @@ def test_cores_that_a_hypervisor_keeps_are_used_up() -> None:
     """On a shared droplet; and it is said."""
     facts = with_node(BEHIND, node("worker-1", 1.2, steal=(0.7,) * SECONDS))
     assert what(facts) == "worker cpu"
-    assert "35 % of it kept by the hypervisor" in bottleneck(facts)["why"]
+    assert "35 % of it taken by the hypervisor" in bottleneck(facts)["why"]
 
 
 def test_where_nodes_share_a_machine_its_cores_come_first_with_who_used_them() -> None:
@@ -138,11 +138,11 @@ def test_slots_are_where_all_workers_are_busy_and_no_core_is() -> None:
     assert "more workers would help" in bottleneck(facts)["why"]
 
 
-def test_slots_without_a_look_at_the_nodes_say_so() -> None:
+def test_slots_without_readings_of_the_nodes_say_so() -> None:
     """Then nobody knows of the CPU."""
     facts = replace(BEHIND, queue=queue(7, 4, 4), nodes=())
     assert what(facts) == "worker slots"
-    assert "not seen" in bottleneck(facts)["why"]
+    assert "not observed" in bottleneck(facts)["why"]
 
 
 def test_idle_workers_beside_a_queue_are_the_queues_fault() -> None:
@@ -165,7 +165,7 @@ def test_just_below_nine_tenths_of_its_cores_a_node_has_some_left() -> None:
 def test_a_queue_that_was_full_before_anything_was_is_named() -> None:
     """With its limit; where a resource was used up, that is named instead."""
     facts = replace(
-        BEHIND, errors={"refused": 20}, said={"refused": ("503: queue is full",)}, queue_limit=100
+        BEHIND, errors={"refused": 20}, messages={"refused": ("503: queue is full",)}, queue_limit=100
     )
     assert what(facts) == "queue"
     assert "its limit is 100" in bottleneck(facts)["why"]
@@ -175,9 +175,9 @@ def test_a_queue_that_was_full_before_anything_was_is_named() -> None:
 
 def test_a_gateways_errors_are_the_balancers() -> None:
     """Where more than a few arrivals met them."""
-    said = {"failed": ("502: <html><h1>502 Bad Gateway</h1>",)}
-    assert what(replace(BEHIND, errors={"failed": 20}, said=said)) == "balancer"
-    assert what(replace(QUIET, errors={"failed": 1}, said=said)) == "none"
+    messages = {"failed": ("502: <html><h1>502 Bad Gateway</h1>",)}
+    assert what(replace(BEHIND, errors={"failed": 20}, messages=messages)) == "balancer"
+    assert what(replace(QUIET, errors={"failed": 1}, messages=messages)) == "none"
 
 
 def test_what_is_not_seen_is_not_guessed() -> None:

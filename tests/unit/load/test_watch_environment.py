@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.load.watch import noise
-from harness.load.watch.environment import judge0, look, read_look, this_machine
+from harness.load.watch.environment import inspect_script, judge0, parse_inspection, this_machine
 
 CALM = noise.Noise(0.06, 0.2, 0.2, 0.22, 0.0, 0.03, (0.1, 0.1, 0.1))
 DOCKER = """#!/bin/sh
@@ -26,21 +26,21 @@ esac
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> str:
+def output(tmp_path: Path) -> str:
     """What the script prints on this machine, with an engine that has two containers."""
     engine = tmp_path / "docker"
     engine.write_text(DOCKER.format(pid=os.getpid()))
     engine.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["sh", "-c", look()], capture_output=True, text=True, check=True, env={"PATH": path}
+        ["sh", "-c", inspect_script()], capture_output=True, text=True, check=True, env={"PATH": path}
     )
     return done.stdout
 
 
-def test_a_node_tells_its_kernel_its_limits_and_its_containers(told: str) -> None:
+def test_a_node_tells_its_kernel_its_limits_and_its_containers(output: str) -> None:
     """With the settings of each, by service."""
-    found = read_look(told)
+    found = parse_inspection(output)
     assert found["kernel"] == os.uname().release
     assert found["cores"] >= 1
     assert found["memory_mb"] > 100
@@ -52,22 +52,22 @@ def test_a_node_tells_its_kernel_its_limits_and_its_containers(told: str) -> Non
     assert found["containers"]["judge0-lb"][0]["settings"] == {}
 
 
-def test_no_secret_of_a_container_is_told(told: str) -> None:
+def test_no_secret_of_a_container_is_reported(output: str) -> None:
     """Only variables that limit a load leave the node."""
-    assert "COUNT=4" in told
-    assert "hidden" not in told
-    assert "MY_COUNT" not in told
+    assert "COUNT=4" in output
+    assert "hidden" not in output
+    assert "MY_COUNT" not in output
 
 
 def test_lines_that_are_not_known_are_left_out() -> None:
     """And details of a container that is not."""
-    found = read_look("motd of the day\nnofile|zz|9\nmemory|max\nmemory|1048576\nsetting|zz|COUNT=1\n")
+    found = parse_inspection("motd of the day\nnofile|zz|9\nmemory|max\nmemory|1048576\nsetting|zz|COUNT=1\n")
     assert found == {"sysctl": {}, "containers": {}, "memory_mb": 1}
 
 
-def test_nginx_is_told_by_its_version() -> None:
+def test_nginx_is_reported_by_its_version() -> None:
     """Without the words around it."""
-    found = read_look("container|aa|image|lb|||lb_1\nnginx|aa|nginx version: nginx/1.22.1\n")
+    found = parse_inspection("container|aa|image|lb|||lb_1\nnginx|aa|nginx version: nginx/1.22.1\n")
     assert found["containers"]["lb"][0]["nginx"] == "nginx/1.22.1"
 
 
@@ -79,7 +79,7 @@ def test_judge0_tells_its_limits_and_what_it_does_not_is_unknown() -> None:
     assert set(found["unknown"]) == {"version", "workers"}
 
 
-def test_this_machine_is_told() -> None:
+def test_this_machine_is_reported() -> None:
     """By its own kernel."""
     assert this_machine()["kernel"].endswith(os.uname().release)
 
@@ -95,11 +95,11 @@ def test_a_calm_machine_puts_nothing_in_doubt() -> None:
     [
         ({"wake_p99_ms": 3.0}, "3.0 ms late"),
         ({"loop_p99_ms": 0.6}, "3.0 times as long"),
-        ({"steal": 0.1}, "hypervisor keeps 10 %"),
+        ({"steal": 0.1}, "hypervisor takes 10 %"),
         ({"others": 0.6}, "60 % of the cores were in use"),
     ],
 )
-def test_noise_is_told_in_words(changed: dict[str, float], said: str) -> None:
+def test_noise_is_reported_in_words(changed: dict[str, float], said: str) -> None:
     """Each kind by itself."""
     assert said in noise.noisy(replace(CALM, **changed))
 
@@ -111,4 +111,4 @@ def test_noise_is_measured_on_this_machine() -> None:
     assert 0 < found.loop_p50_ms <= found.loop_p99_ms
     assert found.others is not None
     assert found.others >= 0
-    assert set(found.told()) > {"noisy", "wake_p99_ms", "loadavg"}
+    assert set(found.to_dict()) > {"noisy", "wake_p99_ms", "loadavg"}

@@ -47,7 +47,7 @@ def first_look(root: Path) -> Track:
         assert process.stdout is not None
         for line in process.stdout:
             reader.take(1.0, line)
-            if track.marks:
+            if track.readings:
                 break
         process.kill()
     assert not track.faults
@@ -68,7 +68,7 @@ def test_a_container_of_cgroup_v1_is_its_own_group(tmp_path: Path) -> None:
         f"{group}/cpuacct/system.slice/docker-{SECOND}.scope/cpuacct.usage": "500000000\n",
     }
     track = first_look(tree(tmp_path, files))
-    mark = track.marks[0]
+    mark = track.readings[0]
     assert (track.source, track.cores) == ("cgroup v1", 0.5)
     assert (mark.clock, mark.cpu, mark.memory, mark.steal) == (100.25, 2.5, 3000.0, None)
     assert mark.parts == {FIRST: 1.0, SECOND: 0.5}
@@ -86,7 +86,7 @@ def test_a_container_of_cgroup_v2_is_its_own_group(tmp_path: Path) -> None:
         f"{group}/system.slice/docker-{FIRST}.scope/cpu.stat": "usage_usec 1000000\nuser_usec 1\n",
     }
     track = first_look(tree(tmp_path, files))
-    mark = track.marks[0]
+    mark = track.readings[0]
     assert (track.source, track.cores) == ("cgroup v2", len(os.sched_getaffinity(0)))
     assert (mark.cpu, mark.memory, mark.parts) == (2.5, 3000.0, {FIRST: 1.0})
 
@@ -98,7 +98,7 @@ def test_a_machine_is_its_proc_stat_whatever_its_groups_say(tmp_path: Path) -> N
         f"sys/fs/cgroup/docker/{FIRST}/cpu.stat": "usage_usec 9\n",
     }
     track = first_look(tree(tmp_path, files))
-    mark, hz = track.marks[0], os.sysconf("SC_CLK_TCK")
+    mark, hz = track.readings[0], os.sysconf("SC_CLK_TCK")
     assert track.source == "/proc/stat"
     assert (mark.cpu, mark.steal, mark.memory) == (400 / hz, 50 / hz, 400 * 1024)
     assert mark.parts == {FIRST: 9e-6}
@@ -127,7 +127,7 @@ def test_this_machine_is_followed_until_the_feed_is_closed() -> None:
 
     def take(at: float, line: str) -> None:
         reader.take(at, line)
-        if len(track.marks) >= 3:
+        if len(track.readings) >= 3:
             seen.set()
 
     feed = Feed(lambda: ["sh", "-c", loop.script(0.05)], take, lambda *_: None)
@@ -166,5 +166,5 @@ def test_a_line_that_cannot_be_read_is_a_fault_and_nothing_more(line: str) -> No
     """Cut-off lines and noise do not end the watching."""
     track = Track("node", "")
     Reader(track).take(4.0, line)
-    assert not track.marks
+    assert not track.readings
     assert [at for at, _ in track.faults] == [4.0]

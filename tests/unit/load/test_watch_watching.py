@@ -15,7 +15,7 @@ from harness.core.errors import CommandError
 from harness.core.wait import NotYet, wait_for
 from harness.load.watch import watching
 from harness.load.watch.repeat import REPEATING, repeating
-from harness.load.watch.watching import Seen, Watch
+from harness.load.watch.watching import Observed, Watch
 from harness.topology.deployment import Connection, DatabaseNode, Deployment
 from harness.topology.load import load
 
@@ -48,11 +48,11 @@ def deployment() -> Deployment:
     return Deployment("run", "vpc", "10.0.0.0/20", {}, {"mongo": node})
 
 
-def watched(until: Callable[[Seen], bool], ask: Callable[[], Any] | None) -> tuple[Seen, float]:
+def watched(until: Callable[[Observed], bool], ask: Callable[[], Any] | None) -> tuple[Observed, float]:
     """What is seen of the two nodes on a cloud, once ``until`` is content; and when that began."""
     began = time.time() - 10
 
-    def probe(watch: Watch) -> Seen:
+    def probe(watch: Watch) -> Observed:
         seen = watch.collect(began)
         if not until(seen):
             raise NotYet(str(seen))
@@ -63,11 +63,11 @@ def watched(until: Callable[[Seen], bool], ask: Callable[[], Any] | None) -> tup
         return wait_for("enough", lambda: probe(watch), deadline=20, max_pause=0.1), began
 
 
-def everything(seen: Seen) -> bool:
+def everything(seen: Observed) -> bool:
     return bool(seen.nodes and seen.machine and seen.queue)
 
 
-def test_what_can_be_seen_is_seen_and_the_rest_is_told_in_words() -> None:
+def test_what_can_be_observed_is_and_the_rest_is_reported() -> None:
     """A node that is gone is a gap with its reason, and so are the cloud's databases."""
     seen, _ = watched(everything, lambda: QUEUE)
     assert [each.node for each in seen.nodes] == ["client"]
@@ -75,15 +75,15 @@ def test_what_can_be_seen_is_seen_and_the_rest_is_told_in_words() -> None:
     assert (seen.queue.waiting[0], seen.queue.working[0], seen.queue.workers[0]) == (2, 1, 4)
     assert seen.machine is not None
     assert not seen.shared
-    assert "mongo: not watched" in seen.gaps[0]
-    assert any("runner: nothing was seen" in gap and "No route to host" in gap for gap in seen.gaps)
+    assert "mongo: not monitored" in seen.gaps[0]
+    assert any("runner: no readings" in gap and "No route to host" in gap for gap in seen.gaps)
 
 
 def test_the_block_begins_once_every_node_was_seen_or_is_known_not_to_be() -> None:
     """A run that begins then is watched from its beginning."""
     cloud = SimpleNamespace(info={})
     with watching(Nodes(), deployment(), TOPOLOGY, cloud, every=EVERY) as watch:  # type: ignore[arg-type]
-        assert watch.nodes["client"].marks
+        assert watch.nodes["client"].readings
         assert watch.nodes["runner"].faults
 
 

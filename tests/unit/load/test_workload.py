@@ -82,9 +82,9 @@ def test_long_texts_are_written_as_a_repetition(tmp_path: Path) -> None:
     ("line", "field", "words"),
     [
         ("language: pyton, source: x", "programs.a.language", "did you mean 'python'?"),
-        ("language: python, source: x, weight: 0", "programs.a.weight", "take a number over 0"),
-        ("language: python, source: x, weight: -1.5", "programs.a.weight", "-1.5 is no weight"),
-        ("language: python, source: x, weight: .inf", "programs.a.weight", "inf is no weight"),
+        ("language: python, source: x, weight: 0", "programs.a.weight", "use a number above 0"),
+        ("language: python, source: x, weight: -1.5", "programs.a.weight", "-1.5 is not a weight"),
+        ("language: python, source: x, weight: .inf", "programs.a.weight", "inf is not a weight"),
         ("language: python, source: x, wieght: 2", "programs.a.wieght", "did you mean 'weight'?"),
         ("language: python", "programs.a.source", "is missing"),
         ("language: python, source: '  '", "programs.a.source", "it is empty"),
@@ -92,17 +92,21 @@ def test_long_texts_are_written_as_a_repetition(tmp_path: Path) -> None:
         ("language: python, source: x, stdin: {repeat: x}", "programs.a.stdin.times", "is missing"),
         ("language: python, source: x, stdin: {repeat: x, times: 0}", "programs.a.stdin.times", "1 or more"),
         ("language: python, source: x, stdin: {repeat: x, times: 99999999}", "programs.a.stdin", "8 MiB"),
-        ("language: python, source: x, status: 2", "programs.a.status", "take 3 to 14"),
+        ("language: python, source: x, status: 2", "programs.a.status", "use 3 to 14"),
         ("language: python, source: x, status: Acepted", "programs.a.status", "did you mean 'Accepted'?"),
         (
             "language: python, source: x, limits: {cpu_time: 1}",
             "programs.a.limits.cpu_time",
             "cpu_time_limit",
         ),
-        ("language: python, source: x, limits: {cpu_time_limit: -1}", "programs.a.limits", "-1 is no limit"),
+        (
+            "language: python, source: x, limits: {cpu_time_limit: -1}",
+            "programs.a.limits",
+            "-1 is not a limit",
+        ),
     ],
 )
-def test_a_wrong_program_is_told_with_its_field_and_what_would_be_right(
+def test_a_wrong_program_is_reported_with_its_field_and_what_would_be_right(
     tmp_path: Path, line: str, field: str, words: str
 ) -> None:
     """File, line, field, problem, remedy."""
@@ -123,12 +127,12 @@ def test_a_wrong_program_is_told_with_its_field_and_what_would_be_right(
         ("schema: wavetank/workload/v1\n" + PROGRAM, "given twice"),
     ],
 )
-def test_a_wrong_head_is_told(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_head_is_reported(tmp_path: Path, text: str, words: str) -> None:
     """What holds for the whole file."""
     assert words in str(mistake(tmp_path, text))
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     """Nobody corrects a file one error at a time."""
     text = "programs:\n  a: {language: x, source: x, weight: 0}\n  b: {language: c, source: ''}\n"
     assert [each.field for each in mistake(tmp_path, text).errors] == [  # type: ignore[attr-defined]
@@ -154,7 +158,7 @@ def test_an_empty_file_says_where_to_start_from(tmp_path: Path) -> None:
         load_workload(file)
 
 
-def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+def test_an_unknown_name_is_reported_with_the_known_ones() -> None:
     """Neither a file nor built in."""
     with pytest.raises(UsageError, match="did you mean 'hello'"):
         load_workload("helo")
@@ -203,10 +207,10 @@ def test_programs_come_in_no_order() -> None:
 def test_no_arrivals_are_no_programs() -> None:
     """And fewer than none are a mistake."""
     assert choose(three(), 0).shape == (0,)
-    with pytest.raises(UsageError, match="take 0 or more"):
+    with pytest.raises(UsageError, match="use 0 or more"):
         choose(three(), -1)
 
 
-def test_statuses_have_texts_that_are_told_apart() -> None:
+def test_statuses_have_texts_that_are_distinguished() -> None:
     """A front door tells the text only."""
     assert len(set(STATUSES.values())) == len(STATUSES) == 14

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from harness.judge0.api import IDS, LIMITS
-from harness.judge0.model import Door, Way
+from harness.judge0.model import EntryPoint, SubmissionMode
 from harness.load.model import Outcome
 from harness.load.workload import RawProgram, RawWorkload, built_in, load_workload
 
@@ -40,8 +40,16 @@ def keys() -> list[str]:
 
 @pytest.mark.parametrize(
     "words",
-    [keys(), built_in(), tuple(IDS), LIMITS, get_args(Door), get_args(Way), [each.name for each in Outcome]],
-    ids=["keys", "workloads", "languages", "limits", "doors", "ways", "outcomes"],
+    [
+        keys(),
+        built_in(),
+        tuple(IDS),
+        LIMITS,
+        get_args(EntryPoint),
+        get_args(SubmissionMode),
+        [each.name for each in Outcome],
+    ],
+    ids=["keys", "workloads", "languages", "limits", "entry points", "modes", "outcomes"],
 )
 def test_nothing_is_left_out(words: list[str]) -> None:
     """Each is named in code type."""

@@ -10,7 +10,7 @@ import pytest
 from mutation_rig import RUN, looked_at
 
 from harness.core.errors import ApiError, WavetankError
-from harness.core.signals import undisturbed
+from harness.core.signals import deferred
 from harness.firewall.from_api import read
 from harness.firewall.model import FirewallState, Network
 from harness.mutation import apply, journal
@@ -119,7 +119,7 @@ def test_signals_wait_until_the_block_is_done() -> None:
     done: list[str] = []
     before = signal.signal(signal.SIGTERM, lambda *_: done.append("stopped"))
     try:
-        with undisturbed():
+        with deferred():
             signal.raise_signal(signal.SIGTERM)
             done.append("put back")
     finally:

@@ -63,7 +63,7 @@ def test_up_mends_links(serve: Serve, tmp_path: Path) -> None:
     links.shape(target, deployment, "web", SLOW)
     choice = Choice("local", "small", None, RunDir(tmp_path, "a"), Settings())
     plan = provision.plan(target, topology, "a")
-    up.mend_links(up.Prepared(choice, target, topology, plan, existed=True), QUIET)
+    up.restore_links(up.Prepared(choice, target, topology, plan, existed=True), QUIET)
     assert links.read(target, deployment)["web"] == PERFECT
 
 
@@ -154,19 +154,19 @@ def test_by_hand(serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str
     code, told = wavetank("--clear")
     assert (code, "runner: perfect" in told, "late" in told) == (0, True, False)
     code, told = wavetank("runer", "--delay=20ms")
-    assert (code, "no node 'runer': there are" in told) == (4, True)
+    assert (code, "no node 'runer'; existing nodes: " in told) == (4, True)
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--delay=20ms"], "say whose links"),
-        (["web", "--delay=20"], "'20' is no delay"),
-        (["web", "--loss=1"], "'1' is no share"),
-        (["web", "--loss=101%"], "'101%' is no share"),
-        (["web", "--delay=11s"], "10s at most"),
+        (["--delay=20ms"], "give the node"),
+        (["web", "--delay=20"], "'20' is not a delay"),
+        (["web", "--loss=1"], "'1' is not a packet loss"),
+        (["web", "--loss=101%"], "'101%' is not a packet loss"),
+        (["web", "--delay=11s"], "at most 10s"),
         (["web", "--delay=1ms", "--jitter=2ms"], "--jitter is more than --delay"),
-        (["web", "--clear", "--delay=1ms"], "--clear makes links perfect"),
+        (["web", "--clear", "--delay=1ms"], "--clear removes delay and loss"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -142,14 +142,14 @@ def test_sweep_leaves_a_run_alone_that_somebody_uses_elsewhere(cloud: Cloud) -> 
     assert (provision.runs(TARGET), tags(cloud)) == ((), [])
 
 
-def test_sweep_looks_again_after_it_was_agreed_to(cloud: Cloud) -> None:
+def test_sweep_checks_again_after_confirmation(cloud: Cloud) -> None:
     """Agreeing takes a while, in which somebody may begin."""
     swept = sweep(TARGET, NOTHING, agree=lambda _: put(cloud, elsewhere()))
     assert (swept.runs, list(swept.left)) == ([], ["a"])
     assert provision.runs(TARGET) == ("a",)
 
 
-def test_sweep_takes_away_what_a_dead_command_left_of_a_run_that_is_gone(cloud: Cloud) -> None:
+def test_sweep_deletes_what_a_dead_command_left_of_a_run_that_is_gone(cloud: Cloud) -> None:
     """Only once it has expired."""
     cloud.store.delete(Tag(name="wavetank:a"))
     put(cloud, replace(elsewhere(), run="gone"))

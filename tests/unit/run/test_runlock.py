@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from harness.run import lock as runlock
 from harness.run.rundir import RunDir
-lock = runlock.take(RunDir(Path(sys.argv[1]), "a"))
+lock = runlock.acquire(RunDir(Path(sys.argv[1]), "a"))
 if len(sys.argv) > 2:
     import os, subprocess
     heir = subprocess.Popen(["cat"], stdin=0, stdout=subprocess.DEVNULL, pass_fds=(lock,))
@@ -42,25 +42,25 @@ def holder(state_dir: Path, *options: str) -> subprocess.Popen[bytes]:
     return process
 
 
-@pytest.mark.parametrize("attempt", [lock.take, lambda run: lock.await_turn(run, QUIET)])
+@pytest.mark.parametrize("attempt", [lock.acquire, lambda run: lock.wait_until_free(run, QUIET)])
 def test_a_run_that_somebody_works_on_is_refused(tmp_path: Path, attempt: Callable[[RunDir], object]) -> None:
     """The message says which process it is, and what to do."""
     run, process = RunDir(tmp_path, "a"), holder(tmp_path)
-    assert lock.is_worked_on(run)
-    with pytest.raises(UsageError, match=rf"run 'a' is being worked on by process {process.pid}.*--run"):
+    assert lock.is_in_use(run)
+    with pytest.raises(UsageError, match=rf"run 'a' is locked by process {process.pid}.*--run"):
         attempt(run)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert not lock.is_worked_on(run)
-    with lock.held(run):
-        assert lock.is_worked_on(run)
+    assert not lock.is_in_use(run)
+    with lock.locked(run):
+        assert lock.is_in_use(run)
 
 
 def test_a_dead_makers_heir_is_waited_for(tmp_path: Path) -> None:
     """As long as the lock is in its hands the run is not free; nobody works on it, though."""
     run, process = RunDir(tmp_path, "a"), holder(tmp_path, "leave it to a child")
     process.wait(30)
-    assert not lock.is_worked_on(run)
+    assert not lock.is_in_use(run)
     told: list[str] = []
 
     class Listener(Progress):
@@ -68,19 +68,19 @@ def test_a_dead_makers_heir_is_waited_for(tmp_path: Path) -> None:
             """The heir ends as soon as somebody waits for it."""
             told.append(text)
             with pytest.raises(UsageError):
-                lock.take(run)
+                lock.acquire(run)
             process.communicate()
 
-    assert lock.await_turn(run, Listener())
-    assert "being taken down" in told[0]
-    os.close(lock.take(run))
+    assert lock.wait_until_free(run, Listener())
+    assert "is deleting the run" in told[0]
+    os.close(lock.acquire(run))
 
 
 def test_a_run_of_another_machine_is_nobodys(tmp_path: Path) -> None:
     """There is no directory of it, and none is made."""
     run = RunDir(tmp_path, "a")
-    assert not lock.await_turn(run, QUIET)
-    with lock.held(run):
+    assert not lock.wait_until_free(run, QUIET)
+    with lock.locked(run):
         assert not run.path.exists()
 
 

@@ -96,7 +96,7 @@ def test_times_are_spelled_as_docker_reads_them(seconds: float, text: str) -> No
 
 def test_slow_machine_has_its_checks_stretched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a task whose check takes longer is ended, started again, and so on."""
-    monkeypatch.setenv("WAVETANK_PATIENCE", "10")
+    monkeypatch.setenv("WAVETANK_TIMEOUT_SCALE", "10")
     found, _ = check(", interval: 2s, timeout: 3s, retries: 3, start_period: 1m")
     assert found == {
         "test": TEST,

@@ -137,11 +137,11 @@ def test_dead_member_is_removed_without_waiting_for_its_tasks() -> None:
     assert not any("docker node ps" in each for each in engines.changed)
 
 
-@pytest.mark.parametrize(("patience", "seconds"), [("1", 3), ("4", 12), ("50", 60)])
+@pytest.mark.parametrize(("scale", "seconds"), [("1", 3), ("4", 12), ("50", 60)])
 def test_heartbeat_is_stretched_on_slow_machines(
-    monkeypatch: pytest.MonkeyPatch, patience: str, seconds: int
+    monkeypatch: pytest.MonkeyPatch, scale: str, seconds: int
 ) -> None:
     """There a node that works is silent for longer than a dead one may be elsewhere; a minute is the most."""
-    monkeypatch.setenv("WAVETANK_PATIENCE", patience)
+    monkeypatch.setenv("WAVETANK_TIMEOUT_SCALE", scale)
     swarm = Swarm(("boss",), "stack", Overlay("net"), (), heartbeat=3)
     assert cluster.heartbeat(swarm) == seconds

@@ -153,7 +153,7 @@ def test_one_that_falls_silent_is_given_up(slow: Callable[[str], None], tmp_path
 def test_an_unknown_plane_is_refused(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is started."""
     monkeypatch.setenv("WAVETANK_PLANE", "cloud9")
-    with pytest.raises(EngineError, match="take docker or memory"):
+    with pytest.raises(EngineError, match="use docker or memory"):
         emulator_process.start(state_dir, QUIET)
 
 
@@ -201,7 +201,7 @@ def test_one_that_is_stopped_while_it_starts_is_gone(state_dir: Path, number: in
     os.killpg(starting.pid, number)
     _, said = starting.communicate(timeout=60)
     assert starting.returncode == 128 + number, said.decode()
-    assert b"taking away the emulator that was being started" in said
+    assert b"removing the emulator that was being started" in said
     assert b"Traceback" not in said
     assert not (state_dir / "emulator").exists()
     assert servers(state_dir) == []

@@ -68,7 +68,8 @@ def test_an_endpoint_that_does_not_answer_is_found_out_early(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [("http://127.0.0.1:1", "https only"), ("api.digitalocean.com", "not a URL")]
+    ("given", "words"),
+    [("http://127.0.0.1:1", "https only"), ("api.digitalocean.com", "must begin with https")],
 )
 def test_a_token_is_sent_over_https_only(given: str, words: str) -> None:
     """Whatever the client library would do."""
@@ -95,7 +96,7 @@ def test_a_ca_file_must_be_there_and_be_one(tmp_path: Path) -> None:
 
 def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     """It says what there is."""
-    with pytest.raises(UsageError, match="take local or do"):
+    with pytest.raises(UsageError, match="use local or do"):
         resolve_target("aws", state_dir=tmp_path, progress=Progress(quiet=True))
 
 

@@ -212,7 +212,7 @@ def test_networks_go_however_they_are_written(text: str, expected: str) -> None:
         ("services: {}\n---\nservices: {}\n", "several documents", 2),
         ("services:\n  a:\n    networks: &n [x]\n    dns: 1\n  b:\n    dns: *n\n", r"\*n is used here", 6),
         ("services:\n  a:\n    ? networks\n    : [x]\n    image: i\n", "does not begin its line", 3),
-        ("services:\n  a: &a\n    <<: *a\n    networks: [n]\n", "merges itself", 2),
+        ("services:\n  a: &a\n    <<: *a\n    networks: [n]\n", "contains itself", 2),
     ],
 )
 def test_what_cannot_be_done_safely_is_an_error(text: str, problem: str, line: int) -> None:

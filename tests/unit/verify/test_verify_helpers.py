@@ -117,7 +117,7 @@ def test_judge0_is_polled_by_batch_until_it_has_judged() -> None:
 
 def test_judge0_that_never_judges_is_told_by_token() -> None:
     """The deadline passes with the submissions that lag."""
-    with pytest.raises(WaitTimeoutError, match=r"seen last: t "):
+    with pytest.raises(WaitTimeoutError, match=r"last observed: t "):
         judged(*[2] * 100).run("print(42)", 71, deadline=0.2)
 
 

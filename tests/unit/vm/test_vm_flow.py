@@ -52,7 +52,7 @@ def test_a_command_of_ones_own_runs_instead() -> None:
 def test_deadlines_inside_are_stretched() -> None:
     """The harness's, and pytest's for each check."""
     told = environment(PASSING)
-    assert told["WAVETANK_PATIENCE"] == "8"
+    assert told["WAVETANK_TIMEOUT_SCALE"] == "8"
     assert told["PYTEST_TIMEOUT"] == str(8 * flow.CHECK_SECONDS)
 
 

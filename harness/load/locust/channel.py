@@ -1,4 +1,4 @@
-"""JSON, a document a line, over a connected socket: how we and the master talk."""
+"""JSON messages, one per line, over a connected socket: between this process and Locust's master."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 CHUNK = 1024 * 1024
 
 
-class Line:
-    """One end. In the master it waits as gevent does, for Locust has patched what it calls."""
+class Channel:
+    """One end. In the master it waits as gevent does, because Locust has patched what it calls."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -20,12 +20,12 @@ class Line:
         self._lines: deque[bytes] = deque()
         self.closed = False
 
-    def say(self, document: dict[str, Any]) -> None:
-        """Send a document. Raises ``OSError`` where nobody is there."""
+    def send(self, document: dict[str, Any]) -> None:
+        """Send a document. Raises ``OSError`` if the other end is closed."""
         self._end.sendall(json.dumps(document).encode() + b"\n")
 
-    def hear(self, seconds: float) -> dict[str, Any] | None:
-        """The next document, or None where none came in time; then ``closed`` says if none will."""
+    def receive(self, seconds: float) -> dict[str, Any] | None:
+        """The next document, or None if none came in time; then ``closed`` says whether more can come."""
         if not self._lines and not self.closed and select.select([self._end], [], [], seconds)[0]:
             self._read()
         return json.loads(self._lines.popleft()) if self._lines else None

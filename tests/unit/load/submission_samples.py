@@ -15,11 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from harness.judge0.api import IDS
-from harness.judge0.model import Address, Program, Route, Way
+from harness.judge0.model import Address, Program, Route, SubmissionMode
 from harness.judge0.requests import Request
 from harness.load.engine.request import Answer
 from harness.load.model import Outcome, Workload
-from harness.load.protocol.opening import Talk, open_talk
+from harness.load.protocol.opening import SubmissionProtocol, open_protocol
 
 MS = 1_000_000
 TRIP = 2 * MS
@@ -89,7 +89,7 @@ class Row:
     ended: int = -1
     outcome: Outcome | None = None
     status: int = 0
-    said: str = ""
+    message: str = ""
     durations: dict[str, int] = field(default_factory=dict)
 
 
@@ -109,12 +109,12 @@ class FakeRecord:
         self.rows[number].accepted = at
 
     def done(
-        self, number: int, outcome: Outcome, at: int, *, status: int = 0, said: str = "", **durations: int
+        self, number: int, outcome: Outcome, at: int, *, status: int = 0, message: str = "", **durations: int
     ) -> None:
         """It ended."""
         row = self.rows[number]
-        assert row.outcome is None, f"arrival {number} ended twice: {row}, then {outcome} {said}"
-        row.outcome, row.ended, row.status, row.said = outcome, at, status, said
+        assert row.outcome is None, f"arrival {number} ended twice: {row}, then {outcome} {message}"
+        row.outcome, row.ended, row.status, row.message = outcome, at, status, message
         row.durations = durations
 
     def outcomes(self) -> list[Outcome | None]:
@@ -172,18 +172,18 @@ class FakeJudge0:
         }
 
 
-def route(way: Way, address: Address = UNIX, **more: Any) -> Route:
+def route(mode: SubmissionMode, address: Address = UNIX, **more: Any) -> Route:
     """A route to Judge0's API."""
-    return Route("judge0", way, address, ids=IDS, **more)
+    return Route("judge0", mode, address, ids=IDS, **more)
 
 
 def begun(
-    way: Way, judge0: Server, count: int, *, every: int = 0, timeout: float = 60.0, **more: Any
-) -> tuple[FakeEngine, FakeRecord, Talk]:
+    mode: SubmissionMode, judge0: Server, count: int, *, every: int = 0, timeout: float = 60.0, **more: Any
+) -> tuple[FakeEngine, FakeRecord, SubmissionProtocol]:
     """A talk in which ``count`` arrivals, every second one failing, are due ``every`` ns."""
     engine, record = FakeEngine(judge0), FakeRecord(count)
     chosen = np.arange(count, dtype=np.int16) % 2
-    talk = open_talk(route(way, **more), WORKLOAD, chosen, record, engine, timeout=timeout)
+    protocol = open_protocol(route(mode, **more), WORKLOAD, chosen, record, engine, timeout=timeout)
     for number in range(count):
-        engine.later(number * every, partial(talk.begin, number, number * every))
-    return engine, record, talk
+        engine.later(number * every, partial(protocol.begin, number, number * every))
+    return engine, record, protocol

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import httpx
 import numpy as np
 import pytest
-from talk_samples import MS, TRIP, WORKLOAD, FakeEngine, FakeJudge0, FakeRecord, route
+from submission_samples import MS, TRIP, WORKLOAD, FakeEngine, FakeJudge0, FakeRecord, route
 
 from harness.core.errors import UsageError
 from harness.load.model import Outcome
-from harness.load.protocol.listening import Calling
-from harness.load.protocol.opening import open_talk
+from harness.load.protocol.listening import CallbackProtocol
+from harness.load.protocol.opening import open_protocol
 
 ACCEPTED = {"token": "71-0", "status": {"id": 3, "description": "Accepted"}, "stdout": "aGVsbG8K\n"}
 
@@ -28,7 +28,7 @@ class Rig:
     judge0: FakeJudge0
     engine: FakeEngine
     record: FakeRecord
-    talk: Calling
+    protocol: CallbackProtocol
 
     def call(self, path: str, body: object = ACCEPTED) -> int:
         """PUT a callback and return the status of the answer."""
@@ -50,25 +50,27 @@ def rig() -> Iterator[Rig]:
     judge0 = FakeJudge0()
     engine, record = FakeEngine(judge0), FakeRecord(2)
     chosen = np.zeros(2, dtype=np.int16)
-    talk = open_talk(route("callback", callback_base=base), WORKLOAD, chosen, record, engine, timeout=2.0)
-    assert isinstance(talk, Calling)
+    protocol = open_protocol(
+        route("callback", callback_base=base), WORKLOAD, chosen, record, engine, timeout=2.0
+    )
+    assert isinstance(protocol, CallbackProtocol)
     try:
-        yield Rig(base, judge0, engine, record, talk)
+        yield Rig(base, judge0, engine, record, protocol)
     finally:
-        talk.finish()
+        protocol.finish()
 
 
 def test_each_submission_names_its_own_callback(rig: Rig) -> None:
     """So that the number is known before the token."""
-    rig.talk.begin(0, 0)
-    rig.talk.begin(1, 0)
+    rig.protocol.begin(0, 0)
+    rig.protocol.begin(1, 0)
     urls = [json.loads(each.body)["callback_url"] for _, each in rig.engine.requests]
     assert urls == [f"{rig.base}/0", f"{rig.base}/1"]
 
 
 def test_a_callback_ends_what_was_created(rig: Rig) -> None:
     """When it was heard, not when it was looked at."""
-    rig.talk.begin(0, 0)
+    rig.protocol.begin(0, 0)
     rig.engine.run(10 * MS)
     assert rig.call("/0") == 200
     rig.engine.run(100 * MS)
@@ -78,7 +80,7 @@ def test_a_callback_ends_what_was_created(rig: Rig) -> None:
 
 def test_a_callback_may_come_before_the_answer_to_the_creation(rig: Rig) -> None:
     """It is kept until then."""
-    rig.talk.begin(0, 0)
+    rig.protocol.begin(0, 0)
     assert rig.call("/0") == 200
     rig.engine.run(100 * MS)
     row = rig.record.rows[0]
@@ -87,7 +89,7 @@ def test_a_callback_may_come_before_the_answer_to_the_creation(rig: Rig) -> None
 
 def test_a_second_callback_changes_nothing(rig: Rig) -> None:
     """Judge0 calls again where it thinks that it was not heard."""
-    rig.talk.begin(0, 0)
+    rig.protocol.begin(0, 0)
     rig.engine.run(10 * MS)
     rig.call("/0")
     rig.call("/0", {**ACCEPTED, "status": {"id": 13, "description": "Internal Error"}})
@@ -97,8 +99,8 @@ def test_a_second_callback_changes_nothing(rig: Rig) -> None:
 
 def test_a_wrong_answer_is_wrong_by_callback_too(rig: Rig) -> None:
     """And one that cannot be read has failed."""
-    rig.talk.begin(0, 0)
-    rig.talk.begin(1, 0)
+    rig.protocol.begin(0, 0)
+    rig.protocol.begin(1, 0)
     rig.engine.run(10 * MS)
     rig.call("/0", {**ACCEPTED, "stdout": None})
     rig.call("/1", {"token": "71-1"})
@@ -109,7 +111,7 @@ def test_a_wrong_answer_is_wrong_by_callback_too(rig: Rig) -> None:
 @pytest.mark.parametrize("path", ["/7", "/0/1", "/x", ""])
 def test_callbacks_for_nobody_are_left_out(rig: Rig, path: str) -> None:
     """A number that never began, or no number."""
-    rig.talk.begin(0, 0)
+    rig.protocol.begin(0, 0)
     rig.engine.run(10 * MS)
     rig.call(path)
     rig.engine.run(100 * MS)
@@ -118,7 +120,7 @@ def test_callbacks_for_nobody_are_left_out(rig: Rig, path: str) -> None:
 
 def test_callbacks_of_an_earlier_run_are_not_this_ones(rig: Rig) -> None:
     """Its path was another."""
-    rig.talk.begin(0, 0)
+    rig.protocol.begin(0, 0)
     with httpx.Client(trust_env=False) as client:
         earlier = client.put(rig.base.replace("run-7f3a", "run-0000") + "/0", json=ACCEPTED)
     assert earlier.status_code == 404
@@ -126,21 +128,21 @@ def test_callbacks_of_an_earlier_run_are_not_this_ones(rig: Rig) -> None:
 
 def test_a_callback_that_never_comes_is_given_up(rig: Rig) -> None:
     """Judge0 never repeats one that it could not deliver."""
-    rig.talk.begin(0, 0)
+    rig.protocol.begin(0, 0)
     rig.engine.run(1999 * MS)
     assert rig.record.rows[0].outcome is None
     rig.engine.run(2100 * MS)
     assert rig.record.rows[0].outcome is Outcome.UNANSWERED
-    assert rig.record.rows[0].said == "no callback 2 s after it was due"
+    assert rig.record.rows[0].message == "no callback 2 s after it was due"
 
 
 def test_callbacks_do_not_outlive_the_run(rig: Rig) -> None:
     """The port is free again, and what was heard in time still counts."""
-    rig.talk.begin(0, 0)
-    rig.talk.begin(1, 0)
+    rig.protocol.begin(0, 0)
+    rig.protocol.begin(1, 0)
     rig.engine.run(3 * MS)
     rig.call("/0")
-    rig.talk.finish()
+    rig.protocol.finish()
     assert rig.record.outcomes() == [Outcome.OK, Outcome.UNFINISHED]
     with pytest.raises(httpx.ConnectError):
         rig.call("/1")
@@ -149,7 +151,7 @@ def test_callbacks_do_not_outlive_the_run(rig: Rig) -> None:
 def test_a_creation_that_is_refused_is_no_callback(rig: Rig) -> None:
     """The words are the refusal's."""
     rig.judge0.refuse = (503, {"error": "queue is full"})
-    rig.talk.begin(0, 0)
+    rig.protocol.begin(0, 0)
     rig.engine.run(100 * MS)
     assert rig.record.rows[0].outcome is Outcome.REFUSED
 
@@ -158,8 +160,8 @@ def test_an_address_of_another_machine_cannot_be_listened_at() -> None:
     """Said at once, with what would be right."""
     elsewhere = route("callback", callback_base="http://203.0.113.9:4000/x")
     never = FakeEngine(lambda _: (500, {}))
-    with pytest.raises(UsageError, match="name an address of this machine that the workers reach"):
-        open_talk(elsewhere, WORKLOAD, np.zeros(1, dtype=np.int16), FakeRecord(1), never)
+    with pytest.raises(UsageError, match="give an address of this machine that the workers can reach"):
+        open_protocol(elsewhere, WORKLOAD, np.zeros(1, dtype=np.int16), FakeRecord(1), never)
 
 
 def test_a_body_without_a_length_is_refused(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""What was measured against a baseline, by the test in ``harness.load.stats.compare``."""
+"""Compare a measurement with a baseline, by the test in ``harness.load.stats.compare``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from harness.run.report import Verdict
 
 Bad = Literal["higher", "lower"]
 
-# At a rate that is given, throughput is what arrives, give or take chance. What is slower, or fails, shows in
-# latency and errors.
+# At a given rate, throughput is just what arrives. Slower or failing submissions show in latency and errors.
 COMPARED = tuple(metric for metric in METRICS if metric != "throughput")
 NEEDED = {"p50_ms": 2, "p95_ms": 20, "p99_ms": 100}
 
@@ -34,7 +33,7 @@ VERDICTS: Mapping[str, Verdict] = {
 
 
 class Compare(Protocol):
-    """How two sets of repetitions are told apart: :func:`harness.load.stats.compare.compare`."""
+    """How two sets of repetitions are compared: :func:`harness.load.stats.compare.compare`."""
 
     def __call__(
         self,
@@ -48,27 +47,27 @@ class Compare(Protocol):
 
 
 @dataclass(frozen=True)
-class Against:
-    """A baseline to be held against. ``accept``: figures of another environment count, too."""
+class BaselineFile:
+    """A baseline to compare with. ``accept``: results of another environment count, too."""
 
     file: Path
     baseline: Baseline
     accept: bool = False
 
 
-def against(file: Path, *, accept: bool = False) -> Against:
-    """The baseline in a file. Raises ``UsageError`` where it is none."""
-    return Against(file, read_baseline(file), accept)
+def read_baseline_file(file: Path, *, accept: bool = False) -> BaselineFile:
+    """The baseline in a file. Raises ``UsageError`` if it is not one."""
+    return BaselineFile(file, read_baseline(file), accept)
 
 
-def judge_against(
-    given: Against, entry: Entry, now: Environment, relevant: float, compare: Compare = by_ranks
+def compare_with_baseline(
+    given: BaselineFile, entry: Entry, now: Environment, relevant: float, compare: Compare = by_ranks
 ) -> tuple[Judgement, ...]:
     """Whether the two are comparable, and a judgement for each metric that both have."""
     stored = _same(given.baseline, entry)
     if stored is None:
-        told = f"the baseline has no {key_of(entry)}; it has {listed(given.baseline.experiments)}"
-        return (Judgement("baseline", "comparable", "inconclusive", told),)
+        text = f"the baseline has no {key_of(entry)}; it has {listed(given.baseline.experiments)}"
+        return (Judgement("baseline", "comparable", "inconclusive", text),)
     differing = differences(given.baseline.environment, now, stored, entry)
     first = _comparable(differing, too_few(entry), accept=given.accept)
     judged = _metrics(stored, entry, relevant, compare)
@@ -85,18 +84,18 @@ def _same(baseline: Baseline, entry: Entry) -> Stored | None:
 
 
 def _comparable(differing: Sequence[str], left_out: Mapping[str, int], *, accept: bool) -> Judgement:
-    told = [
-        f"{title(name)} is not: it takes {needed} arrivals in each run" for name, needed in left_out.items()
+    reasons = [
+        f"{title(name)} is not: it needs {needed} arrivals in each run" for name, needed in left_out.items()
     ]
     if not differing:
-        return _first("pass", ["measured in the same environment", *told])
+        return _first("pass", ["measured in the same environment", *reasons])
     if accept:
-        return _first("pass", [f"accepted although it differs: {'; '.join(differing)}", *told])
-    return _first("inconclusive", [*differing, "save a new baseline here, or say --accept-environment"])
+        return _first("pass", [f"accepted although it differs: {'; '.join(differing)}", *reasons])
+    return _first("inconclusive", [*differing, "save a new baseline here, or use --accept-environment"])
 
 
-def _first(verdict: Verdict, told: Sequence[str]) -> Judgement:
-    return Judgement("baseline", "comparable", verdict, "; ".join(told))
+def _first(verdict: Verdict, reasons: Sequence[str]) -> Judgement:
+    return Judgement("baseline", "comparable", verdict, "; ".join(reasons))
 
 
 def _metrics(stored: Stored, entry: Entry, relevant: float, compare: Compare) -> tuple[Judgement, ...]:
@@ -120,24 +119,24 @@ def _metrics(stored: Stored, entry: Entry, relevant: float, compare: Compare) ->
 
 
 def too_few(entry: Entry) -> dict[str, int]:
-    """Quantiles that no repetition can tell, and how many arrivals it takes: one beyond the quantile.
+    """Quantiles that no repetition can estimate, and the arrivals they need: one beyond the quantile.
 
-    With fewer it is just the slowest of all, and noise.
+    With fewer it is just the slowest of all, which is noise.
     """
     fewest = min((run.arrivals for run in entry.runs), default=0)
     return {metric: needed for metric, needed in NEEDED.items() if fewest < needed}
 
 
 def values(experiment: Experiment) -> dict[str, tuple[float, ...]]:
-    """Each metric's value in each repetition; what was not told counts as the worst there is."""
+    """Each metric's value in each repetition; a missing value counts as the worst possible."""
     return {
-        metric: tuple(_worst_if_untold(metric, each) for each in experiment.samples[metric])
+        metric: tuple(_worst_if_missing(metric, each) for each in experiment.samples[metric])
         for metric in COMPARED
         if experiment.samples.get(metric)
     }
 
 
-def _worst_if_untold(metric: str, value: Number) -> float:
+def _worst_if_missing(metric: str, value: Number) -> float:
     if value is not None:
         return value
     return math.inf if metric.endswith("_ms") else 1.0
@@ -145,12 +144,12 @@ def _worst_if_untold(metric: str, value: Number) -> float:
 
 def _judgement(found: Comparison, relevant: float, *, relative: bool) -> Judgement:
     harmless = found.verdict == "undecided" and _is_harmless(found, relevant if relative else 0.0)
-    told = f"{found.told}; at any rate it is not worse by {relevant:.0%}" if harmless else found.told
+    text = f"{found.told}; in any case it is not worse by {relevant:.0%}" if harmless else found.told
     return Judgement(
         "baseline",
         found.metric,
         "pass" if harmless else VERDICTS[found.verdict],
-        told.replace(found.metric, title(found.metric), 1),
+        text.replace(found.metric, title(found.metric), 1),
         baseline=found.baseline,
         now=found.fresh,
         change=found.shift,
@@ -160,9 +159,9 @@ def _judgement(found: Comparison, relevant: float, *, relative: bool) -> Judgeme
 
 
 def _is_harmless(found: Comparison, bound: float) -> bool:
-    """Whether all of the shift's interval is on the good side of what matters, better or the same.
+    """Whether the shift's whole interval is better or the same, with respect to what matters.
 
-    That is the question of a gate; whether it is the one or the other may stay open.
+    That is all that a gate asks; which of the two it is may stay open.
     """
     return found.shift.high is not None and found.shift.high <= bound
 

@@ -13,53 +13,53 @@ from gevent.event import Event
 from harness.judge0.model import NEVER, Program
 from harness.load.generator.generator import capacity_of
 from harness.load.generator.process import AHEAD
-from harness.load.locust.gevent_transport import Green
+from harness.load.locust.gevent_transport import GeventTransport
 from harness.load.locust.shares import Share, chosen, packed
 from harness.load.model import SECOND, Outcome
-from harness.load.protocol.opening import open_talk
+from harness.load.protocol.opening import open_protocol
 from harness.load.recorder import Recorder
 
-# So many arrivals that are overdue begin before answers get their turn.
+# So many overdue arrivals begin before answers get their turn.
 TURN = 16
 SHOWN = 1000
-# Who is told of an arrival that ended: its program, its latency (ms), and what was wrong with it.
-Tell = Callable[[Program, float, str], None]
+# Called for each arrival that ended: its program, its latency (ms), and what was wrong with it.
+OnEnd = Callable[[Program, float, str], None]
 
 
-class Telling(Recorder):
-    """A recorder that passes on how each arrival ended, and wakes whoever waits for one to."""
+class ReportingRecorder(Recorder):
+    """A recorder that also reports the end of each arrival, and wakes whoever waits for that."""
 
-    def __init__(self, share: Share, tell: Tell) -> None:
+    def __init__(self, share: Share, on_end: OnEnd) -> None:
         super().__init__(capacity_of(share.order))
         self.moved = Event()
-        self._programs, self._chosen, self._tell = share.order.workload.programs, chosen(share), tell
+        self._programs, self._chosen, self._report_end = share.order.workload.programs, chosen(share), on_end
 
-    def done(self, number: int, outcome: Outcome, at: int, *, said: str = "", **more: int) -> None:
+    def done(self, number: int, outcome: Outcome, at: int, *, message: str = "", **more: int) -> None:
         """It ended."""
-        super().done(number, outcome, at, said=said, **more)
+        super().done(number, outcome, at, message=message, **more)
         latency = (at - int(self.column("intended")[number])) / 1e6 if at != NEVER else 0.0
         program = self._programs[int(self._chosen[number])]
-        self._tell(program, latency, "" if outcome is Outcome.OK else said or outcome.name)
+        self._report_end(program, latency, "" if outcome is Outcome.OK else message or outcome.name)
         self.moved.set()
 
 
-class Handing:
-    """One share: made ready, then run once. ``stop`` ends it early."""
+class ShareRunner:
+    """Prepares one share, then runs it once. ``stop`` ends it early."""
 
-    def __init__(self, share: Share, tell: Tell) -> None:
+    def __init__(self, share: Share, on_end: OnEnd) -> None:
         self._share, order = share, share.order
         self.failure = ""
         self._stopped = Event()
-        self._record = Telling(share, tell)
+        self._record = ReportingRecorder(share, on_end)
         self._record.programs(chosen(share))
-        self._engine = Green(
+        self._engine = GeventTransport(
             order.route.address, connections=order.connections, timeout=order.timeout, failed=self._fail
         )
         self._engine.connect(min(order.connections, order.clients if order.loop == "closed" else AHEAD))
-        self._talk = open_talk(
+        self._protocol = open_protocol(
             order.route, order.workload, chosen(share), self._record, self._engine, timeout=order.timeout
         )
-        self._seen = 0, 0
+        self._reported = 0, 0
 
     def stop(self) -> None:
         """End the run that is going on."""
@@ -74,7 +74,7 @@ class Handing:
         before = time.process_time()
         whole = (self._open if order.loop == "open" else self._closed)() and self._drain()
         seconds, cpu = engine.now() / SECOND, time.process_time() - before
-        self._talk.finish()
+        self._protocol.finish()
         engine.close()
         return {
             "samples": packed(self._record.samples()),
@@ -83,14 +83,14 @@ class Handing:
             "peak_connections": engine.peak_connections,
             "starved": engine.starved,
             "partial": "" if whole else f"stopped after {max(seconds, 0.0):.1f} s",
-            "said": self._record.said(),
+            "messages": self._record.messages(),
         }
 
-    def look(self) -> dict[str, Any]:
-        """How it goes: counts, and latencies and latenesses (ns) since the last look, some of many."""
-        record, (begun, ended) = self._record, self._seen
+    def progress(self) -> dict[str, Any]:
+        """Counts, and latencies and latenesses (ns) since the last call: some of them if there are many."""
+        record, (begun, ended) = self._record, self._reported
         counts = record.counts()
-        self._seen = counts["begun"], counts["ended"]
+        self._reported = counts["begun"], counts["ended"]
         finished = record.ended_between(ended, counts["ended"])
         latency = (record.column("ended") - record.column("intended"))[finished]
         sent, intended = (record.column(name)[begun : counts["begun"]] for name in ("sent", "intended"))
@@ -99,7 +99,7 @@ class Handing:
 
     def _begin(self, number: int, intended: int) -> None:
         self._record.begin(number, intended)
-        self._talk.begin(number, intended)
+        self._protocol.begin(number, intended)
 
     def _open(self) -> bool:
         """Each arrival when it is due, whatever became of those before."""
@@ -126,7 +126,7 @@ class Handing:
         return not self._stopped.is_set()
 
     def _drain(self) -> bool:
-        """Wait for what is under way."""
+        """Wait for what is in flight."""
         order, record = self._share.order, self._record
         arrivals = order.arrivals
         last = order.seconds * SECOND if order.loop == "closed" else int(arrivals[-1]) if len(arrivals) else 0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.watch.counters import MIB, Mark, Track, gaps, series
+from harness.load.watch.counters import MIB, Reading, Track, gaps, series
 from harness.load.watch.databases import take, tracks
 from harness.load.watch.readings import Reader, cores
 from harness.load.watch.workers import queue_series, queued
@@ -22,7 +22,7 @@ def test_lateness_of_arrival_does_not_change_a_rate(rows: list[tuple[float, floa
     track, clock, used = Track("n", "r", 4.0), 50.0, 7.0
     for seconds, rate, late in rows:
         clock, used = clock + seconds, used + rate * seconds
-        track.marks.append(Mark(1000 + clock + late, clock, used, 2 * MIB))
+        track.readings.append(Reading(1000 + clock + late, clock, used, 2 * MIB))
     found = series(track, 1000.0, 1e9)
     assert found is not None
     assert found.cpu == pytest.approx([rate for _, rate, _ in rows[1:]], abs=1e-3)
@@ -33,27 +33,37 @@ def test_lateness_of_arrival_does_not_change_a_rate(rows: list[tuple[float, floa
 def test_a_reboot_is_no_rate() -> None:
     """A clock that went back, or a counter that did, began anew."""
     track = Track("n", "r", 1.0)
-    track.marks = [Mark(1, 500, 90, 0), Mark(2, 501, 91, 0), Mark(3, 4, 1, 0), Mark(4, 5, 1.5, 0)]
+    track.readings = [
+        Reading(1, 500, 90, 0),
+        Reading(2, 501, 91, 0),
+        Reading(3, 4, 1, 0),
+        Reading(4, 5, 1.5, 0),
+    ]
     found = series(track, 0, 10)
     assert found is not None
     assert (found.t, found.cpu) == ((2, 4), (1.0, 0.5))
-    track.marks = [Mark(1, 1, 90, 0), Mark(2, 2, 1, 0)]
+    track.readings = [Reading(1, 1, 90, 0), Reading(2, 2, 1, 0)]
     assert series(track, 0, 10) is None
 
 
-def test_nothing_is_told_of_a_gap() -> None:
+def test_nothing_is_reported_of_a_gap() -> None:
     """There may have been a reboot in it that the counters do not show."""
     track = Track("n", "r", 1.0)
-    track.marks = [Mark(1, 1, 0.1, 0), Mark(2, 2, 0.2, 0), Mark(9, 9, 5.0, 0), Mark(10, 10, 5.5, 0)]
+    track.readings = [
+        Reading(1, 1, 0.1, 0),
+        Reading(2, 2, 0.2, 0),
+        Reading(9, 9, 5.0, 0),
+        Reading(10, 10, 5.5, 0),
+    ]
     found = series(track, 0, 20)
     assert found is not None
     assert (found.t, found.cpu) == ((2, 10), (0.1, 0.5))
 
 
-def test_only_what_falls_into_the_run_is_told_from_its_start() -> None:
+def test_only_what_falls_into_the_run_is_reported_from_its_start() -> None:
     """One track serves several runs."""
     track = Track("n", "r", 1.0)
-    track.marks = [Mark(at, at, at / 2, 0) for at in range(10)]
+    track.readings = [Reading(at, at, at / 2, 0) for at in range(10)]
     found = series(track, 3, 6)
     assert found is not None
     assert found.t == (0, 1, 2, 3)
@@ -80,7 +90,7 @@ def test_containers_of_one_service_count_together_and_by_their_names() -> None:
     assert found.parts == {"judge0-worker": (0.75,), "runner-api": (0.1,), "alone": (0.0,), "ee": (0.0,)}
 
 
-def test_what_a_hypervisor_keeps_is_told_apart() -> None:
+def test_what_a_hypervisor_keeps_is_distinguished() -> None:
     """Steal is neither used nor idle."""
     track = Track("n", "r")
     reader = Reader(track)
@@ -106,10 +116,10 @@ def test_silence_is_a_gap_in_words_with_its_reason() -> None:
     faults = [(3.0, "before"), (16.0, "ssh ended")]
     told = list(gaps("worker-1", times, faults, 10.0, 30.0))
     assert told == [
-        "worker-1: nothing was seen from 5.0 s to 12.0 s (ssh ended)",
-        "worker-1: nothing was seen from 13.0 s to 20.0 s",
+        "worker-1: no readings from 5.0 s to 12.0 s (ssh ended)",
+        "worker-1: no readings from 13.0 s to 20.0 s",
     ]
-    assert list(gaps("worker-1", [], faults, 14.0, 30.0)) == ["worker-1: nothing was seen (ssh ended)"]
+    assert list(gaps("worker-1", [], faults, 14.0, 30.0)) == ["worker-1: no readings (ssh ended)"]
 
 
 def test_the_queue_is_all_queues_together() -> None:
@@ -132,7 +142,7 @@ def test_an_answer_of_another_form_is_an_error(answer: object) -> None:
         queued(0.0, answer)
 
 
-def test_databases_are_told_under_their_names() -> None:
+def test_databases_are_reported_under_their_names() -> None:
     """Others of the same account are left out."""
     row = {"at": 5.0, "cpu_seconds": 1.0, "memory_bytes": MIB, "cores": 2.0}
     answer = {"databases": [{"ref": "database:one", **row}, {"ref": "database:other", **row}]}
@@ -140,4 +150,4 @@ def test_databases_are_told_under_their_names() -> None:
     take(known, lambda method, path: answer if (method, path) == ("GET", "/usage") else {})
     [track] = known.values()
     assert (track.node, track.role, track.cores) == ("postgres", "database", 2.0)
-    assert [(mark.clock, mark.cpu) for mark in track.marks] == [(5.0, 1.0)]
+    assert [(mark.clock, mark.cpu) for mark in track.readings] == [(5.0, 1.0)]

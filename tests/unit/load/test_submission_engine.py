@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from talk_samples import MS, WORKLOAD, FakeJudge0, route
+from submission_samples import MS, WORKLOAD, FakeJudge0, route
 
-from harness.judge0.model import Address, Way
+from harness.judge0.model import Address, SubmissionMode
 from harness.judge0.requests import Request
 from harness.judge0.route import callback_base
 from harness.load.engine import Engine
 from harness.load.model import SECOND, Outcome
-from harness.load.protocol.opening import open_talk
+from harness.load.protocol.opening import open_protocol
 from harness.load.recorder import Recorder
 from harness.load.workload import choose
 
@@ -86,38 +86,38 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def recorded(way: Way, port: int) -> Recorder:
+def recorded(mode: SubmissionMode, port: int) -> Recorder:
     """`COUNT` arrivals at 400 a second, each followed to its end."""
-    base = callback_base("http://127.0.0.1") if way == "callback" else ""
+    base = callback_base("http://127.0.0.1") if mode == "callback" else ""
     address = Address("tcp", "127.0.0.1", port)
-    taken = route(way, address, callback_base=base)
+    taken = route(mode, address, callback_base=base)
     record, chosen = Recorder(COUNT), choose(WORKLOAD, COUNT)
     record.programs(chosen)
     with closing(Engine(address, connections=16, timeout=20.0)) as engine:
-        talk = open_talk(taken, WORKLOAD, chosen, record, engine, timeout=20.0)
+        protocol = open_protocol(taken, WORKLOAD, chosen, record, engine, timeout=20.0)
 
         def begin(number: int, intended: int) -> None:
             record.begin(number, intended)
-            talk.begin(number, intended)
+            protocol.begin(number, intended)
 
         engine.connect(1)
         arrivals = np.arange(COUNT, dtype=np.int64) * (SECOND // 400)
         engine.run(arrivals, begin, over=lambda: record.ended == COUNT, drain=20.0)
-        talk.finish()
+        protocol.finish()
     return record
 
 
-@pytest.mark.parametrize("way", ["wait", "poll", "batch", "callback"])
-def test_every_arrival_is_followed_to_its_end(server: Server, way: Way) -> None:
+@pytest.mark.parametrize("mode", ["wait", "poll", "batch", "callback"])
+def test_every_arrival_is_followed_to_its_end(server: Server, mode: SubmissionMode) -> None:
     """By real requests: in order intended, sent, accepted, ended, and right."""
-    record = recorded(way, server.server_address[1])
+    record = recorded(mode, server.server_address[1])
     samples = record.samples()
-    assert set(samples["outcome"]) == {Outcome.OK}, record.said()
+    assert set(samples["outcome"]) == {Outcome.OK}, record.messages()
     assert set(samples["status"]) == {3, 11}
     assert (samples["intended"] <= samples["sent"]).all()
     assert (samples["sent"] < samples["accepted"]).all()
     assert (samples["sent"] < samples["ended"]).all()
-    if way != "callback":
+    if mode != "callback":
         assert (samples["accepted"] <= samples["ended"]).all()
     assert set(samples["judged_us"]) == {60_000}
 
@@ -129,16 +129,16 @@ def test_a_server_that_is_gone_breaks_arrivals_and_no_more() -> None:
         address = Address("tcp", "127.0.0.1", port)
         with closing(Engine(address, connections=4, timeout=5.0)) as engine:
             record, chosen = Recorder(4), choose(WORKLOAD, 4)
-            talk = open_talk(route("wait", address), WORKLOAD, chosen, record, engine)
+            protocol = open_protocol(route("wait", address), WORKLOAD, chosen, record, engine)
             engine.connect(1)
             once.close()
             arrivals = np.arange(4, dtype=np.int64) * 50 * MS
 
             def begin(number: int, intended: int) -> None:
                 record.begin(number, intended)
-                talk.begin(number, intended)
+                protocol.begin(number, intended)
 
             engine.run(arrivals, begin, over=lambda: record.ended == 4, drain=10.0)
-            talk.finish()
+            protocol.finish()
     assert set(record.samples()["outcome"]) == {Outcome.BROKEN}
-    assert record.said()["BROKEN"][0].startswith("broken:")
+    assert record.messages()["BROKEN"][0].startswith("broken:")
