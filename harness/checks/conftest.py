@@ -11,12 +11,13 @@ from testinfra.host import Host
 
 from harness.access.ssh import Access
 from harness.judge0 import frontdoor
+from harness.run.session import Session
 from harness.target.api import Api
 from harness.target.target import Target
 from harness.topology.deployment import Deployment, secrets_of
 from harness.topology.model import FrontDoor, Service, StackService, Swarm, Topology
 from harness.verify import kinds
-from harness.verify.setup import SETUP, Setup
+from harness.verify.stash import SESSION
 from harness.verify.swarm.discovery import owners
 from harness.verify.swarm.view import View, inspect
 
@@ -26,7 +27,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     Where there is none, one that is left out.
     """
-    topology = metafunc.config.stash[SETUP].topology
+    topology = metafunc.config.stash[SESSION].topology
     there = kinds.has(topology)
     needed = kinds.needs(metafunc.definition.iter_markers(kinds.MARK), there)
     for name in kinds.parameters(topology):
@@ -79,9 +80,9 @@ def swarm(topology: Topology) -> Swarm:
 
 
 @pytest.fixture(scope="session")
-def view(swarm: Swarm, setup: Setup) -> View:
+def view(swarm: Swarm, session: Session) -> View:
     """A snapshot of the swarm, before anything is disturbed."""
-    return inspect(setup)
+    return inspect(session)
 
 
 @pytest.fixture(scope="session")
@@ -91,8 +92,8 @@ def owner(swarm: Swarm, stacked: str) -> StackService:
 
 
 @pytest.fixture(scope="session")
-def single(setup: Setup, door: FrontDoor) -> Iterator[httpx.Client]:
+def single(session: Session, door: FrontDoor) -> Iterator[httpx.Client]:
     """The front door with a connection for each request, so that many can wait at once."""
-    address = setup.deployment.nodes[door.node].public_ip or ""
-    with frontdoor.open_single(setup.target, address, timeout=90) as client:
+    address = session.deployment.nodes[door.node].public_ip or ""
+    with frontdoor.open_single(session.target, address, timeout=90) as client:
         yield client

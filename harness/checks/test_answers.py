@@ -9,9 +9,9 @@ import pytest
 from harness.core.errors import InconclusiveError
 from harness.judge0.client import Judge0
 from harness.judge0.detect import Capabilities, detect
+from harness.run.session import Session
 from harness.verify.answers import Goal, Tally, describe, examine, unnamed, worker_nodes, workers_of
 from harness.verify.disturbing import Note
-from harness.verify.setup import Setup
 
 GOAL = Goal(share=0.05, confidence=0.99)
 
@@ -23,12 +23,12 @@ def capabilities(judge0: Judge0) -> Capabilities:
 
 
 @pytest.fixture
-def tally(setup: Setup, capabilities: Capabilities) -> Tally:
+def tally(session: Session, capabilities: Capabilities) -> Tally:
     """Nothing counted yet, for each node that runs programs; or for as many workers as Judge0 knows of."""
-    nodes = worker_nodes(setup)
+    nodes = worker_nodes(session)
     if not nodes and not capabilities.slots:
         raise InconclusiveError("the number of workers is unknown: name them in checks.judge0.workers")
-    return Tally(workers_of(setup.access, nodes) if nodes else unnamed(capabilities.slots or 1))
+    return Tally(workers_of(session.access, nodes) if nodes else unnamed(capabilities.slots or 1))
 
 
 def test_every_worker_answers_right(

@@ -13,6 +13,7 @@ import pytest
 
 from harness.access.ssh import Access
 from harness.core.errors import InconclusiveError
+from harness.run.session import Session
 from harness.target.api import Api
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
@@ -23,7 +24,6 @@ from harness.verify.databases.login import Attempt
 from harness.verify.databases.trust import Case, Endpoint
 from harness.verify.disturbing import Note
 from harness.verify.network.probe import Address, State, from_here, from_node, require_control
-from harness.verify.setup import Setup
 
 SSH = 22
 
@@ -143,11 +143,11 @@ def attempts(
     deployment: Deployment,
     topology: Topology,
     endpoints: tuple[Endpoint, ...],
-    setup: Setup,
+    session: Session,
     passwords: tuple[str, ...],
 ) -> Attempts:
     """The outcome of every log-in, from every droplet that should be admitted; only right ones at others'."""
-    wrong = setup.choice.place is None
+    wrong = session.choice.place is None
     wanted = [
         (node, endpoint)
         for node in topology.droplets

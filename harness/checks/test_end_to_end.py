@@ -14,11 +14,11 @@ import pytest
 from harness.access.ssh import Access
 from harness.core.wait import NotYet, wait_for
 from harness.judge0 import frontdoor
+from harness.run.session import Session
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, Topology
 from harness.verify.balancer.upstreams import upstreams_of
-from harness.verify.setup import Setup
 
 
 @pytest.mark.existing("requests")
@@ -55,10 +55,10 @@ def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> No
 @pytest.mark.needs("judge0")
 @pytest.mark.existing("login")
 def test_load_balancer_passes_it_to_a_server(
-    front_door: httpx.Client, door: FrontDoor, setup: Setup, access: Access
+    front_door: httpx.Client, door: FrontDoor, session: Session, access: Access
 ) -> None:
     """The load balancer's log names a server's inner address for it: the third and fourth hop."""
-    found = upstreams_of(setup)
+    found = upstreams_of(session)
     before = upstreams(access, found.balancers)
     frontdoor.double(front_door, door, "python", 8)
     after = upstreams(access, found.balancers)

@@ -14,12 +14,13 @@ from harness.isolation import drift as drifting
 from harness.isolation.compare import differences
 from harness.isolation.drift import Drift
 from harness.isolation.model import Difference
+from harness.run.session import Session
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 from harness.verify.reported import admissions as admitted
 from harness.verify.reported import drift_of
 from harness.verify.reported import reported as read_reported
-from harness.verify.setup import SETUP, Setup
+from harness.verify.stash import SESSION
 
 SHOWN = 10
 
@@ -27,26 +28,26 @@ SHOWN = 10
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One check for each ``firewall`` of the topology."""
     if "firewall" in metafunc.fixturenames:
-        topology = metafunc.config.stash[SETUP].topology
+        topology = metafunc.config.stash[SESSION].topology
         metafunc.parametrize("firewall", [each.name for each in topology.all_firewalls()])
 
 
 @pytest.fixture(scope="module")
-def reported(setup: Setup) -> Documents:
+def reported(session: Session) -> Documents:
     """What the API reports now."""
-    return read_reported(setup)
+    return read_reported(session)
 
 
 @pytest.fixture(scope="module")
-def drift(setup: Setup, reported: Documents) -> tuple[Drift, ...]:
+def drift(session: Session, reported: Documents) -> tuple[Drift, ...]:
     """All differences from the topology."""
-    return drift_of(setup, reported)
+    return drift_of(session, reported)
 
 
 @pytest.fixture(scope="module")
-def admissions(setup: Setup, reported: Documents) -> tuple[Drift, ...]:
+def admissions(session: Session, reported: Documents) -> tuple[Drift, ...]:
     """Where all firewalls together admit other traffic than the topology's, whatever their names."""
-    return admitted(setup, reported)
+    return admitted(session, reported)
 
 
 def test_firewalls_are_those_of_the_topology(

@@ -10,11 +10,11 @@ import pytest
 
 from harness.access.ssh import Access
 from harness.core.errors import InconclusiveError
+from harness.run.session import Session
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
 from harness.verify.network import hostnet, sniffer
-from harness.verify.setup import Setup
 
 # An address of a range for documentation, which nobody has: in the emulator's own, or else nowhere.
 NOBODY = "203.0.113.250"
@@ -41,9 +41,9 @@ def local_emulator(target: Target) -> None:
     target.require_machines()
 
 
-def test_own_network_is_as_it_was(setup: Setup) -> None:
+def test_own_network_is_as_it_was(session: Session) -> None:
     """Interfaces, routes, rules, packet filters, switches and listeners are those from before the run."""
-    before = hostnet.saved(setup.choice.run_dir)
+    before = hostnet.saved(session.choice.run_dir)
     if before is None:
         pytest.skip("this machine's network was not saved before the run")
     wrong = hostnet.differences(before, hostnet.read())

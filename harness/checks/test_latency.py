@@ -9,10 +9,10 @@ import pytest
 
 from harness.faults import link
 from harness.faults.link import Quality
+from harness.run.session import Session
 from harness.topology.model import FrontDoor, Swarm
 from harness.verify.disturbing import Note
 from harness.verify.latency import Slow, candidate, run_slow_link
-from harness.verify.setup import Setup
 
 pytestmark = pytest.mark.disturbs
 
@@ -21,14 +21,14 @@ AT_LEAST_MS, AT_MOST_MS = 15.0, 60.0  # a timer may be early by a tick, and a bu
 
 
 @pytest.fixture(scope="session")
-def slow(setup: Setup) -> Slow:
+def slow(session: Session) -> Slow:
     """One node, made slow once; all checks read the same."""
-    if reason := link.refusal(setup.target):
+    if reason := link.refusal(session.target):
         pytest.skip(reason)
-    node = candidate(setup.topology)
+    node = candidate(session.topology)
     if not node:
-        pytest.skip(f"topology {setup.topology.name} has no droplet besides its bastion")
-    return run_slow_link(setup, node, Quality(delay_ms=DELAY_MS))
+        pytest.skip(f"topology {session.topology.name} has no droplet besides its bastion")
+    return run_slow_link(session, node, Quality(delay_ms=DELAY_MS))
 
 
 def test_round_trip_takes_as_much_longer(slow: Slow, note: Note) -> None:
@@ -51,8 +51,8 @@ def test_programs_are_accepted(slow: Slow, door: FrontDoor, note: Note) -> None:
     assert slow.accepted > 0
 
 
-def test_link_is_as_before(slow: Slow, setup: Setup, note: Note) -> None:
+def test_link_is_as_before(slow: Slow, session: Session, note: Note) -> None:
     """Its quality is perfect again, and a connection takes about as long as before."""
     note(f"{slow.node}: {slow.after_ms:.1f} ms afterwards")
-    assert link.read(setup.target, setup.deployment)[slow.node] == link.PERFECT
+    assert link.read(session.target, session.deployment)[slow.node] == link.PERFECT
     assert slow.after_ms - slow.before_ms < AT_LEAST_MS

@@ -8,13 +8,13 @@ from harness.access.ssh import Access
 from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.faults.steady import is_json_object
 from harness.judge0.route import to_judge0
+from harness.run.session import Session
 from harness.topology.model import Judge0Endpoint, Topology
 from harness.verify.balancer import request_counts
 from harness.verify.balancer.balance import Balance, enough, parse, wrong
 from harness.verify.balancer.upstreams import upstream_droplets, upstreams_of
 from harness.verify.disturbing import Note, Work
 from harness.verify.outage import Outage
-from harness.verify.setup import Setup
 
 pytestmark = pytest.mark.needs("server")
 
@@ -27,10 +27,10 @@ def endpoint(topology: Topology) -> Judge0Endpoint:
 
 
 @pytest.fixture(scope="session")
-def balance(endpoint: Judge0Endpoint, setup: Setup, access: Access) -> Balance:
+def balance(endpoint: Judge0Endpoint, session: Session, access: Access) -> Balance:
     """The running nginx's configuration of the servers."""
     config = access.run(endpoint.node, request_counts.NGINX_CONFIG)
-    found = [each for each in parse(config) if set(each.weights) & set(upstreams_of(setup).servers)]
+    found = [each for each in parse(config) if set(each.weights) & set(upstreams_of(session).servers)]
     if not found:
         raise InconclusiveError(f"nginx -T on {endpoint.node} shows no upstream with the servers in it")
     return found[0]
@@ -45,12 +45,12 @@ def outage(server: str, endpoint: Judge0Endpoint, work: Work, note: Note) -> Out
 
 
 def test_requests_are_shared_out_as_configured(
-    endpoint: Judge0Endpoint, balance: Balance, setup: Setup, access: Access, note: Note
+    endpoint: Judge0Endpoint, balance: Balance, session: Session, access: Access, note: Note
 ) -> None:
     """Each server answers its share: exactly in round robin, within a stated bound for random methods."""
-    with to_judge0(setup) as client:
+    with to_judge0(session) as client:
         counts, source = request_counts.count(
-            client, access, endpoint.node, upstreams_of(setup).servers, enough(balance)
+            client, access, endpoint.node, upstreams_of(session).servers, enough(balance)
         )
     note(f"{dict(counts)} by {source}; {balance.method}, {dict(balance.weights)}")
     assert wrong(balance, counts) == "", source

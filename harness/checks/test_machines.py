@@ -6,10 +6,10 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
+from harness.run.session import Session
 from harness.target.api import Api, every
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify.setup import Setup
 
 
 @pytest.mark.existing("api")
@@ -25,7 +25,7 @@ def test_droplet_is_active_at_its_addresses(node: str, deployment: Deployment, t
 
 @pytest.mark.existing("api")
 def test_droplet_is_what_was_asked_for(
-    node: str, deployment: Deployment, topology: Topology, api: Api, setup: Setup
+    node: str, deployment: Deployment, topology: Topology, api: Api, session: Session
 ) -> None:
     """Each droplet has the size, image, region, VPC and tags of the topology."""
     found = api.client.droplets.get(deployment.nodes[node].id)["droplet"]
@@ -34,15 +34,15 @@ def test_droplet_is_what_was_asked_for(
     assert found["image"]["slug"] == wanted.image
     assert found["region"]["slug"] == topology.region
     assert found["vpc_uuid"] == deployment.vpc_id
-    assert {each.lower() for each in setup.tags(node)} <= {each.lower() for each in found["tags"]}
+    assert {each.lower() for each in session.tags(node)} <= {each.lower() for each in found["tags"]}
 
 
 @pytest.mark.existing("api")
 def test_no_other_droplet_carries_the_run(
-    deployment: Deployment, topology: Topology, api: Api, setup: Setup
+    deployment: Deployment, topology: Topology, api: Api, session: Session
 ) -> None:
     """The run's tag is on the topology's droplets and no others."""
-    tagged = every(api.client.droplets.list, "droplets", tag_name=setup.tag)
+    tagged = every(api.client.droplets.list, "droplets", tag_name=session.tag)
     assert sorted(each["id"] for each in tagged) == sorted(
         deployment.nodes[name].id for name in topology.droplets
     )

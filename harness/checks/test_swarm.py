@@ -18,6 +18,7 @@ from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.core.parallel import in_parallel
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
+from harness.run.session import Session
 from harness.swarm.placing import normalised, satisfies
 from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, StackService, Swarm, Topology
@@ -26,7 +27,6 @@ from harness.verify.balancer.balance import Balance, slack, wrong
 from harness.verify.balancer.upstreams import in_swarm
 from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
-from harness.verify.setup import Setup
 from harness.verify.swarm import discovery
 from harness.verify.swarm import workers as swarm_workers
 from harness.verify.swarm.view import View
@@ -135,7 +135,7 @@ def test_services_reach_each_other(
 
 @pytest.mark.needs("judge0_service")
 def test_servers_share_the_load(
-    setup: Setup, view: View, topology: Topology, access: Access, note: Note
+    session: Session, view: View, topology: Topology, access: Access, note: Note
 ) -> None:
     """Each task behind the load balancer answers its share of requests, within a statistical bound."""
     endpoint = topology.checks.judge0
@@ -144,7 +144,7 @@ def test_servers_share_the_load(
     if len(found.servers) < 2:
         pytest.skip(f"fewer than two tasks are behind {endpoint.service}")
     balance = Balance("tasks", dict.fromkeys(found.servers, 1), method="random")
-    with to_judge0(setup) as client:
+    with to_judge0(session) as client:
         counts, source = request_counts.count(client, access, found.balancers[0], found.servers, REQUESTS)
     summary = ", ".join(f"{address} on {node}: {counts[address]}" for address, node in found.servers.items())
     note(f"{summary}; by {source}; each may differ from its share by {slack(balance, counts.total()):.0f}")

@@ -20,21 +20,22 @@ from harness.faults.section import section
 from harness.faults.steady import is_json_object
 from harness.faults.trial import Trial
 from harness.faults.trials import Trials
+from harness.run.session import Session
 from harness.target.api import Api
 from harness.topology.model import FrontDoor
 from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
-from harness.verify.setup import SECTIONS, Setup
+from harness.verify.stash import SECTIONS
 
 pytestmark = pytest.mark.disturbs
 
 
 @pytest.fixture(scope="session")
-def trials(request: pytest.FixtureRequest, setup: Setup, door: FrontDoor) -> Iterator[Trials]:
+def trials(request: pytest.FixtureRequest, session: Session, door: FrontDoor) -> Iterator[Trials]:
     """One trial of each fault, and all of them in the report."""
     sections = request.config.stash[SECTIONS]
-    with Api(setup.target) as api:
-        yield Trials(FaultContext(setup, door, api), lambda made: sections.update(failover=section(made)))
+    with Api(session.target) as api:
+        yield Trials(FaultContext(session, door, api), lambda made: sections.update(failover=section(made)))
 
 
 @pytest.fixture

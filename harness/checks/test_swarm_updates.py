@@ -24,6 +24,7 @@ from harness.faults.steady import Request, Requests
 from harness.faults.workload import Source, Workload, failed_requests, requesting, submitting
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
+from harness.run.session import Session
 from harness.swarm import cluster, converge, join, rotate, snapshot
 from harness.swarm.scale import scale
 from harness.swarm.snapshot import Task
@@ -31,7 +32,6 @@ from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, Swarm, Topology
 from harness.verify.balancer import request_counts
 from harness.verify.disturbing import Note
-from harness.verify.setup import Setup
 from harness.verify.swarm import workers as swarm_workers
 from harness.verify.swarm.change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
 from harness.verify.swarm.discovery import owners, referred_to, refers_to
@@ -47,52 +47,54 @@ TOKEN = re.compile(rb"SWMTKN-1-[0-9a-z]{20,}")
 
 
 @pytest.fixture(scope="module")
-def load(swarm: Swarm, setup: Setup, door: FrontDoor) -> Iterator[Workload]:
+def load(swarm: Swarm, session: Session, door: FrontDoor) -> Iterator[Workload]:
     """Submissions and requests at the front door that go on through all of this."""
-    source = Source(setup.target, door, setup.deployment.nodes[door.node].public_ip or "")
-    with submitting(source, setup.choice.run_dir.path / "history-swarm.jsonl", requests=True) as found:
+    source = Source(session.target, door, session.deployment.nodes[door.node].public_ip or "")
+    with submitting(source, session.choice.run_dir.path / "history-swarm.jsonl", requests=True) as found:
         yield found
 
 
-def test_a_bad_image_is_rolled_back(load: Workload, setup: Setup, swarm: Swarm, note: Note) -> None:
+def test_a_bad_image_is_rolled_back(load: Workload, session: Session, swarm: Swarm, note: Note) -> None:
     """By the swarm itself, to the earlier image; meanwhile nothing fails, for the old tasks go on."""
     made, image = owners(swarm), broken_image()
     service = max(referred_to(swarm), key=lambda name: made[name].replicas)
-    good = image_of(inspect(setup), service)
+    good = image_of(inspect(session), service)
     since = load.await_more(SOME)
-    with loaded(setup.access, made[service].nodes, image), restored(setup, service, good):
-        found = update(setup, service, "--image", image.id)
+    with loaded(session.access, made[service].nodes, image), restored(session, service, good):
+        found = update(session, service, "--image", image.id)
         took = time.time() - since
         load.await_more(SOME)
-        left = image_of(inspect(setup), service)
+        left = image_of(inspect(session), service)
     note(f"{service}: {found.update} after {took:.0f} s: {found.message}; {load.describe(since)}")
     assert found.update == ROLLED_BACK, found.message
     assert left == good
     require_none(load.failed(since))
 
 
-def test_a_drained_node_gives_its_tasks_away(load: Workload, setup: Setup, note: Note) -> None:
+def test_a_drained_node_gives_its_tasks_away(load: Workload, session: Session, note: Note) -> None:
     """They run elsewhere, it has none, and then it is active again."""
-    before = inspect(setup)
+    before = inspect(session)
     node = spare(before)[0]
     moved = ", ".join(f"{each.service}.{each.slot}" for each in before.running() if each.node == node)
     since = load.await_more(SOME)
-    with drained(setup, before, node):
-        converged(setup, before)
+    with drained(session, before, node):
+        converged(session, before)
         took = time.time() - since
-        during = inspect(setup)
+        during = inspect(session)
     load.await_more(SOME)
     note(f"{node} gave {moved or 'nothing'} away in {took:.0f} s; {len(load.failed(since))} failed meanwhile")
     assert availability(during, node) == "drain"
     assert [each.service for each in during.running() if each.node == node] == []
-    assert availability(inspect(setup), node) == "active"
+    assert availability(inspect(session), node) == "active"
 
 
-def test_a_removed_node_comes_back(absence: Absence, setup: Setup, topology: Topology, note: Note) -> None:
+def test_a_removed_node_comes_back(
+    absence: Absence, session: Session, topology: Topology, note: Note
+) -> None:
     """Off the members' list once it was removed, and with the next ``up`` a member as before."""
     note(f"{absence.node}: {'; '.join(absence.changed)}")
     assert absence.node not in absence.members
-    back = inspect(setup)
+    back = inspect(session)
     (member,) = [each for each in back.state.members if each.node == absence.node]
     assert (member.status, member.availability) == ("ready", "active")
     assert member.labels == absence.labels
@@ -107,28 +109,28 @@ def test_an_old_token_lets_nobody_in(absence: Absence, note: Note) -> None:
     assert NO_TOKEN in absence.refusal, "it was refused for another reason"
 
 
-def test_tokens_are_nowhere(absence: Absence, setup: Setup) -> None:
+def test_tokens_are_nowhere(absence: Absence, session: Session) -> None:
     """Neither new nor old ones are in any file of the run: no log, no report, no history."""
     files = [
-        file for file in setup.choice.run_dir.path.rglob("*") if file.is_file() and not file.is_symlink()
+        file for file in session.choice.run_dir.path.rglob("*") if file.is_file() and not file.is_symlink()
     ]
     assert files
     assert [file.name for file in files if TOKEN.search(file.read_bytes())] == []
 
 
-def test_updates_cost_nothing(load: Workload, setup: Setup, swarm: Swarm, note: Note) -> None:
+def test_updates_cost_nothing(load: Workload, session: Session, swarm: Swarm, note: Note) -> None:
     """Every service that others refer to is replaced under load, task by task: nothing fails meanwhile."""
     since = load.await_more(SOME)
     direct: list[Request] = []
     replaced = []
     for service in referred_to(swarm):
         begun = time.time()
-        with asked(setup, service) as requests:
-            tasks = replace(setup, service)
+        with asked(session, service) as requests:
+            tasks = replace(session, service)
             load.await_more(SOME)
         direct += requests.made() if requests else ()
         replaced.append(f"{service}: {tasks} tasks replaced in {time.time() - begun:.0f} s")
-    ends = {service: ended(setup, service) for service in referred_to(swarm)}
+    ends = {service: ended(session, service) for service in referred_to(swarm)}
     note("; ".join([*replaced, load.describe(since), f"{len(direct)} requests straight to the balancer"]))
     assert {service: end.update for service, end in ends.items()} == dict.fromkeys(ends, COMPLETED)
     require_none([*load.failed(since), *failed_requests(direct)])
@@ -136,27 +138,27 @@ def test_updates_cost_nothing(load: Workload, setup: Setup, swarm: Swarm, note: 
 
 @pytest.mark.needs("worker_services")
 def test_workers_are_scaled(
-    load: Workload, setup: Setup, topology: Topology, single: httpx.Client, door: FrontDoor, note: Note
+    load: Workload, session: Session, topology: Topology, single: httpx.Client, door: FrontDoor, note: Note
 ) -> None:
     """Up to five tasks, which all register and run programs, and down again, and nothing fails meanwhile."""
     services = swarm_workers.services_of(topology)
     service = services[0]
-    replicas = len(inspect(setup).running(service))
+    replicas = len(inspect(session).running(service))
     since = load.await_more(SOME)
-    with to_judge0(setup) as client:
+    with to_judge0(session) as client:
         judge0 = Judge0(client)
         each = judge0.slots() // replicas
         begun = time.time()
         try:
-            scaled(setup, service, MORE)
+            scaled(session, service, MORE)
             swarm_workers.wait_for_slots(judge0, MORE * each)
             rose = time.time() - begun
-            up = inspect(setup).running(service)
+            up = inspect(session).running(service)
             workers = {task.container: task.node for task in up}
-            counts = swarm_workers.spread(setup.access, single, door, workers, MORE * each)
+            counts = swarm_workers.spread(session.access, single, door, workers, MORE * each)
         finally:
             begun = time.time()
-            scaled(setup, service, replicas)
+            scaled(session, service, replicas)
         swarm_workers.wait_for_slots(judge0, replicas * each)
         fell = time.time() - begun
     load.await_more(SOME)
@@ -166,13 +168,13 @@ def test_workers_are_scaled(
         f"{fell:.0f} s; {load.describe(since)}"
     )
     assert len(up) == MORE
-    assert len(inspect(setup).running(service)) == replicas
+    assert len(inspect(session).running(service)) == replicas
     require_none(load.failed(since))
 
 
-def test_nothing_accepted_is_lost(load: Workload, setup: Setup, note: Note) -> None:
+def test_nothing_accepted_is_lost(load: Workload, session: Session, note: Note) -> None:
     """Every submission accepted while the swarm was changed ended exactly once, and its status stays."""
-    found = load.judged(lambda: to_judge0(setup))
+    found = load.judged(lambda: to_judge0(session))
     note(f"{found}; {load.file}")
     final_status.require_none_lost(found, load.file)
 
@@ -196,10 +198,10 @@ class Absence:
 
 @pytest.fixture(scope="module")
 def absence(
-    swarm: Swarm, setup: Setup, topology: Topology, deployment: Deployment, access: Access
+    swarm: Swarm, session: Session, topology: Topology, deployment: Deployment, access: Access
 ) -> Absence:
     """Remove a member, rotate the tokens, try the old one, and form the swarm anew."""
-    before = inspect(setup)
+    before = inspect(session)
     node, manager = spare(before)[-1], before.manager
     (member,) = [each for each in before.state.members if each.node == node]
     old = join.tokens(access, manager)["worker"]
@@ -214,7 +216,7 @@ def absence(
             refusal = str(error)
     finally:
         changed = cluster.form(access, topology, deployment, progress=Progress())
-        converged(setup, before)
+        converged(session, before)
     new = join.tokens(access, manager)["worker"]
     return Absence(node, member.labels, members, old, new, refusal, changed)
 
@@ -226,34 +228,34 @@ def require_none(failed: Sequence[str]) -> None:
 
 
 @contextmanager
-def drained(setup: Setup, view: View, node: str) -> Iterator[None]:
+def drained(session: Session, view: View, node: str) -> Iterator[None]:
     """Have a member take no tasks for as long as the block takes."""
     (member,) = [each for each in view.state.members if each.node == node]
-    rotate.drain(setup.access, view.manager, member.id)
+    rotate.drain(session.access, view.manager, member.id)
     try:
         yield
     finally:
-        rotate.activate(setup.access, view.manager, member.id)
+        rotate.activate(session.access, view.manager, member.id)
 
 
 @contextmanager
-def restored(setup: Setup, service: str, image: str) -> Iterator[None]:
+def restored(session: Session, service: str, image: str) -> Iterator[None]:
     """Give a service its image back after the block, if it has not got it by then."""
     try:
         yield
     finally:
-        if image_of(inspect(setup), service) != image:
-            update(setup, service, "--image", image)
+        if image_of(inspect(session), service) != image:
+            update(session, service, "--image", image)
 
 
-def scaled(setup: Setup, service: str, replicas: int) -> None:
+def scaled(session: Session, service: str, replicas: int) -> None:
     """Order so many tasks of a service, and wait until so many run."""
-    scale(setup.access, setup.topology, setup.deployment, {service: replicas}, progress=Progress())
+    scale(session.access, session.topology, session.deployment, {service: replicas}, progress=Progress())
 
 
-def converged(setup: Setup, before: View) -> None:
+def converged(session: Session, before: View) -> None:
     """Wait until every service is at its replicas again; what had failed ``before`` does not count."""
-    converge.converge(setup.access, setup.topology, setup.deployment, before=before.state)
+    converge.converge(session.access, session.topology, session.deployment, before=before.state)
 
 
 def image_of(view: View, service: str) -> str:
@@ -296,18 +298,18 @@ def places(view: View, task: Task, ready: set[str]) -> set[str]:
 
 
 @contextmanager
-def asked(setup: Setup, service: str) -> Iterator[Requests | None]:
+def asked(session: Session, service: str) -> Iterator[Requests | None]:
     """Requests straight to Judge0's balancer, where ``service`` is behind it: none else is asked so often.
 
     It must not move meanwhile. Each takes a connection of its own: a standing one may be closed just as it is
     used again, which is no fault of the balancer's.
     """
-    swarm, endpoint = setup.topology.swarm, setup.topology.checks.judge0
+    swarm, endpoint = session.topology.swarm, session.topology.checks.judge0
     assert swarm is not None
     if endpoint is None or service not in refers_to(swarm, endpoint.service):
         yield None
         return
-    with to_judge0(setup) as client:
+    with to_judge0(session) as client:
         client.headers["connection"] = "close"
         with requesting(Requests(client, request_counts.PATH)) as requests:
             yield requests

@@ -20,7 +20,7 @@ from harness.target.api import Api
 from harness.topology.model import FrontDoor
 
 if TYPE_CHECKING:
-    from harness.verify.setup import Setup
+    from harness.run.session import Session
 
 Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
@@ -46,13 +46,13 @@ class Times:
 class FaultContext:
     """What running a fault needs. ``api`` may change things."""
 
-    setup: Setup
+    session: Session
     door: FrontDoor
     api: Api
 
     def judge0(self) -> AbstractContextManager[httpx.Client]:
         """Judge0's own API through a connection of its own: an earlier one may have died with a node."""
-        return to_judge0(self.setup)
+        return to_judge0(self.session)
 
 
 def run_fault(
@@ -81,14 +81,14 @@ def run_fault(
 @contextmanager
 def in_force(context: FaultContext, fault: Fault) -> Iterator[None]:
     """Run a block while the fault is in force; it is healed afterwards, even if interrupted."""
-    setup = context.setup
+    session = context.session
     if fault.kind == POWER_OFF:
-        with Power(setup.target, setup.deployment, context.api).without(*fault.nodes):
+        with Power(session.target, session.deployment, context.api).without(*fault.nodes):
             yield
         return
     with stopped_by_signals(), ExitStack() as stack:
         for node in fault.nodes:
-            stack.enter_context(partition.cut_off(context.api, setup.target, setup.access, node))
+            stack.enter_context(partition.cut_off(context.api, session.target, session.access, node))
         yield
 
 

@@ -90,13 +90,13 @@ def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
     ``WavetankError`` where the swarm was not well at the beginning or the fault could not be injected or
     healed, ``InconclusiveError`` where this swarm has no such fault. The nodes are back in any case.
     """
-    setup = context.setup
-    watch = Watch(setup.access, setup.topology, setup.deployment)
+    session = context.session
+    watch = Watch(session.access, session.topology, session.deployment)
     before = await_healthy(watch)
-    fault = resolve(name, setup.topology, before)
-    expected = expect(setup.topology, fault, before)
-    source = Source(setup.target, context.door, _address(context, fault), ANSWER_SECONDS)
-    file = setup.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
+    fault = resolve(name, session.topology, before)
+    expected = expect(session.topology, fault, before)
+    source = Source(session.target, context.door, _address(context, fault), ANSWER_SECONDS)
+    file = session.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
     with submitting(source, file) as workload:
         workload.await_first_answers()
         run = TrialRun(context, fault, expected, before, watch=watch, workload=workload)
@@ -152,7 +152,7 @@ class TrialRun:
         self.leader = self.control = self.trouble = ""
         self.orphan: Orphan | None = None
         self.went_on: tuple[str, ...] = ()
-        self._setup, self._fault, self._before, self._watch = context.setup, fault, before, watch
+        self._session, self._fault, self._before, self._watch = context.session, fault, before, watch
         self._expected, self._workload = expected, workload
         self._away = fault.nodes
 
@@ -178,7 +178,7 @@ class TrialRun:
 
     def recover(self, healed: float) -> None:
         """Wait until all is as before the fault; ``trouble`` describes what is not."""
-        access = self._setup.access
+        access = self._session.access
         for node in access.nodes if access.bastion in self._away else self._away:
             access.drop(node)
         try:
@@ -197,7 +197,7 @@ class TrialRun:
         if self._fault.kind == POWER_OFF:
             return ()
         ran = {each.container for each in self._before.tasks if each.node in self._away and each.container}
-        return tuple(sorted(ran & orphan.containers(self._setup.access, self._away)))
+        return tuple(sorted(ran & orphan.containers(self._session.access, self._away)))
 
     def _wait_for_replacement(self, ordered: float) -> None:
         lost = carried(self._before, self._away)
@@ -218,7 +218,7 @@ class TrialRun:
 
     def _wait_without_access(self, ordered: float) -> None:
         """No node can be reached: let the managers notice, and some submissions meet the fault."""
-        seconds = seconds_until_down(self._setup.topology.swarm)
+        seconds = seconds_until_down(self._session.topology.swarm)
         self._watch.inspect(self._away)
 
         def probe() -> None:
@@ -231,12 +231,12 @@ class TrialRun:
 
     def _query_managers(self) -> None:
         """Managers without a majority say so, but a leader that is left alone leads on for a while."""
-        setup = self._setup
+        session = self._session
         self._watch.inspect(self._away)
 
         def probe() -> str:
             try:
-                self.leader = snapshot.a_manager(setup.access, setup.topology, deadline=ASKED_SECONDS)
+                self.leader = snapshot.a_manager(session.access, session.topology, deadline=ASKED_SECONDS)
             except ResourceError as error:
                 self.leader = ""
                 return str(error)
@@ -247,10 +247,10 @@ class TrialRun:
 
     def _check_nothing_is_rescheduled(self) -> None:
         """A task that ends stays ended."""
-        setup = self._setup
-        task = orphan.choose(setup.topology, self._before, self._away)
+        session = self._session
+        task = orphan.choose(session.topology, self._before, self._away)
         if task is not None:
-            self.orphan = orphan.end(setup.access, setup.topology, self._before, task, self._away)
+            self.orphan = orphan.end(session.access, session.topology, self._before, task, self._away)
 
 
 def _answering(workload: Workload, ordered: float) -> float:
@@ -277,8 +277,8 @@ def _wait_or_none(awaited: str, probe: Callable[[], T]) -> T | None:
 
 def _address(context: FaultContext, fault: Fault) -> str:
     """The first of the entry points that are left; if there is none, the topology's own, which is silent."""
-    nodes = context.setup.deployment.nodes
-    left = [each for each in entry_points(context.setup.topology, fault.nodes) if nodes[each].public_ip]
+    nodes = context.session.deployment.nodes
+    left = [each for each in entry_points(context.session.topology, fault.nodes) if nodes[each].public_ip]
     return nodes[left[0] if left else context.door.node].public_ip or ""
 
 

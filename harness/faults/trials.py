@@ -21,7 +21,7 @@ class Trials(RunOnce[str, Trial]):
 
     def _earlier(self, name: str) -> Trial | None:
         """A trial of a node that ran the load balancer counts as one of the balancer's node."""
-        service = balancer(self._context.setup.topology)
+        service = balancer(self._context.session.topology)
         if name != f"{POWER_OFF}:{BALANCER}":
             return None
         return next(

@@ -27,15 +27,15 @@ from harness.judge0.model import Address, EntryPoint, Route, SubmissionMode
 from harness.topology.model import FrontDoor, Judge0Endpoint, RunnerEndpoint
 
 if TYPE_CHECKING:
+    from harness.run.session import Session
     from harness.target.target import Target
-    from harness.verify.setup import Setup
 
 FRONT_DOOR_MODE = "wait: the front door answers when the program has ended, however it follows it itself"
 
 
 @contextmanager
 def open_route(
-    setup: Setup,
+    session: Session,
     entry_point: EntryPoint,
     mode: SubmissionMode | None = None,
     *,
@@ -50,21 +50,21 @@ def open_route(
     or the entry point not the mode; ``CommandError`` or ``ResourceError`` if it cannot be reached.
     """
     if entry_point == "client":
-        yield client_route(setup, mode), None
+        yield client_route(session, mode), None
     elif entry_point == "runner":
-        with _runner_route(setup, mode) as route:
+        with _runner_route(session, mode) as route:
             yield route, None
     else:
-        with _judge0_route(setup, mode, token, callback_url) as found:
+        with _judge0_route(session, mode, token, callback_url) as found:
             yield found
 
 
-def client_route(setup: Setup, mode: SubmissionMode | None = None) -> Route:
+def client_route(session: Session, mode: SubmissionMode | None = None) -> Route:
     """The route to the front door. Raises ``UsageError``."""
-    door = _front_door(setup)
-    host = setup.deployment.nodes[door.node].public_ip or ""
-    setup.target.require_machines(host)
-    return _at_door("client", door, door.path, mode, public_address(setup.target, host))
+    door = _front_door(session)
+    host = session.deployment.nodes[door.node].public_ip or ""
+    session.target.require_machines(host)
+    return _at_door("client", door, door.path, mode, public_address(session.target, host))
 
 
 def public_address(target: Target, host: str, port: int = 80) -> Address:
@@ -131,63 +131,63 @@ def _port_to_listen_at(url: str, host: str, port: int) -> int:
 
 
 @contextmanager
-def to_judge0(setup: Setup) -> Iterator[httpx.Client]:
+def to_judge0(session: Session) -> Iterator[httpx.Client]:
     """Judge0's own API through a connection of its own: an earlier one may have died with a node or a task.
 
     Raises ``InconclusiveError`` where the topology does not say where Judge0 is, ``CommandError`` where there
     is no way to it.
     """
-    endpoint = setup.topology.checks.judge0
+    endpoint = session.topology.checks.judge0
     if endpoint is None:
-        raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
-    with socket_to(setup, endpoint) as socket, over_socket(socket) as client:
+        raise InconclusiveError(f"topology {session.topology.name} has no checks.judge0")
+    with socket_to(session, endpoint) as socket, over_socket(socket) as client:
         yield client
 
 
-def about_judge0(setup: Setup) -> tuple[Any, str]:
+def about_judge0(session: Session) -> tuple[Any, str]:
     """Its ``/about`` and ``/isolate``. Raises ``InconclusiveError`` where it does not say which it is."""
     try:
-        with to_judge0(setup) as client:
+        with to_judge0(session) as client:
             about, isolate = client.get("/about"), client.get("/isolate")
             return about.raise_for_status().json(), isolate.text if isolate.is_success else ""
     except (httpx.HTTPError, ValueError, WavetankError) as error:
         raise InconclusiveError(f"Judge0 does not say which it is: {error}") from error
 
 
-def socket_to(setup: Setup, endpoint: Judge0Endpoint | RunnerEndpoint) -> AbstractContextManager[Path]:
+def socket_to(session: Session, endpoint: Judge0Endpoint | RunnerEndpoint) -> AbstractContextManager[Path]:
     """A unix socket here that leads to Judge0 or the runner. Raises ``CommandError``, ``ResourceError``."""
     if not endpoint.service:
-        host = setup.deployment.nodes[endpoint.node].private_ip or ""
-        return tunnel(setup.access, endpoint.source, host, endpoint.port)
+        host = session.deployment.nodes[endpoint.node].private_ip or ""
+        return tunnel(session.access, endpoint.source, host, endpoint.port)
     from harness.swarm.reach import task_socket
 
-    return task_socket(setup.access, setup.topology, setup.deployment, endpoint.service, endpoint.port)
+    return task_socket(session.access, session.topology, session.deployment, endpoint.service, endpoint.port)
 
 
 @contextmanager
-def _runner_route(setup: Setup, mode: SubmissionMode | None) -> Iterator[Route]:
-    endpoint = setup.topology.checks.runner
+def _runner_route(session: Session, mode: SubmissionMode | None) -> Iterator[Route]:
+    endpoint = session.topology.checks.runner
     if endpoint is None:
         raise UsageError(
-            f"topology {setup.topology.name} does not say where the runner is: add checks.runner "
+            f"topology {session.topology.name} does not say where the runner is: add checks.runner "
             "(docs/topology.md), or use --entry-point client"
         )
-    door = _front_door(setup)
-    with socket_to(setup, endpoint) as path:
+    door = _front_door(session)
+    with socket_to(session, endpoint) as path:
         yield _at_door("runner", door, endpoint.path, mode, Address("unix", str(path), host_header="runner"))
 
 
 @contextmanager
 def _judge0_route(
-    setup: Setup, mode: SubmissionMode | None, token: str, callback_url: str
+    session: Session, mode: SubmissionMode | None, token: str, callback_url: str
 ) -> Iterator[tuple[Route, Capabilities]]:
-    endpoint = setup.topology.checks.judge0
+    endpoint = session.topology.checks.judge0
     if endpoint is None:
         raise UsageError(
-            f"topology {setup.topology.name} does not say where Judge0 is: add checks.judge0 "
+            f"topology {session.topology.name} does not say where Judge0 is: add checks.judge0 "
             "(docs/topology.md), or use --entry-point client"
         )
-    with socket_to(setup, endpoint) as path:
+    with socket_to(session, endpoint) as path:
         with over_socket(path) as client:
             capabilities = detect(Judge0(client, token).get)
         address = Address("unix", str(path), host_header="judge0")
@@ -214,11 +214,11 @@ def _at_door(
     )
 
 
-def _front_door(setup: Setup) -> FrontDoor:
-    door = setup.topology.checks.front_door
+def _front_door(session: Session) -> FrontDoor:
+    door = session.topology.checks.front_door
     if door is None:
         raise UsageError(
-            f"topology {setup.topology.name} does not say how programs are submitted: add checks.front_door "
-            "(docs/topology.md), or use --entry-point judge0"
+            f"topology {session.topology.name} does not say how programs are submitted: add "
+            "checks.front_door (docs/topology.md), or use --entry-point judge0"
         )
     return door

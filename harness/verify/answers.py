@@ -22,8 +22,8 @@ from harness.judge0.client import Judge0, batches
 from harness.judge0.detect import Capabilities
 from harness.judge0.reading import Submission
 from harness.judge0.requests import submission
+from harness.run.session import Session
 from harness.verify.programs import SOURCES, Program, fingerprints, programs, wrong
-from harness.verify.setup import Setup
 from harness.verify.swarm.workers import services_of
 
 DEADLINE = 60.0
@@ -134,13 +134,13 @@ def describe_wrong(tally: Tally) -> str:
     return f"{wrong} programs were answered wrong ({whose}): {first}"
 
 
-def worker_nodes(setup: Setup) -> tuple[str, ...]:
+def worker_nodes(session: Session) -> tuple[str, ...]:
     """The nodes that run programs: those that the topology names; in a swarm, those where a task runs now."""
-    topology = setup.topology
+    topology = session.topology
     if services := services_of(topology):
         from harness.swarm.reach import running
 
-        found = (running(setup.access, topology, setup.deployment, each) for each in services)
+        found = (running(session.access, topology, session.deployment, each) for each in services)
         return tuple(sorted({task.node for tasks in found for task in tasks}))
     return topology.checks.judge0.workers if topology.checks.judge0 else ()
 

@@ -13,11 +13,11 @@ import pytest
 from harness.faults.fault import POWER_OFF, Fault
 from harness.faults.run import RunOnce
 from harness.faults.workload import Source, submitting
+from harness.run.session import Session
 from harness.target.api import Api
 from harness.topology.model import FrontDoor
 from harness.verify import recovery
 from harness.verify.outage import Outage, OutageContext, run_outage
-from harness.verify.setup import Setup
 
 FirewallCheck = Callable[[Sequence[str]], Sequence[str]]
 Note = Callable[[str], None]
@@ -42,15 +42,15 @@ def note(request: pytest.FixtureRequest) -> Note:
 
 
 @pytest.fixture(scope="session")
-def check_firewalls(setup: Setup) -> FirewallCheck:
+def check_firewalls(session: Session) -> FirewallCheck:
     """Descriptions of what is wrong with the firewalls of nodes that were off; called once power is back."""
-    return partial(recovery.firewall_violations, setup)
+    return partial(recovery.firewall_violations, session)
 
 
 @pytest.fixture(scope="session")
-def work(setup: Setup, door: FrontDoor, check_firewalls: FirewallCheck) -> Iterator[Work]:
+def work(session: Session, door: FrontDoor, check_firewalls: FirewallCheck) -> Iterator[Work]:
     """A stream of submissions from now on, a few a second, until it is stopped or the end."""
-    source = Source(setup.target, door, setup.deployment.nodes[door.node].public_ip or "")
-    file = setup.choice.run_dir.path / "history.jsonl"
-    with Api(setup.target) as api, submitting(source, file) as workload:
-        yield Work(OutageContext(setup, door, api, workload, check_firewalls))
+    source = Source(session.target, door, session.deployment.nodes[door.node].public_ip or "")
+    file = session.choice.run_dir.path / "history.jsonl"
+    with Api(session.target) as api, submitting(source, file) as workload:
+        yield Work(OutageContext(session, door, api, workload, check_firewalls))

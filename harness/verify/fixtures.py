@@ -17,42 +17,43 @@ from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
 from harness.provision import machine_images
 from harness.provision.machine_images import Machine, inspect_all
+from harness.run.session import Session
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, Topology
-from harness.verify.setup import SECTIONS, SETUP, Setup
+from harness.verify.stash import SECTIONS, SESSION
 
 Remark = Callable[[str], None]
 
 
 @pytest.fixture(scope="session")
-def setup(request: pytest.FixtureRequest) -> Setup:
+def session(request: pytest.FixtureRequest) -> Session:
     """All of the following in one."""
-    return request.config.stash[SETUP]
+    return request.config.stash[SESSION]
 
 
 @pytest.fixture(scope="session")
-def target(setup: Setup) -> Target:
+def target(session: Session) -> Target:
     """Where the deployment lives."""
-    return setup.target
+    return session.target
 
 
 @pytest.fixture(scope="session")
-def topology(setup: Setup) -> Topology:
+def topology(session: Session) -> Topology:
     """What the deployment should be."""
-    return setup.topology
+    return session.topology
 
 
 @pytest.fixture(scope="session")
-def deployment(setup: Setup) -> Deployment:
+def deployment(session: Session) -> Deployment:
     """The deployment as the API reports it."""
-    return setup.deployment
+    return session.deployment
 
 
 @pytest.fixture(scope="session")
-def access(setup: Setup) -> Access:
+def access(session: Session) -> Access:
     """Runs commands on its nodes."""
-    return setup.access
+    return session.access
 
 
 @pytest.fixture(scope="session")
@@ -71,11 +72,11 @@ def front_door(target: Target, deployment: Deployment, door: FrontDoor) -> Itera
 
 
 @pytest.fixture(scope="session")
-def judge0(setup: Setup, topology: Topology) -> Iterator[Judge0]:
+def judge0(session: Session, topology: Topology) -> Iterator[Judge0]:
     """Judge0's own API, from a node that may reach it; skips where the topology does not say."""
     if topology.checks.judge0 is None:
         pytest.skip(f"topology {topology.name} has no checks.judge0")
-    with to_judge0(setup) as client:
+    with to_judge0(session) as client:
         yield Judge0(client)
 
 
@@ -86,10 +87,10 @@ def probe_sources(topology: Topology) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def machines(request: pytest.FixtureRequest, setup: Setup) -> dict[str, Machine]:
+def machines(request: pytest.FixtureRequest, session: Session) -> dict[str, Machine]:
     """What each droplet is; the report lists the differences from the topology's images."""
-    found = inspect_all(setup.access, setup.topology)
-    request.config.stash[SECTIONS]["machines"] = machine_images.section(setup.topology, found)
+    found = inspect_all(session.access, session.topology)
+    request.config.stash[SECTIONS]["machines"] = machine_images.section(session.topology, found)
     return found
 
 
@@ -101,11 +102,13 @@ def remark(request: pytest.FixtureRequest) -> Remark:
 
 
 @pytest.fixture(scope="session")
-def proof(request: pytest.FixtureRequest, setup: Setup) -> Proof:
+def proof(request: pytest.FixtureRequest, session: Session) -> Proof:
     """One scan of everything, for the report; it takes a while, and shows its progress."""
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled(), bar("isolation") as progress:
-        found = prove(setup.target, setup.topology, setup.deployment, setup.choice.run_dir, progress=progress)
-    document = section(setup.topology, found.network, found.observation, found.differences, found.tampered)
+        found = prove(
+            session.target, session.topology, session.deployment, session.choice.run_dir, progress=progress
+        )
+    document = section(session.topology, found.network, found.observation, found.differences, found.tampered)
     request.config.stash[SECTIONS]["isolation"] = document
     return found

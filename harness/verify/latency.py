@@ -16,9 +16,9 @@ from harness.faults import link
 from harness.faults.link import Quality
 from harness.faults.watch import seconds_until_down
 from harness.judge0 import frontdoor
+from harness.run.session import Session
 from harness.swarm import snapshot
 from harness.topology.model import Topology
-from harness.verify.setup import Setup
 
 ATTEMPTS = 15
 SSH_PORT = 22
@@ -60,17 +60,17 @@ def candidate(topology: Topology) -> str:
     return next((node for node in wanted if node != topology.management.bastion), "")
 
 
-def run_slow_link(setup: Setup, node: str, quality: Quality) -> Slow:
+def run_slow_link(session: Session, node: str, quality: Quality) -> Slow:
     """Make a node's links slow, observe, and make them perfect again, whatever happens in between."""
-    target, deployment = setup.target, setup.deployment
+    target, deployment = session.target, session.deployment
     address = deployment.nodes[node].private_ip or ""
     link.restore(target, lambda: deployment)
-    before = round_trip_ms(setup.access, address)
-    run = SlowLinkRun(setup)
+    before = round_trip_ms(session.access, address)
+    run = SlowLinkRun(session)
     with link.shaped(target, deployment, {node: quality}):
-        during = round_trip_ms(setup.access, address)
+        during = round_trip_ms(session.access, address)
         run.observe()
-    after = round_trip_ms(setup.access, address)
+    after = round_trip_ms(session.access, address)
     return Slow(
         node,
         before,
@@ -100,12 +100,12 @@ def read(output: str) -> float:
 class SlowLinkRun:
     """What is done and recorded while the link is slow."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, session: Session) -> None:
         self.inspections = self.accepted = 0
         self.members: dict[str, str] = {}
         self.trouble: list[str] = []
-        self._setup = setup
-        self._swarm = setup.topology.swarm
+        self._session = session
+        self._swarm = session.topology.swarm
 
     def observe(self) -> None:
         """Run a program and inspect the members, again and again until a silent one would be shown Down."""
@@ -118,12 +118,12 @@ class SlowLinkRun:
             time.sleep(0.5)
 
     def _submit(self) -> None:
-        door = self._setup.topology.checks.front_door
+        door = self._session.topology.checks.front_door
         if door is None:
             return
-        address = self._setup.deployment.nodes[door.node].public_ip or ""
+        address = self._session.deployment.nodes[door.node].public_ip or ""
         try:
-            with frontdoor.open_single(self._setup.target, address, timeout=ANSWER_SECONDS) as client:
+            with frontdoor.open_single(self._session.target, address, timeout=ANSWER_SECONDS) as client:
                 frontdoor.double(client, door, "python", self.accepted + 21)
         except CheckError as error:
             self.trouble.append(str(error))
@@ -133,15 +133,15 @@ class SlowLinkRun:
     def _inspect(self) -> None:
         if self._swarm is None:
             return
-        setup = self._setup
+        session = self._session
         try:
-            manager = snapshot.a_manager(setup.access, setup.topology)
-            listed = snapshot.members(setup.access, setup.deployment, manager)
+            manager = snapshot.a_manager(session.access, session.topology)
+            listed = snapshot.members(session.access, session.deployment, manager)
         except WavetankError as error:
             self.members["managers"] = str(error)
             return
         self.inspections += 1
-        here = set(setup.deployment.nodes)
+        here = set(session.deployment.nodes)
         self.members |= {
             each.node: each.status for each in listed if each.node in here and each.status != "ready"
         }

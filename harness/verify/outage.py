@@ -95,7 +95,7 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
     Raises ``WavetankError`` where power could not be taken or given, ``InconclusiveError`` where what was to
     be seen could not be brought about. Power is back in any case.
     """
-    nodes, topology = fault.nodes, context.setup.topology
+    nodes, topology = fault.nodes, context.session.topology
     survived = survives(topology, nodes)
     balanced = any(node in upstream_droplets(topology) for node in nodes)
     before = recovery.snapshot(context, nodes)
@@ -142,7 +142,7 @@ def _asking(context: OutageContext, balanced: bool) -> Iterator[Requests | None]
 
 def _long_runs(context: OutageContext, nodes: Sequence[str]) -> dict[str, int]:
     """Have long programs run on those of ``nodes`` that run programs, and in the history; how many do."""
-    endpoint = context.setup.topology.checks.judge0
+    endpoint = context.session.topology.checks.judge0
     workers = [node for node in nodes if endpoint and node in endpoint.workers]
     if not workers:
         return {}
@@ -158,7 +158,7 @@ def _long_runs(context: OutageContext, nodes: Sequence[str]) -> dict[str, int]:
             journal.add(Entry("ok", time.time(), op, via="judge0", token=token))
 
     def probe() -> dict[str, int]:
-        found = {node: recovery.running(context.setup.access, node, nap) for node in workers}
+        found = {node: recovery.running(context.session.access, node, nap) for node in workers}
         if 0 in found.values():
             raise NotYet(f"long programs running: {found}")
         return found
@@ -190,14 +190,14 @@ def _watch(context: OutageContext, survived: bool) -> float:
 
 def _share_again(context: OutageContext, nodes: Sequence[str]) -> None:
     """Wait until servers that are back take requests again. Raises ``WaitTimeoutError`` with their shares."""
-    setup, endpoint = context.setup, context.setup.topology.checks.judge0
+    session, endpoint = context.session, context.session.topology.checks.judge0
     assert endpoint is not None
-    servers = upstreams_of(setup).servers
-    config = setup.access.run(endpoint.node, request_counts.NGINX_CONFIG)
+    servers = upstreams_of(session).servers
+    config = session.access.run(endpoint.node, request_counts.NGINX_CONFIG)
     balance = next(each for each in parse(config) if set(each.weights) & set(servers))
 
     def probe() -> None:
-        counts, source = request_counts.count(client, setup.access, endpoint.node, servers, enough(balance))
+        counts, source = request_counts.count(client, session.access, endpoint.node, servers, enough(balance))
         total = counts.total()
         short = [
             f"{servers[each]} took {counts[each]} of {total} by {source}; its share is {share * total:g}"

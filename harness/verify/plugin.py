@@ -66,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     from harness.core import signals
     from harness.verify.recorder import Recorder
-    from harness.verify.setup import CHOICE
+    from harness.verify.stash import CHOICE
 
     stack = ExitStack()
     config.add_cleanup(stack.close)
@@ -94,12 +94,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.option.target is None:
         return
     from harness.run.session import open_session
-    from harness.verify.stash import CHOICE, SETUP
+    from harness.verify.stash import CHOICE, SESSION
 
     choice = session.config.stash[CHOICE]
     session.config.add_cleanup(lease.end)
     try:
-        session.config.stash[SETUP] = open_session(choice)
+        session.config.stash[SESSION] = open_session(choice)
     except WavetankError as error:
         pytest.exit(str(error), returncode=error.exit_code)
 
@@ -135,9 +135,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def _only_of_its_kind(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect each check of something that the topology does not have; they are counted, not listed."""
     from harness.verify import kinds
-    from harness.verify.setup import OTHER_KIND, SECTIONS, SETUP
+    from harness.verify.stash import OTHER_KIND, SECTIONS, SESSION
 
-    topology = config.stash[SETUP].topology
+    topology = config.stash[SESSION].topology
     there = kinds.has(topology)
     functions = [item for item in items if isinstance(item, pytest.Function)]
     reasons = {item: why for item in functions if (why := kinds.left_out(item, topology, there))}
@@ -151,7 +151,7 @@ def _only_of_its_kind(config: pytest.Config, items: list[pytest.Item]) -> None:
 def _only_looking(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect each check that is not marked as read-only, or that needs a key to log in and has none."""
     from harness.verify.existing_checks import left_out, note
-    from harness.verify.setup import LEFT_OUT, SECTIONS
+    from harness.verify.stash import LEFT_OUT, SECTIONS
 
     reasons = {item: left_out(item, login=config.option.ssh_key is not None) for item in items}
     gone = [item for item in items if reasons[item]]

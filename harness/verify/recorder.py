@@ -17,7 +17,7 @@ from harness.core.masking import mask
 from harness.run import report
 from harness.run.report import Check, Outcome
 from harness.topology.deployment import secrets_of
-from harness.verify.setup import LEFT_OUT, OTHER_KIND, SECTIONS, SETUP
+from harness.verify.stash import LEFT_OUT, OTHER_KIND, SECTIONS, SESSION
 
 REASON_LENGTH = 1000
 UNENDED = "it was stopped before it ended"
@@ -92,25 +92,25 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
         """Write the report and turn its verdict into the exit code; not for a mere list of checks."""
-        setup = self.config.stash.get(SETUP, None)
-        if setup is None or self.config.option.collectonly:
+        checked = self.config.stash.get(SESSION, None)
+        if checked is None or self.config.option.collectonly:
             return
         outcomes: Path | None = self.config.getoption("--outcomes", None)
         if outcomes is not None:
             outcomes.write_text(json.dumps([asdict(each) for each in self.checks.values()]))
             return
         found = self.config.stash[SECTIONS]
-        if setup.choice.place:
-            found["existing"] = setup.choice.place.tag
+        if checked.choice.place:
+            found["existing"] = checked.choice.place.tag
         written = report.update(
-            setup.choice.run_dir,
-            target=setup.target,
-            topology=setup.topology.name,
-            deployment=setup.deployment,
+            checked.choice.run_dir,
+            target=checked.target,
+            topology=checked.topology.name,
+            deployment=checked.deployment,
             timings={"verify": round(time.monotonic() - self._started, 3)},
             checks=self.checks.values(),
-            fresh=setup.choice.place is not None,
-            sections={"intent": report.intent(setup.topology), **found},
+            fresh=checked.choice.place is not None,
+            sections={"intent": report.intent(checked.topology), **found},
             error=None if exitstatus in ENDED else f"the checks did not end: pytest's exit code {exitstatus}",
         )
         if exitstatus in ENDED:
@@ -120,9 +120,9 @@ class Recorder:
         """List inconclusive checks and say where the report is."""
         for nodeid, reason in self._doubts.items():
             terminalreporter.write_line(f"INCONCLUSIVE {check_id(nodeid)}: {reason}")
-        setup = self.config.stash.get(SETUP, None)
-        if setup is not None:
-            terminalreporter.write_line(f"report: {setup.choice.run_dir.report}")
+        session = self.config.stash.get(SESSION, None)
+        if session is not None:
+            terminalreporter.write_line(f"report: {session.choice.run_dir.report}")
 
     def _outcome(self, report: pytest.TestReport) -> Outcome:
         if report.failed and report.nodeid in self._doubts:
@@ -136,10 +136,10 @@ class Recorder:
         return self._masked(text.removeprefix("Skipped: "))[:REASON_LENGTH]
 
     def _masked(self, text: str) -> str:
-        setup = self.config.stash.get(SETUP, None)
-        if setup is None:
+        session = self.config.stash.get(SESSION, None)
+        if session is None:
             return text
-        return mask(text, [*secrets_of(setup.deployment), setup.target.token])
+        return mask(text, [*secrets_of(session.deployment), session.target.token])
 
 
 def check_id(nodeid: str) -> str:

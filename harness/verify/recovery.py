@@ -24,10 +24,10 @@ from harness.isolation.observe import has_packet_counters, observe
 from harness.isolation.pairs import droplet_pairs
 from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
+from harness.run.session import Session
 from harness.target.api import Api
 from harness.topology.model import Topology
 from harness.verify.network.probe import from_node
-from harness.verify.setup import Setup
 
 if TYPE_CHECKING:
     from harness.verify.outage import OutageContext
@@ -48,7 +48,7 @@ class Snapshot:
 
 def snapshot(context: OutageContext, nodes: Sequence[str]) -> Snapshot:
     """Take a snapshot of what has to come back."""
-    access = context.setup.access
+    access = context.session.access
     found = {node: parse_containers(access.run(node, CONTAINERS)) for node in nodes}
     running = {node: frozenset(each.name for each in all_ if each.up) for node, all_ in found.items()}
     return Snapshot(running, _available(context))
@@ -56,13 +56,13 @@ def snapshot(context: OutageContext, nodes: Sequence[str]) -> Snapshot:
 
 def troubles(context: OutageContext, nodes: Sequence[str], before: Snapshot) -> Iterator[str]:
     """What is not as before, after some time to recover; nothing is repaired."""
-    access = context.setup.access
+    access = context.session.access
     for node in access.nodes if access.bastion in nodes else nodes:
         access.drop(node)
     steps: list[Callable[[], object]] = []
     for node in nodes:
         steps.append(partial(access.wait_until_reachable, node, REACHABLE))
-        steps.append(partial(_healthy, context.setup, node, before.containers[node]))
+        steps.append(partial(_healthy, context.session, node, before.containers[node]))
     steps.append(partial(_workers, context, before.available))
     steps.append(partial(_accepted, context))
     for step in steps:
@@ -77,12 +77,12 @@ def running(access: Access, node: str, nap: str) -> int:
     return int(access.run(node, RUNNING.format(nap=nap.replace(".", "[.]"))))
 
 
-def _healthy(setup: Setup, node: str, wanted: frozenset[str]) -> None:
-    services = [each for each in setup.topology.services if node in each.nodes and each.health]
+def _healthy(session: Session, node: str, wanted: frozenset[str]) -> None:
+    services = [each for each in session.topology.services if node in each.nodes and each.health]
     checks = "".join(HEALTH.format(url=shlex.quote(each.health)) for each in services)
 
     def probe() -> None:
-        listing, *answers = setup.access.run(node, CONTAINERS + checks, deadline=30).split("---\n")
+        listing, *answers = session.access.run(node, CONTAINERS + checks, deadline=30).split("---\n")
         fine = {each.name for each in parse_containers(listing) if each.up}
         silent = [
             f"{service.health}: {answer.strip() or 'no answer'}"
@@ -98,7 +98,7 @@ def _healthy(setup: Setup, node: str, wanted: frozenset[str]) -> None:
 
 
 def _available(context: OutageContext) -> int:
-    if context.setup.topology.checks.judge0 is None:
+    if context.session.topology.checks.judge0 is None:
         return 0
     with context.judge0() as client:
         return Judge0(client).slots()
@@ -121,28 +121,28 @@ def _accepted(context: OutageContext) -> None:
     wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
 
 
-def firewall_violations(setup: Setup, nodes: Sequence[str]) -> list[str]:
+def firewall_violations(session: Session, nodes: Sequence[str]) -> list[str]:
     """Descriptions of what the firewalls of ``nodes`` wrongly admit or wrongly stop.
 
     Every TCP port from and to each of them where the fabric testifies; elsewhere a few, politely.
     """
-    return _scanned(setup, nodes) if has_packet_counters(setup.target) else _probed(setup, nodes)
+    return _scanned(session, nodes) if has_packet_counters(session.target) else _probed(session, nodes)
 
 
-def _scanned(setup: Setup, nodes: Sequence[str]) -> list[str]:
-    topology, deployment = setup.topology, setup.deployment
+def _scanned(session: Session, nodes: Sequence[str]) -> list[str]:
+    topology, deployment = session.topology, session.deployment
     pairs = [each for each in droplet_pairs(topology) if each.source in nodes or each.target in nodes]
-    with Api(setup.target, read_only=True) as api:
+    with Api(session.target, read_only=True) as api:
         network = inspect(api, topology, deployment.run)
-    observed = observe(setup.target, deployment, setup.access, pairs, icmp=False, passes=1)
+    observed = observe(session.target, deployment, session.access, pairs, icmp=False, passes=1)
     doubts = [f"{each.pair}: {doubt}" for each in observed.results for doubt in each.doubts]
     return [each.reason for each in differences(topology, network, observed)] + doubts
 
 
-def _probed(setup: Setup, nodes: Sequence[str]) -> list[str]:
+def _probed(session: Session, nodes: Sequence[str]) -> list[str]:
     """From and to each of ``nodes``, at private addresses: ssh, Docker's own port, all that services use."""
-    topology = setup.topology
-    private = {name: each.private_ip or "" for name, each in setup.deployment.nodes.items()}
+    topology = session.topology
+    private = {name: each.private_ip or "" for name, each in session.deployment.nodes.items()}
     names = {address: name for name, address in private.items()}
     ports = _ports(topology)
 
@@ -151,7 +151,7 @@ def _probed(setup: Setup, nodes: Sequence[str]) -> list[str]:
             each for each in private if each != probe_source and (probe_source in nodes or each in nodes)
         ]
         found = from_node(
-            setup.access, probe_source, [(private[each], port) for each in targets for port in ports]
+            session.access, probe_source, [(private[each], port) for each in targets for port in ports]
         )
         states = [(Pair(probe_source, names[host]), port, state) for (host, port), state in found.items()]
         return [problem for pair, port, state in states if (problem := _judged(topology, pair, port, state))]

@@ -10,7 +10,7 @@ from harness.run.session import Session
 from harness.run.settings import Choice
 
 CHOICE: pytest.StashKey[Choice] = pytest.StashKey()
-SETUP: pytest.StashKey[Session] = pytest.StashKey()
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
 # Whole sections of the report by their key; checks add their results.
 SECTIONS: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 # Why a check was not collected.

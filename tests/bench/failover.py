@@ -28,8 +28,7 @@ from harness.faults.section import COUNTS, summary
 from harness.faults.trial import Trial, await_healthy, run_trial
 from harness.faults.watch import Watch
 from harness.run import report
-from harness.run.session import Session as Setup
-from harness.run.session import open_session
+from harness.run.session import Session, open_session
 from harness.run.settings import STATE_DIR, Settings, choose_existing
 from harness.swarm import snapshot
 from harness.target.api import Api
@@ -76,9 +75,9 @@ def main(
 ) -> None:
     """Measure and print a table; exit 1 if a promise is not kept."""
     wanted = seconds_of(heartbeat)
-    with deployed(topology, run, state_dir) as setup:
-        own = setup.topology.swarm.heartbeat if setup.topology.swarm else 0
-        found = {each: measure(setup, trials, each) for each in wanted or (own,)}
+    with deployed(topology, run, state_dir) as session:
+        own = session.topology.swarm.heartbeat if session.topology.swarm else 0
+        found = {each: measure(session, trials, each) for each in wanted or (own,)}
     for each, result in found.items():
         click.echo(table(result, each, promised=each == own))
     if file:
@@ -97,7 +96,7 @@ def seconds_of(text: str | None) -> tuple[int, ...]:
 
 
 @contextmanager
-def deployed(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]:
+def deployed(topology: str, run: str | None, state_dir: Path) -> Iterator[Session]:
     """A deployment that is up: the named one, or one that is there for the length of the block only."""
     if run is not None:
         yield open_session(choose_existing(Settings(run=run, state_dir=state_dir)))
@@ -110,47 +109,47 @@ def deployed(topology: str, run: str | None, state_dir: Path) -> Iterator[Setup]
             timed(Path(directory), "down")
 
 
-def measure(setup: Setup, trials: int, heartbeat: int) -> Result:
+def measure(session: Session, trials: int, heartbeat: int) -> Result:
     """So many trials at one heartbeat, as an entry of the report's ``failover``."""
-    door = setup.topology.checks.front_door
-    if setup.topology.swarm is None or door is None:
-        raise UsageError(f"topology {setup.topology.name} has no swarm with a front door")
+    door = session.topology.checks.front_door
+    if session.topology.swarm is None or door is None:
+        raise UsageError(f"topology {session.topology.name} has no swarm with a front door")
     made: list[Trial] = []
-    with stopped_by_signals(), Api(setup.target) as api, beating(setup, heartbeat):
-        context = FaultContext(setup, door, api)
+    with stopped_by_signals(), Api(session.target) as api, beating(session, heartbeat):
+        context = FaultContext(session, door, api)
         for number in range(1, trials + 1):
-            made.append(run_trial(context, f"{POWER_OFF}:{next_node(setup, made)}", number))
+            made.append(run_trial(context, f"{POWER_OFF}:{next_node(session, made)}", number))
             click.echo(line(made[-1], number, trials), err=True)
     return {**summary(made), "nodes": list(dict.fromkeys(made_.fault.nodes[0] for made_ in made))}
 
 
-def next_node(setup: Setup, made: Sequence[Trial]) -> str:
+def next_node(session: Session, made: Sequence[Trial]) -> str:
     """The worker node with tasks that was killed least often so far, or ``InconclusiveError``."""
-    state = await_healthy(Watch(setup.access, setup.topology, setup.deployment))
+    state = await_healthy(Watch(session.access, session.topology, session.deployment))
     killed = Counter(each.fault.nodes[0] for each in made)
-    busy = busy_workers(setup.topology, state)
+    busy = busy_workers(session.topology, state)
     if not busy:
         raise InconclusiveError("no worker node carries tasks that could be lost")
     return min(busy, key=lambda node: killed[node])
 
 
 @contextmanager
-def beating(setup: Setup, heartbeat: int) -> Iterator[None]:
+def beating(session: Session, heartbeat: int) -> Iterator[None]:
     """Have the swarm's nodes say that they live every ``heartbeat`` seconds for the length of a block."""
-    own = setup.topology.swarm.heartbeat if setup.topology.swarm else heartbeat
+    own = session.topology.swarm.heartbeat if session.topology.swarm else heartbeat
     if heartbeat == own:
         yield
         return
-    _beat(setup, heartbeat, before=own)
+    _beat(session, heartbeat, before=own)
     try:
         yield
     finally:
-        _beat(setup, own, before=heartbeat)
+        _beat(session, own, before=heartbeat)
 
 
-def _beat(setup: Setup, seconds: int, *, before: int) -> None:
-    manager = snapshot.a_manager(setup.access, setup.topology)
-    setup.access.run(manager, f"docker swarm update --dispatcher-heartbeat {seconds}s >/dev/null")
+def _beat(session: Session, seconds: int, *, before: int) -> None:
+    manager = snapshot.a_manager(session.access, session.topology)
+    session.access.run(manager, f"docker swarm update --dispatcher-heartbeat {seconds}s >/dev/null")
     time.sleep(before)  # a node hears of it with the answer to its next heartbeat
 
 

@@ -36,8 +36,7 @@ from harness.isolation.observe import observe
 from harness.isolation.pairs import droplet_pairs
 from harness.provision.ready import Deadlines
 from harness.run import report
-from harness.run.session import Session as Setup
-from harness.run.session import open_session
+from harness.run.session import Session, open_session
 from harness.run.settings import STATE_DIR, Settings, choose_existing
 from harness.target import emulator_process
 from harness.target.api import Api
@@ -127,10 +126,10 @@ def main(
 ) -> None:
     """Measure and print a table; exit 1 where ours was wrong, or slower than promised."""
     try:
-        with deployed(topology, run, state_dir) as (setup, state), seeded(setup) as truth:
+        with deployed(topology, run, state_dir) as (session, state), seeded(session) as truth:
             load = os.getloadavg()[0]
-            measured = [*ours(setup, truth, repeat), *theirs(setup, truth, state, others, limit)]
-            environment = {**report.environment(setup.target), "load_before": load}
+            measured = [*ours(session, truth, repeat), *theirs(session, truth, state, others, limit)]
+            environment = {**report.environment(session.target), "load_before": load}
     except WavetankError as error:
         click.echo(f"bench-scan: {error}", err=True)
         sys.exit(error.exit_code)
@@ -144,7 +143,7 @@ def main(
 
 
 @contextmanager
-def deployed(topology: str, run: str | None, state_dir: Path | None) -> Iterator[tuple[Setup, Path]]:
+def deployed(topology: str, run: str | None, state_dir: Path | None) -> Iterator[tuple[Session, Path]]:
     """A deployment in the emulator, ours for the block or the one that is named; and its state directory."""
     if run:
         yield _found(run, state_dir), (state_dir or STATE_DIR).resolve()
@@ -153,48 +152,48 @@ def deployed(topology: str, run: str | None, state_dir: Path | None) -> Iterator
         own = Path(directory)
         try:
             timed(own, "up", f"--topology={topology}", "--run=bench")
-            setup = _found("bench", own)
-            yield setup, own
-            setup.access.close()
+            session = _found("bench", own)
+            yield session, own
+            session.access.close()
         finally:
             emulator_process.stop(own, destroy=True)
 
 
-def _found(run: str, state_dir: Path | None) -> Setup:
+def _found(run: str, state_dir: Path | None) -> Session:
     return open_session(choose_existing(Settings(run=run, target="local", state_dir=state_dir or STATE_DIR)))
 
 
 @contextmanager
-def seeded(setup: Setup) -> Iterator[Truth]:
+def seeded(session: Session) -> Iterator[Truth]:
     """Open some ports between two droplets that have nothing to do with one another, half with a listener."""
-    pair = outsiders(setup)
+    pair = outsiders(session)
     numbers = random.Random(SEED).sample(range(1024, 60_000), 2 * EACH)
     truth = Truth(pair, port_set(numbers[:EACH]), port_set(numbers[EACH:]))
-    with Api(setup.target) as api:
+    with Api(session.target) as api:
         made = []
         try:
-            for body in _rules(setup, pair, sorted(numbers)):
+            for body in _rules(session, pair, sorted(numbers)):
                 made.append(api.client.firewalls.create(body=body)["firewall"]["id"])  # noqa: PERF401 (may fail)
             wait_for("the rules", lambda: _applied(api, made), deadline=Deadlines().firewalls)
-            with _listening(setup, truth):
+            with _listening(session, truth):
                 yield truth
         finally:
             for each in made:
                 api.client.firewalls.delete(each)
 
 
-def outsiders(setup: Setup) -> Pair:
+def outsiders(session: Session) -> Pair:
     """The first pair between which nothing is meant to pass. Raises ``UsageError`` if there is none."""
-    bastion = setup.topology.management.bastion
-    meant = {(flow.source, flow.destination) for flow in setup.topology.intent}
-    for pair in droplet_pairs(setup.topology):
+    bastion = session.topology.management.bastion
+    meant = {(flow.source, flow.destination) for flow in session.topology.intent}
+    for pair in droplet_pairs(session.topology):
         if pair.source != bastion and (pair.source, pair.target) not in meant and pair.target != bastion:
             return pair
     raise UsageError("every two droplets of this topology may talk: none is left to be seeded")
 
 
-def _rules(setup: Setup, pair: Pair, numbers: Sequence[int]) -> list[dict[str, object]]:
-    source, target = (setup.deployment.nodes[name].id for name in (pair.source, pair.target))
+def _rules(session: Session, pair: Pair, numbers: Sequence[int]) -> list[dict[str, object]]:
+    source, target = (session.deployment.nodes[name].id for name in (pair.source, pair.target))
     made: list[dict[str, object]] = []
     for side, peers, own, other in (
         ("outbound", "destinations", source, target),
@@ -203,7 +202,7 @@ def _rules(setup: Setup, pair: Pair, numbers: Sequence[int]) -> list[dict[str, o
         rules = [
             {"protocol": "tcp", "ports": str(number), peers: {"droplet_ids": [other]}} for number in numbers
         ]
-        name = resource_name(setup.deployment.run, f"bench-{side}")
+        name = resource_name(session.deployment.run, f"bench-{side}")
         made.append({"name": name, f"{side}_rules": rules, "droplet_ids": [own]})
     return made
 
@@ -216,12 +215,12 @@ def _applied(api: Api, made: Sequence[str]) -> None:
 
 
 @contextmanager
-def _listening(setup: Setup, truth: Truth) -> Iterator[None]:
+def _listening(session: Session, truth: Truth) -> Iterator[None]:
     """Listeners on the target's private address, for as long as their ssh lives."""
-    node = setup.deployment.nodes[truth.pair.target]
-    setup.access.run(node.name, "true")
+    node = session.deployment.nodes[truth.pair.target]
+    session.access.run(node.name, "true")
     listed = ",".join(str(number) for number, _ in _single(truth.open))
-    argv = setup.access.argv(node.name, ["python3", "-Ic", LISTENERS, str(node.private_ip), listed])
+    argv = session.access.argv(node.name, ["python3", "-Ic", LISTENERS, str(node.private_ip), listed])
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -232,10 +231,10 @@ def _listening(setup: Setup, truth: Truth) -> Iterator[None]:
             process.kill()
 
 
-def ours(setup: Setup, truth: Truth, repeat: int) -> list[Row]:
+def ours(session: Session, truth: Truth, repeat: int) -> list[Row]:
     """All pairs of droplets, and the seeded one alone."""
-    with Api(setup.target, read_only=True) as api:
-        network = inspect(api, setup.topology, setup.deployment.run)
+    with Api(session.target, read_only=True) as api:
+        network = inspect(api, session.topology, session.deployment.run)
 
     def false(result: ScanResult) -> int:
         if result.pair == truth.pair:
@@ -244,7 +243,9 @@ def ours(setup: Setup, truth: Truth, repeat: int) -> list[Row]:
 
     def row(pairs: Sequence[Pair]) -> Row:
         def scan() -> Observation:
-            return observe(setup.target, setup.deployment, setup.access, pairs, tcp=ALL, icmp=False, passes=2)
+            return observe(
+                session.target, session.deployment, session.access, pairs, tcp=ALL, icmp=False, passes=2
+            )
 
         runs = [measure(scan) for _ in range(repeat)]
         seeded = [next(each for each in one.results if each.pair == truth.pair) for one, _, _ in runs]
@@ -261,20 +262,20 @@ def ours(setup: Setup, truth: Truth, repeat: int) -> list[Row]:
             f"{doubtful} ports inconclusive" if doubtful else "",
         )
 
-    return [row(droplet_pairs(setup.topology)), row([truth.pair])]
+    return [row(droplet_pairs(session.topology)), row([truth.pair])]
 
 
-def theirs(setup: Setup, truth: Truth, state: Path, repeat: int, limit: float) -> Iterator[Row]:
+def theirs(session: Session, truth: Truth, state: Path, repeat: int, limit: float) -> Iterator[Row]:
     """The seeded pair by every other scanner, from inside the source's network."""
     if not repeat:
         return
-    source, target = (setup.deployment.nodes[name] for name in (truth.pair.source, truth.pair.target))
+    source, target = (session.deployment.nodes[name] for name in (truth.pair.source, truth.pair.target))
     at = probe_source(
         emulator_process.directory(state),
         source.id,
         str(source.private_ip),
         str(target.private_ip),
-        setup.deployment.vpc_range,
+        session.deployment.vpc_range,
         limit=limit,
     )
     for scanner in SCANNERS:

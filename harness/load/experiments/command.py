@@ -59,11 +59,11 @@ def measured(
 
     Raises ``UsageError`` if the deployment is not up, and what ``open_bench`` raises.
     """
-    setup = open_session(choice)
+    session = open_session(choice)
     with stopped_by_signals() as stop:
         token, who = os.environ.get(TOKEN_VARIABLE, ""), _generator(load)
         settings = replace(load.settings, token=token, generate=who, stop=stop.event)
-        with open_bench(setup, settings, progress) as bench:
+        with open_bench(session, settings, progress) as bench:
             found = experiment(bench)
     return found, stop.signum
 

@@ -27,8 +27,8 @@ from harness.load.watch.environment import environment
 from harness.load.watch.kinds import Kinds, kinds
 from harness.load.watch.watching import watching
 from harness.load.workload import load_workload
+from harness.run.session import Session
 from harness.swarm import scale as swarms
-from harness.verify.setup import Setup
 
 ASK_SECONDS = 5.0
 REGISTER_SECONDS = 60.0
@@ -57,47 +57,47 @@ class LoadSettings:
 
 
 @contextmanager
-def open_bench(setup: Setup, settings: LoadSettings, progress: Progress) -> Iterator[Bench]:
+def open_bench(session: Session, settings: LoadSettings, progress: Progress) -> Iterator[Bench]:
     """The deployment under load, as long as the block lasts.
 
     Raises ``UsageError`` for a workload, entry point or mode that cannot be used, ``ResourceError`` and
     ``CommandError`` if the entry point cannot be reached.
     """
     workload = load_workload(settings.workload)
-    known = kinds(setup.topology)
+    known = kinds(session.topology)
     with ExitStack() as stack:
         opened = open_route(
-            setup,
+            session,
             settings.entry_point,
             settings.mode,
             token=settings.token,
             callback_url=settings.callback_url,
         )
         route, capabilities = stack.enter_context(opened)
-        judge0 = stack.enter_context(to_judge0(setup)) if setup.topology.checks.judge0 else None
+        judge0 = stack.enter_context(to_judge0(session)) if session.topology.checks.judge0 else None
         ask = partial(_ask, judge0, settings.token) if judge0 else None
-        tasks = _tasks(setup, known)
+        tasks = _tasks(session, known)
         with progress.step("inspect the environment"):
-            facts = environment(setup.access, setup.deployment, setup.topology, setup.target, ask=ask)
+            facts = environment(session.access, session.deployment, session.topology, session.target, ask=ask)
         yield Bench(
             workload=workload,
             route=route,
             generate=settings.generate,
-            cores=_cores(setup, known, facts),
+            cores=_cores(session, known, facts),
             kinds=known,
             capabilities=capabilities.to_dict() if capabilities else {},
             environment=facts,
             watch=partial(
                 watching,
-                setup.access,
-                setup.deployment,
-                setup.topology,
-                setup.target,
+                session.access,
+                session.deployment,
+                session.topology,
+                session.target,
                 ask_workers=partial(ask, "/workers") if ask else None,
             ),
             live=live,
             stop=settings.stop,
-            scale=_scaler(setup, known, ask, progress),
+            scale=_scaler(session, known, ask, progress),
             workers=tasks,
             slots=_slots(ask, tasks),
             queue_limit=capabilities.queue_limit if capabilities else None,
@@ -109,14 +109,14 @@ def open_bench(setup: Setup, settings: LoadSettings, progress: Progress) -> Iter
         )
 
 
-def worker_service(setup: Setup, known: Kinds) -> str:
+def worker_service(session: Session, known: Kinds) -> str:
     """The one service whose tasks run programs. Raises ``UsageError`` if there is none, or several."""
     found = [name for name, kind in known.services.items() if kind == SCALABLE]
     if len(found) != 1:
         names = ", ".join(found) or "none"
         raise UsageError(
-            f"topology {setup.topology.name}: one service must run the programs, to be scaled: {names} does; "
-            "checks.judge0.workers names the nodes of one"
+            f"topology {session.topology.name}: one service must run the programs, to be scaled: "
+            f"{names} does; checks.judge0.workers names the nodes of one"
         )
     return found[0]
 
@@ -127,12 +127,12 @@ def _ask(client: httpx.Client, token: str, path: str) -> Any:
 
 
 def _scaler(
-    setup: Setup, known: Kinds, ask: Callable[[str], Any] | None, progress: Progress
+    session: Session, known: Kinds, ask: Callable[[str], Any] | None, progress: Progress
 ) -> Callable[[int], None]:
     def scale(count: int) -> None:
-        service = worker_service(setup, known)
-        change = swarms.scale if setup.topology.swarm and _is_stacked(setup, service) else projects.scale
-        change(setup.access, setup.topology, setup.deployment, {service: count}, progress=progress)
+        service = worker_service(session, known)
+        change = swarms.scale if session.topology.swarm and _is_stacked(session, service) else projects.scale
+        change(session.access, session.topology, session.deployment, {service: count}, progress=progress)
         if ask is not None:
             _await_workers(partial(ask, "/workers"), count)
 
@@ -161,27 +161,27 @@ def _slots(ask: Callable[[str], Any] | None, tasks: int | None) -> int | None:
     return available // tasks or None
 
 
-def _is_stacked(setup: Setup, service: str) -> bool:
-    swarm = setup.topology.swarm
+def _is_stacked(session: Session, service: str) -> bool:
+    swarm = session.topology.swarm
     return swarm is not None and service in {each.name for each in swarm.services}
 
 
-def _tasks(setup: Setup, known: Kinds) -> int | None:
+def _tasks(session: Session, known: Kinds) -> int | None:
     """How many worker tasks run now; None if unknown."""
     try:
-        service = worker_service(setup, known)
+        service = worker_service(session, known)
     except UsageError:
         return None
-    if _is_stacked(setup, service):
+    if _is_stacked(session, service):
         from harness.swarm.reach import running
 
-        return len(running(setup.access, setup.topology, setup.deployment, service))
-    return projects.count(setup.access, setup.topology, service)
+        return len(running(session.access, session.topology, session.deployment, service))
+    return projects.count(session.access, session.topology, service)
 
 
-def _cores(setup: Setup, known: Kinds, facts: dict[str, Any]) -> int:
+def _cores(session: Session, known: Kinds, facts: dict[str, Any]) -> int:
     """The cores that workers run on: those of their nodes, or of this machine if the nodes share it."""
-    if setup.target.info:
+    if session.target.info:
         return int(facts["machine"]["cores"])
     workers = [name for name, kind in known.nodes.items() if kind == SCALABLE]
     return sum(int(facts["nodes"][name].get("cores") or 1) for name in workers) or 1

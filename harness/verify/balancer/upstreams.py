@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.core.errors import InconclusiveError
+from harness.run.session import Session
 from harness.topology.model import Judge0Endpoint, Topology
-from harness.verify.setup import Setup
 from harness.verify.swarm.discovery import listening, refers_to
 from harness.verify.swarm.view import View, inspect
 
@@ -28,15 +28,15 @@ def upstream_droplets(topology: Topology) -> tuple[str, ...]:
     return named if len(named) > 1 else ()
 
 
-def upstreams_of(setup: Setup) -> Upstreams:
+def upstreams_of(session: Session) -> Upstreams:
     """The upstreams of the balancer that ``checks.judge0`` names.
 
     Raises ``InconclusiveError`` where the topology names none, ``WavetankError`` where its swarm is silent.
     """
-    endpoint = setup.topology.checks.judge0
+    endpoint = session.topology.checks.judge0
     if endpoint is None:
-        raise InconclusiveError(f"topology {setup.topology.name} has no checks.judge0")
-    return in_swarm(inspect(setup), endpoint.service) if endpoint.service else _on_nodes(setup, endpoint)
+        raise InconclusiveError(f"topology {session.topology.name} has no checks.judge0")
+    return in_swarm(inspect(session), endpoint.service) if endpoint.service else _on_nodes(session, endpoint)
 
 
 def in_swarm(view: View, balancer: str) -> Upstreams:
@@ -51,13 +51,13 @@ def in_swarm(view: View, balancer: str) -> Upstreams:
     return Upstreams(tuple(sorted({task.node for task in view.running(balancer)})), servers)
 
 
-def _on_nodes(setup: Setup, endpoint: Judge0Endpoint) -> Upstreams:
-    nodes = setup.deployment.nodes
+def _on_nodes(session: Session, endpoint: Judge0Endpoint) -> Upstreams:
+    nodes = session.deployment.nodes
     return Upstreams(
         (endpoint.node,),
         {
             f"{nodes[flow.destination].private_ip}:{flow.ports}": flow.destination
-            for flow in setup.topology.intent
+            for flow in session.topology.intent
             if flow.source == endpoint.node and flow.destination in nodes
         },
     )

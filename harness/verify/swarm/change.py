@@ -16,10 +16,10 @@ from harness.access.ssh import Access
 from harness.core.errors import CheckFailedError
 from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
+from harness.run.session import Session
 from harness.swarm import converge, snapshot
 from harness.swarm.converge import State
 from harness.swarm.snapshot import ServiceState
-from harness.verify.setup import Setup
 
 UPDATED_SECONDS = 120.0
 COMPLETED, ROLLED_BACK, PAUSED = "completed", "rollback_completed", "paused"
@@ -36,25 +36,25 @@ class Image:
     archive: bytes
 
 
-def update(setup: Setup, service: str, *options: str) -> ServiceState:
+def update(session: Session, service: str, *options: str) -> ServiceState:
     """``docker service update OPTIONS``, and a wait for its end, successful or not.
 
     Raises ``CommandError`` where the engine refuses, ``WaitTimeoutError`` where it does not end.
     """
-    order(setup, service, *options)
-    return ended(setup, service)
+    order(session, service, *options)
+    return ended(session, service)
 
 
-def replace(setup: Setup, service: str) -> int:
+def replace(session: Session, service: str) -> int:
     """Have every task of a service replaced; returns how many there were, once none of them is left.
 
     The update goes on: it watches the new ones for a while. Raises ``CheckFailedError`` where it stopped.
     """
-    old = {each.id for each in _read_state(setup).running(service)}
-    order(setup, service, "--force")
+    old = {each.id for each in _read_state(session).running(service)}
+    order(session, service, "--force")
 
     def probe() -> int:
-        state = _read_state(setup)
+        state = _read_state(session)
         found = state_of(state, service)
         if found.update in ENDED and found.update != COMPLETED:
             raise CheckFailedError(f"the update of {service} ended as {found.update}: {found.message}")
@@ -67,19 +67,19 @@ def replace(setup: Setup, service: str) -> int:
     return wait_for(f"the tasks of {service} to be replaced", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
 
 
-def order(setup: Setup, service: str, *options: str) -> None:
+def order(session: Session, service: str, *options: str) -> None:
     """``docker service update OPTIONS`` on a manager. Raises ``CommandError`` where the engine refuses."""
-    swarm = setup.topology.swarm
+    swarm = session.topology.swarm
     assert swarm is not None
     words = shlex.join([*UPDATE, *options, f"{swarm.stack}_{service}"])
-    setup.access.run(snapshot.a_manager(setup.access, setup.topology), words)
+    session.access.run(snapshot.a_manager(session.access, session.topology), words)
 
 
-def ended(setup: Setup, service: str) -> ServiceState:
+def ended(session: Session, service: str) -> ServiceState:
     """A service's state once its update has ended, and its tasks have settled."""
 
     def probe() -> ServiceState:
-        state = _read_state(setup)
+        state = _read_state(session)
         found = state_of(state, service)
         if found.update not in ENDED:
             raise NotYet(f"{found.update or 'not begun'}: {found.message}")
@@ -90,9 +90,9 @@ def ended(setup: Setup, service: str) -> ServiceState:
     return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
 
 
-def _read_state(setup: Setup) -> State:
-    manager = snapshot.a_manager(setup.access, setup.topology)
-    return converge.inspect_stack(setup.access, setup.topology, setup.deployment, manager)
+def _read_state(session: Session) -> State:
+    manager = snapshot.a_manager(session.access, session.topology)
+    return converge.inspect_stack(session.access, session.topology, session.deployment, manager)
 
 
 def state_of(state: State, service: str) -> ServiceState:

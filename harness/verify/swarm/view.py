@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.run.session import Session
 from harness.swarm import converge, snapshot
 from harness.swarm.converge import State
 from harness.swarm.placing import facts
 from harness.swarm.snapshot import Task
 from harness.topology.model import Swarm
-from harness.verify.setup import Setup
 
 READY, RUNNING = "ready", "running"
 INSPECT = """\
@@ -53,13 +53,13 @@ class View:
         return tuple(self.addresses[each.id] for each in self.running(service))
 
 
-def inspect(setup: Setup) -> View:
+def inspect(session: Session) -> View:
     """Inspect the swarm of a deployment. Raises ``WavetankError`` where no manager answers."""
-    swarm = setup.topology.swarm
+    swarm = session.topology.swarm
     assert swarm is not None
-    access = setup.access
-    manager = snapshot.a_manager(access, setup.topology)
-    state = converge.inspect_stack(access, setup.topology, setup.deployment, manager)
+    access = session.access
+    manager = snapshot.a_manager(access, session.topology)
+    state = converge.inspect_stack(access, session.topology, session.deployment, manager)
     tasks = " ".join(each.id for each in state.tasks if each.state == RUNNING)
     output = access.run(manager, INSPECT.format(stack=shlex.quote(swarm.stack), tasks=tasks))
     services, nodes, inspected = (json.loads(part or "[]") for part in output.split("---\n"))

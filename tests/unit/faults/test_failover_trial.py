@@ -124,7 +124,7 @@ class Played:
         access = SimpleNamespace(
             nodes=tuple(nodes), bastion="client", drop=lambda node: self.log.append(f"drop {node}")
         )
-        setup: Any = SimpleNamespace(
+        session: Any = SimpleNamespace(
             target=None,
             topology=self.topology,
             deployment=Deployment("a", "v", "10.0.0.0/24", nodes, {}),
@@ -134,7 +134,7 @@ class Played:
         api: Any = None
         door = self.topology.checks.front_door
         assert door is not None
-        return run_trial(FaultContext(setup, door, api), name)
+        return run_trial(FaultContext(session, door, api), name)
 
 
 def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

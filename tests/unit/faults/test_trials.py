@@ -35,7 +35,7 @@ class Maker:
 
     def trials(self) -> Trials:
         """Trials of the plan's swarm."""
-        context: Any = SimpleNamespace(setup=SimpleNamespace(topology=SWARM))
+        context: Any = SimpleNamespace(session=SimpleNamespace(topology=SWARM))
 
         def told(made: Sequence[Trial]) -> None:
             self.told.append(len(made))

@@ -22,11 +22,11 @@ from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
 from harness.judge0.model import Address
 from harness.judge0.route import callback_base, judge0_route, open_route
+from harness.run.session import Session
 from harness.target.target import Target
 from harness.topology import load
 from harness.topology.deployment import Deployment, Node
 from harness.topology.model import Checks, Topology
-from harness.verify.setup import Setup
 
 TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 PROXY = "socks5://127.0.0.1:1080"
@@ -39,7 +39,7 @@ def plan(name: str) -> Topology:
     return load(TOPOLOGIES / f"{name}.yaml")
 
 
-def setup_of(name: str = "standard", *, proxy: str | None = PROXY, **checks: Any) -> Setup:
+def setup_of(name: str = "standard", *, proxy: str | None = PROXY, **checks: Any) -> Session:
     """A deployment of a topology; what would touch a machine is missing."""
     topology = plan(name)
     topology = dataclasses.replace(topology, checks=dataclasses.replace(topology.checks, **checks))
@@ -50,7 +50,7 @@ def setup_of(name: str = "standard", *, proxy: str | None = PROXY, **checks: Any
     target = Target("local", "https://127.0.0.1:1", "token", proxy=proxy)
     nothing: Any = None
     deployment = Deployment(nodes=nodes, **_others(Deployment))
-    return Setup(nothing, target, topology, deployment, nothing)
+    return Session(nothing, target, topology, deployment, nothing)
 
 
 def answered(request: httpx.Request) -> httpx.Response:
@@ -72,7 +72,7 @@ def sockets(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     told: list[str] = []
 
     @contextmanager
-    def socket_to(_setup: Setup, endpoint: Any) -> Iterator[Path]:
+    def socket_to(_session: Session, endpoint: Any) -> Iterator[Path]:
         told.append(f"open {endpoint.service or endpoint.node}:{endpoint.port}")
         try:
             yield Path("/run/way")

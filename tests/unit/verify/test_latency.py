@@ -60,7 +60,7 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
     member = SimpleNamespace(node="worker-1", status="ready")
     swarm = replace(TOPOLOGY.swarm, heartbeat=0)  # type: ignore[type-var]
     node = SimpleNamespace(private_ip="10.0.0.2", public_ip="203.0.113.9")
-    setup = SimpleNamespace(
+    session = SimpleNamespace(
         target=None,
         topology=replace(TOPOLOGY, swarm=swarm),
         access=None,
@@ -84,12 +84,12 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(latency.snapshot, "members", lambda *_: output.append("looked") or [member])
     monkeypatch.setattr(latency.frontdoor, "open_single", client)
     monkeypatch.setattr(latency.frontdoor, "double", lambda *_: output.append("submitted"))
-    return SimpleNamespace(told=output, setup=setup, member=member, patch=monkeypatch)
+    return SimpleNamespace(told=output, session=session, member=member, patch=monkeypatch)
 
 
 def test_it_is_measured_before_while_and_after(rig: Any) -> None:
     """From a link that is perfect; programs and looks are in between."""
-    found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
+    found = latency.run_slow_link(rig.session, "worker-1", Quality(20))
     assert rig.told == ["mended", "timed", "slow", "timed", "submitted", "looked", "perfect", "timed"]
     assert (found.before_ms, found.during_ms, found.after_ms) == (2, 4, 8)
     assert (found.inspections, found.members, found.accepted, found.trouble) == (1, {}, 1, ())
@@ -103,7 +103,7 @@ def test_what_goes_wrong_is_noted(rig: Any) -> None:
         raise CheckFailedError("502")
 
     rig.patch.setattr(latency.frontdoor, "double", refuse)
-    found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
+    found = latency.run_slow_link(rig.session, "worker-1", Quality(20))
     assert (found.members, found.accepted, found.trouble) == ({"worker-1": "down"}, 0, ("502",))
     assert "perfect" in rig.told
 
@@ -115,6 +115,6 @@ def test_managers_that_do_not_answer_are_noted(rig: Any) -> None:
         raise ResourceError("swarm", "x", "no manager answers")
 
     rig.patch.setattr(latency.snapshot, "a_manager", silent)
-    found = latency.run_slow_link(rig.setup, "worker-1", Quality(20))
+    found = latency.run_slow_link(rig.session, "worker-1", Quality(20))
     assert found.inspections == 0
     assert "no manager answers" in found.members["managers"]

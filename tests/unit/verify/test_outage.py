@@ -75,11 +75,11 @@ class Played:
 
     def context(self) -> OutageContext:
         """A deployment of the plan's, and the programs that are handed in to it."""
-        setup: Any = SimpleNamespace(topology=STANDARD, target=None, deployment=None)
+        session: Any = SimpleNamespace(topology=STANDARD, target=None, deployment=None)
         assert STANDARD.checks.front_door is not None
         api: Any = None
         workload: Any = self
-        return OutageContext(setup, STANDARD.checks.front_door, api, workload, self.firewalls)
+        return OutageContext(session, STANDARD.checks.front_door, api, workload, self.firewalls)
 
     def run(self, *nodes: str) -> Outage:
         """The outage of nodes."""

@@ -43,7 +43,8 @@ from harness.run.settings import PROJECT, Choice, Settings
 from harness.target.target import Target
 from harness.topology import load
 from harness.verify.recorder import Recorder
-from harness.verify.setup import SETUP, Setup
+from harness.run.session import Session
+from harness.verify.stash import SETUP
 
 STANDARD = PROJECT / "topologies/standard.yaml"
 
