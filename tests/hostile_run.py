@@ -17,6 +17,7 @@ from hostile import ALL
 from hostile.model import Attack
 from judge0_stack import Stack, wait_until_finished
 
+from emulator.docker.engine import execute
 from harness.core.errors import WaitTimeoutError
 from harness.core.wait import NotYet, wait_for
 
@@ -69,9 +70,9 @@ def condition(worker: Container) -> Condition:
     process = state["Pid"], state["StartedAt"], worker.attrs["RestartCount"]
     if not state["Running"]:
         return Condition(process, 0, {"dead": [str(state)]})
-    told = worker.exec_run(["python3", "-c", INSPECT])
-    assert told.exit_code == 0, f"{state}: {told.output.decode()}"
-    left = json.loads(told.output)
+    code, output = execute(worker.client, worker.id, ["python3", "-c", INSPECT])
+    assert code == 0, f"{state}: {output.decode()}"
+    left = json.loads(output)
     peak = left.pop("peak") / 1024
     return Condition(process, peak, left)
 

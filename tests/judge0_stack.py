@@ -15,6 +15,7 @@ import docker
 import httpx
 from docker.models.containers import Container
 
+from emulator.docker.engine import execute
 from emulator.docker.images.build import connected, ensure
 from harness.core.wait import NotYet, wait_for
 from tests.bench.judge0_stack import DATABASES
@@ -102,7 +103,7 @@ class Stack:
     @staticmethod
     def wait_until_ready(database: Container) -> None:
         def probe() -> None:
-            if database.exec_run("wt-ready").exit_code:
+            if execute(database.client, database.id, ["wt-ready"])[0]:
                 raise NotYet("wt-ready failed")
 
         wait_for("the database to answer", probe, deadline=READY)
@@ -149,12 +150,10 @@ class Stack:
     def sql(self, statement: str) -> list[list[str]]:
         """The rows of a statement, values as text."""
         to = "host=127.0.0.1 port=25060 user=doadmin dbname=defaultdb sslmode=require"
-        told = self.postgres.exec_run(
-            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, to],
-            environment={"PGPASSWORD": "secret"},
-        )
-        text = told.output.decode()
-        assert told.exit_code == 0, text
+        argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement, to]
+        code, output = execute(self.postgres.client, self.postgres.id, argv, {"PGPASSWORD": "secret"})
+        text = output.decode()
+        assert code == 0, text
         return [line.split("|") for line in text.splitlines()]
 
     def forget_queue(self, key: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ import docker.errors
 import requests
 
 from emulator.planes.base import PlaneError
-from harness.core.wait import scaled
+from harness.core.errors import WaitTimeoutError
+from harness.core.wait import NotYet, scaled, wait_for
 
 API_SECONDS = 120
 REMEDY = "start Docker (or run `wavetank setup`), and see that you may use it (group `docker`)"
@@ -96,6 +97,35 @@ def remove(engine: docker.DockerClient, name: str) -> None:
         except docker.errors.APIError as error:
             if "already in progress" not in str(error):
                 raise
+
+
+def execute(
+    engine: docker.DockerClient,
+    container: str,
+    argv: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
+    """Run a program in a container: its exit code, and what it wrote to both of its streams.
+
+    Not the SDK's ``exec_start``: it reads the bare socket, and loses what came together with the headers.
+    A plain response, without an upgrade of the connection, is read to its end by the HTTP client.
+    """
+    api: Any = engine.api
+    made = api.exec_create(container, list(argv), environment=dict(environment or {}))["Id"]
+    url, body = api._url("/exec/{0}/start", made), {"Tty": False, "Detach": False}
+    response = api._post_json(url, data=body, stream=True)
+    output = b"".join(api._multiplexed_buffer_helper(response))
+
+    def ended() -> int:
+        code = api.exec_inspect(made)["ExitCode"]
+        if code is None:
+            raise NotYet(f"{argv[0]} has closed its output, and runs")
+        return int(code)
+
+    try:
+        return wait_for(f"the end of {argv[0]} in {container}", ended, deadline=API_SECONDS), output
+    except WaitTimeoutError as error:
+        raise PlaneError(str(error)) from error
 
 
 @dataclass(frozen=True)

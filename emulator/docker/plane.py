@@ -12,7 +12,7 @@ from typing import Any
 import docker
 
 from emulator.docker import database, droplet, usage
-from emulator.docker.engine import Owner, asking, connect, create, find, owned, remove
+from emulator.docker.engine import Owner, asking, connect, create, execute, find, owned, remove
 from emulator.docker.events import Events
 from emulator.docker.fabric.fabric import Fabric
 from emulator.docker.fabric.links import Machine, database_machine, droplet_machine
@@ -460,10 +460,8 @@ class DockerPlane:
 
     def _try(self, name: str, argv: list[str]) -> tuple[int, str]:
         with asking(f"running {argv[0]} in {name}"):
-            made = self.engine.api.exec_create(name, argv)
-            output: bytes = self.engine.api.exec_start(made["Id"])
-            code = self.engine.api.exec_inspect(made["Id"])["ExitCode"]
-        return int(code or 0), output.decode(errors="replace")
+            code, output = execute(self.engine, name, argv)
+        return code, output.decode(errors="replace")
 
     def _running(self) -> Iterator[tuple[Machine, int, str]]:
         """Machines on record that run, with their first process and container."""

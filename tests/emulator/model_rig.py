@@ -18,6 +18,7 @@ from serving import Served, start
 from tank import guest_namespace
 
 from emulator.docker.droplet import inside
+from emulator.docker.engine import execute
 from emulator.docker.fabric.layout import INTERNET
 from emulator.docker.records import Records
 from emulator.statedir import instance
@@ -269,9 +270,9 @@ class Rig:
     def run(self, name: str, *argv: str) -> str:
         """Run a program in a machine; its output."""
         command = inside(argv) if self.machines[name].ref.startswith("droplet:") else list(argv)
-        result: Any = self.engine.containers.get(self.container(name)).exec_run(command)
-        assert result.exit_code == 0, result.output.decode()
-        return str(result.output.decode())
+        code, output = execute(self.engine, self.container(name), command)
+        assert code == 0, output.decode()
+        return output.decode()
 
     def container(self, name: str) -> str:
         """A machine's container."""

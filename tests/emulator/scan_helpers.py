@@ -12,6 +12,7 @@ from typing import Any
 from tank import Tank
 
 from emulator.docker.droplet import inside
+from emulator.docker.engine import execute
 from emulator.docker.fabric import scans
 from emulator.planes.base import ScanOrder, ScanPair
 from harness.core.wait import NotYet, wait_for
@@ -109,9 +110,7 @@ def fabric(tank: Tank) -> str:
 
 
 def _in_fabric(tank: Tank, *argv: str) -> str:
-    result = tank.engine.containers.get(fabric(tank)).exec_run(list(argv))
-    text: str = result.output.decode()
-    return text
+    return execute(tank.engine, fabric(tank), argv)[1].decode()
 
 
 def tables(tank: Tank, number: int) -> Sequence[str]:

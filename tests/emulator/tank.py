@@ -14,6 +14,7 @@ import docker
 
 from emulator.docker import DockerPlane
 from emulator.docker.droplet import inside
+from emulator.docker.engine import execute
 from emulator.planes.base import Address, AllowRule, DropletSpec, MemberPolicy, NetworkPolicy
 
 Verdict = Literal["open", "closed", "filtered"]
@@ -37,9 +38,9 @@ ANYWHERE = ("0.0.0.0/0",)
 def guest_namespace(engine: docker.DockerClient, fabric: str, pid: int) -> str:
     """The network namespace of the droplet that a container's process runs, as the fabric sees it."""
     script = f"from wt_fabric.guests import first_process; print(first_process({pid}))"
-    told = engine.containers.get(fabric).exec_run(["python3", "-c", script])
-    assert told.exit_code == 0, told.output
-    return f"/proc/{told.output.decode().strip()}/ns/net"
+    code, output = execute(engine, fabric, ["python3", "-c", script])
+    assert code == 0, output
+    return f"/proc/{output.decode().strip()}/ns/net"
 
 
 def tcp(ports: int | tuple[int, int], *peers: str, firewall: str = "test") -> AllowRule:
@@ -119,8 +120,8 @@ class Tank:
 
     def run(self, number: int, *argv: str) -> tuple[int, str]:
         """Run a program in a droplet: its exit code and output."""
-        result = self.engine.containers.get(self.container(number)).exec_run(inside(argv))
-        return result.exit_code, result.output.decode()
+        code, output = execute(self.engine, self.container(number), inside(argv))
+        return code, output.decode()
 
     def namespace(self, number: int) -> str:
         """A droplet's network namespace, as the fabric's container sees it."""

@@ -13,6 +13,7 @@ import pytest
 from docker.models.containers import Container
 from judge0_stack import APP, Stack
 
+from emulator.docker.engine import execute
 from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
@@ -109,8 +110,8 @@ def test_code_typed_into_the_client_comes_back_run(app: Application, language: s
 
 def test_the_history_has_an_index_and_shows_old_runs_after_recent_ones(app: Application) -> None:
     """The newest are looked for among the recent ones first; where those are too few, all are shown."""
-    done = app.runner.exec_run(["python3", "-c", YESTERDAY])
-    assert done.output.decode().split() == ["_id_", "at_-1"]
+    _, output = execute(app.runner.client, app.runner.id, ["python3", "-c", YESTERDAY])
+    assert output.decode().split() == ["_id_", "at_-1"]
     answer = app.client.post("/api/run", json={"language": "bash", "source": "echo new"}).json()
     shown = [run["id"] for run in app.client.get("/api/history", params={"limit": 100}).json()["runs"]]
     assert (shown[0], shown[-1]) == (answer["id"], "old")

@@ -13,6 +13,7 @@ from app_names import SWARM_CONF, connecting, going, wait_for_answer, wait_until
 from docker.models.containers import Container
 from judge0_stack import Stack
 
+from emulator.docker.engine import execute
 from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
@@ -119,7 +120,7 @@ def wait_until_healthy(runner: Container) -> None:
     """Until its own health check says so, as a swarm waits."""
 
     def probe() -> None:
-        code, output = runner.exec_run(["healthy", "4000", "/healthz"])
+        code, output = execute(runner.client, runner.id, ["healthy", "4000", "/healthz"])
         if code:
             raise NotYet(output.decode())
 

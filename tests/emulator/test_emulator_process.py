@@ -16,6 +16,7 @@ import pytest
 from serving import Served, start
 
 from emulator.docker.droplet import inside
+from emulator.docker.engine import execute
 from emulator.statedir import instance
 from harness.core.wait import NotYet, wait_for
 
@@ -91,7 +92,7 @@ def test_what_is_done_to_containers_by_hand_is_noticed(state: Path) -> None:
             database.start()
             _await_status(https, at, "active")
             _await_status(https, of, "online")
-            assert "eth1:" in machine.exec_run(inside(["cat", "/proc/net/dev"])).output.decode()
+            assert b"eth1:" in execute(engine, machine.id, inside(["cat", "/proc/net/dev"]))[1]
             seen = len(_events(https))
             machine.restart(timeout=0)
             _await_event(https, seen, "is connected again")

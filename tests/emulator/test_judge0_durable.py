@@ -16,6 +16,7 @@ import pytest
 from docker.models.containers import Container
 from judge0_stack import Stack, create, show, wait_for_all
 
+from emulator.docker.engine import execute
 from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
@@ -192,9 +193,9 @@ def test_a_change_whose_answer_was_lost_can_be_made_again(stack: Stack) -> None:
     version = {"JUDGE0_VERSION": "durable-answers"}
     with stack.server(version) as client, stack.worker(COUNT="1", JUDGE0_VERSION="other") as worker:
         token = create(client, BASH, "true")
-        done = worker.exec_run(["python3", "-c", TWO_TRIES, token])
-        assert done.exit_code == 0, done.output.decode()
-        assert json.loads(done.output) == {
+        code, output = execute(worker.client, worker.id, ["python3", "-c", TWO_TRIES, token])
+        assert code == 0, output.decode()
+        assert json.loads(output) == {
             "claimed": [1, 1],
             "by_another": None,
             "finished": [True, True, False],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from tank import Tank, droplet, socks_banner, tcp
 
 from emulator.docker import DockerPlane
 from emulator.docker import plane as plane_module
+from emulator.docker.engine import execute
 from emulator.planes.base import PlaneError
+from harness.core.wait import NotYet, wait_for
 
 pytestmark = pytest.mark.docker
 
@@ -243,3 +247,22 @@ def test_fabric_without_a_capability_does_not_start(
         assert leftovers.api.containers(all=True, filters={"label": f"wavetank.emulator={instance}"}) == []
     finally:
         leftovers.close()
+
+
+def test_what_a_program_wrote_is_not_lost_when_it_comes_with_the_headers(
+    tank: Tank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine: by the time that the answer is looked at, the program has ended."""
+    begin = http.client.HTTPResponse.begin
+
+    def late(response: Any) -> None:
+        def all_is_there() -> None:
+            got = response.fp.raw._sock.recv(65_536, socket.MSG_PEEK)
+            if b"stream" in got and b"here" not in got:
+                raise NotYet(str(got))
+
+        wait_for("the output behind the headers", all_is_there, deadline=20)
+        begin(response)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "begin", late)
+    assert execute(tank.engine, f"wt-{tank.instance}-fabric", ["echo", "here"]) == (0, b"here\n")

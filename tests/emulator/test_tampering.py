@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from tank import Tank, tcp
 
+from emulator.docker.engine import execute
 from emulator.planes.base import FAULTS
 
 pytestmark = pytest.mark.docker
@@ -37,9 +38,9 @@ BY_HAND = {
 
 def by_hand(tank: Tank, script: str) -> None:
     """Do something in the fabric's namespace that nobody should."""
-    container = tank.engine.containers.get(f"wt-{tank.instance}-fabric")
-    done = container.exec_run(["nsenter", "--net=/run/netns/fabric", "sh", "-ec", script])
-    assert done.exit_code == 0, done.output
+    argv = ["nsenter", "--net=/run/netns/fabric", "sh", "-ec", script]
+    code, output = execute(tank.engine, f"wt-{tank.instance}-fabric", argv)
+    assert code == 0, output
 
 
 @pytest.fixture
