@@ -67,7 +67,7 @@ def wait_until_reaped(state_dir: Path) -> None:
     log = state_dir / "runs" / "a" / reaper.LOG
 
     def probe() -> None:
-        if "run a is gone" not in log.read_text():
+        if "run a is deleted" not in log.read_text():
             raise NotYet(log.read_text()[-500:])
 
     wait_for("the reaper", probe, deadline=60, max_pause=0.2)
