@@ -44,7 +44,7 @@ from harness.target.target import Target
 from harness.topology import load
 from harness.verify.recorder import Recorder
 from harness.run.session import Session
-from harness.verify.stash import SETUP
+from harness.verify.stash import SESSION
 
 STANDARD = PROJECT / "topologies/standard.yaml"
 
@@ -60,7 +60,7 @@ def pytest_configure(config):
     deployment = Deployment("unit-1", "v", "10.0.0.0/20", {"client": node}, {"pg": database})
     choice = Choice("local", "standard", None, run_dir, Settings())
     target = Target("local", "https://x", "token")
-    config.stash[SETUP] = Setup(choice, target, load(STANDARD), deployment, None)
+    config.stash[SESSION] = Session(choice, target, load(STANDARD), deployment, None)
     config.option.xmlpath = str(run_dir.junit)
     config.pluginmanager.register(Recorder(config), "wavetank-recorder")
 """
