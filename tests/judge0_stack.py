@@ -18,12 +18,28 @@ from docker.models.containers import Container
 from emulator.docker.engine import execute
 from emulator.docker.images.build import connected, ensure
 from harness.core.wait import NotYet, wait_for
-from tests.bench.judge0_stack import DATABASES
 from tests.bench.judge0_tls import certificates
 
 APP = Path(__file__).parents[1] / "topologies/app"
 LABEL = "wavetank.test"
 READY = 60.0
+
+# What the worker's compose file gives it.
+SANDBOX: Mapping[str, Any] = {"cap_add": ["SYS_ADMIN"], "security_opt": ["apparmor=unconfined"]}
+
+DATABASES = {
+    "REDIS_HOST": "valkey",
+    "REDIS_PORT": "25061",
+    "REDIS_USERNAME": "default",
+    "REDIS_PASSWORD": "secret",
+    "REDIS_CA_FILE": "/ca.pem",
+    "POSTGRES_HOST": "postgres",
+    "POSTGRES_PORT": "25060",
+    "POSTGRES_DB": "defaultdb",
+    "POSTGRES_USER": "doadmin",
+    "POSTGRES_PASSWORD": "secret",
+    "POSTGRES_CA_FILE": "/ca.pem",
+}
 
 # SIOCSIFFLAGS without IFF_UP.
 DOWN = "import fcntl, socket, struct; fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sh', b'eth0', 0))"
@@ -40,7 +56,7 @@ def archive(files: Mapping[str, bytes], *, mode: int = 0o644) -> bytes:
     return buffer.getvalue()
 
 
-def _sources(name: str) -> dict[str, str]:
+def _sources(name: str) -> dict[str, Any]:
     """What an image of the application is built from; the two of Judge0 have one directory."""
     role = name.removeprefix("judge0-")
     if role in ("server", "worker"):
@@ -61,7 +77,7 @@ class Stack:
             images = ensure(["base", "postgres", "valkey"])
             self.images = {name: self._build(name) for name in ("judge0-server", "judge0-worker")}
             self._network = self.engine.networks.create(self._name, labels={LABEL: self._name})
-            self.postgres = self._database("postgres", images["postgres"], "25060", "doadmin")
+            self.postgres: Any = self._database("postgres", images["postgres"], "25060", "doadmin")
             self.valkey = self._database("valkey", images["valkey"], "25061", "default")
             for database in (self.postgres, self.valkey):
                 self.wait_until_ready(database)
@@ -101,7 +117,7 @@ class Stack:
         return container
 
     @staticmethod
-    def wait_until_ready(database: Container) -> None:
+    def wait_until_ready(database: Any) -> None:
         def probe() -> None:
             if execute(database.client, database.id, ["wt-ready"])[0]:
                 raise NotYet("wt-ready failed")
@@ -213,9 +229,7 @@ class Stack:
 
     def start_worker(self, **environment: str) -> Container:
         """A worker, as the compose file starts it."""
-        return self._start(
-            "judge0-worker", environment, cap_add=["SYS_ADMIN"], security_opt=["apparmor=unconfined"]
-        )
+        return self._start("judge0-worker", environment, **SANDBOX)
 
     @contextmanager
     def worker(self, **environment: str) -> Iterator[Container]:

@@ -8,12 +8,11 @@ of before tells how late the change was. The clock is the kernel's, which both d
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,14 +20,17 @@ from typing import Any
 
 import click
 import httpx
+from docker.models.containers import Container
 
-from harness.core.errors import ApiError, CommandError, ResourceError
+from emulator.docker.droplet import inside
+from emulator.docker.engine import execute
+from harness.core.errors import ApiError, ResourceError
 from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
 from harness.run import report
 from harness.target import emulator_process
 from harness.target.target import Target
-from tests.bench.up import docker, labelled
+from tests.bench.containers import of_emulator, running
 
 OLD, NEW = 7001, 7002
 MOST_MS = 100.0
@@ -157,9 +159,11 @@ def _probe(
 ) -> dict[str, list[float]]:
     boxes = [_container(state_dir, droplet["id"]) for droplet in (sender, receiver)]
     for box in boxes:
-        if docker("exec", box, "cat", BOOT_ID).strip() != Path(BOOT_ID).read_text().strip():
+        if boot_id(box) != Path(BOOT_ID).read_bytes():
             raise ResourceError(
-                "droplet", box, "it runs on another kernel than this program, so they share no clock"
+                "droplet",
+                str(box.name),
+                "it runs on another kernel than this program, so they share no clock",
             )
     v4 = receiver["networks"]["v4"]
     where = next(one["ip_address"] for one in v4 if one["type"] == "private")
@@ -208,30 +212,18 @@ def _call(api: httpx.Client, method: str, path: str, body: Any = None) -> dict[s
     return document
 
 
-def _container(state_dir: Path, droplet: int) -> str:
-    return labelled(state_dir, "ps", "--format={{.Names}}", f"--filter=label=wavetank.ref=droplet:{droplet}")[
-        0
-    ]
+def _container(state_dir: Path, droplet: int) -> Container:
+    return of_emulator(state_dir, f"wavetank.ref=droplet:{droplet}")[0]
 
 
-@contextmanager
-def _running(box: str, program: str, *arguments: str) -> Iterator[Any]:
+def boot_id(box: Any) -> bytes:
+    """That of the kernel that a container runs on."""
+    return execute(box.client, box.id, ["cat", BOOT_ID])[1]
+
+
+def _running(box: Container, program: str, *arguments: str) -> AbstractContextManager[Any]:
     """A program in a droplet; what it gives ends it and returns what it printed."""
-    inside = ("docker", "exec", "-i", box, "runc", "exec", "droplet")  # its container's process is runc's
-    argv = [*inside, "python3", "-c", program, *arguments]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def result() -> Any:
-        document, _ = process.communicate("\n", timeout=60)
-        if process.returncode:
-            raise CommandError(inside, process.returncode, document)
-        return json.loads(document)
-
-    try:
-        yield result
-    finally:
-        process.kill()
-        process.wait()
+    return running(box, inside(["python3", "-c", program, *arguments]))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,13 @@ from harness.core.wait import NotYet, wait_for
 from harness.run import report
 from harness.target.target import Target
 from tests.bench import judge0_load as load
+from tests.bench.containers import cpu_seconds
 from tests.bench.judge0_bare import bare_run
-from tests.bench.judge0_stack import SANDBOX, Stack, running_stack
+from tests.judge0_stack import Stack
 
 READY = 60.0
+PORT = 2358
+QUEUE = {"MAX_QUEUE_SIZE": "1000000"}
 EXPECTED = "hello, world\n"
 ROLES = ("judge0-server", "judge0-worker", "postgres", "valkey")
 # Between the end of one run and the next create, in seconds.
@@ -82,8 +85,8 @@ FIGURES = (
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Also write all figures to this file.")
 def main(*, seconds: float, runs: int, idle: int, file: Path | None) -> None:
     """Measure and print a table; exit 1 if a promise is not kept."""
-    with running_stack() as stack:
-        figures = measure(stack, seconds=seconds, runs=runs, idle=idle)
+    with Stack() as stack:
+        figures = measure(Rig(stack), seconds=seconds, runs=runs, idle=idle)
     click.echo(table(figures))
     if file:
         document = {"figures": figures, "environment": report.environment(Target("local", "", ""))}
@@ -91,65 +94,88 @@ def main(*, seconds: float, runs: int, idle: int, file: Path | None) -> None:
     sys.exit(any(figure.missed(figures[figure.key]) for figure in FIGURES))
 
 
-def measure(stack: Stack, *, seconds: float, runs: int, idle: int) -> dict[str, float]:
+class Rig:
+    """A Judge0 of one server and, for the length of a block, one worker."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._server = stack.start_server(QUEUE)
+        self._containers = {
+            "judge0-server": self._server,
+            "postgres": stack.postgres,
+            "valkey": stack.valkey,
+        }
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the server listens."""
+        return self.stack.address(self._server), PORT
+
+    def cpu(self) -> dict[str, float]:
+        """Seconds of CPU that each container has used so far, programs in its sandbox included, by role."""
+        return {role: cpu_seconds(each) for role, each in self._containers.items()}
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """A worker that has run something: what is loaded once is loaded."""
+        made = self.stack.start_worker(**QUEUE)
+        self._containers["judge0-worker"] = made
+        run(self, 8)
+        yield
+        made.stop()
+        self._containers.pop("judge0-worker").remove(v=True)
+
+
+def measure(rig: Rig, *, seconds: float, runs: int, idle: int) -> dict[str, float]:
     """Every figure by its key. Creates come last: nobody runs those."""
-    stack.start("judge0-server")
-    wait_until_answering(stack)
-    figures = {"bare_ms": bare_run(stack.images["judge0-worker"], load.HELLO, runs=min(runs, 40))}
-    with worker(stack):
-        figures |= idle_delay(stack, idle)
-        figures |= hello_worlds(stack, runs)
+    wait_until_answering(rig)
+    image = rig.stack.images["judge0-worker"]
+    figures = {"bare_ms": bare_run(rig.stack.engine, image, load.HELLO, runs=min(runs, 40))}
+    with rig.worker():
+        figures |= idle_delay(rig, idle)
+        figures |= hello_worlds(rig, runs)
     figures["above_ms"] = figures["judge0-worker_ms"] - figures["bare_ms"]
-    return {key: round(value, 3) for key, value in {**figures, **creates(stack, seconds)}.items()}
+    return {key: round(value, 3) for key, value in {**figures, **creates(rig, seconds)}.items()}
 
 
-def wait_until_answering(stack: Stack) -> None:
+def wait_until_answering(rig: Rig) -> None:
     """Until the server has its databases."""
 
     def probe() -> None:
         try:
-            asyncio.run(load.create_for(stack.address(), 0.01, connections=1))
+            asyncio.run(load.create_for(rig.address, 0.01, connections=1))
         except (OSError, EOFError) as error:
             raise NotYet(str(error)) from error
 
     wait_for("the server to answer", probe, deadline=READY)
 
 
-@contextmanager
-def worker(stack: Stack) -> Iterator[None]:
-    """A worker for the length of the block that has run something: what is loaded once is loaded."""
-    stack.start("judge0-worker", *SANDBOX)
-    run(stack, 8)
-    yield
-    stack.remove("judge0-worker")
-
-
-def run(stack: Stack, count: int) -> list[str]:
+def run(rig: Rig, count: int) -> list[str]:
     """So many hello-worlds as fast as they go. Raises WavetankError if one does not say hello."""
-    tokens = asyncio.run(load.create_many(stack.address(), count, connections=min(count, 8)))
-    found = asyncio.run(load.finished(stack.address(), tokens, within=READY + count / 5))
+    tokens = asyncio.run(load.create_many(rig.address, count, connections=min(count, 8)))
+    found = asyncio.run(load.finished(rig.address, tokens, within=READY + count / 5))
     wrong = [each for each in found if each["stdout"] != EXPECTED]
     if wrong:
         raise WavetankError(f"{len(wrong)} of {count} programs did not say hello: {wrong[0]}")
     return tokens
 
 
-def idle_delay(stack: Stack, count: int) -> dict[str, float]:
+def idle_delay(rig: Rig, count: int) -> dict[str, float]:
     """How long a submission waits where nothing else does: from its row's transaction to the claim's."""
-    tokens = asyncio.run(load.create_one_by_one(stack.address(), count, pause=PAUSE))
+    tokens = asyncio.run(load.create_one_by_one(rig.address, count, pause=PAUSE))
     delays = "1000 * extract(epoch from started_at - created_at)"
     quantiles = f"percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY {delays})"
-    rows = stack.sql(f"SELECT unnest({quantiles}) FROM submissions WHERE {_among(tokens)}")
+    rows = rig.stack.sql(f"SELECT unnest({quantiles}) FROM submissions WHERE {_among(tokens)}")
     return {"begun_p50_ms": float(rows[0][0]), "begun_p99_ms": float(rows[1][0])}
 
 
-def hello_worlds(stack: Stack, count: int) -> dict[str, float]:
+def hello_worlds(rig: Rig, count: int) -> dict[str, float]:
     """How many a second from the first create to the last final status, and the CPU of each container."""
-    before = stack.cpu()
-    tokens = run(stack, count)
-    after = stack.cpu()
+    before = rig.cpu()
+    tokens = run(rig, count)
+    after = rig.cpu()
     length = "extract(epoch from max(finished_at) - min(created_at))"
-    [[seconds]] = stack.sql(f"SELECT {length} FROM submissions WHERE {_among(tokens)}")
+    [[seconds]] = rig.stack.sql(f"SELECT {length} FROM submissions WHERE {_among(tokens)}")
     spent = {f"{role}_ms": 1000 * (after[role] - before[role]) / count for role in ROLES}
     return {
         "hello_per_s": count / float(seconds),
@@ -158,14 +184,14 @@ def hello_worlds(stack: Stack, count: int) -> dict[str, float]:
     }
 
 
-def creates(stack: Stack, seconds: float) -> dict[str, float]:
+def creates(rig: Rig, seconds: float) -> dict[str, float]:
     """How many submissions a second the server takes: by the clock, and by the CPU time that it used."""
-    before = stack.cpu()["judge0-server"]
-    answers = asyncio.run(load.create_for(stack.address(), seconds, connections=64))
-    spent = stack.cpu()["judge0-server"] - before
+    before = rig.cpu()["judge0-server"]
+    answers = asyncio.run(load.create_for(rig.address, seconds, connections=64))
+    spent = rig.cpu()["judge0-server"] - before
     if set(answers) != {201}:
         raise WavetankError(f"creates were answered with {dict(answers)}, not with 201 only")
-    [[kept]] = stack.sql("SELECT count(*) FROM submissions WHERE status_id = 1")
+    [[kept]] = rig.stack.sql("SELECT count(*) FROM submissions WHERE status_id = 1")
     if int(kept) != answers[201]:
         raise WavetankError(f"{answers[201]} submissions were accepted, and {kept} are in the database")
     return {"creates_per_core": answers[201] / spent, "creates_per_s": answers[201] / seconds}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from tests.bench.judge0_stack import SANDBOX
-from tests.bench.up import docker
+import docker
+
+from tests.judge0_stack import SANDBOX
 
 # Runs inside of the worker's image: as many slots as a worker has, filled once; then nothing but the sandbox,
 # in all of them at a time, for a program costs more where others use the caches, too.
@@ -51,10 +52,10 @@ asyncio.run(main())
 """
 
 
-def bare_run(image: str, source: str, *, runs: int) -> float:
+def bare_run(engine: docker.DockerClient, image: str, source: str, *, runs: int) -> float:
     """Milliseconds of CPU that a run of a Python program takes, the sandbox's own included.
 
     A mean over ``runs`` in each of as many slots as a worker has.
     """
     command = ["python3", "-c", PROGRAM, source, str(runs)]
-    return 1000 * float(json.loads(docker("run", "--rm", *SANDBOX, image, *command)))
+    return 1000 * float(json.loads(engine.containers.run(image, command, remove=True, **SANDBOX)))

@@ -13,10 +13,10 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from emulator.docker.engine import connect
 from harness.core import ports
 from harness.core.errors import CommandError, EngineError, UsageError
 from harness.core.ports import Ports
-from tests.bench.up import docker
 
 ASYNCIO = Path(__file__).with_name("asyncio_scan.py")
 INSTALL_SECONDS = 300.0
@@ -80,11 +80,11 @@ def probe_source(
         raise UsageError(f"{target} is not in the run's own range {vpc_range}; it is not scanned")
     if os.geteuid():
         raise EngineError("other scanners are run in a droplet's network namespace; that takes root")
-    labels = (f"--filter=label=wavetank.state={state}", f"--filter=label=wavetank.ref=droplet:{droplet}")
-    names = docker("ps", "--format={{.ID}}", *labels).split()
-    if len(names) != 1:
-        raise EngineError(f"droplet {droplet} is {len(names)} containers of {state}")
-    pid = int(docker("inspect", "--format={{.State.Pid}}", names[0]))
+    labels = [f"wavetank.state={state}", f"wavetank.ref=droplet:{droplet}"]
+    found = connect().containers.list(filters={"label": labels})
+    if len(found) != 1:
+        raise EngineError(f"droplet {droplet} is {len(found)} containers of {state}")
+    pid = int(found[0].attrs["State"]["Pid"])
     if not pid or _namespace(pid) == _namespace(os.getpid()):
         raise EngineError(f"droplet {droplet} has no network namespace of its own here")
     return ProbeSource(pid, ip, target, limit)

@@ -30,23 +30,12 @@ from harness.core.wait import NotYet, wait_for
 from harness.run import report
 from harness.target import emulator_process
 from harness.target.target import Target
+from tests.bench.containers import memory_bytes, of_emulator, volumes_of_emulator
 
 MIB = 2**20
 OFTEN = 0.002
 MUTATING = re.compile(r" (POST|PUT|DELETE|PATCH) /v2/")
 LEASE_ENDS = " DELETE /v2/tags/wavetank-lease"
-AMOUNT = re.compile(r"([\d.]+)\s*([kKMGT]?i?)B")
-UNITS = {
-    "": 1,
-    "k": 10**3,
-    "K": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "Ki": 2**10,
-    "Mi": MIB,
-    "Gi": 2**30,
-    "Ti": 2**40,
-}
 
 
 @dataclass(frozen=True)
@@ -180,39 +169,15 @@ def mutating_calls(state_dir: Path) -> int:
 
 def idle_memory(state_dir: Path) -> int:
     """Bytes in use by everything of this emulator: its containers, and its server."""
-    names = labelled(state_dir, "ps", "--format={{.ID}}")
-    output = docker("stats", "--no-stream", "--format={{.MemUsage}}", *names)
     server = emulator_process.status(state_dir)
-    return sum(parse_amount(line) for line in output.splitlines()) + (resident(server.pid) if server else 0)
+    used = sum(memory_bytes(each) for each in of_emulator(state_dir))
+    return used + (resident(server.pid) if server else 0)
 
 
 def left_over(state_dir: Path) -> list[str]:
     """Containers and volumes of this emulator that are still there, whether they run or not."""
-    return [
-        *labelled(state_dir, "ps", "--all", "--format={{.Names}}"),
-        *labelled(state_dir, "volume", "ls", "--format={{.Name}}"),
-    ]
-
-
-def labelled(state_dir: Path, *command: str) -> list[str]:
-    """What a listing of Docker's shows of this emulator."""
-    return docker(*command, f"--filter=label=wavetank.state={emulator_process.directory(state_dir)}").split()
-
-
-def docker(*arguments: str) -> str:
-    """The output of a docker command. Raises ``CommandError``."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CommandError(["docker", *arguments], done.returncode, done.stdout + done.stderr)
-    return done.stdout
-
-
-def parse_amount(text: str) -> int:
-    """Bytes of ``85.3MiB / 23.5GiB``: the first of the two."""
-    matched = AMOUNT.match(text)
-    if matched is None:
-        raise CommandError(["docker", "stats"], 0, f"no amount in {text!r}")
-    return int(float(matched[1]) * UNITS[matched[2]])
+    left = [str(each.name) for each in of_emulator(state_dir, stopped=True)]
+    return [*left, *volumes_of_emulator(state_dir)]
 
 
 def resident(pid: int) -> int:
