@@ -26,34 +26,45 @@ from harness.verify.stash import SECTIONS, SESSION
 Remark = Callable[[str], None]
 
 
-@pytest.fixture(scope="session")
-def session(request: pytest.FixtureRequest) -> Session:
-    """All of the following in one."""
+def _session(request: pytest.FixtureRequest) -> Session:
+    # Not by the fixture: users' own checks may have another one called ``session``, as of a database.
     return request.config.stash[SESSION]
 
 
 @pytest.fixture(scope="session")
-def target(session: Session) -> Target:
+def session(request: pytest.FixtureRequest) -> Session:
+    """All of the following in one."""
+    return _session(request)
+
+
+@pytest.fixture(scope="session")
+def setup(request: pytest.FixtureRequest) -> Session:
+    """The former name of ``session``, for checks of users."""
+    return _session(request)
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> Target:
     """Where the deployment lives."""
-    return session.target
+    return _session(request).target
 
 
 @pytest.fixture(scope="session")
-def topology(session: Session) -> Topology:
+def topology(request: pytest.FixtureRequest) -> Topology:
     """What the deployment should be."""
-    return session.topology
+    return _session(request).topology
 
 
 @pytest.fixture(scope="session")
-def deployment(session: Session) -> Deployment:
+def deployment(request: pytest.FixtureRequest) -> Deployment:
     """The deployment as the API reports it."""
-    return session.deployment
+    return _session(request).deployment
 
 
 @pytest.fixture(scope="session")
-def access(session: Session) -> Access:
+def access(request: pytest.FixtureRequest) -> Access:
     """Runs commands on its nodes."""
-    return session.access
+    return _session(request).access
 
 
 @pytest.fixture(scope="session")
@@ -72,11 +83,11 @@ def front_door(target: Target, deployment: Deployment, door: FrontDoor) -> Itera
 
 
 @pytest.fixture(scope="session")
-def judge0(session: Session, topology: Topology) -> Iterator[Judge0]:
+def judge0(request: pytest.FixtureRequest, topology: Topology) -> Iterator[Judge0]:
     """Judge0's own API, from a node that may reach it; skips where the topology does not say."""
     if topology.checks.judge0 is None:
         pytest.skip(f"topology {topology.name} has no checks.judge0")
-    with to_judge0(session) as client:
+    with to_judge0(_session(request)) as client:
         yield Judge0(client)
 
 
@@ -87,8 +98,9 @@ def probe_sources(topology: Topology) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def machines(request: pytest.FixtureRequest, session: Session) -> dict[str, Machine]:
+def machines(request: pytest.FixtureRequest) -> dict[str, Machine]:
     """What each droplet is; the report lists the differences from the topology's images."""
+    session = _session(request)
     found = inspect_all(session.access, session.topology)
     request.config.stash[SECTIONS]["machines"] = machine_images.section(session.topology, found)
     return found
@@ -102,8 +114,9 @@ def remark(request: pytest.FixtureRequest) -> Remark:
 
 
 @pytest.fixture(scope="session")
-def proof(request: pytest.FixtureRequest, session: Session) -> Proof:
+def proof(request: pytest.FixtureRequest) -> Proof:
     """One scan of everything, for the report; it takes a while, and shows its progress."""
+    session = _session(request)
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled(), bar("isolation") as progress:
         found = prove(

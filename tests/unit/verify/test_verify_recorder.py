@@ -157,3 +157,32 @@ def test_the_worst_phase_counts() -> None:
     both = merged(Check("a", "passed", "", 1.0), Check("a", "failed", "left a file", 0.5))
     assert both == Check("a", "failed", "left a file", 1.5)
     assert merged(Check("a", "skipped", "why", 0.0), Check("a", "passed", "", 0.0)).outcome == "skipped"
+
+
+# What users' checks of before have, beside a fixture whose name is that of one of ours.
+OF_USERS = """
+pytest_plugins = ["harness.verify.fixtures"]
+"""
+CHECKS_OF_USERS = """
+import pytest
+from harness.run.session import Session
+
+@pytest.fixture
+def session(): return "a database's"
+
+def test_their_own(session, topology, deployment, target, access):
+    assert session == "a database's"
+    assert (topology.name, deployment.run, target.name) == ("standard", "unit-1", "local")
+
+def test_by_the_former_name(setup): assert isinstance(setup, Session)
+"""
+
+
+def test_checks_of_users_have_fixtures_by_former_names_and_names_of_their_own(
+    pytester: pytest.Pytester,
+) -> None:
+    """``setup`` was the documented name; ``session`` is a common one for something else."""
+    pytester.makeconftest(CONFTEST + OF_USERS)
+    pytester.makepyfile(test_sample=CHECKS_OF_USERS)
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert done.ret == 0, done.stdout.str()
