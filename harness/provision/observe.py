@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from harness.core.names import node_of_tag, part_of_name, parts_of_lease, run_of_tag, run_tag
+from harness.core.names import STRANGER, node_of_tag, part_of_name, parts_of_lease, run_of_tag, run_tag
 from harness.core.parallel import in_parallel
 from harness.provision.account import Account, fetch
 from harness.provision.guests import Guest, guests, members, merged, trusting
@@ -74,7 +74,7 @@ class Observed:
         """Everything of the run, in the order in which it is taken down."""
         kinds = (
             ("droplet", self.droplets),
-            ("outsider", self.outsiders),
+            (STRANGER, self.outsiders),
             ("database", self.databases),
             ("firewall", self.firewalls),
             ("vpc", self.vpcs),

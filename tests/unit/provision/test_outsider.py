@@ -78,6 +78,16 @@ def test_next_up_removes_a_stranger_left_behind(target: Target, topology: Topolo
     assert provision.plan(target, topology, "a").empty
 
 
+def test_a_stranger_is_listed_by_its_name_in_reports(
+    target: Target, topology: Topology, made: Deployment
+) -> None:
+    """The kind is in the JSON of `down` and `sweep`, where scripts read it."""
+    left_behind(target, topology, made)
+    with Api(target, read_only=True) as api:
+        kinds = {each.kind for each in snapshot(api, "a").items()}
+    assert kinds == {"droplet", STRANGER, "database", "firewall", "vpc", "ssh key", "tag"}
+
+
 def test_down_takes_a_stranger_along(target: Target, topology: Topology, made: Deployment) -> None:
     """Nothing is left of the run, the VPC that the stranger was in included."""
     left_behind(target, topology, made)
