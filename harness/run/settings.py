@@ -183,7 +183,9 @@ def resolve_existing(choice: Choice, progress: Progress, *, lease: bool = True) 
     """
     if is_nowhere(choice.settings, choice.target):
         if choice.place:
-            raise UsageError(f"there is no emulator in {choice.settings.state_dir}, so nothing to check")
+            raise UsageError(
+                f"there is no emulator in {choice.settings.state_dir}, so there is nothing to check"
+            )
         raise not_up(choice)
     target = resolve(choice.settings, choice.target, progress)
     if lease and not choice.place:

@@ -25,7 +25,7 @@ from harness.run.settings import STATE_DIR, TARGETS, Settings, choose_existing
 MARKS = (
     "needs(*names): is collected only for a topology that has these",
     "existing(sends): is collected for a deployment of somebody else's as well; sends api, requests or login",
-    "disturbs: takes power from machines; such checks run after all others",
+    "disturbs: powers off machines or changes a swarm; such checks run after all others",
 )
 
 
@@ -33,26 +33,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """The same options as on Wavetank's own command line, with the same defaults."""
     group = parser.getgroup("wavetank", "checks of a deployment")
     group.addoption("--target", choices=TARGETS, help="check the deployment on this target")
+    group.addoption("--topology", metavar="NAME|FILE", help="topology to check against (default: the run's)")
+    group.addoption("--run", metavar="NAME", help="name of the run (default: the latest)")
+    group.addoption("--app", type=Path, help="directory with the services' compose files")
     group.addoption(
-        "--topology", metavar="NAME|FILE", help="what it should be (default: what it was made from)"
+        "--state-dir", type=Path, default=STATE_DIR, help="directory for the runs' keys, logs and reports"
     )
-    group.addoption("--run", metavar="NAME", help="which deployment (default: the latest)")
-    group.addoption("--app", type=Path, help="directory of the services' compose files")
-    group.addoption("--state-dir", type=Path, default=STATE_DIR, help="where runs are kept")
-    group.addoption("--endpoint", metavar="URL", help="the API, without /v2")
-    group.addoption("--ca-file", type=Path, help="CA to trust for the API")
-    group.addoption("--proxy", metavar="URL", help="SOCKS5 proxy towards public addresses")
-    group.addoption("--operator-cidr", action="append", default=[], metavar="CIDR", help="seen from there")
-    group.addoption("--existing", metavar="TAG", help="in a run's place: what somebody else made, tagged so")
-    group.addoption("--ssh-key", type=Path, help="with --existing: your private key for its nodes")
-    group.addoption("--ssh-user", metavar="NAME", help="with --existing: who logs in there (default: root)")
+    group.addoption("--endpoint", metavar="URL", help="URL of the API, without /v2")
+    group.addoption("--ca-file", type=Path, help="CA certificate to trust for the API")
+    group.addoption("--proxy", metavar="URL", help="SOCKS5 proxy to public addresses")
     group.addoption(
-        "--outcomes", type=Path, metavar="FILE", help="tell how checks ended there, not in the report"
+        "--operator-cidr", action="append", default=[], metavar="CIDR", help="public address of this machine"
+    )
+    group.addoption("--existing", metavar="TAG", help="tag of a deployment that somebody else made")
+    group.addoption("--ssh-key", type=Path, help="with --existing: your private key for its nodes")
+    group.addoption(
+        "--ssh-user", metavar="NAME", help="with --existing: user name on its nodes (default: root)"
+    )
+    group.addoption(
+        "--outcomes", type=Path, metavar="FILE", help="write the outcomes to FILE, not to the report"
     )
     group.addoption(
         "--faults",
         action=argparse.BooleanOptionalAction,
-        help="take power from machines, and change a running swarm (default: on target local only)",
+        help="include checks that power off machines or change a swarm (default: on target local only)",
     )
 
 

@@ -1,1 +1,1 @@
-"""The engine in a process of its own, so that nothing that watches it holds it up."""
+"""The engine in a separate process, so that monitoring does not slow it down."""
