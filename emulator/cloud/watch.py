@@ -38,6 +38,8 @@ DATABASE_REMOVED = "its container was removed outside of the API, and its data w
 REMOVERS = frozenset(
     {"droplet.create", "droplet.rebuild", "droplet.destroy", "database.create", "database.destroy"}
 )
+# What these have to do with ends with the record, so nothing waits for their end: one that fails stays.
+DESTROYERS = frozenset({"droplet.destroy", "database.destroy"})
 STARTED = "its container was started outside of the API; it is connected again"
 AWAY = "it was stopped while the engine was away; it is started again"
 FABRIC_LOST = "the network's container has ended; it is made anew, with the rules that are in force"
@@ -54,15 +56,20 @@ class Notice:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there is: machines by ref, those that were started, and whether the engine was away.
+    """What there is: machines by ref, those that were started, and those that the engine may have stopped.
 
     ``gone``: those that somebody removed while work was under way, which may have failed for that reason.
+    ``away`` has an empty ref where the engine was away, and may have stopped any.
     """
 
     machines: Mapping[str, PowerState]
     started: Collection[str]
     gone: Collection[str]
-    away: bool
+    away: frozenset[str]
+
+    def stopped_with_engine(self, ref: str) -> bool:
+        """Whether a machine that is stopped may have been taken along by the engine."""
+        return not self.away.isdisjoint(("", ref))
 
 
 class Watch:
@@ -133,7 +140,8 @@ class Watch:
     def _handle_events(self) -> bool:
         """Inspect the machines and handle the events; they stay queued where the records kept changing.
 
-        True if nothing is left: an end of a machine that work is under way for waits for the end of that.
+        True if nothing is left: an end of a machine that work is under way for waits for the end of that,
+        and so does the engine's absence, which may have stopped it.
         """
         with self._wake:
             events = list(self._events)
@@ -143,7 +151,7 @@ class Watch:
                 self._cloud.plane.existing().machines,
                 {ref for ref, what in events if what == "started"},
                 frozenset(self._gone),
-                any(what == "away" for _, what in events),
+                frozenset(ref for ref, what in events if what == "away"),
             )
             with self._cloud.store.transaction():
                 if self._cloud.store.version != before:
@@ -159,14 +167,16 @@ class Watch:
     def _postponed(
         self, events: Collection[tuple[str, MachineEvent]], jobs: Collection[Job]
     ) -> list[tuple[str, MachineEvent]]:
-        """The ends that must be handled again after ``jobs``."""
-        busy = {job.ref for job in jobs}
+        """The events that must be handled again after ``jobs``, each once."""
+        busy = {job.ref for job in jobs if job.work not in DESTROYERS}
         removers = {job.ref for job in jobs if job.work in REMOVERS}
         waits: list[tuple[str, MachineEvent]] = [
-            (ref, what) for ref, what in events if ref in busy and what in ("stopped", "removed")
+            (ref, what) for ref, what in events if ref in busy and what != "started"
         ]
+        if ("", "away") in events:
+            waits += [(ref, "away") for ref in sorted(busy)]
         self._gone = {ref for ref, what in waits if what == "removed" and ref not in removers}
-        return waits
+        return list(dict.fromkeys(waits))
 
     def _compare(self, snapshot: Snapshot, busy: Collection[str]) -> None:
         store = self._cloud.store
@@ -183,7 +193,7 @@ class Watch:
             was_on or droplet.ref in snapshot.gone or droplet.error in ("", DROPLET_STOPPED)
         ):
             self._off(droplet, DROPLET_REMOVED)
-        elif state == "stopped" and was_on and snapshot.away:
+        elif state == "stopped" and was_on and snapshot.stopped_with_engine(droplet.ref):
             self._resubmit("droplet.power_on", droplet.ref, AWAY)
         elif state == "stopped" and was_on:
             self._off(droplet, DROPLET_STOPPED)
@@ -194,7 +204,7 @@ class Watch:
         state, was_on = snapshot.machines.get(database.ref), database.status == "online"
         if state is None and (was_on or database.ref in snapshot.gone or database.error == DATABASE_STOPPED):
             self._not_online(database, DATABASE_REMOVED)
-        elif state == "stopped" and was_on and snapshot.away:
+        elif state == "stopped" and was_on and snapshot.stopped_with_engine(database.ref):
             self._resubmit("database.start", database.ref, AWAY)
         elif state == "stopped" and was_on:
             self._not_online(database, DATABASE_STOPPED)

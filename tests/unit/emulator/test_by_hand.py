@@ -187,6 +187,47 @@ def test_what_stopped_with_the_engine_is_started_again(cloud: Cloud, plane: Memo
     )
 
 
+@pytest.mark.parametrize("kind", ["droplet", "database"])
+def test_what_stopped_with_the_engine_during_work_is_started_again(
+    slow_cloud: Cloud, plane: MemoryPlane, kind: str
+) -> None:
+    """Work on it is under way when the engine is back: its absence is not forgotten meanwhile."""
+    ref = (make_droplet if kind == "droplet" else make_database)(slow_cloud).ref
+    slow_cloud.advance()
+    plane.by_hand(ref, "started")
+    plane._on_event(ref, "stopped")
+    plane._on_event("", "away")
+    slow_cloud.advance()
+    plane._machines[ref] = "stopped"  # once the work had passed that point
+    plane._on_event("", "stopped")
+    assert told(slow_cloud)[-1] == (ref, watch_text("AWAY"))
+    slow_cloud.advance()
+    assert plane.existing().machines == {ref: "running"}
+
+
+def test_the_engines_absence_is_of_one_machine_only_while_work_goes_on(
+    slow_cloud: Cloud, plane: MemoryPlane
+) -> None:
+    """Another one that somebody stops meanwhile stays stopped."""
+    busy, other = make_droplet(slow_cloud), make_database(slow_cloud)
+    slow_cloud.advance()
+    plane.by_hand(busy.ref, "started")
+    plane._on_event("", "away")
+    plane.by_hand(other.ref, "stopped")
+    assert told(slow_cloud)[-1] == (other.ref, watch_text("DATABASE_STOPPED"))
+
+
+def test_nothing_waits_for_a_removal_that_fails(slow_cloud: Cloud, plane: MemoryPlane) -> None:
+    """It is recorded until the next start, and the engine would be asked every second until then."""
+    made = make_droplet(slow_cloud)
+    slow_cloud.advance()
+    droplets.delete(slow_cloud, made.id)
+    plane.by_hand(made.ref, "stopped")
+    plane._on_event("", "away")
+    assert slow_cloud.jobs.busy()
+    assert not slow_cloud.watch._events
+
+
 def test_a_lost_network_is_said_and_made_anew(cloud: Cloud, plane: MemoryPlane) -> None:
     """At once, with the rules of the records."""
     before = plane.policy.serial
