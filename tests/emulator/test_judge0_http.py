@@ -77,6 +77,16 @@ def test_requests_sent_ahead_are_answered_in_their_order(line: Line) -> None:
     assert [line.answer()[0] for _ in range(401)] == [200, *(200, 404) * 200]
 
 
+def test_a_preflight_with_a_tab_is_answered(line: Line) -> None:
+    """White space in a header that is given back: the server would break off over it."""
+    line.send(
+        b"OPTIONS /submissions HTTP/1.1\r\nHost: server\r\nOrigin: https://page.test\r\n"
+        b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-one,\tx-two\r\n\r\n"
+    )
+    status, head, _ = line.answer()
+    assert (status, b"access-control-allow-headers: x-one, x-two\r\n" in head) == (200, True)
+
+
 def test_an_answer_without_a_body_leaves_the_connection_usable(line: Line) -> None:
     """HEAD tells the length; 304 has none; the next request is answered."""
     line.send(VERSION.replace(b"GET", b"HEAD"))
