@@ -86,8 +86,8 @@ def compile_(text: str) -> Objects:
     """The objects of a ruleset, as nft lists them from a namespace in which there is nothing else."""
     if text not in compiled:
         compiled.clear()
-        to_dicts = run("unshare", "--net", "sh", "-c", f"nft -f - || exit 1\n{LIST}", stdin=text)
-        compiled[text] = parse(to_dicts)
+        listing = run("unshare", "--net", "sh", "-c", f"nft -f - || exit 1\n{LIST}", stdin=text)
+        compiled[text] = parse(listing)
     return compiled[text]
 
 
@@ -141,14 +141,14 @@ def parse(listing: str) -> Objects:
 
 def counts(listing: str) -> dict[str, int]:
     """Packets by named counter."""
-    to_dicts: dict[str, int] = {}
+    packets: dict[str, int] = {}
     name = ""
     for line in listing.splitlines():
         if line.startswith("\tcounter "):
             name = line.split()[1]
         elif name and (found := COUNT.search(line)):
-            to_dicts[name], name = int(found[1]), ""
-    return to_dicts
+            packets[name], name = int(found[1]), ""
+    return packets
 
 
 def went_back(now: Mapping[str, int]) -> list[Difference]:

@@ -238,9 +238,9 @@ def start(share: Share) -> int:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         if os.getppid() == parent:
-            document = work(share)
+            result = work(share)
             with os.fdopen(report, "w") as file:
-                json.dump(document, file)
+                json.dump(result, file)
     finally:
         os._exit(0)
 
