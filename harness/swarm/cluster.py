@@ -29,7 +29,12 @@ ORDER_SECONDS = 20.0
 MANAGER_SECONDS = 30.0
 
 # The managers' messages while another change is under way, or while they elect a leader.
-BUSY = ("update out of sequence", "is a member of the raft cluster", "does not have a leader")
+BUSY = (
+    "update out of sequence",
+    "is a member of the raft cluster",
+    "does not have a leader",
+    "lost leader status",
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from emulator.planes.base import DatabaseSpec, MemberPolicy
 from harness.core.wait import NotYet, wait_for
 from harness.load.watch import loop
 from harness.load.watch.counters import Track, series
-from harness.load.watch.environment import look, read_look
+from harness.load.watch.environment import inspect_script, parse_inspection
 from harness.load.watch.feed import Feed
 from harness.load.watch.readings import Reader
 
@@ -49,8 +49,8 @@ def await_readings(track: Track, count: int) -> None:
     """Until there are so many."""
 
     def probe() -> None:
-        if len(track.marks) < count:
-            raise NotYet(f"{len(track.marks)} readings; {track.faults}")
+        if len(track.readings) < count:
+            raise NotYet(f"{len(track.readings)} readings; {track.faults}")
 
     wait_for(f"{count} readings of {track.node}", probe, deadline=60, max_pause=0.2)
 
@@ -71,7 +71,7 @@ def test_a_droplets_cpu_is_its_own_and_its_containers_are_told_by_service(tank: 
             await_readings(track, ENOUGH)
     for track in (busy, idle):
         assert track.source.startswith("cgroup v"), track.source
-        assert track.marks[-1].memory < 1024**3
+        assert track.readings[-1].memory < 1024**3
     spinning, resting = (series(track, 0, float("inf")) for track in (busy, idle))
     assert spinning is not None
     assert resting is not None
@@ -82,9 +82,9 @@ def test_a_droplets_cpu_is_its_own_and_its_containers_are_told_by_service(tank: 
 
 def test_a_droplet_tells_its_limits(tank: Tank) -> None:
     """Its own memory, where its host has more."""
-    code, output = tank.run(2, "sh", "-c", look())
+    code, output = tank.run(2, "sh", "-c", inspect_script())
     assert code == 0, output
-    found = read_look(output)
+    found = parse_inspection(output)
     assert found["memory_mb"] == 1024
     assert found["engine"]
     assert found["os"].startswith("Debian")

@@ -16,6 +16,7 @@ from harness.topology.model import Overlay, Swarm
 
 INACTIVE: dict[str, Any] = {"LocalNodeState": "inactive"}
 BUSY = "Error response from daemon: rpc error: code = Unknown desc = update out of sequence"
+ELECTING = "Error response from daemon: raft: failed to process the request: node lost leader status"
 
 
 class Engines:
@@ -83,7 +84,7 @@ def test_node_of_a_disk_that_is_gone_goes_before_it_is_missed() -> None:
 
 def test_change_is_tried_again_while_another_is_under_way() -> None:
     """Docker refuses what is based on an older state."""
-    message = [failure(BUSY), failure(BUSY)]
+    message = [failure(BUSY), failure(ELECTING)]
 
     def answer(name: str, script: str) -> str:
         if message:
