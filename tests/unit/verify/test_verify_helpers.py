@@ -17,7 +17,6 @@ from harness.judge0.frontdoor import DOUBLING
 from harness.target.target import Target
 from harness.topology.model import FrontDoor
 from harness.verify.network import probe
-from tests.bench.up import parse_amount
 
 DOOR = FrontDoor(
     node="client",
@@ -169,17 +168,3 @@ def test_a_control_must_be_open() -> None:
     seen: dict[probe.Address, probe.State] = {("10.0.0.2", 22): "filtered"}
     with pytest.raises(InconclusiveError, match="proves nothing"):
         probe.require_control(seen, ("10.0.0.2", 22), "runner")
-
-
-@pytest.mark.parametrize(
-    ("text", "amount"),
-    [
-        ("85.5MiB / 23.5GiB", 89653248),
-        ("1.5GiB / 2GiB", 1610612736),
-        ("512B / 1kB", 512),
-        ("2kB / 1GB", 2000),
-    ],
-)
-def test_amounts_of_memory_are_read(text: str, amount: int) -> None:
-    """Docker's units, binary and decimal, become bytes."""
-    assert parse_amount(text) == amount
