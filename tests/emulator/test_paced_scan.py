@@ -135,7 +135,7 @@ def one(observation: Observation, pair: Pair, protocol: str = "tcp") -> ScanResu
     return found
 
 
-def insist_on_truth(result: ScanResult, asked: Ports) -> None:
+def require_truth(result: ScanResult, asked: Ports) -> None:
     """Every port from front to back is what it was made to be."""
     assert result.inconclusive == NONE, result.doubts
     assert result.open == ports.intersect(OPEN, asked)
@@ -148,7 +148,7 @@ def test_every_port_of_a_pair_is_what_it_is(standing: Standing) -> None:
     told: list[tuple[int, int]] = []
     observation = standing.observe(TO_BACK, progress=lambda *each: told.append(each))
     result = one(observation, TO_BACK)
-    insist_on_truth(result, ALL)
+    require_truth(result, ALL)
     assert result.evidence["control_answered"] == ports.size(ports.union(OPEN, SEEDED))
     assert (observation.partial, observation.passes, observation.evidence_sources) == ("", 2, ("prober",))
     assert observation.probes == result.probes >= 2 * 65535
@@ -174,7 +174,7 @@ def test_a_control_port_makes_silence_a_verdict(standing: Standing) -> None:
     result = one(observation, TO_FRONT)
     assert (result.filtered, result.inconclusive) == (asked, NONE), result.doubts
     assert result.evidence["control_port"] == 7
-    insist_on_truth(one(observation, TO_BACK), asked)
+    require_truth(one(observation, TO_BACK), asked)
     assert one(observation, TO_FRONT, "udp").filtered == ports.parse("53")
     assert one(observation, TO_FRONT, "icmp").filtered == ALL
     assert one(observation, outside).filtered == asked

@@ -63,7 +63,7 @@ def gates(allowed: Ports) -> tuple[AllowRule, ...]:
     return tuple(tcp(each) for each in allowed)
 
 
-def told_right(result: ScanResult, reachable: Ports) -> None:
+def assert_reachable(result: ScanResult, reachable: Ports) -> None:
     """Exactly what is reachable is told to be, and of that, exactly what is listened on is open."""
     listened = ports.union(*(((port, port),) for port in LISTENERS), ((22, 22),))
     assert result.inconclusive == NONE, result.doubts
@@ -79,9 +79,9 @@ def test_twenty_scans_tell_nothing_false(tank: Tank, listeners: None) -> None:
         inward, outward, other = some_ports(dice), some_ports(dice), some_ports(dice)
         tank.rules(n1=((), gates(outward)), n2=(gates(inward), ()), n4=(gates(other), ()))
         found = run(tank, pair(1, 2), pair(1, 4), pair("internet", 2, "public"))
-        told_right(verdict(found[0]), ports.intersect(inward, outward))
-        told_right(verdict(found[1]), ports.intersect(other, outward))
-        told_right(verdict(found[2]), inward)
+        assert_reachable(verdict(found[0]), ports.intersect(inward, outward))
+        assert_reachable(verdict(found[1]), ports.intersect(other, outward))
+        assert_reachable(verdict(found[2]), inward)
 
 
 def test_gates_are_told_apart(tank: Tank) -> None:
@@ -119,7 +119,7 @@ def test_uncovered_target_answers_on_every_port(tank: Tank, listeners: None) -> 
     """Nothing is dropped, everything is answered, and nothing is lost among 131,070 answers."""
     found = run(tank, pair(1, 2), pair(4, 2))
     for each in found:
-        told_right(verdict(each), ALL)
+        assert_reachable(verdict(each), ALL)
         assert account(each)["arrived"] == account(each)["sent"] >= 2 * 65535
 
 
