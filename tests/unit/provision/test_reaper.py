@@ -56,6 +56,17 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.communicate()
 
 
+def environment_of(pid: int) -> str:
+    """The environment of a process, which is empty until the kernel has laid out the new program."""
+
+    def read() -> str:
+        if "PATH=" not in (environment := Path(f"/proc/{pid}/environ").read_text()):
+            raise NotYet(f"{environment!r}")
+        return environment
+
+    return wait_for("the environment of a process", read, deadline=10, first_pause=0.01)
+
+
 def state_of(target: Target) -> Path:
     """The state directory behind a local target."""
     assert target.ca_file is not None
@@ -140,8 +151,7 @@ def test_the_reaper_has_no_secret_in_its_environment(serve: Serve, monkeypatch: 
     target = serve()
     with reaper.guard(target, RunDir(state_of(target), "a")) as guard:
         assert guard.process is not None
-        environment = Path(f"/proc/{guard.process.pid}/environ").read_text()
-    assert "PATH=" in environment
+        environment = environment_of(guard.process.pid)
     assert "dop_v1_of_the_shell" not in environment
     assert target.token not in environment
 
