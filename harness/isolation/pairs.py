@@ -47,13 +47,22 @@ def udp_ports(topology: Topology, seed: int) -> Ports:
     return ports.union(*(((port, port),) for port in {DNS, *SWARM, *sample, *named} if 1 <= port <= 65535))
 
 
+def outsider_pairs(topology: Topology) -> Iterator[Pair]:
+    """The pairs with an outsider, by private addresses."""
+    return _outside_pairs(topology, STRANGER)
+
+
 def _others(topology: Topology, *, outsider: bool) -> Iterator[Pair]:
-    ends = (*topology.droplets, *topology.databases)
     for source in topology.droplets:
         yield from (Pair(source, database) for database in topology.databases)
-    for outside in (INTERNET, *((STRANGER,) if outsider else ())):
-        yield from (Pair(outside, end) for end in ends)
-        yield from (Pair(source, outside) for source in topology.droplets)
+    yield from _outside_pairs(topology, INTERNET)
+    if outsider:
+        yield from outsider_pairs(topology)
+
+
+def _outside_pairs(topology: Topology, outside: str) -> Iterator[Pair]:
+    yield from (Pair(outside, end) for end in (*topology.droplets, *topology.databases))
+    yield from (Pair(source, outside) for source in topology.droplets)
 
 
 def _has_addresses(network: Network, pair: Pair) -> bool:

@@ -17,7 +17,7 @@ from harness.isolation.counted.tampering import Tampering
 from harness.isolation.model import Difference, Observation, ScanResult
 from harness.isolation.observe import has_packet_counters, observe
 from harness.isolation.outsider import outsider
-from harness.isolation.pairs import all_pairs, udp_ports
+from harness.isolation.pairs import all_pairs, outsider_pairs, udp_ports
 from harness.run.rundir import RunDir
 from harness.target.api import Api
 from harness.target.target import Target
@@ -62,15 +62,16 @@ def prove(
     ``udp`` defaults to the ports that matter and a seeded sample. If what the API reports changes during the
     scan, the observation is marked as partial: it belongs to neither state. Raises ``WavetankError``.
 
-    An emulated network that somebody changed by hand is scanned as it is: creating an outsider would apply
-    the rules again, so there is none then.
+    There is an outsider only if ``choose`` takes a pair with one. An emulated network that somebody changed
+    by hand is scanned as it is: creating an outsider would apply the rules again, so there is none then.
     """
     found = tampering.inspect(target)
-    with _probe_sources(target, topology, deployment, run_dir, with_outsider=not found) as (wider, access):
+    beside = not found and any(map(choose, outsider_pairs(topology)))
+    with _probe_sources(target, topology, deployment, run_dir, with_outsider=beside) as (wider, access):
         before = _inspect(target, topology, deployment.run)
         pairs = tuple(
             pair
-            for pair in all_pairs(topology, before, outsider=not found)
+            for pair in all_pairs(topology, before, outsider=beside)
             if choose(pair) and not why_not_probed(target, pair)
         )
         powered_off = [doubt for pair in pairs if (doubt := _powered_off(before, pair, tcp))]
@@ -83,7 +84,7 @@ def prove(
             udp=udp_ports(topology, SEED) if udp is None else udp,
             icmp=icmp,
             passes=passes,
-            refs={} if found else {STRANGER: f"droplet:{wider.nodes[STRANGER].id}"},
+            refs={STRANGER: f"droplet:{wider.nodes[STRANGER].id}"} if beside else {},
             progress=progress,
         )
         after = _inspect(target, topology, deployment.run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import httpx
 import pytest
@@ -24,6 +24,8 @@ from harness.topology.model import FrontDoor, Topology
 from harness.verify.stash import SECTIONS, SESSION
 
 Remark = Callable[[str], None]
+
+SOURCE = "probe_source"
 
 
 def _session(request: pytest.FixtureRequest) -> Session:
@@ -115,13 +117,36 @@ def remark(request: pytest.FixtureRequest) -> Remark:
 
 @pytest.fixture(scope="session")
 def proof(request: pytest.FixtureRequest) -> Proof:
-    """One scan of everything, for the report; it takes a while, and shows its progress."""
+    """One scan for all checks and the report; it takes a while, and shows its progress.
+
+    It scans everything, unless all that was chosen judges single probe sources: then only these.
+    """
     session = _session(request)
+    sources = probe_sources_of(request.session.items, {*session.topology.droplets, *OUTSIDERS})
+    if sources is not None:
+        request.config.stash[SECTIONS]["notes"].append(f"ports were probed from {', '.join(sources)} only")
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled(), bar("isolation") as progress:
         found = prove(
-            session.target, session.topology, session.deployment, session.choice.run_dir, progress=progress
+            session.target,
+            session.topology,
+            session.deployment,
+            session.choice.run_dir,
+            choose=lambda pair: sources is None or pair.source in sources,
+            progress=progress,
         )
     document = section(session.topology, found.network, found.observation, found.differences, found.tampered)
     request.config.stash[SECTIONS]["isolation"] = document
     return found
+
+
+def probe_sources_of(items: Iterable[pytest.Item], every: Collection[str]) -> tuple[str, ...] | None:
+    """The probe sources that the chosen checks of the proof judge; None if these are all of ``every``.
+
+    So it is, too, where one of the checks judges the scan as a whole.
+    """
+    users = [each for each in items if isinstance(each, pytest.Function) and "proof" in each.fixturenames]
+    if not all(hasattr(each, "callspec") and SOURCE in each.callspec.params for each in users):
+        return None
+    chosen = tuple(dict.fromkeys(str(each.callspec.params[SOURCE]) for each in users))
+    return None if set(chosen) >= set(every) else chosen

@@ -23,6 +23,7 @@ from harness.run.settings import PROJECT
 from harness.target.target import Target
 from harness.topology import load
 from harness.topology.deployment import Deployment
+from harness.topology.model import INTERNET
 
 FOREIGN = Tampering("table inet wavetank, chain forward", "has a foreign line", "tcp dport 7777 accept")
 TOPOLOGY = load(PROJECT / "topologies" / "standard.yaml")
@@ -74,8 +75,8 @@ class Scan:
         self.pairs = pairs
         return Observation(tuple(ScanResult(each, "tcp") for each in pairs), 2, ("prober", "fabric"), 0.1, 1)
 
-    def prove(self, deployment: Deployment, run_dir: RunDir) -> prove.Proof:
-        return prove.prove(TARGET, TOPOLOGY, deployment, run_dir)
+    def prove(self, deployment: Deployment, run_dir: RunDir, **options: Any) -> prove.Proof:
+        return prove.prove(TARGET, TOPOLOGY, deployment, run_dir, **options)
 
 
 def test_a_changed_network_is_scanned_as_it_is_found(
@@ -111,6 +112,17 @@ def test_a_sound_network_is_asked_with_a_stranger(
     proof = scan.prove(deployment, RunDir(tmp_path, "a"))
     assert (proof.tampered, proof.observation.partial) == ((), "")
     assert any(STRANGER in (each.source, each.target) for each in scan.pairs)
+
+
+@pytest.mark.parametrize(("source", "beside"), [(INTERNET, False), (STRANGER, True), ("runner", True)])
+def test_an_outsider_is_made_only_for_pairs_with_one(
+    deployment: Deployment, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, source: str, beside: bool
+) -> None:
+    """It takes a droplet, which has to boot."""
+    scan = Scan([(), ()], monkeypatch)
+    scan.prove(deployment, RunDir(tmp_path, "a"), choose=lambda pair: pair.source == source)
+    assert ("outsider" in scan.did) is beside
+    assert {each.source for each in scan.pairs} == {source}
 
 
 def test_a_cloud_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

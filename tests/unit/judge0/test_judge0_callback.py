@@ -48,7 +48,7 @@ async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     await writer.drain()
 
 
-async def told(answer: Answer) -> tuple[int, bytes]:
+async def told(answer: Answer, timeout: float) -> tuple[int, bytes]:
     """How often a callback came to a server that answers like this, and how its first request began."""
     heads: list[bytes] = []
 
@@ -61,18 +61,19 @@ async def told(answer: Answer) -> tuple[int, bytes]:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    await callback.call(f"http://127.0.0.1:{port}/here?a=b", "t", RESULT, tries=2, timeout=0.5)
+    await callback.call(f"http://127.0.0.1:{port}/here?a=b", "t", RESULT, tries=2, timeout=timeout)
     server.close()
     return len(heads), heads[0]
 
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
-    ("answer", "times"), [(silent, 2), (dripping, 2), (endless, 2), (flooding, 1), (refusing, 1)]
+    ("answer", "times", "timeout"),
+    [(silent, 2, 0.5), (dripping, 2, 0.5), (endless, 2, 0.5), (flooding, 1, 10), (refusing, 1, 10)],
 )
-def test_a_callback_ends_whatever_the_other_side_does(answer: Answer, times: int) -> None:
+def test_a_callback_ends_whatever_the_other_side_does(answer: Answer, times: int, timeout: float) -> None:
     """It is tried again where no answer came, and only there; each try has its end."""
-    assert asyncio.run(told(answer)) == (times, b"PUT /here?a=b HTTP/1.1\r\n")
+    assert asyncio.run(told(answer, timeout)) == (times, b"PUT /here?a=b HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,10 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         thread.join(10)
 
 
-def ask(port: int, *, timeout: float = 10) -> httpx.Response:
+def ask(port: int, *, read_timeout: float = 10) -> httpx.Response:
     """POST something there."""
     transport = SingleUse(None, seconds=5)
+    timeout = httpx.Timeout(10, read=read_timeout)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=timeout) as client:
         return client.post("/run?x=1", json={"a": 1})
 
@@ -79,5 +80,5 @@ def test_silence_is_an_answer_that_did_not_come_either() -> None:
     over = threading.Event()
     with server(lambda peer: (over.wait(10), None)[1]) as port:
         with pytest.raises(httpx.ReadTimeout):
-            ask(port, timeout=0.05)
+            ask(port, read_timeout=0.05)
         over.set()
