@@ -50,9 +50,9 @@ def checks(wavetank: Shell) -> dict[str, str]:
     return {each["id"]: each["outcome"] for each in document["checks"]}
 
 
-def test_every_check_passes(standing: Shell) -> None:
-    """All checks but the scan, which comes later, pass on what ``up`` made; report and junit.xml say so."""
-    done = standing.begin("verify", "--no-faults", "-k", "not isolation").end(300)
+def test_checks_pass_and_are_reported(standing: Shell) -> None:
+    """On what ``up`` made, in report and junit.xml; ``make local`` has those checks, too, that scan."""
+    done = standing.begin("verify", "--no-faults", "-k", "not (isolation or front_door or databases)").end(300)
     assert done.code == 0, done.err
     outcomes = checks(standing)
     assert set(outcomes.values()) <= {"passed", "skipped"}

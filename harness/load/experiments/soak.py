@@ -51,7 +51,8 @@ def soak(bench: Bench, wanted: Soak) -> ExperimentResult:
     measured = measure(bench, Plan("soak", arrivals, warmup=wanted.warmup, rate=wanted.rate))
     once = Repeated((measured,), {k: (v,) for k, v in metrics_of(measured).items()}, measured.run.doubts)
     verdict, why = judge(once, wanted.objective)
-    creeping = list(creeps(measured))
+    decided = _long_enough(measured)
+    creeping = list(creeps(measured)) if decided else []
     text = f"{measured.run.achieved:.3g} a second for {measured.run.seconds:.0f} s"
     text += f": p95 {ms(once.samples['p95_ms'][0])}" if once.samples else ", and nothing steady was measured"
     return found(
@@ -59,11 +60,11 @@ def soak(bench: Bench, wanted: Soak) -> ExperimentResult:
         "soak",
         begun,
         runs=(measured,),
-        summary="; ".join((text, *why, *(creeping or ["nothing crept"]))),
+        summary="; ".join((text, *why, *(creeping or ["nothing crept"] * decided))),
         verdict="fail" if creeping else verdict,
         objective={"rate": wanted.rate, **wanted.objective},
         repeated=once,
-        doubts=() if _long_enough(measured) else ("too short to decide whether anything grows",),
+        doubts=() if decided else ("too short to decide whether anything grows",),
     )
 
 

@@ -168,6 +168,14 @@ def test_soak_beyond_capacity_creeps() -> None:
     assert "latency crept up" in found.told
 
 
+def test_a_soak_too_short_to_decide_decides_nothing() -> None:
+    """In a few seconds any wave looks like growth: ctrl-C soon after the start made such a run fail."""
+    found = soak(bench(Queue(workers=4)), Soak(rate=44, seconds=50, warmup=5))
+    assert found.verdict == "inconclusive"
+    assert "too short to decide whether anything grows" in found.doubts
+    assert "crept" not in found.told
+
+
 def test_trend_needs_enough_windows() -> None:
     """Seven values carry none; eight that grow do."""
     assert trend([1.0, 2, 3, 4, 5, 6, 7]) is None
