@@ -52,7 +52,9 @@ def checks(wavetank: Shell) -> dict[str, str]:
 
 def test_checks_pass_and_are_reported(standing: Shell) -> None:
     """On what ``up`` made, in report and junit.xml; ``make local`` has those checks, too, that scan."""
-    done = standing.begin("verify", "--no-faults", "-k", "not (isolation or front_door or databases)").end(300)
+    done = standing.begin("verify", "--no-faults", "-k", "not (isolation or front_door or databases)").end(
+        300
+    )
     assert done.code == 0, done.err
     outcomes = checks(standing)
     assert set(outcomes.values()) <= {"passed", "skipped"}
