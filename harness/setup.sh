@@ -183,7 +183,7 @@ ensure_venv() {
         "$python" -m venv --clear .venv
     fi
     say "installing Wavetank and its tools into .venv"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' </dev/null >&2 ||
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]' </dev/null >&2 ||
         fail "pip could not install the project; what it said is above"
     printf '%s\n' "$wanted" >"$stamp"
 }
