@@ -122,20 +122,22 @@ def latest_run(state_dir: Path) -> RunDir | None:
     return RunDir(state_dir, latest.resolve().name)
 
 
-def choose_new(
-    settings: Settings, existing: Sequence[str] = (), *, databases: Collection[str] = ()
-) -> Choice:
+def choose_new(settings: Settings, existing: Sequence[str] = (), topology: Topology | None = None) -> Choice:
     """The run for ``up``: the named one, else the latest with the same topology if it exists, else a new one.
 
     ``existing`` are the runs that the target still has. A run that another process works on is not chosen.
-    The name of a new one is short enough for ``databases``, the names of the topology's databases.
+    A new one is named after ``topology``, once that is loaded, and short enough for its databases. An
+    application that an earlier ``up`` was told with ``--app`` stays only as long as the topology's file does.
     """
     target = settings.target or "local"
     file = topology_file(settings.topology or "standard")
     run_dir = _named(settings) or _latest_like(settings, target, file, existing)
     if run_dir is None:
-        run_dir = RunDir(settings.state_dir, new_name(file.stem, databases=databases))
-    return Choice(target, str(file), _app(settings, run_dir.facts()), run_dir, settings)
+        name, databases = (topology.name, topology.databases) if topology else (file.stem, {})
+        run_dir = RunDir(settings.state_dir, new_name(name, databases=databases))
+    facts = run_dir.facts()
+    same = facts.get("topology") == str(file)
+    return Choice(target, str(file), _app(settings, facts if same else {}), run_dir, settings)
 
 
 def choose_existing(settings: Settings) -> Choice:

@@ -81,10 +81,14 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
         host = hostnet.read() if hostnet.is_possible() else None
     target = resolve(settings, draft.target, progress)
     existing = provision.runs(target)
-    choice = choose_new(settings, existing, databases=topology.databases)
+    choice = choose_new(settings, existing, topology)
     if lock.wait_until_free(choice.run_dir, progress):
         existing = provision.runs(target)
-        choice = choose_new(settings, existing, databases=topology.databases)
+        choice = choose_new(settings, existing, topology)
+    if choice.app != draft.app:
+        topology = load_topology(choice)
+    if choice.app and not settings.app:
+        progress.note(f"the application is {choice.app}, as --app of an earlier `up` of {choice.run} said")
     plan = provision.plan(target, topology, choice.run)
     return Prepared(choice, target, topology, plan, choice.run in existing, host)
 

@@ -18,9 +18,11 @@ from harness.run.settings import (
     remember,
     topology_file,
 )
+from harness.topology import load
 from harness.topology.names import LONGEST
 
 STANDARD = str(PROJECT / "topologies" / "standard.yaml")
+APP = PROJECT / "topologies" / "app"
 
 
 def settled(state_dir: Path, **more: object) -> Settings:
@@ -81,9 +83,28 @@ def test_a_new_name_is_short_enough(topology: str, suffix: str, databases: list[
     assert len(run) <= longest_run(databases)
 
 
+def test_a_new_run_is_named_after_the_topologys_own_name(tmp_path: Path) -> None:
+    """Whatever the file is called."""
+    file = tmp_path / "wavetank.yaml"
+    file.write_text(Path(STANDARD).read_text().replace("name: standard", "name: editor", 1))
+    run = choose_new(settled(tmp_path, topology=str(file)), topology=load(file, app=APP)).run
+    assert run.startswith("editor-")
+
+
+def test_an_app_stays_as_long_as_the_topologys_file_does(tmp_path: Path) -> None:
+    """Another topology has an application of its own, also where it is to change the same run."""
+    other = tmp_path / "other.yaml"
+    other.touch()
+    run = begun(tmp_path, app=tmp_path)
+    assert choose_new(settled(tmp_path), existing=[run]).app == tmp_path
+    assert choose_new(settled(tmp_path, run=run), existing=[run]).app == tmp_path
+    assert choose_new(settled(tmp_path, run=run, topology=str(other)), existing=[run]).app is None
+
+
 def test_a_new_run_has_room_for_its_topologys_databases(tmp_path: Path) -> None:
     """``swarm-encrypted-7f3a`` would have none for ``postgres``."""
-    run = choose_new(settled(tmp_path, topology="swarm-encrypted"), databases=["postgres"]).run
+    encrypted = load(topology_file("swarm-encrypted"))
+    run = choose_new(settled(tmp_path, topology="swarm-encrypted"), topology=encrypted).run
     assert run.startswith("swarm-encryp-")
     assert len(run) == longest_run(["postgres"])
 

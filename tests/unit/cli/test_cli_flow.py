@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -18,6 +20,8 @@ from harness.run import report
 from harness.run import run as flow
 from harness.run import up as up_flow
 from harness.run.settings import PROJECT, Choice
+from harness.target.target import Target
+from harness.topology.model import Topology
 
 
 def call(stage: Stage, command: str, *arguments: object) -> Outcome:
@@ -66,6 +70,23 @@ def test_second_up_changes_nothing(stage: Stage) -> None:
     second = up(stage, "-o", "json")
     document = json.loads(second.out)
     assert (document["run"], document["changes"]) == ("again", [])
+
+
+def test_the_application_of_an_earlier_up_is_deployed_and_named(stage: Stage, tmp_path: Path) -> None:
+    """Whoever does not know of it would think that the topology's own is deployed."""
+    deployed, deploy = [], stage.deploy
+
+    def observed(target: Target, topology: Topology, *rest: Any, **options: Any) -> DeployResult:
+        deployed.append(topology.app)
+        return deploy(target, topology, *rest, **options)
+
+    stage.deploy = observed
+    mine = tmp_path / "mine"
+    shutil.copytree(PROJECT / "topologies" / "app", mine)
+    assert "--app of an earlier" not in up(stage, "--run=mine", f"--app={mine}").err
+    again = up(stage)
+    assert (again.code, deployed) == (0, [mine, mine]), again.err
+    assert f"the application is {mine}, as --app of an earlier `up` of mine said" in again.err
 
 
 def test_dry_run_shows_and_makes_nothing(stage: Stage) -> None:
