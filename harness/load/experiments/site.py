@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -76,7 +76,7 @@ def open_bench(session: Session, settings: LoadSettings, progress: Progress) -> 
         route, capabilities = stack.enter_context(opened)
         judge0 = stack.enter_context(to_judge0(session)) if session.topology.checks.judge0 else None
         ask = partial(_ask, judge0, settings.token) if judge0 else None
-        tasks = _tasks(session, known)
+        tasks = worker_tasks(session, known)
         with progress.step("inspect the environment"):
             facts = environment(session.access, session.deployment, session.topology, session.target, ask=ask)
         yield Bench(
@@ -166,12 +166,14 @@ def _is_stacked(session: Session, service: str) -> bool:
     return swarm is not None and service in {each.name for each in swarm.services}
 
 
-def _tasks(session: Session, known: Kinds) -> int | None:
-    """How many worker tasks run now; None if unknown."""
-    try:
-        service = worker_service(session, known)
-    except UsageError:
-        return None
+def worker_tasks(session: Session, known: Kinds) -> int | None:
+    """How many worker tasks run now; None if unknown, as where several services of one compose file may."""
+    with suppress(UsageError):  # it would say how to scale them, which not every experiment does
+        return _running(session, worker_service(session, known))
+    return None
+
+
+def _running(session: Session, service: str) -> int:
     if _is_stacked(session, service):
         from harness.swarm.reach import running
 
