@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
@@ -148,8 +149,11 @@ def _justifies(topology: Topology, end: str, peer: str, *, outbound: bool) -> bo
 def _check_wide_peers(
     topology: Topology, network: Network, explained: set[tuple[str, str, Protocol]], problems: Problems
 ) -> None:
-    """``internet`` and ``vpc`` include the droplets' own addresses: two such rules may admit too much."""
-    meant = intended(topology)
+    """``internet`` and ``vpc`` include the droplets' own addresses: two such rules may admit too much.
+
+    What one rule admits is one problem, however many pairs of droplets it is.
+    """
+    meant, excess = intended(topology), defaultdict[tuple[Step, ...], list[Flow]](list)
     for source in topology.droplets:
         for destination in topology.droplets:
             if not network.covering(destination):
@@ -161,7 +165,9 @@ def _check_wide_peers(
                 left = ports.subtract(passing, _meant_ports(meant, source, destination, protocol))
                 if left:
                     flow = Flow(source, destination, protocol, ports.render(left))
-                    _report_excess(problems, _wide_rule(topology, network, flow), [flow])
+                    excess[_wide_rule(topology, network, flow)].append(flow)
+    for path, found in excess.items():
+        _report_excess(problems, path, found)
 
 
 def _meant_ports(meant: Sequence[Flow], source: str, destination: str, protocol: Protocol) -> Ports:
