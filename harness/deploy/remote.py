@@ -97,9 +97,16 @@ else echo "neither curl nor wget is installed"; fi
 true
 """
 
+# A health check's own output, which is in no log: a line for each of the last checks.
+HEALTH_LOG = (
+    "{{$name := .Name}}{{with .State.Health}}{{range .Log}}"
+    "health check of {{$name}}, exit code {{.ExitCode}}: {{json .Output}}{{println}}"
+    "{{end}}{{end}}"
+)
 DIAGNOSE = """\
 {containers}
 for name in $(docker ps -aq --filter label=com.docker.compose.project={project}); do
+  docker inspect --format {health_log} "$name" 2>&1 | grep . | tail -n 1
   docker logs --tail {tail} "$name" 2>&1
 done
 """
@@ -255,7 +262,7 @@ def start(access: Access, bundle: Bundle) -> None:
 def wait_until_healthy(access: Access, bundle: Bundle, *, deadline: float = HEALTHY_SECONDS) -> None:
     """Wait for every container, and for the service's health URL where it has one.
 
-    Raises ``ResourceError`` with the containers' states and last log lines.
+    Raises ``ResourceError`` with the containers' states, their health checks' output and last log lines.
     """
     script = _containers(bundle)
     if bundle.service.health:
@@ -291,7 +298,9 @@ def _check_health(output: str, bundle: Bundle) -> None:
 
 
 def _diagnose(access: Access, bundle: Bundle) -> str:
-    script = DIAGNOSE.format(containers=_containers(bundle), project=_quote(bundle), tail=TAIL)
+    script = DIAGNOSE.format(
+        containers=_containers(bundle), project=_quote(bundle), health_log=shlex.quote(HEALTH_LOG), tail=TAIL
+    )
     try:
         return access.run(bundle.node, script, deadline=30)
     except (CommandError, WaitTimeoutError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from emulator.docker.images.build import ensure
 from harness.access.ssh import Access, open_access
 from harness.core.errors import ResourceError, WaitTimeoutError
 from harness.core.progress import Progress
-from harness.deploy import DeployResult, collect_logs, deploy
+from harness.deploy import DeployResult, collect_logs, deploy, remote
 from harness.run.rundir import RunDir
 from harness.target.target import Target
 from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
@@ -201,6 +202,20 @@ def test_service_that_ends_shows_its_state_and_its_last_words(site: Site) -> Non
         site.deploy()
     assert "service 'hello@back': is not healthy" in str(caught.value)
     assert "no such table: users" in str(caught.value)
+
+
+def test_a_health_check_that_fails_shows_what_it_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No log has that."""
+    given = site.topology()
+    monkeypatch.setitem(remote.wait_until_healthy.__kwdefaults__, "deadline", 5.0)
+    check = "echo nobody answers at db >&2; exit 1"
+    text = COMPOSE.replace(
+        "build: .", f'build: .\n    healthcheck: {{test: ["CMD-SHELL", "{check}"], interval: 1s}}'
+    )
+    (site.app / "docker-compose.yml").write_text(text)
+    with pytest.raises(ResourceError, match="is not healthy") as caught:
+        site.deploy(replace(given, services=(replace(given.services[0], health=""),)))
+    assert re.search(r'health check of /\S+, exit code 1: "nobody answers at db\\n"', str(caught.value))
 
 
 def test_failing_build_shows_its_step(site: Site) -> None:
