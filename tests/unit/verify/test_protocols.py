@@ -38,7 +38,7 @@ def access() -> Any:
 
 @pytest.fixture
 def traffic() -> Iterator[None]:
-    """Packets without a pause that a listener could take for the end, as a queue that is polled makes them."""
+    """Packets without a pause that a listener could take for the end: a polled queue makes them."""
     over = threading.Event()
 
     def chatter() -> None:
