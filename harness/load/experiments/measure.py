@@ -102,7 +102,7 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, observed: Observed
     errors, late = stats.errors(steady), stats.lateness_ms(steady)
     facts = Facts(
         window=window.seconds,
-        offered=plan.rate or rates.offered,
+        offered=rates.offered,  # not the plan's: a short Poisson schedule may have far more or fewer
         achieved=rates.achieved,
         arrivals=len(steady),
         errors=errors,
@@ -124,7 +124,7 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, observed: Observed
         began=datetime.fromtimestamp(recording.began, UTC).isoformat(timespec="milliseconds"),
         seconds=round(recording.seconds, 3),
         warmup_s=round(settled.seconds, 3),
-        offered=facts.offered,
+        offered=plan.rate or rates.offered,
         achieved=rates.achieved,
         workers=plan.workers,
         arrivals=len(steady),

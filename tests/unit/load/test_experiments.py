@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,13 +15,15 @@ from harness.load.experiments.bench import Bench
 from harness.load.experiments.capacity import Search, capacity
 from harness.load.experiments.found import ExperimentResult
 from harness.load.experiments.latency import Latency, latency
-from harness.load.experiments.measure import generator_doubts
+from harness.load.experiments.measure import Plan, generator_doubts, measure
 from harness.load.experiments.overload import Overloading, overload
 from harness.load.experiments.repeat import Repetition
 from harness.load.experiments.scaling import Scale, scaling
 from harness.load.experiments.soak import Soak, creeps, soak, trend
 from harness.load.model import Order
+from harness.load.result import NodeSeries
 from harness.load.schedule import poisson
+from harness.load.watch.watching import Observed
 from tests.unit.load.simulated import ROUTE, WORKLOAD, Queue, bench
 
 EXPERIMENTS: dict[str, Callable[[Bench], ExperimentResult]] = {
@@ -63,6 +67,17 @@ def test_one_run_of_few_arrivals_meets_no_limit_and_misses_none(limit: float) ->
     assert found.verdict == "inconclusive"
     assert "one run so far: an interval takes at least 2" in found.told
     assert "one run so far" in found.doubts[-1]
+
+
+def test_what_was_offered_is_what_was_due_and_not_the_rate_of_the_plan() -> None:
+    """A short schedule may have half the arrivals that its rate says: all 28 of 28 were served."""
+    seconds = tuple(float(second) for second in range(31))
+    idle = NodeSeries("runner", "runner", 4.0, seconds, (0.1,) * 31, (100.0,) * 31)
+    seen = SimpleNamespace(collect=lambda _began: Observed((idle,), None, None, ()))
+    watched = replace(bench(Queue(workers=4)), watch=lambda: nullcontext(seen))
+    run = measure(watched, Plan("few", poisson(1, 30, 1), rate=2.0)).run
+    assert (run.arrivals, run.offered, run.errors) == (28, 2.0, {})
+    assert run.bottleneck["what"] == "none", run.bottleneck
 
 
 def test_wrong_answers_fail_whatever_the_latency() -> None:
@@ -193,9 +208,6 @@ def test_what_was_found_is_plain_json(experiment: str) -> None:
 
 def test_creeping_memory_is_named() -> None:
     """The node whose memory grows, and by how much."""
-    from harness.load.experiments.measure import Plan, measure
-    from harness.load.result import NodeSeries
-
     measured = measure(bench(Queue(workers=4)), Plan("soak", poisson(10, 300, 1)))
     t = tuple(float(second) for second in range(300))
     growing = NodeSeries("worker-1", "judge0-worker", 1.0, t, (0.1,) * 300, tuple(100 + at for at in t))
