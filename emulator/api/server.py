@@ -71,7 +71,9 @@ class Server(uvicorn.Server):
 def listen(host: str, port: int, preferred: int = 0) -> socket.socket:
     """A listening socket; port 0 takes ``preferred`` if it is free, else any. Raises ``EngineError``."""
     for candidate in [port] if port else [preferred, 0]:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # With its protocol: without it asyncio does not see that TCP_NODELAY is to be set, and each answer on
+        # a kept connection waits 40 ms for an acknowledgement.
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, candidate))

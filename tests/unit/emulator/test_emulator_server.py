@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from serving import ENDED, Served, served, start
 
+from emulator.api.server import listen
 from harness.core.wait import NotYet, wait_for
 
 BODY = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64", "tags": ["run"]}
@@ -44,6 +46,26 @@ def test_both_ports_answer(server: Served) -> None:
         assert https.get("/v2/account").json()["account"]["status"] == "active"
     headers = {"Authorization": f"Bearer {server.token}"}
     assert httpx.get(f"{server.http}/v2/account", headers=headers, trust_env=False).status_code == 200
+
+
+def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements() -> None:
+    """As asyncio sees to for sockets that it knows to be TCP's."""
+
+    async def accepted() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            sock = writer.get_extra_info("socket")
+            found.set_result(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = listen("127.0.0.1", 0)
+        async with await asyncio.start_server(serve, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.close()
+            return await asyncio.wait_for(found, 10)
+
+    assert asyncio.run(accepted()) != 0
 
 
 def test_links_have_the_scheme_and_host_of_the_request(server: Served) -> None:
