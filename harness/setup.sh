@@ -185,6 +185,8 @@ ensure_venv() {
     say "installing Wavetank and its tools into .venv"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]' </dev/null >&2 ||
         fail "pip could not install the project; what it said is above"
+    # All cores at once, and no tests of libraries: pip compiles everything with one. What cannot be compiled is no module.
+    .venv/bin/python -m compileall -q -q -j 0 -x '/tests?/' .venv/lib </dev/null >&2 || true
     printf '%s\n' "$wanted" >"$stamp"
 }
 
