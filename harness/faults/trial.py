@@ -1,13 +1,14 @@
 """One fault from beginning to end: programs are submitted, nodes are down, come back, and all is as before.
 
-``run_trial`` does all of it; its result is only read.
+``run_trial`` does all of it; its result is only read. ``begin_trial`` leaves out the end, when nothing is
+broken any more: submissions that were lost on their way are waited for, and judged.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -83,13 +84,39 @@ class Trial:
         )
 
 
+@dataclass(frozen=True)
+class OpenTrial:
+    """A trial after which all is as before, but for submissions that are still without an answer.
+
+    ``carried``: as in ``Trial``. ``close`` ends the submissions without a judgement.
+    """
+
+    name: str
+    fault: Fault
+    carried: tuple[str, ...]
+    close: Callable[[], None]
+    _judged: Callable[[], Trial]
+
+    def judged(self) -> Trial:
+        """The whole trial, once the last submission has an answer or has waited long enough."""
+        try:
+            return self._judged()
+        finally:
+            self.close()
+
+
 def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
-    """Inject one fault, observe, heal it, and wait until all is as before.
+    """Inject one fault, observe, heal it, wait until all is as before, and judge every submission.
 
     ``name``: one of ``fault.names``; ``number``: which trial of it, for the names of files. Raises
     ``WavetankError`` where the swarm was not well at the beginning or the fault could not be injected or
     healed, ``InconclusiveError`` where this swarm has no such fault. The nodes are back in any case.
     """
+    return begin_trial(context, name, number).judged()
+
+
+def begin_trial(context: FaultContext, name: str, number: int = 1) -> OpenTrial:
+    """As :func:`run_trial`, until all is as before; then nothing more is submitted."""
     session = context.session
     watch = Watch(session.access, session.topology, session.deployment)
     before = await_healthy(watch)
@@ -97,29 +124,36 @@ def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
     expected = expect(session.topology, fault, before)
     source = Source(session.target, context.door, _address(context, fault), ANSWER_SECONDS)
     file = session.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
-    with submitting(source, file) as workload:
+    with ExitStack() as stack:
+        workload = stack.enter_context(submitting(source, file))
         workload.await_first_answers()
         run = TrialRun(context, fault, expected, before, watch=watch, workload=workload)
         times = run_fault(context, fault, run.observe, run.recover)
-        judgement = workload.judged(context.judge0)
-    return Trial(
-        name=name,
-        number=number,
-        fault=fault,
-        carried=carried(before, fault.nodes),
-        expected=expected,
-        times=times,
-        history=workload.entries(),
-        judgement=judgement,
-        file=file,
-        snapshots=tuple(watch.snapshots),
-        leaders=(_leader(before), run.leader),
-        control=run.control,
-        orphan=run.orphan,
-        went_on=run.went_on,
-        left_over=run.still_running() if not run.trouble else (),
-        trouble=run.trouble,
-    )
+        workload.start_nothing_more()
+        left_over = run.still_running() if not run.trouble else ()
+
+        def judged() -> Trial:
+            judgement = workload.judged(context.judge0)
+            return Trial(
+                name=name,
+                number=number,
+                fault=fault,
+                carried=carried(before, fault.nodes),
+                expected=expected,
+                times=times,
+                history=workload.entries(),
+                judgement=judgement,
+                file=file,
+                snapshots=tuple(watch.snapshots),
+                leaders=(_leader(before), run.leader),
+                control=run.control,
+                orphan=run.orphan,
+                went_on=run.went_on,
+                left_over=left_over,
+                trouble=run.trouble,
+            )
+
+        return OpenTrial(name, fault, carried(before, fault.nodes), stack.pop_all().close, judged)
 
 
 def await_healthy(watch: Watch) -> State:

@@ -119,6 +119,11 @@ class Workload:
         answered = len(submitted) - _open(submitted)
         return f"{answered} submissions and {len(asked)} requests, of which the slowest took {slowest:.1f} s"
 
+    def start_nothing_more(self) -> None:
+        """Submit nothing more, and do not wait for the answers to what was submitted."""
+        for each in self._streams:
+            each.start_nothing_more()
+
     def stop(self) -> None:
         """Start nothing more, and wait for the last answers."""
         while self._streams:
