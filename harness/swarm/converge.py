@@ -58,12 +58,7 @@ class State:
 def inspect_stack(access: Access, topology: Topology, deployment: Deployment, manager: str) -> State:
     """A snapshot of the topology's stack, read from ``manager``."""
     assert topology.swarm is not None
-    stack = topology.swarm.stack
-    return State(
-        snapshot.members(access, deployment, manager),
-        snapshot.services(access, manager, stack),
-        snapshot.tasks(access, deployment, manager, stack),
-    )
+    return State(*snapshot.everything(access, deployment, manager, topology.swarm.stack))
 
 
 def shortfall(state: State, services: Collection[str] | None = None) -> list[str]:

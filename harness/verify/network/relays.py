@@ -64,7 +64,7 @@ SCRIPT = r"""
 import base64, errno, json, socket, ssl, struct, sys
 from concurrent.futures import ThreadPoolExecutor
 wanted, seconds = json.loads(sys.argv[1]), float(sys.argv[2])
-# One for all, and not the default one, which reads every authority of the system each time: that took seconds.
+# One for all, and not the default one: each of those reads every authority of the system, which takes long.
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 

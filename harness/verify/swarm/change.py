@@ -50,11 +50,12 @@ def replace(session: Session, service: str) -> int:
 
     The update goes on: it watches the new ones for a while. Raises ``CheckFailedError`` where it stopped.
     """
-    old = {each.id for each in _read_state(session).running(service)}
+    manager = snapshot.a_manager(session.access, session.topology)
+    old = {each.id for each in _read_state(session, manager).running(service)}
     order(session, service, "--force")
 
     def probe() -> int:
-        state = _read_state(session)
+        state = _read_state(session, manager)
         found = state_of(state, service)
         if found.update in ENDED and found.update != COMPLETED:
             raise CheckFailedError(f"the update of {service} ended as {found.update}: {found.message}")
@@ -77,9 +78,10 @@ def order(session: Session, service: str, *options: str) -> None:
 
 def ended(session: Session, service: str) -> ServiceState:
     """A service's state once its update has ended, and its tasks have settled."""
+    manager = snapshot.a_manager(session.access, session.topology)
 
     def probe() -> ServiceState:
-        state = _read_state(session)
+        state = _read_state(session, manager)
         found = state_of(state, service)
         if found.update not in ENDED:
             raise NotYet(f"{found.update or 'not begun'}: {found.message}")
@@ -90,8 +92,7 @@ def ended(session: Session, service: str) -> ServiceState:
     return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
 
 
-def _read_state(session: Session) -> State:
-    manager = snapshot.a_manager(session.access, session.topology)
+def _read_state(session: Session, manager: str) -> State:
     return converge.inspect_stack(session.access, session.topology, session.deployment, manager)
 
 
