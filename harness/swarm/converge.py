@@ -58,7 +58,8 @@ class State:
 def inspect_stack(access: Access, topology: Topology, deployment: Deployment, manager: str) -> State:
     """A snapshot of the topology's stack, read from ``manager``."""
     assert topology.swarm is not None
-    return State(*snapshot.everything(access, deployment, manager, topology.swarm.stack))
+    stack = topology.swarm.stack
+    return State(*snapshot.described(snapshot.read(access, manager, stack), deployment, stack))
 
 
 def shortfall(state: State, services: Collection[str] | None = None) -> list[str]:

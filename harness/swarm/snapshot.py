@@ -154,17 +154,31 @@ def tasks(
     )
 
 
-def everything(
-    access: Access, deployment: Deployment, manager: str, stack: str
-) -> tuple[tuple[Member, ...], tuple[ServiceState, ...], tuple[Task, ...]]:
-    """As :func:`members`, :func:`services` and :func:`tasks`, with one command: for loops."""
+@dataclass(frozen=True)
+class Documents:
+    """What the engine says of a stack, each as Docker's API has it; ``rows`` are those of ``service ls``."""
+
+    nodes: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
+    services: Sequence[Mapping[str, Any]]
+    tasks: Sequence[Mapping[str, Any]]
+
+
+def read(access: Access, manager: str, stack: str) -> Documents:
+    """All of a stack with one command."""
     script = f"{NODES}echo ---\n{SERVICES}{STATES}{SPECS}{TASKS}"
     parts = _read(access, manager, script, stack).split("---\n")
-    nodes, rows, specs, listed = (documents(part) for part in (*parts, "", "", "")[:4])
+    return Documents(*(documents(part) for part in (*parts, "", "", "")[:4]))
+
+
+def described(
+    found: Documents, deployment: Deployment, stack: str
+) -> tuple[tuple[Member, ...], tuple[ServiceState, ...], tuple[Task, ...]]:
+    """The members, services and tasks in these documents, as the functions of these names return them."""
     return (
-        _members(nodes, deployment),
-        _services(rows, specs, stack),
-        _tasks(nodes, specs, listed, deployment, stack),
+        _members(found.nodes, deployment),
+        _services(found.rows, found.services, stack),
+        _tasks(found.nodes, found.services, found.tasks, deployment, stack),
     )
 
 

@@ -123,7 +123,8 @@ def test_all_of_a_stack_is_read_with_one_command() -> None:
         return "---\n".join(parts)
 
     access = FakeAccess(answer)
-    (member,), (service,), (ran,) = snapshot.everything(access, deployment(), "boss", "stack")
+    read = snapshot.read(access, "boss", "stack")
+    (member,), (service,), (ran,) = snapshot.described(read, deployment(), "stack")
     assert (member.node, service.name, service.running, ran.id, ran.node) == ("one", "web", 1, "new", "one")
     assert len(scripts) == 1
     assert "label=com.docker.stack.namespace=stack " in scripts[0]
@@ -132,7 +133,7 @@ def test_all_of_a_stack_is_read_with_one_command() -> None:
 def test_all_of_a_stack_that_is_not_there_are_the_members() -> None:
     """The script ends early then."""
     access = FakeAccess(lambda *_: lines(node("one", "10.1.0.11")) + "---\n")
-    found = snapshot.everything(access, deployment(), "boss", "stack")
+    found = snapshot.described(snapshot.read(access, "boss", "stack"), deployment(), "stack")
     assert [len(each) for each in found] == [1, 0, 0]
 
 
