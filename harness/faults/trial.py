@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from harness.core.errors import ResourceError, WaitTimeoutError, WavetankError
+from harness.core.parallel import nothing
 from harness.core.wait import NotYet, wait_for
 from harness.faults import orphan
 from harness.faults.expected import Expectation, entry_points, expect
@@ -33,8 +35,9 @@ SETTLED_SECONDS = 180.0
 WATCH_SECONDS = 90.0
 AGAIN_SECONDS = 60.0
 PAUSE = 0.4
-# Longer than it takes until another worker has run a program whose worker died.
-ANSWER_SECONDS = 45.0
+# Longer than it takes until another worker has run a program whose worker died. Whoever has no answer after
+# the first of these will hardly get one; it is waited for up to the second.
+RERUN_SECONDS, ANSWER_SECONDS = 30.0, 45.0
 QUORUM_SECONDS, ASKED_SECONDS = 60.0, 5.0
 
 
@@ -88,12 +91,14 @@ class Trial:
 class OpenTrial:
     """A trial after which all is as before, but for submissions that are still without an answer.
 
-    ``carried``: as in ``Trial``. ``close`` ends the submissions without a judgement.
+    ``carried``: as in ``Trial``. ``await_answers`` waits for those that may still get one: another fault must
+    not come before. ``close`` ends the submissions without a judgement.
     """
 
     name: str
     fault: Fault
     carried: tuple[str, ...]
+    await_answers: Callable[[], None]
     close: Callable[[], None]
     _judged: Callable[[], Trial]
 
@@ -115,8 +120,13 @@ def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
     return begin_trial(context, name, number).judged()
 
 
-def begin_trial(context: FaultContext, name: str, number: int = 1) -> OpenTrial:
-    """As :func:`run_trial`, until all is as before; then nothing more is submitted."""
+def begin_trial(
+    context: FaultContext, name: str, number: int = 1, *, before_fault: Callable[[], None] = nothing
+) -> OpenTrial:
+    """As :func:`run_trial`, until all is as before; then nothing more is submitted.
+
+    ``before_fault`` is called when programs are accepted and nothing is broken yet.
+    """
     session = context.session
     watch = Watch(session.access, session.topology, session.deployment)
     before = await_healthy(watch)
@@ -127,6 +137,7 @@ def begin_trial(context: FaultContext, name: str, number: int = 1) -> OpenTrial:
     with ExitStack() as stack:
         workload = stack.enter_context(submitting(source, file))
         workload.await_first_answers()
+        before_fault()
         run = TrialRun(context, fault, expected, before, watch=watch, workload=workload)
         times = run_fault(context, fault, run.observe, run.recover)
         workload.start_nothing_more()
@@ -153,7 +164,14 @@ def begin_trial(context: FaultContext, name: str, number: int = 1) -> OpenTrial:
                 trouble=run.trouble,
             )
 
-        return OpenTrial(name, fault, carried(before, fault.nodes), stack.pop_all().close, judged)
+        return OpenTrial(
+            name,
+            fault,
+            carried(before, fault.nodes),
+            await_answers=partial(workload.await_late_answers, RERUN_SECONDS),
+            close=stack.pop_all().close,
+            _judged=judged,
+        )
 
 
 def await_healthy(watch: Watch) -> State:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 
 from harness.faults.fault import BALANCER, POWER_OFF, balancer
 from harness.faults.run import FaultContext, RunOnce
@@ -16,7 +15,7 @@ class Trials(RunOnce[str, Trial]):
 
     ``planned`` are the names that checks will ask for, in that order. A submission that was lost with a node
     is waited for long after all is well again, so the next fault is tried in that time: all that a trial
-    observes lies before it, but for the answers to such submissions.
+    observes lies before it, but for submissions whose answer was lost.
     """
 
     def __init__(
@@ -27,7 +26,7 @@ class Trials(RunOnce[str, Trial]):
     ) -> None:
         super().__init__(self._earlier_or_new, on_result)
         self._context, self._planned = context, tuple(planned)
-        self._begun: RunOnce[str, OpenTrial] = RunOnce(partial(begin_trial, context))
+        self._begun: RunOnce[str, OpenTrial] = RunOnce(self._begin)
 
     def close(self) -> None:
         """End the submissions of trials that no check has asked for."""
@@ -42,6 +41,13 @@ class Trials(RunOnce[str, Trial]):
             with suppress(Exception):  # raised when its trial is asked for
                 self._begun.of(following)
         return begun.judged()
+
+    def _begin(self, name: str) -> OpenTrial:
+        return begin_trial(self._context, name, before_fault=self._await_answers)
+
+    def _await_answers(self) -> None:
+        for each in self._begun.results():
+            each.await_answers()
 
     def _following(self, name: str) -> str:
         """The next fault that will be asked for and needs a trial of its own; empty where there is none."""

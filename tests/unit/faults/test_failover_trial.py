@@ -95,6 +95,9 @@ class Played:
     def start_nothing_more(self) -> None:
         self.log.append("nothing more")
 
+    def await_late_answers(self, late: float) -> None:
+        self.log.append(f"answers of {late:g} s")
+
     def entries(self) -> tuple[Entry, ...]:
         """One every 10 ms since the beginning, accepted at once."""
         times = [self.begun + each / 100 for each in range(int((time.time() - self.begun) * 100))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -30,8 +30,9 @@ class Maker:
         self.told: list[int] = []
         monkeypatch.setattr(module, "begin_trial", self.begin_trial)
 
-    def begin_trial(self, _: FaultContext, name: str) -> OpenTrial:
+    def begin_trial(self, _: FaultContext, name: str, *, before_fault: Callable[[], None]) -> OpenTrial:
         self.asked.append(name)
+        before_fault()
         self.log.append(name)
         found = self.results[name]
         if isinstance(found, Exception):
@@ -45,7 +46,10 @@ class Maker:
         def close() -> None:
             self.log.append(f"closed {name}")
 
-        return OpenTrial(name, made.fault, made.carried, close, judged)
+        def await_answers() -> None:
+            self.log.append(f"answers to {name}")
+
+        return OpenTrial(name, made.fault, made.carried, await_answers, close, judged)
 
     def trials(self, *planned: str) -> Trials:
         """Trials of the plan's swarm."""
@@ -122,9 +126,10 @@ def test_the_next_fault_is_tried_before_the_answers_to_this_ones_submissions_are
     trials = maker.trials(*WORKERS)
     first, second, third = WORKERS
     assert trials.of(first).name == first
-    assert maker.log == [first, second, f"judged {first}", f"closed {first}"]
+    assert maker.log == [first, f"answers to {first}", second, f"judged {first}", f"closed {first}"]
     assert [trials.of(each).name for each in WORKERS] == list(WORKERS)
-    assert maker.log[4:] == [
+    assert maker.log[5:] == [
+        *(f"answers to {first}", f"answers to {second}"),
         *(third, f"judged {second}", f"closed {second}"),
         *(f"judged {third}", f"closed {third}"),
     ]
