@@ -134,6 +134,8 @@ class Workload:
         """Submit nothing more, and do not wait for the answers to what was submitted."""
         for each in self._streams:
             each.start_nothing_more()
+        if self.door.history:
+            self._submissions.list_each_answer()
 
     def stop(self) -> None:
         """Start nothing more, and wait for the last answers."""
