@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,7 +34,7 @@ from harness.verify.balancer import request_counts
 from harness.verify.disturbing import Note
 from harness.verify.swarm import workers as swarm_workers
 from harness.verify.swarm.change import COMPLETED, ROLLED_BACK, broken_image, ended, loaded, replace, update
-from harness.verify.swarm.discovery import owners, referred_to, refers_to
+from harness.verify.swarm.discovery import independent, owners, referred_to, refers_to
 from harness.verify.swarm.view import View, inspect
 
 pytestmark = pytest.mark.disturbs
@@ -119,17 +119,21 @@ def test_tokens_are_nowhere(absence: Absence, session: Session) -> None:
 
 
 def test_updates_cost_nothing(load: Workload, session: Session, swarm: Swarm, note: Note) -> None:
-    """Every service that others refer to is replaced under load, task by task: nothing fails meanwhile."""
+    """Every service that others refer to is replaced under load, task by task: nothing fails meanwhile.
+
+    Those that do not refer to each other are replaced at the same time.
+    """
     since = load.await_more(SOME)
     direct: list[Request] = []
     replaced = []
-    for service in referred_to(swarm):
+    for services in independent(swarm):
         begun = time.time()
-        with asked(session, service) as requests:
-            tasks = replace(session, service)
+        with asked(session, services) as requests:
+            tasks = replace(session, *services)
             load.await_more(SOME)
         direct += requests.made() if requests else ()
-        replaced.append(f"{service}: {tasks} tasks replaced in {time.time() - begun:.0f} s")
+        counts = " and ".join(f"{name}: {count} tasks" for name, count in tasks.items())
+        replaced.append(f"{counts} replaced in {time.time() - begun:.0f} s")
     ends = {service: ended(session, service) for service in referred_to(swarm)}
     note("; ".join([*replaced, load.describe(since), f"{len(direct)} requests straight to the balancer"]))
     assert {service: end.update for service, end in ends.items()} == dict.fromkeys(ends, COMPLETED)
@@ -298,15 +302,15 @@ def places(view: View, task: Task, ready: set[str]) -> set[str]:
 
 
 @contextmanager
-def asked(session: Session, service: str) -> Iterator[Requests | None]:
-    """Requests straight to Judge0's balancer, where ``service`` is behind it: none else is asked so often.
+def asked(session: Session, services: Collection[str]) -> Iterator[Requests | None]:
+    """Many requests straight to Judge0's balancer, where one of ``services`` is behind it.
 
     It must not move meanwhile. Each takes a connection of its own: a standing one may be closed just as it is
     used again, which is no fault of the balancer's.
     """
     swarm, endpoint = session.topology.swarm, session.topology.checks.judge0
     assert swarm is not None
-    if endpoint is None or service not in refers_to(swarm, endpoint.service):
+    if endpoint is None or not set(services) & set(refers_to(swarm, endpoint.service)):
         yield None
         return
     with to_judge0(session) as client:

@@ -76,7 +76,9 @@ def form(
     in_parallel([partial(wait_until_ready, access, node) for node in topology.droplets])
     engines = survey(access, topology.droplets)
     manager = _manager(context, engines)
-    engines = survey(access, topology.droplets)  # a new swarm's manager has an id only now
+    # A new swarm's manager has an id only now, and engines may have found their swarm since.
+    again = [node for node, each in engines.items() if node == manager or each.state in ("pending", "error")]
+    engines |= survey(access, again)
     _remove_stale(context, manager, engines)
     _join_missing(context, manager, engines)
     _await_ready(context, manager)

@@ -59,11 +59,7 @@ def inspect_stack(access: Access, topology: Topology, deployment: Deployment, ma
     """A snapshot of the topology's stack, read from ``manager``."""
     assert topology.swarm is not None
     stack = topology.swarm.stack
-    return State(
-        snapshot.members(access, deployment, manager),
-        snapshot.services(access, manager, stack),
-        snapshot.tasks(access, deployment, manager, stack),
-    )
+    return State(*snapshot.described(snapshot.read(access, manager, stack), deployment, stack))
 
 
 def shortfall(state: State, services: Collection[str] | None = None) -> list[str]:

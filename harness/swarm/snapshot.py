@@ -1,4 +1,4 @@
-"""Read a swarm: its members, services and tasks, each with one command on a manager.
+"""Read a swarm: its members, services and tasks, each or all of them with one command on a manager.
 
 Engine 20.10 and later are asked for JSON with ``docker ... inspect``, whose shape is that of their API.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from math import ceil
@@ -29,7 +29,7 @@ GRACE_SECONDS = 1.0  # for the preferred managers, once a less preferred one has
 NAMESPACE = "com.docker.stack.namespace"
 
 # What is listed may be gone when it is inspected ("No such node: x"; since Engine 25 "node x not found").
-# Each prints a line of JSON; sections are separated by ---.
+# Each prints a line of JSON; sections are separated by ---. LABEL stands for that of the stack.
 INSPECT_EXISTING = """\
 exec 3>&1
 inspect_existing() {
@@ -44,16 +44,18 @@ nodes=$(docker node ls -q) || exit
 inspect_existing node inspect --format '{{json .}}' $nodes
 """
 SERVICES = """\
-services=$(docker service ls -q --filter label={label}) || exit
-[ -n "$services" ] || exit 0
+listed=$(docker service ls --filter label=LABEL --format '{{.ID}} {{json .}}') || exit
+[ -n "$listed" ] || exit 0
+services=$(printf '%s\\n' "$listed" | cut -d ' ' -f 1)
 """
 STATES = """\
-docker service ls --filter label={label} --format '{{{{json .}}}}' || exit
+printf '%s\\n' "$listed" | cut -d ' ' -f 2-
 echo ---
-inspect_existing service inspect --format '{{{{json .}}}}' $services
+"""
+SPECS = """\
+inspect_existing service inspect --format '{{json .}}' $services
 """
 TASKS = """\
-inspect_existing service inspect --format '{{json .}}' $services
 echo ---
 tasks=$(docker service ps -q --no-trunc $services) || exit
 [ -z "$tasks" ] || inspect_existing inspect --type task --format '{{json .}}' $tasks
@@ -129,24 +131,13 @@ class Task:
 
 def members(access: Access, deployment: Deployment, manager: str) -> tuple[Member, ...]:
     """Every entry of the swarm's list of nodes, by droplet; those that are no droplet come last."""
-    listed = documents(access.run(manager, INSPECT_EXISTING + NODES, deadline=READ_SECONDS))
-    found = [_member(each, deployment) for each in listed]
-    order = {name: place for place, name in enumerate(deployment.nodes)}
-    return tuple(sorted(found, key=lambda each: (order.get(each.node, len(order)), each.status, each.id)))
+    return _members(documents(_read(access, manager, NODES)), deployment)
 
 
 def services(access: Access, manager: str, stack: str) -> tuple[ServiceState, ...]:
     """Every service of the stack, by name; empty where there is no such stack."""
-    label = shlex.quote(f"{NAMESPACE}={stack}")
-    script = INSPECT_EXISTING + SERVICES.format(label=label) + STATES.format(label=label)
-    rows, _, inspected = access.run(manager, script, deadline=READ_SECONDS).partition("---\n")
-    counts = {row["Name"]: row["Replicas"] for row in documents(rows)}
-    found = [
-        _service(each, stack, counts[each["Spec"]["Name"]])
-        for each in documents(inspected)
-        if each["Spec"]["Name"] in counts
-    ]
-    return tuple(sorted(found, key=lambda each: each.name))
+    rows, _, inspected = _read(access, manager, SERVICES + STATES + SPECS, stack).partition("---\n")
+    return _services(documents(rows), documents(inspected), stack)
 
 
 def tasks(
@@ -156,16 +147,39 @@ def tasks(
 
     Past ones are there as long as Docker remembers them.
     """
-    label = shlex.quote(f"{NAMESPACE}={stack}")
-    script = INSPECT_EXISTING + NODES + "echo ---\n" + SERVICES.format(label=label) + TASKS
-    parts = access.run(manager, script, deadline=READ_SECONDS).split("---\n")
+    parts = _read(access, manager, f"{NODES}echo ---\n{SERVICES}{SPECS}{TASKS}", stack).split("---\n")
     nodes, specs, listed = (documents(part) for part in (*parts, "", "")[:3])
-    where = {each["ID"]: _member(each, deployment).node for each in nodes}
-    names = {each["ID"]: _short(each["Spec"]["Name"], stack) for each in specs}
-    found = [_task(each, where, names) for each in listed if each["ServiceID"] in names]
-    wanted = [each for each in found if service in ("", each.service)]
-    wanted.sort(key=lambda each: each.at, reverse=True)
-    return tuple(sorted(wanted, key=lambda each: (each.service, each.slot)))
+    return tuple(
+        each for each in _tasks(nodes, specs, listed, deployment, stack) if service in ("", each.service)
+    )
+
+
+@dataclass(frozen=True)
+class Documents:
+    """What the engine says of a stack, each as Docker's API has it; ``rows`` are those of ``service ls``."""
+
+    nodes: Sequence[Mapping[str, Any]]
+    rows: Sequence[Mapping[str, Any]]
+    services: Sequence[Mapping[str, Any]]
+    tasks: Sequence[Mapping[str, Any]]
+
+
+def read(access: Access, manager: str, stack: str) -> Documents:
+    """All of a stack with one command."""
+    script = f"{NODES}echo ---\n{SERVICES}{STATES}{SPECS}{TASKS}"
+    parts = _read(access, manager, script, stack).split("---\n")
+    return Documents(*(documents(part) for part in (*parts, "", "", "")[:4]))
+
+
+def described(
+    found: Documents, deployment: Deployment, stack: str
+) -> tuple[tuple[Member, ...], tuple[ServiceState, ...], tuple[Task, ...]]:
+    """The members, services and tasks in these documents, as the functions of these names return them."""
+    return (
+        _members(found.nodes, deployment),
+        _services(found.rows, found.services, stack),
+        _tasks(found.nodes, found.services, found.tasks, deployment, stack),
+    )
 
 
 def a_manager(access: Access, topology: Topology, *, deadline: float = 30.0) -> str:
@@ -257,6 +271,43 @@ def _message(error: CommandError | WaitTimeoutError | ResourceError) -> str:
 def documents(text: str) -> list[dict[str, Any]]:
     """The JSON documents in ``text``, one a line, as ``--format '{{json .}}'`` prints them."""
     return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def _read(access: Access, manager: str, script: str, stack: str = "") -> str:
+    label = shlex.quote(f"{NAMESPACE}={stack}")
+    return access.run(manager, INSPECT_EXISTING + script.replace("LABEL", label), deadline=READ_SECONDS)
+
+
+def _members(listed: Iterable[Mapping[str, Any]], deployment: Deployment) -> tuple[Member, ...]:
+    found = [_member(each, deployment) for each in listed]
+    order = {name: place for place, name in enumerate(deployment.nodes)}
+    return tuple(sorted(found, key=lambda each: (order.get(each.node, len(order)), each.status, each.id)))
+
+
+def _services(
+    rows: Iterable[Mapping[str, Any]], specs: Iterable[Mapping[str, Any]], stack: str
+) -> tuple[ServiceState, ...]:
+    counts = {row["Name"]: row["Replicas"] for row in rows}
+    found = [
+        _service(each, stack, counts[each["Spec"]["Name"]])
+        for each in specs
+        if each["Spec"]["Name"] in counts
+    ]
+    return tuple(sorted(found, key=lambda each: each.name))
+
+
+def _tasks(
+    nodes: Iterable[Mapping[str, Any]],
+    specs: Iterable[Mapping[str, Any]],
+    listed: Iterable[Mapping[str, Any]],
+    deployment: Deployment,
+    stack: str,
+) -> tuple[Task, ...]:
+    where = {each["ID"]: _member(each, deployment).node for each in nodes}
+    names = {each["ID"]: _short(each["Spec"]["Name"], stack) for each in specs}
+    found = [_task(each, where, names) for each in listed if each["ServiceID"] in names]
+    found.sort(key=lambda each: each.at, reverse=True)
+    return tuple(sorted(found, key=lambda each: (each.service, each.slot)))
 
 
 def _short(name: str, stack: str) -> str:

@@ -7,7 +7,7 @@ import io
 import json
 import shlex
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -45,26 +45,38 @@ def update(session: Session, service: str, *options: str) -> ServiceState:
     return ended(session, service)
 
 
-def replace(session: Session, service: str) -> int:
-    """Have every task of a service replaced; returns how many there were, once none of them is left.
+def replace(session: Session, *services: str) -> dict[str, int]:
+    """Have every task of these services replaced, at the same time; returns how many each had.
 
-    The update goes on: it watches the new ones for a while. Raises ``CheckFailedError`` where it stopped.
+    None of the old ones is left then. The updates go on: they watch the new ones for a while. Raises
+    ``CheckFailedError`` where one stopped.
     """
-    old = {each.id for each in _read_state(session).running(service)}
-    order(session, service, "--force")
+    manager = snapshot.a_manager(session.access, session.topology)
+    before = _read_state(session, manager)
+    old = {name: {each.id for each in before.running(name)} for name in services}
+    for name in services:
+        order(session, name, "--force")
 
-    def probe() -> int:
-        state = _read_state(session)
-        found = state_of(state, service)
-        if found.update in ENDED and found.update != COMPLETED:
-            raise CheckFailedError(f"the update of {service} ended as {found.update}: {found.message}")
-        new = {each.id for each in state.running(service)} - old
-        left = [each for each in (*state.running(service), *state.leaving(service)) if each.id in old]
-        if left or len(new) != found.desired:
-            raise NotYet(f"{len(new)} of {found.desired} new tasks run, {len(left)} old ones are left")
-        return len(old)
+    def probe() -> dict[str, int]:
+        state = _read_state(session, manager)
+        if missing := [text for name in services if (text := _unreplaced(state, name, old[name]))]:
+            raise NotYet("; ".join(missing))
+        return {name: len(tasks) for name, tasks in old.items()}
 
-    return wait_for(f"the tasks of {service} to be replaced", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+    awaited = f"the tasks of {' and '.join(services)} to be replaced"
+    return wait_for(awaited, probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+
+
+def _unreplaced(state: State, service: str, old: Collection[str]) -> str:
+    """What is missing until a service runs without its ``old`` tasks; empty if nothing is."""
+    found = state_of(state, service)
+    if found.update in ENDED and found.update != COMPLETED:
+        raise CheckFailedError(f"the update of {service} ended as {found.update}: {found.message}")
+    new = {each.id for each in state.running(service)}.difference(old)
+    left = [each for each in (*state.running(service), *state.leaving(service)) if each.id in old]
+    if left or len(new) != found.desired:
+        return f"{len(new)} of {found.desired} new tasks of {service} run, {len(left)} old ones are left"
+    return ""
 
 
 def order(session: Session, service: str, *options: str) -> None:
@@ -77,9 +89,10 @@ def order(session: Session, service: str, *options: str) -> None:
 
 def ended(session: Session, service: str) -> ServiceState:
     """A service's state once its update has ended, and its tasks have settled."""
+    manager = snapshot.a_manager(session.access, session.topology)
 
     def probe() -> ServiceState:
-        state = _read_state(session)
+        state = _read_state(session, manager)
         found = state_of(state, service)
         if found.update not in ENDED:
             raise NotYet(f"{found.update or 'not begun'}: {found.message}")
@@ -90,8 +103,7 @@ def ended(session: Session, service: str) -> ServiceState:
     return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
 
 
-def _read_state(session: Session) -> State:
-    manager = snapshot.a_manager(session.access, session.topology)
+def _read_state(session: Session, manager: str) -> State:
     return converge.inspect_stack(session.access, session.topology, session.deployment, manager)
 
 

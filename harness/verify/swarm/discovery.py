@@ -146,6 +146,23 @@ def referred_to(swarm: Swarm) -> list[str]:
     return [called for called in owners(swarm) if called in output]
 
 
+def independent(swarm: Swarm) -> list[list[str]]:
+    """The services of :func:`referred_to`, in groups that do not refer to each other, small ones first."""
+    groups: list[list[str]] = []
+    for name in referred_to(swarm):
+        others = (each for each in groups if not any(_are_related(swarm, name, one) for one in each))
+        found = next(others, None)
+        if found is None:
+            groups.append([name])
+        else:
+            found.append(name)
+    return sorted(groups, key=len)
+
+
+def _are_related(swarm: Swarm, one: str, other: str) -> bool:
+    return one in refers_to(swarm, other) or other in refers_to(swarm, one)
+
+
 def _own(service: StackService) -> Iterator[tuple[str, set[int]]]:
     """The names and ports of what one compose file makes."""
     bodies = parse(read_text(service.compose), service.compose)["services"]

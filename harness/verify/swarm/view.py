@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.run.session import Session
-from harness.swarm import converge, snapshot
+from harness.swarm import snapshot
 from harness.swarm.converge import State
 from harness.swarm.placing import facts
 from harness.swarm.snapshot import Task
 from harness.topology.model import Swarm
 
 READY, RUNNING = "ready", "running"
-INSPECT = """\
-docker service ls -q --filter label=com.docker.stack.namespace={stack} | xargs -r docker service inspect
-echo ---
-docker node ls -q | xargs -r docker node inspect
-echo ---
-echo {tasks} | xargs -r docker inspect --type task
-"""
 
 
 @dataclass(frozen=True)
@@ -59,20 +50,19 @@ def inspect(session: Session) -> View:
     assert swarm is not None
     access = session.access
     manager = snapshot.a_manager(access, session.topology)
-    state = converge.inspect_stack(access, session.topology, session.deployment, manager)
-    tasks = " ".join(each.id for each in state.tasks if each.state == RUNNING)
-    output = access.run(manager, INSPECT.format(stack=shlex.quote(swarm.stack), tasks=tasks))
-    services, nodes, inspected = (json.loads(part or "[]") for part in output.split("---\n"))
+    read = snapshot.read(access, manager, swarm.stack)
+    state = State(*snapshot.described(read, session.deployment, swarm.stack))
     names = {each.id: each.node for each in state.members if each.status == READY}
-    found, networks = addresses(inspected, swarm.overlay.name)
+    running = [each for each in read.tasks if each["Status"]["State"] == RUNNING]
+    found, networks = addresses(running, swarm.overlay.name)
     return View(
         swarm,
         manager,
         state,
-        {short(swarm, each["Spec"]["Name"]): each for each in services},
-        {names[each["ID"]]: facts(each) for each in nodes if each["ID"] in names},
+        {short(swarm, each["Spec"]["Name"]): each for each in read.services},
+        {names[each["ID"]]: facts(each) for each in read.nodes if each["ID"] in names},
         found,
-        {short(swarm, each["Spec"]["Name"]): virtual(each, networks) for each in services},
+        {short(swarm, each["Spec"]["Name"]): virtual(each, networks) for each in read.services},
     )
 
 
@@ -81,7 +71,7 @@ def short(swarm: Swarm, name: str) -> str:
     return name.removeprefix(f"{swarm.stack}_")
 
 
-def addresses(tasks: list[Mapping[str, Any]], network: str) -> tuple[dict[str, str], set[str]]:
+def addresses(tasks: Sequence[Mapping[str, Any]], network: str) -> tuple[dict[str, str], set[str]]:
     """Each task's address on ``network``, by the task's id, and that network's ids.
 
     ``tasks`` are as ``docker inspect --type task`` has them.

@@ -108,6 +108,35 @@ def test_stack_without_services_has_no_tasks() -> None:
     assert snapshot.tasks(FakeAccess(lambda *_: answer), deployment(), "boss", "stack") == ()
 
 
+def test_all_of_a_stack_is_read_with_one_command() -> None:
+    """What is inspected for one purpose serves the others, too."""
+    parts = [
+        lines(node("one", "10.1.0.11")),
+        lines({"Name": "stack_web", "Replicas": "1/1"}),
+        lines(spec("web")),
+        lines(task("new", "2026-01-01T10:00:02.5Z")),
+    ]
+    scripts: list[str] = []
+
+    def answer(_: str, script: str) -> str:
+        scripts.append(script)
+        return "---\n".join(parts)
+
+    access = FakeAccess(answer)
+    read = snapshot.read(access, "boss", "stack")
+    (member,), (service,), (ran,) = snapshot.described(read, deployment(), "stack")
+    assert (member.node, service.name, service.running, ran.id, ran.node) == ("one", "web", 1, "new", "one")
+    assert len(scripts) == 1
+    assert "label=com.docker.stack.namespace=stack " in scripts[0]
+
+
+def test_all_of_a_stack_that_is_not_there_are_the_members() -> None:
+    """The script ends early then."""
+    access = FakeAccess(lambda *_: lines(node("one", "10.1.0.11")) + "---\n")
+    found = snapshot.described(snapshot.read(access, "boss", "stack"), deployment(), "stack")
+    assert [len(each) for each in found] == [1, 0, 0]
+
+
 def test_first_manager_that_answers_is_taken() -> None:
     """One that was made a worker, or knows no leader, is not."""
 

@@ -10,7 +10,7 @@ from harness.swarm.snapshot import Member, ServiceState, Task
 from harness.topology import load
 from harness.topology.model import Swarm
 from harness.verify.balancer.upstreams import Upstreams, in_swarm, upstream_droplets
-from harness.verify.swarm.discovery import listening, owners, referred_to, refers_to
+from harness.verify.swarm.discovery import independent, listening, owners, referred_to, refers_to
 from harness.verify.swarm.view import View
 
 TOPOLOGY = load(PROJECT / "topologies/swarm.yaml")
@@ -59,6 +59,11 @@ def test_the_plans_services_are_told_of_each_other() -> None:
     assert refers_to(swarm(), "runner-api") == ("judge0-lb",)
     assert refers_to(swarm(), "judge0-lb") == ("judge0-server",)
     assert referred_to(swarm()) == ["runner-api", "judge0-lb", "judge0-server"]
+
+
+def test_services_that_do_not_refer_to_each_other_are_told_together() -> None:
+    """The balancer is named by the one before it, and names those behind it."""
+    assert independent(swarm()) == [["judge0-lb"], ["runner-api", "judge0-server"]]
 
 
 def test_the_plans_services_listen() -> None:
