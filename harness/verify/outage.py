@@ -51,8 +51,8 @@ class Outage:
     ``times``: in force when the API said that power was off. ``well``: when all was well again, or its
     deadline had passed, in seconds since 1970. ``submissions`` are those begun while power was off, with
     their ends; ``requests`` all to the load balancer; ``running`` how many long programs ran on each node
-    when it lost power. ``troubles``, ``share`` and ``firewalls`` say what was not well in the end: services,
-    the balancer's shares, firewalls.
+    when it lost power. ``troubles`` and ``share`` say what was not well in the end: services, the balancer's
+    shares.
     """
 
     fault: Fault
@@ -64,7 +64,6 @@ class Outage:
     running: Mapping[str, int]
     troubles: tuple[str, ...]
     share: str
-    firewalls: tuple[str, ...]
 
     def __str__(self) -> str:
         times = self.times
@@ -76,10 +75,9 @@ class Outage:
 
 @dataclass(frozen=True)
 class OutageContext(FaultContext):
-    """What an outage needs. ``check_firewalls`` checks the firewalls of nodes that were off."""
+    """What an outage needs."""
 
     workload: Workload
-    check_firewalls: Callable[[Sequence[str]], Sequence[str]]
 
 
 def survives(topology: Topology, nodes: Sequence[str]) -> bool:
@@ -106,17 +104,7 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
     submissions = _submissions(context, times)
     asked = requests.made() if requests else ()
     troubles = tuple(recovery.troubles(context, nodes, before))
-    well = time.time()
-    firewalls = _firewall_violations(context, nodes)
-    return Outage(fault, survived, times, well, submissions, asked, running, troubles, share, firewalls)
-
-
-def _firewall_violations(context: OutageContext, nodes: Sequence[str]) -> tuple[str, ...]:
-    """A check that fails must not hide the rest of the outage."""
-    try:
-        return tuple(context.check_firewalls(nodes))
-    except (WavetankError, CheckError) as error:
-        return (f"could not be checked: {error}",)
+    return Outage(fault, survived, times, time.time(), submissions, asked, running, troubles, share)
 
 
 def _submissions(context: OutageContext, times: Times) -> tuple[Begun, ...]:

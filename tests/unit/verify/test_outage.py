@@ -70,16 +70,13 @@ class Played:
         self.log.append("answers")
         return []
 
-    def firewalls(self, _: Any) -> list[str]:
-        raise CheckFailedError("no way in")
-
     def context(self) -> OutageContext:
         """A deployment of the plan's, and the programs that are handed in to it."""
         session: Any = SimpleNamespace(topology=STANDARD, target=None, deployment=None)
         assert STANDARD.checks.front_door is not None
         api: Any = None
         workload: Any = self
-        return OutageContext(session, STANDARD.checks.front_door, api, workload, self.firewalls)
+        return OutageContext(session, STANDARD.checks.front_door, api, workload)
 
     def run(self, *nodes: str) -> Outage:
         """The outage of nodes."""
@@ -98,7 +95,7 @@ def test_an_outage_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch) -> No
     assert (len(seen.submissions), seen.survived, seen.share) == (20, True, "")
     assert {each.code for each in seen.requests} == {200}
     assert any(each.begun < times.ordered for each in seen.requests)
-    assert (seen.troubles, seen.firewalls) == (("worker-1 is slow",), ("could not be checked: no way in",))
+    assert seen.troubles == ("worker-1 is slow",)
     assert str(seen).startswith("server-1 without power for 0.")
 
 
