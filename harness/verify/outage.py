@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import httpx
@@ -37,7 +38,8 @@ BURST = 64
 SURVIVED_SECONDS, SURVIVED_COUNT = 7.0, 10
 BROKEN_SECONDS, BROKEN_COUNT = 4.0, 4
 WATCH_DEADLINE = 60.0
-LONG_RUNS, FIRST_LONG_RUN, LONG_SECONDS = 6, 50000, 6
+# Few at first: they run again on the workers that are left, where the stream's own programs wait for them.
+LONG_RUNS, MOST_LONG_RUNS, FIRST_LONG_RUN, LONG_SECONDS = 2, 6, 50000, 6
 RUNNING_DEADLINE = 20.0
 SHARE_DEADLINE = 30.0
 # The stream goes on meanwhile, so a share is not exact: this much of it must be there.
@@ -134,27 +136,39 @@ def _long_runs(context: OutageContext, nodes: Sequence[str]) -> dict[str, int]:
     workers = [node for node in nodes if endpoint and node in endpoint.workers]
     if not workers:
         return {}
-    journal, seed = context.workload.journal, context.workload.seed
-    first = FIRST_LONG_RUN + sum(each.op >= FIRST_LONG_RUN for each in journal.entries())
-    nap = f"{LONG_SECONDS}.0{int(seed, 16) % 10**8:08d}"
     with context.judge0() as client:
-        judge0 = Judge0(client)
-        for op in range(first, first + LONG_RUNS):
-            text = f"{seed}-{op:05d}"
-            journal.add(Entry("invoke", time.time(), op, via="judge0", expected=text))
-            token = judge0.create(f"sleep {nap}; echo {text}", IDS["bash"])
-            journal.add(Entry("ok", time.time(), op, via="judge0", token=token))
+        long_runs = _LongRuns(context, Judge0(client))
+        long_runs.submit(LONG_RUNS)
 
-    def probe() -> dict[str, int]:
-        found = {node: recovery.running(context.session.access, node, nap) for node in workers}
-        if 0 in found.values():
-            raise NotYet(f"long programs running: {found}")
-        return found
+        def probe() -> dict[str, int]:
+            found = {node: recovery.running(context.session.access, node, long_runs.nap) for node in workers}
+            if 0 in found.values():
+                long_runs.submit(1)  # another worker may have taken the others
+                raise NotYet(f"long programs running: {found}")
+            return found
 
-    try:
-        return wait_for("long programs to run on all that lose power", probe, deadline=RUNNING_DEADLINE)
-    except WaitTimeoutError as error:
-        raise InconclusiveError(str(error)) from error
+        try:
+            return wait_for("long programs to run on all that lose power", probe, deadline=RUNNING_DEADLINE)
+        except WaitTimeoutError as error:
+            raise InconclusiveError(str(error)) from error
+
+
+class _LongRuns:
+    """Programs of one outage that all sleep for exactly ``nap``, at most ``MOST_LONG_RUNS`` of them."""
+
+    def __init__(self, context: OutageContext, judge0: Judge0) -> None:
+        self._judge0, self._journal, self._seed = judge0, context.workload.journal, context.workload.seed
+        earlier = sum(each.op >= FIRST_LONG_RUN for each in self._journal.entries())
+        self._ops = iter(range(FIRST_LONG_RUN + earlier, FIRST_LONG_RUN + earlier + MOST_LONG_RUNS))
+        self.nap = f"{LONG_SECONDS}.0{int(self._seed, 16) % 10**8:08d}"
+
+    def submit(self, number: int) -> None:
+        """Submit up to ``number`` more to Judge0, and record them."""
+        for op in islice(self._ops, number):
+            text = f"{self._seed}-{op:05d}"
+            self._journal.add(Entry("invoke", time.time(), op, via="judge0", expected=text))
+            token = self._judge0.create(f"sleep {self.nap}; echo {text}", IDS["bash"])
+            self._journal.add(Entry("ok", time.time(), op, via="judge0", token=token))
 
 
 def _watch(context: OutageContext, survived: bool) -> float:

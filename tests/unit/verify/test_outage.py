@@ -13,7 +13,7 @@ import pytest
 from harness.core.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
 from harness.faults import run
 from harness.faults.fault import POWER_OFF, Fault
-from harness.faults.history import Entry
+from harness.faults.history import Entry, Journal
 from harness.faults.run import RunOnce
 from harness.run.settings import PROJECT
 from harness.topology import load
@@ -28,11 +28,14 @@ class Played:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.log: list[str] = []
+        self.taken = 1
+        self.journal, self.seed = Journal(), "abcd0123"
         self.begun_between: list[tuple[float, float]] = []
         monkeypatch.setattr(run, "Power", lambda *_: self)
         monkeypatch.setattr(run, "to_judge0", self.judge0)
         monkeypatch.setattr(module.recovery, "snapshot", lambda *_: self.log.append("picture"))
         monkeypatch.setattr(module.recovery, "troubles", self.troubles)
+        monkeypatch.setattr(module.recovery, "running", self.running)
         monkeypatch.setattr(module, "_share_again", self.share_again)
         monkeypatch.setattr(module, "SURVIVED_SECONDS", 0.2)
         monkeypatch.setattr(module, "BROKEN_SECONDS", 0.1)
@@ -48,9 +51,19 @@ class Played:
 
     @contextmanager
     def judge0(self, _: Any) -> Iterator[httpx.Client]:
-        transport = httpx.MockTransport(lambda _: httpx.Response(200, text="1.13.1"))
+        transport = httpx.MockTransport(self.answer)
         with httpx.Client(transport=transport, base_url="http://judge0") as client:
             yield client
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.log.append("long program")
+            return httpx.Response(201, json={"token": f"t{len(self.log)}"})
+        return httpx.Response(200, text="1.13.1")
+
+    def running(self, *_: Any) -> int:
+        """How many long programs run on a node: as many as are beyond those that others take."""
+        return max(0, self.log.count("long program") - self.taken)
 
     def troubles(self, *_: Any) -> Iterator[str]:
         self.log.append("troubles")
@@ -72,7 +85,7 @@ class Played:
 
     def context(self) -> OutageContext:
         """A deployment of the plan's, and the programs that are handed in to it."""
-        session: Any = SimpleNamespace(topology=STANDARD, target=None, deployment=None)
+        session: Any = SimpleNamespace(topology=STANDARD, target=None, deployment=None, access=None)
         assert STANDARD.checks.front_door is not None
         api: Any = None
         workload: Any = self
@@ -111,6 +124,33 @@ def test_what_has_no_sibling_is_not_survived_and_not_balanced(monkeypatch: pytes
     """Nobody asks a balancer that is away."""
     seen = Played(monkeypatch).run("judge0-lb")
     assert (seen.survived, seen.requests, seen.share) == (False, (), "")
+
+
+@pytest.mark.parametrize(("taken", "submitted"), [(0, 2), (1, 2), (3, 4)])
+def test_a_worker_loses_power_while_it_runs_a_long_program(
+    monkeypatch: pytest.MonkeyPatch, taken: int, submitted: int
+) -> None:
+    """More are submitted only while others have taken them all; each is in the history, with its token."""
+    played = Played(monkeypatch)
+    played.taken = taken
+    seen = played.run("worker-1")
+    begun = played.log[: submitted + 2]
+    assert begun == ["picture", *["long program"] * submitted, "off worker-1"]
+    assert seen.running == {"worker-1": submitted - taken}
+    entries = played.journal.entries()
+    assert [each.op for each in entries if each.kind == "invoke"] == list(range(50000, 50000 + submitted))
+    assert all(each.token for each in entries if each.kind == "ok")
+
+
+def test_where_no_long_program_runs_an_outage_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is an end to submitting them, and the power stays on."""
+    played = Played(monkeypatch)
+    played.taken = 9
+    monkeypatch.setattr(module, "RUNNING_DEADLINE", 0.1)
+    monkeypatch.setattr(module, "MOST_LONG_RUNS", 2)
+    with pytest.raises(InconclusiveError, match="'worker-1': 0"):
+        played.run("worker-1")
+    assert played.log == ["picture", "long program", "long program"]
 
 
 def test_an_outage_is_made_once() -> None:
