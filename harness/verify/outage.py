@@ -102,11 +102,21 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
     with _asking(context, balanced) as requests:
         running = _long_runs(context, nodes)
         times = run_fault(context, fault, lambda _: _watch(context, survived))
-        share = _error_of(lambda: _share_again(context, nodes)) if balanced else ""
-    submissions = _submissions(context, times)
+        recovery.drop_connections(context.session.access, nodes)
+        with Pool(1) as pool:  # neither of these waits is for the other
+            answers = pool.submit(_answers, context, nodes, times, balanced=balanced)
+            troubles = tuple(recovery.troubles(context, nodes, before))
+    share, submissions = answers.result()
     asked = requests.made() if requests else ()
-    troubles = tuple(recovery.troubles(context, nodes, before))
     return Outage(fault, survived, times, time.time(), submissions, asked, running, troubles, share)
+
+
+def _answers(
+    context: OutageContext, nodes: Sequence[str], times: Times, *, balanced: bool
+) -> tuple[str, tuple[Begun, ...]]:
+    """Why servers do not take their share again, or nothing; and then how submissions ended."""
+    share = _error_of(lambda: _share_again(context, nodes)) if balanced else ""
+    return share, _submissions(context, times)
 
 
 def _submissions(context: OutageContext, times: Times) -> tuple[Begun, ...]:

@@ -54,11 +54,15 @@ def snapshot(context: OutageContext, nodes: Sequence[str]) -> Snapshot:
     return Snapshot(running, _available(context))
 
 
+def drop_connections(access: Access, nodes: Sequence[str]) -> None:
+    """Close the connections to nodes that were off, and those that led through one of them."""
+    for node in access.nodes if access.bastion in nodes else nodes:
+        access.drop(node)
+
+
 def troubles(context: OutageContext, nodes: Sequence[str], before: Snapshot) -> Iterator[str]:
     """What is not as before, after some time to recover; nothing is repaired."""
     access = context.session.access
-    for node in access.nodes if access.bastion in nodes else nodes:
-        access.drop(node)
     steps: list[Callable[[], object]] = []
     for node in nodes:
         steps.append(partial(access.wait_until_reachable, node, REACHABLE))

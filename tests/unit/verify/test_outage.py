@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from harness.faults.run import RunOnce
 from harness.run.settings import PROJECT
 from harness.topology import load
 from harness.verify import outage as module
+from harness.verify import recovery
 from harness.verify.outage import Outage, OutageContext, run_outage, survives
 
 STANDARD = load(PROJECT / "topologies/standard.yaml")
@@ -29,11 +31,13 @@ class Played:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.log: list[str] = []
         self.taken = 1
+        self.meet: Callable[[], object] = lambda: None
         self.journal, self.seed = Journal(), "abcd0123"
         self.begun_between: list[tuple[float, float]] = []
         monkeypatch.setattr(run, "Power", lambda *_: self)
         monkeypatch.setattr(run, "to_judge0", self.judge0)
         monkeypatch.setattr(module.recovery, "snapshot", lambda *_: self.log.append("picture"))
+        monkeypatch.setattr(module.recovery, "drop_connections", lambda *_: self.log.append("drop"))
         monkeypatch.setattr(module.recovery, "troubles", self.troubles)
         monkeypatch.setattr(module.recovery, "running", self.running)
         monkeypatch.setattr(module, "_share_again", self.share_again)
@@ -67,10 +71,12 @@ class Played:
 
     def troubles(self, *_: Any) -> Iterator[str]:
         self.log.append("troubles")
+        self.meet()
         yield "worker-1 is slow"
 
     def share_again(self, *_: Any) -> None:
         self.log.append("share")
+        self.meet()
         if self.share:
             raise WaitTimeoutError("servers to take their share again", 30, self.share)
 
@@ -97,10 +103,11 @@ class Played:
 
 
 def test_an_outage_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server behind the balancer: requests all the while, and its share before all else is looked at."""
+    """A server behind the balancer: requests all the while, and at last all that has to be as before."""
     played = Played(monkeypatch)
     seen = played.run("server-1")
-    assert played.log == ["picture", "off server-1", "on", "share", "answers", "troubles"]
+    assert played.log[:4] == ["picture", "off server-1", "on", "drop"]
+    assert [each for each in played.log[4:] if each != "troubles"] == ["share", "answers"]
     times = seen.times
     assert times.ordered <= times.in_force < times.healing <= times.healed <= seen.well
     assert times.healing - times.in_force >= 0.2
@@ -112,12 +119,19 @@ def test_an_outage_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch) -> No
     assert str(seen).startswith("server-1 without power for 0.")
 
 
+def test_all_that_has_to_be_as_before_is_waited_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services and workers while servers take their share again."""
+    played = Played(monkeypatch)
+    played.meet = Barrier(2, timeout=60).wait
+    assert played.run("server-1").share == ""
+
+
 def test_a_share_that_does_not_come_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what was seen last; and the rest is looked at all the same."""
     played = Played(monkeypatch)
     played.share = "server-1 took 0 of 20"
     assert "server-1 took 0 of 20" in played.run("server-1").share
-    assert played.log[-1] == "troubles"
+    assert "troubles" in played.log
 
 
 def test_what_has_no_sibling_is_not_survived_and_not_balanced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +165,17 @@ def test_where_no_long_program_runs_an_outage_shows_nothing(monkeypatch: pytest.
     with pytest.raises(InconclusiveError, match="'worker-1': 0"):
         played.run("worker-1")
     assert played.log == ["picture", "long program", "long program"]
+
+
+@pytest.mark.parametrize(
+    ("lost", "dropped"), [(["b"], ["b"]), (["a"], ["a", "b", "c"]), (["b", "c"], ["b", "c"])]
+)
+def test_connections_through_nodes_that_were_off_are_made_anew(lost: list[str], dropped: list[str]) -> None:
+    """All of them where the bastion was off."""
+    found: list[str] = []
+    access: Any = SimpleNamespace(nodes=("a", "b", "c"), bastion="a", drop=found.append)
+    recovery.drop_connections(access, lost)
+    assert found == dropped
 
 
 def test_an_outage_is_made_once() -> None:
