@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 
@@ -29,6 +30,14 @@ SSH = 22
 
 Attempts = Mapping[tuple[str, Endpoint], Mapping[Case, Attempt]]
 Observations = Callable[[str], dict[Address, State]]
+
+
+@dataclass(frozen=True)
+class Probes:
+    """What droplets, by name, and this machine find at the databases, once it is known."""
+
+    inside: Mapping[str, Future[dict[Address, State]]]
+    outside: Future[dict[Address, State]]
 
 
 @pytest.mark.existing("login")
@@ -127,17 +136,6 @@ def endpoints(access: Access, deployment: Deployment, topology: Topology) -> tup
 
 
 @pytest.fixture(scope="session")
-def outside(
-    target: Target, deployment: Deployment, topology: Topology, endpoints: tuple[Endpoint, ...]
-) -> Mapping[Address, State]:
-    """What this machine finds at the public endpoints."""
-    bastion = (deployment.nodes[topology.management.bastion].public_ip or "", SSH)
-    found = from_here(target, [bastion, *(each.address for each in endpoints if each.side == "public")])
-    require_control(found, bastion, "this machine")
-    return found
-
-
-@pytest.fixture(scope="session")
 def attempts(
     access: Access,
     deployment: Deployment,
@@ -164,10 +162,14 @@ def attempts(
 
 
 @pytest.fixture(scope="session")
-def observed(
-    access: Access, deployment: Deployment, topology: Topology, endpoints: tuple[Endpoint, ...]
-) -> Iterator[Observations]:
-    """What each droplet finds at each endpoint; all probe at once."""
+def probes(
+    target: Target,
+    access: Access,
+    deployment: Deployment,
+    topology: Topology,
+    endpoints: tuple[Endpoint, ...],
+) -> Iterator[Probes]:
+    """Probes of each endpoint from each droplet and from here, all at once: most wait for no answer."""
 
     def from_one(node: str) -> dict[Address, State]:
         try:
@@ -178,8 +180,24 @@ def observed(
         require_control(found, known, node)
         return found
 
-    with ThreadPoolExecutor(len(topology.droplets)) as pool:
-        probes: dict[str, Future[dict[Address, State]]] = {
-            node: pool.submit(from_one, node) for node in topology.droplets
-        }
-        yield lambda node: probes[node].result()
+    def from_outside() -> dict[Address, State]:
+        bastion = (deployment.nodes[topology.management.bastion].public_ip or "", SSH)
+        found = from_here(target, [bastion, *(each.address for each in endpoints if each.side == "public")])
+        require_control(found, bastion, "this machine")
+        return found
+
+    with ThreadPoolExecutor(len(topology.droplets) + 1) as pool:
+        outside = pool.submit(from_outside)
+        yield Probes({node: pool.submit(from_one, node) for node in topology.droplets}, outside)
+
+
+@pytest.fixture(scope="session")
+def observed(probes: Probes) -> Observations:
+    """What each droplet finds at each endpoint."""
+    return lambda node: probes.inside[node].result()
+
+
+@pytest.fixture(scope="session")
+def outside(probes: Probes) -> Mapping[Address, State]:
+    """What this machine finds at the public endpoints."""
+    return probes.outside.result()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import httpx
@@ -37,7 +38,8 @@ BURST = 64
 SURVIVED_SECONDS, SURVIVED_COUNT = 7.0, 10
 BROKEN_SECONDS, BROKEN_COUNT = 4.0, 4
 WATCH_DEADLINE = 60.0
-LONG_RUNS, FIRST_LONG_RUN, LONG_SECONDS = 6, 50000, 6
+# Few at first: they run again on the workers that are left, where the stream's own programs wait for them.
+LONG_RUNS, MOST_LONG_RUNS, FIRST_LONG_RUN, LONG_SECONDS = 2, 6, 50000, 6
 RUNNING_DEADLINE = 20.0
 SHARE_DEADLINE = 30.0
 # The stream goes on meanwhile, so a share is not exact: this much of it must be there.
@@ -51,8 +53,8 @@ class Outage:
     ``times``: in force when the API said that power was off. ``well``: when all was well again, or its
     deadline had passed, in seconds since 1970. ``submissions`` are those begun while power was off, with
     their ends; ``requests`` all to the load balancer; ``running`` how many long programs ran on each node
-    when it lost power. ``troubles``, ``share`` and ``firewalls`` say what was not well in the end: services,
-    the balancer's shares, firewalls.
+    when it lost power. ``troubles`` and ``share`` say what was not well in the end: services, the balancer's
+    shares.
     """
 
     fault: Fault
@@ -64,7 +66,6 @@ class Outage:
     running: Mapping[str, int]
     troubles: tuple[str, ...]
     share: str
-    firewalls: tuple[str, ...]
 
     def __str__(self) -> str:
         times = self.times
@@ -76,10 +77,9 @@ class Outage:
 
 @dataclass(frozen=True)
 class OutageContext(FaultContext):
-    """What an outage needs. ``check_firewalls`` checks the firewalls of nodes that were off."""
+    """What an outage needs."""
 
     workload: Workload
-    check_firewalls: Callable[[Sequence[str]], Sequence[str]]
 
 
 def survives(topology: Topology, nodes: Sequence[str]) -> bool:
@@ -102,21 +102,21 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
     with _asking(context, balanced) as requests:
         running = _long_runs(context, nodes)
         times = run_fault(context, fault, lambda _: _watch(context, survived))
-        share = _error_of(lambda: _share_again(context, nodes)) if balanced else ""
-    submissions = _submissions(context, times)
+        recovery.drop_connections(context.session.access, nodes)
+        with Pool(1) as pool:  # neither of these waits is for the other
+            answers = pool.submit(_answers, context, nodes, times, balanced=balanced)
+            troubles = tuple(recovery.troubles(context, nodes, before))
+    share, submissions = answers.result()
     asked = requests.made() if requests else ()
-    troubles = tuple(recovery.troubles(context, nodes, before))
-    well = time.time()
-    firewalls = _firewall_violations(context, nodes)
-    return Outage(fault, survived, times, well, submissions, asked, running, troubles, share, firewalls)
+    return Outage(fault, survived, times, time.time(), submissions, asked, running, troubles, share)
 
 
-def _firewall_violations(context: OutageContext, nodes: Sequence[str]) -> tuple[str, ...]:
-    """A check that fails must not hide the rest of the outage."""
-    try:
-        return tuple(context.check_firewalls(nodes))
-    except (WavetankError, CheckError) as error:
-        return (f"could not be checked: {error}",)
+def _answers(
+    context: OutageContext, nodes: Sequence[str], times: Times, *, balanced: bool
+) -> tuple[str, tuple[Begun, ...]]:
+    """Why servers do not take their share again, or nothing; and then how submissions ended."""
+    share = _error_of(lambda: _share_again(context, nodes)) if balanced else ""
+    return share, _submissions(context, times)
 
 
 def _submissions(context: OutageContext, times: Times) -> tuple[Begun, ...]:
@@ -146,27 +146,39 @@ def _long_runs(context: OutageContext, nodes: Sequence[str]) -> dict[str, int]:
     workers = [node for node in nodes if endpoint and node in endpoint.workers]
     if not workers:
         return {}
-    journal, seed = context.workload.journal, context.workload.seed
-    first = FIRST_LONG_RUN + sum(each.op >= FIRST_LONG_RUN for each in journal.entries())
-    nap = f"{LONG_SECONDS}.0{int(seed, 16) % 10**8:08d}"
     with context.judge0() as client:
-        judge0 = Judge0(client)
-        for op in range(first, first + LONG_RUNS):
-            text = f"{seed}-{op:05d}"
-            journal.add(Entry("invoke", time.time(), op, via="judge0", expected=text))
-            token = judge0.create(f"sleep {nap}; echo {text}", IDS["bash"])
-            journal.add(Entry("ok", time.time(), op, via="judge0", token=token))
+        long_runs = _LongRuns(context, Judge0(client))
+        long_runs.submit(LONG_RUNS)
 
-    def probe() -> dict[str, int]:
-        found = {node: recovery.running(context.session.access, node, nap) for node in workers}
-        if 0 in found.values():
-            raise NotYet(f"long programs running: {found}")
-        return found
+        def probe() -> dict[str, int]:
+            found = {node: recovery.running(context.session.access, node, long_runs.nap) for node in workers}
+            if 0 in found.values():
+                long_runs.submit(1)  # another worker may have taken the others
+                raise NotYet(f"long programs running: {found}")
+            return found
 
-    try:
-        return wait_for("long programs to run on all that lose power", probe, deadline=RUNNING_DEADLINE)
-    except WaitTimeoutError as error:
-        raise InconclusiveError(str(error)) from error
+        try:
+            return wait_for("long programs to run on all that lose power", probe, deadline=RUNNING_DEADLINE)
+        except WaitTimeoutError as error:
+            raise InconclusiveError(str(error)) from error
+
+
+class _LongRuns:
+    """Programs of one outage that all sleep for exactly ``nap``, at most ``MOST_LONG_RUNS`` of them."""
+
+    def __init__(self, context: OutageContext, judge0: Judge0) -> None:
+        self._judge0, self._journal, self._seed = judge0, context.workload.journal, context.workload.seed
+        earlier = sum(each.op >= FIRST_LONG_RUN for each in self._journal.entries())
+        self._ops = iter(range(FIRST_LONG_RUN + earlier, FIRST_LONG_RUN + earlier + MOST_LONG_RUNS))
+        self.nap = f"{LONG_SECONDS}.0{int(self._seed, 16) % 10**8:08d}"
+
+    def submit(self, number: int) -> None:
+        """Submit up to ``number`` more to Judge0, and record them."""
+        for op in islice(self._ops, number):
+            text = f"{self._seed}-{op:05d}"
+            self._journal.add(Entry("invoke", time.time(), op, via="judge0", expected=text))
+            token = self._judge0.create(f"sleep {self.nap}; echo {text}", IDS["bash"])
+            self._journal.add(Entry("ok", time.time(), op, via="judge0", token=token))
 
 
 def _watch(context: OutageContext, survived: bool) -> float:

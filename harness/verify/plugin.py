@@ -11,7 +11,7 @@ Everything else of the harness is imported only then.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from harness.run.settings import STATE_DIR, TARGETS, Settings, choose_existing
 MARKS = (
     "needs(*names): is collected only for a topology that has these",
     "existing(sends): is collected for a deployment of somebody else's as well; sends api, requests or login",
-    "disturbs: powers off machines or changes a swarm; such checks run after all others",
+    "disturbs(first, last): powers off machines or changes a swarm; such checks run after all others",
 )
 
 
@@ -112,7 +112,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Generator[None, None, None]:
-    """Checks that disturb the deployment come last, the one that judges them at the very end; or not at all.
+    """Checks that disturb the deployment come last, those that judge them all at the very end; or not at all.
 
     What is of another kind goes before anybody picks checks.
     """
@@ -124,7 +124,7 @@ def pytest_collection_modifyitems(
     if config.option.existing is not None:
         _only_looking(config, items)
         return
-    items.sort(key=lambda item: [mark.kwargs.get("last", False) for mark in item.iter_markers("disturbs")])
+    items[:] = in_turn(items)
     reason = _why_no_faults(config)
     for item in items if reason else ():
         if item.get_closest_marker("disturbs"):
@@ -134,6 +134,18 @@ def pytest_collection_modifyitems(
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the checks out of an ordinary test run."""
     return True if config.option.target is None and collection_path == CHECKS else None
+
+
+def in_turn(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """What only observes, what disturbs ``first``, what disturbs, and what disturbs ``last``."""
+    return sorted(items, key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    mark = item.get_closest_marker("disturbs")
+    if mark is None:
+        return 0
+    return 3 if mark.kwargs.get("last") else 1 if mark.kwargs.get("first") else 2
 
 
 def _only_of_its_kind(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -54,11 +54,15 @@ def snapshot(context: OutageContext, nodes: Sequence[str]) -> Snapshot:
     return Snapshot(running, _available(context))
 
 
+def drop_connections(access: Access, nodes: Sequence[str]) -> None:
+    """Close the connections to nodes that were off, and those that led through one of them."""
+    for node in access.nodes if access.bastion in nodes else nodes:
+        access.drop(node)
+
+
 def troubles(context: OutageContext, nodes: Sequence[str], before: Snapshot) -> Iterator[str]:
     """What is not as before, after some time to recover; nothing is repaired."""
     access = context.session.access
-    for node in access.nodes if access.bastion in nodes else nodes:
-        access.drop(node)
     steps: list[Callable[[], object]] = []
     for node in nodes:
         steps.append(partial(access.wait_until_reachable, node, REACHABLE))
@@ -121,32 +125,41 @@ def _accepted(context: OutageContext) -> None:
     wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
 
 
-def firewall_violations(session: Session, nodes: Sequence[str]) -> list[str]:
-    """Descriptions of what the firewalls of ``nodes`` wrongly admit or wrongly stop.
+@dataclass(frozen=True)
+class Violation:
+    """Something that firewalls wrongly admit or wrongly stop on a pair, or a doubt about it."""
+
+    pair: Pair
+    problem: str
+
+
+def firewall_violations(session: Session, nodes: Sequence[str]) -> list[Violation]:
+    """What the firewalls of ``nodes`` wrongly admit or wrongly stop.
 
     Every TCP port from and to each of them where the fabric testifies; elsewhere a few, politely.
     """
     return _scanned(session, nodes) if has_packet_counters(session.target) else _probed(session, nodes)
 
 
-def _scanned(session: Session, nodes: Sequence[str]) -> list[str]:
+def _scanned(session: Session, nodes: Sequence[str]) -> list[Violation]:
     topology, deployment = session.topology, session.deployment
     pairs = [each for each in droplet_pairs(topology) if each.source in nodes or each.target in nodes]
     with Api(session.target, read_only=True) as api:
         network = inspect(api, topology, deployment.run)
     observed = observe(session.target, deployment, session.access, pairs, icmp=False, passes=1)
-    doubts = [f"{each.pair}: {doubt}" for each in observed.results for doubt in each.doubts]
-    return [each.reason for each in differences(topology, network, observed)] + doubts
+    found = [Violation(each.pair, each.reason) for each in differences(topology, network, observed)]
+    doubts = ((each.pair, doubt) for each in observed.results for doubt in each.doubts)
+    return found + [Violation(pair, f"{pair}: {doubt}") for pair, doubt in doubts]
 
 
-def _probed(session: Session, nodes: Sequence[str]) -> list[str]:
+def _probed(session: Session, nodes: Sequence[str]) -> list[Violation]:
     """From and to each of ``nodes``, at private addresses: ssh, Docker's own port, all that services use."""
     topology = session.topology
     private = {name: each.private_ip or "" for name, each in session.deployment.nodes.items()}
     names = {address: name for name, address in private.items()}
     ports = _ports(topology)
 
-    def probe(probe_source: str) -> list[str]:
+    def probe(probe_source: str) -> list[Violation]:
         targets = [
             each for each in private if each != probe_source and (probe_source in nodes or each in nodes)
         ]
@@ -154,7 +167,11 @@ def _probed(session: Session, nodes: Sequence[str]) -> list[str]:
             session.access, probe_source, [(private[each], port) for each in targets for port in ports]
         )
         states = [(Pair(probe_source, names[host]), port, state) for (host, port), state in found.items()]
-        return [problem for pair, port, state in states if (problem := _judged(topology, pair, port, state))]
+        return [
+            Violation(pair, problem)
+            for pair, port, state in states
+            if (problem := _judged(topology, pair, port, state))
+        ]
 
     return [
         problem

@@ -24,6 +24,7 @@ Address = tuple[str, int]
 State = Literal["open", "closed", "filtered"]
 
 SECONDS = 3
+AT_ONCE = 256  # of attempts from here, most of which wait for all of these seconds
 REFUSED_BY_PEER = 5  # SOCKS5's reply code
 
 # One line for each address: host, port, exit code, bash's message. `timeout` ends a silent attempt with 124.
@@ -53,7 +54,7 @@ def from_here(target: Target, addresses: Iterable[Address]) -> dict[Address, Sta
     """What this machine finds at public addresses, through the target's proxy where it has one."""
     wanted = list(dict.fromkeys(addresses))
     target.require_machines(*(host for host, _ in wanted))
-    with Pool(max_workers=64) as pool:
+    with Pool(max_workers=AT_ONCE) as pool:
         return dict(zip(wanted, pool.map(lambda each: _attempt(target.proxy, each), wanted), strict=True))
 
 
