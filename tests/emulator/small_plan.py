@@ -15,6 +15,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import small_image
 
 from harness.core.wait import NotYet, wait_for
 
@@ -66,12 +67,12 @@ networks:
   inner:
     external: true
 """
-DOCKERFILE = """\
-FROM wavetank/base:latest
+DOCKERFILE = f"""\
+{small_image.DOCKERFILE}
 COPY serve.pl /serve.pl
 CMD ["perl", "/serve.pl"]
 """
-# The base has perl and no more; what it answers proves that .env arrived.
+# The image has perl and no more; what it answers proves that .env arrived.
 SERVER = r"""
 use IO::Socket::INET;
 $SIG{TERM} = sub { exit 0 };
