@@ -9,6 +9,8 @@ PICKED := $(if $(CHECKS),-k '$(CHECKS)')
 SOME := $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 # Files side by side, in the order of tests/conftest.py: one more than there are cores, for many tests wait.
 ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
+# Tests start hundreds of short programs; without kept bytecode each compiles all of its source anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup images test test-fast coverage lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images

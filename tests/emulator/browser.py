@@ -1,6 +1,7 @@
 """Debian's chromium as a measuring instrument: a page is shown at a width, a script in a copy of it looks.
 
-Every call is a browser of its own, with a fresh profile, and without network.
+Every call is a browser of its own, with a fresh profile, and without network. What is measured at once is in
+frames of one window, each as wide as it is to be.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
+from itertools import starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -33,9 +36,18 @@ SECONDS = 90
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 SANDBOX = """<!DOCTYPE html><body style="margin:0"><pre id="told"></pre>
 <script>
-addEventListener("message", event => { document.getElementById("told").textContent = event.data })
+addEventListener("message", event => { document.getElementById("told").textContent += event.data + "\\n" })
 </script>
-<iframe style="border:0;width:WIDTHpx;height:HEIGHTpx" src="copy.html"></iframe></body>"""
+FRAMES</body>"""
+
+
+class Look(NamedTuple):
+    """A question: what ``script``, a function's body, returns in a copy of ``page`` so many pixels wide."""
+
+    page: str
+    script: str
+    width: int
+    height: int = 800
 
 
 def find() -> str | None:
@@ -58,20 +70,28 @@ def console(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
 
 
-def measure(directory: Path, page: str, script: str, *, width: int, height: int = 800) -> Any:
-    """What ``script``, a function's body, returns when run in a copy of the page ``width`` pixels wide."""
-    directory.mkdir(parents=True, exist_ok=True)
-    told = (
-        "<script>addEventListener('load', () => "
-        f"parent.postMessage(JSON.stringify((() => {{{script}}})()), '*'))</script>"
-    )
-    copy = POLICY.sub("", page).replace("</body>", f"{told}</body>")
-    (directory / "copy.html").write_text(copy)
+def measure(directory: Path, looks: Iterable[Look]) -> dict[Look, Any]:
+    """What each look's script returns. All are taken by one browser: to start one is most of the work."""
+    asked = list(dict.fromkeys(looks))
+    for number, look in enumerate(asked):
+        (directory / f"{number}.html").write_text(_copy(number, look))
     sandbox = directory / "sandbox.html"
-    sandbox.write_text(SANDBOX.replace("WIDTH", str(width)).replace("HEIGHT", str(height)))
-    shown = f"--window-size={max(width, 500)},{height}"
-    done = run(directory, sandbox, shown, "--virtual-time-budget=4000", "--dump-dom")
+    sandbox.write_text(SANDBOX.replace("FRAMES", "".join(starmap(_frame, enumerate(asked)))))
+    done = run(directory, sandbox, "--window-size=1280,800", "--virtual-time-budget=4000", "--dump-dom")
     found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found is not None, done.stderr
-    assert found[1], done.stderr
-    return json.loads(html.unescape(found[1]))
+    told = dict(json.loads(line) for line in html.unescape(found[1]).splitlines())
+    assert told.keys() == set(range(len(asked))), done.stderr
+    return {look: told[number] for number, look in enumerate(asked)}
+
+
+def _copy(number: int, look: Look) -> str:
+    """The page without its policy, and with a script that tells the page around it what it sees."""
+    seen = f"JSON.stringify([{number}, (() => {{{look.script}}})()])"
+    told = f"<script>addEventListener('load', () => parent.postMessage({seen}, '*'))</script>"
+    return POLICY.sub("", look.page).replace("</body>", f"{told}</body>")
+
+
+def _frame(number: int, look: Look) -> str:
+    size = f"width:{look.width}px;height:{look.height}px"
+    return f'<iframe style="position:absolute;top:0;left:0;border:0;{size}" src="{number}.html"></iframe>\n'

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
+import small_image
 
 from harness.core.wait import NotYet, wait_for
 
@@ -66,12 +67,12 @@ networks:
   inner:
     external: true
 """
-DOCKERFILE = """\
-FROM wavetank/base:latest
+DOCKERFILE = f"""\
+{small_image.DOCKERFILE}
 COPY serve.pl /serve.pl
 CMD ["perl", "/serve.pl"]
 """
-# The base has perl and no more; what it answers proves that .env arrived.
+# The image has perl and no more; what it answers proves that .env arrived.
 SERVER = r"""
 use IO::Socket::INET;
 $SIG{TERM} = sub { exit 0 };
@@ -165,23 +166,24 @@ class Shell:
 
     def left(self, kind: str = "") -> list[str]:
         """Containers (of a kind) and, where no kind is asked for, volumes of this directory's emulator."""
+        with closing(docker.from_env()) as engine:
+            return self._left(engine, kind)
+
+    def _left(self, engine: docker.DockerClient, kind: str = "") -> list[str]:
         labels = [f"wavetank.state={self.state_dir / 'emulator'}"]
         mine: dict[str, Any] = {"label": labels + ([f"wavetank.kind={kind}"] if kind else [])}
-        engine = docker.from_env()
-        try:
-            found = [each["Names"][0] for each in engine.api.containers(all=True, filters=mine)]
-            return found + ([] if kind else [each.name for each in engine.volumes.list(filters=mine)])
-        finally:
-            engine.close()
+        found = [each["Names"][0] for each in engine.api.containers(all=True, filters=mine)]
+        return found + ([] if kind else [each.name for each in engine.volumes.list(filters=mine)])
 
     def await_droplet(self, begun: Begun) -> None:
         """Until the engine has the first droplet that ``begun`` makes: it is in the middle of it."""
-
-        self._await(begun, "the first droplet", lambda: bool(self.left("droplet")))
+        with closing(docker.from_env()) as engine:
+            self._await(begun, "the first droplet", lambda: bool(self._left(engine, "droplet")))
 
     def await_fabric(self, begun: Begun) -> None:
         """Until the engine has the network of the emulator that ``begun`` starts: it does not answer yet."""
-        self._await(begun, "the fabric", lambda: bool(self.left("fabric")))
+        with closing(docker.from_env()) as engine:
+            self._await(begun, "the fabric", lambda: bool(self._left(engine, "fabric")))
 
     def await_deploy(self, begun: Begun) -> None:
         """Until ``begun`` is about to log in to its nodes."""
@@ -208,28 +210,26 @@ class Shell:
     def kill_droplets_until_it_ends(self, begun: Begun) -> None:
         """Kill whatever droplet runs, as a host without memory does, for as long as ``begun`` lives."""
         labels = [f"wavetank.state={self.state_dir / 'emulator'}", "wavetank.kind=droplet"]
-        engine = docker.from_env()
+        with closing(docker.from_env()) as engine:
 
-        def probe() -> None:
-            for each in engine.containers.list(filters={"label": labels}, ignore_removed=True):
-                with suppress(docker.errors.APIError):  # gone meanwhile
-                    each.kill()
-            if begun.process.poll() is None:
-                raise NotYet("it runs")
+            def probe() -> None:
+                for each in engine.containers.list(filters={"label": labels}, ignore_removed=True):
+                    with suppress(docker.errors.APIError):  # gone meanwhile
+                        each.kill()
+                if begun.process.poll() is None:
+                    raise NotYet("it runs")
 
-        try:
             wait_for("the command to give up", probe, deadline=LONG, max_pause=0.1)
-        finally:
-            engine.close()
 
     def await_nothing_left(self) -> None:
         """Until nothing of this directory's emulator is there."""
+        with closing(docker.from_env()) as engine:
 
-        def probe() -> None:
-            if self.left():
-                raise NotYet(", ".join(self.left()))
+            def probe() -> None:
+                if left := self._left(engine):
+                    raise NotYet(", ".join(left))
 
-        wait_for("everything to be gone", probe, deadline=LONG, max_pause=0.5)
+            wait_for("everything to be gone", probe, deadline=LONG, max_pause=0.5)
 
     def hello(self, run: str) -> str:
         """What the application on ``back`` of ``run`` answers to ``front``."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import small_image
 import testinfra
 from tank import Tank, droplet, tcp
 
@@ -44,12 +45,12 @@ networks:
   editor-mini-private:
     external: true
 """
-DOCKERFILE = """\
-FROM wavetank/base:latest
+DOCKERFILE = f"""\
+{small_image.DOCKERFILE}
 COPY serve.pl /serve.pl
 CMD ["perl", "/serve.pl"]
 """
-# The base has perl and no more.
+# The image has perl and no more.
 SERVER = r"""
 use IO::Socket::INET;
 $SIG{TERM} = sub { exit 0 };

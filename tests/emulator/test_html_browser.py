@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import browser
 import html_samples
 import pytest
+from browser import Look
 
 from harness import html
 
 pytestmark = pytest.mark.skipif(
     browser.find() is None, reason=f"no browser: none of {', '.join(browser.NAMES)}"
 )
+
+Seen = Mapping[Look, Any]
 
 PHONE, DESK = 360, 1280
 PAPER = 1031  # the inner width of A4 across, in pixels
@@ -33,6 +37,33 @@ return {
 def page_of(name: str) -> str:
     """A sample's page, rendered once."""
     return html.render(html_samples.SAMPLES[name]())
+
+
+def printed(name: str) -> str:
+    """A sample's page with the rules for print in force."""
+    return page_of(name).replace("@media print", "@media all")
+
+
+def looks() -> list[Look]:
+    """All that is measured."""
+    return [
+        Look(page_of("hostile"), ELEMENTS, DESK),
+        *(Look(page_of(name), WIDE, width) for name in CROWDED for width in (PHONE, DESK)),
+        Look(page_of("failing"), TOPS, PHONE),
+        Look(page_of("failing"), CONTENT, DESK),
+        *(Look(page_of("failing"), TIPS, width) for width in (PHONE, DESK)),
+        Look(page_of("failing"), SWITCH, DESK),
+        Look(page_of("passing"), STICKY, PHONE),
+        *(Look(page_of(name), TEXTS, DESK) for name in ("passing", "failing")),
+        *(Look(page_of("loaded"), CHARTS, width) for width in (PHONE, DESK)),
+        *(Look(printed(name), PRINTED, PAPER) for name in ("passing", "failing")),
+    ]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """What each look shows."""
+    return browser.measure(tmp_path_factory.mktemp("looks"), looks())
 
 
 @pytest.mark.parametrize("name", html_samples.SAMPLES)
@@ -57,31 +88,41 @@ def test_the_page_forbids_what_it_does_not_need(tmp_path: Path) -> None:
     assert "<title>taken over</title>" not in done.stdout
 
 
-def test_markup_in_a_report_does_nothing(tmp_path: Path) -> None:
+ELEMENTS = "return [document.scripts.length, document.images.length]"
+
+
+def test_markup_in_a_report_does_nothing(seen: Seen) -> None:
     """Even without the policy there would be no element of it."""
-    script = "return [document.scripts.length, document.images.length]"
-    assert browser.measure(tmp_path, page_of("hostile"), script, width=DESK) == [1, 0]
+    assert seen[Look(page_of("hostile"), ELEMENTS, DESK)] == [1, 0]
 
 
-@pytest.mark.parametrize("name", ["failing", "hostile", "broken"])
+CROWDED = ("failing", "hostile", "broken")
+
+
+@pytest.mark.parametrize("name", CROWDED)
 @pytest.mark.parametrize("width", [PHONE, DESK])
-def test_the_page_never_scrolls_sideways(name: str, width: int, tmp_path: Path) -> None:
+def test_the_page_never_scrolls_sideways(name: str, width: int, seen: Seen) -> None:
     """What is wider than the screen scrolls within its own box."""
-    seen = browser.measure(tmp_path, page_of(name), WIDE, width=width)
-    assert seen == {"inner": width, "scroll": width, "beyond": []}
+    assert seen[Look(page_of(name), WIDE, width)] == {"inner": width, "scroll": width, "beyond": []}
 
 
-def test_differences_come_before_the_matrix(tmp_path: Path) -> None:
+TOPS = """
+const each = document.querySelectorAll('main > section');
+return [...each].map(each => [each.id, each.getBoundingClientRect().top])"""
+
+
+def test_differences_come_before_the_matrix(seen: Seen) -> None:
     """From top to bottom, as they are laid out."""
-    each = "document.querySelectorAll('main > section')"
-    script = f"return [...{each}].map(each => [each.id, each.getBoundingClientRect().top])"
-    tops: dict[str, float] = dict(browser.measure(tmp_path, page_of("failing"), script, width=PHONE))
+    tops: dict[str, float] = dict(seen[Look(page_of("failing"), TOPS, PHONE)])
     assert tops["head"] < tops["differences"] < tops["topology"] < tops["matrix"] < tops["mutation"]
 
 
-def test_every_check_is_shown(tmp_path: Path) -> None:
+CONTENT = "return document.body.textContent"
+
+
+def test_every_check_is_shown(seen: Seen) -> None:
     """Name and reason of each stand in the document."""
-    text = browser.measure(tmp_path, page_of("failing"), "return document.body.textContent", width=DESK)
+    text = seen[Look(page_of("failing"), CONTENT, DESK)]
     for check in html_samples.failing()["checks"]:
         assert check["id"].partition(".")[2] in text
         assert check["reason"] in text
@@ -107,11 +148,11 @@ return found"""
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-def test_ranges_are_shown_on_focus(width: int, tmp_path: Path) -> None:
+def test_ranges_are_shown_on_focus(width: int, seen: Seen) -> None:
     """Hidden before; then within the window, all of it, and not over the cell that was asked."""
-    for seen in browser.measure(tmp_path, page_of("failing"), TIPS, width=width):
-        assert (seen["before"], seen["after"], seen["inside"], seen["clear"]) == ("none", "block", True, True)
-        assert all(word in seen["text"] for word in ("open", "closed", "filtered", "must", "may", "computed"))
+    for tip in seen[Look(page_of("failing"), TIPS, width)]:
+        assert (tip["before"], tip["after"], tip["inside"], tip["clear"]) == ("none", "block", True, True)
+        assert all(word in tip["text"] for word in ("open", "closed", "filtered", "must", "may", "computed"))
 
 
 SWITCH = """
@@ -122,9 +163,9 @@ document.querySelector('label[for=show-udp]').click();
 return [first, shown()]"""
 
 
-def test_protocols_are_switched_without_a_script(tmp_path: Path) -> None:
+def test_protocols_are_switched_without_a_script(seen: Seen) -> None:
     """One matrix at a time, the one with violations first."""
-    assert browser.measure(tmp_path, page_of("failing"), SWITCH, width=DESK) == [["tcp"], ["udp"]]
+    assert seen[Look(page_of("failing"), SWITCH, DESK)] == [["tcp"], ["udp"]]
 
 
 STICKY = """
@@ -138,11 +179,11 @@ const moved = [box.scrollLeft > 100, box.scrollTop > 50];
 return {moved, side: side.left - at.left, head: head.top - at.top}"""
 
 
-def test_headers_of_the_matrix_stay_in_sight(tmp_path: Path) -> None:
+def test_headers_of_the_matrix_stay_in_sight(seen: Seen) -> None:
     """Scrolled in its box, it still says which row and column a cell is in."""
-    seen = browser.measure(tmp_path, page_of("passing"), STICKY, width=PHONE)
-    assert seen["moved"] == [True, True]
-    assert (seen["side"], seen["head"]) == (pytest.approx(0, abs=1), pytest.approx(0, abs=1))
+    scrolled = seen[Look(page_of("passing"), STICKY, PHONE)]
+    assert scrolled["moved"] == [True, True]
+    assert (scrolled["side"], scrolled["head"]) == (pytest.approx(0, abs=1), pytest.approx(0, abs=1))
 
 
 TEXTS = """
@@ -163,9 +204,9 @@ return [texts.length > 20, bad]"""
 
 
 @pytest.mark.parametrize("name", ["passing", "failing"])
-def test_texts_in_the_picture_can_be_read(name: str, tmp_path: Path) -> None:
+def test_texts_in_the_picture_can_be_read(name: str, seen: Seen) -> None:
     """As the browser's own fonts draw them, no text lies on another, and names fit into their boxes."""
-    assert browser.measure(tmp_path, page_of(name), TEXTS, width=DESK) == [True, []]
+    assert seen[Look(page_of(name), TEXTS, DESK)] == [True, []]
 
 
 CHARTS = """
@@ -183,9 +224,9 @@ return [charts.length, bad]"""
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-def test_texts_in_charts_can_be_read(width: int, tmp_path: Path) -> None:
+def test_texts_in_charts_can_be_read(width: int, seen: Seen) -> None:
     """Axes, keys and names keep clear of one another; what is shown unfolded is five runs and three more."""
-    assert browser.measure(tmp_path, page_of("loaded"), CHARTS, width=width) == [5 * 2 + 3, []]
+    assert seen[Look(page_of("loaded"), CHARTS, width)] == [5 * 2 + 3, []]
 
 
 PRINTED = """
@@ -201,12 +242,11 @@ return {tables, folded: folded.length}"""
 
 
 @pytest.mark.parametrize("name", ["passing", "failing"])
-def test_paper_shows_everything(name: str, tmp_path: Path) -> None:
+def test_paper_shows_everything(name: str, seen: Seen) -> None:
     """With the rules for print in force: all three matrices, whole and unclipped, and nothing folded."""
-    page = page_of(name).replace("@media print", "@media all")
-    seen = browser.measure(tmp_path, page, PRINTED, width=PAPER)
-    assert seen["tables"] == 3 * [{"shown": True, "whole": True, "clipped": False, "spilling": 0}]
-    assert seen["folded"] == 0
+    paper = seen[Look(printed(name), PRINTED, PAPER)]
+    assert paper["tables"] == 3 * [{"shown": True, "whole": True, "clipped": False, "spilling": 0}]
+    assert paper["folded"] == 0
 
 
 def test_it_prints(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_image
 from swarm_samples import NAMES, NETWORK, STACK, plan, service
 from swarm_site import Site, standing
 from tank import tcp
@@ -25,7 +26,7 @@ from harness.topology.model import Service
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-IMAGE = "wavetank/base:latest"
+IMAGE = small_image.NAME
 
 # All but the swarm's 2377/tcp.
 CLOSED = (tcp((1, 2376)), tcp((2378, 65535)), AllowRule("udp", (1, 65535), ("0.0.0.0/0",), "test"))
@@ -57,8 +58,8 @@ def site(droplets: Site) -> Site:
 
 @pytest.fixture(scope="module")
 def image(droplets: Site) -> str:
-    """The id of an image that all droplets have, whenever they are built."""
-    return str(droplets.tank.engine.images.get(IMAGE).id)
+    """The id of an image that the workers are given."""
+    return small_image.build(droplets.tank.engine)
 
 
 @pytest.fixture
@@ -424,6 +425,7 @@ def test_scaling_what_is_not_there_or_cannot_be_is_refused_before_anything_chang
     assert len(set(stack.scale(door=2)[0].nodes)) == 2
 
 
+@pytest.mark.usefixtures("image")
 def test_plain_project_is_scaled_over_its_droplets(site: Site, tmp_path: Path) -> None:
     """Without a swarm it is compose that does it, and what is scaled stays deployed."""
     compose = tmp_path / "docker-compose.yml"
