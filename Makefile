@@ -10,6 +10,10 @@ SOME := $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 # Files side by side, in the order of tests/conftest.py: one more than there are cores, for many tests wait.
 ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 
+# Python keeps what it has compiled, here as it does anywhere: a shell that forbids it, as those of many container images
+# do, makes each of thousands of processes compile all that it imports, and each test process rewrite every assertion.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup images test test-fast coverage lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
 .NOTPARALLEL:
