@@ -12,6 +12,10 @@ ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of short programs; without kept bytecode each compiles all of its source anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Python keeps what it has compiled, here as it does anywhere: a shell that forbids it, as those of many container images
+# do, makes each of thousands of processes compile all that it imports, and each test process rewrite every assertion.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup images test test-fast coverage lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
 .NOTPARALLEL:

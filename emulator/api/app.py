@@ -7,8 +7,9 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from http import HTTPStatus
 
 from emulator.api import (
@@ -189,13 +190,18 @@ def _note(request: Request, response: Response) -> None:
     log.info("%s %.300s %s", request.method, _path(request), response.status)
 
 
+@cache
+def _routes_by_method() -> Mapping[str, Sequence[Route]]:
+    methods = {route.method for route in all_routes()}
+    return {method: [route for route in all_routes() if route.method == method] for method in methods}
+
+
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     """The route of a request with its parameters. Raises ``NotFoundError`` or ``NotOfferedError``."""
-    for route in all_routes():
-        if route.method == method:
-            params = match(path, route.path)
-            if params is not None and not (params and is_literal(method, path)):
-                return route, dict(params)
+    for route in _routes_by_method().get(method, ()):
+        params = match(path, route.path)
+        if params is not None and not (params and is_literal(method, path)):
+            return route, dict(params)
     if offered_elsewhere(method, path):
         raise NotOfferedError(f"{method} {path}")
     raise NotFoundError

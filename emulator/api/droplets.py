@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from emulator.api import fields
 from emulator.api.actions import action_link
 from emulator.api.catalogue import image_view, region_view, size_view
-from emulator.api.firewalls import firewall_view
+from emulator.api.firewalls import firewall_views
 from emulator.api.http import Request, Response
 from emulator.api.pages import page
 from emulator.api.routing import Routes
@@ -70,7 +71,7 @@ def _delete(cloud: Cloud, request: Request) -> Response:
 @ROUTES.on("GET", "/v2/droplets/{droplet_id}/firewalls", "droplets_list_firewalls")
 def _firewalls(cloud: Cloud, request: Request) -> Response:
     covering = firewalls.of_droplet(cloud, droplets.get(cloud, request.params["droplet_id"]))
-    return page(request, "firewalls", [firewall_view(cloud, firewall) for firewall in covering])
+    return page(request, "firewalls", firewall_views(cloud, covering))
 
 
 def _create_request(body: fields.Body, names: list[str]) -> droplets.CreateRequest:
@@ -128,5 +129,14 @@ def droplet_view(cloud: Cloud, droplet: Droplet) -> dict[str, Any]:
 
 
 def _network(address: Address, kind: str) -> dict[str, Any]:
-    netmask = str(IPv4Network(f"0.0.0.0/{address.prefix}").netmask)
-    return {"ip_address": address.ip, "netmask": netmask, "gateway": address.gateway, "type": kind}
+    return {
+        "ip_address": address.ip,
+        "netmask": _netmask(address.prefix),
+        "gateway": address.gateway,
+        "type": kind,
+    }
+
+
+@cache
+def _netmask(prefix: int) -> str:
+    return str(IPv4Network(f"0.0.0.0/{prefix}").netmask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emulator.api import fields
@@ -10,6 +11,7 @@ from emulator.api.pages import page
 from emulator.api.routing import Routes
 from emulator.cloud import firewalls
 from emulator.cloud.models import Firewall, Rule
+from emulator.cloud.network import FirewallStatus, PendingChange
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -20,25 +22,25 @@ ONE = "/v2/firewalls/{firewall_id}"
 
 @ROUTES.on("GET", "/v2/firewalls", "firewalls_list")
 def _list(cloud: Cloud, request: Request) -> Response:
-    return page(request, "firewalls", [firewall_view(cloud, item) for item in cloud.store.all(Firewall)])
+    return page(request, "firewalls", firewall_views(cloud, cloud.store.all(Firewall)))
 
 
 @ROUTES.on("POST", "/v2/firewalls", "firewalls_create")
 def _create(cloud: Cloud, request: Request) -> Response:
     firewall = firewalls.create(cloud, _firewall_request(request.json()))
-    return Response(202, {"firewall": firewall_view(cloud, firewall)})
+    return Response(202, {"firewall": firewall_views(cloud, [firewall])[0]})
 
 
 @ROUTES.on("GET", ONE, "firewalls_get")
 def _get(cloud: Cloud, request: Request) -> Response:
     firewall = firewalls.get(cloud, request.params["firewall_id"])
-    return Response(200, {"firewall": firewall_view(cloud, firewall)})
+    return Response(200, {"firewall": firewall_views(cloud, [firewall])[0]})
 
 
 @ROUTES.on("PUT", ONE, "firewalls_update")
 def _replace(cloud: Cloud, request: Request) -> Response:
     firewall = firewalls.replace(cloud, request.params["firewall_id"], _firewall_request(request.json()))
-    return Response(200, {"firewall": firewall_view(cloud, firewall)})
+    return Response(200, {"firewall": firewall_views(cloud, [firewall])[0]})
 
 
 @ROUTES.on("DELETE", ONE, "firewalls_delete")
@@ -74,9 +76,17 @@ def _rules(cloud: Cloud, request: Request) -> Response:
     return Response(204)
 
 
-def firewall_view(cloud: Cloud, firewall: Firewall) -> dict[str, Any]:
-    """A firewall as the API shows it, with what is still to be applied."""
-    status, pending = cloud.network.status(firewall)
+def firewall_views(cloud: Cloud, shown: Sequence[Firewall]) -> list[dict[str, Any]]:
+    """Firewalls as the API shows them, with what is still to be applied."""
+    if not shown:
+        return []
+    snapshot = cloud.network.snapshot()
+    return [_firewall_view(each, *cloud.network.status(each, snapshot)) for each in shown]
+
+
+def _firewall_view(
+    firewall: Firewall, status: FirewallStatus, pending: Iterable[PendingChange]
+) -> dict[str, Any]:
     return {
         "id": firewall.id,
         "name": firewall.name,

@@ -27,9 +27,15 @@ def operations() -> Sequence[Operation]:
     return tuple(Operation(*row) for row in rows)
 
 
+@cache
+def _literal() -> frozenset[tuple[str, str]]:
+    """Methods and paths: every request with parameters is looked for among them."""
+    return frozenset((item.method, item.path) for item in operations())
+
+
 def is_literal(method: str, path: str) -> bool:
     """Whether the document has this very path: ``/v2/droplets/autoscale`` is no droplet."""
-    return any(item.method == method and item.path == path for item in operations())
+    return (method, path) in _literal()
 
 
 def offered_elsewhere(method: str, path: str) -> bool:

@@ -44,6 +44,15 @@ class Applied:
     members: Mapping[str, frozenset[int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """What the records ask for at one moment, and what was in force then."""
+
+    droplets: tuple[Droplet, ...]
+    wanted: Mapping[str, MemberPolicy]
+    applied: Applied
+
+
 class Network:
     """The applier. ``background`` False: every change is applied at its commit, in the caller's thread."""
 
@@ -84,19 +93,25 @@ class Network:
             droplets, databases, firewalls = self._records()
         return network_policy(serial, droplets, databases, firewalls)
 
-    def status(self, firewall: Firewall) -> tuple[FirewallStatus, list[PendingChange]]:
-        """Whether a firewall is in force on all of its droplets, and on which it is not."""
+    def snapshot(self) -> Snapshot:
+        """What is to be in force now and what is: read once, the status of every firewall follows from it."""
         droplets, databases, firewalls = self._records()
         wanted = network_policy(0, droplets, databases, firewalls)
-        applied = self._applied
-        policies = {member.ref: member for member in wanted.members}
+        return Snapshot(tuple(droplets), {member.ref: member for member in wanted.members}, self._applied)
+
+    def status(
+        self, firewall: Firewall, snapshot: Snapshot | None = None
+    ) -> tuple[FirewallStatus, list[PendingChange]]:
+        """Whether a firewall is in force on all of its droplets, and on which it is not."""
+        snapshot = snapshot or self.snapshot()
+        droplets, applied = snapshot.droplets, snapshot.applied
         members = frozenset(droplet.id for droplet in droplets if covers(firewall, droplet))
         before = applied.members.get(firewall.id, frozenset())
         state: FirewallStatus = "failed" if self._failed else "waiting"
         late = {
             number
             for number in members | (before & {droplet.id for droplet in droplets})
-            if policies.get(f"droplet:{number}") != applied.policies.get(f"droplet:{number}")
+            if snapshot.wanted.get(f"droplet:{number}") != applied.policies.get(f"droplet:{number}")
         }
         if not late:
             return "succeeded", []

@@ -11,6 +11,7 @@ emulated network has no IPv6.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, ip_network
 
 from emulator.cloud.models import Database, Droplet, Firewall, Peers, Rule, TrustedSource
@@ -94,9 +95,17 @@ def _trusted(rule: TrustedSource, droplets: Sequence[Droplet], by_id: Mapping[st
 
 
 def _cidrs(addresses: Iterable[str]) -> tuple[str, ...]:
-    networks = (ip_network(address, strict=False) for address in addresses)
-    return tuple(dict.fromkeys(str(network) for network in networks if isinstance(network, IPv4Network)))
+    return tuple(dict.fromkeys(cidr for cidr in map(_cidr, addresses) if cidr))
 
 
-def _lower(tags: Iterable[str]) -> frozenset[str]:
+# The same few addresses and tags are asked for in each rule, of each machine, at each change and each look.
+@lru_cache(maxsize=4096)
+def _cidr(address: str) -> str:
+    """The IPv4 network; empty for one of IPv6."""
+    network = ip_network(address, strict=False)
+    return str(network) if isinstance(network, IPv4Network) else ""
+
+
+@lru_cache(maxsize=4096)
+def _lower(tags: tuple[str, ...]) -> frozenset[str]:
     return frozenset(tag.lower() for tag in tags)

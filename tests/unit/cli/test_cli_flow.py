@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
+from report_schema import validator
 from tests_cli import Outcome, Stage
 
 from harness.core import signals
@@ -43,7 +43,7 @@ def status(stage: Stage) -> dict[str, Any]:
 def written(stage: Stage) -> dict[str, Any]:
     """The newest report."""
     document: dict[str, Any] = json.loads((stage.state_dir / "latest" / "report.json").read_text())
-    jsonschema.validate(document, json.loads(report.SCHEMA_FILE.read_text()))
+    validator().validate(document)
     return document
 
 

@@ -17,14 +17,15 @@ from harness.target.api import Api
 from harness.target.target import Target
 from harness.topology import load
 
+STANDARD = load(PROJECT / "topologies" / "standard.yaml")
+
 
 @pytest.fixture
 def api() -> Iterator[Api]:
     """The played cloud's API, with the standard plan in force."""
     target = Target("do", "https://api.digitalocean.com", "token", operators=("198.51.100.7/32",))
-    topology = load(PROJECT / "topologies" / "standard.yaml")
     with emulator.mock():
-        provision.provision(target, topology, RUN, public_key=PUBLIC_KEY, progress=Progress(quiet=True))
+        provision.provision(target, STANDARD, RUN, public_key=PUBLIC_KEY, progress=Progress(quiet=True))
         provision.lock_down(target, RUN)
         with Api(target) as api:
             yield api
