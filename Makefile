@@ -9,8 +9,6 @@ PICKED := $(if $(CHECKS),-k '$(CHECKS)')
 SOME := $(if $(PYTEST_ARGS),|| [ $$? -eq 5 ])
 # Files side by side, in the order of tests/conftest.py: one more than there are cores, for many tests wait.
 ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
-# Tests start hundreds of short programs; without kept bytecode each compiles all of its source anew.
-unexport PYTHONDONTWRITEBYTECODE
 
 # Python keeps what it has compiled, here as it does anywhere: a shell that forbids it, as those of many container images
 # do, makes each of thousands of processes compile all that it imports, and each test process rewrite every assertion.
