@@ -149,12 +149,17 @@ def test_a_flow_from_outside_needs_a_public_address(load_small: Loader) -> None:
 
 
 def test_wide_rules_that_meet_are_noticed(load_small: Loader) -> None:
-    """``internet`` takes in the droplets' own addresses: two rules meant for others meet."""
-    with pytest.raises(TopologyError, match=r"it admits api-1 -> web 80/tcp, which the intent does not"):
+    """``internet`` takes in the droplets' own addresses: two rules meant for others meet.
+
+    That is one mistake, however many pairs of droplets it is.
+    """
+    pairs = r"it admits api-1 -> web 80/tcp, api-2 -> web 80/tcp, which the intent does not"
+    with pytest.raises(TopologyError, match=pairs) as caught:
         load_small(
             (API_OUT, f'{API_OUT}\n      - {{protocol: tcp, ports: "80", to: [internet]}}'),
             ("intent:\n", "intent:\n  - {from: api, to: internet, tcp: [80]}\n"),
         )
+    assert not isinstance(caught.value, TopologyErrors), caught.value
 
 
 def test_a_template_error_names_the_templates_line(load_small: Loader, tmp_path: Path) -> None:
