@@ -7,8 +7,7 @@ itself, and every accepted submission ended exactly once. All checks of a fault 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,10 +27,7 @@ from harness.verify.disturbing import Note
 from harness.verify.fixtures import Remark
 from harness.verify.stash import SECTIONS
 
-# The check that asks for a trial first may wait for the next one, too.
-pytestmark = [pytest.mark.disturbs, pytest.mark.timeout(600)]
-
-ASKING = ("fault", "cut_off", "manager_lost")
+pytestmark = pytest.mark.disturbs
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +35,7 @@ def trials(request: pytest.FixtureRequest, session: Session, door: FrontDoor) ->
     """One trial of each fault, and all of them in the report."""
     sections = request.config.stash[SECTIONS]
     with Api(session.target) as api:
-        context = FaultContext(session, door, api)
-        found = Trials(
-            context, lambda made: sections.update(failover=section(made)), planned(request.session.items)
-        )
-        with closing(found):
-            yield found
+        yield Trials(FaultContext(session, door, api), lambda made: sections.update(failover=section(made)))
 
 
 @pytest.fixture
@@ -119,13 +110,6 @@ def test_leadership_moves(trials: Trials, manager_lost: str, note: Note) -> None
     before, after = trial.leaders
     note(f"{before}, then {after}")
     assert after not in {"", before}
-
-
-def planned(items: Iterable[pytest.Item]) -> tuple[str, ...]:
-    """The faults that the chosen checks ask for, in their order."""
-    asked = [item.callspec.params for item in items if hasattr(item, "callspec")]
-    found = (params[name] for params in asked for name in ASKING if name in params)
-    return tuple(dict.fromkeys(map(str, found)))
 
 
 def refusals(trial: Trial) -> list[str]:

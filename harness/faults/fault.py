@@ -37,12 +37,9 @@ class Fault:
 
 
 def names(topology: Topology) -> tuple[str, ...]:
-    """Every fault to be tried on a swarm, ``KIND:NODE``.
-
-    Each worker node in turn, the node of the load balancer, a partition where firewalls can make one, the
-    front door, the manager, and a majority of several managers. What was submitted at a front door that was
-    lost waits longest for an answer, so that is not the last: the next fault is tried in that time.
-    """
+    """Every fault to be tried on a swarm, ``KIND:NODE``: each worker node in turn, the node of the load
+    balancer, a partition where firewalls can make one, the manager, a majority of several managers, and the
+    front door last."""
     swarm = topology.swarm
     if swarm is None:
         return ()
@@ -53,9 +50,9 @@ def names(topology: Topology) -> tuple[str, ...]:
     found += [f"{POWER_OFF}:{BALANCER}"] if balancer(topology) else []
     cut = all(is_firewalled(topology, name) for name in workers if name not in front_doors)
     found += [f"{PARTITION}:{WORKER}"] if cut else []
-    found += [f"{POWER_OFF}:{name}" for name in front_doors]
     found += [f"{POWER_OFF}:{MANAGER}"]
-    return (*found, f"{POWER_OFF}:{QUORUM}") if len(swarm.managers) > 2 else tuple(found)
+    found += [f"{POWER_OFF}:{QUORUM}"] if len(swarm.managers) > 2 else []
+    return (*found, *(f"{POWER_OFF}:{name}" for name in front_doors))
 
 
 def resolve(name: str, topology: Topology, state: State) -> Fault:

@@ -115,10 +115,6 @@ class RunOnce(Generic[Key, Result]):
             raise CheckFailedError(f"{fault}: {found}") from found
         return found
 
-    def known(self) -> frozenset[Key]:
-        """The faults that were run, whether that went well or not."""
-        return frozenset(self._found)
-
     def results(self) -> tuple[Result, ...]:
         """All results, each once, in the order in which they were made."""
         found = (each for each in self._found.values() if not isinstance(each, Exception))

@@ -50,14 +50,10 @@ class Steady:
         self._begun: list[Any] = []
         self._pace.start()
 
-    def start_nothing_more(self) -> None:
-        """Let what was started go on, and do not wait for it."""
-        self._over.set()
-        self._pace.join()
-
     def stop(self, deadline: float) -> None:
         """Start nothing more, and wait up to ``deadline`` seconds for what was started. Raises its errors."""
-        self.start_nothing_more()
+        self._over.set()
+        self._pace.join()
         done, late = wait(self._begun, timeout=scaled(deadline))
         self._pool.shutdown(wait=not late, cancel_futures=True)
         for each in done:
@@ -91,24 +87,12 @@ class Submissions:
         self._client, self._door, self.journal, self.seed = client, door, journal, seed
         self._listed: dict[tuple[int, str], int] = {}
         self._pattern = re.compile(rf"{re.escape(seed)}-(\d{{5}})")
-        self._listing_each = False
-
-    def list_each_answer(self) -> None:
-        """Ask for the front door's history now, and again after each answer that is still to come.
-
-        It shows only the newest entries, and others may go on submitting.
-        """
-        self._listing_each = True
-        self.read_listing()
 
     def submit(self, op: int) -> None:
         """One submission, from its invocation to its end."""
         chosen = program(self.seed, op)
         self.journal.add(Entry("invoke", time.time(), op, via="front door", expected=chosen.stdout or ""))
-        end = self._outcome(op, chosen)
-        self.journal.add(end)
-        if self._listing_each and end.kind == "ok":
-            self.read_listing()
+        self.journal.add(self._outcome(op, chosen))
 
     def _outcome(self, op: int, chosen: Program) -> Entry:
         def entry(kind: Any, **more: Any) -> Entry:

@@ -1,21 +1,18 @@
 """One fault from beginning to end: programs are submitted, nodes are down, come back, and all is as before.
 
-``run_trial`` does all of it; its result is only read. ``begin_trial`` leaves out the end, when nothing is
-broken any more: submissions that were lost on their way are waited for, and judged.
+``run_trial`` does all of it; its result is only read.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from harness.core.errors import ResourceError, WaitTimeoutError, WavetankError
-from harness.core.parallel import nothing
 from harness.core.wait import NotYet, wait_for
 from harness.faults import orphan
 from harness.faults.expected import Expectation, entry_points, expect
@@ -35,9 +32,8 @@ SETTLED_SECONDS = 180.0
 WATCH_SECONDS = 90.0
 AGAIN_SECONDS = 60.0
 PAUSE = 0.4
-# Longer than it takes until another worker has run a program whose worker died. Whoever has no answer after
-# the first of these will hardly get one; it is waited for up to the second.
-RERUN_SECONDS, ANSWER_SECONDS = 30.0, 45.0
+# Longer than it takes until another worker has run a program whose worker died.
+ANSWER_SECONDS = 45.0
 QUORUM_SECONDS, ASKED_SECONDS = 60.0, 5.0
 
 
@@ -87,45 +83,12 @@ class Trial:
         )
 
 
-@dataclass(frozen=True)
-class OpenTrial:
-    """A trial after which all is as before, but for submissions that are still without an answer.
-
-    ``carried``: as in ``Trial``. ``await_answers`` waits for those that may still get one: another fault must
-    not come before. ``close`` ends the submissions without a judgement.
-    """
-
-    name: str
-    fault: Fault
-    carried: tuple[str, ...]
-    await_answers: Callable[[], None]
-    close: Callable[[], None]
-    _judged: Callable[[], Trial]
-
-    def judged(self) -> Trial:
-        """The whole trial, once the last submission has an answer or has waited long enough."""
-        try:
-            return self._judged()
-        finally:
-            self.close()
-
-
 def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
-    """Inject one fault, observe, heal it, wait until all is as before, and judge every submission.
+    """Inject one fault, observe, heal it, and wait until all is as before.
 
     ``name``: one of ``fault.names``; ``number``: which trial of it, for the names of files. Raises
     ``WavetankError`` where the swarm was not well at the beginning or the fault could not be injected or
     healed, ``InconclusiveError`` where this swarm has no such fault. The nodes are back in any case.
-    """
-    return begin_trial(context, name, number).judged()
-
-
-def begin_trial(
-    context: FaultContext, name: str, number: int = 1, *, before_fault: Callable[[], None] = nothing
-) -> OpenTrial:
-    """As :func:`run_trial`, until all is as before; then nothing more is submitted.
-
-    ``before_fault`` is called when programs are accepted and nothing is broken yet.
     """
     session = context.session
     watch = Watch(session.access, session.topology, session.deployment)
@@ -134,44 +97,29 @@ def begin_trial(
     expected = expect(session.topology, fault, before)
     source = Source(session.target, context.door, _address(context, fault), ANSWER_SECONDS)
     file = session.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
-    with ExitStack() as stack:
-        workload = stack.enter_context(submitting(source, file))
+    with submitting(source, file) as workload:
         workload.await_first_answers()
-        before_fault()
         run = TrialRun(context, fault, expected, before, watch=watch, workload=workload)
         times = run_fault(context, fault, run.observe, run.recover)
-        workload.start_nothing_more()
-        left_over = run.still_running() if not run.trouble else ()
-
-        def judged() -> Trial:
-            judgement = workload.judged(context.judge0)
-            return Trial(
-                name=name,
-                number=number,
-                fault=fault,
-                carried=carried(before, fault.nodes),
-                expected=expected,
-                times=times,
-                history=workload.entries(),
-                judgement=judgement,
-                file=file,
-                snapshots=tuple(watch.snapshots),
-                leaders=(_leader(before), run.leader),
-                control=run.control,
-                orphan=run.orphan,
-                went_on=run.went_on,
-                left_over=left_over,
-                trouble=run.trouble,
-            )
-
-        return OpenTrial(
-            name,
-            fault,
-            carried(before, fault.nodes),
-            await_answers=partial(workload.await_late_answers, RERUN_SECONDS),
-            close=stack.pop_all().close,
-            _judged=judged,
-        )
+        judgement = workload.judged(context.judge0)
+    return Trial(
+        name=name,
+        number=number,
+        fault=fault,
+        carried=carried(before, fault.nodes),
+        expected=expected,
+        times=times,
+        history=workload.entries(),
+        judgement=judgement,
+        file=file,
+        snapshots=tuple(watch.snapshots),
+        leaders=(_leader(before), run.leader),
+        control=run.control,
+        orphan=run.orphan,
+        went_on=run.went_on,
+        left_over=run.still_running() if not run.trouble else (),
+        trouble=run.trouble,
+    )
 
 
 def await_healthy(watch: Watch) -> State:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from harness.core.wait import NotYet, scaled, wait_for
+from harness.core.wait import NotYet, wait_for
 from harness.faults.final_status import read_twice
 from harness.faults.history import Begun, Entry, Journal, Judgement, begun, judge
 from harness.faults.steady import Request, Requests, Steady, Submissions
@@ -104,17 +104,6 @@ class Workload:
 
         return wait_for("answers to the submissions", probe, deadline=deadline, max_pause=0.3)
 
-    def await_late_answers(self, late: float) -> None:
-        """Wait until every submission has an answer, or was begun ``late`` seconds ago and more."""
-
-        def probe() -> None:
-            since = time.time() - scaled(late)
-            if missing := _open(self.begun(since)):
-                raise NotYet(f"{missing} submissions are without an answer")
-
-        # Enough, once nothing more is submitted.
-        wait_for("answers to the submissions", probe, deadline=2 * late, max_pause=0.3)
-
     def failed(self, since: float) -> list[str]:
         """Descriptions of what was begun since then and not answered well, once all of it has ended.
 
@@ -129,13 +118,6 @@ class Workload:
         slowest = max((each.ended - each.begun for each in asked), default=0.0)
         answered = len(submitted) - _open(submitted)
         return f"{answered} submissions and {len(asked)} requests, of which the slowest took {slowest:.1f} s"
-
-    def start_nothing_more(self) -> None:
-        """Submit nothing more, and do not wait for the answers to what was submitted."""
-        for each in self._streams:
-            each.start_nothing_more()
-        if self.door.history:
-            self._submissions.list_each_answer()
 
     def stop(self) -> None:
         """Start nothing more, and wait for the last answers."""

@@ -9,7 +9,7 @@ from harness.core.errors import InconclusiveError, UsageError
 from harness.faults.fault import busy_workers, carried, gone, names, resolve
 
 
-def test_each_worker_node_is_lost_in_turn_and_the_front_door_after_them() -> None:
+def test_each_worker_node_is_lost_in_turn_and_the_front_door_last() -> None:
     """Every droplet of the plan's swarm is hit, by name or as the manager."""
     found = names(SWARM)
     assert [each for each in found if each.startswith("power_off:")] == [
@@ -19,8 +19,8 @@ def test_each_worker_node_is_lost_in_turn_and_the_front_door_after_them() -> Non
         "power_off:worker-1",
         "power_off:worker-2",
         "power_off:balancer",
-        "power_off:client",
         "power_off:manager",
+        "power_off:client",
     ]
     assert "partition:worker" in found
 

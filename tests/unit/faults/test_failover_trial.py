@@ -92,12 +92,6 @@ class Played:
     def await_first_answers(self) -> None:
         self.log.append("submissions")
 
-    def start_nothing_more(self) -> None:
-        self.log.append("nothing more")
-
-    def await_late_answers(self, late: float) -> None:
-        self.log.append(f"answers of {late:g} s")
-
     def entries(self) -> tuple[Entry, ...]:
         """One every 10 ms since the beginning, accepted at once."""
         times = [self.begun + each / 100 for each in range(int((time.time() - self.begun) * 100))]
@@ -153,7 +147,7 @@ def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert played.log[:off] == ["look", "look", "submissions"]
     assert set(played.log[off + 1 : on]) == {"look without server-1"}
     assert on - off > 4
-    assert played.log[on + 1 :] == ["drop server-1", "look", "look", "nothing more", "judged"]
+    assert played.log[on + 1 :] == ["drop server-1", "look", "look", "judged"]
     found = made.measured
     assert None not in {found.rto_s, found.detected_s, found.full_s, found.ready_s, found.settled_s}
     assert (made.carried, made.trouble) == (("judge0-lb", "judge0-server"), "")

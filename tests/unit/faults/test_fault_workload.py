@@ -118,29 +118,6 @@ def test_what_goes_on_is_counted_from_when_one_likes(monkeypatch: pytest.MonkeyP
     assert len(failed) >= len(ended)
 
 
-def test_an_answer_that_will_not_come_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Another that may come is; and nothing more is submitted meanwhile."""
-    door = opened(Door(), monkeypatch)
-    clock = FakeClock()
-    wait_for = module.wait_for
-    with submitting(SOURCE, tmp_path / "history.jsonl") as workload:
-        workload.await_first_answers()
-        workload.start_nothing_more()
-        workload.await_late_answers(30)
-        number = len(door.runs)
-        workload.journal.add(Entry("invoke", time.time() - 31, 900))
-        workload.await_late_answers(30)
-        workload.journal.add(Entry("invoke", time.time() - 20, 901))
-        monkeypatch.setattr(module, "wait_for", lambda *a, **named: wait_for(*a, **named, clock=clock))
-        with pytest.raises(WaitTimeoutError, match="1 submissions are without an answer"):
-            workload.await_late_answers(30)
-        workload.journal.add(Entry("ok", time.time(), 901, token="t901"))
-        workload.await_late_answers(30)
-        assert len(door.runs) == number
-
-
 def test_nothing_is_handed_in_after_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever ended it."""
     door = opened(Door(), monkeypatch)

@@ -104,30 +104,6 @@ def test_the_listing_tells_tokens_and_counts_and_each_only_once() -> None:
     assert submissions.journal.entries()[-1].count == 2
 
 
-def test_a_late_answer_is_looked_for_at_once() -> None:
-    """The listing may be short, and what others submit would push it out; a refusal is on none."""
-    runs: list[dict[str, str]] = []
-    asked: list[str] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.method)
-        if request.method == "GET":
-            return httpx.Response(200, json={"runs": runs[-1:]})
-        if len(runs) == 2:
-            return httpx.Response(502, json={"error": "no runner"})
-        runs.append({"token": f"t{len(runs)}", "source": request.content.decode()})
-        return httpx.Response(200, json={**runs[-1], "status": {"description": "Accepted"}, "stdout": "x"})
-
-    submissions = stream(answer)
-    submissions.submit(0)
-    submissions.list_each_answer()
-    submissions.submit(1)
-    submissions.submit(2)
-    listed = [(each.op, each.token) for each in submissions.journal.entries() if each.kind == "listed"]
-    assert listed == [(0, "t0"), (1, "t1")]
-    assert asked == ["POST", "GET", "POST", "GET", "POST"]
-
-
 def test_entries_are_found_in_any_listing() -> None:
     """A bare list, or one within an object."""
     assert list(items([{"a": 1}, 2])) == [{"a": 1}]
