@@ -14,7 +14,7 @@ from harness.topology.model import FrontDoor, Swarm
 from harness.verify.disturbing import Note
 from harness.verify.latency import Slow, candidate, run_slow_link
 
-pytestmark = pytest.mark.disturbs
+pytestmark = pytest.mark.disturbs(first=True)  # before submissions go on beside it
 
 DELAY_MS = 20.0
 AT_LEAST_MS, AT_MOST_MS = 15.0, 60.0  # a timer may be early by a tick, and a busy machine late by more

@@ -28,7 +28,7 @@ from harness.provision import Plan, Price
 from harness.run import lease, lock, reaper, report
 from harness.run.rundir import RunDir
 from harness.run.session import Session, session_of
-from harness.run.settings import Choice, Settings, choose_new, load_topology, remember, resolve
+from harness.run.settings import Choice, Settings, choose_new, latest_run, load_topology, remember, resolve
 from harness.swarm import deploy as stack
 from harness.target import emulator_process
 from harness.target.target import Target
@@ -72,7 +72,8 @@ class Started(Session):
 
 def prepare(settings: Settings, progress: Progress) -> Prepared:
     """Validate the topology, connect to the target, choose the run and plan the changes."""
-    draft = choose_new(settings)
+    latest = latest_run(settings.state_dir)  # for its application: whether it still exists is not known yet
+    draft = choose_new(settings, [latest.run] if latest else [])
     topology = load_topology(draft)
     require_programs(topology)
     host = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from harness.access.ssh import Access
+from harness.core.paths import CHECKS
 from harness.isolation.bar import bar
 from harness.isolation.model import OUTSIDERS
 from harness.isolation.prove import Proof, prove
@@ -140,12 +142,18 @@ def proof(request: pytest.FixtureRequest) -> Proof:
     return found
 
 
-def probe_sources_of(items: Iterable[pytest.Item], every: Collection[str]) -> tuple[str, ...] | None:
+def probe_sources_of(
+    items: Iterable[pytest.Item], every: Collection[str], checks: Path = CHECKS
+) -> tuple[str, ...] | None:
     """The probe sources that the chosen checks of the proof judge; None if these are all of ``every``.
 
-    So it is, too, where one of the checks judges the scan as a whole.
+    So it is, too, where one of the checks judges the scan as a whole, or is not one of Wavetank's own: what a
+    user's check wants to know of the scan cannot be seen.
     """
+    items = list(items)
     users = [each for each in items if isinstance(each, pytest.Function) and "proof" in each.fixturenames]
+    if not users or any(not each.path.is_relative_to(checks) for each in items):
+        return None
     if not all(hasattr(each, "callspec") and SOURCE in each.callspec.params for each in users):
         return None
     chosen = tuple(dict.fromkeys(str(each.callspec.params[SOURCE]) for each in users))

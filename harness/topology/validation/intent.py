@@ -153,7 +153,7 @@ def _check_wide_peers(
 
     What one rule admits is one problem, however many pairs of droplets it is.
     """
-    meant, excess = intended(topology), defaultdict[tuple[Step, ...], list[Flow]](list)
+    meant, excess = intended(topology), defaultdict[object, list[Flow]](list)
     for source in topology.droplets:
         for destination in topology.droplets:
             if not network.covering(destination):
@@ -165,9 +165,10 @@ def _check_wide_peers(
                 left = ports.subtract(passing, _meant_ports(meant, source, destination, protocol))
                 if left:
                     flow = Flow(source, destination, protocol, ports.render(left))
-                    excess[_wide_rule(topology, network, flow)].append(flow)
-    for path, found in excess.items():
-        _report_excess(problems, path, found)
+                    rule = _wide_rule(topology, network, flow)
+                    excess[rule or flow].append(flow)
+    for found in excess.values():
+        _report_excess(problems, _wide_rule(topology, network, found[0]) or ("intent",), found)
 
 
 def _meant_ports(meant: Sequence[Flow], source: str, destination: str, protocol: Protocol) -> Ports:
@@ -181,7 +182,7 @@ def _meant_ports(meant: Sequence[Flow], source: str, destination: str, protocol:
 
 
 def _wide_rule(topology: Topology, network: Network, flow: Flow) -> tuple[Step, ...]:
-    """The receiver's rule that admits a flow without naming its sender."""
+    """The receiver's rule that admits a flow without naming its sender; empty where no single one does."""
     far = address(network, flow.source, "private")
     for firewall in topology.firewalls:
         if flow.destination in firewall.droplets:
@@ -189,7 +190,7 @@ def _wide_rule(topology: Topology, network: Network, flow: Flow) -> tuple[Step, 
                 one = allowed_by(network, [rule_of(topology, rule, "inbound")], flow.protocol)
                 if flow.source not in rule.peers and ports_with(one, far):
                     return ("firewalls", firewall.name, "inbound", index)
-    return ("intent",)
+    return ()
 
 
 def _report_excess(problems: Problems, path: tuple[Step, ...], excess: Sequence[Flow]) -> None:

@@ -25,7 +25,7 @@ TCP, UDP, ICMP = 6, 17, 1
 DEADLINE = 60  # after which a listener that nobody asked ends by itself
 
 LISTEN = """\
-import json, os, select, signal, socket, sys, time
+import contextlib, json, os, select, signal, socket, sys, time
 asked = json.loads(sys.argv[1])
 token = asked["token"].encode()
 ear = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
@@ -45,7 +45,8 @@ mouth = None
 while time.monotonic() < until:
     if asked_to_end and mouth is None:
         mouth = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        mouth.sendto(token + b"ends", ("127.0.0.1", 9))
+        with contextlib.suppress(OSError):
+            mouth.sendto(token + b"ends", ("127.0.0.1", 9))
     if select.select([ear], [], [], 0.1)[0]:
         packet = ear.recv(65536)
         if token in packet:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.access.ssh import Access
-from harness.core.errors import CheckFailedError
+from harness.core.errors import CheckFailedError, CommandError
 from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
 from harness.run.session import Session
@@ -22,6 +22,7 @@ from harness.swarm.converge import State
 from harness.swarm.snapshot import ServiceState
 
 UPDATED_SECONDS = 120.0
+NO_LEADER = (CommandError,)  # for the moment in which the managers elect one
 COMPLETED, ROLLED_BACK, PAUSED = "completed", "rollback_completed", "paused"
 ENDED = (COMPLETED, ROLLED_BACK, PAUSED, "rollback_paused")
 NOWHERE = "/nowhere/to/be/found"
@@ -64,7 +65,7 @@ def replace(session: Session, *services: str) -> dict[str, int]:
         return {name: len(tasks) for name, tasks in old.items()}
 
     awaited = f"the tasks of {' and '.join(services)} to be replaced"
-    return wait_for(awaited, probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+    return wait_for(awaited, probe, deadline=UPDATED_SECONDS, max_pause=0.5, tolerate=NO_LEADER)
 
 
 def _unreplaced(state: State, service: str, old: Collection[str]) -> str:
@@ -100,7 +101,9 @@ def ended(session: Session, service: str) -> ServiceState:
             raise NotYet("; ".join(missing))
         return found
 
-    return wait_for(f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5)
+    return wait_for(
+        f"the update of {service}", probe, deadline=UPDATED_SECONDS, max_pause=0.5, tolerate=NO_LEADER
+    )
 
 
 def _read_state(session: Session, manager: str) -> State:

@@ -89,6 +89,18 @@ def test_the_application_of_an_earlier_up_is_deployed_and_named(stage: Stage, tm
     assert f"the application is {mine}, as --app of an earlier `up` of mine said" in again.err
 
 
+def test_a_topology_without_an_application_of_its_own_needs_app_once(stage: Stage, tmp_path: Path) -> None:
+    """The first ``up`` is told where it is; a second one finds it again."""
+    mine = tmp_path / "mine"
+    shutil.copytree(PROJECT / "topologies" / "app", mine)
+    text = (PROJECT / "topologies" / "standard.yaml").read_text()
+    topology = tmp_path / "mine.yaml"
+    topology.write_text(text.replace("\napp: app\n", "\napp: nowhere\n"))
+    assert up(stage, f"--topology={topology}", f"--app={mine}").code == 0
+    again = up(stage, f"--topology={topology}", "-o", "json")
+    assert (again.code, json.loads(again.out)["changes"]) == (0, []), again.err
+
+
 def test_dry_run_shows_and_makes_nothing(stage: Stage) -> None:
     """``--dry-run`` names every change with a reason; afterwards there still is nothing."""
     shown = json.loads(up(stage, "--dry-run", "-o", "json").out)

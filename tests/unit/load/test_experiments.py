@@ -78,6 +78,8 @@ def test_what_was_offered_is_what_was_due_and_not_the_rate_of_the_plan() -> None
     run = measure(watched, Plan("few", poisson(1, 30, 1), rate=2.0)).run
     assert (run.arrivals, run.offered, run.errors) == (28, 2.0, {})
     assert run.bottleneck["what"] == "none", run.bottleneck
+    nothing = measure(watched, Plan("none", poisson(1, 30, 1)[:0], rate=2.0)).run
+    assert (nothing.arrivals, nothing.bottleneck["what"]) == (0, "unknown"), nothing.bottleneck
 
 
 def test_wrong_answers_fail_whatever_the_latency() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.core.errors import WaitTimeoutError
 from harness.faults.fault import POWER_OFF, Fault
 from harness.firewall.model import Pair
 from harness.verify import disturbing
@@ -55,6 +56,7 @@ class Scanned:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *wrong: Pair) -> None:
         self.scans: list[Sequence[str]] = []
+        self.error: Exception | None = None
         self._wrong = wrong
         monkeypatch.setattr(disturbing, "run_outage", lambda _, fault: SimpleNamespace(fault=fault))
         context: Any = SimpleNamespace(workload=None)
@@ -62,6 +64,8 @@ class Scanned:
 
     def scan(self, nodes: Sequence[str]) -> list[Violation]:
         self.scans.append(nodes)
+        if self.error:
+            raise self.error
         return [Violation(pair, f"{pair.source} to {pair.target}") for pair in self._wrong]
 
     def found(self, *nodes: str) -> tuple[str, ...]:
@@ -77,6 +81,18 @@ def test_all_outages_so_far_share_one_scan(monkeypatch: pytest.MonkeyPatch) -> N
     assert [scanned.found("a"), scanned.found("b"), scanned.found("c")] == [("a to x",), ("x to b",), ()]
     assert scanned.found("a", "b") == ("a to x", "x to b")
     assert scanned.scans == [("a", "b", "c")]
+
+
+def test_a_scan_that_fails_is_no_silence_and_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take minutes, and eight checks ask."""
+    scanned = Scanned(monkeypatch)
+    scanned.error = WaitTimeoutError("the scan", 120, "half of it")
+    for nodes in (("a",), ("b",)):
+        scanned.work.outage(nodes)
+    for node in ("a", "b"):
+        (said,) = scanned.found(node)
+        assert said.startswith("could not be checked: waited 120 s for the scan")
+    assert scanned.scans == [("a", "b")]
 
 
 def test_a_later_outage_is_scanned_after(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,17 @@ def test_only_what_the_chosen_checks_judge_is_scanned(
     pytester: pytest.Pytester, chosen: str, sources: tuple[str, ...] | None
 ) -> None:
     """One check of the whole scan needs all of it."""
+    assert probe_sources_of(collected(pytester, chosen), EVERY, pytester.path) == sources
+
+
+def test_checks_of_others_have_the_whole_scan(pytester: pytest.Pytester) -> None:
+    """They may ask for it only when they run: an empty scan would show them nothing wrong."""
+    assert probe_sources_of(collected(pytester, "something_else"), EVERY, pytester.path) is None
+    assert probe_sources_of(collected(pytester, "every_port and front"), EVERY) is None
+
+
+def collected(pytester: pytest.Pytester, chosen: str) -> list[pytest.Item]:
+    """The checks that ``-k`` chooses."""
     _, record = pytester.inline_genitems(pytester.makepyfile(CHECKS), "-k", chosen)
-    (collected,) = record.getcalls("pytest_collection_finish")
-    assert probe_sources_of(collected.session.items, EVERY) == sources
+    (call,) = record.getcalls("pytest_collection_finish")
+    return list(call.session.items)
