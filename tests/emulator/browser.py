@@ -1,4 +1,4 @@
-"""Debian's chromium as a measuring instrument: a page is shown at a width, a script in a copy of it looks.
+"""Debian's chromium as a measuring instrument: a page is shown at a width, a script in a copy of it measures.
 
 Every call is a browser of its own, with a fresh profile, and without network. What is measured at once is in
 frames of one window, each as wide as it is to be.
@@ -41,7 +41,7 @@ addEventListener("message", event => { document.getElementById("told").textConte
 FRAMES</body>"""
 
 
-class Look(NamedTuple):
+class Measurement(NamedTuple):
     """A question: what ``script``, a function's body, returns in a copy of ``page`` so many pixels wide."""
 
     page: str
@@ -70,28 +70,28 @@ def console(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
 
 
-def measure(directory: Path, looks: Iterable[Look]) -> dict[Look, Any]:
-    """What each look's script returns. All are taken by one browser: to start one is most of the work."""
-    asked = list(dict.fromkeys(looks))
-    for number, look in enumerate(asked):
-        (directory / f"{number}.html").write_text(_copy(number, look))
+def measure(directory: Path, measurements: Iterable[Measurement]) -> dict[Measurement, Any]:
+    """What each script returns. All are taken by one browser: to start one is most of the work."""
+    asked = list(dict.fromkeys(measurements))
+    for number, measurement in enumerate(asked):
+        (directory / f"{number}.html").write_text(_copy(number, measurement))
     sandbox = directory / "sandbox.html"
     sandbox.write_text(SANDBOX.replace("FRAMES", "".join(starmap(_frame, enumerate(asked)))))
     done = run(directory, sandbox, "--window-size=1280,800", "--virtual-time-budget=4000", "--dump-dom")
     found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found is not None, done.stderr
-    told = dict(json.loads(line) for line in html.unescape(found[1]).splitlines())
-    assert told.keys() == set(range(len(asked))), done.stderr
-    return {look: told[number] for number, look in enumerate(asked)}
+    results = dict(json.loads(line) for line in html.unescape(found[1]).splitlines())
+    assert results.keys() == set(range(len(asked))), done.stderr
+    return {measurement: results[number] for number, measurement in enumerate(asked)}
 
 
-def _copy(number: int, look: Look) -> str:
+def _copy(number: int, measurement: Measurement) -> str:
     """The page without its policy, and with a script that tells the page around it what it sees."""
-    seen = f"JSON.stringify([{number}, (() => {{{look.script}}})()])"
+    seen = f"JSON.stringify([{number}, (() => {{{measurement.script}}})()])"
     told = f"<script>addEventListener('load', () => parent.postMessage({seen}, '*'))</script>"
-    return POLICY.sub("", look.page).replace("</body>", f"{told}</body>")
+    return POLICY.sub("", measurement.page).replace("</body>", f"{told}</body>")
 
 
-def _frame(number: int, look: Look) -> str:
-    size = f"width:{look.width}px;height:{look.height}px"
+def _frame(number: int, measurement: Measurement) -> str:
+    size = f"width:{measurement.width}px;height:{measurement.height}px"
     return f'<iframe style="position:absolute;top:0;left:0;border:0;{size}" src="{number}.html"></iframe>\n'

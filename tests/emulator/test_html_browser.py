@@ -11,7 +11,7 @@ from typing import Any
 import browser
 import html_samples
 import pytest
-from browser import Look
+from browser import Measurement
 
 from harness import html
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(
     browser.find() is None, reason=f"no browser: none of {', '.join(browser.NAMES)}"
 )
 
-Seen = Mapping[Look, Any]
+Seen = Mapping[Measurement, Any]
 
 PHONE, DESK = 360, 1280
 PAPER = 1031  # the inner width of A4 across, in pixels
@@ -44,26 +44,26 @@ def printed(name: str) -> str:
     return page_of(name).replace("@media print", "@media all")
 
 
-def looks() -> list[Look]:
+def measurements() -> list[Measurement]:
     """All that is measured."""
     return [
-        Look(page_of("hostile"), ELEMENTS, DESK),
-        *(Look(page_of(name), WIDE, width) for name in CROWDED for width in (PHONE, DESK)),
-        Look(page_of("failing"), TOPS, PHONE),
-        Look(page_of("failing"), CONTENT, DESK),
-        *(Look(page_of("failing"), TIPS, width) for width in (PHONE, DESK)),
-        Look(page_of("failing"), SWITCH, DESK),
-        Look(page_of("passing"), STICKY, PHONE),
-        *(Look(page_of(name), TEXTS, DESK) for name in ("passing", "failing")),
-        *(Look(page_of("loaded"), CHARTS, width) for width in (PHONE, DESK)),
-        *(Look(printed(name), PRINTED, PAPER) for name in ("passing", "failing")),
+        Measurement(page_of("hostile"), ELEMENTS, DESK),
+        *(Measurement(page_of(name), WIDE, width) for name in CROWDED for width in (PHONE, DESK)),
+        Measurement(page_of("failing"), TOPS, PHONE),
+        Measurement(page_of("failing"), CONTENT, DESK),
+        *(Measurement(page_of("failing"), TIPS, width) for width in (PHONE, DESK)),
+        Measurement(page_of("failing"), SWITCH, DESK),
+        Measurement(page_of("passing"), STICKY, PHONE),
+        *(Measurement(page_of(name), TEXTS, DESK) for name in ("passing", "failing")),
+        *(Measurement(page_of("loaded"), CHARTS, width) for width in (PHONE, DESK)),
+        *(Measurement(printed(name), PRINTED, PAPER) for name in ("passing", "failing")),
     ]
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
-    """What each look shows."""
-    return browser.measure(tmp_path_factory.mktemp("looks"), looks())
+    """What each measurement shows."""
+    return browser.measure(tmp_path_factory.mktemp("measurements"), measurements())
 
 
 @pytest.mark.parametrize("name", html_samples.SAMPLES)
@@ -93,7 +93,7 @@ ELEMENTS = "return [document.scripts.length, document.images.length]"
 
 def test_markup_in_a_report_does_nothing(seen: Seen) -> None:
     """Even without the policy there would be no element of it."""
-    assert seen[Look(page_of("hostile"), ELEMENTS, DESK)] == [1, 0]
+    assert seen[Measurement(page_of("hostile"), ELEMENTS, DESK)] == [1, 0]
 
 
 CROWDED = ("failing", "hostile", "broken")
@@ -103,7 +103,7 @@ CROWDED = ("failing", "hostile", "broken")
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_the_page_never_scrolls_sideways(name: str, width: int, seen: Seen) -> None:
     """What is wider than the screen scrolls within its own box."""
-    assert seen[Look(page_of(name), WIDE, width)] == {"inner": width, "scroll": width, "beyond": []}
+    assert seen[Measurement(page_of(name), WIDE, width)] == {"inner": width, "scroll": width, "beyond": []}
 
 
 TOPS = """
@@ -113,7 +113,7 @@ return [...each].map(each => [each.id, each.getBoundingClientRect().top])"""
 
 def test_differences_come_before_the_matrix(seen: Seen) -> None:
     """From top to bottom, as they are laid out."""
-    tops: dict[str, float] = dict(seen[Look(page_of("failing"), TOPS, PHONE)])
+    tops: dict[str, float] = dict(seen[Measurement(page_of("failing"), TOPS, PHONE)])
     assert tops["head"] < tops["differences"] < tops["topology"] < tops["matrix"] < tops["mutation"]
 
 
@@ -122,7 +122,7 @@ CONTENT = "return document.body.textContent"
 
 def test_every_check_is_shown(seen: Seen) -> None:
     """Name and reason of each stand in the document."""
-    text = seen[Look(page_of("failing"), CONTENT, DESK)]
+    text = seen[Measurement(page_of("failing"), CONTENT, DESK)]
     for check in html_samples.failing()["checks"]:
         assert check["id"].partition(".")[2] in text
         assert check["reason"] in text
@@ -150,7 +150,7 @@ return found"""
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_ranges_are_shown_on_focus(width: int, seen: Seen) -> None:
     """Hidden before; then within the window, all of it, and not over the cell that was asked."""
-    for tip in seen[Look(page_of("failing"), TIPS, width)]:
+    for tip in seen[Measurement(page_of("failing"), TIPS, width)]:
         assert (tip["before"], tip["after"], tip["inside"], tip["clear"]) == ("none", "block", True, True)
         assert all(word in tip["text"] for word in ("open", "closed", "filtered", "must", "may", "computed"))
 
@@ -165,7 +165,7 @@ return [first, shown()]"""
 
 def test_protocols_are_switched_without_a_script(seen: Seen) -> None:
     """One matrix at a time, the one with violations first."""
-    assert seen[Look(page_of("failing"), SWITCH, DESK)] == [["tcp"], ["udp"]]
+    assert seen[Measurement(page_of("failing"), SWITCH, DESK)] == [["tcp"], ["udp"]]
 
 
 STICKY = """
@@ -181,7 +181,7 @@ return {moved, side: side.left - at.left, head: head.top - at.top}"""
 
 def test_headers_of_the_matrix_stay_in_sight(seen: Seen) -> None:
     """Scrolled in its box, it still says which row and column a cell is in."""
-    scrolled = seen[Look(page_of("passing"), STICKY, PHONE)]
+    scrolled = seen[Measurement(page_of("passing"), STICKY, PHONE)]
     assert scrolled["moved"] == [True, True]
     assert (scrolled["side"], scrolled["head"]) == (pytest.approx(0, abs=1), pytest.approx(0, abs=1))
 
@@ -206,7 +206,7 @@ return [texts.length > 20, bad]"""
 @pytest.mark.parametrize("name", ["passing", "failing"])
 def test_texts_in_the_picture_can_be_read(name: str, seen: Seen) -> None:
     """As the browser's own fonts draw them, no text lies on another, and names fit into their boxes."""
-    assert seen[Look(page_of(name), TEXTS, DESK)] == [True, []]
+    assert seen[Measurement(page_of(name), TEXTS, DESK)] == [True, []]
 
 
 CHARTS = """
@@ -226,7 +226,7 @@ return [charts.length, bad]"""
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_texts_in_charts_can_be_read(width: int, seen: Seen) -> None:
     """Axes, keys and names keep clear of one another; what is shown unfolded is five runs and three more."""
-    assert seen[Look(page_of("loaded"), CHARTS, width)] == [5 * 2 + 3, []]
+    assert seen[Measurement(page_of("loaded"), CHARTS, width)] == [5 * 2 + 3, []]
 
 
 PRINTED = """
@@ -244,7 +244,7 @@ return {tables, folded: folded.length}"""
 @pytest.mark.parametrize("name", ["passing", "failing"])
 def test_paper_shows_everything(name: str, seen: Seen) -> None:
     """With the rules for print in force: all three matrices, whole and unclipped, and nothing folded."""
-    paper = seen[Look(printed(name), PRINTED, PAPER)]
+    paper = seen[Measurement(printed(name), PRINTED, PAPER)]
     assert paper["tables"] == 3 * [{"shown": True, "whole": True, "clipped": False, "spilling": 0}]
     assert paper["folded"] == 0
 

@@ -48,7 +48,7 @@ async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     await writer.drain()
 
 
-async def told(answer: Answer, timeout: float) -> tuple[int, bytes]:
+async def calls_received(answer: Answer, timeout: float) -> tuple[int, bytes]:
     """How often a callback came to a server that answers like this, and how its first request began."""
     heads: list[bytes] = []
 
@@ -73,7 +73,7 @@ async def told(answer: Answer, timeout: float) -> tuple[int, bytes]:
 )
 def test_a_callback_ends_whatever_the_other_side_does(answer: Answer, times: int, timeout: float) -> None:
     """It is tried again where no answer came, and only there; each try has its end."""
-    assert asyncio.run(told(answer, timeout)) == (times, b"PUT /here?a=b HTTP/1.1\r\n")
+    assert asyncio.run(calls_received(answer, timeout)) == (times, b"PUT /here?a=b HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize(
