@@ -37,7 +37,7 @@ def down(yes: bool, force: bool, output: str, **common: Any) -> int:
         with lock.locked(choice.run_dir):
             removed = _down(choice, progress, yes=yes, force=force)
     elif not choice.run_dir.path.is_dir():
-        raise _no_such_run(choice, ())
+        raise settings.no_such_run(choice, ())
     document = {
         "run": choice.run,
         "target": choice.target,
@@ -57,17 +57,9 @@ def _down(choice: Choice, progress: Progress, *, yes: bool, force: bool) -> tupl
     there = provision.runs(target)
     if choice.run not in there and not choice.run_dir.path.is_dir():
         flow.stop_if_empty(target, choice.run_dir.state_dir, progress)
-        raise _no_such_run(choice, there)
+        raise settings.no_such_run(choice, there)
     return flow.down_alone(
         target, choice.run_dir, progress, deletion_confirmation(target.name, yes=yes), force=force
-    )
-
-
-def _no_such_run(choice: Choice, there: tuple[str, ...]) -> Exception:
-    from harness.core.errors import UsageError
-
-    return UsageError(
-        f"there is no run {choice.run!r} on {choice.target}; existing runs: {', '.join(there) or 'none'}"
     )
 
 

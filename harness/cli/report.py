@@ -25,7 +25,7 @@ def report(file: Path | None, opened: bool, output: str, **common: Any) -> int:
     import webbrowser
 
     from harness import html
-    from harness.core.errors import TopologyError, UsageError
+    from harness.core.errors import MissingProgramError, TopologyError, UsageError
     from harness.run import settings
     from harness.run.report import REMEDY, read
 
@@ -41,5 +41,5 @@ def report(file: Path | None, opened: bool, output: str, **common: Any) -> int:
         raise TopologyError(problem, file=run_dir.report, remedy=REMEDY) from error
     options.show({"html": str(page)}, str(page), output)
     if opened and not webbrowser.open(page.resolve().as_uri()):
-        raise UsageError(f"no browser could be opened for {page}")
+        raise MissingProgramError("xdg-open", f"install a browser, or open {page} yourself")
     return 0

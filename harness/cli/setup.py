@@ -15,4 +15,7 @@ def setup() -> int:
     """
     from harness.core.paths import SETUP
 
-    return subprocess.run(["bash", str(SETUP)], stdin=subprocess.DEVNULL, check=False).returncode
+    code = subprocess.run(["bash", str(SETUP)], stdin=subprocess.DEVNULL, check=False).returncode
+    if code == 0:
+        click.echo("setup: everything that Wavetank needs is here", err=True)
+    return code

@@ -35,10 +35,14 @@ def status(output: str, **common: Any) -> int:
     choice = settings.choose_existing(given) if given.run or settings.latest_run(given.state_dir) else None
     name = choice.target if choice else given.target or "local"
     if settings.is_nowhere(given, name):
+        if choice and given.run:
+            raise settings.no_such_run(choice, ())
         options.show({"run": None, "runs": []}, "there is no deployment", output)
         return 0
     target = settings.resolve(choice.settings if choice else given, name, Progress())
     runs = sorted(provision.runs(target))
+    if choice and given.run and choice.run not in runs:
+        raise settings.no_such_run(choice, runs)
     if choice is None or choice.run not in runs:
         text = f"runs on {name}: {', '.join(runs) or 'none'}"
         options.show({"run": None, "runs": runs}, text, output)

@@ -169,5 +169,5 @@ def _why_wait(capabilities: Capabilities) -> str:
 def _why_poll(capabilities: Capabilities) -> str:
     cached = capabilities.single_get_cached
     if cached:
-        return f"poll, by batch: what workers do counts, and single looks are cached for {cached:g} s"
-    return "poll, by batch: what workers do counts, and one look serves 20 submissions"
+        return f"poll, by batch: what workers do counts, and one submission's GET is cached for {cached:g} s"
+    return "poll, by batch: what workers do counts, and one request reads 20 submissions"

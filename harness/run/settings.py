@@ -195,6 +195,12 @@ def resolve_existing(choice: Choice, progress: Progress, *, lease: bool = True) 
     return target
 
 
+def no_such_run(choice: Choice, there: Sequence[str]) -> UsageError:
+    """The error for the name of a run that the target does not have; ``there`` are those it has."""
+    known = ", ".join(there) or "none"
+    return UsageError(f"there is no run {choice.run!r} on {choice.target}; existing runs: {known}")
+
+
 def not_up(choice: Choice) -> UsageError:
     """The error for a run that does not exist."""
     return UsageError(f"run {choice.run!r} is not up on {choice.target}: create it with `wavetank up`")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.topology.source import Problems, Step, did_you_mean
+from harness.topology.source import Problems, Step, closest, did_you_mean
 
 VERSION = "wavetank/topology/v1"
 
@@ -214,9 +214,15 @@ def check(problems: Problems) -> RawTopology:
     try:
         return RawTopology.model_validate(data)
     except ValidationError as error:
-        for each in error.errors(include_url=False):
-            path = tuple(step for step in each["loc"] if step != "[key]")
-            problems.add(path, *_explain(each["type"], path, each["msg"], each.get("input")))
+        found = [
+            (tuple(step for step in each["loc"] if step != "[key]"), each)
+            for each in error.errors(include_url=False)
+        ]
+        misspelt = {_meant(path) for path, each in found if each["type"] == "extra_forbidden"}
+        for path, each in found:
+            # A key that is there, with a slip in its name, is told once.
+            if each["type"] != "missing" or path not in misspelt:
+                problems.add(path, *_explain(each["type"], path, each["msg"], each.get("input")))
         problems.raise_any()
         raise
 
@@ -246,6 +252,12 @@ def _unwrap(annotation: Any) -> Any:
     if type(None) in get_args(annotation):
         return _unwrap(next(arg for arg in get_args(annotation) if arg is not type(None)))
     return annotation
+
+
+def _meant(path: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The key that an unknown key was meant to be; its own path where none is close."""
+    section = section_at(path[:-1])
+    return (*path[:-1], closest(str(path[-1]), keys(section) if section else []) or path[-1])
 
 
 def _explain(kind: str, path: tuple[Step, ...], message: str, value: Any) -> tuple[str, str]:

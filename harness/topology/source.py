@@ -94,9 +94,14 @@ def field_name(path: Sequence[Step]) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A remedy: the closest of the known words, and all of them."""
     words = sorted(known)
-    close = difflib.get_close_matches(word, words, n=1)
+    close = closest(word, words)
     listed = f"known here: {', '.join(words)}" if words else "there are none here"
-    return f"did you mean {close[0]!r}? {listed}" if close else listed
+    return f"did you mean {close!r}? {listed}" if close else listed
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """The one of the known words that ``word`` resembles most; "" where it resembles none."""
+    return next(iter(difflib.get_close_matches(word, sorted(known), n=1)), "")
 
 
 def _child(node: Node, step: Step) -> tuple[Node, Node] | None:

@@ -52,13 +52,18 @@ def fail(*_: object, **__: object) -> DeployResult:
     raise ResourceError("service", "runner@runner", "is not healthy")
 
 
-def test_up_then_down(stage: Stage) -> None:
+def test_up_then_down(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """After ``up`` everything of the topology is there, after ``down`` nothing."""
     first = up(stage)
     assert first.code == 0, first.err
     shown = status(stage)
     assert shown["healthy"]
     assert {each["name"] for each in shown["droplets"]} >= {"client", "runner", "worker-2"}
+    monkeypatch.setattr("webbrowser.open", lambda _: False)
+    page = call(stage, "report", "--open")
+    assert (page.code, "open " + page.out.strip() in page.err) == (3, True), page.err
+    other = call(stage, "status", "--run=other")
+    assert (other.code, f"existing runs: {shown['run']}" in other.err) == (4, True)
     gone = call(stage, "down", "--yes")
     assert gone.code == 0, gone.err
     assert status(stage) == {"run": None, "runs": []}

@@ -68,6 +68,14 @@ def test_status_of_nothing(wavetank: Wavetank, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_status_of_a_run_that_does_not_exist(wavetank: Wavetank, tmp_path: Path) -> None:
+    """A run that is named and does not exist is an error that says which there are."""
+    done = wavetank("status", f"--state-dir={tmp_path}", "--run=nobody")
+    assert done.code == 4
+    assert "there is no run 'nobody' on local; existing runs: none" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_malformed_topology_is_reported_with_its_line(wavetank: Wavetank, tmp_path: Path) -> None:
     """A topology file that is wrong is refused before anything starts: file, line, remedy."""
     file = tmp_path / "mine.yaml"

@@ -90,7 +90,7 @@ def test_without_a_wish_programs_are_polled() -> None:
     for found in (released(), master(), reference()):
         mode, why = choose_mode(found)
         assert mode == "poll"
-        assert "single looks are cached for 1 s" in why
+        assert "one submission's GET is cached for 1 s" in why
     assert "cached" not in choose_mode(dataclasses.replace(released(), single_get_cached=0.0))[1]
 
 

@@ -416,3 +416,11 @@ def test_a_mistake_is_named_with_its_field_and_a_remedy(load_small: Loader, case
     assert remedy in matching[0].remedy
     assert matching[0].remedy
     assert matching[0].file.endswith("small.yaml")
+
+
+def test_a_misspelt_key_is_told_once(load_small: Loader) -> None:
+    """The key that it was meant to be is not reported as missing as well."""
+    with pytest.raises(TopologyError) as caught:
+        load_small(("region: fra1", "regoin: fra1"))
+    assert "is missing" not in str(caught.value)
+    assert "unknown key 'regoin'" in str(caught.value)
