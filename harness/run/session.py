@@ -14,6 +14,7 @@ from harness.core.names import node_tag, run_tag
 from harness.core.progress import Progress
 from harness.existing.access import NoAccess, access_to
 from harness.existing.view import inspect
+from harness.run.secrets import with_secrets
 from harness.run.settings import Choice, load_topology, not_up, resolve_existing
 from harness.target.target import Target
 from harness.topology.deployment import Deployment, secrets_of
@@ -68,6 +69,7 @@ def session_of(
 
     Writes the ssh configuration; no node is connected yet.
     """
+    deployment = with_secrets(deployment, topology, choice.run_dir)
     if not login:
         access: Access = NoAccess(choice.run_dir, secrets_of(deployment), NO_LOGIN)
     elif choice.place:

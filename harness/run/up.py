@@ -25,7 +25,7 @@ from harness.judge0 import frontdoor
 from harness.mutation import journal
 from harness.mutation.faults import steps
 from harness.provision import Plan, Price
-from harness.run import lease, lock, reaper, report
+from harness.run import lease, lock, reaper, report, secrets
 from harness.run.rundir import RunDir
 from harness.run.session import Session, session_of
 from harness.run.settings import Choice, Settings, choose_new, latest_run, load_topology, remember, resolve
@@ -76,6 +76,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     draft = choose_new(settings, [latest.run] if latest else [])
     topology = load_topology(draft)
     require_programs(topology)
+    secrets.check(topology)
     host = None
     if draft.target == "local":
         emulator_process.use(settings.state_dir)
@@ -111,6 +112,7 @@ def up(
         if prepared.plan.of("create", "droplet", "database"):
             consent(provision.price(target, topology))
         run_dir.create()
+        secrets.create(topology, run_dir)
         hostnet.save(run_dir, prepared.host)
         remember(prepared.choice)
     with guarded(prepared, progress, keep=keep) as guard:
@@ -125,7 +127,7 @@ def up(
         journal.forget(run_dir)  # what a mutation had left changed is as the topology says again
         with progress.step("access"):
             session = session_of(prepared.choice, target, topology, deployment)
-            access = session.access
+            deployment, access = session.deployment, session.access
             if steps.restore(partial(steps.carry_out, session), run_dir):
                 progress.note("restored what a mutation had left broken")
         with progress.step("deploy"):
@@ -342,9 +344,10 @@ def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progre
     deployment = None
     try:
         if isinstance(error, Exception):  # a run that the user stopped needs no explanation
-            deployment = provision.observe(target, topology, choice.run)
-            access = session_of(choice, target, topology, deployment).access
-            gather_logs(access, deployment, progress)
+            observed = provision.observe(target, topology, choice.run)
+            session = session_of(choice, target, topology, observed)
+            deployment = session.deployment
+            gather_logs(session.access, deployment, progress)
     except WavetankError as second:
         progress.note(f"the run cannot be inspected: {second}")
     report.update(

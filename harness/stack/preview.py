@@ -22,6 +22,7 @@ def placeholder_deployment(topology: Topology) -> Deployment:
         vpc_range=topology.ip_range or taint.deferred("VPC_RANGE"),
         nodes={name: _node(each) for name, each in topology.droplets.items()},
         databases={name: _database(each) for name, each in topology.databases.items()},
+        secrets={name: _placeholder(name, "secret") for name in topology.secrets},
     )
 
 

@@ -46,6 +46,10 @@ def build(raw: RawTopology, names: Names, file: Path, app: Path | None) -> model
         checks=_checks(raw, names),
         swarm=_swarm(raw.swarm, names, root) if raw.swarm else None,
         objectives=_objectives(raw.objectives, file) if raw.objectives else None,
+        secrets={
+            name: model.Secret(name, each.environment or "", file.parent / each.file if each.file else None)
+            for name, each in raw.secrets.items()
+        },
     )
 
 

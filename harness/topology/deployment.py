@@ -54,7 +54,7 @@ class Deployment:
     """Everything of one run. ``nodes`` and ``databases`` are keyed by their names in the topology.
 
     ``guests`` are descriptions of resources that are bound to the run (in its VPC, with its tags) and not of
-    it.
+    it. ``secrets`` are those of the topology's that are known here: the API does not have them.
     """
 
     run: str
@@ -63,14 +63,15 @@ class Deployment:
     nodes: Mapping[str, Node]
     databases: Mapping[str, DatabaseNode]
     guests: tuple[str, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def secrets_of(deployment: Deployment) -> tuple[str, ...]:
-    """Every password of the deployment, as it is and as it looks in a URL."""
+    """Every password and secret of the deployment, as it is and as it looks in a URL."""
     passwords = {
         connection.password
         for database in deployment.databases.values()
         for connection in (database.public, database.private)
-    }
+    } | set(deployment.secrets.values())
     found = passwords | {quote(password, safe="") for password in passwords}
     return tuple(sorted((secret for secret in found if len(secret) >= SHORTEST), key=len, reverse=True))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -243,6 +243,23 @@ class Objectives:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """A secret: a variable of this machine's environment has its value, or a file, or it is generated.
+
+    ``environment`` is the variable's name, ``file`` an absolute path; "" and None for a generated one.
+    """
+
+    name: str
+    environment: str = ""
+    file: Path | None = None
+
+    @property
+    def generated(self) -> bool:
+        """Whether its value is random, one for each run."""
+        return not self.environment and self.file is None
+
+
+@dataclass(frozen=True)
 class Topology:
     """A whole deployment plan, as data.
 
@@ -263,6 +280,7 @@ class Topology:
     checks: Checks = Checks()
     swarm: Swarm | None = None
     objectives: Objectives | None = None
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
 
     def all_firewalls(self) -> tuple[Firewall, ...]:
         """The declared firewalls and those that ``management`` implies, none over the limit of droplets.

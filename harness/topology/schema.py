@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from harness.topology.source import Problems, Step, closest, did_you_mean
 
 VERSION = "wavetank/topology/v1"
+GENERATED = "generated"
 
 # Types of YAML values, for messages.
 SHOWN: Mapping[type, str] = {
@@ -32,6 +33,10 @@ def _none_is_empty(value: Any) -> Any:
 
 def _number_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _generated_is_empty(value: Any) -> Any:
+    return {} if value == GENERATED else value
 
 
 def _one_as_list(value: Any) -> Any:
@@ -104,6 +109,13 @@ class RawFlow(Raw):
 class RawManagement(Raw):
     bastion: str
     operators: list[str]
+
+
+class RawSecret(Raw):
+    """Without a key it is one that is generated."""
+
+    environment: str | None = None
+    file: str | None = None
 
 
 class RawService(Raw):
@@ -195,6 +207,9 @@ class RawTopology(Raw):
     firewalls: dict[str, RawFirewall]
     intent: list[RawFlow]
     app: str
+    secrets: dict[str, Annotated[RawSecret, BeforeValidator(_generated_is_empty)]] = Field(
+        default_factory=dict
+    )
     services: dict[str, RawService] = Field(default_factory=dict)
     swarm: RawSwarm | None = None
     checks: Annotated[RawChecks, BeforeValidator(_none_is_empty)] = RawChecks()
@@ -268,6 +283,7 @@ def _explain(kind: str, path: tuple[Step, ...], message: str, value: Any) -> tup
     if kind == "missing":
         return "is missing", "add it; docs/topology.md says what it holds"
     got = SHOWN.get(type(value), repr(value))
-    wanted = message.removeprefix("Input should be ").replace("valid ", "").replace("dictionary", "mapping")
+    wanted = message.removeprefix("Input should be ").partition(" or instance of ")[0]
+    wanted = wanted.replace("valid ", "").replace("dictionary", "mapping")
     quotes = ", in quotes" if wanted == "a string" else ""
     return f"is {got}, but should be {wanted}", f"write {wanted}{quotes}; docs/topology.md shows the form"

@@ -24,7 +24,9 @@ from harness.topology.rendering.compose import strip_networks
 COMPOSE = "docker-compose.yml"
 ENV = ".env"
 USERS_ENV = (".env", ".env.example")
-LOCATIONS = "nodes.NAME, role('ROLE'), databases.NAME and node are known; docs/topology.md has the list"
+LOCATIONS = (
+    "nodes.NAME, role('ROLE'), databases.NAME, secrets.NAME and node are known; docs/topology.md has the list"
+)
 NO_NODE = (
     "'node' means nothing in a swarm's service, whose tasks may run on any of its droplets: name one in nodes"
 )
@@ -102,9 +104,16 @@ def make_context(topology: Topology, deployment: Deployment, node_name: str | No
     return {
         "nodes": deployment.nodes,
         "databases": deployment.databases,
+        "secrets": {name: deployment.secrets.get(name, _unknown(name)) for name in topology.secrets},
         "role": role,
         "node": deployment.nodes[node_name] if node_name else jinja2.StrictUndefined(NO_NODE, name="node"),
     }
+
+
+def _unknown(secret: str) -> jinja2.StrictUndefined:
+    """What stands for a secret whose value is not on this machine: an error where it is used."""
+    problem = f"the secret {secret!r} is not known here: it is kept by the machine that ran `wavetank up`"
+    return jinja2.StrictUndefined(problem, name=secret)
 
 
 def render_compose(service: Service | StackService) -> str:

@@ -46,7 +46,8 @@ def imagined(topology: Topology) -> Deployment:
         )
         for name, each in topology.databases.items()
     }
-    return Deployment("check", "check", topology.ip_range or "10.0.0.0/20", nodes, databases)
+    secrets = dict.fromkeys(topology.secrets, "secret")
+    return Deployment("check", "check", topology.ip_range or "10.0.0.0/20", nodes, databases, secrets=secrets)
 
 
 def _connection(engine: str) -> Connection:

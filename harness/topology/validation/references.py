@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from harness.topology import names as naming
@@ -13,6 +14,8 @@ from harness.topology.source import Problems, Step, did_you_mean
 from harness.topology.validation import objectives, services, swarm
 
 RULES_PER_FIREWALL = 50
+SECRET = re.compile(r"[a-z][a-z0-9_]{0,62}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 USER_DATA_LIMIT = 64 * 1024
 REQUEST_WORDS = ("language", "language_id", "source", "stdin")
 REPLY_WORDS = ("token", "status", "stdout")
@@ -32,6 +35,7 @@ def check(raw: RawTopology, problems: Problems) -> Names:
     _check_firewall_names(raw, names, problems)
     _check_coverage(raw, names, problems)
     _check_intent(raw, names, problems)
+    _check_secrets(raw, problems)
     services.check(raw, names, problems)
     services.check_ports_once(raw, names, problems)
     swarm.check(raw, names, problems)
@@ -51,6 +55,19 @@ def _check_head(raw: RawTopology, problems: Problems) -> None:
         problems.add(("droplets",), "there are none", "add at least one")
     if not raw.services and raw.swarm is None:
         problems.add(("services",), "there are none", "add at least one, or a swarm")
+
+
+def _check_secrets(raw: RawTopology, problems: Problems) -> None:
+    for name, secret in raw.secrets.items():
+        if not SECRET.fullmatch(name):
+            remedy = "take lower-case letters, digits and underscores, like 'authn_token'"
+            problems.add(("secrets", name), f"{name!r} is not usable in an expression", remedy)
+        if secret.environment is not None and secret.file is not None:
+            problems.add(("secrets", name), "it has two values", "name a variable or a file, not both")
+        if secret.environment is not None and not VARIABLE.fullmatch(secret.environment):
+            remedy = "write one like 'AUTHN_TOKEN'"
+            problem = f"{secret.environment!r} cannot be a variable's name"
+            problems.add(("secrets", name, "environment"), problem, remedy)
 
 
 def _check_droplets(raw: RawTopology, problems: Problems) -> None:

@@ -69,11 +69,11 @@ def test_a_value_that_no_env_file_can_carry_is_an_error(load_small: Loader) -> N
     topology = load_small()
     deployment = imagined(topology)
     store = deployment.databases["store"]
-    awkward = replace(store, private=replace(store.private, uri="pg://${secret}"))
+    awkward = replace(store, private=replace(store.private, uri="pg://${s3cret}"))
     broken = replace(deployment, databases={"store": awkward})
     with pytest.raises(TopologyError, match=r"services\.api\.environment\.DATABASE_URL") as caught:
         render_service(topology, broken, topology.services[1], "api-1")
-    assert "secret" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from harness.topology import schema
 
 DOCS = Path(__file__).parents[3] / "docs/topology.md"
 ROW = re.compile(r"^\| `([a-z0-9_.\[\]A-Z]+)` \|", re.MULTILINE)
-EXPRESSIONS = {"nodes.NAME", "node", "databases.NAME"}
+EXPRESSIONS = {"nodes.NAME", "node", "databases.NAME", "secrets.NAME"}
 CONSTRAINTS = {"node.role", "node.hostname", "node.labels.role", "node.labels.SERVICE"}
 
 

@@ -20,6 +20,34 @@ API_OUT = '- {protocol: tcp, ports: "25060", to: [vpc]}'
 # What is replaced in the small topology, the field that is named, the problem, and the remedy.
 BROKEN = {
     "wrong schema version": ("topology/v1", "topology/v9", "schema", "not a version", "wavetank/topology/v1"),
+    "secret of two sources": (
+        "app: app",
+        "app: app\nsecrets: {a: {environment: A, file: a.txt}}",
+        "secrets.a",
+        "two values",
+        "not both",
+    ),
+    "secret of no known kind": (
+        "app: app",
+        "app: app\nsecrets: {a: random}",
+        "secrets.a",
+        "is a string, but should be a mapping",
+        "write a mapping",
+    ),
+    "secret with a dash": (
+        "app: app",
+        "app: app\nsecrets: {a-b: generated}",
+        "secrets.a-b",
+        "not usable",
+        "'authn",
+    ),
+    "secret of no variable": (
+        "app: app",
+        "app: app\nsecrets: {a: {environment: a-b}}",
+        "secrets.a.environment",
+        "cannot be a variable's name",
+        "AUTHN_TOKEN",
+    ),
     "unknown key": ("region: fra1", "regoin: fra1", "regoin", "unknown key", "did you mean 'region'"),
     "unknown nested key": ("engine: pg", "engin: pg", "databases.store.engin", "unknown key", "'engine'"),
     "missing key": ("region: fra1\n", "", "region", "is missing", "docs/topology.md"),
@@ -424,3 +452,10 @@ def test_a_misspelt_key_is_told_once(load_small: Loader) -> None:
         load_small(("region: fra1", "regoin: fra1"))
     assert "is missing" not in str(caught.value)
     assert "unknown key 'regoin'" in str(caught.value)
+
+
+def test_a_wrong_type_is_told_in_the_files_own_terms(load_small: Loader) -> None:
+    """No class of ours is in the message."""
+    with pytest.raises(TopologyError) as caught:
+        load_small(("app: app", "app: app\nsecrets: {a: random}"))
+    assert "Raw" not in str(caught.value)

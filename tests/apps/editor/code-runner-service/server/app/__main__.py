@@ -16,7 +16,9 @@ TOKEN = os.environ.get("AUTHN_TOKEN", "")
 LANGUAGES = {71: "Python", 54: "C++", 62: "Java"}
 LARGEST = 1024 * 1024
 
-database = pymongo.MongoClient(os.environ["MONGO_URL"], serverSelectionTimeoutMS=2000).get_default_database("runner")
+database = pymongo.MongoClient(os.environ["MONGO_URL"], serverSelectionTimeoutMS=2000).get_default_database(
+    "runner"
+)
 
 
 def submit(body):
@@ -33,7 +35,7 @@ def submit(body):
     try:
         database.runs.insert_one({"languageId": language, "status": found["status"]["description"]})
     except pymongo.errors.PyMongoError as error:
-        print(f"runs: {error}", file=sys.stderr)
+        sys.stderr.write(f"runs: {error}\n")
     result = {
         "status": found["status"]["description"],
         "statusId": found["status"]["id"],
@@ -68,7 +70,9 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.answer(*(health() if self.path == "/health" else (404, {"success": False, "error": "no such path"})))
+        self.answer(
+            *(health() if self.path == "/health" else (404, {"success": False, "error": "no such path"}))
+        )
 
     def do_POST(self):
         size = int(self.headers.get("Content-Length", 0))
