@@ -73,6 +73,40 @@ def test_what_comes_about_by_itself_is_no_content(directory: str, build: Build) 
     assert reference_of("a", build, {}) == before
 
 
+@pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore"])
+def test_what_the_builder_is_not_sent_is_no_content(name: str, build: Build) -> None:
+    """Files that ``.dockerignore`` excludes build nothing anew; what it excludes, and what it keeps, does."""
+    (build.context / name).write_text("# local\n\nnotes/*\n!notes/kept\n")
+    (build.context / "notes").mkdir()
+    before = reference_of("a", build, {})
+    (build.context / "notes/today").write_text("x")
+    assert reference_of("a", build, {}) == before
+    (build.context / "notes/kept").write_text("x")
+    kept = reference_of("a", build, {})
+    assert kept != before
+    (build.context / name).write_text("notes\n")
+    assert reference_of("a", build, {}) not in (before, kept)
+
+
+def test_an_ignored_dockerfile_counts(build: Build) -> None:
+    """Builders are sent it all the same."""
+    (build.context / ".dockerignore").write_text("*\n")
+    before = reference_of("a", build, {})
+    (build.context / "main").write_text("three\n")
+    assert reference_of("a", build, {}) == before
+    (build.context / "Dockerfile").write_text("FROM base:2\n")
+    assert reference_of("a", build, {}) != before
+
+
+def test_what_one_of_two_ignore_files_keeps_counts(build: Build) -> None:
+    """Builders differ in which of the two they read."""
+    (build.context / ".dockerignore").write_text("main\n")
+    (build.context / "Dockerfile.dockerignore").write_text("other\n")
+    before = reference_of("a", build, {})
+    (build.context / "main").write_text("four\n")
+    assert reference_of("a", build, {}) != before
+
+
 def test_bases_are_read_with_arguments_and_platforms(build: Build) -> None:
     """Names that stay unknown, and scratch, are left out."""
     (build.context / "Dockerfile").write_text(
