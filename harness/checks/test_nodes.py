@@ -14,6 +14,7 @@ from testinfra.host import Host
 
 from harness.access.ssh import Access
 from harness.deploy.engine import local_images
+from harness.deploy.remote import LOADED, parse_loaded
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
 from harness.verify.balancer.request_counts import NGINX_CONFIG
@@ -76,11 +77,12 @@ def test_service_runs_what_was_built(service: Service, service_host: Host) -> No
     """The image of each container is the one that this machine built or has under that name."""
     rows = [line.split() for line in service_host.check_output(RUNNING, service.name).splitlines()]
     here = local_images([reference for reference, _ in rows])
+    loaded = parse_loaded(service_host.check_output(LOADED.format(root=ROOT)))
     unknown = [reference for reference, _ in rows if reference not in here]
     stale = [
         f"{reference} is {runs} there and {here[reference].id} here"
         for reference, runs in rows
-        if reference in here and here[reference].id != runs
+        if reference in here and runs not in (here[reference].id, loaded.get((reference, here[reference].id)))
     ]
     assert stale == [], "; ".join(stale)
     if unknown:

@@ -6,7 +6,7 @@ Scripts hold names and paths, never secrets; those travel on standard input.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,12 +52,24 @@ docker ps -aq --filter label=com.docker.compose.project={project} --filter statu
 """
 RESTARTED = {"always", "unless-stopped"}
 
+# Image stores give one image different ids. So a node keeps a line for each image that was loaded and got
+# another id there than it has here: the id here, the id there, the reference.
+LOADED = "cat {root}/.images 2>/dev/null || true"
 IMAGES = """\
-docker images --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}'
+docker images --no-trunc --format '{{{{.ID}}}} {{{{.Repository}}}}:{{{{.Tag}}}}'
 echo ---
-df -Pk "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1
+df -Pk "$(docker info --format '{{{{.DockerRootDir}}}}')" | tail -n 1
 echo ---
 command -v zstd || true
+echo ---
+{loaded}
+"""
+LOAD = """\
+set -e
+{unpack}docker load -q >/dev/null
+docker image inspect {name} >/dev/null 2>&1 || docker tag {id} {name}
+there=$(docker image inspect --format '{{{{.Id}}}}' {name})
+if [ "$there" != {id} ]; then mkdir -p {root}; echo {id} "$there" {name} >> {root}/.images; fi
 """
 
 # File by file, so that data which containers keep beside the compose file stays where it is, and each file
@@ -78,15 +90,17 @@ find . ! -type d | while IFS= read -r file; do mv -f "$file" "../{name}/$file"; 
 cd ..; rm -rf {fresh}; mv -f {fresh}.files {name}/.files
 """
 
-COMPOSE_COMMAND = """\
-if docker compose version >/dev/null 2>&1; then compose="docker compose"
-elif command -v docker-compose >/dev/null; then compose=docker-compose
-else echo "neither docker compose nor docker-compose is installed" >&2; exit 127; fi
+REQUIRE_COMPOSE = """\
+docker compose version >/dev/null 2>&1 || {
+  echo "there is no 'docker compose' on this Droplet (the old docker-compose 1.29 will not do)"
+  echo "  remedy: install docker-compose-v2 (Ubuntu) or docker-compose (Debian 13 and later) in its user_data"
+  exit 127
+} >&2
 """
 
 UP = """\
-{find}cd {directory} || exit 1
-$compose -p {project} -f {compose_file} -f {override} up -d --no-build --force-recreate --remove-orphans
+{require}cd {directory} || exit 1
+docker compose -p {project} -f {compose_file} -f {override} up -d --no-build --force-recreate --remove-orphans
 """
 
 HEALTH = """\
@@ -183,11 +197,13 @@ def is_deployed(access: Access, bundle: Bundle) -> bool:
 
 def ship_images(access: Access, node: str, images: Iterable[Image], archive: Archive) -> None:
     """Make sure that the node has all ``images``: loaded from here, or pulled there."""
-    listing, disk, zstd = access.run(node, IMAGES).split("---\n")
+    script = IMAGES.format(loaded=_loaded_command())
+    listing, disk, zstd, loaded = access.run(node, script).split("---\n")
     rows = (line.split(" ", 1) for line in listing.splitlines())
     present = {reference: found for found, reference in rows}
+    names = parse_loaded(loaded)
     for image in {image.reference: image for image in images}.values():
-        if _has(present, image):
+        if _has(present, names, image):
             continue
         if image.id:
             check_disk_space(node, image, disk)
@@ -196,9 +212,21 @@ def ship_images(access: Access, node: str, images: Iterable[Image], archive: Arc
             _pull(access, node, image)
 
 
-def _has(present: dict[str, str], image: Image) -> bool:
+def _has(present: Mapping[str, str], loaded: Mapping[tuple[str, str], str], image: Image) -> bool:
     found = present.get(image.reference)
-    return found is not None and (image.pinned or found == image.id)
+    if found is None:
+        return False
+    return image.pinned or found in (image.id, loaded.get((image.reference, image.id)))
+
+
+def _loaded_command() -> str:
+    return LOADED.format(root=ROOT)
+
+
+def parse_loaded(text: str) -> dict[tuple[str, str], str]:
+    """Read what ``LOADED`` prints: the id on the node of an image by its reference and its id here."""
+    rows = (line.split() for line in text.splitlines())
+    return {(row[2], row[0]): row[1] for row in rows if len(row) == 3}
 
 
 def check_disk_space(node: str, image: Image, disk: str) -> None:
@@ -214,9 +242,12 @@ def check_disk_space(node: str, image: Image, disk: str) -> None:
 def _load(access: Access, node: str, image: Image, file: Path, *, unpacks: bool) -> None:
     """Send an archive, packed where the node ``unpacks`` it, and load it there."""
     packed = unpacks and file.name.endswith(COMPRESSED)
-    name = shlex.quote(image.reference)
-    tag = f"docker image inspect {name} >/dev/null 2>&1 || docker tag {shlex.quote(image.id)} {name}"
-    script = f"{'zstd -dc | ' if packed else ''}docker load -q >/dev/null && {{ {tag}; }}"
+    script = LOAD.format(
+        unpack="zstd -dc | " if packed else "",
+        name=shlex.quote(image.reference),
+        id=shlex.quote(image.id),
+        root=ROOT,
+    )
     try:
         with file.open("rb") if packed else unpacked(file) as source:
             access.run(node, script, stdin=source, deadline=LOAD_SECONDS)
@@ -246,7 +277,7 @@ def install(access: Access, bundle: Bundle) -> None:
 def start(access: Access, bundle: Bundle) -> None:
     """Run compose. Raises ``ResourceError`` with its message."""
     script = UP.format(
-        find=COMPOSE_COMMAND,
+        require=REQUIRE_COMPOSE,
         directory=shlex.quote(directory(bundle)),
         project=_quote(bundle),
         compose_file=COMPOSE,

@@ -16,9 +16,9 @@ from harness.core.wait import NotYet, wait_for
 from harness.deploy.appfiles import parse
 from harness.deploy.bundle import COMPOSE, OVERRIDE
 from harness.deploy.remote import (
-    COMPOSE_COMMAND,
     CONTAINERS,
     HEALTHY_SECONDS,
+    REQUIRE_COMPOSE,
     ROOT,
     UP_SECONDS,
     parse_containers,
@@ -29,8 +29,8 @@ from harness.topology.model import Service, Topology
 
 LIST = f"{CONTAINERS} --filter label=com.docker.compose.service={{container}}"
 SCALE = """\
-{find}cd {directory} || exit 1
-$compose -p {project} -f {compose} -f {override} up -d --no-build --no-recreate --scale {order}
+{require}cd {directory} || exit 1
+docker compose -p {project} -f {compose} -f {override} up -d --no-build --no-recreate --scale {order}
 """
 
 
@@ -117,7 +117,7 @@ def _count(access: Access, service: Service, container: str, node: str) -> int:
 def _scale_node(access: Access, service: Service, container: str, node: str, count: int) -> None:
     label = f"{service.name}@{node}"
     script = SCALE.format(
-        find=COMPOSE_COMMAND,
+        require=REQUIRE_COMPOSE,
         directory=shlex.quote(f"{ROOT}/{service.name}"),
         project=shlex.quote(service.name),
         compose=COMPOSE,

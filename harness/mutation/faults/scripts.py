@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 
 from harness.deploy.bundle import COMPOSE, OVERRIDE
-from harness.deploy.remote import COMPOSE_COMMAND, ROOT
+from harness.deploy.remote import REQUIRE_COMPOSE, ROOT
 from harness.topology.model import Service
 
 GOOD, STALE, MARK = "wavetank-mutation:good", "wavetank.mutation", "wavetank-mutation"
@@ -68,8 +68,8 @@ def prefix(service: Service) -> str:
         f"curl -fsS -m 5 -o /dev/null {url} || wget -q -T 5 -O /dev/null {url}" if service.health else "true"
     )
     return f"""\
-{COMPOSE_COMMAND}cd {ROOT}/{shlex.quote(service.name)} || exit 1
-mine="$compose -p {shlex.quote(service.name)} -f {COMPOSE} -f {OVERRIDE}"
+{REQUIRE_COMPOSE}cd {ROOT}/{shlex.quote(service.name)} || exit 1
+mine="docker compose -p {shlex.quote(service.name)} -f {COMPOSE} -f {OVERRIDE}"
 again() {{ $mine up -d --no-build --force-recreate --remove-orphans; }}
 answers() {{ for each in $(seq 60); do {{ {asked}; }} 2>/dev/null && return 0; sleep 1; done; return 1; }}
 """
