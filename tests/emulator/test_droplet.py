@@ -130,6 +130,16 @@ def health(tank: Tank, container: str) -> str:
     return status
 
 
+def test_sshd_answers_whoever_does_not_log_in(tank: Tank) -> None:
+    """A scan is no reason to shut out the machine that it came from, such as the bastion."""
+    connect = (
+        "import socket\nfor _ in range(60): print(socket.create_connection(('10.1.0.10', 22), 9).recv(8))"
+    )
+    code, output = tank.run(2, "python3", "-Ic", connect)
+    assert code == 0, output
+    assert set(output.splitlines()) == {"b'SSH-2.0-'"}
+
+
 def test_rename_changes_host_name_and_metadata(tank: Tank) -> None:
     """A renamed droplet knows its new name, from itself and from the metadata service."""
     from dataclasses import replace

@@ -28,7 +28,7 @@ import docker.utils
 from emulator.docker.images.errors import ImageBuildError
 from emulator.docker.images.rootfs import BASE, DROPLET, Root, make_root
 from emulator.docker.images.source import IMAGES, content_hash, context
-from emulator.docker.images.userns import ROOT, exported
+from emulator.docker.images.userns import ROOT, add_files
 from emulator.docker.images.wheels import wheels_for
 from emulator.planes.base import PlaneError
 from harness.core.errors import WaitTimeoutError
@@ -189,34 +189,50 @@ class _Build:
 
     def ensure(self, name: str) -> str:
         """Make an image if it is not there; its reference."""
-        rootfs = self.rootfs.result() if self.rootfs and name == "droplet" else ""
-        reference = _found(name, _image_id(self.engine, self.base) or "", rootfs)
+        runtime, rootfs = "", ""
+        if self.rootfs and name == "droplet":
+            runtime = self._droplet_runtime()
+            rootfs = self.rootfs.result()
+        reference = _found(name, self._base_id(), rootfs)
         if self.force or _image_id(self.engine, reference) is None:
             with _timed(name, self.progress):
                 if name == "droplet":
-                    self._droplet(rootfs, reference)
+                    self._droplet(runtime, rootfs, reference)
                 else:
                     self._plain(name, reference)
         return reference
+
+    def _base_id(self) -> str:
+        return _image_id(self.engine, self.base) or ""
 
     def _plain(self, name: str, reference: str) -> None:
         extra = wheels_for(IMAGES / name, cache_dir() / "wheels", _machine(self.engine))
         source = IMAGES / name
         build_image(self.engine, name, source, reference, base=self.base, progress=self.progress, extra=extra)
 
-    def _droplet(self, rootfs: str, reference: str) -> None:
-        """A droplet's files, and what runs them in a user namespace of their own."""
-        with exported(self.engine, rootfs) as archive:
+    def _droplet_runtime(self) -> str:
+        """What runs a droplet in a user namespace of its own, still without files."""
+        source = IMAGES / "droplet"
+        reference = f"{REPOSITORY}/droplet-runtime:{content_hash(source, self._base_id())}"
+        if self.force or _image_id(self.engine, reference) is None:
+            given = {"ROOT": str(ROOT)}
             build_image(
                 self.engine,
                 "droplet",
-                IMAGES / "droplet",
+                source,
                 reference,
                 base=self.base,
                 progress=self.progress,
-                extra={"rootfs.tar": archive},
-                arguments={"ROOT": str(ROOT)},
+                arguments=given,
             )
+        return reference
+
+    def _droplet(self, runtime: str, rootfs: str, reference: str) -> None:
+        self.progress("image droplet: its files")
+        try:
+            add_files(self.engine, runtime, rootfs, reference)
+        except docker.errors.APIError as error:
+            raise ImageBuildError("droplet", "its files", error.explanation or str(error)) from error
 
 
 def _machine(engine: docker.DockerClient) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,6 +69,35 @@ def test_a_droplet_is_missing_while_what_it_is_made_from_is() -> None:
     assert build._all_there(engine, ["droplet"]) is None
     engine.ids[droplet] = "sha256:3"
     assert build._all_there(engine, ["droplet"]) == {"droplet": droplet}
+
+
+def test_base_and_droplet_get_their_debian_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither waits for the other; what a droplet is made of is there before its files are put in."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    engine, both = Engine({}), threading.Barrier(2, timeout=60)
+
+    def have(reference: str) -> None:
+        engine.ids[reference] = f"sha256:{reference}"
+
+    def make_root(_: Any, root: rootfs.Root, reference: str, __: Any) -> None:
+        both.wait()
+        have(reference)
+
+    def put(_: Any, runtime: str, files: str, reference: str) -> None:
+        assert runtime in engine.ids
+        assert files in engine.ids
+        have(reference)
+
+    engine.api.tag = lambda reference, *_: engine.ids.setdefault(
+        "wavetank/base:latest", engine.ids[reference]
+    )
+    monkeypatch.setattr(build, "make_root", make_root)
+    monkeypatch.setattr(build, "build_image", lambda *given, **_: have(given[3]))
+    monkeypatch.setattr(build, "add_files", put)
+    made = ensure(["droplet", "base"], lambda _: None, client=engine)
+    assert made == build._all_there(engine, ["droplet", "base"])
 
 
 def test_the_droplets_debian_is_made_with_its_packages(tmp_path: Path) -> None:
