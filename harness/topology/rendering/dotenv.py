@@ -1,13 +1,10 @@
-"""``.env`` files that docker-compose 1.29 (python-dotenv) and Compose v2 (compose-go) read alike.
+"""``.env`` files as Compose v2 (compose-go) reads them.
 
-The two differ in what they replace and unescape:
+* unquoted: it replaces ``$NAME``, cuts a comment after a blank, and trims;
+* single quotes: it takes all as it is, but cannot hold a single quote or end with a backslash;
+* double quotes: it replaces ``$NAME`` and unescapes, which sequences depends on its version.
 
-* unquoted: v2 replaces ``$NAME``; both cut a comment after a blank, and trim;
-* single quotes: 1.29 replaces ``${NAME}`` even here, and reads ``\\\\`` as one backslash; v2 does neither;
-* double quotes: v2 replaces ``$NAME``; both unescape, not the same sequences.
-
-So a value is written in the first of the three forms in which no difference can show, or refused. What users
-wrote themselves is read as v2 reads it.
+So a value is written in the first of the three forms in which nothing would be changed, or refused.
 """
 
 from __future__ import annotations
@@ -32,18 +29,18 @@ LONGEST_VALUE = 128 * 1024
 
 
 def quote(value: str) -> str:
-    """The value as it stands after ``KEY=``. Raises ``ValueError`` where the two readers would differ."""
+    """The value as it stands after ``KEY=``. Raises ``ValueError`` where versions of Compose would differ."""
     if PLAIN.fullmatch(value):
         return value
     if "\r" in value or "\0" in value:
         raise ValueError("it holds a carriage return or a NUL, which .env files cannot carry")
-    if not re.search(r"'|\\\\|\\$|\$\{", value):
+    if "'" not in value and not value.endswith("\\"):
         return f"'{value}'"
     if not re.search(r'["\\$]', value):
         return f'"{value}"'
     raise ValueError(
-        "no way of quoting it is read alike by docker-compose 1.29 and Compose v2 "
-        "(it holds '${', a doubled or final backslash, or a single quote beside one of \" \\ $)"
+        "no way of quoting it is read alike by all versions of Compose v2 "
+        '(it ends with a backslash, or holds a single quote beside one of " \\ $)'
     )
 
 

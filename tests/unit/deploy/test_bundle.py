@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -78,23 +76,6 @@ def test_second_compose_file_names_built_images_only(app: Path) -> None:
     assert json.loads(entry.data) == {
         "version": "3.8", "services": {"web": {"image": "wavetank-app/web:1", "build": {"context": "."}}},
     }  # fmt: skip
-
-
-@pytest.mark.skipif(not shutil.which("docker-compose"), reason="docker-compose 1.29 is not installed")
-@pytest.mark.parametrize("build", ["./src", "../shared", "{context: ../shared, dockerfile: web.Dockerfile}"])
-def test_a_node_needs_no_build_context(tmp_path: Path, build: str) -> None:
-    """Compose 1.29 takes what the node gets, also where services are built from one directory."""
-    web, node = tmp_path / "app/web", tmp_path / "node/web"
-    for name in ("web/src/Dockerfile", "shared/Dockerfile", "shared/web.Dockerfile"):
-        file = tmp_path / "app" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("FROM scratch\n")
-    made = bundle(web, f"services: {{web: {{build: {build}}}}}\n")
-    with tarfile.open(fileobj=io.BytesIO(made.tar())) as archive:
-        archive.extractall(node)
-    command = ["docker-compose", "-f", "docker-compose.yml", "-f", OVERRIDE, "config"]
-    done = subprocess.run(command, cwd=node, check=False, capture_output=True, text=True)
-    assert "image: wavetank-app/web:1" in done.stdout, done.stderr
 
 
 def test_rendered_file_takes_the_place_of_the_users(app: Path) -> None:
