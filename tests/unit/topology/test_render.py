@@ -69,7 +69,7 @@ def test_a_value_that_no_env_file_can_carry_is_an_error(load_small: Loader) -> N
     topology = load_small()
     deployment = imagined(topology)
     store = deployment.databases["store"]
-    awkward = replace(store, private=replace(store.private, uri="pg://${secret}"))
+    awkward = replace(store, private=replace(store.private, uri="pg://it's ${secret}"))
     broken = replace(deployment, databases={"store": awkward})
     with pytest.raises(TopologyError, match=r"services\.api\.environment\.DATABASE_URL") as caught:
         render_service(topology, broken, topology.services[1], "api-1")
