@@ -14,9 +14,12 @@ from testinfra.host import Host
 
 from harness.access.ssh import Access
 from harness.deploy.engine import local_images
+from harness.deploy.remote import health_script
+from harness.run.session import Session
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
 from harness.verify.balancer.request_counts import NGINX_CONFIG
+from harness.verify.recovery import health_checks
 from harness.verify.swarm.discovery import owners
 
 ROOT = "/opt/wavetank"
@@ -61,14 +64,16 @@ def test_containers_are_those_of_its_services(node: str, host: Host, topology: T
 
 
 @pytest.mark.needs("health")
-def test_service_answers_where_it_says(service: Service, service_host: Host) -> None:
+def test_service_answers_where_it_says(
+    placed: str, service: Service, service_host: Host, session: Session
+) -> None:
     """It answers our request at its health URL, whatever Docker's health check says."""
-    answered = service_host.run(
-        "curl -fsS -m 5 -o /dev/null %s || wget -q -T 5 -O /dev/null %s", *[service.health] * 2
-    )
+    node = placed.partition("@")[2]
+    script, given = health_script(health_checks(session, [service], node))
+    output = session.access.run(node, script, stdin=given or None)
     health = service_host.run(HEALTH, service.name).stdout.split()
-    assert answered.rc == 0, (
-        f"its containers are {' and '.join(health) or 'of unknown health'}: {answered.stderr}"
+    assert "answered" in output.split(), (
+        f"its containers are {' and '.join(health) or 'of unknown health'}: {output.removeprefix('---')}"
     )
 
 

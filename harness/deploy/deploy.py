@@ -21,7 +21,7 @@ from harness.deploy.images import Archive
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.topology.rendering import render
+from harness.topology.rendering import headers, render
 
 WORKERS = 32  # services wait for each other's health, so they are deployed in parallel
 
@@ -56,10 +56,14 @@ def deploy(
         for service in topology.services
         for node in service.nodes
     ]
+    health = [headers.health(topology, deployment, each.service, each.node) for each in bundles]
     archive = saved_images()
     try:
         done = in_parallel(
-            [partial(_deploy_bundle, access, bundle, archive, progress) for bundle in bundles],
+            [
+                partial(_deploy_bundle, access, bundle, archive, progress, asked)
+                for bundle, asked in zip(bundles, health, strict=True)
+            ],
             workers=WORKERS,
             interrupt=access.interrupt,
         )
@@ -125,8 +129,10 @@ def parse_environment(text: str) -> dict[str, str]:
     return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
 
 
-def _deploy_bundle(access: Access, bundle: Bundle, archive: Archive, progress: Progress) -> bool:
-    """Deploy one service to one node; False when it is there already."""
+def _deploy_bundle(
+    access: Access, bundle: Bundle, archive: Archive, progress: Progress, asked: Mapping[str, str]
+) -> bool:
+    """Deploy one service to one node; False when it is there already. ``asked``: its health headers."""
     try:
         remote.wait_until_ready(access, bundle.node)
         if remote.is_deployed(access, bundle):
@@ -137,7 +143,7 @@ def _deploy_bundle(access: Access, bundle: Bundle, archive: Archive, progress: P
         with progress.step(f"start {bundle.label}"):
             remote.start(access, bundle)
         with progress.step(f"healthy {bundle.label}"):
-            remote.wait_until_healthy(access, bundle)
+            remote.wait_until_healthy(access, bundle, asked)
         remote.mark_deployed(access, bundle)
     except (CommandError, WaitTimeoutError) as error:
         raise ResourceError("service", bundle.label, str(error)) from error

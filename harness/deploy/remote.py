@@ -5,9 +5,10 @@ Scripts hold names and paths, never secrets; those travel on standard input.
 
 from __future__ import annotations
 
+import base64
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.access.ssh import Access
@@ -96,6 +97,49 @@ elif command -v wget >/dev/null; then wget -q -T 5 -O /dev/null {url} 2>&1 && ec
 else echo "neither curl nor wget is installed"; fi
 true
 """
+# Headers may hold a token, so they come on standard input, a line for each check. wget would need them on its
+# command line, where every process of the node can read them.
+HEALTH_WITH_HEADERS = """\
+echo ---
+IFS= read -r given
+if ! command -v curl >/dev/null; then echo "curl is not installed, which a health check with headers needs"
+else printf %s "$given" | base64 -d | curl -K - 2>&1 && echo answered; fi
+true
+"""
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """A URL that a node asks of itself, and the headers that go with the request."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def health_script(checks: Iterable[HealthCheck]) -> tuple[str, bytes]:
+    """A script that asks each URL, and its standard input.
+
+    It prints for each a line ``---``, and then ``answered`` or what went wrong.
+    """
+    script, given = "", b""
+    for each in checks:
+        if each.headers:
+            script += HEALTH_WITH_HEADERS
+            given += base64.b64encode(curl_options(each).encode()) + b"\n"
+        else:
+            script += HEALTH.format(url=shlex.quote(each.url))
+    return script, given
+
+
+def curl_options(check: HealthCheck) -> str:
+    """The text of a configuration file of curl's that asks as ``HEALTH`` does, with headers."""
+    options = ["fail", "silent", "show-error", "max-time = 5", 'output = "/dev/null"']
+    pairs = [("url", check.url), *(("header", f"{name}: {value}") for name, value in check.headers.items())]
+    for option, value in pairs:
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        options.append(f'{option} = "{escaped}"')
+    return "".join(f"{line}\n" for line in options)
+
 
 # A health check's own output, which is in no log: a line for each of the last checks.
 HEALTH_LOG = (
@@ -259,17 +303,23 @@ def start(access: Access, bundle: Bundle) -> None:
         raise ResourceError("service", bundle.label, problem) from error
 
 
-def wait_until_healthy(access: Access, bundle: Bundle, *, deadline: float = HEALTHY_SECONDS) -> None:
-    """Wait for every container, and for the service's health URL where it has one.
+def wait_until_healthy(
+    access: Access,
+    bundle: Bundle,
+    headers: Mapping[str, str] | None = None,
+    *,
+    deadline: float = HEALTHY_SECONDS,
+) -> None:
+    """Wait for every container, and for the service's health URL where it has one, asked with ``headers``.
 
     Raises ``ResourceError`` with the containers' states, their health checks' output and last log lines.
     """
-    script = _containers(bundle)
-    if bundle.service.health:
-        script += "\n" + HEALTH.format(url=shlex.quote(bundle.service.health))
+    url = bundle.service.health
+    asked, given = health_script([HealthCheck(url, headers or {})] if url else [])
+    script = f"{_containers(bundle)}\n{asked}"
 
     def probe() -> None:
-        _check_health(access.run(bundle.node, script, deadline=30), bundle)
+        _check_health(access.run(bundle.node, script, stdin=given or None, deadline=30), bundle)
 
     try:
         wait_for(f"{bundle.label} to be healthy", probe, deadline=deadline, first_pause=0.2, max_pause=1.0)

@@ -11,7 +11,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +23,9 @@ from harness.core.parallel import Pool
 from harness.core.wait import scaled
 from harness.faults.history import Entry, Journal
 from harness.judge0 import frontdoor
-from harness.judge0.api import UNFINISHED_TEXTS
+from harness.judge0.api import IDS, UNFINISHED_TEXTS
 from harness.judge0.model import Program
+from harness.judge0.programs import sleeping
 from harness.judge0.reading import UnreadableError, value_at
 from harness.topology.model import FrontDoor
 
@@ -32,6 +33,7 @@ THREADS = 256
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)
 WAITING = ("", *UNFINISHED_TEXTS)
 NAPS = (0, 0, 0, 0.2, 0.5, 1, 4)
+CHEAPEST_FIRST = ("bash", "python", "c", "javascript", "cpp")
 LONGEST = 2000
 SLOW = 10.0  # a request that takes longer than this counts as hanging
 
@@ -67,13 +69,15 @@ class Steady:
             due = max(due + self._every, time.monotonic() - 1)  # a machine that fell behind need not catch up
 
 
-def program(seed: str, op: int) -> Program:
-    """The submission number ``op`` of a stream: the same for the same seed, with a nap of up to 4 s."""
+def program(seed: str, op: int, languages: Collection[str] = IDS) -> Program:
+    """The submission number ``op`` of a stream: the same for the same seed, with a nap of up to 4 s.
+
+    Two of three are in the cheapest of ``languages``, by our names, the others in the next one.
+    """
     expected, nap = f"{seed}-{op:05d}", random.Random(f"{seed}:{op}").choice(NAPS)  # noqa: S311 (no secret)
-    if op % 3:
-        return Program(expected, "bash", f"sleep {nap}; echo {expected}", stdout=expected)
-    source = f"import time\ntime.sleep({nap})\nprint('{expected}')"
-    return Program(expected, "python", source, stdout=expected)
+    cheapest = [each for each in CHEAPEST_FIRST if each in languages][:2]
+    language = cheapest[0 if op % 3 else -1]
+    return Program(expected, language, sleeping(language, nap, expected), stdout=expected)
 
 
 class Submissions:
@@ -90,7 +94,7 @@ class Submissions:
 
     def submit(self, op: int) -> None:
         """One submission, from its invocation to its end."""
-        chosen = program(self.seed, op)
+        chosen = program(self.seed, op, frontdoor.languages(self._door))
         self.journal.add(Entry("invoke", time.time(), op, via="front door", expected=chosen.stdout or ""))
         self.journal.add(self._outcome(op, chosen))
 

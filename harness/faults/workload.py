@@ -145,8 +145,10 @@ def submitting(source: Source, file: Path, *, requests: bool = False) -> Iterato
     journal = Journal(file)
     with ExitStack() as stack:
         stack.callback(journal.close)
-        single = frontdoor.open_single(source.target, source.address, timeout=source.answer_seconds)
-        workload = Workload(stack.enter_context(single), source, journal, file, requests=requests)
+        opened = frontdoor.open_client(
+            source.target, source.address, source.door, timeout=source.answer_seconds
+        )
+        workload = Workload(stack.enter_context(opened), source, journal, file, requests=requests)
         stack.callback(workload.stop)
         yield workload
 

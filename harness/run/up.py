@@ -34,6 +34,7 @@ from harness.target import emulator_process
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
+from harness.topology.rendering import headers
 from harness.verify.network import hostnet
 
 FIRST_SUBMISSION_DEADLINE = 60.0
@@ -247,15 +248,15 @@ def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
 
 def first_submission(target: Target, topology: Topology, deployment: Deployment) -> None:
     """Wait until a program submitted at the front door is Accepted, if the topology describes how to."""
-    door = topology.checks.front_door
+    door = headers.front_door(topology, deployment)
     if door is None:
         return
     address = deployment.nodes[door.node].public_ip or ""
-    with frontdoor.open_client(target, address) as client:
+    with frontdoor.open_client(target, address, door) as client:
 
         def probe() -> None:
             try:
-                frontdoor.double(client, door, "python", 21)
+                frontdoor.double(client, door, frontdoor.main_language(door), 21)
             except CheckError as error:
                 raise NotYet(str(error)) from error
 
@@ -355,4 +356,5 @@ def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progre
         timings=progress.timings,
         error=str(error) or type(error).__name__,
         fresh=True,
+        secrets=headers.secrets(topology, deployment) if deployment else (),
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from harness.topology import model
+from harness.topology.judge0_ids import BY_TEXT
 from harness.topology.names import Names
 from harness.topology.schema import (
     RawDroplet,
     RawFirewall,
     RawFlow,
+    RawFrontDoor,
     RawInbound,
     RawJudge0,
     RawObjectives,
@@ -130,7 +132,8 @@ def _service(raw: RawTopology, names: Names, name: str, root: Path) -> model.Ser
         ports=tuple(service.ports),
         environment=dict(service.environment),
         files=_files(service, root),
-        health=service.health,
+        health=service.health.url,
+        health_headers=dict(service.health.headers),
     )
 
 
@@ -161,22 +164,46 @@ def _stack_service(name: str, service: RawStackService, names: Names, root: Path
 
 
 def _checks(raw: RawTopology, names: Names) -> model.Checks:
-    door, judge0, runner = raw.checks.front_door, raw.checks.judge0, raw.checks.runner
+    judge0, runner = raw.checks.judge0, raw.checks.runner
+    door = _front_door(raw.checks.front_door) if raw.checks.front_door else None
     return model.Checks(
-        model.FrontDoor(**door.model_dump()) if door else None,
+        door,
         _judge0(judge0, names) if judge0 else None,
-        _runner(runner, door.path if door else "") if runner else None,
+        _runner(runner, door) if runner else None,
     )
+
+
+def _front_door(raw: RawFrontDoor) -> model.FrontDoor:
+    scheme = cast("model.Scheme", raw.scheme)
+    port = model.PORTS_OF[scheme] if raw.port is None else raw.port
+    given = raw.model_dump(exclude={"scheme", "port", "statuses"})
+    return model.FrontDoor(**given, scheme=scheme, port=port, statuses=_statuses(raw.statuses))
+
+
+def _statuses(raw: Mapping[str, str]) -> dict[str, int]:
+    return {word: int(meant) if meant.isdecimal() else BY_TEXT[meant] for word, meant in raw.items()}
 
 
 def _judge0(raw: RawJudge0, names: Names) -> model.Judge0Endpoint:
     workers = names.droplets(raw.workers)
-    return model.Judge0Endpoint(raw.node or "", raw.port, raw.source or "", workers, raw.service or "")
+    return model.Judge0Endpoint(
+        raw.node or "", raw.port, raw.source or "", workers, raw.service or "", dict(raw.headers)
+    )
 
 
-def _runner(raw: RawRunner, path: str) -> model.RunnerEndpoint:
+def _runner(raw: RawRunner, door: model.FrontDoor | None) -> model.RunnerEndpoint:
+    """What it does not say itself is as at the front door, but for headers: these are another service's."""
     return model.RunnerEndpoint(
-        raw.node or "", raw.port, raw.source or "", raw.path or path, raw.service or ""
+        node=raw.node or "",
+        port=raw.port,
+        source=raw.source or "",
+        path=raw.path or (door.path if door else ""),
+        service=raw.service or "",
+        request=raw.request or (door.request if door else {}),
+        reply=raw.reply or (door.reply if door else {}),
+        headers=dict(raw.headers),
+        languages=raw.languages or (door.languages if door else {}),
+        statuses=_statuses(raw.statuses) or (door.statuses if door else {}),
     )
 
 

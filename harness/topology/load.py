@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.topology import schema
 from harness.topology.build import build
 from harness.topology.model import Topology
+from harness.topology.rendering import headers
 from harness.topology.source import Problems, read
 from harness.topology.validation import application, placement, references
 
@@ -29,5 +30,7 @@ def load(file: Path, *, app: Path | None = None) -> Topology:
     placement.check(topology, problems)
     underlay.check(topology, problems)
     application.check(raw, topology, problems)
+    for place, error in headers.check(topology, application.imagined(topology)).items():
+        problems.add(place, error.problem, error.remedy)
     problems.raise_any()
     return topology

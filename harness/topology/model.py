@@ -7,18 +7,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 Protocol = Literal["tcp", "udp", "icmp"]
 Engine = Literal["pg", "valkey", "mongodb"]
 Order = Literal["start-first", "stop-first"]
+Scheme = Literal["http", "https"]
 
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "icmp")
 INTERNET = "internet"
 OPERATORS = "operators"
 VPC = "vpc"
+
+PORTS_OF: Mapping[Scheme, int] = {"http": 80, "https": 443}
 
 # Where a managed database of each engine listens.
 DATABASE_PORTS: Mapping[str, int] = {"pg": 25060, "valkey": 25061, "mongodb": 27017}
@@ -95,6 +98,7 @@ class Service:
 
     ``environment`` holds jinja2 expressions, rendered into ``.env``; ``health`` is a URL path and port
     asked on the node itself ("http://127.0.0.1:4000/health"), or empty: then running containers count.
+    ``health_headers`` go with that request; their values are expressions, too.
     """
 
     name: str
@@ -104,6 +108,7 @@ class Service:
     environment: Mapping[str, str]
     files: tuple[TemplateFile, ...]
     health: str
+    health_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,9 +175,14 @@ class FrontDoor:
     """How the checks submit a program at the front door, and where the JSON reply has its result.
 
     ``request`` maps each key of the JSON body to one of ``language`` (a name: python, c, cpp, bash,
-    javascript), ``language_id`` (Judge0's number), ``source`` and ``stdin``. ``reply`` maps ``token``,
-    ``status`` and ``stdout`` to dotted paths into the reply. ``history`` is the path that lists earlier
-    submissions, or empty.
+    javascript), ``language_id`` (a number), ``source`` and ``stdin``. ``reply`` maps ``token``, ``status``,
+    ``stdout``, ``stderr``, ``compile_output``, ``time`` and ``memory`` to dotted paths into the reply, as far
+    as it has them. ``history`` is the path that lists earlier submissions, or empty.
+
+    ``port`` speaks ``scheme``. ``server_name`` is what requests ask for, in ``Host`` and in TLS (SNI); empty:
+    the address. ``headers`` go with every request; their values are jinja2 expressions. ``languages`` are
+    the ids that the application takes, by our names; empty: Judge0's of all our languages. ``statuses`` are
+    Judge0's statuses by the application's words or numbers, as text.
     """
 
     node: str
@@ -180,6 +190,12 @@ class FrontDoor:
     request: Mapping[str, str]
     reply: Mapping[str, str]
     history: str = ""
+    scheme: Scheme = "http"
+    port: int = 80
+    server_name: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    languages: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,6 +204,7 @@ class Judge0Endpoint:
 
     In a swarm ``service`` is the stack's service that listens on ``port``, and the other two are empty: it is
     asked at whichever node its task runs on. ``workers`` are the nodes on which programs are run.
+    ``headers`` go with every request, such as ``X-Auth-Token``; their values are jinja2 expressions.
     """
 
     node: str
@@ -195,13 +212,15 @@ class Judge0Endpoint:
     source: str
     workers: tuple[str, ...] = ()
     service: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunnerEndpoint:
     """Where the runner takes what the front door passes on, in the same form: ``node``:``port``.
 
-    It is asked as a :class:`Judge0Endpoint` is. ``path`` is the front door's unless it says otherwise.
+    It is asked as a :class:`Judge0Endpoint` is. ``path``, ``request``, ``reply``, ``languages`` and
+    ``statuses`` are as a :class:`FrontDoor` has them, and the front door's unless it says otherwise.
     """
 
     node: str
@@ -209,6 +228,11 @@ class RunnerEndpoint:
     source: str
     path: str = ""
     service: str = ""
+    request: Mapping[str, str] = field(default_factory=dict)
+    reply: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    languages: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

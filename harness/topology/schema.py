@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from harness.topology.judge0_ids import NAMES
 from harness.topology.source import Problems, Step, did_you_mean
 
 VERSION = "wavetank/topology/v1"
@@ -34,11 +35,32 @@ def _number_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def _scalar_as_text(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else _number_as_text(value)
+
+
+def _url_as_health(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
+def _ids_by_name(value: Any) -> Any:
+    """A list of ids as a mapping; an id that is none of our languages, or the second of one, names itself."""
+    if not isinstance(value, list) or not all(type(each) is int for each in value):
+        return value
+    found: dict[str, int] = {}
+    for each in value:
+        name = NAMES.get(each, str(each))
+        found[str(each) if name in found else name] = each
+    return found
+
+
 def _one_as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 Text = Annotated[str, BeforeValidator(_number_as_text)]
+Word = Annotated[str, BeforeValidator(_scalar_as_text)]
+Languages = Annotated[dict[str, int], BeforeValidator(_ids_by_name)]
 Ends = Annotated[list[str], BeforeValidator(_one_as_list)]
 
 
@@ -106,11 +128,16 @@ class RawManagement(Raw):
     operators: list[str]
 
 
+class RawHealth(Raw):
+    url: str = ""
+    headers: dict[str, Text] = Field(default_factory=dict)
+
+
 class RawService(Raw):
     droplets: list[str]
     compose: str | None = None
     ports: list[int] = Field(default_factory=list)
-    health: str = ""
+    health: Annotated[RawHealth, BeforeValidator(_url_as_health)] = RawHealth()
     environment: dict[str, Text] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
 
@@ -147,6 +174,12 @@ class RawFrontDoor(Raw):
     request: dict[str, str]
     reply: dict[str, str]
     history: str = ""
+    scheme: str = "http"
+    port: int | None = None
+    server_name: str = ""
+    headers: dict[str, Text] = Field(default_factory=dict)
+    languages: Languages = Field(default_factory=dict)
+    statuses: dict[Word, Word] = Field(default_factory=dict)
 
 
 class RawEndpoint(Raw):
@@ -158,10 +191,16 @@ class RawEndpoint(Raw):
 
 class RawJudge0(RawEndpoint):
     workers: list[str] = Field(default_factory=list)
+    headers: dict[str, Text] = Field(default_factory=dict)
 
 
 class RawRunner(RawEndpoint):
     path: str = ""
+    request: dict[str, str] = Field(default_factory=dict)
+    reply: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, Text] = Field(default_factory=dict)
+    languages: Languages = Field(default_factory=dict)
+    statuses: dict[Word, Word] = Field(default_factory=dict)
 
 
 class RawChecks(Raw):

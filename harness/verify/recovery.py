@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from harness.core import ports as sets
 from harness.core.errors import CheckError, CommandError, WaitTimeoutError, WavetankError
 from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
-from harness.deploy.remote import HEALTH, parse_containers
+from harness.deploy.remote import HealthCheck, health_script, parse_containers
 from harness.firewall.from_api import inspect
 from harness.firewall.model import Pair
 from harness.isolation import intended
@@ -26,7 +25,8 @@ from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
 from harness.run.session import Session
 from harness.target.api import Api
-from harness.topology.model import Topology
+from harness.topology.model import Service, Topology
+from harness.topology.rendering import headers
 from harness.verify.network.probe import from_node
 
 if TYPE_CHECKING:
@@ -81,12 +81,21 @@ def running(access: Access, node: str, nap: str) -> int:
     return int(access.run(node, RUNNING.format(nap=nap.replace(".", "[.]"))))
 
 
+def health_checks(session: Session, services: Sequence[Service], node: str) -> list[HealthCheck]:
+    """The health checks of services on one node. Raises ``TopologyError`` for headers that cannot be used."""
+    return [
+        HealthCheck(each.health, headers.health(session.topology, session.deployment, each, node))
+        for each in services
+    ]
+
+
 def _healthy(session: Session, node: str, wanted: frozenset[str]) -> None:
     services = [each for each in session.topology.services if node in each.nodes and each.health]
-    checks = "".join(HEALTH.format(url=shlex.quote(each.health)) for each in services)
+    script, given = health_script(health_checks(session, services, node))
 
     def probe() -> None:
-        listing, *answers = session.access.run(node, CONTAINERS + checks, deadline=30).split("---\n")
+        output = session.access.run(node, CONTAINERS + script, stdin=given or None, deadline=30)
+        listing, *answers = output.split("---\n")
         fine = {each.name for each in parse_containers(listing) if each.up}
         silent = [
             f"{service.health}: {answer.strip() or 'no answer'}"
@@ -120,7 +129,8 @@ def _workers(context: OutageContext, wanted: int) -> None:
 
 def _accepted(context: OutageContext) -> None:
     def probe() -> None:
-        frontdoor.double(context.workload.client, context.door, "python", 21)
+        door = context.door
+        frontdoor.double(context.workload.client, door, frontdoor.main_language(door), 21)
 
     wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
 

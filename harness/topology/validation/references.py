@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness.topology import names as naming
 from harness.topology import values
-from harness.topology.model import DATABASE_PORTS, TAGS_PER_FIREWALL
+from harness.topology.judge0_ids import BY_TEXT, IDS, STATUSES
+from harness.topology.model import DATABASE_PORTS, PORTS_OF, TAGS_PER_FIREWALL
 from harness.topology.names import Names
-from harness.topology.schema import RawEndpoint, RawFirewall, RawFlow, RawTopology
+from harness.topology.schema import (
+    RawEndpoint,
+    RawFirewall,
+    RawFlow,
+    RawFrontDoor,
+    RawRunner,
+    RawTopology,
+)
 from harness.topology.source import Problems, Step, did_you_mean
 from harness.topology.validation import objectives, services, swarm
 
 RULES_PER_FIREWALL = 50
 USER_DATA_LIMIT = 64 * 1024
 REQUEST_WORDS = ("language", "language_id", "source", "stdin")
-REPLY_WORDS = ("token", "status", "stdout")
+REPLY_WORDS = ("token", "status", "stdout", "stderr", "compile_output", "time", "memory")
+HOST_NAME = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
 def check(raw: RawTopology, problems: Problems) -> Names:
@@ -183,17 +193,56 @@ def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
     if door := raw.checks.front_door:
         path = ("checks", "front_door")
         naming.check_droplet(problems, raw, (*path, "node"), door.node)
-        _check_words(problems, (*path, "request"), door.request.values(), REQUEST_WORDS, door.request)
-        _check_words(problems, (*path, "reply"), door.reply, REPLY_WORDS, door.reply)
+        _check_public_end(path, door, problems)
+        _check_submission(path, door, problems)
     if judge0 := raw.checks.judge0:
         path = ("checks", "judge0")
         _check_endpoint(raw, path, judge0, problems)
         naming.check_droplets(problems, names, (*path, "workers"), judge0.workers)
+        values.check_headers(problems, (*path, "headers"), judge0.headers)
     if runner := raw.checks.runner:
-        _check_endpoint(raw, ("checks", "runner"), runner, problems)
-        if raw.checks.front_door is None:
-            remedy = "add checks.front_door: the runner takes the same requests"
-            problems.add(("checks", "runner"), "nothing says how the runner is asked", remedy)
+        path = ("checks", "runner")
+        _check_endpoint(raw, path, runner, problems)
+        _check_submission(path, runner, problems)
+        if raw.checks.front_door is None and not (runner.path and runner.request and runner.reply):
+            remedy = "give it path, request and reply, or add checks.front_door: it takes the same requests"
+            problems.add(path, "nothing says how the runner is asked", remedy)
+
+
+def _check_public_end(path: tuple[Step, ...], door: RawFrontDoor, problems: Problems) -> None:
+    if door.scheme not in PORTS_OF:
+        remedy = did_you_mean(door.scheme, PORTS_OF)
+        problems.add((*path, "scheme"), f"{door.scheme!r} is not spoken here", remedy)
+    if door.port is not None:
+        values.check_port(problems, (*path, "port"), door.port)
+    if door.server_name and not HOST_NAME.fullmatch(door.server_name):
+        remedy = "write the name alone, like code.example.com"
+        problems.add((*path, "server_name"), f"{door.server_name!r} is no host name", remedy)
+
+
+def _check_submission(path: tuple[Step, ...], end: RawFrontDoor | RawRunner, problems: Problems) -> None:
+    """How programs are submitted, at the front door or at the runner."""
+    _check_words(problems, (*path, "request"), end.request.values(), REQUEST_WORDS, end.request)
+    _check_words(problems, (*path, "reply"), end.reply, REPLY_WORDS, end.reply)
+    values.check_headers(problems, (*path, "headers"), end.headers)
+    _check_languages((*path, "languages"), end.languages, problems)
+    for word, meant in end.statuses.items():
+        if meant not in BY_TEXT and not (meant.isdecimal() and int(meant) in STATUSES):
+            remedy = f"write a number from 1 to {max(STATUSES)} or its text; {did_you_mean(meant, BY_TEXT)}"
+            problems.add((*path, "statuses", word), f"{meant!r} is none of Judge0's statuses", remedy)
+
+
+def _check_languages(path: tuple[Step, ...], languages: Mapping[str, int], problems: Problems) -> None:
+    """Ids that our programs are not written in are the application's matter, but one must be ours."""
+    known = ", ".join(f"{name} {number}" for name, number in IDS.items())
+    for name, number in languages.items():
+        if name not in IDS and name != str(number):
+            problems.add((*path, name), f"no program here is in {name!r}", did_you_mean(name, IDS))
+        if number < 1:
+            problems.add((*path, name), f"{number} is no id", "write the id that the application takes")
+    if languages and not set(languages) & set(IDS):
+        remedy = f"name one of those that programs are written in, as a map where ids differ: {known}"
+        problems.add(path, "no program here is in any of these languages", remedy)
 
 
 def _check_endpoint(

@@ -25,9 +25,18 @@ def check(raw: RawTopology, names: Names, problems: Problems) -> None:
     for path, service in _all(raw):
         _check_service(path, service, names, problems)
     for name, service in raw.services.items():
-        if service.health and not re.match(r"https?://", service.health):
-            remedy = "write a URL as asked on the node itself, like http://127.0.0.1:80/healthz"
-            problems.add(("services", name, "health"), f"{service.health!r} is no URL", remedy)
+        _check_health(name, service, problems)
+
+
+def _check_health(name: str, service: RawService, problems: Problems) -> None:
+    """The URL stands by itself, or is one of the section's keys."""
+    path: Path = ("services", name, "health")
+    short = isinstance(problems.source.data["services"][name].get("health"), str)
+    url = service.health.url
+    if (url or ("health" in service.model_fields_set and not short)) and not re.match(r"https?://", url):
+        remedy = "write a URL as asked on the node itself, like http://127.0.0.1:80/healthz"
+        problems.add(path if short else (*path, "url"), f"{url!r} is no URL", remedy)
+    values.check_headers(problems, (*path, "headers"), service.health.headers)
 
 
 def check_ports_once(raw: RawTopology, names: Names, problems: Problems) -> None:

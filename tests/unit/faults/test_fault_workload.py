@@ -80,7 +80,7 @@ class Door:
 
 def opened(door: Door, monkeypatch: pytest.MonkeyPatch) -> Door:
     """Have the workload's front door be this one."""
-    monkeypatch.setattr(module.frontdoor, "open_single", door.client)
+    monkeypatch.setattr(module.frontdoor, "open_client", door.client)
     return door
 
 

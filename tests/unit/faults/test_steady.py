@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -52,6 +54,36 @@ def test_programs_are_the_same_for_the_same_seed_and_print_what_is_theirs() -> N
     assert program(SEED, 3) == program(SEED, 3)
     assert len({program(SEED, op).stdout for op in range(100)}) == 100
     assert all(program(SEED, op).stdout in program(SEED, op).source for op in range(100))
+
+
+@pytest.mark.parametrize(
+    ("takes", "used"),
+    [
+        (("python", "javascript", "bash", "c", "cpp"), {"bash": 20, "python": 10}),
+        (("python", "cpp"), {"python": 20, "cpp": 10}),
+        (("javascript",), {"javascript": 30}),
+    ],
+)
+def test_programs_are_in_the_cheapest_languages_that_the_application_takes(
+    takes: tuple[str, ...], used: dict[str, int]
+) -> None:
+    """Two thirds in the first, and the rest in the second, if there is one."""
+    assert Counter(program(SEED, op, takes).language for op in range(30)) == used
+
+
+def test_a_stream_is_in_the_topologys_languages_with_its_ids() -> None:
+    """Whatever the front door's keys are."""
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, json={"token": "t", "status": {"description": "Accepted"}, "stdout": "x"})
+
+    client = httpx.Client(base_url="http://door", transport=httpx.MockTransport(answer))
+    door = replace(DOOR, languages={"python": 92}, request={"id": "language_id", "code": "source"})
+    for op in range(3):
+        Submissions(client, door, Journal(), SEED).submit(op)
+    assert [each["id"] for each in asked] == [92, 92, 92]
 
 
 def test_an_answer_is_ok_with_token_and_result() -> None:

@@ -1,0 +1,34 @@
+"""Small programs that tests submit, in each of our languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Programs that print their input doubled, by our names of languages.
+DOUBLING: Mapping[str, str] = {
+    "python": "print(2 * int(input()))",
+    "c": '#include <stdio.h>\nint main(void) { int n; scanf("%d", &n); printf("%d\\n", 2 * n); }',
+    "cpp": "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << 2 * n << std::endl; }",
+    "bash": "read n; echo $((2 * n))",
+    "javascript": "process.stdin.on('data', text => console.log(2 * parseInt(text.toString(), 10)))",
+}
+_SLEEPING: Mapping[str, str] = {
+    "python": "import os\nos.system('sleep {nap}')\nprint('{text}')",
+    "c": """\
+#include <stdio.h>
+#include <stdlib.h>
+int main(void) {{ if (system("sleep {nap}")) return 1; puts("{text}"); }}
+""",
+    "cpp": """\
+#include <cstdlib>
+#include <iostream>
+int main() {{ if (std::system("sleep {nap}")) return 1; std::cout << "{text}" << std::endl; }}
+""",
+    "bash": "sleep {nap}; echo {text}",
+    "javascript": "require('child_process').execSync('sleep {nap}'); console.log('{text}')",
+}
+
+
+def sleeping(language: str, nap: float | str, text: str) -> str:
+    """A program that runs ``sleep NAP``, so that a process shows where it runs, and then prints ``text``."""
+    return _SLEEPING[language].format(nap=nap, text=text)
