@@ -26,7 +26,7 @@ from harness.judge0 import frontdoor
 from harness.judge0.api import IDS, UNFINISHED_TEXTS
 from harness.judge0.model import Program
 from harness.judge0.programs import sleeping
-from harness.judge0.reading import UnreadableError, value_at
+from harness.judge0.reading import UnreadableError, token_in, value_at
 from harness.topology.model import FrontDoor
 
 THREADS = 256
@@ -109,12 +109,13 @@ class Submissions:
             return entry("fail", said=repr(error))
         except httpx.HTTPError as error:
             return entry("info", said=repr(error))
+        token = token_in(response.content, self._door.reply)
         if response.status_code >= 300:
-            return entry("fail", code=response.status_code, said=response.text[:LONGEST])
+            return entry("fail", code=response.status_code, token=token, said=response.text[:LONGEST])
         try:
             answer = frontdoor.read_answer(self._door, response.json())
         except (ValueError, CheckFailedError) as error:
-            return entry("info", code=response.status_code, said=str(error)[:LONGEST])
+            return entry("info", code=response.status_code, token=token, said=str(error)[:LONGEST])
         return entry(
             "ok",
             code=response.status_code,

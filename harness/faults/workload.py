@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from harness.core.wait import NotYet, wait_for
-from harness.faults.final_status import read_twice
+from harness.faults.final_status import read_twice, require_room
 from harness.faults.history import Begun, Entry, Journal, Judgement, begun, judge
 from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
@@ -107,9 +107,11 @@ class Workload:
     def failed(self, since: float) -> list[str]:
         """Descriptions of what was begun since then and not answered well, once all of it has ended.
 
-        Raises ``WaitTimeoutError`` where some of it hangs.
+        Raises ``WaitTimeoutError`` where some of it hangs, ``InconclusiveError`` where Judge0's queue was
+        full.
         """
         ended = self.await_answers(since, time.time())
+        require_room(ended)
         return [*failed_submissions(ended), *failed_requests(self._asked(since))]
 
     def describe(self, since: float) -> str:

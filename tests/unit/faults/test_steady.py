@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -99,6 +100,26 @@ def test_a_refusal_fails_in_its_own_words() -> None:
     """Status and body are kept."""
     ended = outcome(lambda _: httpx.Response(502, json={"error": "no runner"}))
     assert (ended.kind, ended.code, json.loads(ended.said)) == ("fail", 502, {"error": "no runner"})
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind"),
+    [
+        (504, {"token": "t"}, "fail"),
+        (504, {"error": {"message": "too late", "details": [{"token": "t"}]}}, "fail"),
+        (200, {"token": "t", "note": "no status"}, "info"),
+    ],
+)
+def test_an_answer_of_any_form_that_names_a_token_is_known_by_it(code: int, body: Any, kind: str) -> None:
+    """It was accepted, and is followed to its end."""
+    ended = outcome(lambda _: httpx.Response(code, json=body))
+    assert (ended.kind, ended.token, ended.code) == (kind, "t", code)
+
+
+def test_a_refusal_without_a_token_has_none() -> None:
+    """Pages and other shapes of JSON, too."""
+    for body in ("<html>token", '{"token": null}', "[1]", '{"token": 7}'):
+        assert outcome(lambda _, text=body: httpx.Response(502, text=text)).token == ""
 
 
 @pytest.mark.parametrize(
