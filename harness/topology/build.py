@@ -18,6 +18,7 @@ from harness.topology.schema import (
     RawJudge0,
     RawObjectives,
     RawOutbound,
+    RawRequest,
     RawRunner,
     RawService,
     RawStackService,
@@ -170,6 +171,7 @@ def _checks(raw: RawTopology, names: Names) -> model.Checks:
         door,
         _judge0(judge0, names) if judge0 else None,
         _runner(runner, door) if runner else None,
+        tuple(map(_request, raw.checks.requests)),
     )
 
 
@@ -178,6 +180,12 @@ def _front_door(raw: RawFrontDoor) -> model.FrontDoor:
     port = model.PORTS_OF[scheme] if raw.port is None else raw.port
     given = raw.model_dump(exclude={"scheme", "port", "statuses"})
     return model.FrontDoor(**given, scheme=scheme, port=port, statuses=_statuses(raw.statuses))
+
+
+def _request(raw: RawRequest) -> model.AppRequest:
+    method = next(each for each in model.METHODS if getattr(raw, each) is not None)
+    expect = raw.expect
+    return model.AppRequest(method, getattr(raw, method), raw.body, expect.status, expect.body)
 
 
 def _statuses(raw: Mapping[str, str]) -> dict[str, int]:

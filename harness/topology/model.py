@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Protocol = Literal["tcp", "udp", "icmp"]
 Engine = Literal["pg", "valkey", "mongodb"]
 Order = Literal["start-first", "stop-first"]
 Scheme = Literal["http", "https"]
+Method = Literal["get", "post", "put", "delete"]
 
+METHODS: tuple[Method, ...] = ("get", "post", "put", "delete")
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "icmp")
 INTERNET = "internet"
 OPERATORS = "operators"
@@ -236,15 +238,34 @@ class RunnerEndpoint:
 
 
 @dataclass(frozen=True)
+class AppRequest:
+    """A request to the front door, and the answer that is right.
+
+    ``path`` and the texts in ``json`` (the body; None: there is none) and in ``expected`` may hold jinja2
+    expressions. ``expected`` is what the JSON of the answer must have at least; None: anything will do.
+    """
+
+    method: Method
+    path: str
+    json: Any = None
+    status: int = 200
+    expected: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()} {self.path}"
+
+
+@dataclass(frozen=True)
 class Checks:
     """What the end-to-end checks need to know of the application; None: those checks are left out.
 
-    ``runner`` is for load that leaves the front door out.
+    ``runner`` is for load that leaves the front door out. ``requests`` are made at the front door, in order.
     """
 
     front_door: FrontDoor | None = None
     judge0: Judge0Endpoint | None = None
     runner: RunnerEndpoint | None = None
+    requests: tuple[AppRequest, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,10 @@ def _url_as_health(value: Any) -> Any:
     return {"url": value} if isinstance(value, str) else value
 
 
+def _status_as_answer(value: Any) -> Any:
+    return {"status": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _ids_by_name(value: Any) -> Any:
     """A list of ids as a mapping; an id that is none of our languages, or the second of one, names itself."""
     if not isinstance(value, list) or not all(type(each) is int for each in value):
@@ -203,10 +207,25 @@ class RawRunner(RawEndpoint):
     statuses: dict[Word, Word] = Field(default_factory=dict)
 
 
+class RawAnswer(Raw):
+    status: int = 200
+    body: Any = Field(default=None, alias="json")
+
+
+class RawRequest(Raw):
+    get: str | None = None
+    post: str | None = None
+    put: str | None = None
+    delete: str | None = None
+    body: Any = Field(default=None, alias="json")
+    expect: Annotated[RawAnswer, BeforeValidator(_status_as_answer)] = RawAnswer()
+
+
 class RawChecks(Raw):
     front_door: RawFrontDoor | None = None
     judge0: RawJudge0 | None = None
     runner: RawRunner | None = None
+    requests: list[RawRequest] = Field(default_factory=list)
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]

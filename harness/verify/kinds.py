@@ -21,6 +21,7 @@ from harness.isolation.model import OUTSIDERS
 from harness.judge0.frontdoor import languages, port_of
 from harness.topology.model import INTERNET, PORTS_OF, Scheme, Topology
 from harness.verify.balancer.upstreams import upstream_droplets
+from harness.verify.requests import labels
 from harness.verify.swarm.discovery import listening
 from harness.verify.swarm.workers import services_of
 
@@ -33,6 +34,7 @@ MISSING = {
     "door": "checks.front_door",
     "history": "checks.front_door.history",
     "token": "token in checks.front_door.reply",
+    "app_request": "checks.requests",
     "scheme": "port of the front door that the internet may reach",
     "http": "way for the internet to port 80 of the front door",
     "https": "way for the internet to port 443 of the front door",
@@ -80,6 +82,7 @@ def parameters(topology: Topology) -> dict[str, list[str]]:
         "manager_lost": [each for each in faults(topology) if each.endswith(MANAGER)],
         "stacked": list(listening(topology.swarm)) if topology.swarm else [],
         "scheme": list[str](_schemes(topology)),
+        "app_request": labels(topology.checks.requests),
         "language_name": list(languages(door)) if door else [],
     }
 

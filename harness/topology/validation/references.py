@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from harness.topology import names as naming
 from harness.topology import values
 from harness.topology.judge0_ids import BY_TEXT, IDS, STATUSES
-from harness.topology.model import DATABASE_PORTS, PORTS_OF, TAGS_PER_FIREWALL
+from harness.topology.model import DATABASE_PORTS, METHODS, PORTS_OF, TAGS_PER_FIREWALL
 from harness.topology.names import Names
 from harness.topology.schema import (
     RawEndpoint,
@@ -200,6 +200,7 @@ def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
         _check_endpoint(raw, path, judge0, problems)
         naming.check_droplets(problems, names, (*path, "workers"), judge0.workers)
         values.check_headers(problems, (*path, "headers"), judge0.headers)
+    _check_requests(raw, problems)
     if runner := raw.checks.runner:
         path = ("checks", "runner")
         _check_endpoint(raw, path, runner, problems)
@@ -207,6 +208,25 @@ def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
         if raw.checks.front_door is None and not (runner.path and runner.request and runner.reply):
             remedy = "give it path, request and reply, or add checks.front_door: it takes the same requests"
             problems.add(path, "nothing says how the runner is asked", remedy)
+
+
+def _check_requests(raw: RawTopology, problems: Problems) -> None:
+    path = ("checks", "requests")
+    if raw.checks.requests and raw.checks.front_door is None:
+        problems.add(path, "nothing says where they are sent", "add checks.front_door")
+    for index, request in enumerate(raw.checks.requests):
+        given = [each for each in METHODS if getattr(request, each) is not None]
+        if len(given) != 1:
+            problem = f"it has {' and '.join(given) or 'no method'}"
+            remedy = f"give it one of {', '.join(METHODS)} with a path, like 'get: /api/users'"
+            problems.add((*path, index), problem, remedy)
+        for method in given:
+            if not getattr(request, method).startswith("/"):
+                problem = f"{getattr(request, method)!r} is no path"
+                problems.add((*path, index, method), problem, "begin it with /")
+        if not 200 <= request.expect.status <= 599:
+            problem = f"{request.expect.status} is no status of an answer"
+            problems.add((*path, index, "expect"), problem, "write one from 200 to 599")
 
 
 def _check_public_end(path: tuple[Step, ...], door: RawFrontDoor, problems: Problems) -> None:

@@ -518,6 +518,56 @@ BROKEN = {
         "'program'",
         "source",
     ),
+    "request of two methods": (
+        "  judge0: {node",
+        "  requests: [{get: /a, post: /b}]\n  judge0: {node",
+        "checks.requests[0]",
+        "it has get and post",
+        "get: /api/users",
+    ),
+    "request of no method": (
+        "  judge0: {node",
+        "  requests: [{json: 1}]\n  judge0: {node",
+        "checks.requests[0]",
+        "no method",
+        "post",
+    ),
+    "request of another method": (
+        "  judge0: {node",
+        "  requests: [{patch: /a}]\n  judge0: {node",
+        "checks.requests[0].patch",
+        "unknown key",
+        "put",
+    ),
+    "request without a path": (
+        "  judge0: {node",
+        "  requests: [{get: /a}, {put: users}]\n  judge0: {node",
+        "checks.requests[1].put",
+        "'users' is no path",
+        "/",
+    ),
+    "request with a wrong expression": (
+        "  judge0: {node",
+        "  requests: [{post: /a, json: {b: ['{{ nonse }}']}}]\n  judge0: {node",
+        "checks.requests[0]",
+        "'nonse' is undefined",
+        "nonce",
+    ),
+    "answer of no status": (
+        "  judge0: {node",
+        "  requests: [{get: /a, expect: 20}]\n  judge0: {node",
+        "checks.requests[0].expect",
+        "20 is no status",
+        "200 to 599",
+    ),
+    "requests to nobody": (
+        "  front_door:\n    node: web\n    path: /run\n    request: {code: source}\n"
+        "    reply: {stdout: output.text}\n",
+        "  requests: [{get: /a}]\n",
+        "checks.requests",
+        "where they are sent",
+        "checks.front_door",
+    ),
     "check that the intent forbids": ("port: 8000", "port: 9000", "checks.judge0", "9000/tcp", "intent"),
 }
 
