@@ -18,7 +18,7 @@ from harness.deploy.remote import health_script
 from harness.run.session import Session
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.verify.balancer.request_counts import NGINX_CONFIG
+from harness.verify.balancer.nginx import NGINX_CONFIG, parse
 from harness.verify.recovery import health_checks
 from harness.verify.swarm.discovery import owners
 
@@ -30,7 +30,6 @@ HEALTH = OF_PROJECT + "'{{with .State.Health}}{{.Status}}{{end}}'"
 RUNNING = OF_PROJECT + "'{{.Config.Image}} {{.Image}}'"
 IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 PUBLISHED = re.compile(r"(?:0\.0\.0\.0|\[?::\]?):(\d+)->")
-UPSTREAM = re.compile(r"^\s*server\s+([\d.]+):(\d+)[^;{]*;", re.MULTILINE)
 
 
 @pytest.mark.existing("login")
@@ -137,13 +136,13 @@ def test_load_balancer_knows_the_servers(deployment: Deployment, topology: Topol
     """``nginx -T`` shows the private addresses of the servers that it may talk to, and nothing else."""
     endpoint = topology.checks.judge0
     assert endpoint is not None
-    config = lb.check_output(NGINX_CONFIG)
+    found = parse(lb.check_output(NGINX_CONFIG))
     wanted = {
-        (deployment.nodes[flow.destination].private_ip, flow.ports)
+        f"{deployment.nodes[flow.destination].private_ip}:{flow.ports}"
         for flow in topology.intent
         if flow.source == endpoint.node and flow.destination in deployment.nodes
     }
-    assert set(UPSTREAM.findall(config)) == wanted
+    assert {server for each in found for server in (*each.weights, *each.spares)} == wanted
 
 
 @pytest.mark.existing("login")
