@@ -21,6 +21,7 @@ from harness.isolation.model import OUTSIDERS
 from harness.judge0.frontdoor import languages, port_of
 from harness.topology.model import INTERNET, PORTS_OF, Scheme, Topology
 from harness.verify.balancer.upstreams import upstream_droplets
+from harness.verify.judge0_token import token_headers
 from harness.verify.requests import labels
 from harness.verify.swarm.discovery import listening
 from harness.verify.swarm.workers import services_of
@@ -40,6 +41,7 @@ MISSING = {
     "https": "way for the internet to port 443 of the front door",
     "language_name": "checks.front_door",
     "judge0": "checks.judge0",
+    "judge0_token": "header in checks.judge0.headers that says who asks",
     "judge0_node": "checks.judge0.node",
     "judge0_service": "checks.judge0.service",
     "workers": "checks.judge0.workers",
@@ -99,6 +101,7 @@ def has(topology: Topology) -> Has:
         "token": (door and door.reply.get("token")) or (),
         **{scheme: [scheme] if scheme in _schemes(topology) else () for scheme in PORTS_OF},
         "judge0": [judge0] if judge0 else (),
+        "judge0_token": token_headers(topology),
         "judge0_node": [judge0.node] if judge0 and not judge0.service else (),
         "judge0_service": (judge0 and judge0.service) or (),
         "workers": judge0.workers if judge0 else (),

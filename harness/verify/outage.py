@@ -104,9 +104,10 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
         running = _long_runs(context, nodes)
         times = run_fault(context, fault, lambda _: _watch(context, survived))
         recovery.drop_connections(context.session.access, nodes)
+        troubles = tuple(recovery.node_troubles(context, nodes, before))
         with Pool(1) as pool:  # neither of these waits is for the other
             answers = pool.submit(_answers, context, nodes, times, balanced=balanced)
-            troubles = tuple(recovery.troubles(context, nodes, before))
+            troubles += tuple(recovery.service_troubles(context, before))
     share, submissions = answers.result()
     asked = requests.made() if requests else ()
     return Outage(fault, survived, times, time.time(), submissions, asked, running, troubles, share)

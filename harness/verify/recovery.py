@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +27,8 @@ from harness.run.session import Session
 from harness.target.api import Api
 from harness.topology.model import Service, Topology
 from harness.topology.rendering import headers
+from harness.verify import workers
+from harness.verify.answers import worker_nodes
 from harness.verify.network.probe import from_node
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ RUNNING = "grep -alE '^sleep.{nap}' /proc/[0-9]*/cmdline 2>/dev/null | wc -l"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Nodes before they lost power: their containers by name, and how many programs can run at once."""
+    """Nodes before they lost power: their containers by name, and how many workers there are; 0: unknown."""
 
     containers: dict[str, frozenset[str]]
     available: int
@@ -60,15 +62,24 @@ def drop_connections(access: Access, nodes: Sequence[str]) -> None:
         access.drop(node)
 
 
-def troubles(context: OutageContext, nodes: Sequence[str], before: Snapshot) -> Iterator[str]:
-    """What is not as before, after some time to recover; nothing is repaired."""
-    access = context.session.access
+def node_troubles(context: OutageContext, nodes: Sequence[str], before: Snapshot) -> Iterator[str]:
+    """What on the nodes is not as before, after some time to recover; nothing is repaired.
+
+    Once it has ended, their services are healthy: deadlines of what they do for others count from then.
+    """
     steps: list[Callable[[], object]] = []
     for node in nodes:
-        steps.append(partial(access.wait_until_reachable, node, REACHABLE))
+        steps.append(partial(context.session.access.wait_until_reachable, node, REACHABLE))
         steps.append(partial(_healthy, context.session, node, before.containers[node]))
-    steps.append(partial(_workers, context, before.available))
-    steps.append(partial(_accepted, context))
+    yield from _troubles(steps)
+
+
+def service_troubles(context: OutageContext, before: Snapshot) -> Iterator[str]:
+    """What the deployment does not do as before, after some time: workers that wait, programs that run."""
+    yield from _troubles([partial(_workers, context, before.available), partial(_accepted, context)])
+
+
+def _troubles(steps: Iterable[Callable[[], object]]) -> Iterator[str]:
     for step in steps:
         try:
             step()
@@ -113,15 +124,16 @@ def _healthy(session: Session, node: str, wanted: frozenset[str]) -> None:
 def _available(context: OutageContext) -> int:
     if context.session.topology.checks.judge0 is None:
         return 0
+    session = context.session
     with context.judge0() as client:
-        return Judge0(client).slots()
+        return workers.count(Judge0(client), session.access, worker_nodes(session))
 
 
 def _workers(context: OutageContext, wanted: int) -> None:
     def probe() -> None:
         found = _available(context)
         if found < wanted:
-            raise NotYet(f"/workers has {found} available; there were {wanted}")
+            raise NotYet(f"{found} workers are there; there were {wanted}")
 
     tolerate = (CheckError, CommandError, httpx.HTTPError)
     wait_for("workers to be registered", probe, deadline=WORKING, max_pause=0.5, tolerate=tolerate)
