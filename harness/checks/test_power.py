@@ -75,7 +75,7 @@ def test_no_accepted_submission_is_lost(work: Work, note: Note) -> None:
         raise InconclusiveError("no node lost its power: this shows nothing")
     found = work.workload.judged(work.context.judge0)
     long_runs = sum(sum(each.running.values()) for each in work.outages.results())
-    note(f"{found}; {long_runs} ran on a node as it lost power; {work.workload.file}")
+    note(f"{found}; {long_runs} ran on a node as it lost power; {work.workload.pace}; {work.workload.file}")
     require_none_lost(found, work.workload.file)
 
 

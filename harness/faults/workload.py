@@ -16,13 +16,15 @@ import httpx
 from harness.core.wait import NotYet, wait_for
 from harness.faults.final_status import read_twice, require_room
 from harness.faults.history import Begun, Entry, Journal, Judgement, begun, judge
+from harness.faults.pace import Pace, measure
 from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.judge0.api import ACCEPTED_TEXT
 from harness.target.target import Target
 from harness.topology.model import FrontDoor
 
-SUBMIT_EVERY, LIST_EVERY, REQUEST_EVERY = 0.35, 1.5, 0.1
+LIST_EVERY, REQUEST_EVERY = 1.5, 0.1
+UNMEASURED = Pace()
 # Longer than it takes until another worker has run a program that was submitted at the wrong moment.
 ANSWER_SECONDS = 90.0
 FIRST_ANSWERS, FIRST_SECONDS = 4, 30.0
@@ -47,14 +49,22 @@ class Workload:
     """A running stream of submissions, and with ``requests`` one of requests; ``file`` gets the history."""
 
     def __init__(
-        self, client: httpx.Client, source: Source, journal: Journal, file: Path, *, requests: bool = False
+        self,
+        client: httpx.Client,
+        source: Source,
+        journal: Journal,
+        file: Path,
+        *,
+        requests: bool = False,
+        pace: Pace = UNMEASURED,
     ) -> None:
+        self.pace = pace
         self.client, self.door, self.file = client, source.door, file
         self.journal, self.seed = journal, source.seed
         self._answer_seconds = source.answer_seconds
         self._submissions = Submissions(client, source.door, journal, source.seed)
         self._requests = Requests(client, source.door.path)
-        self._streams = [Steady(self._submissions.submit, every=SUBMIT_EVERY)]
+        self._streams = [Steady(self._submissions.submit, every=pace.every)]
         if requests:
             self._streams.append(Steady(self._requests.ask, every=REQUEST_EVERY))
         if source.door.history:
@@ -139,10 +149,13 @@ class Workload:
 
 
 @contextmanager
-def submitting(source: Source, file: Path, *, requests: bool = False) -> Iterator[Workload]:
+def submitting(
+    source: Source, file: Path, *, requests: bool = False, measured: bool = False
+) -> Iterator[Workload]:
     """Submit programs, a few a second, until the block ends; ``file`` gets the history.
 
-    With ``requests`` the front door also gets ten cheap requests a second.
+    With ``requests`` the front door also gets ten cheap requests a second. With ``measured`` the pace is what
+    the deployment takes, which is measured first.
     """
     journal = Journal(file)
     with ExitStack() as stack:
@@ -150,7 +163,9 @@ def submitting(source: Source, file: Path, *, requests: bool = False) -> Iterato
         opened = frontdoor.open_client(
             source.target, source.address, source.door, timeout=source.answer_seconds
         )
-        workload = Workload(stack.enter_context(opened), source, journal, file, requests=requests)
+        client = stack.enter_context(opened)
+        pace = measure(client, source.door) if measured else UNMEASURED
+        workload = Workload(client, source, journal, file, requests=requests, pace=pace)
         stack.callback(workload.stop)
         yield workload
 
