@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from other_app import OtherApp, serving
 
+from harness.faults import workload as workload_module
 from harness.faults.history import Journal, judge
 from harness.faults.pace import FASTEST, PROGRAMS, SLOWEST, Pace, measure, pace_of
-from harness.faults.steady import Submissions
+from harness.faults.steady import Steady, Submissions
 from harness.faults.workload import Source, submitting
 from harness.judge0 import frontdoor
 from harness.target.target import Target
@@ -81,10 +82,22 @@ def test_a_stream_without_tokens_is_judged_by_what_its_programs_print(app: Other
     assert "ended with another's output: '5eed5eed-99999'" in judgement.describe("lost")
 
 
-def test_a_stream_has_the_pace_that_was_measured(app: OtherApp, tmp_path: Path) -> None:
+def test_a_stream_has_the_pace_that_was_measured(
+    app: OtherApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If it is to be; else a few a second."""
+    kept: list[float] = []
+
+    class Kept(Steady):
+        def __init__(self, act: Callable[[int], None], *, every: float) -> None:
+            kept.append(every)
+            super().__init__(act, every=every)
+
+    monkeypatch.setattr(workload_module, "Steady", Kept)
+    monkeypatch.setattr(workload_module, "measure", lambda *_: Pace(2.5, 0.7))
     source = Source(HERE, door(app), HOST, answer_seconds=30)
     with submitting(source, tmp_path / "measured.jsonl", measured=True) as workload:
-        assert workload.pace.taken is not None
+        assert workload.pace == Pace(2.5, 0.7)
     with submitting(source, tmp_path / "history.jsonl") as workload:
         assert workload.pace == Pace(FASTEST, None)
+    assert kept == [2.5, FASTEST]
