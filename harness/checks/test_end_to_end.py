@@ -15,7 +15,8 @@ import pytest
 from harness.access.ssh import Access
 from harness.core.wait import NotYet, wait_for
 from harness.judge0 import frontdoor
-from harness.judge0.programs import sleeping
+from harness.judge0.api import COMPILATION_ERROR, STATUSES
+from harness.judge0.programs import COMPILED, broken, failing, sleeping
 from harness.run.session import Session
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
@@ -52,6 +53,25 @@ def test_program_is_run_over_https(target: Target, deployment: Deployment, door:
     host = deployment.nodes[door.node].public_ip or ""
     with frontdoor.open_client(target, host, door, scheme="https") as client:
         frontdoor.double(client, door, frontdoor.main_language(door), 21)
+
+
+@pytest.mark.needs("stderr")
+def test_failing_program_is_shown_what_it_said(front_door: httpx.Client, door: FrontDoor) -> None:
+    """A program that ends with an error is one of the Runtime Errors, with its standard error."""
+    text, language = f"wt{secrets.token_hex(6)}", frontdoor.main_language(door)
+    answer = frontdoor.submit(front_door, door, language, failing(language, text))
+    assert answer.status.startswith("Runtime Error"), answer.reply
+    assert text in str(answer.found.get("stderr")), answer.reply
+
+
+@pytest.mark.needs("compile_output", "compiled")
+def test_broken_program_is_shown_what_its_compiler_said(front_door: httpx.Client, door: FrontDoor) -> None:
+    """A program that does not compile ends in Compilation Error, with what the compiler said."""
+    text = f"wt{secrets.token_hex(6)}"
+    language = next(each for each in frontdoor.languages(door) if each in COMPILED)
+    answer = frontdoor.submit(front_door, door, language, broken(text))
+    assert answer.status == STATUSES[COMPILATION_ERROR], answer.reply
+    assert text in str(answer.found.get("compile_output")), answer.reply
 
 
 @pytest.mark.needs("history", "token")

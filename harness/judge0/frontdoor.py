@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -132,4 +133,16 @@ def double(client: httpx.Client, door: FrontDoor, language: str, number: int) ->
         raise InconclusiveError(f"{language}: still in the queue when the front door answered")
     if answer.status != ACCEPTED_TEXT or answer.stdout.strip() != str(2 * number):
         raise CheckFailedError(f"{language}: expected Accepted and {2 * number}, got {answer.reply}")
+    for word in ("time", "memory"):
+        if word in door.reply and not _is_measured(answer.found.get(word)):
+            given = f"{door.reply[word]} is {answer.found.get(word)!r}"
+            raise CheckFailedError(f"{language}: its {word} is not a number of 0 or more: {given}")
     return answer
+
+
+def _is_measured(value: Any) -> bool:
+    """Whether this is a number, or the text of one as Judge0 gives its seconds."""
+    try:
+        return not isinstance(value, bool) and 0 <= float(value) < math.inf
+    except (TypeError, ValueError):
+        return False

@@ -27,6 +27,25 @@ int main() {{ if (std::system("sleep {nap}")) return 1; std::cout << "{text}" <<
     "bash": "sleep {nap}; echo {text}",
     "javascript": "require('child_process').execSync('sleep {nap}'); console.log('{text}')",
 }
+_FAILING: Mapping[str, str] = {
+    "python": "import sys\nprint('{text}', file=sys.stderr)\nsys.exit(3)",
+    "c": '#include <stdio.h>\nint main(void) {{ fputs("{text}\\n", stderr); return 3; }}',
+    "cpp": '#include <iostream>\nint main() {{ std::cerr << "{text}" << std::endl; return 3; }}',
+    "bash": "echo {text} >&2; exit 3",
+    "javascript": "console.error('{text}'); process.exit(3)",
+}
+# Languages whose compiler says what is wrong before anything runs.
+COMPILED = ("c", "cpp")
+
+
+def failing(language: str, text: str) -> str:
+    """A program that prints ``text`` to standard error and ends with status 3."""
+    return _FAILING[language].format(text=text)
+
+
+def broken(text: str) -> str:
+    """A program in C or C++ that a compiler refuses, quoting ``text``."""
+    return f'#error "{text}"\nint main(void) {{ return 0; }}\n'
 
 
 def sleeping(language: str, nap: float | str, text: str) -> str:

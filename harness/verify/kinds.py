@@ -19,6 +19,7 @@ from harness.firewall.model import Pair
 from harness.isolation import intended
 from harness.isolation.model import OUTSIDERS
 from harness.judge0.frontdoor import languages, port_of
+from harness.judge0.programs import COMPILED
 from harness.topology.model import INTERNET, PORTS_OF, Scheme, Topology
 from harness.verify.balancer.upstreams import upstream_droplets
 from harness.verify.judge0_token import token_headers
@@ -34,6 +35,9 @@ Has = Mapping[str, Collection[object]]
 MISSING = {
     "door": "checks.front_door",
     "history": "checks.front_door.history",
+    "stderr": "stderr in checks.front_door.reply",
+    "compile_output": "compile_output in checks.front_door.reply",
+    "compiled": "compiled language in checks.front_door.languages",
     "token": "token in checks.front_door.reply",
     "app_request": "checks.requests",
     "scheme": "port of the front door that the internet may reach",
@@ -99,6 +103,9 @@ def has(topology: Topology) -> Has:
         "door": [door] if door else (),
         "history": (door and door.history) or (),
         "token": (door and door.reply.get("token")) or (),
+        "stderr": (door and door.reply.get("stderr")) or (),
+        "compile_output": (door and door.reply.get("compile_output")) or (),
+        "compiled": [each for each in languages(door) if each in COMPILED] if door else [],
         **{scheme: [scheme] if scheme in _schemes(topology) else () for scheme in PORTS_OF},
         "judge0": [judge0] if judge0 else (),
         "judge0_token": token_headers(topology),

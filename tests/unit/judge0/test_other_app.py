@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -142,6 +144,23 @@ def test_a_status_is_a_word_of_the_applications_or_judge0s_own(given: Any, meant
     assert reading.status_of(given, {"OK": 3, "TLE": 5, "true": 3, "0": 13}) == meant
 
 
+@pytest.mark.parametrize(
+    ("part", "value", "right"),
+    [("time", "0.011", True), ("time", None, False), ("memory", 0, True), ("memory", "much", False)],
+)
+def test_a_program_that_was_run_has_a_time_and_memory(
+    app: OtherApp, door: FrontDoor, part: str, value: Any, right: bool
+) -> None:
+    """Where the topology says where they are."""
+    app.change = lambda code, document: (code, {"result": {**document["result"], part: value}})
+    with opened(door) as client:
+        if right:
+            assert frontdoor.double(client, door, "python", 21).found[part] == value
+        else:
+            with pytest.raises(CheckFailedError, match=f"its {part} is not a number"):
+                frontdoor.double(client, door, "python", 21)
+
+
 def test_parts_that_only_some_answers_have_may_be_missing(door: FrontDoor) -> None:
     """A program that compiled says nothing of a compiler; a status there must be."""
     reply = {"result": {"status": "OK", "output": "x"}}
@@ -195,6 +214,16 @@ def test_a_public_address_is_reached_at_the_doors_port() -> None:
     assert (found.kind, found.port, found.proxy, found.host_header) == ("socks", 3000, "127.0.0.1:1080", "")
     named = replace(DOOR, port=443)
     assert public_address(HERE, "203.0.113.9", named).host_header == "code.example"
+
+
+@pytest.mark.parametrize("language", ["python", "bash"])
+def test_a_failing_program_says_so_and_fails(language: str) -> None:
+    """Run as it is, by this machine's own interpreters."""
+    command = {"python": [sys.executable, "-c"], "bash": ["bash", "-c"]}[language]
+    done = subprocess.run([*command, programs.failing(language, "so")], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"so\n")
+    slept = subprocess.run([*command, programs.sleeping(language, 0, "so")], capture_output=True, check=True)
+    assert slept.stdout == b"so\n"
 
 
 @pytest.mark.parametrize("language", IDS)
