@@ -20,9 +20,9 @@ _SLEEPING: Mapping[str, str] = {
 int main(void) {{ if (system("sleep {nap}")) return 1; puts("{text}"); }}
 """,
     "cpp": """\
+#include <cstdio>
 #include <cstdlib>
-#include <iostream>
-int main() {{ if (std::system("sleep {nap}")) return 1; std::cout << "{text}" << std::endl; }}
+int main() {{ if (std::system("sleep {nap}")) return 1; std::puts("{text}"); }}
 """,
     "bash": "sleep {nap}; echo {text}",
     "javascript": "require('child_process').execSync('sleep {nap}'); console.log('{text}')",

@@ -61,14 +61,16 @@ def test_programs_are_the_same_for_the_same_seed_and_print_what_is_theirs() -> N
     ("takes", "used"),
     [
         (("python", "javascript", "bash", "c", "cpp"), {"bash": 20, "python": 10}),
-        (("python", "cpp"), {"python": 20, "cpp": 10}),
+        (("python", "cpp"), {"python": 30}),
+        (("javascript", "python", "c"), {"python": 20, "javascript": 10}),
+        (("c", "cpp"), {"c": 20, "cpp": 10}),
         (("javascript",), {"javascript": 30}),
     ],
 )
 def test_programs_are_in_the_cheapest_languages_that_the_application_takes(
     takes: tuple[str, ...], used: dict[str, int]
 ) -> None:
-    """Two thirds in the first, and the rest in the second, if there is one."""
+    """Two thirds in the first, and the rest in the second, if there is one; compiled ones if need be."""
     assert Counter(program(SEED, op, takes).language for op in range(30)) == used
 
 
