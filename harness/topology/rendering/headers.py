@@ -79,7 +79,11 @@ def secrets(topology: Topology, deployment: Deployment) -> tuple[str, ...]:
             with suppress(TopologyError):  # nothing is sent that has no value
                 value = _values(topology, deployment, place, {name: expression}, node)[name]
                 found |= {value, value.rpartition(" ")[2]}  # "Bearer TOKEN" may be quoted in part
-    return tuple(sorted((each for each in found if len(each) >= SHORTEST), key=len, reverse=True))
+    return tuple(sorted((each for each in found if len(each) >= SHORTEST), key=_longest_first))
+
+
+def _longest_first(secret: str) -> tuple[int, str]:
+    return -len(secret), secret
 
 
 def is_secret(name: str) -> bool:

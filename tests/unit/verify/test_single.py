@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -73,6 +74,18 @@ def test_a_connection_that_ends_early_is_an_answer_that_did_not_come() -> None:
     """It may have been acted on."""
     with server(lambda peer: None) as port, pytest.raises(httpx.RemoteProtocolError):
         ask(port)
+
+
+def test_a_server_that_speaks_no_tls_leaves_no_socket_open() -> None:
+    """Nothing of the request was sent; whoever comes next meets no warning of what is still open."""
+    with server(lambda peer: peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        transport = SingleUse(None, seconds=5, host="127.0.0.1")
+        with (
+            httpx.Client(base_url=f"https://code.example:{port}", transport=transport) as client,
+            pytest.raises(httpx.ConnectError, match=f"no connection to 127.0.0.1:{port}"),
+        ):
+            client.get("/")
+    gc.collect()
 
 
 def test_silence_is_an_answer_that_did_not_come_either() -> None:
