@@ -115,24 +115,22 @@ def _sources(topology: Topology, deployment: Deployment) -> Sequence[Source]:
 
 def _images(topology: Topology, rendered: Mapping[str, RenderedStack]) -> Images:
     """The images by name, with the ids of those that this machine has."""
+    from harness.compose import containers
     from harness.core.errors import EngineError
-    from harness.deploy.appfiles import read_app
     from harness.deploy.engine import REPOSITORY, Image
     from harness.deploy.gather import look_up
+    from harness.topology.rendering import projects
 
     assert topology.swarm is not None
     services = topology.swarm.services
-    apps = {
-        each.name: read_app(rendered[each.name].text, each.compose, rendered[each.name].environment)
-        for each in services
-    }
+    apps = {each.name: projects.stack_project(topology, each, rendered[each.name]) for each in services}
     try:
         return look_up(services, apps)
     except EngineError:  # no engine here: names must do
         return {
             name: {
                 each.name: Image(f"{REPOSITORY}/{name}" if each.build else each.image, "")
-                for each in app.containers
+                for each in containers(app)
             }
             for name, app in apps.items()
         }

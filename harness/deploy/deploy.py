@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.access.ssh import Access
+from harness.compose import ComposeProject, containers
 from harness.core import programs
-from harness.core.documents import read_text
 from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.core.parallel import in_parallel
 from harness.core.paths import cache_dir
 from harness.core.progress import Progress
 from harness.deploy import remote
-from harness.deploy.appfiles import AppFiles, read_app
-from harness.deploy.bundle import COMPOSE, Bundle, make_bundle
+from harness.deploy.bundle import Bundle, make_bundle
 from harness.deploy.gather import BUILDERS, gather
 from harness.deploy.images import Archive
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.topology.rendering import render
+from harness.topology.rendering import projects, render
 
 WORKERS = 32  # services wait for each other's health, so they are deployed in parallel
 
@@ -48,7 +47,7 @@ def deploy(
     that cannot be used, ``ResourceError`` for an image, service or node that failed, with what it printed.
     """
     rendered = _render(topology, deployment)
-    apps = {service.name: _app(service, rendered[service.name]) for service in topology.services}
+    apps = {each.name: _app(topology, each, rendered[each.name]) for each in topology.services}
     with progress.step("deploy: images"):
         images = gather(topology.services, apps, progress)
     bundles = [
@@ -82,17 +81,14 @@ def prepare_images(topology: Topology, *, progress: Progress) -> None:
     in_parallel([partial(archive.path, image) for image in unique.values()], workers=BUILDERS)
 
 
-def read_apps(topology: Topology) -> dict[str, AppFiles]:
+def read_apps(topology: Topology) -> dict[str, ComposeProject]:
     """What the compose files of all services say, by the services' names. Raises ``TopologyError``."""
-    return {
-        service.name: read_app(read_text(service.compose), service.compose, service.environment)
-        for service in _all_services(topology)
-    }
+    return projects.read_all(topology)
 
 
 def require_programs(topology: Topology) -> None:
     """Raise ``MissingProgramError`` where this machine lacks what deploying the topology takes."""
-    built = any(each.build for app in read_apps(topology).values() for each in app.containers)
+    built = any(each.build for app in read_apps(topology).values() for each in containers(app))
     programs.require("ssh", *(["docker"] if built else []))
 
 
@@ -114,15 +110,8 @@ def _render(topology: Topology, deployment: Deployment) -> dict[str, dict[str, d
     }
 
 
-def _app(service: Service, rendered: Mapping[str, Mapping[str, str]]) -> AppFiles:
-    files = rendered[service.nodes[0]]
-    return read_app(files[COMPOSE], service.compose, parse_environment(files.get(".env", "")))
-
-
-def parse_environment(text: str) -> dict[str, str]:
-    """``NAME=value`` lines as a mapping; quotes around a value are taken off."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
+def _app(topology: Topology, service: Service, rendered: Mapping[str, Mapping[str, str]]) -> ComposeProject:
+    return projects.service_project(topology, service, rendered[service.nodes[0]])
 
 
 def _deploy_bundle(access: Access, bundle: Bundle, archive: Archive, progress: Progress) -> bool:

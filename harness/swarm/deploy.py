@@ -17,7 +17,6 @@ from harness.access.ssh import Access
 from harness.core.errors import CommandError, ResourceError
 from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
-from harness.deploy.appfiles import read_app
 from harness.deploy.deploy import saved_images
 from harness.deploy.engine import programs
 from harness.deploy.gather import Images, gather
@@ -29,7 +28,7 @@ from harness.swarm.images import distribute
 from harness.swarm.kernel import kernel
 from harness.topology.deployment import Deployment, secrets_of
 from harness.topology.model import Topology
-from harness.topology.rendering import render
+from harness.topology.rendering import projects, render
 from harness.topology.rendering.render import RenderedStack
 
 Kind = Literal["config", "secret"]
@@ -156,7 +155,7 @@ def require_esp(access: Access, topology: Topology) -> None:
 def _images(topology: Topology, rendered: Mapping[str, RenderedStack], progress: Progress) -> Images:
     assert topology.swarm is not None
     apps = {
-        each.name: read_app(rendered[each.name].text, each.compose, rendered[each.name].environment)
+        each.name: projects.stack_project(topology, each, rendered[each.name])
         for each in topology.swarm.services
     }
     return gather(topology.swarm.services, apps, progress)

@@ -13,6 +13,7 @@ from typing import Any
 
 import jinja2
 
+from harness.compose.reader import read_variables
 from harness.core.documents import BYTE_ORDER_MARK, read_text
 from harness.core.errors import TopologyError
 from harness.topology.deployment import Deployment, Node
@@ -82,7 +83,7 @@ def render_stack_service(topology: Topology, deployment: Deployment, service: St
     values = _evaluated(topology, service, place, context)
     return RenderedStack(
         text=_read(service.compose),
-        environment=_read_environment(service, dict(values)),
+        environment=environment_of(service, dict(values)),
         files={
             **{each.target: render_template(each, context) for each in service.files},
             **certificates(topology, deployment, *service.nodes),
@@ -169,23 +170,24 @@ def _evaluated(
 def check_environment(service: Service | StackService) -> None:
     """Raise ``TopologyError`` for an own ``.env`` that cannot be used."""
     if isinstance(service, StackService):
-        _read_environment(service, {})
+        environment_of(service, {})
     else:
         _own_environment(service)
 
 
-def _read_environment(service: StackService, values: Mapping[str, str]) -> Mapping[str, str]:
-    try:
-        return dotenv.read(_own_environment(service), values)
-    except ValueError as error:
-        remedy = "write the value out"
-        raise TopologyError(str(error), file=service.compose.parent / ENV, remedy=remedy) from error
+def environment_of(service: Service | StackService, values: Mapping[str, str]) -> Mapping[str, str]:
+    """A service's variables: the application's own, with these in their place and beside them."""
+    file = next((path for path in _own_files(service) if path.is_file()), service.compose.parent / ENV)
+    return read_variables(_own_environment(service), file, values)
 
 
 def _own_environment(service: Service | StackService) -> str:
-    candidates = (service.compose.parent / name for name in USERS_ENV)
-    existing = next((path for path in candidates if path.is_file()), None)
+    existing = next((path for path in _own_files(service) if path.is_file()), None)
     return _read(existing).removeprefix(BYTE_ORDER_MARK) if existing else ""
+
+
+def _own_files(service: Service | StackService) -> Iterator[Path]:
+    return (service.compose.parent / name for name in USERS_ENV)
 
 
 def _environment() -> Bounded:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.compose import Build
 from harness.core.errors import EngineError, ResourceError
 from harness.deploy import engine
-from harness.deploy.appfiles import Build
 from harness.deploy.engine import Image
 from harness.deploy.images import Archive, bases_of, build_image, reference_of, unpacked
 

@@ -12,7 +12,6 @@ from harness.access.ssh import Access
 from harness.core.errors import ResourceError
 from harness.deploy import logs, remote
 from harness.deploy.bundle import Bundle, Entry
-from harness.deploy.deploy import parse_environment
 from harness.deploy.engine import Image
 from harness.deploy.images import Archive
 from harness.topology.model import Service
@@ -230,8 +229,3 @@ def test_logs_of_every_node_are_collected_and_masked(
     assert (into / "runner.log").read_text() == "user doadmin password ********\n"
     assert "could not be collected" in (into / "server-1.log").read_text()
     assert stat.S_IMODE(into.stat().st_mode) == 0o700
-
-
-def test_environment_lines_are_read_as_compose_reads_them() -> None:
-    """Quotes come off; comments are not variables."""
-    assert parse_environment("# c=1\nA=1\nB='x y'\n\nC=\n") == {"A": "1", "B": "x y", "C": ""}
