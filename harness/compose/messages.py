@@ -25,6 +25,7 @@ NOISE = re.compile(
     r"decoding failed due to the following error\(s\):\s*|: invalid compose project$|^validating [^:]*: "
 )
 ITEM = re.compile(r"\.?\[?\b\d+\]?$")
+NUMBERS = re.compile(r"[\w.-]*\d[\w.-]*")
 WRONG = "correct the value: `docker compose config` says the same of it"
 MOST = 2000
 
@@ -43,7 +44,10 @@ def translate(output: str, text: str, file: Path) -> TopologyError:
     number = int(line["line"]) if line else None
     if not field and number is None and where == file:
         field, number = _located(said, text, file)
-    problem = re.sub(r"\s+", " ", NOISE.sub("", said)).strip()
+    missing = NO_FILE.search(said)
+    problem = f"there is no {missing['env'] or missing['open']}" if missing else NOISE.sub("", said)
+    problem = re.sub(r"\s+", " ", problem).strip()
+    problem = problem.removeprefix(f"{field}: ").removeprefix(f"{field} ")
     return TopologyError(problem, file=where, line=number, field=field, remedy=remedy)
 
 
@@ -84,7 +88,7 @@ def _located(said: str, text: str, file: Path) -> tuple[str, int | None]:
     missing, depends, value = NO_FILE.search(said), DEPENDS.search(said), VALUE.search(said)
     wanted = [Path(each).name for each in (missing.groups() if missing else ()) if each]
     wanted += [depends["name"]] if depends else []
-    wanted += [value["value"]] if value else []
+    wanted += [value["value"]] if value else NUMBERS.findall(said)
     places = [
         (path, node) for path, node in nodes(yaml.parse(text, file).compose()) if path.startswith(begin)
     ]
