@@ -14,11 +14,12 @@ from typing import Literal
 
 from harness import provision
 from harness.access.ssh import Access
+from harness.compose.networks import lost
 from harness.core import background, signals
 from harness.core.errors import CheckError, ResourceError, WavetankError
 from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
-from harness.deploy import collect_logs, deploy, prepare_images, require_programs
+from harness.deploy import collect_logs, deploy, prepare_images, read_apps, require_programs
 from harness.faults import link
 from harness.isolation.counted import tampering
 from harness.judge0 import frontdoor
@@ -29,6 +30,7 @@ from harness.run import lease, lock, reaper, report
 from harness.run.rundir import RunDir
 from harness.run.session import Session, session_of
 from harness.run.settings import Choice, Settings, choose_new, latest_run, load_topology, remember, resolve
+from harness.stack.check import check as check_stack
 from harness.swarm import deploy as stack
 from harness.target import emulator_process
 from harness.target.target import Target
@@ -76,6 +78,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     draft = choose_new(settings, [latest.run] if latest else [])
     topology = load_topology(draft)
     require_programs(topology)
+    check_application(topology, progress)
     host = None
     if draft.target == "local":
         emulator_process.use(settings.state_dir)
@@ -88,10 +91,20 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
         choice = choose_new(settings, existing, topology)
     if choice.app != draft.app:
         topology = load_topology(choice)
+        check_application(topology, progress)
     if choice.app and not settings.app:
         progress.note(f"the application is {choice.app}, as --app of an earlier `up` of {choice.run} said")
     plan = provision.plan(target, topology, choice.run)
     return Prepared(choice, target, topology, plan, choice.run in existing, host)
+
+
+def check_application(topology: Topology, progress: Progress) -> None:
+    """Raise ``TopologyError`` for what can be known without a deployment; note what networks took along."""
+    apps = read_apps(topology)
+    check_stack(topology, apps)
+    for service in topology.services:
+        for each in lost(apps[service.name]):
+            progress.note(f"{service.name}: {each}")
 
 
 def up(
