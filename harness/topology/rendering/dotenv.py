@@ -1,4 +1,4 @@
-"""``.env`` files that docker-compose 1.29 (python-dotenv) and Compose v2 (compose-go) read alike.
+"""Writes ``.env`` files that docker-compose 1.29 (python-dotenv) and Compose v2 (compose-go) read alike.
 
 The two differ in what they replace and unescape:
 
@@ -7,7 +7,7 @@ The two differ in what they replace and unescape:
 * double quotes: v2 replaces ``$NAME``; both unescape, not the same sequences.
 
 So a value is written in the first of the three forms in which no difference can show, or refused. What users
-wrote themselves is read as v2 reads it.
+wrote themselves is never read here: Compose does that (``harness.compose``).
 """
 
 from __future__ import annotations
@@ -21,14 +21,6 @@ ASSIGNMENT = re.compile(
     r"""(?P<value>'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|[^\r\n]*)[^\r\n]*""",
     re.MULTILINE,
 )
-ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
-REPLACED = re.compile(
-    r"\\(?P<escaped>.)|\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?::?-(?P<default>[^}]*))?\})", re.DOTALL
-)
-
-
-# The limit of a process's environment for one variable.
-LONGEST_VALUE = 128 * 1024
 
 
 def quote(value: str) -> str:
@@ -67,36 +59,3 @@ def merge(existing: str, values: Mapping[str, str]) -> str:
     if text and added and not text.endswith("\n"):
         text += "\n"
     return text + "".join(f"{line}\n" for line in added)
-
-
-def read(text: str, given: Mapping[str, str]) -> dict[str, str]:
-    """The variables in ``text``, with the given values in place of its own and beside them.
-
-    Raises ``ValueError`` for values that grow without bounds, each out of several of the one before.
-    """
-    values = dict(given)
-    for match in ASSIGNMENT.finditer(text):
-        if match["key"] not in given:
-            values[match["key"]] = _value(match["value"], values)
-    return values
-
-
-def _value(written: str, known: Mapping[str, str]) -> str:
-    """A value without its quotes, escapes and references to what is ``known`` replaced where they count."""
-    if len(written) > 1 and written[0] == written[-1] == "'":
-        return written[1:-1].replace("\\'", "'")
-    quoted = len(written) > 1 and written[0] == written[-1] == '"'
-    text = written[1:-1] if quoted else re.sub(r"(^|[ \t])#.*", "", written).strip()
-    left = LONGEST_VALUE
-
-    def replace(match: re.Match[str]) -> str:
-        nonlocal left
-        if escaped := match["escaped"]:
-            return ESCAPES.get(escaped, escaped) if quoted else match[0]
-        value = known.get(match["plain"] or match["braced"], "") or match["default"] or ""
-        left -= len(value)
-        if left < 0:
-            raise ValueError(f"with its variables replaced, a value is longer than {LONGEST_VALUE}")
-        return value
-
-    return REPLACED.sub(replace, text)

@@ -321,6 +321,7 @@ Read = Callable[[str], dict[str, str]]
         ("A=", ""),
         ("A=a#b", "a#b"),
         ("A=#b", "#b"),
+        ("A=# one", "# one"),
         ("A='a # ${HOME} \\n'", "a # ${HOME} \\n"),
         ("A='two\nlines'", "two\nlines"),
         ('A="two\\nlines \\"here\\" $$5"', 'two\nlines "here" $5'),
