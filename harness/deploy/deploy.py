@@ -47,7 +47,8 @@ def deploy(
     that cannot be used, ``ResourceError`` for an image, service or node that failed, with what it printed.
     """
     rendered = _render(topology, deployment)
-    apps = {each.name: _app(topology, each, rendered[each.name]) for each in topology.services}
+    read = [partial(_app, topology, each, rendered[each.name]) for each in topology.services]
+    apps = dict(zip(rendered, in_parallel(read, workers=projects.READERS), strict=True))
     with progress.step("deploy: images"):
         images = gather(topology.services, apps, progress)
     bundles = [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from harness.core.errors import TopologyError
+from harness.core.parallel import in_parallel
 from harness.stack import write
 from harness.stack.keys import is_known
 from harness.stack.model import Source, Stack
@@ -22,6 +24,7 @@ from harness.stack.steps.privilege import privilege
 from harness.stack.steps.program import program
 from harness.stack.steps.unsupported import unsupported
 from harness.topology.model import Overlay, Topology
+from harness.topology.rendering.projects import READERS
 
 VERSION = "3.8"
 
@@ -37,8 +40,8 @@ def convert(topology: Topology, sources: Sequence[Source], *, ipvs: bool) -> Sta
     contexts: list[ServiceContext] = []
     fragments: list[Fragment] = []
     whole: list[Fragment] = []
-    for source in sources:
-        file = read_source(source, topology.app)
+    files = in_parallel([partial(read_source, each, topology.app) for each in sources], workers=READERS)
+    for source, file in zip(sources, files, strict=True):
         siblings = service_contexts(topology, source, file, ipvs=ipvs)
         made = [_fragment(context, siblings) for context in siblings]
         contexts += siblings

@@ -154,10 +154,11 @@ def require_esp(access: Access, topology: Topology) -> None:
 
 def _images(topology: Topology, rendered: Mapping[str, RenderedStack], progress: Progress) -> Images:
     assert topology.swarm is not None
-    apps = {
-        each.name: projects.stack_project(topology, each, rendered[each.name])
+    read = [
+        partial(projects.stack_project, topology, each, rendered[each.name])
         for each in topology.swarm.services
-    }
+    ]
+    apps = dict(zip(rendered, in_parallel(read, workers=projects.READERS), strict=True))
     return gather(topology.swarm.services, apps, progress)
 
 
