@@ -67,6 +67,8 @@ def read(
         )
     except TopologyError as error:
         problem, remedy = taint.masked(error.problem), taint.masked(error.remedy)
+        if taint.deferred_names(error.problem):
+            remedy = "only a deployment has that value: `wavetank stack` of a run that is up shows the stack"
         raise TopologyError(
             problem, file=error.file, line=error.line, field=error.field, remedy=remedy
         ) from None
