@@ -49,7 +49,7 @@ def build_of(project: ComposeProject, name: str) -> Build | None:
             for key, value in section.get("additional_contexts", {}).items()
         },
         options=tuple(word for key, words in OPTIONS.items() for word in words(section.get(key))),
-        buildkit=(*_secrets(project, name, section), *_each("--ssh", section.get("ssh"))),
+        buildkit=(*_secrets(project, name, section), *_ssh(project, section)),
     )
 
 
@@ -103,6 +103,14 @@ def _secret_file(project: ComposeProject, place: str, given: str) -> Path:
     if not path.is_file():
         raise project.error(place, f"there is no {path}", "correct the path, or add the file")
     return path
+
+
+def _ssh(project: ComposeProject, section: Mapping[str, Any]) -> Iterator[str]:
+    """``default``, or ``ID=PATH`` with the path beside the compose file."""
+    for each in section.get("ssh") or ():
+        key, equals, path = str(each).partition("=")
+        yield "--ssh"
+        yield f"{key}={posixpath.normpath((project.directory / path).as_posix())}" if equals else key
 
 
 def _each(option: str, values: Any) -> Iterator[str]:

@@ -24,6 +24,7 @@ VALUE = re.compile(r"""(?:[:=] ?|["'`])(?P<value>[^"'`\s]+)["'`]?$""")
 NOISE = re.compile(
     r"decoding failed due to the following error\(s\):\s*|: invalid compose project$|^validating [^:]*: "
 )
+SSH_KEY = "types.SSHKey"
 ITEM = re.compile(r"\.?\[?\b\d+\]?$")
 NUMBERS = re.compile(r"[\w.-]*\d[\w.-]*")
 WRONG = "correct the value: `docker compose config` says the same of it"
@@ -53,6 +54,8 @@ def translate(output: str, text: str, file: Path) -> TopologyError:
 
 def _described(said: str) -> Iterator[tuple[str, str]]:
     """The place and the remedy, the most telling form of the message first."""
+    if SSH_KEY in said:  # Compose up to 2.26 cannot write them as JSON
+        yield "build.ssh", "name `default` alone, which is your ssh agent, or install a newer Compose plugin"
     if found := UNSET.search(said):
         yield _place(said), f"add {found['name']} to the service's environment, or to the application's .env"
     if found := TOP.search(said):

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from harness.core.errors import TopologyError
+
 # A path that leaves the application still leads to a place of its own in here.
 DEPTH = "1/2/3/4/5/6/7/8"
 ROOT = "app"
@@ -63,6 +65,10 @@ def _open(root: Path, inner: Path, relative: PurePosixPath) -> None:
 
 
 def _mirror(source: Path, target: Path) -> None:
-    if source.is_dir():
-        for each in source.iterdir():
-            (target / each.name).symlink_to(each.absolute())
+    try:
+        entries = list(source.iterdir()) if source.is_dir() else []
+    except OSError as error:
+        problem, remedy = f"cannot be read: {error.strerror}", "give a directory that you may list"
+        raise TopologyError(problem, file=source, remedy=remedy) from error
+    for each in entries:
+        (target / each.name).symlink_to(each.absolute())
