@@ -16,7 +16,7 @@ from tank import Tank, droplet, tcp
 
 from emulator.docker.images.build import ensure
 from harness.access.ssh import Access, open_access
-from harness.core.errors import ResourceError, WaitTimeoutError
+from harness.core.errors import ResourceError, TopologyError, WaitTimeoutError
 from harness.core.progress import Progress
 from harness.deploy import DeployResult, collect_logs, deploy, remote
 from harness.run.rundir import RunDir
@@ -227,8 +227,16 @@ def test_failing_build_shows_its_step(site: Site) -> None:
 
 
 def test_compose_file_that_compose_refuses_is_shown_in_its_words(site: Site) -> None:
-    """The node's own compose is the judge."""
+    """Compose is the judge, before anything is sent."""
     (site.app / "docker-compose.yml").write_text(COMPOSE.replace("ports:", "prots:"))
+    with pytest.raises(TopologyError, match=r"prots is not allowed"):
+        site.deploy()
+
+
+def test_what_a_node_refuses_is_shown_in_its_words(site: Site) -> None:
+    """A device that only the node can lack."""
+    device = 'devices: ["/dev/prots:/dev/prots"]\n    ports:'
+    (site.app / "docker-compose.yml").write_text(COMPOSE.replace("ports:", device))
     with pytest.raises(ResourceError, match=r"(?s)compose did not start it.*prots"):
         site.deploy()
 
