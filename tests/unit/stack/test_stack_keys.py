@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stack_helpers import a_service, compose, converted, notes_of, refusal, web
+from stack_helpers import SAID, a_service, compose, converted, notes_of, refusal, web
 
 from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
 
@@ -51,40 +51,6 @@ def test_a_key_that_means_the_same_stays(lines: str, value: Any) -> None:
     assert notes_of(stack, key) == []
 
 
-# What is said for each key where a list of one word would not do.
-SAID = {
-    "attach": "true",
-    "blkio_config": "{weight: 300}",
-    "cgroup": "private",
-    "cgroup_parent": "x",
-    "cpu_count": "3",
-    "cpu_percent": "3",
-    "cpu_rt_period": "1000",
-    "cpu_rt_runtime": "1000",
-    "cpu_shares": "3",
-    "cpuset": "'0'",
-    "credential_spec": "{file: x}",
-    "depends_on": "[db]",
-    "develop": "{watch: [{path: x, action: rebuild}]}",
-    "devices": "['/dev/x:/dev/x']",
-    "domainname": "x",
-    "expose": "[80]",
-    "gpus": "all",
-    "isolation": "x",
-    "mac_address": "'02:42:ac:11:65:43'",
-    "mem_swappiness": "3",
-    "memswap_limit": "4m",
-    "oom_kill_disable": "true",
-    "oom_score_adj": "3",
-    "pids_limit": "4",
-    "platform": "linux/amd64",
-    "pull_policy": "always",
-    "runtime": "x",
-    "storage_opt": "{size: 1G}",
-    "userns_mode": "host",
-    "uts": "host",
-    "volumes_from": "[db]",
-}
 DB = "  db: {image: db}\n"
 
 
