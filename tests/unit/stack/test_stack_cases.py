@@ -15,6 +15,7 @@ from harness.deploy.engine import Image
 from harness.stack import convert, preview
 from harness.stack.check import check
 from harness.topology.model import Topology
+from harness.verify.swarm.discovery import listening
 
 
 def topology_of(app: Path, text: str, **more: Any) -> Topology:
@@ -203,3 +204,11 @@ def test_a_template_of_a_config_is_refused_by_name() -> None:
     """A stack would not expand it."""
     error = refusal("configs: {c: {template_driver: golang, file: ./c}}\n" + compose("configs: [c]"))
     assert "template_driver" in str(error)
+
+
+def test_every_form_of_a_port_is_found_by_the_check_of_a_swarms_ports(tmp_path: Path) -> None:
+    """A default, a range, an address of version 6, and the long form; UDP is not asked."""
+    ports = "['${P:-4000}:4000', '8000-8001:90-91', '[::1]:81:81', {target: 5, published: 6}, '53:53/udp']"
+    topology = topology_of(tmp_path, compose(f"ports: {ports}"))
+    assert topology.swarm is not None
+    assert listening(topology.swarm) == {"web": (5, 81, 90, 91, 4000)}
