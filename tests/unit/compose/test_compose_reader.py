@@ -183,6 +183,15 @@ def test_a_variable_directs_nothing_but_the_file(app: Path, monkeypatch: pytest.
     assert found.image("a") == "x:none"
 
 
+def test_what_makes_compose_quick_is_no_value_for_the_file(app: Path) -> None:
+    """Two variables of Go's runtime, which a service may have as well."""
+    (app / "a.env").write_text("LIMIT=${GOMEMLIMIT:-none}\n")
+    assert project(app, "services: {a: {image: 'x:${GOGC:-100}'}}").image("a") == "x:100"
+    text = "services: {a: {image: x, env_file: a.env}}"
+    assert project(app, text).services["a"]["environment"] == {"LIMIT": "none"}
+    assert reader.read_variables("A=${GOGC:-1}\n", app / ".env", {}) == {"A": "1"}
+
+
 def test_paths_are_told_from_the_compose_file(app: Path) -> None:
     """Those of the project's directory however they are written, those beside it, and those of a node."""
     sources = ["./a", "${PWD}/b", "../c", "/d", "~/e"]
