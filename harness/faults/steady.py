@@ -50,10 +50,14 @@ class Steady:
         self._begun: list[Any] = []
         self._pace.start()
 
-    def stop(self, deadline: float) -> None:
-        """Start nothing more, and wait up to ``deadline`` seconds for what was started. Raises its errors."""
+    def start_nothing_more(self) -> None:
+        """Let what was started go on, without waiting for it."""
         self._over.set()
         self._pace.join()
+
+    def stop(self, deadline: float) -> None:
+        """Start nothing more, and wait up to ``deadline`` seconds for what was started. Raises its errors."""
+        self.start_nothing_more()
         done, late = wait(self._begun, timeout=scaled(deadline))
         self._pool.shutdown(wait=not late, cancel_futures=True)
         for each in done:

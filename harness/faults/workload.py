@@ -19,6 +19,7 @@ from harness.faults.history import Begun, Entry, Journal, Judgement, begun, judg
 from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.judge0.api import ACCEPTED_TEXT
+from harness.judge0.single import SingleUseClient
 from harness.target.target import Target
 from harness.topology.model import FrontDoor
 
@@ -47,7 +48,13 @@ class Workload:
     """A running stream of submissions, and with ``requests`` one of requests; ``file`` gets the history."""
 
     def __init__(
-        self, client: httpx.Client, source: Source, journal: Journal, file: Path, *, requests: bool = False
+        self,
+        client: SingleUseClient,
+        source: Source,
+        journal: Journal,
+        file: Path,
+        *,
+        requests: bool = False,
     ) -> None:
         self.client, self.door, self.file = client, source.door, file
         self.journal, self.seed = journal, source.seed
@@ -57,8 +64,9 @@ class Workload:
         self._streams = [Steady(self._submissions.submit, every=SUBMIT_EVERY)]
         if requests:
             self._streams.append(Steady(self._requests.ask, every=REQUEST_EVERY))
-        if source.door.history:
-            self._streams.append(Steady(self._submissions.read_listing, every=LIST_EVERY))
+        # It shows the newest entries only, so it is read until the last answer has come.
+        listing = [Steady(self._submissions.read_listing, every=LIST_EVERY)] if source.door.history else []
+        self._listing = listing
 
     def entries(self) -> tuple[Entry, ...]:
         """The history so far."""
@@ -119,10 +127,20 @@ class Workload:
         answered = len(submitted) - _open(submitted)
         return f"{answered} submissions and {len(asked)} requests, of which the slowest took {slowest:.1f} s"
 
+    def break_off(self, before: float) -> None:
+        """Await no answers on connections that were made ``before``: what they led to has lost its power."""
+        self.client.break_off(before)
+
+    def start_nothing_more(self) -> None:
+        """Submit nothing more, without waiting for the last answers; the front door's history is read on."""
+        for each in self._streams:
+            each.start_nothing_more()
+
     def stop(self) -> None:
         """Start nothing more, and wait for the last answers."""
-        while self._streams:
-            self._streams.pop(0).stop(self._answer_seconds)
+        for streams in (self._streams, self._listing):
+            while streams:
+                streams.pop(0).stop(self._answer_seconds)
         if self.door.history:
             self._submissions.read_listing()
 

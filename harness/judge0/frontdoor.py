@@ -14,7 +14,7 @@ from harness.judge0.api import ACCEPTED_TEXT, IDS, IN_QUEUE, STATUSES
 from harness.judge0.model import Program
 from harness.judge0.reading import UnreadableError, pick
 from harness.judge0.requests import front_door_body
-from harness.judge0.single import SingleUse
+from harness.judge0.single import SingleUse, SingleUseClient
 from harness.target.target import Target
 from harness.topology.model import FrontDoor
 
@@ -57,11 +57,11 @@ def open_client(target: Target, address: str, *, scheme: str = "http") -> httpx.
     )
 
 
-def open_single(target: Target, address: str, *, timeout: float) -> httpx.Client:
+def open_single(target: Target, address: str, *, timeout: float) -> SingleUseClient:
     """The same with a connection for each request, which takes at most ``CONNECT_TIMEOUT`` seconds."""
     target.require_machines(address)
     transport = SingleUse(target.proxy, seconds=scaled(CONNECT_TIMEOUT))
-    return httpx.Client(base_url=f"http://{address}", transport=transport, timeout=scaled(timeout))
+    return SingleUseClient(transport, base_url=f"http://{address}", timeout=scaled(timeout))
 
 
 def submit(client: httpx.Client, door: FrontDoor, language: str, source: str, stdin: str = "") -> Answer:

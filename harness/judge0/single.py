@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import http.client
 import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import httpx
 
@@ -23,10 +27,12 @@ class SingleUse(httpx.BaseTransport):
 
     def __init__(self, proxy: str | None, *, seconds: float) -> None:
         self._proxy, self._seconds = proxy, seconds
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, float] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Connect, ask, read everything, close."""
-        with self._connect(request.url.host, request.url.port or 80) as made:
+        with self._connect(request.url.host, request.url.port or 80) as made, self._kept(made):
             made.settimeout(request.extensions.get("timeout", {}).get("read"))
             try:
                 return _ask(made, request)
@@ -35,6 +41,28 @@ class SingleUse(httpx.BaseTransport):
             except (OSError, http.client.HTTPException) as error:
                 raise httpx.RemoteProtocolError(repr(error), request=request) from error
 
+    def break_off(self, before: float) -> None:
+        """End the connections that were made ``before`` this time, in seconds since 1970: no answer comes.
+
+        Whoever waits for one gets ``httpx.RemoteProtocolError``.
+        """
+        with self._lock:
+            for made, at in self._open.items():
+                if at < before:
+                    with suppress(OSError):  # the other side has ended it
+                        made.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def _kept(self, made: socket.socket) -> Iterator[None]:
+        """Have a connection among the open ones for as long as the block takes."""
+        with self._lock:
+            self._open[made] = time.time()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._open[made]
+
     def _connect(self, host: str, port: int) -> socket.socket:
         try:
             if self._proxy:
@@ -42,6 +70,18 @@ class SingleUse(httpx.BaseTransport):
             return socket.create_connection((host, port), self._seconds)
         except OSError as error:
             raise httpx.ConnectError(f"no connection to {host}:{port}: {error}") from error
+
+
+class SingleUseClient(httpx.Client):
+    """A client with such a transport."""
+
+    def __init__(self, transport: SingleUse, *, base_url: str, timeout: float) -> None:
+        super().__init__(base_url=base_url, transport=transport, timeout=timeout)
+        self._single = transport
+
+    def break_off(self, before: float) -> None:
+        """As the transport's."""
+        self._single.break_off(before)
 
 
 def _ask(made: socket.socket, request: httpx.Request) -> httpx.Response:

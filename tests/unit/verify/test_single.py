@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
 
-from harness.judge0.single import SingleUse
+from harness.judge0.single import SingleUse, SingleUseClient
 
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -82,3 +83,38 @@ def test_silence_is_an_answer_that_did_not_come_either() -> None:
         with pytest.raises(httpx.ReadTimeout):
             ask(port, read_timeout=0.05)
         over.set()
+
+
+def test_connections_that_were_made_before_a_time_are_broken_off() -> None:
+    """Whoever waits on them is told at once; a later one still gets its answer."""
+    arrived, over = threading.Event(), threading.Event()
+    ends: list[Exception] = []
+
+    def hang(peer: socket.socket) -> None:
+        read_all(peer)
+        arrived.set()
+        over.wait(10)
+
+    def answer(peer: socket.socket) -> None:
+        read_all(peer)
+        client.break_off(between)
+        peer.sendall(ANSWER)
+
+    def ask_early() -> None:
+        try:
+            client.post("/run", json={"a": 1})
+        except httpx.HTTPError as error:
+            ends.append(error)
+
+    with server(hang) as port, server(answer) as later:
+        client = SingleUseClient(SingleUse(None, seconds=5), base_url=f"http://127.0.0.1:{port}", timeout=60)
+        with client:
+            waiting = threading.Thread(target=ask_early)
+            waiting.start()
+            assert arrived.wait(10)
+            between = time.time()
+            client.break_off(between)
+            waiting.join(10)
+            assert client.post(f"http://127.0.0.1:{later}/run", json={"a": 1}).status_code == 201
+        over.set()
+    assert [type(each) for each in ends] == [httpx.RemoteProtocolError]
