@@ -15,7 +15,7 @@ ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images test test-fast coverage lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
+.PHONY: help setup compose images test test-fast coverage lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
@@ -29,6 +29,10 @@ setup: ## Install what is missing: engine, tools, virtual environment
 
 images: setup ## Build the emulator's images that are missing
 	@$(BIN)/python -m emulator.docker.images > /dev/null
+	@$(BIN)/python -m harness.compose > /dev/null
+
+compose: setup ## See that there is a Docker Compose that reads compose files
+	@$(BIN)/python -m harness.compose > /dev/null
 
 local: images ## Stand the topology up here, deploy, check, report, take it down
 	$(BIN)/wavetank run --target local --topology topologies/$(TOPOLOGY).yaml --keep $(KEEP) $(PICKED)
@@ -42,7 +46,7 @@ test: images ## Run the project's tests
 	$(BIN)/python -m pytest tests/unit tests/contract $(ABREAST) $(PYTEST_ARGS) $(SOME)
 	$(BIN)/python -m pytest tests/emulator $(ABREAST) $(PYTEST_ARGS) $(SOME)
 
-test-fast: setup ## Run the tests that are quick and need no engine: for every edit
+test-fast: compose ## Run the tests that are quick and need no engine: for every edit
 	$(BIN)/python -m pytest tests/unit tests/contract -m 'not slow' $(ABREAST) $(PYTEST_ARGS)
 
 coverage: images ## Run the tests and show which lines none of them reaches: takes twice as long

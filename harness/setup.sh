@@ -2,8 +2,8 @@
 # Make this machine able to run Wavetank: a Docker engine that runs, what images are made with, an ssh client,
 # and, in a clone of the project, the virtual environment in .venv. Safe to repeat, quick when nothing is missing.
 #
-# With --tests it also looks for what only the project's own tests use, a browser and docker-compose 1.29; with
-# --vm it sees that there is what a virtual machine is made and run with (make local-vm).
+# With --tests it also looks for what only the project's own tests use, a browser; with --vm it sees that there is
+# what a virtual machine is made and run with (make local-vm).
 #
 # As root on Debian or Ubuntu it installs and starts what is missing. Elsewhere it says what to install.
 # Exit codes: 0 all there, 3 something must be done by hand (stderr says what).
@@ -93,8 +93,7 @@ install_packages() {
     fail "missing (by Debian's names): $needed. Install a Docker engine, an ssh client and Python 3.11 or newer"
 }
 
-# The tests of the report's page look at it in a browser, those of what is written for the old Compose ask it; without
-# them these tests are skipped, which is no reason to stop.
+# The tests of the report's page look at it in a browser; without it they are skipped, which is no reason to stop.
 ensure_browser() {
     local name
     for name in chromium chromium-browser google-chrome; do
@@ -102,12 +101,6 @@ ensure_browser() {
     done
     if is_root && has apt-get && apt_install chromium; then return; fi
     say "no chromium: the tests of the report's page will be skipped"
-}
-
-ensure_old_compose() {
-    if has docker-compose; then return; fi
-    if is_root && has apt-get && apt_install docker-compose; then return; fi
-    say "no docker-compose: the tests that ask version 1.29 will be skipped"
 }
 
 ensure_vm() {
@@ -199,9 +192,6 @@ install_packages
 ensure_engine
 if is_clone; then ensure_venv; fi
 case ${1:-} in
-    --tests)
-        ensure_browser
-        ensure_old_compose
-        ;;
+    --tests) ensure_browser ;;
     --vm) ensure_vm ;;
 esac

@@ -13,6 +13,7 @@ settings.load_profile("wavetank")
 # the end. `make test-fast` leaves them out.
 SLOW = (
     "test_end_to_end",
+    "test_editor",
     "test_swarm_cluster",
     "test_up_faults",
     "test_interrupts",

@@ -35,7 +35,7 @@ case $script in
         if [ $((chance / 10 % 2)) = 0 ]; then echo 'first boot is not done'; exit 75; fi
         echo 29.0.0
         ;;
-    *--no-trunc*--format*) printf -- '---\n/dev/vda 99999999 1 99999998 1%% /\n---\n' ;;
+    *--no-trunc*--format*) printf -- '---\n/dev/vda 99999999 1 99999998 1%% /\n---\n---\n' ;;
     *'docker load'* | *'tar -xpf'*) cat > /dev/null ;;
     *.deployed\ 2*) printf -- '---\n---\n' ;;
     *com.docker.compose.project*) printf 'running|Up 3 seconds (healthy)|hello-1\n---\nanswered\n' ;;

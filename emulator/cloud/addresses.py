@@ -19,6 +19,8 @@ RESOLVER = IPv4Address("203.0.113.2")
 PUBLIC_RESERVED = 9
 PRIVATE_RESERVED = 4
 PRIVATE_SPACES = tuple(IPv4Network(space) for space in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+# What the cloud keeps for itself (docs.digitalocean.com, VPC limits).
+RESERVED_SPACES = tuple(IPv4Network(space) for space in ("10.244.0.0/15", "10.229.0.0/16"))
 OWN_PREFIX = 20
 OWN_SPACE = IPv4Network("10.8.0.0/13")
 
@@ -63,6 +65,9 @@ def check_range(ip_range: str, used: Iterable[str]) -> str:
         raise UnprocessableError("ip_range must be no larger than /16 and no smaller than /28")
     if not any(network.subnet_of(space) for space in PRIVATE_SPACES):
         raise UnprocessableError("ip_range must be within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    reserved = next((space for space in RESERVED_SPACES if network.overlaps(space)), None)
+    if reserved:
+        raise UnprocessableError(f"ip_range must not be within {reserved}, which is reserved")
     for other in used:
         if network.overlaps(IPv4Network(other)):
             raise UnprocessableError(

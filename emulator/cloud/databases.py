@@ -162,8 +162,10 @@ def trust(cloud: Cloud, database_id: str, rules: Sequence[tuple[str, str]]) -> N
     """Replace a cluster's trusted sources, given as (type, value)."""
     with cloud.store.transaction():
         database = get(cloud, database_id)
-        kept = {(rule.type, rule.value): rule for rule in database.rules}
-        sources = tuple(kept.get((rule.type, rule.value), rule) for rule in _sources(cloud, rules))
+        kept: dict[tuple[str, str], TrustedSource] = {
+            (rule.type, rule.value): rule for rule in database.rules
+        }
+        sources = _sources(cloud, rules, kept)
         cloud.store.put(database.model_copy(update={"rules": sources}))
         cloud.network.changed()
 
@@ -225,10 +227,16 @@ def _engine(request: CreateRequest) -> Engine:
     return engine
 
 
-def _sources(cloud: Cloud, rules: Sequence[tuple[str, str]]) -> tuple[TrustedSource, ...]:
+def _sources(
+    cloud: Cloud,
+    rules: Sequence[tuple[str, str]],
+    kept: Mapping[tuple[str, str], TrustedSource] | None = None,
+) -> tuple[TrustedSource, ...]:
+    """The sources that ``rules`` name; what is ``kept`` may name a droplet that is gone."""
     if len(rules) > MOST_RULES:
         raise UnprocessableError(f"at most {MOST_RULES} firewall rules are allowed")
-    return tuple(_source(cloud, kind, value) for kind, value in dict.fromkeys(rules))
+    known = kept or {}
+    return tuple(known.get(rule) or _source(cloud, *rule) for rule in dict.fromkeys(rules))
 
 
 def _source(cloud: Cloud, kind: str, value: str) -> TrustedSource:

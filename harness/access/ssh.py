@@ -27,10 +27,11 @@ from harness.core.signals import Interrupted
 from harness.core.wait import scaled, wait_for
 from harness.run.rundir import RunDir
 from harness.target.target import Target, is_for_documentation
-from harness.topology.deployment import Deployment, Node, secrets_of
+from harness.topology.deployment import Deployment, Node
 
 if TYPE_CHECKING:
     from harness.topology.model import Topology
+from harness.topology.rendering import headers
 
 CONNECT_SECONDS = 15
 WHY_SECONDS = 5
@@ -84,7 +85,7 @@ class Access:
         self.run_dir = run_dir
         self.nodes = tuple(aliases)
         self.bastion = bastion
-        self._secrets = tuple(secrets)
+        self.secrets = tuple(secrets)
         self._aliases = dict(aliases)
         self._unreachable = dict(unreachable or {})
         self._first = threading.Lock()
@@ -174,7 +175,7 @@ class Access:
 
     def mask(self, text: str) -> str:
         """``text`` without the deployment's passwords."""
-        return mask(text, self._secrets)
+        return mask(text, self.secrets)
 
     def _another_key(self, node: str) -> ResourceError:
         problem = "has another host key than before; if its disk was rebuilt, remove"
@@ -276,7 +277,7 @@ def open_access(run_dir: RunDir, target: Target, topology: Topology, deployment:
     unreachable = {
         name: each for name, each in addresses.items() if not target.proxy and is_for_documentation(each)
     }
-    return Access(run_dir, aliases, bastion, secrets_of(deployment), unreachable)
+    return Access(run_dir, aliases, bastion, headers.secrets(topology, deployment), unreachable)
 
 
 def configuration(run_dir: RunDir, hosts: Sequence[str]) -> str:

@@ -93,7 +93,7 @@ def owner(swarm: Swarm, stacked: str) -> StackService:
 
 @pytest.fixture(scope="session")
 def single(session: Session, door: FrontDoor) -> Iterator[httpx.Client]:
-    """The front door with a connection for each request, so that many can wait at once."""
+    """The front door with more time for each answer, so that many can wait at once."""
     address = session.deployment.nodes[door.node].public_ip or ""
-    with frontdoor.open_single(session.target, address, timeout=90) as client:
+    with frontdoor.open_client(session.target, address, door, timeout=90) as client:
         yield client

@@ -7,11 +7,13 @@ Firewall is all that stands before them; hence every port that an engine publish
 
 from __future__ import annotations
 
+import secrets
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -26,10 +28,10 @@ from harness.judge0 import frontdoor
 from harness.target.target import Target
 from harness.topology import flows
 from harness.topology.deployment import Deployment
-from harness.topology.model import INTERNET, FrontDoor, Topology
+from harness.topology.model import INTERNET, Flow, FrontDoor, Topology
 from harness.verify.network.probe import Address, State, from_here, from_node, require_control
 
-SSH, HTTPS = 22, 443
+SSH = 22
 # The ports that intruders try first on such machines: engines, swarms, databases, metrics, these
 # applications.
 TEMPTING = (21, 22, 23, 25, 80, 111, 443, 2358, 2375, 2376, 2377, 3306, 4000, 5432, 6379, 6443, 7946, 8080,
@@ -61,27 +63,36 @@ def test_only_the_front_door_answers_the_internet(
     served = {(address, port) for name, address in publics.items() for port in published[name]}
     require_control(found, min(wanted & served or wanted), "the internet")
     assert {address for address, state in found.items() if state != "filtered"} == wanted
+    named = {(publics[flow.destination], int(flow.ports)) for flow in opened_by_name(topology, publics)}
+    refused = sorted(address for address in named & found.keys() if found[address] != "open")
+    assert refused == [], "the intent opens these, and nothing listens there"
 
 
+@pytest.mark.needs("http")
 @pytest.mark.existing("requests")
 def test_port_80_speaks_http(outsider: Target, door: FrontDoor, deployment: Deployment) -> None:
-    """A page comes, in plain text, and TRACE does not echo the request."""
-    with frontdoor.open_client(outsider, public(deployment, door)) as client:
-        assert client.get("/").status_code == 200
-        assert client.request("TRACE", "/").status_code in (400, 403, 404, 405, 501)
+    """A page comes, in plain text, or a way to TLS; and TRACE does not echo the request, whatever comes."""
+    mark = secrets.token_hex(8)
+    with frontdoor.open_client(outsider, public(deployment, door), door, scheme="http") as client:
+        page = client.get("/")
+        traced = client.request("TRACE", "/", headers={"X-Wavetank-Trace": mark})
+    assert page.status_code == 200 or leads_to_tls(page, door)
+    assert mark not in traced.text, f"TRACE is echoed: {traced.status_code} {traced.text[:200]}"
 
 
+@pytest.mark.needs("https")
 @pytest.mark.existing("requests")
 def test_port_443_speaks_tls(outsider: Target, door: FrontDoor, deployment: Deployment) -> None:
     """TLS 1.2 or later, with whatever certificate: it cannot name an IP address; no page without TLS."""
     modern = ssl.create_default_context()
     modern.check_hostname, modern.verify_mode = False, ssl.CERT_NONE
     with (
-        reach(outsider, public(deployment, door)) as plain,
-        modern.wrap_socket(plain, server_hostname="client") as spoken,
+        reach(outsider, public(deployment, door), frontdoor.port_of(door, "https")) as plain,
+        modern.wrap_socket(plain, server_hostname=door.server_name or "client") as spoken,
     ):
         assert spoken.version() in ("TLSv1.2", "TLSv1.3")
-    with frontdoor.open_client(outsider, f"{public(deployment, door)}:{HTTPS}") as client:
+    port = frontdoor.port_of(door, "https")
+    with frontdoor.open_client(outsider, public(deployment, door), door, scheme="http", port=port) as client:
         try:
             answer = client.get("/")
         except httpx.HTTPError:
@@ -94,7 +105,7 @@ def test_files_of_the_machine_are_not_served(
     outsider: Target, door: FrontDoor, deployment: Deployment
 ) -> None:
     """Paths that climb out of the site's directory lead nowhere."""
-    with frontdoor.open_client(outsider, public(deployment, door)) as client:
+    with frontdoor.open_client(outsider, public(deployment, door), door) as client:
         for path in ("/..%2f..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/%2e%2e/etc/passwd"):
             assert "root:" not in client.get(path).text
 
@@ -187,11 +198,29 @@ def control(deployment: Deployment, topology: Topology, node: str) -> list[Addre
     raise InconclusiveError(f"{node} may talk to nobody, so nothing shows that its probes work")
 
 
-def reach(target: Target, address: str) -> socket.socket:
-    """A connection to port 443, as the target says."""
+def opened_by_name(topology: Topology, publics: Collection[str]) -> Iterator[Flow]:
+    """The flows that let the internet reach a single TCP port of a droplet with a public address.
+
+    A range of ports, or all of them, says nothing about what listens.
+    """
+    for flow in topology.intent:
+        from_outside = flow.source == INTERNET and flow.destination in publics
+        if from_outside and flow.protocol == "tcp" and flow.ports.isdecimal() and int(flow.ports):
+            yield flow
+
+
+def leads_to_tls(answer: httpx.Response, door: FrontDoor) -> bool:
+    """Whether a page in plain text only says to ask over TLS, where that is the front door's scheme."""
+    if door.scheme != "https" or not answer.is_redirect:
+        return False
+    return urlsplit(answer.headers["location"]).scheme == "https"
+
+
+def reach(target: Target, address: str, port: int) -> socket.socket:
+    """A connection to a port, as the target says."""
     if target.proxy:
-        return connect(target.proxy, address, HTTPS, timeout=SECONDS)
-    return socket.create_connection((address, HTTPS), SECONDS)
+        return connect(target.proxy, address, port, timeout=SECONDS)
+    return socket.create_connection((address, port), SECONDS)
 
 
 def public(deployment: Deployment, door: FrontDoor) -> str:

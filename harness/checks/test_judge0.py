@@ -5,11 +5,18 @@ from __future__ import annotations
 import pytest
 
 from harness.access.ssh import Access
+from harness.core.errors import InconclusiveError
 from harness.judge0 import api as status
 from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
+from harness.judge0.detect import counts_workers
+from harness.judge0.route import to_judge0
+from harness.run.session import Session
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
+from harness.verify import workers
+from harness.verify.answers import worker_nodes
+from harness.verify.judge0_token import admitted, token_headers
 from harness.verify.network.probe import from_node, require_control
 
 PYTHON, C = IDS["python"], IDS["c"]
@@ -89,6 +96,16 @@ def test_several_at_once_all_end(judge0: Judge0) -> None:
 
 
 @pytest.mark.existing("login")
-def test_workers_are_there(judge0: Judge0) -> None:
-    """Judge0 has workers that wait for work."""
-    assert judge0.slots() > 0
+def test_workers_are_there(judge0: Judge0, session: Session) -> None:
+    """Judge0 has workers that wait for work: by its own count, or by processes on their nodes."""
+    nodes = worker_nodes(session)
+    if not nodes and not counts_workers(judge0.get):
+        raise InconclusiveError("where workers run is unknown: name the droplets in checks.judge0.workers")
+    assert workers.count(judge0, session.access, nodes) > 0
+
+
+@pytest.mark.needs("judge0_token")
+def test_who_does_not_know_the_token_is_refused(session: Session) -> None:
+    """Without the headers of checks.judge0.headers, and with wrong ones, every path answers 401."""
+    with to_judge0(session) as client:
+        assert list(admitted(client, token_headers(session.topology))) == []

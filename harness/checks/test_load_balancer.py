@@ -11,7 +11,8 @@ from harness.judge0.route import to_judge0
 from harness.run.session import Session
 from harness.topology.model import Judge0Endpoint, Topology
 from harness.verify.balancer import request_counts
-from harness.verify.balancer.balance import Balance, enough, parse, wrong
+from harness.verify.balancer.balance import Balance, enough, wrong
+from harness.verify.balancer.nginx import NGINX_CONFIG, parse
 from harness.verify.balancer.upstreams import upstream_droplets, upstreams_of
 from harness.verify.disturbing import Note, Work
 from harness.verify.outage import Outage
@@ -29,7 +30,7 @@ def endpoint(topology: Topology) -> Judge0Endpoint:
 @pytest.fixture(scope="session")
 def balance(endpoint: Judge0Endpoint, session: Session, access: Access) -> Balance:
     """The running nginx's configuration of the servers."""
-    config = access.run(endpoint.node, request_counts.NGINX_CONFIG)
+    config = access.run(endpoint.node, NGINX_CONFIG)
     found = [each for each in parse(config) if set(each.weights) & set(upstreams_of(session).servers)]
     if not found:
         raise InconclusiveError(f"nginx -T on {endpoint.node} shows no upstream with the servers in it")

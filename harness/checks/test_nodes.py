@@ -14,9 +14,12 @@ from testinfra.host import Host
 
 from harness.access.ssh import Access
 from harness.deploy.engine import local_images
+from harness.deploy.remote import LOADED, health_script, parse_loaded
+from harness.run.session import Session
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.verify.balancer.request_counts import NGINX_CONFIG
+from harness.verify.balancer.nginx import NGINX_CONFIG, parse
+from harness.verify.recovery import health_checks
 from harness.verify.swarm.discovery import owners
 
 ROOT = "/opt/wavetank"
@@ -27,7 +30,6 @@ HEALTH = OF_PROJECT + "'{{with .State.Health}}{{.Status}}{{end}}'"
 RUNNING = OF_PROJECT + "'{{.Config.Image}} {{.Image}}'"
 IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 PUBLISHED = re.compile(r"(?:0\.0\.0\.0|\[?::\]?):(\d+)->")
-UPSTREAM = re.compile(r"^\s*server\s+([\d.]+):(\d+)[^;{]*;", re.MULTILINE)
 
 
 @pytest.mark.existing("login")
@@ -61,14 +63,16 @@ def test_containers_are_those_of_its_services(node: str, host: Host, topology: T
 
 
 @pytest.mark.needs("health")
-def test_service_answers_where_it_says(service: Service, service_host: Host) -> None:
+def test_service_answers_where_it_says(
+    placed: str, service: Service, service_host: Host, session: Session
+) -> None:
     """It answers our request at its health URL, whatever Docker's health check says."""
-    answered = service_host.run(
-        "curl -fsS -m 5 -o /dev/null %s || wget -q -T 5 -O /dev/null %s", *[service.health] * 2
-    )
+    node = placed.partition("@")[2]
+    script, given = health_script(health_checks(session, [service], node))
+    output = session.access.run(node, script, stdin=given or None)
     health = service_host.run(HEALTH, service.name).stdout.split()
-    assert answered.rc == 0, (
-        f"its containers are {' and '.join(health) or 'of unknown health'}: {answered.stderr}"
+    assert "answered" in output.split(), (
+        f"its containers are {' and '.join(health) or 'of unknown health'}: {output.removeprefix('---')}"
     )
 
 
@@ -76,11 +80,12 @@ def test_service_runs_what_was_built(service: Service, service_host: Host) -> No
     """The image of each container is the one that this machine built or has under that name."""
     rows = [line.split() for line in service_host.check_output(RUNNING, service.name).splitlines()]
     here = local_images([reference for reference, _ in rows])
+    loaded = parse_loaded(service_host.check_output(LOADED.format(root=ROOT)))
     unknown = [reference for reference, _ in rows if reference not in here]
     stale = [
         f"{reference} is {runs} there and {here[reference].id} here"
         for reference, runs in rows
-        if reference in here and here[reference].id != runs
+        if reference in here and runs not in (here[reference].id, loaded.get((reference, here[reference].id)))
     ]
     assert stale == [], "; ".join(stale)
     if unknown:
@@ -132,13 +137,13 @@ def test_load_balancer_knows_the_servers(deployment: Deployment, topology: Topol
     """``nginx -T`` shows the private addresses of the servers that it may talk to, and nothing else."""
     endpoint = topology.checks.judge0
     assert endpoint is not None
-    config = lb.check_output(NGINX_CONFIG)
+    found = parse(lb.check_output(NGINX_CONFIG))
     wanted = {
-        (deployment.nodes[flow.destination].private_ip, flow.ports)
+        f"{deployment.nodes[flow.destination].private_ip}:{flow.ports}"
         for flow in topology.intent
         if flow.source == endpoint.node and flow.destination in deployment.nodes
     }
-    assert set(UPSTREAM.findall(config)) == wanted
+    assert {server for each in found for server in (*each.weights, *each.spares)} == wanted
 
 
 @pytest.mark.existing("login")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import pytest
 
 from harness.core.errors import CheckFailedError, InconclusiveError
-from harness.faults.final_status import require_none_lost
+from harness.faults.final_status import require_none_lost, require_room
 from harness.faults.history import Entry
 from harness.faults.steady import is_json_object
 from harness.verify.disturbing import Note, Work
@@ -41,6 +41,7 @@ def test_what_is_left_works_or_says_what_is_wrong(outage: Outage, work: Work, no
     if len(ended) < len(begun):
         raise CheckFailedError(f"{len(begun) - len(ended)} of {len(begun)} submissions hang: {outage}")
     if outage.survived:
+        require_room(ended)
         note(f"{len(ended)} submitted meanwhile, all accepted")
         refused = [f"{each.code} {each.said[:300]}" for each in ended if each.kind != "ok"]
         assert refused == [], f"{len(refused)} of {len(ended)} submissions, {outage}"
@@ -74,7 +75,7 @@ def test_no_accepted_submission_is_lost(work: Work, note: Note) -> None:
         raise InconclusiveError("no node lost its power: this shows nothing")
     found = work.workload.judged(work.context.judge0)
     long_runs = sum(sum(each.running.values()) for each in work.outages.results())
-    note(f"{found}; {long_runs} ran on a node as it lost power; {work.workload.file}")
+    note(f"{found}; {long_runs} ran on a node as it lost power; {work.workload.pace}; {work.workload.file}")
     require_none_lost(found, work.workload.file)
 
 

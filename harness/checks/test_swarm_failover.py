@@ -7,7 +7,8 @@ itself, and every accepted submission ended exactly once. All checks of a fault 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -29,13 +30,17 @@ from harness.verify.stash import SECTIONS
 
 pytestmark = pytest.mark.disturbs
 
+PARAMETERS = ("fault", "cut_off", "manager_lost")  # what checks ask for trials by
+
 
 @pytest.fixture(scope="session")
 def trials(request: pytest.FixtureRequest, session: Session, door: FrontDoor) -> Iterator[Trials]:
     """One trial of each fault, and all of them in the report."""
-    sections = request.config.stash[SECTIONS]
+    sections, names = request.config.stash[SECTIONS], planned(request.session.items)
     with Api(session.target) as api:
-        yield Trials(FaultContext(session, door, api), lambda made: sections.update(failover=section(made)))
+        context = FaultContext(session, door, api)
+        with closing(Trials(context, lambda made: sections.update(failover=section(made)), names)) as found:
+            yield found
 
 
 @pytest.fixture
@@ -110,6 +115,17 @@ def test_leadership_moves(trials: Trials, manager_lost: str, note: Note) -> None
     before, after = trial.leaders
     note(f"{before}, then {after}")
     assert after not in {"", before}
+
+
+def planned(items: Iterable[pytest.Item]) -> tuple[str, ...]:
+    """The faults for whose trials the chosen checks ask, in their order."""
+    asking = (
+        item.callspec.params
+        for item in items
+        if isinstance(item, pytest.Function) and "trials" in item.fixturenames and hasattr(item, "callspec")
+    )
+    names = (params[name] for params in asking for name in PARAMETERS if name in params)
+    return tuple(dict.fromkeys(map(str, names)))
 
 
 def refusals(trial: Trial) -> list[str]:

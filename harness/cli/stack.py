@@ -104,35 +104,31 @@ def _convert(topology: Topology, deployment: Deployment | None, *, ipvs: bool) -
 
 def _sources(topology: Topology, deployment: Deployment) -> Sequence[Source]:
     from harness.swarm.deploy import sources
-    from harness.topology.rendering.render import render_stack_service
+    from harness.topology.rendering.projects import render_for_stack
 
     assert topology.swarm is not None
-    rendered = {
-        each.name: render_stack_service(topology, deployment, each) for each in topology.swarm.services
-    }
+    rendered = {each.name: render_for_stack(topology, deployment, each) for each in topology.swarm.services}
     return sources(topology, deployment, rendered, _images(topology, rendered))
 
 
 def _images(topology: Topology, rendered: Mapping[str, RenderedStack]) -> Images:
     """The images by name, with the ids of those that this machine has."""
+    from harness.compose import containers
     from harness.core.errors import EngineError
-    from harness.deploy.appfiles import read_app
     from harness.deploy.engine import REPOSITORY, Image
     from harness.deploy.gather import look_up
+    from harness.topology.rendering import projects
 
     assert topology.swarm is not None
     services = topology.swarm.services
-    apps = {
-        each.name: read_app(rendered[each.name].text, each.compose, rendered[each.name].environment)
-        for each in services
-    }
+    apps = {each.name: projects.stack_project(topology, each, rendered[each.name]) for each in services}
     try:
         return look_up(services, apps)
     except EngineError:  # no engine here: names must do
         return {
             name: {
                 each.name: Image(f"{REPOSITORY}/{name}" if each.build else each.image, "")
-                for each in app.containers
+                for each in containers(app)
             }
             for name, app in apps.items()
         }

@@ -6,8 +6,10 @@ application are read again and again.
 
 from __future__ import annotations
 
+import copy
+import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +20,7 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, Event, ScalarEvent
 from ruamel.yaml.nodes import Node
+from ruamel.yaml.tag import Tag
 
 from harness.core.documents import DEEPEST, LARGEST_TEXT, MIB, SURROGATE
 from harness.core.errors import TopologyError
@@ -29,6 +32,59 @@ NUMBER = re.compile(r"[-+]?[0-9.][-+0-9a-fA-FoxX_.:]*")
 MANY = "single document"  # in the parser's message for a text with several documents
 
 T = TypeVar("T")
+
+# Compose's own tags, in a file that is merged into another one: a value clears the other's, or replaces it.
+# https://docs.docker.com/reference/compose-file/merge/
+RESET, OVERRIDE = "!reset", "!override"
+UNSORTED = "sort_base_mapping_type_on_output"
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A value with one of Compose's tags."""
+
+    tag: str
+    value: Any
+
+
+class ComposeConstructor(SafeConstructor):
+    """Reads Compose's tags; the values that have one become :class:`Tagged`."""
+
+    def construct_tagged(self, node: Node) -> Tagged:
+        """A node with a tag."""
+        plain, quoted = copy.copy(node), getattr(node, "style", None)
+        plain.ctag = self.resolver.resolve(type(node), node.value, (not quoted, False))
+        return Tagged(str(node.tag), self.construct_object(plain, deep=True))
+
+
+for _tag in (RESET, OVERRIDE):
+    ComposeConstructor.add_constructor(_tag, ComposeConstructor.construct_tagged)
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """A document as YAML, with Compose's tags where values have them."""
+    writer = YAML(typ="safe", pure=True)
+    # The library's annotations allow None only.
+    for name, value in (("default_flow_style", False), ("width", LARGEST_TEXT), (UNSORTED, False)):
+        setattr(writer, name, value)
+    writer.representer.add_representer(Tagged, _represent_tagged)
+    writer.representer.add_representer(str, _represent_text)
+    writer.representer.ignore_aliases = lambda _: True
+    sink = io.StringIO()
+    writer.dump(document, sink)
+    return sink.getvalue()
+
+
+def _represent_tagged(representer: Any, tagged: Tagged) -> Node:
+    node: Node = representer.represent_data(tagged.value)
+    node.ctag = Tag(suffix=tagged.tag)
+    return node
+
+
+def _represent_text(representer: Any, text: str) -> Node:
+    """In quotes: versions of YAML differ in what is text without them, such as ``22:22`` and ``yes``."""
+    node: Node = representer.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+    return node
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 Compose files come from ``harness.topology.rendering.render``, already without their networks.
 
-* ``appfiles``   what a compose file needs: images to build, files it mounts
 * ``gather``     every image of the application: built, or found
 * ``images``     builds and saves images with this machine's Docker command line
 * ``bundle``     everything one service needs on one node, and a hash of it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 import stat
 import tarfile
 import time
@@ -12,15 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.compose import ComposeProject
+from harness.compose.model import inside
 from harness.core.documents import read_text
-from harness.core.errors import TopologyError
-from harness.deploy.appfiles import AppFiles, inside
 from harness.deploy.engine import Image
 from harness.topology.model import Service
 from harness.topology.rendering.compose import strip_networks
+from harness.topology.rendering.projects import CHANGES, compose_files
 
 COMPOSE = "docker-compose.yml"
 OVERRIDE = "docker-compose.wavetank.yml"
+PRIVATE = (".env", *CHANGES)  # they may hold passwords
 
 
 @dataclass(frozen=True)
@@ -64,45 +67,56 @@ class Bundle:
 
 
 def make_bundle(
-    service: Service, node: str, rendered: Mapping[str, str], app: AppFiles, images: Mapping[str, Image]
+    service: Service,
+    node: str,
+    rendered: Mapping[str, str],
+    app: ComposeProject,
+    images: Mapping[str, Image],
 ) -> Bundle:
     """Gather a bundle. ``rendered`` is what the topology rendered for this node, by file name.
 
     Raises ``TopologyError`` for a mount that lies outside of the compose file's directory.
     """
+    images = {name: image for name, image in images.items() if name in app.started}
     texts = {**rendered, OVERRIDE: override(app, images)}
-    found = {entry.name: entry for entry in _own_files(service.compose, app.paths, set(texts))}
+    found = {entry.name: entry for entry in _own_files(service.compose, app.shipped(set(texts)), set(texts))}
     now = time.time()
-    for name in filter(None, map(inside, app.extended)):
-        texts.setdefault(name, _stripped(service.compose.parent / name, service.compose))
+    for name in filter(None, map(inside, app.compose_files)):
+        file = service.compose.parent / name
+        if name not in texts:
+            texts[name] = strip_networks(read_text(file), file=file)
     for name, text in texts.items():
-        found[name] = Entry(name, 0o600 if name == ".env" else 0o644, text.encode(), mtime=now)
+        found[name] = Entry(name, 0o600 if name in PRIVATE else 0o644, text.encode(), mtime=now)
     entries = tuple(found[name] for name in sorted(found))
-    return Bundle(service, node, entries, images, len(app.containers), _digest(entries, images))
+    return Bundle(service, node, entries, images, _containers(app), _digest(entries, images))
 
 
-def _stripped(extended: Path, compose: Path) -> str:
-    """A compose file that another one extends may carry networks as well."""
-    if not extended.is_file():
-        raise TopologyError(
-            f"there is no {extended}", file=compose, field="extends", remedy="correct the path of `file:`"
-        )
-    return strip_networks(read_text(extended), file=extended)
+def _containers(app: ComposeProject) -> int:
+    """How many services have a container, at least: none has one of which no replica is wanted."""
+    wanted = (body.get("deploy", {}).get("replicas", body.get("scale", 1)) for body in app.running().values())
+    return sum(1 for replicas in wanted if replicas != 0)
 
 
-def override(app: AppFiles, images: Mapping[str, Image]) -> str:
-    """A second compose file that names the shipped images; JSON, which is YAML too.
+def override(app: ComposeProject, images: Mapping[str, Image]) -> str:
+    """The last compose file, which names the shipped images; JSON, which is YAML too.
 
-    Nothing is built on a node, but Compose 1.29 wants a build's context to be there: it gets the file's own
-    directory, wherever the user's may be.
-    The user's own file stays as it is. Compose 1.29 merges only files of one version, and takes one without
-    version and services for one of version 1.
+    The user's own files stay as they are. Nothing is built on a node.
     """
-    built = [container.name for container in app.containers if container.build]
-    services = {name: {"image": images[name].reference, "build": {"context": "."}} for name in built}
-    services = services or {app.containers[0].name: {}}
-    version: dict[str, object] = {} if app.version is None else {"version": app.version}
-    return json.dumps(version | {"services": services}, indent=2) + "\n"
+    built = [name for name, body in app.running().items() if "build" in body]
+    services = {name: {"image": images[name].reference} for name in built}
+    return json.dumps({"services": services or {app.started[0]: {}}}, indent=2) + "\n"
+
+
+def compose_command(service: Service) -> str:
+    """A line of shell for a service's directory on a node: ``compose`` is Docker Compose with its files."""
+    names = " ".join(map(shlex.quote, (*compose_files(service), OVERRIDE)))
+    command = (
+        f"COMPOSE_FILE=${{files#:}} COMPOSE_PATH_SEPARATOR=: docker compose -p {shlex.quote(service.name)}"
+    )
+    return (
+        f'files=; for each in {names}; do [ ! -e "$each" ] || files="$files:$each"; done\n'
+        f'compose() {{ {command} "$@"; }}\n'
+    )
 
 
 def _digest(entries: Sequence[Entry], images: Mapping[str, Image]) -> str:
@@ -116,19 +130,11 @@ def _digest(entries: Sequence[Entry], images: Mapping[str, Image]) -> str:
     return digest.hexdigest()
 
 
-def _own_files(compose: Path, paths: Sequence[str], rendered: set[str]) -> Iterator[Entry]:
+def _own_files(compose: Path, names: Sequence[str], rendered: set[str]) -> Iterator[Entry]:
     """The user's files that the compose file names, found beside it."""
-    for path in paths:
-        name = inside(path)
-        if name is None:
-            raise TopologyError(
-                f"{path} lies outside of {compose.parent}",
-                file=compose,
-                remedy="put what a service mounts into the directory of its compose file",
-            )
-        if name in rendered:
-            continue
-        yield from _entries(compose.parent, name)
+    for name in names:
+        if name not in rendered:
+            yield from _entries(compose.parent, name)
 
 
 def _entries(root: Path, name: str) -> Iterator[Entry]:

@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 
 from harness.access.ssh import Access
+from harness.compose import ComposeProject, containers
 from harness.core import programs
-from harness.core.documents import read_text
 from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.core.parallel import in_parallel
 from harness.core.paths import cache_dir
 from harness.core.progress import Progress
 from harness.deploy import remote
-from harness.deploy.appfiles import AppFiles, read_app
-from harness.deploy.bundle import COMPOSE, Bundle, make_bundle
+from harness.deploy.bundle import Bundle, make_bundle
 from harness.deploy.gather import BUILDERS, gather
 from harness.deploy.images import Archive
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.topology.rendering import render
+from harness.topology.rendering import headers, projects
 
 WORKERS = 32  # services wait for each other's health, so they are deployed in parallel
 
@@ -47,19 +46,30 @@ def deploy(
     Where the same bundle runs already nothing is touched. Raises ``TopologyError`` for application files
     that cannot be used, ``ResourceError`` for an image, service or node that failed, with what it printed.
     """
-    rendered = _render(topology, deployment)
-    apps = {service.name: _app(service, rendered[service.name]) for service in topology.services}
+    keys = [(each, node) for each in topology.services for node in each.nodes]
+    read = [partial(projects.node_project, topology, deployment, each, node) for each, node in keys]
+    found = in_parallel(read, workers=projects.READERS)
+    places = {(each.name, node): one for (each, node), one in zip(keys, found, strict=True)}
+    apps = {
+        each.name: projects.everywhere(places[each.name, node].project for node in each.nodes)
+        for each in topology.services
+    }
     with progress.step("deploy: images"):
         images = gather(topology.services, apps, progress)
     bundles = [
-        make_bundle(service, node, rendered[service.name][node], apps[service.name], images[service.name])
+        make_bundle(service, node, found.files, found.project, images[service.name])
         for service in topology.services
         for node in service.nodes
+        for found in [places[service.name, node]]
     ]
+    health = [headers.health(topology, deployment, each.service, each.node) for each in bundles]
     archive = saved_images()
     try:
         done = in_parallel(
-            [partial(_deploy_bundle, access, bundle, archive, progress) for bundle in bundles],
+            [
+                partial(_deploy_bundle, access, bundle, archive, progress, asked)
+                for bundle, asked in zip(bundles, health, strict=True)
+            ],
             workers=WORKERS,
             interrupt=access.interrupt,
         )
@@ -82,17 +92,14 @@ def prepare_images(topology: Topology, *, progress: Progress) -> None:
     in_parallel([partial(archive.path, image) for image in unique.values()], workers=BUILDERS)
 
 
-def read_apps(topology: Topology) -> dict[str, AppFiles]:
+def read_apps(topology: Topology) -> dict[str, ComposeProject]:
     """What the compose files of all services say, by the services' names. Raises ``TopologyError``."""
-    return {
-        service.name: read_app(read_text(service.compose), service.compose, service.environment)
-        for service in _all_services(topology)
-    }
+    return projects.read_all(topology)
 
 
 def require_programs(topology: Topology) -> None:
     """Raise ``MissingProgramError`` where this machine lacks what deploying the topology takes."""
-    built = any(each.build for app in read_apps(topology).values() for each in app.containers)
+    built = any(each.build for app in read_apps(topology).values() for each in containers(app))
     programs.require("ssh", *(["docker"] if built else []))
 
 
@@ -105,28 +112,10 @@ def saved_images() -> Archive:
     return Archive(cache_dir() / "images")
 
 
-def _render(topology: Topology, deployment: Deployment) -> dict[str, dict[str, dict[str, str]]]:
-    return {
-        service.name: {
-            node: dict(render.render_service(topology, deployment, service, node)) for node in service.nodes
-        }
-        for service in topology.services
-    }
-
-
-def _app(service: Service, rendered: Mapping[str, Mapping[str, str]]) -> AppFiles:
-    files = rendered[service.nodes[0]]
-    return read_app(files[COMPOSE], service.compose, parse_environment(files.get(".env", "")))
-
-
-def parse_environment(text: str) -> dict[str, str]:
-    """``NAME=value`` lines as a mapping; quotes around a value are taken off."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
-
-
-def _deploy_bundle(access: Access, bundle: Bundle, archive: Archive, progress: Progress) -> bool:
-    """Deploy one service to one node; False when it is there already."""
+def _deploy_bundle(
+    access: Access, bundle: Bundle, archive: Archive, progress: Progress, asked: Mapping[str, str]
+) -> bool:
+    """Deploy one service to one node; False when it is there already. ``asked``: its health headers."""
     try:
         remote.wait_until_ready(access, bundle.node)
         if remote.is_deployed(access, bundle):
@@ -137,7 +126,7 @@ def _deploy_bundle(access: Access, bundle: Bundle, archive: Archive, progress: P
         with progress.step(f"start {bundle.label}"):
             remote.start(access, bundle)
         with progress.step(f"healthy {bundle.label}"):
-            remote.wait_until_healthy(access, bundle)
+            remote.wait_until_healthy(access, bundle, asked)
         remote.mark_deployed(access, bundle)
     except (CommandError, WaitTimeoutError) as error:
         raise ResourceError("service", bundle.label, str(error)) from error

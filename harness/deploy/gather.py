@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from harness.compose import Build, ComposeProject, containers
 from harness.core.errors import EngineError
 from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
-from harness.deploy.appfiles import AppFiles, Build
 from harness.deploy.engine import Image, local_images
 from harness.deploy.images import bases_of, build_image, reference_of
 
@@ -25,7 +25,7 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
-def gather(services: Sequence[Named], apps: Mapping[str, AppFiles], progress: Progress) -> Images:
+def gather(services: Sequence[Named], apps: Mapping[str, ComposeProject], progress: Progress) -> Images:
     """Build what is missing, and find the ids of everything that this machine has.
 
     ``apps`` are the services' compose files, by the services' names.
@@ -35,21 +35,21 @@ def gather(services: Sequence[Named], apps: Mapping[str, AppFiles], progress: Pr
     return _with_ids(named, _build_missing(builds, references, progress))
 
 
-def look_up(services: Sequence[Named], apps: Mapping[str, AppFiles]) -> Images:
+def look_up(services: Sequence[Named], apps: Mapping[str, ComposeProject]) -> Images:
     """As ``gather``, but builds nothing: what is not here has no id."""
     named, _ = _named(services, apps)
     return _with_ids(named, local_images([each for images in named.values() for each in images.values()]))
 
 
 def _named(
-    services: Sequence[Named], apps: Mapping[str, AppFiles]
+    services: Sequence[Named], apps: Mapping[str, ComposeProject]
 ) -> tuple[dict[str, dict[str, str]], dict[str, tuple[str, Build]]]:
     """References by service and compose service; and those that are built here, with their names."""
     named: dict[str, dict[str, str]] = {service.name: {} for service in services}
     builds: dict[str, tuple[str, Build]] = {}
     bases = _bases(apps)
     for service in services:
-        for container in apps[service.name].containers:
+        for container in containers(apps[service.name]):
             reference = container.image
             if container.build:
                 name = service.name
@@ -68,8 +68,8 @@ def _with_ids(named: Mapping[str, Mapping[str, str]], found: Mapping[str, Image]
     }
 
 
-def _bases(apps: Mapping[str, AppFiles]) -> dict[str, str]:
-    builds = [container.build for app in apps.values() for container in app.containers if container.build]
+def _bases(apps: Mapping[str, ComposeProject]) -> dict[str, str]:
+    builds = [each.build for app in apps.values() for each in containers(app) if each.build]
     found = local_images([base for build in builds for base in bases_of(build)])
     return {name: image.id for name, image in found.items()}
 

@@ -12,23 +12,25 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from harness.compose import Build
 from harness.core import process, programs
 from harness.core.documents import read_text
 from harness.core.errors import CommandError, ResourceError
-from harness.deploy.appfiles import Build
 from harness.deploy.engine import PROXY_VARIABLES, REPOSITORY, Image, builder_environment, docker
 
 BUILD_SECONDS = 1800.0
 SAVE_SECONDS = 600.0
 KEEP_SECONDS = 3 * 24 * 3600
 COMPRESSED = ".tar.zst"
+IMAGE_CONTEXT = "docker-image://"
 FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 STEP = re.compile(r"^(?:Step \d+/\d+ :.*|#\d+ \[.*\] .*)$", re.MULTILINE)
 
@@ -38,12 +40,32 @@ def reference_of(name: str, build: Build, bases: Mapping[str, str]) -> str:
     digest = hashlib.sha256()
     arguments = sorted(build.arguments.items())
     digest.update(json.dumps([build.dockerfile, build.target, arguments, sorted(bases.items())]).encode())
-    for path in _files(build):
-        relative = path.relative_to(build.context).as_posix()
+    if further := list(_further(build)):
+        digest.update(json.dumps(further).encode())
+    _add_files(digest, build.context, _files(build))
+    for directory in _further_directories(build):
+        _add_files(digest, directory, _all_files(directory))
+    return f"{REPOSITORY}/{_repository(name)}:{digest.hexdigest()[:16]}"
+
+
+def _add_files(digest: hashlib._Hash, directory: Path, files: Iterable[Path]) -> None:
+    for path in files:
+        relative = path.relative_to(directory).as_posix()
         content = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
         digest.update(f"\0{relative}\0{path.lstat().st_mode:o}\0{len(content)}\0".encode())
         digest.update(content)
-    return f"{REPOSITORY}/{_repository(name)}:{digest.hexdigest()[:16]}"
+
+
+def _further(build: Build) -> Iterator[str]:
+    """What else an image depends on; where a secret or a directory lies on this machine is no part of it."""
+    yield from filter(None, (build.inline, *build.options))
+    yield from (word.partition(",src=")[0] for word in build.buildkit)
+    for key, value in sorted(build.contexts.items()):
+        yield f"{key}={value if IMAGE_CONTEXT in value else ''}"
+
+
+def _further_directories(build: Build) -> Iterator[Path]:
+    return (Path(each) for each in build.contexts.values() if IMAGE_CONTEXT not in each)
 
 
 def _repository(name: str) -> str:
@@ -93,7 +115,7 @@ def _all_files(directory: Path) -> Iterator[Path]:
 
 def bases_of(build: Build) -> tuple[str, ...]:
     """The image names after FROM, build arguments replaced."""
-    text = (build.context / build.dockerfile).read_text(errors="replace")
+    text = build.inline or (build.context / build.dockerfile).read_text(errors="replace")
     names = FROM.findall(text)
     for key, value in build.arguments.items():
         names = [name.replace(f"${{{key}}}", value).replace(f"${key}", value) for name in names]
@@ -102,9 +124,39 @@ def bases_of(build: Build) -> tuple[str, ...]:
 
 def build_image(name: str, build: Build, reference: str) -> None:
     """Run ``docker build``. Raises ``ResourceError`` with the failing step and the last lines printed."""
+    environment = {**builder_environment(), "BUILDKIT_PROGRESS": "plain"}
+    if (build.buildkit or build.contexts) and "DOCKER_BUILDKIT" in environment:
+        problem = (
+            "its `build:` has additional_contexts, secrets or ssh, and only BuildKit knows these: install "
+            "Docker's buildx plugin (Debian: docker-buildx), or take them out"
+        )
+        raise ResourceError("image", name, problem)
+    with _dockerfile(build) as dockerfile:
+        arguments = [*_arguments(build, reference), "--file", str(dockerfile), str(build.context)]
+        try:
+            docker(arguments, deadline=BUILD_SECONDS, environment=environment)
+        except CommandError as error:
+            raise ResourceError("image", name, _what_failed(build, error)) from error
+
+
+@contextmanager
+def _dockerfile(build: Build) -> Iterator[Path]:
+    """The file with the build's instructions."""
+    if not build.inline:
+        yield build.context / build.dockerfile
+        return
+    with tempfile.TemporaryDirectory(prefix="wavetank-build-") as directory:
+        file = Path(directory) / "Dockerfile"
+        file.write_text(build.inline)
+        yield file
+
+
+def _arguments(build: Build, reference: str) -> list[str]:
     # The host's network: some engines have no bridge, and a build needs its package mirrors only.
     arguments = ["build", "--force-rm", "--network", build.network or "host", "--tag", reference]
-    arguments += ["--file", str(build.context / build.dockerfile), "--label", "wavetank.app=image"]
+    arguments += ["--label", "wavetank.app=image", *build.options, *build.buildkit]
+    for key, value in build.contexts.items():
+        arguments += ["--build-context", f"{key}={value}"]
     if build.target:
         arguments += ["--target", build.target]
     for key in PROXY_VARIABLES:
@@ -112,11 +164,7 @@ def build_image(name: str, build: Build, reference: str) -> None:
             arguments += ["--build-arg", key]
     for key, value in build.arguments.items():
         arguments += ["--build-arg", f"{key}={value}"]
-    environment = {**builder_environment(), "BUILDKIT_PROGRESS": "plain"}
-    try:
-        docker([*arguments, str(build.context)], deadline=BUILD_SECONDS, environment=environment)
-    except CommandError as error:
-        raise ResourceError("image", name, _what_failed(build, error)) from error
+    return arguments
 
 
 def _what_failed(build: Build, error: CommandError) -> str:

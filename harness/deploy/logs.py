@@ -46,7 +46,7 @@ def collect_logs(access: Access, deployment: Deployment, into: Path) -> Path:
     A node that cannot be asked has a file that says why; nothing is raised for it.
     """
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
-    secrets = secrets_of(deployment)
+    secrets = (*access.secrets, *secrets_of(deployment))
 
     def collect(node: str) -> None:
         (into / f"{node}.log").write_text(mask(_ask(access, node), secrets))

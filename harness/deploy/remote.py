@@ -5,15 +5,16 @@ Scripts hold names and paths, never secrets; those travel on standard input.
 
 from __future__ import annotations
 
+import base64
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.access.ssh import Access
 from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.core.wait import NotYet, wait_for
-from harness.deploy.bundle import COMPOSE, OVERRIDE, Bundle
+from harness.deploy.bundle import Bundle, compose_command
 from harness.deploy.engine import Image
 from harness.deploy.images import COMPRESSED, Archive, unpacked
 
@@ -52,12 +53,24 @@ docker ps -aq --filter label=com.docker.compose.project={project} --filter statu
 """
 RESTARTED = {"always", "unless-stopped"}
 
+# Image stores give one image different ids. So a node keeps a line for each image that was loaded and got
+# another id there than it has here: the id here, the id there, the reference.
+LOADED = "cat {root}/.images 2>/dev/null || true"
 IMAGES = """\
-docker images --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}'
+docker images --no-trunc --format '{{{{.ID}}}} {{{{.Repository}}}}:{{{{.Tag}}}}'
 echo ---
-df -Pk "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1
+df -Pk "$(docker info --format '{{{{.DockerRootDir}}}}')" | tail -n 1
 echo ---
 command -v zstd || true
+echo ---
+{loaded}
+"""
+LOAD = """\
+set -e
+{unpack}docker load -q >/dev/null
+docker image inspect {name} >/dev/null 2>&1 || docker tag {id} {name}
+there=$(docker image inspect --format '{{{{.Id}}}}' {name})
+if [ "$there" != {id} ]; then mkdir -p {root}; echo {id} "$there" {name} >> {root}/.images; fi
 """
 
 # File by file, so that data which containers keep beside the compose file stays where it is, and each file
@@ -78,15 +91,17 @@ find . ! -type d | while IFS= read -r file; do mv -f "$file" "../{name}/$file"; 
 cd ..; rm -rf {fresh}; mv -f {fresh}.files {name}/.files
 """
 
-COMPOSE_COMMAND = """\
-if docker compose version >/dev/null 2>&1; then compose="docker compose"
-elif command -v docker-compose >/dev/null; then compose=docker-compose
-else echo "neither docker compose nor docker-compose is installed" >&2; exit 127; fi
+REQUIRE_COMPOSE = """\
+docker compose version >/dev/null 2>&1 || {
+  echo "there is no 'docker compose' on this Droplet (the old docker-compose 1.29 will not do)"
+  echo "  remedy: install docker-compose-v2 (Ubuntu) or docker-compose (Debian 13 and later) in its user_data"
+  exit 127
+} >&2
 """
 
 UP = """\
-{find}cd {directory} || exit 1
-$compose -p {project} -f {compose_file} -f {override} up -d --no-build --force-recreate --remove-orphans
+{require}cd {directory} || exit 1
+{compose}compose up -d --no-build --force-recreate --remove-orphans
 """
 
 HEALTH = """\
@@ -96,6 +111,49 @@ elif command -v wget >/dev/null; then wget -q -T 5 -O /dev/null {url} 2>&1 && ec
 else echo "neither curl nor wget is installed"; fi
 true
 """
+# Headers may hold a token, so they come on standard input, a line for each check. wget would need them on its
+# command line, where every process of the node can read them.
+HEALTH_WITH_HEADERS = """\
+echo ---
+IFS= read -r given
+if ! command -v curl >/dev/null; then echo "curl is not installed, which a health check with headers needs"
+else printf %s "$given" | base64 -d | curl -K - 2>&1 && echo answered; fi
+true
+"""
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """A URL that a node asks of itself, and the headers that go with the request."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def health_script(checks: Iterable[HealthCheck]) -> tuple[str, bytes]:
+    """A script that asks each URL, and its standard input.
+
+    It prints for each a line ``---``, and then ``answered`` or what went wrong.
+    """
+    script, given = "", b""
+    for each in checks:
+        if each.headers:
+            script += HEALTH_WITH_HEADERS
+            given += base64.b64encode(curl_options(each).encode()) + b"\n"
+        else:
+            script += HEALTH.format(url=shlex.quote(each.url))
+    return script, given
+
+
+def curl_options(check: HealthCheck) -> str:
+    """The text of a configuration file of curl's that asks as ``HEALTH`` does, with headers."""
+    options = ["fail", "silent", "show-error", "max-time = 5", 'output = "/dev/null"']
+    pairs = [("url", check.url), *(("header", f"{name}: {value}") for name, value in check.headers.items())]
+    for option, value in pairs:
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        options.append(f'{option} = "{escaped}"')
+    return "".join(f"{line}\n" for line in options)
+
 
 # A health check's own output, which is in no log: a line for each of the last checks.
 HEALTH_LOG = (
@@ -183,11 +241,13 @@ def is_deployed(access: Access, bundle: Bundle) -> bool:
 
 def ship_images(access: Access, node: str, images: Iterable[Image], archive: Archive) -> None:
     """Make sure that the node has all ``images``: loaded from here, or pulled there."""
-    listing, disk, zstd = access.run(node, IMAGES).split("---\n")
+    script = IMAGES.format(loaded=_loaded_command())
+    listing, disk, zstd, loaded = access.run(node, script).split("---\n")
     rows = (line.split(" ", 1) for line in listing.splitlines())
     present = {reference: found for found, reference in rows}
+    names = parse_loaded(loaded)
     for image in {image.reference: image for image in images}.values():
-        if _has(present, image):
+        if _has(present, names, image):
             continue
         if image.id:
             check_disk_space(node, image, disk)
@@ -196,9 +256,21 @@ def ship_images(access: Access, node: str, images: Iterable[Image], archive: Arc
             _pull(access, node, image)
 
 
-def _has(present: dict[str, str], image: Image) -> bool:
+def _has(present: Mapping[str, str], loaded: Mapping[tuple[str, str], str], image: Image) -> bool:
     found = present.get(image.reference)
-    return found is not None and (image.pinned or found == image.id)
+    if found is None:
+        return False
+    return image.pinned or found in (image.id, loaded.get((image.reference, image.id)))
+
+
+def _loaded_command() -> str:
+    return LOADED.format(root=ROOT)
+
+
+def parse_loaded(text: str) -> dict[tuple[str, str], str]:
+    """Read what ``LOADED`` prints: the id on the node of an image by its reference and its id here."""
+    rows = (line.split() for line in text.splitlines())
+    return {(row[2], row[0]): row[1] for row in rows if len(row) == 3}
 
 
 def check_disk_space(node: str, image: Image, disk: str) -> None:
@@ -214,9 +286,12 @@ def check_disk_space(node: str, image: Image, disk: str) -> None:
 def _load(access: Access, node: str, image: Image, file: Path, *, unpacks: bool) -> None:
     """Send an archive, packed where the node ``unpacks`` it, and load it there."""
     packed = unpacks and file.name.endswith(COMPRESSED)
-    name = shlex.quote(image.reference)
-    tag = f"docker image inspect {name} >/dev/null 2>&1 || docker tag {shlex.quote(image.id)} {name}"
-    script = f"{'zstd -dc | ' if packed else ''}docker load -q >/dev/null && {{ {tag}; }}"
+    script = LOAD.format(
+        unpack="zstd -dc | " if packed else "",
+        name=shlex.quote(image.reference),
+        id=shlex.quote(image.id),
+        root=ROOT,
+    )
     try:
         with file.open("rb") if packed else unpacked(file) as source:
             access.run(node, script, stdin=source, deadline=LOAD_SECONDS)
@@ -246,11 +321,9 @@ def install(access: Access, bundle: Bundle) -> None:
 def start(access: Access, bundle: Bundle) -> None:
     """Run compose. Raises ``ResourceError`` with its message."""
     script = UP.format(
-        find=COMPOSE_COMMAND,
+        require=REQUIRE_COMPOSE,
         directory=shlex.quote(directory(bundle)),
-        project=_quote(bundle),
-        compose_file=COMPOSE,
-        override=OVERRIDE,
+        compose=compose_command(bundle.service),
     )
     try:
         access.run(bundle.node, script, deadline=UP_SECONDS)
@@ -259,17 +332,23 @@ def start(access: Access, bundle: Bundle) -> None:
         raise ResourceError("service", bundle.label, problem) from error
 
 
-def wait_until_healthy(access: Access, bundle: Bundle, *, deadline: float = HEALTHY_SECONDS) -> None:
-    """Wait for every container, and for the service's health URL where it has one.
+def wait_until_healthy(
+    access: Access,
+    bundle: Bundle,
+    headers: Mapping[str, str] | None = None,
+    *,
+    deadline: float = HEALTHY_SECONDS,
+) -> None:
+    """Wait for every container, and for the service's health URL where it has one, asked with ``headers``.
 
     Raises ``ResourceError`` with the containers' states, their health checks' output and last log lines.
     """
-    script = _containers(bundle)
-    if bundle.service.health:
-        script += "\n" + HEALTH.format(url=shlex.quote(bundle.service.health))
+    url = bundle.service.health
+    asked, given = health_script([HealthCheck(url, headers or {})] if url else [])
+    script = f"{_containers(bundle)}\n{asked}"
 
     def probe() -> None:
-        _check_health(access.run(bundle.node, script, deadline=30), bundle)
+        _check_health(access.run(bundle.node, script, stdin=given or None, deadline=30), bundle)
 
     try:
         wait_for(f"{bundle.label} to be healthy", probe, deadline=deadline, first_pause=0.2, max_pause=1.0)

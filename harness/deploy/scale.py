@@ -8,17 +8,16 @@ from functools import partial
 from typing import Any
 
 from harness.access.ssh import Access
-from harness.core.documents import read_text
+from harness.compose import ComposeProject
 from harness.core.errors import CommandError, ResourceError, UsageError, WaitTimeoutError
 from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
-from harness.deploy.appfiles import parse
-from harness.deploy.bundle import COMPOSE, OVERRIDE
+from harness.deploy.bundle import compose_command
 from harness.deploy.remote import (
-    COMPOSE_COMMAND,
     CONTAINERS,
     HEALTHY_SECONDS,
+    REQUIRE_COMPOSE,
     ROOT,
     UP_SECONDS,
     parse_containers,
@@ -26,11 +25,12 @@ from harness.deploy.remote import (
 from harness.deploy.scaling import Scaled, check
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, Topology
+from harness.topology.rendering.projects import read_declared
 
 LIST = f"{CONTAINERS} --filter label=com.docker.compose.service={{container}}"
 SCALE = """\
-{find}cd {directory} || exit 1
-$compose -p {project} -f {compose} -f {override} up -d --no-build --no-recreate --scale {order}
+{require}cd {directory} || exit 1
+{compose}compose up -d --no-build --no-recreate --scale {order}
 """
 
 
@@ -50,16 +50,17 @@ def scale(
     services = {each.name: each for each in topology.services}
     check(wanted, list(services), f"topology {topology.name}")
     shares = {name: spread(services[name], count) for name, count in wanted.items()}
+    projects = {name: read_declared(services[name]) for name in wanted}
     for name, share in shares.items():
-        check_share(services[name], share)
+        check_share(services[name], projects[name], share)
     with progress.step(f"scale {', '.join(f'{name} to {count}' for name, count in wanted.items())}"):
-        return tuple(_scale(access, services[name], share) for name, share in shares.items())
+        return tuple(_scale(access, services[name], projects[name], share) for name, share in shares.items())
 
 
 def count(access: Access, topology: Topology, name: str) -> int:
     """How many containers of the service there are now, on all its nodes."""
     service = next(each for each in topology.services if each.name == name)
-    container = _body(service)[0]
+    container = _body(service, read_declared(service))[0]
     return sum(in_parallel([partial(_count, access, service, container, node) for node in service.nodes]))
 
 
@@ -69,10 +70,10 @@ def spread(service: Service, count: int) -> dict[str, int]:
     return {node: each + (place < rest) for place, node in enumerate(service.nodes)}
 
 
-def check_share(service: Service, share: Mapping[str, int]) -> None:
+def check_share(service: Service, project: ComposeProject, share: Mapping[str, int]) -> None:
     """Raise ``UsageError`` where a node would run more than its compose file lets it."""
     most, limit = max(share.values()), len(share)
-    body = _body(service)[1]
+    body = _body(service, project)[1]
     bound = [key for key in ("ports", "container_name") if body.get(key)]
     if str(body.get("network_mode", "")) == "host":
         bound.append("network_mode: host")
@@ -84,20 +85,20 @@ def check_share(service: Service, share: Mapping[str, int]) -> None:
         )
 
 
-def _body(service: Service) -> tuple[str, Mapping[str, Any]]:
-    """The compose file's service with the same name as the topology's, or the only one."""
-    bodies = parse(read_text(service.compose), service.compose)["services"]
+def _body(service: Service, project: ComposeProject) -> tuple[str, Mapping[str, Any]]:
+    """The compose file's service with the same name as the topology's, or the only one that starts."""
+    bodies = project.running()
     name = service.name if service.name in bodies or len(bodies) > 1 else next(iter(bodies))
     if name not in bodies:
         raise UsageError(
             f"{service.name}: which of {', '.join(bodies)} in {service.compose} is to be scaled?\n"
             f"  remedy: call that one {service.name!r}"
         )
-    return str(name), bodies[name] or {}
+    return name, bodies[name]
 
 
-def _scale(access: Access, service: Service, share: Mapping[str, int]) -> Scaled:
-    container = _body(service)[0]
+def _scale(access: Access, service: Service, project: ComposeProject, share: Mapping[str, int]) -> Scaled:
+    container = _body(service, project)[0]
     before = in_parallel([partial(_count, access, service, container, node) for node in share])
     in_parallel(
         [partial(_scale_node, access, service, container, node, count) for node, count in share.items()]
@@ -117,11 +118,9 @@ def _count(access: Access, service: Service, container: str, node: str) -> int:
 def _scale_node(access: Access, service: Service, container: str, node: str, count: int) -> None:
     label = f"{service.name}@{node}"
     script = SCALE.format(
-        find=COMPOSE_COMMAND,
+        require=REQUIRE_COMPOSE,
         directory=shlex.quote(f"{ROOT}/{service.name}"),
-        project=shlex.quote(service.name),
-        compose=COMPOSE,
-        override=OVERRIDE,
+        compose=compose_command(service),
         order=shlex.quote(f"{container}={count}"),
     )
 

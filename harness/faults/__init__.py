@@ -3,6 +3,7 @@
 ================  ==========================================================================================
 ``history``       what became of every submission: the entries, and their judge
 ``final_status``  Judge0 is polled until each submission is final
+``pace``        how often programs are submitted: less than the deployment takes
 ``steady``        a constant rate: submissions at the front door, requests to a load balancer
 ``workload``      both while something breaks: started, recorded, stopped and judged
 ``fault``         the faults that a swarm can have

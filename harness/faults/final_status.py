@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import httpx
 
 from harness.core.errors import CheckError, CheckFailedError, InconclusiveError, WavetankError
 from harness.core.wait import NotYet, wait_for
-from harness.faults.history import Entry, Journal, Judgement
+from harness.faults.history import Entry, Journal, Judgement, met_full_queue
 from harness.judge0.api import is_final
 from harness.judge0.client import Judge0, batches
 
@@ -26,6 +26,8 @@ def read_twice(journal: Journal, open_judge0: OpenJudge0) -> None:
     ``open_judge0`` opens a connection to Judge0's own API. The answers are added to the ``journal``.
     """
     ops = {each.token: each.op for each in journal.entries() if each.token}
+    if not ops:
+        return
 
     def probe() -> None:
         waiting = read_statuses(journal, open_judge0, ops)
@@ -65,5 +67,17 @@ def require_none_lost(found: Judgement, file: Path) -> None:
     for wrong in ("lost", "duplicated"):
         if found.of(wrong):
             raise CheckFailedError(f"{found.describe(wrong)}; {found}; {file}")
+    if not found.classes:
+        raise InconclusiveError(f"no submission was accepted, which shows nothing; {found}; {file}")
     if found.of("unknown") or not found.of("ok"):
         raise InconclusiveError(f"{found.describe('unknown')}; {found}; {file}")
+
+
+def require_room(ended: Iterable[Entry]) -> None:
+    """Raise ``InconclusiveError`` where some were refused because Judge0's queue was full."""
+    every = list(ended)
+    if full := met_full_queue(every):
+        raise InconclusiveError(
+            f"{len(full)} of {len(every)} submissions met a full queue, so more were submitted than this "
+            f"deployment takes: {full[0].code} {full[0].said[:200].strip()}"
+        )

@@ -1,9 +1,11 @@
 """What became of every submission: a history in the manner of Jepsen, and its judge.
 
-A history is a list of :class:`Entry`. Each submission is *invoked* once and ends *ok* (accepted: it has a
-token), *fail* (refused, or never sent) or *info* (no answer: it may have been accepted or not). Later it is
-*seen*: Judge0 was asked about its token; and *listed*: the front door's own history has it. :func:`judge` is
-pure and says for every accepted one whether it ended exactly once.
+A history is a list of :class:`Entry`. Each submission is *invoked* once and ends *ok* (accepted), *fail*
+(refused, or never sent) or *info* (no answer: it may have been accepted or not). What was given a token is
+accepted, whatever the answer was besides. Later it is *seen*: Judge0 was asked about its token; and *listed*:
+the front door's own history has it. :func:`judge` is pure and says for every accepted one whether it ended
+exactly once. Each program prints a text of its own, so where a front door gives no tokens it shows by that
+whether the answer was this program's.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
 from harness.judge0.api import ACCEPTED_TEXT
+
+QUEUE_IS_FULL = "queue is full"
 
 Kind = Literal["invoke", "ok", "fail", "info", "seen", "listed"]
 Class = Literal["ok", "lost", "duplicated", "unknown"]
@@ -142,7 +146,9 @@ def judge(history: Iterable[Entry], *, listing: bool) -> Judgement:
     strays = [op for op, entries in ops.items() if not any(each.kind == "invoke" for each in entries)]
     if strays:
         raise ValueError(f"never invoked: {strays}")
-    accepted = {op: entries for op, entries in ops.items() if any(each.token for each in entries)}
+    accepted = {
+        op: entries for op, entries in ops.items() if any(each.token or each.kind == "ok" for each in entries)
+    }
     others = [entries for op, entries in ops.items() if op not in accepted]
     verdicts = {op: judge_one(entries, listing=listing) for op, entries in accepted.items()}
     refused = sum(any(each.kind == "fail" for each in entries) for entries in others)
@@ -159,6 +165,8 @@ def judge_one(entries: Sequence[Entry], *, listing: bool) -> tuple[Class, str]:
     """The class of one accepted submission and, unless it is ok, why. ``entries`` are all of it."""
     if reason := _twice(entries):
         return "duplicated", reason
+    if not any(each.token for each in entries):
+        return _by_output(entries, listing=listing)
     readings = sorted((each for each in entries if each.kind == "seen"), key=lambda each: each.at)
     if not readings:
         return "unknown", "Judge0 was not asked about it"
@@ -169,6 +177,31 @@ def judge_one(entries: Sequence[Entry], *, listing: bool) -> tuple[Class, str]:
     return "ok", ""
 
 
+def _by_output(entries: Sequence[Entry], *, listing: bool) -> tuple[Class, str]:
+    """The class of a submission without a token: its answer is all that is known of it."""
+    answer = next(each for each in entries if each.kind == "ok")
+    if not answer.final:
+        state = answer.status or "without a status"
+        return "unknown", f"it was {state} when the front door answered, and there is no token to ask by"
+    if reason := _wrong_output(entries, answer):
+        return "lost", f"it {reason}"
+    if listing and not any(each.kind == "listed" for each in entries):
+        return "unknown", "the front door accepted it and was never seen to list it"
+    return "ok", ""
+
+
+def _wrong_output(entries: Sequence[Entry], end: Entry) -> str:
+    """What is wrong with the output of a submission that was Accepted; empty if nothing is."""
+    expected = next(each.expected for each in entries if each.kind == "invoke").strip()
+    if end.status != ACCEPTED_TEXT or end.output.strip() == expected:
+        return ""
+    return (
+        f"ended with another's output: {end.output[:80]!r}"
+        if end.output.strip()
+        else "ended without its output"
+    )
+
+
 def _never(entries: Sequence[Entry], last: Entry) -> str:
     """Why a submission did not end with a result of its own; empty if it did."""
     if not last.status:
@@ -176,10 +209,8 @@ def _never(entries: Sequence[Entry], last: Entry) -> str:
     if not last.final:
         waited = last.at - min(each.at for each in entries)
         return f"{last.token} still is {last.status}, {waited:.0f} s after it was submitted"
-    expected = next(each.expected for each in entries if each.kind == "invoke").strip()
-    if last.status == ACCEPTED_TEXT and last.output.strip() != expected:
-        return f"{last.token} ended with another's output: {last.output[:80]!r}"
-    return ""
+    reason = _wrong_output(entries, last)
+    return f"{last.token} {reason}" if reason else ""
 
 
 def _unconfirmed(entries: Sequence[Entry], readings: Sequence[Entry], *, listing: bool) -> str:
@@ -198,19 +229,28 @@ def _twice(entries: Sequence[Entry]) -> str:
     if len(tokens) > 1:
         return f"one submission became several: {', '.join(tokens)}"
     most = max((each.count for each in entries if each.kind == "listed"), default=0)
+    name = tokens[0] if tokens else "it"
     if most > 1:
-        return f"the front door's history lists {tokens[0]} {most} times"
+        return f"the front door's history lists {name} {most} times"
     finals = [each for each in entries if each.final]
     ends = sorted({(each.status, each.output.strip()) for each in finals})
     if len(ends) > 1:
-        return f"{tokens[0]} ended as {' and as '.join(f'{status} {text[:80]!r}' for status, text in ends)}"
+        return f"{name} ended as {' and as '.join(f'{status} {text[:80]!r}' for status, text in ends)}"
     times = sorted({each.finished_at for each in finals if each.finished_at})
     if len(times) > 1:
-        return f"{tokens[0]} ended at {' and at '.join(times)}"
+        return f"{name} ended at {' and at '.join(times)}"
     first = min((each.at for each in finals), default=None)
     again = [each for each in entries if each.kind == "seen" and first is not None and each.at > first]
     reopened = [each.status for each in again if each.status and not each.final]
-    return f"{tokens[0]} had ended and then was {reopened[0]}" if reopened else ""
+    return f"{name} had ended and then was {reopened[0]}" if reopened else ""
+
+
+def met_full_queue(entries: Iterable[Entry]) -> list[Entry]:
+    """The ends of submissions that were refused because Judge0's queue was full.
+
+    Whoever submitted more than the deployment takes has not shown that it fails.
+    """
+    return [each for each in entries if each.kind == "fail" and QUEUE_IS_FULL in each.said]
 
 
 def _through_front_door(entries: Iterable[Entry]) -> bool:

@@ -115,6 +115,10 @@ class RunOnce(Generic[Key, Result]):
             raise CheckFailedError(f"{fault}: {found}") from found
         return found
 
+    def was_run(self, fault: Key) -> bool:
+        """Whether a fault was run, successfully or not."""
+        return fault in self._found
+
     def results(self) -> tuple[Result, ...]:
         """All results, each once, in the order in which they were made."""
         found = (each for each in self._found.values() if not isinstance(each, Exception))

@@ -11,7 +11,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +23,17 @@ from harness.core.parallel import Pool
 from harness.core.wait import scaled
 from harness.faults.history import Entry, Journal
 from harness.judge0 import frontdoor
-from harness.judge0.api import UNFINISHED_TEXTS
+from harness.judge0.api import IDS, UNFINISHED_TEXTS
 from harness.judge0.model import Program
-from harness.judge0.reading import UnreadableError, value_at
+from harness.judge0.programs import COMPILED, sleeping
+from harness.judge0.reading import UnreadableError, token_in, value_at
 from harness.topology.model import FrontDoor
 
 THREADS = 256
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)
 WAITING = ("", *UNFINISHED_TEXTS)
 NAPS = (0, 0, 0, 0.2, 0.5, 1, 4)
+CHEAPEST_FIRST = ("bash", "python", "javascript", "c", "cpp")
 LONGEST = 2000
 SLOW = 10.0  # a request that takes longer than this counts as hanging
 
@@ -50,10 +52,14 @@ class Steady:
         self._begun: list[Any] = []
         self._pace.start()
 
-    def stop(self, deadline: float) -> None:
-        """Start nothing more, and wait up to ``deadline`` seconds for what was started. Raises its errors."""
+    def start_nothing_more(self) -> None:
+        """Let what was started go on, without waiting for it."""
         self._over.set()
         self._pace.join()
+
+    def stop(self, deadline: float) -> None:
+        """Start nothing more, and wait up to ``deadline`` seconds for what was started. Raises its errors."""
+        self.start_nothing_more()
         done, late = wait(self._begun, timeout=scaled(deadline))
         self._pool.shutdown(wait=not late, cancel_futures=True)
         for each in done:
@@ -67,13 +73,17 @@ class Steady:
             due = max(due + self._every, time.monotonic() - 1)  # a machine that fell behind need not catch up
 
 
-def program(seed: str, op: int) -> Program:
-    """The submission number ``op`` of a stream: the same for the same seed, with a nap of up to 4 s."""
+def program(seed: str, op: int, languages: Collection[str] = IDS) -> Program:
+    """The submission number ``op`` of a stream: the same for the same seed, with a nap of up to 4 s.
+
+    Two of three are in the cheapest of ``languages``, by our names, the others in the next one. What must be
+    compiled is left aside where there is anything else: a busy machine gives up on a compiler first.
+    """
     expected, nap = f"{seed}-{op:05d}", random.Random(f"{seed}:{op}").choice(NAPS)  # noqa: S311 (no secret)
-    if op % 3:
-        return Program(expected, "bash", f"sleep {nap}; echo {expected}", stdout=expected)
-    source = f"import time\ntime.sleep({nap})\nprint('{expected}')"
-    return Program(expected, "python", source, stdout=expected)
+    known = [each for each in CHEAPEST_FIRST if each in languages]
+    cheapest = ([each for each in known if each not in COMPILED] or known)[:2]
+    language = cheapest[0 if op % 3 else -1]
+    return Program(expected, language, sleeping(language, nap, expected), stdout=expected)
 
 
 class Submissions:
@@ -90,7 +100,7 @@ class Submissions:
 
     def submit(self, op: int) -> None:
         """One submission, from its invocation to its end."""
-        chosen = program(self.seed, op)
+        chosen = program(self.seed, op, frontdoor.languages(self._door))
         self.journal.add(Entry("invoke", time.time(), op, via="front door", expected=chosen.stdout or ""))
         self.journal.add(self._outcome(op, chosen))
 
@@ -105,12 +115,13 @@ class Submissions:
             return entry("fail", said=repr(error))
         except httpx.HTTPError as error:
             return entry("info", said=repr(error))
+        token = token_in(response.content, self._door.reply)
         if response.status_code >= 300:
-            return entry("fail", code=response.status_code, said=response.text[:LONGEST])
+            return entry("fail", code=response.status_code, token=token, said=response.text[:LONGEST])
         try:
             answer = frontdoor.read_answer(self._door, response.json())
         except (ValueError, CheckFailedError) as error:
-            return entry("info", code=response.status_code, said=str(error)[:LONGEST])
+            return entry("info", code=response.status_code, token=token, said=str(error)[:LONGEST])
         return entry(
             "ok",
             code=response.status_code,

@@ -1,14 +1,15 @@
 """One fault from beginning to end: programs are submitted, nodes are down, come back, and all is as before.
 
-``run_trial`` does all of it; its result is only read.
+``run_trial`` does all of it; its result is only read. Its three parts are ``prepared``, before the fault,
+``inject``, until all is as before, and ``Recovered.judged``.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -83,6 +84,61 @@ class Trial:
         )
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a fault needs: a swarm that was well (``before``), and programs that are submitted to it.
+
+    ``entry`` is the node whose front door gets them.
+    """
+
+    name: str
+    number: int
+    before: State
+    entry: str
+    watch: Watch
+    workload: Workload
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A fault that is over: nothing more is submitted, and all is as before, unless there is ``trouble``.
+
+    The last programs may still have to be answered. ``carried`` and ``trouble``: as in ``Trial``.
+    """
+
+    fault: Fault
+    carried: tuple[str, ...]
+    trouble: str
+    _context: FaultContext
+    _ready: Prepared
+    _expected: Expectation
+    _times: Times
+    _run: TrialRun
+
+    def judged(self) -> Trial:
+        """The whole trial: wait for the last answers, poll Judge0, and judge every submission."""
+        ready, run = self._ready, self._run
+        judgement = ready.workload.judged(self._context.judge0)
+        return Trial(
+            name=ready.name,
+            number=ready.number,
+            fault=self.fault,
+            carried=self.carried,
+            expected=self._expected,
+            times=self._times,
+            history=ready.workload.entries(),
+            judgement=judgement,
+            file=_history_file(self._context, ready.name, ready.number),
+            snapshots=tuple(ready.watch.snapshots),
+            leaders=(_leader(ready.before), run.leader),
+            control=run.control,
+            orphan=run.orphan,
+            went_on=run.went_on,
+            left_over=run.still_running() if not self.trouble else (),
+            trouble=self.trouble,
+        )
+
+
 def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
     """Inject one fault, observe, heal it, and wait until all is as before.
 
@@ -90,40 +146,49 @@ def run_trial(context: FaultContext, name: str, number: int = 1) -> Trial:
     ``WavetankError`` where the swarm was not well at the beginning or the fault could not be injected or
     healed, ``InconclusiveError`` where this swarm has no such fault. The nodes are back in any case.
     """
+    with prepared(context, name, number) as ready:
+        return inject(context, ready).judged()
+
+
+@contextmanager
+def prepared(
+    context: FaultContext, name: str, number: int = 1, *, at_once: bool = False
+) -> Iterator[Prepared]:
+    """Wait until the swarm is well, or require it ``at_once``, and submit programs until the block ends.
+
+    The fault may be injected as soon as the block begins. Raises as ``run_trial`` does.
+    """
     session = context.session
     watch = Watch(session.access, session.topology, session.deployment)
-    before = await_healthy(watch)
-    fault = resolve(name, session.topology, before)
-    expected = expect(session.topology, fault, before)
-    source = Source(session.target, context.door, _address(context, fault), ANSWER_SECONDS)
-    file = session.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
-    with submitting(source, file) as workload:
+    before = await_healthy(watch, at_once=at_once)
+    entry = _entry_point(context, resolve(name, session.topology, before))
+    address = session.deployment.nodes[entry].public_ip or ""
+    source = Source(session.target, context.door, address, ANSWER_SECONDS)
+    with submitting(source, _history_file(context, name, number)) as workload:
         workload.await_first_answers()
-        run = TrialRun(context, fault, expected, before, watch=watch, workload=workload)
-        times = run_fault(context, fault, run.observe, run.recover)
-        judgement = workload.judged(context.judge0)
-    return Trial(
-        name=name,
-        number=number,
-        fault=fault,
-        carried=carried(before, fault.nodes),
-        expected=expected,
-        times=times,
-        history=workload.entries(),
-        judgement=judgement,
-        file=file,
-        snapshots=tuple(watch.snapshots),
-        leaders=(_leader(before), run.leader),
-        control=run.control,
-        orphan=run.orphan,
-        went_on=run.went_on,
-        left_over=run.still_running() if not run.trouble else (),
-        trouble=run.trouble,
-    )
+        yield Prepared(name, number, before, entry, watch, workload)
 
 
-def await_healthy(watch: Watch) -> State:
-    """Wait until nothing is wrong with the swarm. Raises ``WaitTimeoutError`` with what is wrong."""
+def renewed(context: FaultContext, ready: Prepared) -> Prepared | None:
+    """The same with the swarm as it is now, once it is well; None where programs now go to another node."""
+    before = await_healthy(ready.watch)
+    entry = _entry_point(context, resolve(ready.name, context.session.topology, before))
+    return replace(ready, before=before) if entry == ready.entry else None
+
+
+def inject(context: FaultContext, ready: Prepared) -> Recovered:
+    """Inject the fault, observe, heal it, wait until all is as before, and submit nothing more."""
+    topology, before = context.session.topology, ready.before
+    fault = resolve(ready.name, topology, before)
+    expected = expect(topology, fault, before)
+    run = TrialRun(context, fault, expected, ready)
+    times = run_fault(context, fault, run.observe, run.recover)
+    ready.workload.start_nothing_more()
+    return Recovered(fault, carried(before, fault.nodes), run.trouble, context, ready, expected, times, run)
+
+
+def await_healthy(watch: Watch, *, at_once: bool = False) -> State:
+    """Wait until nothing is wrong with the swarm, or look once. Raises ``WaitTimeoutError`` with what is."""
 
     def probe() -> State:
         found = watch.inspect()
@@ -133,34 +198,28 @@ def await_healthy(watch: Watch) -> State:
             raise NotYet("; ".join(missing))
         return found.state
 
-    return wait_for("the swarm to be well", probe, deadline=SETTLED_SECONDS, max_pause=PAUSE)
+    deadline = 0.0 if at_once else SETTLED_SECONDS
+    return wait_for("the swarm to be well", probe, deadline=deadline, max_pause=PAUSE)
 
 
 class TrialRun:
     """What is done and recorded while a fault lasts and after it."""
 
-    def __init__(
-        self,
-        context: FaultContext,
-        fault: Fault,
-        expected: Expectation,
-        before: State,
-        *,
-        watch: Watch,
-        workload: Workload,
-    ) -> None:
+    def __init__(self, context: FaultContext, fault: Fault, expected: Expectation, ready: Prepared) -> None:
         self.leader = self.control = self.trouble = ""
         self.orphan: Orphan | None = None
         self.went_on: tuple[str, ...] = ()
-        self._session, self._fault, self._before, self._watch = context.session, fault, before, watch
-        self._expected, self._workload = expected, workload
-        self._away = fault.nodes
+        self._session, self._fault, self._before = context.session, fault, ready.before
+        self._watch, self._workload, self._entry = ready.watch, ready.workload, ready.entry
+        self._expected, self._away = expected, fault.nodes
+        self._in_force = 0.0
 
     def observe(self, ordered: float) -> float:
         """Wait until everything that is expected of the fault was observed, or its time is up.
 
         Returns the time until which the service had to answer, for after that more may be broken.
         """
+        self._in_force = time.time()
         if not self._expected.visible:
             self._wait_without_access(ordered)
         elif self._expected.controlled:
@@ -181,6 +240,9 @@ class TrialRun:
         access = self._session.access
         for node in access.nodes if access.bastion in self._away else self._away:
             access.drop(node)
+        if self._fault.kind == POWER_OFF and self._entry in self._away:
+            # A machine that lost its power knows nothing of its connections any more.
+            self._workload.break_off(self._in_force)
         try:
             await_healthy(self._watch)
             wait_for(
@@ -275,11 +337,15 @@ def _wait_or_none(awaited: str, probe: Callable[[], T]) -> T | None:
     return None
 
 
-def _address(context: FaultContext, fault: Fault) -> str:
+def _entry_point(context: FaultContext, fault: Fault) -> str:
     """The first of the entry points that are left; if there is none, the topology's own, which is silent."""
     nodes = context.session.deployment.nodes
     left = [each for each in entry_points(context.session.topology, fault.nodes) if nodes[each].public_ip]
-    return nodes[left[0] if left else context.door.node].public_ip or ""
+    return left[0] if left else context.door.node
+
+
+def _history_file(context: FaultContext, name: str, number: int) -> Path:
+    return context.session.choice.run_dir.path / f"history-{name.replace(':', '-')}-{number}.jsonl"
 
 
 def _leader(state: State) -> str:

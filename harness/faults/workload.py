@@ -14,15 +14,18 @@ from pathlib import Path
 import httpx
 
 from harness.core.wait import NotYet, wait_for
-from harness.faults.final_status import read_twice
+from harness.faults.final_status import read_twice, require_room
 from harness.faults.history import Begun, Entry, Journal, Judgement, begun, judge
+from harness.faults.pace import Pace, measure
 from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.judge0.api import ACCEPTED_TEXT
+from harness.judge0.single import SingleUseClient
 from harness.target.target import Target
 from harness.topology.model import FrontDoor
 
-SUBMIT_EVERY, LIST_EVERY, REQUEST_EVERY = 0.35, 1.5, 0.1
+LIST_EVERY, REQUEST_EVERY = 1.5, 0.1
+UNMEASURED = Pace()
 # Longer than it takes until another worker has run a program that was submitted at the wrong moment.
 ANSWER_SECONDS = 90.0
 FIRST_ANSWERS, FIRST_SECONDS = 4, 30.0
@@ -47,18 +50,27 @@ class Workload:
     """A running stream of submissions, and with ``requests`` one of requests; ``file`` gets the history."""
 
     def __init__(
-        self, client: httpx.Client, source: Source, journal: Journal, file: Path, *, requests: bool = False
+        self,
+        client: SingleUseClient,
+        source: Source,
+        journal: Journal,
+        file: Path,
+        *,
+        requests: bool = False,
+        pace: Pace = UNMEASURED,
     ) -> None:
+        self.pace = pace
         self.client, self.door, self.file = client, source.door, file
         self.journal, self.seed = journal, source.seed
         self._answer_seconds = source.answer_seconds
         self._submissions = Submissions(client, source.door, journal, source.seed)
         self._requests = Requests(client, source.door.path)
-        self._streams = [Steady(self._submissions.submit, every=SUBMIT_EVERY)]
+        self._streams = [Steady(self._submissions.submit, every=pace.every)]
         if requests:
             self._streams.append(Steady(self._requests.ask, every=REQUEST_EVERY))
-        if source.door.history:
-            self._streams.append(Steady(self._submissions.read_listing, every=LIST_EVERY))
+        # It shows the newest entries only, so it is read until the last answer has come.
+        listing = [Steady(self._submissions.read_listing, every=LIST_EVERY)] if source.door.history else []
+        self._listing = listing
 
     def entries(self) -> tuple[Entry, ...]:
         """The history so far."""
@@ -107,9 +119,11 @@ class Workload:
     def failed(self, since: float) -> list[str]:
         """Descriptions of what was begun since then and not answered well, once all of it has ended.
 
-        Raises ``WaitTimeoutError`` where some of it hangs.
+        Raises ``WaitTimeoutError`` where some of it hangs, ``InconclusiveError`` where Judge0's queue was
+        full.
         """
         ended = self.await_answers(since, time.time())
+        require_room(ended)
         return [*failed_submissions(ended), *failed_requests(self._asked(since))]
 
     def describe(self, since: float) -> str:
@@ -119,10 +133,20 @@ class Workload:
         answered = len(submitted) - _open(submitted)
         return f"{answered} submissions and {len(asked)} requests, of which the slowest took {slowest:.1f} s"
 
+    def break_off(self, before: float) -> None:
+        """Await no answers on connections that were made ``before``: what they led to has lost its power."""
+        self.client.break_off(before)
+
+    def start_nothing_more(self) -> None:
+        """Submit nothing more, without waiting for the last answers; the front door's history is read on."""
+        for each in self._streams:
+            each.start_nothing_more()
+
     def stop(self) -> None:
         """Start nothing more, and wait for the last answers."""
-        while self._streams:
-            self._streams.pop(0).stop(self._answer_seconds)
+        for streams in (self._streams, self._listing):
+            while streams:
+                streams.pop(0).stop(self._answer_seconds)
         if self.door.history:
             self._submissions.read_listing()
 
@@ -137,16 +161,23 @@ class Workload:
 
 
 @contextmanager
-def submitting(source: Source, file: Path, *, requests: bool = False) -> Iterator[Workload]:
+def submitting(
+    source: Source, file: Path, *, requests: bool = False, measured: bool = False
+) -> Iterator[Workload]:
     """Submit programs, a few a second, until the block ends; ``file`` gets the history.
 
-    With ``requests`` the front door also gets ten cheap requests a second.
+    With ``requests`` the front door also gets ten cheap requests a second. With ``measured`` the pace is what
+    the deployment takes, which is measured first.
     """
     journal = Journal(file)
     with ExitStack() as stack:
         stack.callback(journal.close)
-        single = frontdoor.open_single(source.target, source.address, timeout=source.answer_seconds)
-        workload = Workload(stack.enter_context(single), source, journal, file, requests=requests)
+        opened = frontdoor.open_client(
+            source.target, source.address, source.door, timeout=source.answer_seconds
+        )
+        client = stack.enter_context(opened)
+        pace = measure(client, source.door) if measured else UNMEASURED
+        workload = Workload(client, source, journal, file, requests=requests, pace=pace)
         stack.callback(workload.stop)
         yield workload
 

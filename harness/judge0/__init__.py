@@ -6,6 +6,7 @@
 ``requests``    what is sent for a program, to Judge0 itself and to a front door
 ``reading``     what an answer says
 ``client``      one submission after the other, for checks
+``programs``    small programs in each language
 ``single``      HTTP with a connection for each request
 ``frontdoor``   a program submitted at the front door, as a user's browser does it
 ``detect``      which Judge0 answers, what it can do, and which mode of submission measures what on it

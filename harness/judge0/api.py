@@ -5,33 +5,16 @@ https://github.com/judge0/judge0/tree/v1.13.1/docs/api
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from harness.topology.judge0_ids import BY_TEXT, IDS, STATUSES
+
+__all__ = ["BY_TEXT", "IDS", "STATUSES"]
 
 IN_QUEUE, PROCESSING, ACCEPTED, WRONG_ANSWER, TIME_LIMIT, COMPILATION_ERROR = 1, 2, 3, 4, 5, 6
 RUNTIME_ERRORS = range(7, 13)
 UNFINISHED = (IN_QUEUE, PROCESSING)
 
-STATUSES: Mapping[int, str] = {
-    IN_QUEUE: "In Queue",
-    PROCESSING: "Processing",
-    ACCEPTED: "Accepted",
-    WRONG_ANSWER: "Wrong Answer",
-    TIME_LIMIT: "Time Limit Exceeded",
-    COMPILATION_ERROR: "Compilation Error",
-    7: "Runtime Error (SIGSEGV)",
-    8: "Runtime Error (SIGXFSZ)",
-    9: "Runtime Error (SIGFPE)",
-    10: "Runtime Error (SIGABRT)",
-    11: "Runtime Error (NZEC)",
-    12: "Runtime Error (Other)",
-    13: "Internal Error",
-    14: "Exec Format Error",
-}
-BY_TEXT: Mapping[str, int] = {text: number for number, text in STATUSES.items()}
 ACCEPTED_TEXT = STATUSES[ACCEPTED]
 UNFINISHED_TEXTS = tuple(STATUSES[each] for each in UNFINISHED)
-
-IDS: Mapping[str, int] = {"python": 71, "javascript": 63, "bash": 46, "c": 50, "cpp": 54}
 
 # Fields of a submission that hold a number, each in its own unit: seconds, or KB, or how many.
 LIMITS = (
@@ -63,5 +46,5 @@ def is_final(status: int) -> bool:
 
 
 def authentication(token: str) -> dict[str, str]:
-    """The header that a Judge0 with a token requires; none without one."""
+    """The header of Judge0's that carries a token; none without one."""
     return {AUTHENTICATION: token} if token else {}

@@ -10,7 +10,7 @@ import httpx
 from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.core.wait import NotYet, wait_for
 from harness.judge0 import reading, requests
-from harness.judge0.api import BATCH_LIMIT, authentication, is_final
+from harness.judge0.api import BATCH_LIMIT, is_final
 from harness.judge0.reading import Submission, UnreadableError
 from harness.judge0.requests import Request
 
@@ -24,10 +24,10 @@ FIELDS = (
 
 
 class Judge0:
-    """A Judge0 behind an HTTP client whose base URL is its own. ``token`` is the one that it may require."""
+    """A Judge0 behind an HTTP client whose base URL is its own, and whose headers are those it requires."""
 
-    def __init__(self, client: httpx.Client, token: str = "") -> None:
-        self._client, self._headers = client, authentication(token)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def get(self, path: str) -> Any:
         """The JSON at ``path``. Raises ``CheckFailedError``."""
@@ -107,8 +107,8 @@ class Judge0:
 
     def _ask(self, request: Request) -> httpx.Response:
         if request.method == "GET":
-            return self._client.get(request.path, headers=self._headers)
-        headers = {"Content-Type": "application/json", **self._headers}
+            return self._client.get(request.path)
+        headers = {"Content-Type": "application/json"}
         return self._client.post(request.path, content=request.body, headers=headers)
 
 

@@ -87,6 +87,11 @@ def detect(get: Get) -> Capabilities:
     )
 
 
+def counts_workers(get: Get) -> bool:
+    """Whether ``/workers`` may be asked at any time: Judge0's own unregisters live workers when it is."""
+    return _kind(get("/about"), get("/config_info"))[0] == "reference"
+
+
 def choose_mode(
     capabilities: Capabilities, wanted: SubmissionMode | None = None
 ) -> tuple[SubmissionMode, str]:

@@ -56,10 +56,11 @@ class Address:
 class Route:
     """How programs are submitted: the entry point, the submission mode, and the reason for the report.
 
-    Entry points ``client`` and ``runner`` speak the topology's ``checks.front_door``: ``path``, and
-    ``request`` and ``reply`` as ``FrontDoor`` has them. ``judge0`` speaks Judge0's API, ``token`` is its
-    ``X-Auth-Token``. ``ids`` are Judge0's language ids by our names. ``callback_base`` is the URL under
-    which ``callback`` hears. ``batch`` is how many submissions one creation holds. ``timestamps`` are the
+    Entry points ``client`` and ``runner`` speak the topology's ``checks.front_door`` or ``checks.runner``:
+    ``path``, and ``request``, ``reply`` and ``statuses`` as ``FrontDoor`` has them. ``judge0`` speaks
+    Judge0's API. ``headers`` go with every request, such as ``X-Auth-Token``. ``ids`` are the language ids
+    by our names, as the other end takes them. ``callback_base`` is the URL under which ``callback`` hears.
+    ``batch`` is how many submissions one creation holds. ``timestamps`` are the
     fields of a submission that tell when things happened, of those that this Judge0 has.
     """
 
@@ -70,7 +71,8 @@ class Route:
     path: str = ""
     request: Mapping[str, str] = field(default_factory=dict)
     reply: Mapping[str, str] = field(default_factory=dict)
-    token: str = ""
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     ids: Mapping[str, int] = field(default_factory=dict)
     callback_base: str = ""
     batch: int = BATCH_LIMIT

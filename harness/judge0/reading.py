@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from harness.judge0.api import BY_TEXT
+from harness.judge0.api import BY_TEXT, STATUSES
 from harness.judge0.model import NEVER
 
 SHOWN = 200
+# A program that was not run has no time and memory, and one without an error says nothing of it.
+SOMETIMES = ("stderr", "compile_output", "time", "memory")
 # Two moments and a duration, each cut to a millisecond.
 PRECISION_US = 3_000
 
@@ -82,19 +84,76 @@ def read_many(body: bytes, runs: Sequence[float]) -> list[Submission | None]:
     ]
 
 
-def read_front_door(reply: Mapping[str, str], body: bytes) -> Submission:
-    """A submission from a front door or runner, by the topology's ``reply``. Raises ``UnreadableError``."""
+def read_front_door(
+    reply: Mapping[str, str], body: bytes, statuses: Mapping[str, int] | None = None
+) -> Submission:
+    """A submission from a front door or runner, by the topology's ``reply`` and ``statuses``.
+
+    Raises ``UnreadableError``.
+    """
     found = pick(reply, _parse(body))
-    status = _status(found["status"]) if "status" in found else 0
-    return Submission(str(found.get("token") or ""), status, str(found.get("stdout") or ""))
+    status = status_of(found["status"], statuses or {}) if "status" in found else 0
+    if status is None:
+        raise UnreadableError(f"{found['status']!r} is none of Judge0's statuses, nor of the topology's")
+    token, stdout, stderr, compiler = (
+        str(found.get(word) or "") for word in ("token", "stdout", "stderr", "compile_output")
+    )
+    return Submission(token, status, stdout, stderr=stderr, compile_output=compiler)
+
+
+def status_of(value: Any, statuses: Mapping[str, int]) -> int | None:
+    """Judge0's number of a status that an application gives as its own word, Judge0's text or a number.
+
+    ``statuses`` are Judge0's by the application's words, as a topology has them. None: it is none of these.
+    """
+    word = str(value).lower() if isinstance(value, bool) else str(value)
+    if word in statuses:
+        return statuses[word]
+    if word.isdecimal() and int(word) in STATUSES:
+        return int(word)
+    return BY_TEXT.get(word)
 
 
 def pick(reply: Mapping[str, str], document: Any) -> dict[str, Any]:
     """A submission's fields in a front door's answer: ``token``, ``status``, ``stdout``, as far as mapped.
 
-    ``reply`` is ``checks.front_door.reply``: a dotted path for each. Raises ``UnreadableError``.
+    ``reply`` is ``checks.front_door.reply``: a dotted path for each. What only some answers have may be
+    missing. Raises ``UnreadableError``.
     """
-    return {word: value_at(document, path) for word, path in reply.items()}
+    found = {}
+    for word, path in reply.items():
+        try:
+            found[word] = value_at(document, path)
+        except UnreadableError:
+            if word not in SOMETIMES:
+                raise
+    return found
+
+
+def token_in(body: bytes, reply: Mapping[str, str]) -> str:
+    """The token that an answer of any form names, as one of an error may; empty: none.
+
+    It is where ``reply`` has it, or under the same key anywhere.
+    """
+    if "token" not in reply:
+        return ""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return ""
+    return _under(document, reply["token"].rpartition(".")[2])
+
+
+def _under(document: Any, key: str) -> str:
+    """The first text under a key, at any depth."""
+    level: list[Any] = [document]
+    while level:
+        found = [each[key] for each in level if isinstance(each, Mapping) and isinstance(each.get(key), str)]
+        if found and found[0]:
+            return str(found[0])
+        inside = (each.values() if isinstance(each, Mapping) else each for each in level)
+        level = [one for each in inside for one in each if isinstance(one, Mapping | list)]
+    return ""
 
 
 def value_at(document: Any, path: str) -> Any:
@@ -191,15 +250,6 @@ def _token(entry: Any) -> str:
     if not isinstance(token, str) or not token:
         raise UnreadableError(f"no token: {entry!r:.{SHOWN}}")
     return token
-
-
-def _status(value: Any) -> int:
-    """A status that a front door gives as its text, or as its number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if str(value) not in BY_TEXT:
-        raise UnreadableError(f"{value!r} is none of Judge0's statuses")
-    return BY_TEXT[str(value)]
 
 
 def _parse(body: bytes) -> Any:

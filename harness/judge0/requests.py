@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from harness.judge0.api import authentication
 from harness.judge0.model import Program, Route
 
 SUBMISSIONS, BATCH = "/submissions", "/submissions/batch"
@@ -33,7 +32,7 @@ def headers(route: Route) -> dict[str, str]:
     port = f":{address.port}" if address.port else ""
     host = address.host_header or ("judge0" if address.kind == "unix" else f"{address.host}{port}")
     given = {"Host": host, "Accept": "application/json", "Content-Type": "application/json"}
-    return given | authentication(route.token)
+    return given | dict(route.headers)
 
 
 def encode(route: Route, request: Request) -> bytes:
@@ -102,7 +101,7 @@ def as_json(route: Route, program: Program) -> bytes:
 def front_door_body(request: Mapping[str, str], ids: Mapping[str, int], program: Program) -> dict[str, Any]:
     """The JSON that submits a program at a front door, with the keys of ``checks.front_door.request``.
 
-    ``ids`` are Judge0's language ids by our names.
+    ``ids`` are the language ids by our names.
     """
     words = {
         "language": program.language,

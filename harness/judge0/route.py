@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +20,13 @@ import httpx
 
 from harness.access.tunnel import over_socket, tunnel
 from harness.core.errors import InconclusiveError, UsageError, WavetankError
-from harness.judge0.api import IDS
+from harness.judge0 import frontdoor
+from harness.judge0.api import authentication
 from harness.judge0.client import Judge0
 from harness.judge0.detect import Capabilities, choose_mode, detect
 from harness.judge0.model import Address, EntryPoint, Route, SubmissionMode
 from harness.topology.model import FrontDoor, Judge0Endpoint, RunnerEndpoint
+from harness.topology.rendering import headers
 
 if TYPE_CHECKING:
     from harness.run.session import Session
@@ -44,7 +46,8 @@ def open_route(
 ) -> Iterator[tuple[Route, Capabilities | None]]:
     """Yield the route to an entry point and what was detected there. The route is valid inside the block.
 
-    ``mode`` None: the best one there is. ``token`` is Judge0's ``X-Auth-Token``. ``callback_url`` is where
+    ``mode`` None: the best one there is. ``token`` is Judge0's ``X-Auth-Token``, where it is not the one of
+    ``checks.judge0.headers``. ``callback_url`` is where
     workers reach this machine, an ``http://`` URL of one of its addresses. ``Capabilities`` is None for entry
     points that are not Judge0's own API. Raises ``UsageError`` if the topology does not have the entry point,
     or the entry point not the mode; ``CommandError`` or ``ResourceError`` if it cannot be reached.
@@ -64,14 +67,17 @@ def client_route(session: Session, mode: SubmissionMode | None = None) -> Route:
     door = _front_door(session)
     host = session.deployment.nodes[door.node].public_ip or ""
     session.target.require_machines(host)
-    return _at_door("client", door, door.path, mode, public_address(session.target, host))
+    return _at_door("client", door, mode, public_address(session.target, host, door))
 
 
-def public_address(target: Target, host: str, port: int = 80) -> Address:
-    """How a public address is reached: by the target's proxy, or straight."""
+def public_address(target: Target, host: str, door: FrontDoor) -> Address:
+    """How the front door's public address is reached: by the target's proxy, or straight."""
+    name = door.server_name and frontdoor.authority(door.server_name, door.scheme, door.port)
+    tls = door.scheme == "https"
     if target.proxy:
-        return Address("socks", host, port, proxy=urlsplit(target.proxy).netloc)
-    return Address("tcp", host, port)
+        proxy = urlsplit(target.proxy).netloc
+        return Address("socks", host, door.port, proxy=proxy, tls=tls, host_header=name)
+    return Address("tcp", host, door.port, tls=tls, host_header=name)
 
 
 def judge0_route(
@@ -79,7 +85,7 @@ def judge0_route(
     capabilities: Capabilities,
     mode: SubmissionMode | None,
     *,
-    token: str = "",
+    headers: Mapping[str, str] | None = None,
     callback_url: str = "",
 ) -> Route:
     """The route to a Judge0 at ``address``. Raises ``UsageError`` if this Judge0 does not allow the mode."""
@@ -89,7 +95,7 @@ def judge0_route(
         taken,
         address,
         why=f"{why} ({capabilities.why})",
-        token=token,
+        headers=headers or {},
         ids=capabilities.ids,
         batch=capabilities.batch_limit,
         timestamps=capabilities.timestamps,
@@ -131,17 +137,24 @@ def _port_to_listen_at(url: str, host: str, port: int) -> int:
 
 
 @contextmanager
-def to_judge0(session: Session) -> Iterator[httpx.Client]:
+def to_judge0(session: Session, *, token: str = "") -> Iterator[httpx.Client]:
     """Judge0's own API through a connection of its own: an earlier one may have died with a node or a task.
 
-    Raises ``InconclusiveError`` where the topology does not say where Judge0 is, ``CommandError`` where there
-    is no way to it.
+    Every request has the headers of ``checks.judge0.headers``, and ``token`` where it is given. Raises
+    ``InconclusiveError`` where the topology does not say where Judge0 is, ``CommandError`` where there is no
+    way to it.
     """
     endpoint = session.topology.checks.judge0
     if endpoint is None:
         raise InconclusiveError(f"topology {session.topology.name} has no checks.judge0")
     with socket_to(session, endpoint) as socket, over_socket(socket) as client:
+        client.headers.update(judge0_headers(session, token))
         yield client
+
+
+def judge0_headers(session: Session, token: str = "") -> dict[str, str]:
+    """The headers of every request to Judge0's own API. Raises ``TopologyError``."""
+    return headers.judge0(session.topology, session.deployment) | authentication(token)
 
 
 def about_judge0(session: Session) -> tuple[Any, str]:
@@ -172,9 +185,14 @@ def _runner_route(session: Session, mode: SubmissionMode | None) -> Iterator[Rou
             f"topology {session.topology.name} does not say where the runner is: add checks.runner "
             "(docs/topology.md), or use --entry-point client"
         )
-    door = _front_door(session)
+    end = headers.runner(session.topology, session.deployment) or endpoint
+    if not (end.path and end.request and end.reply):
+        raise UsageError(
+            f"topology {session.topology.name} does not say how programs are submitted at the runner: add "
+            "checks.front_door, or path, request and reply to checks.runner (docs/topology.md)"
+        )
     with socket_to(session, endpoint) as path:
-        yield _at_door("runner", door, endpoint.path, mode, Address("unix", str(path), host_header="runner"))
+        yield _at_door("runner", end, mode, Address("unix", str(path), host_header="runner"))
 
 
 @contextmanager
@@ -188,14 +206,17 @@ def _judge0_route(
             "(docs/topology.md), or use --entry-point client"
         )
     with socket_to(session, endpoint) as path:
+        given = judge0_headers(session, token)
         with over_socket(path) as client:
-            capabilities = detect(Judge0(client, token).get)
+            client.headers.update(given)
+            capabilities = detect(Judge0(client).get)
         address = Address("unix", str(path), host_header="judge0")
-        yield judge0_route(address, capabilities, mode, token=token, callback_url=callback_url), capabilities
+        route = judge0_route(address, capabilities, mode, headers=given, callback_url=callback_url)
+        yield route, capabilities
 
 
 def _at_door(
-    kind: EntryPoint, door: FrontDoor, path: str, mode: SubmissionMode | None, address: Address
+    kind: EntryPoint, end: FrontDoor | RunnerEndpoint, mode: SubmissionMode | None, address: Address
 ) -> Route:
     if mode not in (None, "wait"):
         raise UsageError(
@@ -207,15 +228,17 @@ def _at_door(
         "wait",
         address,
         why=FRONT_DOOR_MODE,
-        path=path,
-        request=dict(door.request),
-        reply=dict(door.reply),
-        ids=IDS,
+        path=end.path,
+        request=dict(end.request),
+        reply=dict(end.reply),
+        statuses=dict(end.statuses),
+        headers=dict(end.headers),
+        ids=frontdoor.languages(end),
     )
 
 
 def _front_door(session: Session) -> FrontDoor:
-    door = session.topology.checks.front_door
+    door = session.door
     if door is None:
         raise UsageError(
             f"topology {session.topology.name} does not say how programs are submitted: add "

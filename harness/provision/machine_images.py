@@ -32,7 +32,7 @@ say kernel "$(uname -r)"
 case "$(stat -fc %T /sys/fs/cgroup)" in cgroup2fs) say cgroup v2;; tmpfs|cgroupfs) say cgroup v1;; esac
 say systemd "$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \\([0-9]*\\).*/\\1/p')"
 say engine "$(docker version --format '{{.Server.Version}}' 2>/dev/null)"
-say compose "$(docker compose version --short 2>/dev/null || docker-compose version --short 2>/dev/null)"
+say compose "$(docker compose version --short 2>/dev/null)"
 """
 
 

@@ -94,12 +94,13 @@ def update(
     sections: Mapping[str, Any] | None = None,
     error: str | None = None,
     fresh: bool = False,
+    secrets: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Update the run's report and return it. ``fresh`` begins a new one.
 
     Only what is given is replaced; timings are merged. ``sections`` are whole parts by their key, like
-    ``isolation``. Passwords of ``deployment`` and the token are masked everywhere, even where a check's
-    reason or an error quotes them.
+    ``isolation``. Passwords of ``deployment``, the token and ``secrets`` are masked everywhere, even where a
+    check's reason or an error quotes them.
     """
     report = start(run_dir.run, target.name, topology) if fresh else _load_or_start(run_dir, target, topology)
     if deployment is not None:
@@ -113,7 +114,7 @@ def update(
     report["error"] = error
     report["verdict"] = verdict(report["checks"], error)
     passwords = secrets_of(deployment) if deployment else ()
-    hidden = hide(report, [word for word in (target.token, *passwords) if word])
+    hidden = hide(report, [word for word in (target.token, *passwords, *secrets) if word])
     write(run_dir.report, hidden)
     _write_page(run_dir, hidden)
     return dict(hidden)

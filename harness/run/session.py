@@ -18,7 +18,8 @@ from harness.run.secrets import with_secrets
 from harness.run.settings import Choice, load_topology, not_up, resolve_existing
 from harness.target.target import Target
 from harness.topology.deployment import Deployment, secrets_of
-from harness.topology.model import Topology
+from harness.topology.model import FrontDoor, Topology
+from harness.topology.rendering import headers
 
 NO_LOGIN = "this command logs in to no node"
 
@@ -41,6 +42,19 @@ class Session:
     def tags(self, node: str) -> set[str]:
         """The tags that a droplet has to have."""
         return {self.tag} if self.choice.place else {self.tag, node_tag(self.choice.run, node)}
+
+    @property
+    def door(self) -> FrontDoor | None:
+        """How programs are submitted at the front door, with the values of its headers; None: not said.
+
+        Raises ``TopologyError`` for a header whose expression cannot be used.
+        """
+        return headers.front_door(self.topology, self.deployment)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is masked in everything that is printed or stored, but for the API's token."""
+        return headers.secrets(self.topology, self.deployment)
 
     def parts(self) -> dict[str, Any]:
         """The fields by name, for a session with more of them."""

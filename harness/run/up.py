@@ -14,11 +14,12 @@ from typing import Literal
 
 from harness import provision
 from harness.access.ssh import Access
+from harness.compose.networks import lost
 from harness.core import background, signals
 from harness.core.errors import CheckError, ResourceError, WavetankError
 from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
-from harness.deploy import collect_logs, deploy, prepare_images, require_programs
+from harness.deploy import collect_logs, deploy, prepare_images, read_apps, require_programs
 from harness.faults import link
 from harness.isolation.counted import tampering
 from harness.judge0 import frontdoor
@@ -29,11 +30,13 @@ from harness.run import lease, lock, reaper, report, secrets
 from harness.run.rundir import RunDir
 from harness.run.session import Session, session_of
 from harness.run.settings import Choice, Settings, choose_new, latest_run, load_topology, remember, resolve
+from harness.stack.check import check as check_stack
 from harness.swarm import deploy as stack
 from harness.target import emulator_process
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
+from harness.topology.rendering import headers
 from harness.verify.network import hostnet
 
 FIRST_SUBMISSION_DEADLINE = 60.0
@@ -77,6 +80,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     topology = load_topology(draft)
     require_programs(topology)
     secrets.check(topology)
+    check_application(topology, progress)
     host = None
     if draft.target == "local":
         emulator_process.use(settings.state_dir)
@@ -89,10 +93,20 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
         choice = choose_new(settings, existing, topology)
     if choice.app != draft.app:
         topology = load_topology(choice)
+        check_application(topology, progress)
     if choice.app and not settings.app:
         progress.note(f"the application is {choice.app}, as --app of an earlier `up` of {choice.run} said")
     plan = provision.plan(target, topology, choice.run)
     return Prepared(choice, target, topology, plan, choice.run in existing, host)
+
+
+def check_application(topology: Topology, progress: Progress) -> None:
+    """Raise ``TopologyError`` for what can be known without a deployment; note what networks took along."""
+    apps = read_apps(topology)
+    check_stack(topology, apps)
+    for service in topology.services:
+        for each in lost(apps[service.name]):
+            progress.note(f"{service.name}: {each}")
 
 
 def up(
@@ -249,15 +263,15 @@ def stop_if_empty(target: Target, state_dir: Path, progress: Progress) -> None:
 
 def first_submission(target: Target, topology: Topology, deployment: Deployment) -> None:
     """Wait until a program submitted at the front door is Accepted, if the topology describes how to."""
-    door = topology.checks.front_door
+    door = headers.front_door(topology, deployment)
     if door is None:
         return
     address = deployment.nodes[door.node].public_ip or ""
-    with frontdoor.open_client(target, address) as client:
+    with frontdoor.open_client(target, address, door) as client:
 
         def probe() -> None:
             try:
-                frontdoor.double(client, door, "python", 21)
+                frontdoor.double(client, door, frontdoor.main_language(door), 21)
             except CheckError as error:
                 raise NotYet(str(error)) from error
 
@@ -358,4 +372,5 @@ def bundle_and_report(prepared: Prepared, error: BaseException, progress: Progre
         timings=progress.timings,
         error=str(error) or type(error).__name__,
         fresh=True,
+        secrets=headers.secrets(topology, deployment) if deployment else (),
     )

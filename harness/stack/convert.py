@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from harness.core.errors import TopologyError
+from harness.core.parallel import in_parallel
 from harness.stack import write
 from harness.stack.keys import is_known
 from harness.stack.model import Source, Stack
-from harness.stack.prove import check_places, check_values
+from harness.stack.prove import check_places, check_values, ordinary_words, weak
 from harness.stack.service import Fragment, ServiceContext, join
 from harness.stack.services import file_notes, read_source, service_contexts
 from harness.stack.steps.configs_and_secrets import configs_and_secrets
@@ -22,6 +24,7 @@ from harness.stack.steps.privilege import privilege
 from harness.stack.steps.program import program
 from harness.stack.steps.unsupported import unsupported
 from harness.topology.model import Overlay, Topology
+from harness.topology.rendering.projects import READERS
 
 VERSION = "3.8"
 
@@ -37,8 +40,8 @@ def convert(topology: Topology, sources: Sequence[Source], *, ipvs: bool) -> Sta
     contexts: list[ServiceContext] = []
     fragments: list[Fragment] = []
     whole: list[Fragment] = []
-    for source in sources:
-        file = read_source(source)
+    files = in_parallel([partial(read_source, each, topology.app) for each in sources], workers=READERS)
+    for source, file in zip(sources, files, strict=True):
         siblings = service_contexts(topology, source, file, ipvs=ipvs)
         made = [_fragment(context, siblings) for context in siblings]
         contexts += siblings
@@ -52,7 +55,7 @@ def _fragment(context: ServiceContext, siblings: Sequence[ServiceContext]) -> Fr
     """What one service adds to the stack. Raises ``TopologyError``."""
     for key in context.body:
         if not is_known(key):
-            raise context.error(key, "compose files have no such key", "correct its spelling, or take it out")
+            raise context.error(key, "it is not known what a stack has instead", "take it out")
     reference, image = _image(context)
     fragment = join(
         [
@@ -84,15 +87,16 @@ def _image(context: ServiceContext) -> tuple[str, str]:
 def _stack(
     overlay: Overlay, contexts: Sequence[ServiceContext], fragments: Sequence[Fragment], whole: Fragment
 ) -> Stack:
+    words = ordinary_words(contexts)
     for context, fragment in zip(contexts, fragments, strict=True):
-        check_values(context, fragment.body, whole.hidden)
+        check_values(context, fragment.body, whole.hidden, words)
     document = write.escaped(_document(overlay, contexts, fragments, whole))
     return Stack(
         text=write.text(document),
         document=document,
         configs=_with_content(whole.configs),
         secrets=_with_content(whole.secrets),
-        notes=whole.notes,
+        notes=(*whole.notes, *weak(whole.hidden, words)),
     )
 
 

@@ -19,7 +19,7 @@ def read_file(context: ServiceContext, path: str) -> bytes | None:
         return _environment(context)
     if name in context.source.files:
         return context.source.files[name].encode()
-    file = context.directory / path
+    file = context.directory / name
     return read_bytes(file) if file.is_file() else None
 
 

@@ -20,6 +20,8 @@ class Source:
     * ``files``: what the topology renders, by file name: nginx.conf, mongo-ca.pem, ...
     * ``images``: by the compose file's services.
     * ``programs``: an image's own ENTRYPOINT and CMD, by the compose file's services, where they are known.
+    * ``more``: the compose files that are merged into the first one, by their paths relative to it.
+    * ``passwords``: all that must not be seen, wherever the topology writes it into one of these.
     * ``entrypoints``: its ENTRYPOINT alone, which stays where a compose file has a ``command:`` of its own.
     """
 
@@ -31,6 +33,8 @@ class Source:
     images: Mapping[str, Image]
     programs: Mapping[str, tuple[str, ...]]
     entrypoints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
+    passwords: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -11,7 +12,6 @@ from harness.stack.model import Note, Source, Stack
 from harness.stack.steps.program import FILE
 from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.topology.model import DATABASE_PORTS, Database, Droplet, Topology
-from harness.topology.rendering import dotenv
 
 
 def placeholder_deployment(topology: Topology) -> Deployment:
@@ -86,7 +86,7 @@ def _holds(name: str, content: bytes) -> str:
     """A description of what is in a secret, with names only."""
     if not re.search(rf"-{FILE}-[0-9a-f]+$", name):
         return "it is a file with something in it that must not be seen"
-    variables = dotenv.read(content.decode(errors="replace"), {})
+    variables = [word.partition("=")[0] for word in shlex.split(content.decode(errors="replace"))]
     return f"it holds {', '.join(variables)}, a line NAME='value' each"
 
 

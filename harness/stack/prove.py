@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.stack import taint
+from harness.stack.model import Note
 from harness.stack.secrecy import url_forms
 from harness.stack.service import ServiceContext
 
 LONG = 8  # what is shorter may be part of a word by chance
+WORD = re.compile(r"[\w-]+")
+# A variable of such a name holds what may be seen.
+IDENTIFIER = re.compile(r"(?:USER(?:NAME)?|HOST(?:NAME)?|DB|DATABASE|NAME|SCHEMA)$", re.IGNORECASE)
 REMEDY = (
     "let the program read it from its environment: name it under `environment:`, and write `$$NAME` where a "
     "shell runs the command"
@@ -24,9 +29,36 @@ def check_places(context: ServiceContext, body: Mapping[str, Any]) -> None:
             raise context.error(path, problem, REMEDY)
 
 
-def check_values(context: ServiceContext, body: Mapping[str, Any], hidden: Mapping[str, str]) -> None:
-    """Raise ``TopologyError`` where a secret value is written out. ``hidden``: values, and their names."""
+def ordinary_words(contexts: Iterable[ServiceContext]) -> frozenset[str]:
+    """Names of users, databases, hosts, images and services: a password that is one of them hides nothing."""
+    found: set[str] = set()
+    for context in contexts:
+        found |= {context.name, context.title, *WORD.findall(str(context.body.get("image", "")))}
+        environment = context.body.get("environment", {})
+        found |= {
+            taint.untainted(value) for name, value in environment.items() if value and IDENTIFIER.search(name)
+        }
+    return frozenset(found)
+
+
+def weak(hidden: Mapping[str, str], words: Collection[str]) -> Iterator[Note]:
+    """A note for each secret that is an ordinary word of the application. ``hidden`` as below."""
     for value, name in hidden.items():
+        if value in words and len(value) >= LONG:
+            what = "its value is also a name in the application, so anybody may guess it"
+            yield Note(f"secrets: {name}", what, "where the same letters stand in sight, they are left there")
+
+
+def check_values(
+    context: ServiceContext, body: Mapping[str, Any], hidden: Mapping[str, str], words: Collection[str]
+) -> None:
+    """Raise ``TopologyError`` where a secret value is written out.
+
+    ``hidden``: secret values, and their names; those among the ordinary ``words`` are not looked for.
+    """
+    for value, name in hidden.items():
+        if value in words:
+            continue
         for form in url_forms([value]):
             for path, text in _texts(body, "") if len(form) >= LONG else ():
                 if form in text:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import quote
 
 from harness.core.masking import SHORTEST
-from harness.topology.rendering import dotenv
 
 NAME = re.compile(
     r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|(API|ACCESS|PRIVATE|ENCRYPTION|SIGNING)_?KEY|_(PASS|PWD)$",
@@ -17,6 +16,8 @@ NAME = re.compile(
 PLACE = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)
 # user:password@host
 USER_INFO = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+# What looks like a variable in any file: it is for recognising secrets only.
+ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=(.*)$", re.MULTILINE)
 PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
@@ -52,4 +53,5 @@ def holds_secret(content: bytes, forms: Collection[str]) -> bool:
     """Whether a file's content is secret: a private key, a password, or a secret variable."""
     if PRIVATE_KEY.search(content) or any(form.encode() in content for form in forms):
         return True
-    return bool(secret_names(dotenv.read(content.decode(errors="replace"), {}), ()))
+    assignments = ASSIGNMENT.findall(content.decode(errors="replace"))
+    return bool(secret_names({name: value.strip().strip("'\"") for name, value in assignments}, ()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
+from pathlib import Path
 
 from harness.core.errors import TopologyError
 from harness.stack import taint
@@ -14,16 +16,42 @@ from harness.stack.steps.ports import unclaimed
 from harness.topology.model import Topology
 
 UNMISTAKABLE = 6  # letters: a shorter value, such as true or 3600, is no sign of a password
-TOP_LEVEL = ("version", "services", "networks", "volumes", "configs", "secrets")
+TOP_LEVEL = ("version", "services", "networks", "volumes", "configs", "secrets", "include")
+ENDS = "service_completed_successfully"
 
 
-def read_source(source: Source) -> ComposeFile:
-    """A source's compose file, with secret values tainted. Raises ``TopologyError``."""
+def read_source(source: Source, root: Path | None = None) -> ComposeFile:
+    """A source's compose file, with secret values tainted. Raises ``TopologyError``.
+
+    ``root`` is the application's directory.
+    """
     secret = source.secret | secret_names(source.environment, ())
     tainted = {
         name: taint.secret(value) if name in secret else value for name, value in source.environment.items()
     }
-    return read(source.text, tainted, file=source.service.compose)
+    service = source.service
+    return read(
+        source.text,
+        tainted,
+        file=service.compose,
+        root=root,
+        files={**source.files, **_merged(source)},
+        project=service.name,
+        more=source.more,
+    )
+
+
+def _merged(source: Source) -> dict[str, str]:
+    """What the topology merges into the compose file, with passwords tainted."""
+    return {
+        name: reduce(_tainted, source.passwords, source.files[name])
+        for name in source.more
+        if name in source.files
+    }
+
+
+def _tainted(text: str, password: str) -> str:
+    return text.replace(password, taint.secret(password))
 
 
 def service_contexts(
@@ -40,7 +68,21 @@ def service_contexts(
         for name, title in _titles(service, file.started).items()
     ]
     _check_meaning(contexts)
+    _check_ends(contexts)
     return contexts
+
+
+def _check_ends(contexts: Sequence[ServiceContext]) -> None:
+    """A swarm has no services that end and are done: it would run them again, or never have converged."""
+    for context in contexts:
+        for name, how in context.body.get("depends_on", {}).items():
+            if how.get("condition") == ENDS:
+                problem = f"it waits until {name} has ended, and a swarm takes what has ended for lost"
+                remedy = (
+                    f"run {name} in the image's entry point, or have it as a compose project on a node "
+                    "(plain `services:`)"
+                )
+                raise context.error("depends_on", problem, remedy)
 
 
 def _titles(service: str, names: Sequence[str]) -> dict[str, str]:
@@ -62,9 +104,9 @@ def _check_meaning(contexts: Sequence[ServiceContext]) -> None:
 def file_notes(source: Source, file: ComposeFile) -> Iterator[Note]:
     """Notes on what is in the file beside its services. Raises ``TopologyError`` for an unknown section."""
     name = source.service.name
-    for variable in file.unset:
+    for variable in file.project.unset:
         yield Note(f"{name}: ${{{variable}}}", "it is not set", "nothing stands there, as in compose")
-    for key in map(str, file.document):
+    for key in file.project.sections:
         if key.startswith("x-"):
             yield Note(f"{name}: {key}", "it says nothing to Docker", "it is left out; what merges it has it")
         elif key == "name":

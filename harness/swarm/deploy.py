@@ -17,7 +17,6 @@ from harness.access.ssh import Access
 from harness.core.errors import CommandError, ResourceError
 from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
-from harness.deploy.appfiles import read_app
 from harness.deploy.deploy import saved_images
 from harness.deploy.engine import programs
 from harness.deploy.gather import Images, gather
@@ -29,7 +28,7 @@ from harness.swarm.images import distribute
 from harness.swarm.kernel import kernel
 from harness.topology.deployment import Deployment, secrets_of
 from harness.topology.model import Topology
-from harness.topology.rendering import render
+from harness.topology.rendering import projects
 from harness.topology.rendering.render import RenderedStack
 
 Kind = Literal["config", "secret"]
@@ -64,7 +63,7 @@ def deploy(
     assert swarm is not None
     if swarm.overlay.encrypted:
         require_esp(access, topology)
-    rendered = {each.name: render.render_stack_service(topology, deployment, each) for each in swarm.services}
+    rendered = {each.name: projects.render_for_stack(topology, deployment, each) for each in swarm.services}
     with progress.step("swarm: images"):
         images = _images(topology, rendered, progress)
     archive = saved_images()
@@ -125,6 +124,8 @@ def sources(
                 environment=files.environment,
                 secret=secret_names(files.environment, passwords),
                 files=files.files,
+                more=files.more,
+                passwords=passwords,
                 images=own,
                 programs={name: entrypoint + command for name, (entrypoint, command) in known.items()},
                 entrypoints={name: entrypoint for name, (entrypoint, _) in known.items()},
@@ -155,10 +156,11 @@ def require_esp(access: Access, topology: Topology) -> None:
 
 def _images(topology: Topology, rendered: Mapping[str, RenderedStack], progress: Progress) -> Images:
     assert topology.swarm is not None
-    apps = {
-        each.name: read_app(rendered[each.name].text, each.compose, rendered[each.name].environment)
+    read = [
+        partial(projects.stack_project, topology, each, rendered[each.name])
         for each in topology.swarm.services
-    }
+    ]
+    apps = dict(zip(rendered, in_parallel(read, workers=projects.READERS), strict=True))
     return gather(topology.swarm.services, apps, progress)
 
 

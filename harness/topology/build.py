@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from harness.topology import model
+from harness.topology.judge0_ids import BY_TEXT
 from harness.topology.names import Names
 from harness.topology.schema import (
+    RawBuild,
     RawDroplet,
     RawFirewall,
     RawFlow,
+    RawFrontDoor,
     RawInbound,
     RawJudge0,
     RawObjectives,
     RawOutbound,
+    RawRequest,
     RawRunner,
     RawService,
     RawStackService,
@@ -67,14 +71,48 @@ def flows(raw: RawFlow, names: Names) -> tuple[model.Flow, ...]:
     )
 
 
-def compose_candidates(name: str, given: str | None, root: Path) -> list[Path]:
+def compose_candidates(name: str, given: Sequence[str] | None, root: Path) -> list[Path]:
     """Where a service's compose file may be: where the topology says, or in a directory of its name."""
-    return [root / given] if given else [root / name / each for each in COMPOSE_NAMES]
+    return [root / given[0]] if given else [root / name / each for each in COMPOSE_NAMES]
 
 
 def _compose(name: str, service: RawService | RawStackService, root: Path) -> Path:
     candidates = compose_candidates(name, service.compose, root)
     return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def _flat(service: RawService | RawStackService) -> dict[str, str]:
+    """The variables that are not of a single compose service."""
+    return {name: value for name, value in service.environment.items() if isinstance(value, str)}
+
+
+def _changes(service: RawService | RawStackService, names: Names, root: Path) -> model.Changes:
+    nodes = names.droplets(service.droplets)
+    return model.Changes(
+        compose_files=tuple(root / each for each in (service.compose or ())[1:]),
+        run=_run(service, names, nodes),
+        environment={
+            name: values for name, values in service.environment.items() if not isinstance(values, str)
+        },
+        publish={name: tuple(ports) for name, ports in getattr(service, "publish", {}).items()},
+        hosts={host: names.ends(place) for host, place in getattr(service, "hosts", {}).items()},
+        build={name: _build_change(each) for name, each in service.build.items()},
+        override=service.override,
+    )
+
+
+def _run(
+    service: RawService | RawStackService, names: Names, nodes: Sequence[str]
+) -> dict[str, tuple[str, ...]] | None:
+    if service.run is None:
+        return None
+    if isinstance(service.run, list):
+        return dict.fromkeys(nodes, tuple(service.run))
+    return {node: tuple(run) for place, run in service.run.items() for node in names.ends(place)}
+
+
+def _build_change(raw: RawBuild) -> model.BuildChange:
+    return model.BuildChange(raw.context or "", raw.dockerfile or "", raw.target or "", dict(raw.args))
 
 
 def _files(service: RawService | RawStackService, root: Path) -> tuple[model.TemplateFile, ...]:
@@ -132,9 +170,11 @@ def _service(raw: RawTopology, names: Names, name: str, root: Path) -> model.Ser
         nodes=names.droplets(service.droplets),
         compose=_compose(name, service, root),
         ports=tuple(service.ports),
-        environment=dict(service.environment),
+        environment=_flat(service),
         files=_files(service, root),
-        health=service.health,
+        health=service.health.url,
+        health_headers=dict(service.health.headers),
+        changes=_changes(service, names, root),
     )
 
 
@@ -155,8 +195,9 @@ def _stack_service(name: str, service: RawStackService, names: Names, root: Path
         nodes=names.droplets(service.droplets),
         compose=_compose(name, service, root),
         ports=tuple(service.ports),
-        environment=dict(service.environment),
+        environment=_flat(service),
         files=_files(service, root),
+        changes=_changes(service, names, root),
         replicas=service.replicas,
         constraints=tuple(service.constraints),
         order=cast("model.Order", service.order),
@@ -165,22 +206,53 @@ def _stack_service(name: str, service: RawStackService, names: Names, root: Path
 
 
 def _checks(raw: RawTopology, names: Names) -> model.Checks:
-    door, judge0, runner = raw.checks.front_door, raw.checks.judge0, raw.checks.runner
+    judge0, runner = raw.checks.judge0, raw.checks.runner
+    door = _front_door(raw.checks.front_door) if raw.checks.front_door else None
     return model.Checks(
-        model.FrontDoor(**door.model_dump()) if door else None,
+        door,
         _judge0(judge0, names) if judge0 else None,
-        _runner(runner, door.path if door else "") if runner else None,
+        _runner(runner, door) if runner else None,
+        tuple(map(_request, raw.checks.requests)),
     )
+
+
+def _front_door(raw: RawFrontDoor) -> model.FrontDoor:
+    scheme = cast("model.Scheme", raw.scheme)
+    port = model.PORTS_OF[scheme] if raw.port is None else raw.port
+    given = raw.model_dump(exclude={"scheme", "port", "statuses"})
+    return model.FrontDoor(**given, scheme=scheme, port=port, statuses=_statuses(raw.statuses))
+
+
+def _request(raw: RawRequest) -> model.AppRequest:
+    method = next(each for each in model.METHODS if getattr(raw, each) is not None)
+    expect = raw.expect
+    return model.AppRequest(method, getattr(raw, method), raw.body, expect.status, expect.body)
+
+
+def _statuses(raw: Mapping[str, str]) -> dict[str, int]:
+    return {word: int(meant) if meant.isdecimal() else BY_TEXT[meant] for word, meant in raw.items()}
 
 
 def _judge0(raw: RawJudge0, names: Names) -> model.Judge0Endpoint:
     workers = names.droplets(raw.workers)
-    return model.Judge0Endpoint(raw.node or "", raw.port, raw.source or "", workers, raw.service or "")
+    return model.Judge0Endpoint(
+        raw.node or "", raw.port, raw.source or "", workers, raw.service or "", dict(raw.headers)
+    )
 
 
-def _runner(raw: RawRunner, path: str) -> model.RunnerEndpoint:
+def _runner(raw: RawRunner, door: model.FrontDoor | None) -> model.RunnerEndpoint:
+    """What it does not say itself is as at the front door, but for headers: these are another service's."""
     return model.RunnerEndpoint(
-        raw.node or "", raw.port, raw.source or "", raw.path or path, raw.service or ""
+        node=raw.node or "",
+        port=raw.port,
+        source=raw.source or "",
+        path=raw.path or (door.path if door else ""),
+        service=raw.service or "",
+        request=raw.request or (door.request if door else {}),
+        reply=raw.reply or (door.reply if door else {}),
+        headers=dict(raw.headers),
+        languages=raw.languages or (door.languages if door else {}),
+        statuses=_statuses(raw.statuses) or (door.statuses if door else {}),
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.core.errors import TopologyError
 from harness.topology import schema
 from harness.topology.build import build
 from harness.topology.model import Topology
+from harness.topology.rendering import headers, requests
+from harness.topology.rendering.imagined import imagined
 from harness.topology.source import Problems, read
 from harness.topology.validation import application, placement, references
 
@@ -29,5 +32,18 @@ def load(file: Path, *, app: Path | None = None) -> Topology:
     placement.check(topology, problems)
     underlay.check(topology, problems)
     application.check(raw, topology, problems)
+    _check_expressions(topology, problems)
     problems.raise_any()
     return topology
+
+
+def _check_expressions(topology: Topology, problems: Problems) -> None:
+    """Those of ``checks`` and of health checks, tried on a deployment that there is not."""
+    made_up = imagined(topology)
+    for place, error in headers.check(topology, made_up).items():
+        problems.add(place, error.problem, error.remedy)
+    for number in range(len(topology.checks.requests)):
+        try:
+            requests.evaluated(topology, made_up, number, "nonce")
+        except TopologyError as error:
+            problems.add(("checks", "requests", number), error.problem, error.remedy)

@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Protocol = Literal["tcp", "udp", "icmp"]
 Engine = Literal["pg", "valkey", "mongodb"]
 Order = Literal["start-first", "stop-first"]
+Scheme = Literal["http", "https"]
+Method = Literal["get", "post", "put", "delete"]
 
+METHODS: tuple[Method, ...] = ("get", "post", "put", "delete")
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "icmp")
 INTERNET = "internet"
 OPERATORS = "operators"
 VPC = "vpc"
+
+PORTS_OF: Mapping[Scheme, int] = {"http": 80, "https": 443}
 
 # Where a managed database of each engine listens.
 DATABASE_PORTS: Mapping[str, int] = {"pg": 25060, "valkey": 25061, "mongodb": 27017}
@@ -90,11 +95,44 @@ class TemplateFile:
 
 
 @dataclass(frozen=True)
+class BuildChange:
+    """What the topology changes of how an image is built; "" and nothing: as the compose file says."""
+
+    context: str = ""
+    dockerfile: str = ""
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the topology says on top of a service's compose file. All texts are jinja2 expressions.
+
+    * ``compose_files`` are merged into the first one, in their order, as with ``docker compose -f``.
+    * ``run`` are the compose services that run, by droplet; None: those that Compose starts by itself.
+    * ``environment`` are variables of single compose services, by their names.
+    * ``publish`` are ports in Compose's short form, by compose service.
+    * ``hosts`` are names that containers know, each with the droplets that it leads to.
+    * ``build`` is by compose service.
+    * ``override`` is a compose document, merged last; its values may have Compose's tags.
+    """
+
+    compose_files: tuple[Path, ...] = ()
+    run: Mapping[str, tuple[str, ...]] | None = None
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    publish: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    build: Mapping[str, BuildChange] = field(default_factory=dict)
+    override: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Service:
     """A directory with a compose file, and the droplets it runs on.
 
     ``environment`` holds jinja2 expressions, rendered into ``.env``; ``health`` is a URL path and port
     asked on the node itself ("http://127.0.0.1:4000/health"), or empty: then running containers count.
+    ``health_headers`` go with that request; their values are expressions, too.
     """
 
     name: str
@@ -104,6 +142,8 @@ class Service:
     environment: Mapping[str, str]
     files: tuple[TemplateFile, ...]
     health: str
+    changes: Changes = Changes()
+    health_headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,6 +180,7 @@ class StackService:
     constraints: tuple[str, ...] = ()
     order: Order = "start-first"
     cap_add: tuple[str, ...] = ()
+    changes: Changes = Changes()
 
 
 @dataclass(frozen=True)
@@ -170,9 +211,14 @@ class FrontDoor:
     """How the checks submit a program at the front door, and where the JSON reply has its result.
 
     ``request`` maps each key of the JSON body to one of ``language`` (a name: python, c, cpp, bash,
-    javascript), ``language_id`` (Judge0's number), ``source`` and ``stdin``. ``reply`` maps ``token``,
-    ``status`` and ``stdout`` to dotted paths into the reply. ``history`` is the path that lists earlier
-    submissions, or empty.
+    javascript), ``language_id`` (a number), ``source`` and ``stdin``. ``reply`` maps ``token``, ``status``,
+    ``stdout``, ``stderr``, ``compile_output``, ``time`` and ``memory`` to dotted paths into the reply, as far
+    as it has them. ``history`` is the path that lists earlier submissions, or empty.
+
+    ``port`` speaks ``scheme``. ``server_name`` is what requests ask for, in ``Host`` and in TLS (SNI); empty:
+    the address. ``headers`` go with every request; their values are jinja2 expressions. ``languages`` are
+    the ids that the application takes, by our names; empty: Judge0's of all our languages. ``statuses`` are
+    Judge0's statuses by the application's words or numbers, as text.
     """
 
     node: str
@@ -180,6 +226,12 @@ class FrontDoor:
     request: Mapping[str, str]
     reply: Mapping[str, str]
     history: str = ""
+    scheme: Scheme = "http"
+    port: int = 80
+    server_name: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    languages: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,6 +240,7 @@ class Judge0Endpoint:
 
     In a swarm ``service`` is the stack's service that listens on ``port``, and the other two are empty: it is
     asked at whichever node its task runs on. ``workers`` are the nodes on which programs are run.
+    ``headers`` go with every request, such as ``X-Auth-Token``; their values are jinja2 expressions.
     """
 
     node: str
@@ -195,13 +248,15 @@ class Judge0Endpoint:
     source: str
     workers: tuple[str, ...] = ()
     service: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RunnerEndpoint:
     """Where the runner takes what the front door passes on, in the same form: ``node``:``port``.
 
-    It is asked as a :class:`Judge0Endpoint` is. ``path`` is the front door's unless it says otherwise.
+    It is asked as a :class:`Judge0Endpoint` is. ``path``, ``request``, ``reply``, ``languages`` and
+    ``statuses`` are as a :class:`FrontDoor` has them, and the front door's unless it says otherwise.
     """
 
     node: str
@@ -209,18 +264,42 @@ class RunnerEndpoint:
     source: str
     path: str = ""
     service: str = ""
+    request: Mapping[str, str] = field(default_factory=dict)
+    reply: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    languages: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AppRequest:
+    """A request to the front door, and the answer that is right.
+
+    ``path`` and the texts in ``json`` (the body; None: there is none) and in ``expected`` may hold jinja2
+    expressions. ``expected`` is what the JSON of the answer must have at least; None: anything will do.
+    """
+
+    method: Method
+    path: str
+    json: Any = None
+    status: int = 200
+    expected: Any = None
+
+    def __str__(self) -> str:
+        return f"{self.method.upper()} {self.path}"
 
 
 @dataclass(frozen=True)
 class Checks:
     """What the end-to-end checks need to know of the application; None: those checks are left out.
 
-    ``runner`` is for load that leaves the front door out.
+    ``runner`` is for load that leaves the front door out. ``requests`` are made at the front door, in order.
     """
 
     front_door: FrontDoor | None = None
     judge0: Judge0Endpoint | None = None
     runner: RunnerEndpoint | None = None
+    requests: tuple[AppRequest, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from harness.core import yaml
+from harness.topology.judge0_ids import NAMES
 from harness.topology.source import Problems, Step, closest, did_you_mean
 
 VERSION = "wavetank/topology/v1"
@@ -24,6 +26,7 @@ SHOWN: Mapping[type, str] = {
     int: "a number",
     float: "a fraction",
     type(None): "nothing",
+    yaml.Tagged: "a value with a tag",
 }
 
 
@@ -39,11 +42,36 @@ def _generated_is_empty(value: Any) -> Any:
     return {} if value == GENERATED else value
 
 
+def _scalar_as_text(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else _number_as_text(value)
+
+
+def _url_as_health(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
+def _status_as_answer(value: Any) -> Any:
+    return {"status": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _ids_by_name(value: Any) -> Any:
+    """A list of ids as a mapping; an id that is none of our languages, or the second of one, names itself."""
+    if not isinstance(value, list) or not all(type(each) is int for each in value):
+        return value
+    found: dict[str, int] = {}
+    for each in value:
+        name = NAMES.get(each, str(each))
+        found[str(each) if name in found else name] = each
+    return found
+
+
 def _one_as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 Text = Annotated[str, BeforeValidator(_number_as_text)]
+Word = Annotated[str, BeforeValidator(_scalar_as_text)]
+Languages = Annotated[dict[str, int], BeforeValidator(_ids_by_name)]
 Ends = Annotated[list[str], BeforeValidator(_one_as_list)]
 
 
@@ -118,13 +146,35 @@ class RawSecret(Raw):
     file: str | None = None
 
 
-class RawService(Raw):
+class RawBuild(Raw):
+    context: str | None = None
+    dockerfile: str | None = None
+    target: str | None = None
+    args: dict[str, Text] = Field(default_factory=dict)
+
+
+class RawHealth(Raw):
+    url: str = ""
+    headers: dict[str, Text] = Field(default_factory=dict)
+
+
+class RawApplication(Raw):
+    """What a service of compose and one of a swarm have in common."""
+
     droplets: list[str]
-    compose: str | None = None
+    compose: Annotated[list[str] | None, BeforeValidator(_one_as_list)] = None
+    override: dict[str, Any] = Field(default_factory=dict)
     ports: list[int] = Field(default_factory=list)
-    health: str = ""
-    environment: dict[str, Text] = Field(default_factory=dict)
+    environment: dict[str, Text | dict[str, Text]] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
+    build: dict[str, RawBuild] = Field(default_factory=dict)
+
+
+class RawService(RawApplication):
+    run: list[str] | dict[str, list[str]] | None = None
+    publish: dict[str, list[Text]] = Field(default_factory=dict)
+    hosts: dict[str, str] = Field(default_factory=dict)
+    health: Annotated[RawHealth, BeforeValidator(_url_as_health)] = RawHealth()
 
 
 class RawOverlay(Raw):
@@ -133,16 +183,12 @@ class RawOverlay(Raw):
     esp: str = ""
 
 
-class RawStackService(Raw):
-    droplets: list[str]
-    compose: str | None = None
+class RawStackService(RawApplication):
+    run: list[str] | None = None
     replicas: int = 1
     constraints: list[str] = Field(default_factory=list)
-    ports: list[int] = Field(default_factory=list)
     order: str = "start-first"
     cap_add: list[str] = Field(default_factory=list)
-    environment: dict[str, Text] = Field(default_factory=dict)
-    files: dict[str, str] = Field(default_factory=dict)
 
 
 class RawSwarm(Raw):
@@ -159,6 +205,12 @@ class RawFrontDoor(Raw):
     request: dict[str, str]
     reply: dict[str, str]
     history: str = ""
+    scheme: str = "http"
+    port: int | None = None
+    server_name: str = ""
+    headers: dict[str, Text] = Field(default_factory=dict)
+    languages: Languages = Field(default_factory=dict)
+    statuses: dict[Word, Word] = Field(default_factory=dict)
 
 
 class RawEndpoint(Raw):
@@ -170,16 +222,37 @@ class RawEndpoint(Raw):
 
 class RawJudge0(RawEndpoint):
     workers: list[str] = Field(default_factory=list)
+    headers: dict[str, Text] = Field(default_factory=dict)
 
 
 class RawRunner(RawEndpoint):
     path: str = ""
+    request: dict[str, str] = Field(default_factory=dict)
+    reply: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, Text] = Field(default_factory=dict)
+    languages: Languages = Field(default_factory=dict)
+    statuses: dict[Word, Word] = Field(default_factory=dict)
+
+
+class RawAnswer(Raw):
+    status: int = 200
+    body: Any = Field(default=None, alias="json")
+
+
+class RawRequest(Raw):
+    get: str | None = None
+    post: str | None = None
+    put: str | None = None
+    delete: str | None = None
+    body: Any = Field(default=None, alias="json")
+    expect: Annotated[RawAnswer, BeforeValidator(_status_as_answer)] = RawAnswer()
 
 
 class RawChecks(Raw):
     front_door: RawFrontDoor | None = None
     judge0: RawJudge0 | None = None
     runner: RawRunner | None = None
+    requests: list[RawRequest] = Field(default_factory=list)
 
 
 Number = Annotated[float, Field(allow_inf_nan=False)]

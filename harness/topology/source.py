@@ -72,7 +72,7 @@ def read(file: Path, *, sample: str = "topologies/standard.yaml") -> Source:
     """
     text = read_text(file, remedy="give the path of a readable YAML file")
     document = yaml.parse(text, file)
-    root, data = document.compose(), document.construct(duplicates=True)
+    root, data = document.compose(), document.construct(yaml.ComposeConstructor, duplicates=True)
     if root is None or data is None:
         raise TopologyError("the file is empty", file=file, remedy=f"start from a copy of {sample}")
     source = Source(file, root, data)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from harness.core import ports
@@ -16,6 +17,8 @@ PROTOCOLS: Final = ("tcp", "udp", "icmp")
 ENGINES: Final = ("pg", "valkey", "mongodb")
 ENGINE_NAMES = {"postgres": "pg", "postgresql": "pg", "redis": "valkey", "mongo": "mongodb"}
 SELF = "self"
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a token of RFC 9110
+OWN_HEADERS = ("host", "content-length", "content-type", "connection", "transfer-encoding")
 PRIVATE = tuple(map(Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 TAKEN = {
     "172.17.0.0/16": "Docker's own bridge on every droplet",
@@ -90,6 +93,17 @@ def check_port(problems: Problems, path: Sequence[Step], port: int) -> None:
     """A single port."""
     if not 1 <= port <= 65535:
         problems.add(path, f"{port} is out of range", "ports go from 1 to 65535")
+
+
+def check_headers(problems: Problems, path: Sequence[Step], names: Iterable[str]) -> None:
+    """Names of HTTP headers that a request may be given."""
+    for name in names:
+        if not HEADER.fullmatch(name):
+            remedy = "take letters, digits and dashes, like X-Auth-Token"
+            problems.add((*path, name), f"{name!r} is no name of a header", remedy)
+        elif name.lower() in OWN_HEADERS:
+            remedy = "take it out; 'server_name' of the front door is what requests say in Host"
+            problems.add((*path, name), f"every request has its own {name}", remedy)
 
 
 def check_protocol(problems: Problems, path: Sequence[Step], protocol: str) -> None:

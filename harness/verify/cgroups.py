@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.compose import ComposeProject, Container, containers
 from harness.core.errors import CheckFailedError, InconclusiveError
-from harness.deploy.appfiles import AppFiles, Container
 from harness.deploy.images import bases_of
 from harness.provision.machine_images import UNKNOWN, Machine, promised, why_no_v1
 from harness.topology.model import Droplet, Service, StackService, Topology
@@ -33,10 +33,10 @@ class Need:
     why: str
 
 
-def by_images(topology: Topology, apps: Mapping[str, AppFiles]) -> tuple[Need, ...]:
+def by_images(topology: Topology, apps: Mapping[str, ComposeProject]) -> tuple[Need, ...]:
     """The needs by the application's compose files and Dockerfiles. ``apps`` by the services' names."""
     services: list[Service | StackService] = [*topology.services, *_stack(topology)]
-    found = ((service, name) for service in services for name in _names(apps[service.name].containers))
+    found = ((service, name) for service in services for name in _names(containers(apps[service.name])))
     return tuple(
         Need(service.nodes, f"service {service.name} is made from {name}")
         for service, name in found

@@ -76,5 +76,5 @@ def work(session: Session, door: FrontDoor, check_firewalls: FirewallCheck) -> I
     """A stream of submissions from now on, a few a second, until it is stopped or the end."""
     source = Source(session.target, door, session.deployment.nodes[door.node].public_ip or "")
     file = session.choice.run_dir.path / "history.jsonl"
-    with Api(session.target) as api, submitting(source, file) as workload:
+    with Api(session.target) as api, submitting(source, file, measured=True) as workload:
         yield Work(OutageContext(session, door, api, workload), check_firewalls)

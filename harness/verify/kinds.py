@@ -12,12 +12,18 @@ from collections.abc import Collection, Iterable, Mapping
 import pytest
 
 from harness.core.paths import CHECKS
+from harness.core.ports import intersect
 from harness.faults.fault import MANAGER, PARTITION
 from harness.faults.fault import names as faults
+from harness.firewall.model import Pair
+from harness.isolation import intended
 from harness.isolation.model import OUTSIDERS
-from harness.judge0.frontdoor import DOUBLING
-from harness.topology.model import Topology
+from harness.judge0.frontdoor import languages, port_of
+from harness.judge0.programs import COMPILED
+from harness.topology.model import INTERNET, PORTS_OF, Scheme, Topology
 from harness.verify.balancer.upstreams import upstream_droplets
+from harness.verify.judge0_token import token_headers
+from harness.verify.requests import labels
 from harness.verify.swarm.discovery import listening
 from harness.verify.swarm.workers import services_of
 
@@ -29,7 +35,17 @@ Has = Mapping[str, Collection[object]]
 MISSING = {
     "door": "checks.front_door",
     "history": "checks.front_door.history",
+    "stderr": "stderr in checks.front_door.reply",
+    "compile_output": "compile_output in checks.front_door.reply",
+    "compiled": "compiled language in checks.front_door.languages",
+    "token": "token in checks.front_door.reply",
+    "app_request": "checks.requests",
+    "scheme": "port of the front door that the internet may reach",
+    "http": "way for the internet to port 80 of the front door",
+    "https": "way for the internet to port 443 of the front door",
+    "language_name": "checks.front_door",
     "judge0": "checks.judge0",
+    "judge0_token": "header in checks.judge0.headers that says who asks",
     "judge0_node": "checks.judge0.node",
     "judge0_service": "checks.judge0.service",
     "workers": "checks.judge0.workers",
@@ -58,7 +74,7 @@ INSTEAD = {
 
 def parameters(topology: Topology) -> dict[str, list[str]]:
     """The values that checks are parametrised with, by the parameter's name."""
-    servers = upstream_droplets(topology)
+    servers, door = upstream_droplets(topology), topology.checks.front_door
     lost = [] if topology.swarm else [*topology.droplets, *(["+".join(servers)] if servers else [])]
     return {
         "node": list(topology.droplets),
@@ -71,7 +87,9 @@ def parameters(topology: Topology) -> dict[str, list[str]]:
         "cut_off": [each for each in faults(topology) if each.startswith(PARTITION)],
         "manager_lost": [each for each in faults(topology) if each.endswith(MANAGER)],
         "stacked": list(listening(topology.swarm)) if topology.swarm else [],
-        "language_name": list(DOUBLING),
+        "scheme": list[str](_schemes(topology)),
+        "app_request": labels(topology.checks.requests),
+        "language_name": list(languages(door)) if door else [],
     }
 
 
@@ -84,7 +102,13 @@ def has(topology: Topology) -> Has:
         "swarm": [topology.swarm] if topology.swarm else (),
         "door": [door] if door else (),
         "history": (door and door.history) or (),
+        "token": (door and door.reply.get("token")) or (),
+        "stderr": (door and door.reply.get("stderr")) or (),
+        "compile_output": (door and door.reply.get("compile_output")) or (),
+        "compiled": [each for each in languages(door) if each in COMPILED] if door else [],
+        **{scheme: [scheme] if scheme in _schemes(topology) else () for scheme in PORTS_OF},
         "judge0": [judge0] if judge0 else (),
+        "judge0_token": token_headers(topology),
         "judge0_node": [judge0.node] if judge0 and not judge0.service else (),
         "judge0_service": (judge0 and judge0.service) or (),
         "workers": judge0.workers if judge0 else (),
@@ -123,6 +147,16 @@ def notes(reasons: Iterable[str]) -> list[str]:
     """Remarks for the top of the report: how many were left out, for each reason."""
     counts = Counter(reasons).items()
     return [f"{count} check{'s' if count > 1 else ''} left out: {why}" for why, count in counts]
+
+
+def _schemes(topology: Topology) -> list[Scheme]:
+    """What the internet may speak with the front door: its own scheme, and another at its usual port."""
+    door = topology.checks.front_door
+    if door is None:
+        return []
+    opened = intended.may(topology, Pair(INTERNET, door.node, "public"), "tcp")
+    ports = {scheme: ((port_of(door, scheme),) * 2,) for scheme in PORTS_OF}
+    return [scheme for scheme in PORTS_OF if intersect(ports[scheme], opened)]
 
 
 def _placed(topology: Topology, attribute: str = "name") -> list[str]:

@@ -118,13 +118,13 @@ class SlowLinkRun:
             time.sleep(0.5)
 
     def _submit(self) -> None:
-        door = self._session.topology.checks.front_door
+        door = self._session.door
         if door is None:
             return
         address = self._session.deployment.nodes[door.node].public_ip or ""
         try:
-            with frontdoor.open_single(self._session.target, address, timeout=ANSWER_SECONDS) as client:
-                frontdoor.double(client, door, "python", self.accepted + 21)
+            with frontdoor.open_client(self._session.target, address, door, timeout=ANSWER_SECONDS) as client:
+                frontdoor.double(client, door, frontdoor.main_language(door), self.accepted + 21)
         except CheckError as error:
             self.trouble.append(str(error))
         else:

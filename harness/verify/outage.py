@@ -28,7 +28,8 @@ from harness.judge0.client import Judge0
 from harness.topology.model import Topology
 from harness.verify import recovery
 from harness.verify.balancer import request_counts
-from harness.verify.balancer.balance import enough, parse
+from harness.verify.balancer.balance import enough
+from harness.verify.balancer.nginx import NGINX_CONFIG, parse
 from harness.verify.balancer.upstreams import upstream_droplets, upstreams_of
 
 T = TypeVar("T")
@@ -103,9 +104,10 @@ def run_outage(context: OutageContext, fault: Fault) -> Outage:
         running = _long_runs(context, nodes)
         times = run_fault(context, fault, lambda _: _watch(context, survived))
         recovery.drop_connections(context.session.access, nodes)
+        troubles = tuple(recovery.node_troubles(context, nodes, before))
         with Pool(1) as pool:  # neither of these waits is for the other
             answers = pool.submit(_answers, context, nodes, times, balanced=balanced)
-            troubles = tuple(recovery.troubles(context, nodes, before))
+            troubles += tuple(recovery.service_troubles(context, before))
     share, submissions = answers.result()
     asked = requests.made() if requests else ()
     return Outage(fault, survived, times, time.time(), submissions, asked, running, troubles, share)
@@ -205,8 +207,10 @@ def _share_again(context: OutageContext, nodes: Sequence[str]) -> None:
     session, endpoint = context.session, context.session.topology.checks.judge0
     assert endpoint is not None
     servers = upstreams_of(session).servers
-    config = session.access.run(endpoint.node, request_counts.NGINX_CONFIG)
-    balance = next(each for each in parse(config) if set(each.weights) & set(servers))
+    config = session.access.run(endpoint.node, NGINX_CONFIG)
+    balance = next((each for each in parse(config) if set(each.weights) & set(servers)), None)
+    if balance is None:
+        raise InconclusiveError(f"nginx -T on {endpoint.node} shows no upstream with the servers in it")
 
     def probe() -> None:
         counts, source = request_counts.count(client, session.access, endpoint.node, servers, enough(balance))

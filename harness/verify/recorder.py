@@ -16,7 +16,6 @@ from harness.core.errors import InconclusiveError
 from harness.core.masking import mask
 from harness.run import report
 from harness.run.report import Check, Outcome
-from harness.topology.deployment import secrets_of
 from harness.verify.stash import LEFT_OUT, OTHER_KIND, SECTIONS, SESSION
 
 REASON_LENGTH = 1000
@@ -111,6 +110,7 @@ class Recorder:
             checks=self.checks.values(),
             fresh=checked.choice.place is not None,
             sections={"intent": report.intent(checked.topology), **found},
+            secrets=checked.secrets,
             error=None if exitstatus in ENDED else f"the checks did not end: pytest's exit code {exitstatus}",
         )
         if exitstatus in ENDED:
@@ -139,7 +139,7 @@ class Recorder:
         session = self.config.stash.get(SESSION, None)
         if session is None:
             return text
-        return mask(text, [*secrets_of(session.deployment), session.target.token])
+        return mask(text, [*session.secrets, session.target.token])
 
 
 def check_id(nodeid: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from harness.core import ports as sets
 from harness.core.errors import CheckError, CommandError, WaitTimeoutError, WavetankError
 from harness.core.parallel import in_parallel
 from harness.core.wait import NotYet, wait_for
-from harness.deploy.remote import HEALTH, parse_containers
+from harness.deploy.remote import HealthCheck, health_script, parse_containers
 from harness.firewall.from_api import inspect
 from harness.firewall.model import Pair
 from harness.isolation import intended
@@ -26,7 +25,10 @@ from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
 from harness.run.session import Session
 from harness.target.api import Api
-from harness.topology.model import Topology
+from harness.topology.model import Service, Topology
+from harness.topology.rendering import headers
+from harness.verify import workers
+from harness.verify.answers import worker_nodes
 from harness.verify.network.probe import from_node
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ RUNNING = "grep -alE '^sleep.{nap}' /proc/[0-9]*/cmdline 2>/dev/null | wc -l"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Nodes before they lost power: their containers by name, and how many programs can run at once."""
+    """Nodes before they lost power: their containers by name, and how many workers there are; 0: unknown."""
 
     containers: dict[str, frozenset[str]]
     available: int
@@ -60,15 +62,24 @@ def drop_connections(access: Access, nodes: Sequence[str]) -> None:
         access.drop(node)
 
 
-def troubles(context: OutageContext, nodes: Sequence[str], before: Snapshot) -> Iterator[str]:
-    """What is not as before, after some time to recover; nothing is repaired."""
-    access = context.session.access
+def node_troubles(context: OutageContext, nodes: Sequence[str], before: Snapshot) -> Iterator[str]:
+    """What on the nodes is not as before, after some time to recover; nothing is repaired.
+
+    Once it has ended, their services are healthy: deadlines of what they do for others count from then.
+    """
     steps: list[Callable[[], object]] = []
     for node in nodes:
-        steps.append(partial(access.wait_until_reachable, node, REACHABLE))
+        steps.append(partial(context.session.access.wait_until_reachable, node, REACHABLE))
         steps.append(partial(_healthy, context.session, node, before.containers[node]))
-    steps.append(partial(_workers, context, before.available))
-    steps.append(partial(_accepted, context))
+    yield from _troubles(steps)
+
+
+def service_troubles(context: OutageContext, before: Snapshot) -> Iterator[str]:
+    """What the deployment does not do as before, after some time: workers that wait, programs that run."""
+    yield from _troubles([partial(_workers, context, before.available), partial(_accepted, context)])
+
+
+def _troubles(steps: Iterable[Callable[[], object]]) -> Iterator[str]:
     for step in steps:
         try:
             step()
@@ -81,12 +92,21 @@ def running(access: Access, node: str, nap: str) -> int:
     return int(access.run(node, RUNNING.format(nap=nap.replace(".", "[.]"))))
 
 
+def health_checks(session: Session, services: Sequence[Service], node: str) -> list[HealthCheck]:
+    """The health checks of services on one node. Raises ``TopologyError`` for headers that cannot be used."""
+    return [
+        HealthCheck(each.health, headers.health(session.topology, session.deployment, each, node))
+        for each in services
+    ]
+
+
 def _healthy(session: Session, node: str, wanted: frozenset[str]) -> None:
     services = [each for each in session.topology.services if node in each.nodes and each.health]
-    checks = "".join(HEALTH.format(url=shlex.quote(each.health)) for each in services)
+    script, given = health_script(health_checks(session, services, node))
 
     def probe() -> None:
-        listing, *answers = session.access.run(node, CONTAINERS + checks, deadline=30).split("---\n")
+        output = session.access.run(node, CONTAINERS + script, stdin=given or None, deadline=30)
+        listing, *answers = output.split("---\n")
         fine = {each.name for each in parse_containers(listing) if each.up}
         silent = [
             f"{service.health}: {answer.strip() or 'no answer'}"
@@ -104,15 +124,16 @@ def _healthy(session: Session, node: str, wanted: frozenset[str]) -> None:
 def _available(context: OutageContext) -> int:
     if context.session.topology.checks.judge0 is None:
         return 0
+    session = context.session
     with context.judge0() as client:
-        return Judge0(client).slots()
+        return workers.count(Judge0(client), session.access, worker_nodes(session))
 
 
 def _workers(context: OutageContext, wanted: int) -> None:
     def probe() -> None:
         found = _available(context)
         if found < wanted:
-            raise NotYet(f"/workers has {found} available; there were {wanted}")
+            raise NotYet(f"{found} workers are there; there were {wanted}")
 
     tolerate = (CheckError, CommandError, httpx.HTTPError)
     wait_for("workers to be registered", probe, deadline=WORKING, max_pause=0.5, tolerate=tolerate)
@@ -120,7 +141,8 @@ def _workers(context: OutageContext, wanted: int) -> None:
 
 def _accepted(context: OutageContext) -> None:
     def probe() -> None:
-        frontdoor.double(context.workload.client, context.door, "python", 21)
+        door = context.door
+        frontdoor.double(context.workload.client, door, frontdoor.main_language(door), 21)
 
     wait_for("a submission to be Accepted", probe, deadline=ACCEPTED, max_pause=0.5, tolerate=(CheckError,))
 

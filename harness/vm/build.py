@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from harness.compose import binary
 from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
 from harness.deploy.deploy import saved_images
@@ -56,6 +57,7 @@ def make(topology_name: str, scratch: Path, progress: Progress) -> Made:
     )
     with progress.step("vm: make project"):
         project.add_images(staged, saved)
+        project.add_compose(staged, binary.ensure())
         project_disk = _project_disk(tree, staged, scratch / "project.ext4")
     return Made(tree, (root_disk, data_disk, project_disk))
 

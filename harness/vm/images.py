@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from harness.core.documents import read_text
 from harness.core.errors import EngineError
 from harness.core.progress import Progress
-from harness.deploy.appfiles import read_app
+from harness.deploy import read_apps
 from harness.deploy.engine import Image, local_images
 from harness.deploy.gather import gather
 from harness.topology.model import Service, StackService, Topology
@@ -33,11 +32,7 @@ def applications(topology: Topology, progress: Progress) -> list[Image]:
     """
     services: list[Service | StackService] = [*topology.services]
     services += topology.swarm.services if topology.swarm else ()
-    apps = {
-        service.name: read_app(read_text(service.compose), service.compose, service.environment)
-        for service in services
-    }
-    found = gather(services, apps, progress)
+    found = gather(services, read_apps(topology), progress)
     images = {image.reference: image for each in found.values() for image in each.values()}
     for image in images.values():
         if not image.id:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
+from harness.compose import binary
 from harness.core.errors import UsageError
 from harness.core.paths import PROJECT
 
@@ -17,6 +18,7 @@ LEFT_OUT = (".*", "*.egg-info", "build", "dist", "htmlcov")
 STATE = ".wavetank"
 CACHE = ".cache"  # XDG_CACHE_HOME there
 IMAGES = f"{CACHE}/wavetank/images"
+COMPOSE = f"{CACHE}/wavetank/compose"
 
 
 def stage(into: Path) -> None:
@@ -30,6 +32,14 @@ def add_images(project: Path, archives: Iterable[Path]) -> None:
     images.mkdir(mode=0o700, parents=True)
     for file in archives:
         _link(file, images / file.name)
+
+
+def add_compose(project: Path, program: Path) -> None:
+    """Put the program that reads compose files where Wavetank in ``project`` looks for it."""
+    version = ".".join(map(str, binary.version_of(program) or ()))
+    target = project / COMPOSE / f"{binary.NAME}-{version}"
+    target.parent.mkdir(mode=0o700, parents=True)
+    shutil.copy2(program.resolve(), target)
 
 
 def inside(path: Path, project: Path = PROJECT) -> str:

@@ -111,7 +111,7 @@ def deployed(topology: str, run: str | None, state_dir: Path) -> Iterator[Sessio
 
 def measure(session: Session, trials: int, heartbeat: int) -> Result:
     """So many trials at one heartbeat, as an entry of the report's ``failover``."""
-    door = session.topology.checks.front_door
+    door = session.door
     if session.topology.swarm is None or door is None:
         raise UsageError(f"topology {session.topology.name} has no swarm with a front door")
     made: list[Trial] = []

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from app_names import SWARM_CONF, connecting, going, wait_for_answer, wait_until_working
 from docker.models.containers import Container
-from judge0_stack import Stack
+from judge0_stack import APP, Stack
 
 from emulator.docker.engine import execute
 from harness.core.wait import NotYet, wait_for
@@ -55,10 +56,10 @@ def start(context: ExitStack, stack: Stack, name: str, environment: Mapping[str,
 
 
 @contextmanager
-def front_door(stack: Stack, url: str = "http://runner:4000") -> Iterator[httpx.Client]:
+def front_door(stack: Stack, url: str = "http://runner:4000", **options: Any) -> Iterator[httpx.Client]:
     """The client, as a client of it that makes a connection for each request."""
     with (
-        stack.service("client", {"RUNNER_API_URL": url}) as container,
+        stack.service("client", {"RUNNER_API_URL": url}, **options) as container,
         connecting(f"http://{stack.address(container)}") as client,
     ):
         wait_for_answer(client, "/healthz")
@@ -158,3 +159,23 @@ def test_a_runner_without_a_balancer_says_so_in_time(stack: Stack) -> None:
     assert answer.json()["error"]["service"] == "judge0"
     assert "cannot be reached" in answer.json()["error"]["message"]
     assert "tried for 2 s" in answer.json()["error"]["message"]
+
+
+def test_a_runner_that_loses_its_power_in_the_midst_of_an_answer_is_told_as_such(judge0: Judge0) -> None:
+    """As soon as the kernel has noticed. The compose file says when that is; it is as soon as can be here."""
+    stack, server = judge0
+    compose = yaml.safe_load((APP / "client/docker-compose.yml").read_text())
+    sysctls = dict.fromkeys(compose["services"]["client"]["sysctls"], "1")
+    with ExitStack() as context:
+        start(context, stack, "judge0-lb")
+        runner = start(context, stack, "runner")
+        client = context.enter_context(front_door(stack, sysctls=sysctls))
+        wait_for_answer(client, "/api/languages")
+        pool = context.enter_context(ThreadPoolExecutor(1))
+        code = {"language": "bash", "source": "sleep 9"}
+        asked = pool.submit(client.post, "/api/run", json=code)
+        wait_until_working(server, 1)
+        stack.lose_power(runner)
+        answer = asked.result()
+    assert answer.status_code == 502
+    assert answer.json()["error"]["service"] == "runner"

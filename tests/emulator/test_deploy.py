@@ -16,9 +16,11 @@ from tank import Tank, droplet, tcp
 
 from emulator.docker.images.build import ensure
 from harness.access.ssh import Access, open_access
-from harness.core.errors import ResourceError, WaitTimeoutError
+from harness.core.errors import ResourceError, TopologyError, WaitTimeoutError
 from harness.core.progress import Progress
 from harness.deploy import DeployResult, collect_logs, deploy, remote
+from harness.deploy.engine import Image, local_images
+from harness.deploy.images import Archive
 from harness.run.rundir import RunDir
 from harness.target.target import Target
 from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
@@ -219,6 +221,52 @@ def test_a_health_check_that_fails_shows_what_it_said(site: Site, monkeypatch: p
     assert re.search(r'health check of /\S+, exit code 1: "nobody answers at db\\n"', str(caught.value))
 
 
+class Counting(Archive):
+    """Saved images that know how often one was asked for, which is once for each that is sent."""
+
+    asked = 0
+
+    def path(self, image: Image) -> Path:
+        self.asked += 1
+        return super().path(image)
+
+
+@pytest.fixture
+def containerd_store(site: Site) -> Iterator[str]:
+    """A node whose engine keeps its images in containerd's store, as new engines do."""
+    features = """sed -i 's/^{/{"features": {"containerd-snapshotter": true},/' /etc/docker/daemon.json"""
+    restart = "systemctl restart docker && docker info --format '{{.Driver}}'"
+    site.access.run("bastion", "cp /etc/docker/daemon.json /root/daemon.json")
+    try:
+        assert site.access.run("bastion", f"{features} && {restart}") == "overlayfs\n"
+        yield "bastion"
+    finally:
+        site.access.run("bastion", f"cp /root/daemon.json /etc/docker/daemon.json && {restart}")
+
+
+def test_an_engine_with_another_image_store_is_sent_an_image_once(
+    site: Site, containerd_store: str, tmp_path: Path
+) -> None:
+    """It gives the image an id of its own, which is known there as the one that was sent."""
+    small_image.build(site.tank.engine)
+    image = local_images([small_image.NAME])[small_image.NAME]
+    archive = Counting(tmp_path)
+    remote.ship_images(site.access, containerd_store, [image], archive)
+    remote.ship_images(site.access, containerd_store, [image], archive)
+    assert archive.asked == 1
+    loaded = remote.parse_loaded(site.access.run(containerd_store, remote.LOADED.format(root=remote.ROOT)))
+    runs = site.access.run(
+        containerd_store,
+        f"docker run --detach --name sleeper {image.reference} sleep 60 >/dev/null"
+        " && docker inspect --format '{{.Image}}' sleeper && docker rm --force sleeper >/dev/null",
+    ).strip()
+    assert runs == loaded[image.reference, image.id] != image.id
+    changed = f"docker commit $(docker create {image.reference} true) {image.reference}"
+    site.access.run(containerd_store, changed)
+    remote.ship_images(site.access, containerd_store, [image], archive)
+    assert archive.asked == 2
+
+
 def test_failing_build_shows_its_step(site: Site) -> None:
     """Before anything is shipped."""
     (site.app / "Dockerfile").write_text("FROM wavetank/base:latest\nRUN echo compiling && false\n")
@@ -227,8 +275,16 @@ def test_failing_build_shows_its_step(site: Site) -> None:
 
 
 def test_compose_file_that_compose_refuses_is_shown_in_its_words(site: Site) -> None:
-    """The node's own compose is the judge."""
+    """Compose is the judge, before anything is sent."""
     (site.app / "docker-compose.yml").write_text(COMPOSE.replace("ports:", "prots:"))
+    with pytest.raises(TopologyError, match=r"prots is not allowed"):
+        site.deploy()
+
+
+def test_what_a_node_refuses_is_shown_in_its_words(site: Site) -> None:
+    """A device that only the node can lack."""
+    device = 'devices: ["/dev/prots:/dev/prots"]\n    ports:'
+    (site.app / "docker-compose.yml").write_text(COMPOSE.replace("ports:", device))
     with pytest.raises(ResourceError, match=r"(?s)compose did not start it.*prots"):
         site.deploy()
 

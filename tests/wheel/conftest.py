@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.compose import binary
 from harness.core.paths import PROJECT
 
 sys.path.insert(0, str(PROJECT / "tests/emulator"))  # where the small topology is
@@ -119,9 +120,12 @@ def standing(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def beginning(environment: Path, directory: Path) -> Installed:
-    """An empty directory in ``directory``, and caches beside it."""
+    """An empty directory in ``directory``, and caches beside it: `wavetank setup` was run."""
     empty = directory / "empty"
     empty.mkdir()
+    program = directory / "cache/wavetank/compose/docker-compose-2.24.0"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(binary.ensure())
     variables = {"WAVETANK_PLANE": "memory", "XDG_CACHE_HOME": str(directory / "cache")}
     return Installed(environment, empty, variables)
 

@@ -1,6 +1,6 @@
 """Make the emulator's images, and nothing that is there already.
 
-An image's tag is a hash over its source and the base's id, so an edit makes a new image and a second call
+An image's tag is a hash over its source and its base's id, so an edit makes a new image and a second call
 makes nothing. One builder works at a time on a machine; independent images are built side by side::
 
     refs = ensure(["droplet", "fabric"])    # {"droplet": "wavetank/droplet:3f0c…", ...}
@@ -15,8 +15,9 @@ import textwrap
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,9 +26,9 @@ import docker.errors
 import docker.utils
 
 from emulator.docker.images.errors import ImageBuildError
-from emulator.docker.images.rootfs import make_root
+from emulator.docker.images.rootfs import BASE, DROPLET, Root, make_root
 from emulator.docker.images.source import IMAGES, content_hash, context
-from emulator.docker.images.userns import ROOT, exported
+from emulator.docker.images.userns import ROOT, add_files
 from emulator.docker.images.wheels import wheels_for
 from emulator.planes.base import PlaneError
 from harness.core.errors import WaitTimeoutError
@@ -95,9 +96,10 @@ def _stderr(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def base_reference() -> str:
-    """The base's reference, which its source alone decides."""
-    return f"{REPOSITORY}/base:{content_hash(IMAGES / 'base')}"
+def base_reference(root: Root = BASE) -> str:
+    """A base's reference, which its source alone decides."""
+    also = () if root == BASE else (root.suite, *root.packages)
+    return f"{REPOSITORY}/{root.name}:{content_hash(IMAGES / 'base', *also)}"
 
 
 def _image_id(engine: docker.DockerClient, reference: str) -> str | None:
@@ -107,9 +109,14 @@ def _image_id(engine: docker.DockerClient, reference: str) -> str | None:
         return None
 
 
-def _reference(name: str, base_id: str) -> str:
-    also = [_reference(ROOTFS, base_id)] if name == "droplet" else []
+def _reference(name: str, base_id: str, *also: str) -> str:
     return f"{REPOSITORY}/{name}:{content_hash(IMAGES / name, base_id, *also)}"
+
+
+def _rootfs_reference(engine: docker.DockerClient) -> str | None:
+    """The reference of a droplet's files, or None while what they are made from is not there."""
+    base_id = _image_id(engine, base_reference(DROPLET))
+    return base_id and _reference(ROOTFS, base_id)
 
 
 def _all_there(engine: docker.DockerClient, wanted: Sequence[str]) -> dict[str, str] | None:
@@ -118,65 +125,114 @@ def _all_there(engine: docker.DockerClient, wanted: Sequence[str]) -> dict[str, 
     base_id = _image_id(engine, base)
     if base_id is None or _image_id(engine, f"{REPOSITORY}/base:latest") != base_id:
         return None
-    refs = {name: base if name == "base" else _reference(name, base_id) for name in wanted}
+    rootfs = _rootfs_reference(engine) if "droplet" in wanted else ""
+    if rootfs is None:
+        return None
+    refs = {name: _found(name, base_id, rootfs) for name in wanted}
     return refs if all(_image_id(engine, reference) for reference in refs.values()) else None
+
+
+def _found(name: str, base_id: str, rootfs: str) -> str:
+    """The reference of one image, once all that it is made from is there."""
+    if name == "base":
+        return base_reference()
+    return _reference(name, base_id, *([rootfs] if name == "droplet" else []))
 
 
 def _build_missing(
     engine: docker.DockerClient, wanted: Sequence[str], progress: Progress, *, force: bool
 ) -> dict[str, str]:
+    """Build side by side what does not need each other: a droplet's files take longest, and begin first."""
     base = base_reference()
-    if force or _image_id(engine, base) is None:
-        with _timed("base", progress):
-            _make_base(engine, base, progress)
-    engine.api.tag(base, f"{REPOSITORY}/base", "latest")
-    base_id = _image_id(engine, base) or ""
-    refs = {name: base if name == "base" else _reference(name, base_id) for name in wanted}
-    todo = [name for name in refs if name != "base" and (force or not _image_id(engine, refs[name]))]
-    _build_side_by_side(engine, {name: refs[name] for name in todo}, base, progress)
-    return refs
-
-
-def _make_base(engine: docker.DockerClient, reference: str, progress: Progress) -> None:
-    official = make_root(engine, reference, progress)
-    if official is not None:
-        build_image(engine, "base", IMAGES / "base", reference, base=official, progress=progress)
-
-
-def _build_side_by_side(
-    engine: docker.DockerClient, refs: dict[str, str], base: str, progress: Progress
-) -> None:
-    """Build each, a few at once: one unpacks while another downloads. The first failure is raised."""
-
-    def build(name: str) -> None:
-        with _timed(name, progress):
-            if name == "droplet":
-                _build_droplet(engine, refs[name], base, progress)
-                return
-            extra = wheels_for(IMAGES / name, cache_dir() / "wheels", _machine(engine))
-            build_image(engine, name, IMAGES / name, refs[name], base=base, progress=progress, extra=extra)
-
     with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
-        for outcome in [pool.submit(build, name) for name in refs]:
-            outcome.result()
+        rootfs = pool.submit(_make_rootfs, engine, progress, force=force) if "droplet" in wanted else None
+        _make_base(engine, BASE, progress, force=force)
+        engine.api.tag(base, f"{REPOSITORY}/base", "latest")
+        build = _Build(engine, base, rootfs, progress, force)
+        made = {name: pool.submit(build.ensure, name) for name in wanted if name not in ("base", "droplet")}
+        # Last, for it waits for its files.
+        made |= {name: pool.submit(build.ensure, name) for name in wanted if name == "droplet"}
+        return {name: base if name == "base" else made[name].result() for name in wanted}
 
 
-def _build_droplet(engine: docker.DockerClient, reference: str, base: str, progress: Progress) -> None:
-    """Two images: a droplet's files, and what runs them in a user namespace of their own."""
-    rootfs = _reference(ROOTFS, _image_id(engine, base) or "")
-    if _image_id(engine, rootfs) is None:
-        build_image(engine, ROOTFS, IMAGES / ROOTFS, rootfs, base=base, progress=progress)
-    with exported(engine, rootfs) as archive:
-        build_image(
-            engine,
-            "droplet",
-            IMAGES / "droplet",
-            reference,
-            base=base,
-            progress=progress,
-            extra={"rootfs.tar": archive},
-            arguments={"ROOT": str(ROOT)},
-        )
+def _make_base(engine: docker.DockerClient, root: Root, progress: Progress, *, force: bool) -> str:
+    """A Debian's root file system, made if it is not there; its reference."""
+    reference = base_reference(root)
+    if force or _image_id(engine, reference) is None:
+        with _timed(root.name, progress):
+            official = make_root(engine, root, reference, progress)
+            if official is not None:
+                source = IMAGES / "base"
+                build_image(engine, root.name, source, reference, base=official, progress=progress)
+    return reference
+
+
+def _make_rootfs(engine: docker.DockerClient, progress: Progress, *, force: bool) -> str:
+    """A droplet's files as an image of their own, made if it is not there; its reference."""
+    base = _make_base(engine, DROPLET, progress, force=force)
+    reference = _reference(ROOTFS, _image_id(engine, base) or "")
+    if force or _image_id(engine, reference) is None:
+        with _timed(ROOTFS, progress):
+            build_image(engine, ROOTFS, IMAGES / ROOTFS, reference, base=base, progress=progress)
+    return reference
+
+
+@dataclass(frozen=True)
+class _Build:
+    """What images are made from: ``base``'s reference, and ``rootfs``'s once it is made."""
+
+    engine: docker.DockerClient
+    base: str
+    rootfs: Future[str] | None
+    progress: Progress
+    force: bool
+
+    def ensure(self, name: str) -> str:
+        """Make an image if it is not there; its reference."""
+        runtime, rootfs = "", ""
+        if self.rootfs and name == "droplet":
+            runtime = self._droplet_runtime()
+            rootfs = self.rootfs.result()
+        reference = _found(name, self._base_id(), rootfs)
+        if self.force or _image_id(self.engine, reference) is None:
+            with _timed(name, self.progress):
+                if name == "droplet":
+                    self._droplet(runtime, rootfs, reference)
+                else:
+                    self._plain(name, reference)
+        return reference
+
+    def _base_id(self) -> str:
+        return _image_id(self.engine, self.base) or ""
+
+    def _plain(self, name: str, reference: str) -> None:
+        extra = wheels_for(IMAGES / name, cache_dir() / "wheels", _machine(self.engine))
+        source = IMAGES / name
+        build_image(self.engine, name, source, reference, base=self.base, progress=self.progress, extra=extra)
+
+    def _droplet_runtime(self) -> str:
+        """What runs a droplet in a user namespace of its own, still without files."""
+        source = IMAGES / "droplet"
+        reference = f"{REPOSITORY}/droplet-runtime:{content_hash(source, self._base_id())}"
+        if self.force or _image_id(self.engine, reference) is None:
+            given = {"ROOT": str(ROOT)}
+            build_image(
+                self.engine,
+                "droplet",
+                source,
+                reference,
+                base=self.base,
+                progress=self.progress,
+                arguments=given,
+            )
+        return reference
+
+    def _droplet(self, runtime: str, rootfs: str, reference: str) -> None:
+        self.progress("image droplet: its files")
+        try:
+            add_files(self.engine, runtime, rootfs, reference)
+        except docker.errors.APIError as error:
+            raise ImageBuildError("droplet", "its files", error.explanation or str(error)) from error
 
 
 def _machine(engine: docker.DockerClient) -> str:

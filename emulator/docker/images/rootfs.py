@@ -1,4 +1,4 @@
-"""The base image: Debian bookworm from mmdebstrap, or the official image where that cannot be had."""
+"""What images begin with: Debian from mmdebstrap, or the official image where that cannot be had."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -15,8 +16,6 @@ import docker.errors
 from emulator.docker.images.errors import ImageBuildError
 from emulator.docker.images.source import IMAGES
 
-OFFICIAL = "debian:12-slim"
-SUITE = "bookworm"
 TAIL = 15
 SECONDS = 900
 # Without this hook the usrmerge package brings 50 MB of perl.
@@ -27,7 +26,29 @@ FORGET_HOST = 'rm -f "$1/etc/resolv.conf" "$1/etc/hostname"'
 Progress = Callable[[str], object]
 
 
-def mmdebstrap_argv(program: str, archive: Path) -> list[str]:
+@dataclass(frozen=True)
+class Root:
+    """A root file system: ``name`` of its image, Debian's ``suite``, the ``official`` image of that suite.
+
+    ``packages`` are in it where mmdebstrap makes it; the official image has none of them.
+    """
+
+    name: str
+    suite: str
+    official: str
+    packages: tuple[str, ...] = ("ca-certificates",)
+
+
+BASE = Root("base", "bookworm", "debian:12-slim")
+DROPLET = Root(
+    "droplet-base",
+    "trixie",
+    "debian:13-slim",
+    tuple((IMAGES / "droplet-rootfs" / "packages.txt").read_text().split()),
+)
+
+
+def mmdebstrap_argv(program: str, root: Root, archive: Path) -> list[str]:
     """The command that makes a small Debian tree as a tar; it finds the Debian mirror by itself."""
     source = IMAGES / "base"
     merged = [f"--hook-directory={MERGED_USR}"] if MERGED_USR.is_dir() else []
@@ -35,17 +56,17 @@ def mmdebstrap_argv(program: str, archive: Path) -> list[str]:
         program,
         "--variant=minbase",
         *merged,
-        "--include=ca-certificates",
+        f"--include={','.join(root.packages)}",
         f"--aptopt={source / 'apt.conf'}",
         f"--dpkgopt={source / 'dpkg.cfg'}",
         f"--customize-hook={FORGET_HOST}",
         "--quiet",
-        SUITE,
+        root.suite,
         str(archive),
     ]
 
 
-def make_root(client: docker.DockerClient, reference: str, progress: Progress) -> str | None:
+def make_root(client: docker.DockerClient, root: Root, reference: str, progress: Progress) -> str | None:
     """Make a Debian root file system and tag it ``reference``.
 
     Where mmdebstrap cannot, the official image is pulled and its name returned: ``base/Dockerfile`` must
@@ -57,22 +78,24 @@ def make_root(client: docker.DockerClient, reference: str, progress: Progress) -
         problems.append("mmdebstrap is not installed")
     else:
         try:
-            _bootstrap(client, program, reference, progress)
+            _bootstrap(client, program, root, reference, progress)
         except ImageBuildError as error:
-            progress(f"image base: mmdebstrap failed, trying {OFFICIAL}: {error.reason}")
+            progress(f"image {root.name}: mmdebstrap failed, trying {root.official}: {error.reason}")
             problems.append(str(error))
         else:
             return None
-    _pull(client, progress, problems)
-    return OFFICIAL
+    _pull(client, root, progress, problems)
+    return root.official
 
 
-def _bootstrap(client: docker.DockerClient, program: str, reference: str, progress: Progress) -> None:
+def _bootstrap(
+    client: docker.DockerClient, program: str, root: Root, reference: str, progress: Progress
+) -> None:
     with tempfile.TemporaryDirectory(prefix="wavetank-base-") as scratch:
         archive = Path(scratch) / "root.tar"
-        progress(f"image base: mmdebstrap {SUITE}")
-        _run(mmdebstrap_argv(program, archive))
-        progress("image base: docker import")
+        progress(f"image {root.name}: mmdebstrap {root.suite}")
+        _run(root, mmdebstrap_argv(program, root, archive))
+        progress(f"image {root.name}: docker import")
         repository, tag = reference.rsplit(":", 1)
         changes = [
             'CMD ["/bin/bash"]',
@@ -81,27 +104,27 @@ def _bootstrap(client: docker.DockerClient, program: str, reference: str, progre
         try:
             client.api.import_image_from_file(str(archive), repository=repository, tag=tag, changes=changes)
         except docker.errors.APIError as error:
-            raise ImageBuildError("base", "docker import", error.explanation or str(error)) from error
+            raise ImageBuildError(root.name, "docker import", error.explanation or str(error)) from error
 
 
-def _run(argv: list[str]) -> None:
+def _run(root: Root, argv: list[str]) -> None:
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ImageBuildError("base", "mmdebstrap", str(error)) from error
+        raise ImageBuildError(root.name, "mmdebstrap", str(error)) from error
     if done.returncode:
         tail = deque((done.stdout + done.stderr).splitlines(), TAIL)
-        raise ImageBuildError("base", "mmdebstrap", f"exit {done.returncode}", tuple(tail))
+        raise ImageBuildError(root.name, "mmdebstrap", f"exit {done.returncode}", tuple(tail))
 
 
-def _pull(client: docker.DockerClient, progress: Progress, problems: list[str]) -> None:
-    repository, tag = OFFICIAL.split(":")
-    progress(f"image base: pulling {OFFICIAL}")
+def _pull(client: docker.DockerClient, root: Root, progress: Progress, problems: list[str]) -> None:
+    repository, tag = root.official.split(":")
+    progress(f"image {root.name}: pulling {root.official}")
     try:
         client.images.pull(repository, tag=tag)
     except docker.errors.APIError as error:
-        tried = "\n".join([*problems, f"docker pull {OFFICIAL}: {error.explanation or error}"])
+        tried = "\n".join([*problems, f"docker pull {root.official}: {error.explanation or error}"])
         remedy = "install mmdebstrap (apt-get install mmdebstrap debian-archive-keyring) or allow a pull"
-        raise ImageBuildError("base", "getting Debian", remedy, tried.splitlines()) from error
+        raise ImageBuildError(root.name, "getting Debian", remedy, tried.splitlines()) from error

@@ -33,17 +33,32 @@ def mapping() -> dict[str, int]:
 ROOT = mapping()["hostID"]
 
 
-@contextmanager
-def exported(engine: docker.DockerClient, reference: str) -> Iterator[Path]:
-    """The files of the image ``reference`` as a tar, every owner moved by ``ROOT``. Raises ``APIError``."""
-    with TemporaryDirectory(prefix="wavetank-rootfs-") as scratch:
+def add_files(engine: docker.DockerClient, runtime: str, rootfs: str, reference: str) -> None:
+    """Put the files of image ``rootfs`` into ``runtime``, every owner moved by ``ROOT``, as ``reference``.
+
+    They go into a container of it: as part of a build they would be copied three times. Raises ``APIError``.
+    """
+    repository, tag = reference.rsplit(":", 1)
+    with (
+        TemporaryDirectory(prefix="wavetank-rootfs-") as scratch,
+        _container(engine, rootfs, command=["true"]) as files,
+        _container(engine, runtime) as droplet,
+    ):
         path = Path(scratch) / "rootfs.tar"
-        container = engine.api.create_container(reference, command=["true"])["Id"]
-        try:
-            move_owners(cast(IO[bytes], _Stream(engine.api.export(container, CHUNK))), path)
-        finally:
-            engine.api.remove_container(container, v=True, force=True)
-        yield path
+        move_owners(cast(IO[bytes], _Stream(engine.api.export(files, CHUNK))), path)
+        with path.open("rb") as packed:
+            engine.api.put_archive(droplet, "/droplet/rootfs", packed)
+        engine.api.commit(droplet, repository, tag)
+
+
+@contextmanager
+def _container(engine: docker.DockerClient, image: str, **options: Any) -> Iterator[str]:
+    """A container that is never started."""
+    container = str(engine.api.create_container(image, **options)["Id"])
+    try:
+        yield container
+    finally:
+        engine.api.remove_container(container, v=True, force=True)
 
 
 def move_owners(source: IO[bytes], target: Path) -> None:

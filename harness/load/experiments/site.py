@@ -17,7 +17,6 @@ from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
 from harness.deploy import scale as projects
 from harness.judge0 import reading
-from harness.judge0.api import authentication
 from harness.judge0.model import EntryPoint, SubmissionMode
 from harness.judge0.route import open_route, to_judge0
 from harness.load.experiments.bench import Bench, Generate
@@ -40,7 +39,8 @@ class LoadSettings:
     """The load: a workload's name or file, the entry point and the submission mode.
 
     ``mode`` None: whatever measures the workers of the Judge0 that is found. ``token`` is its
-    ``X-Auth-Token``, ``callback_url`` where its workers reach this machine.
+    ``X-Auth-Token`` where it is another than the topology's, ``callback_url`` where its workers reach this
+    machine.
     """
 
     workload: str | Path = "hello"
@@ -74,8 +74,10 @@ def open_bench(session: Session, settings: LoadSettings, progress: Progress) -> 
             callback_url=settings.callback_url,
         )
         route, capabilities = stack.enter_context(opened)
-        judge0 = stack.enter_context(to_judge0(session)) if session.topology.checks.judge0 else None
-        ask = partial(_ask, judge0, settings.token) if judge0 else None
+        judge0 = None
+        if session.topology.checks.judge0:
+            judge0 = stack.enter_context(to_judge0(session, token=settings.token))
+        ask = partial(_ask, judge0) if judge0 else None
         tasks = worker_tasks(session, known)
         with progress.step("inspect the environment"):
             facts = environment(session.access, session.deployment, session.topology, session.target, ask=ask)
@@ -121,9 +123,8 @@ def worker_service(session: Session, known: Kinds) -> str:
     return found[0]
 
 
-def _ask(client: httpx.Client, token: str, path: str) -> Any:
-    headers = authentication(token)
-    return client.get(path, headers=headers, timeout=ASK_SECONDS).raise_for_status().json()
+def _ask(client: httpx.Client, path: str) -> Any:
+    return client.get(path, timeout=ASK_SECONDS).raise_for_status().json()
 
 
 def _scaler(

@@ -55,22 +55,29 @@ def open_protocol(
 
 def check_route(route: Route, workload: Workload) -> None:
     """Raise ``UsageError`` if this workload cannot be submitted on this route."""
-    if route.entry_point != "judge0":
-        if route.mode != "wait":
-            raise UsageError(
-                f"submission mode {route.mode} needs Judge0's own API: with --entry-point "
-                f"{route.entry_point} use wait, or --entry-point judge0"
-            )
-        return
-    unknown = sorted({each.language for each in workload.programs} - route.ids.keys())
-    if unknown:
-        known = ", ".join(sorted(route.ids)) or "none"
+    if route.entry_point != "judge0" and route.mode != "wait":
         raise UsageError(
-            f"workload {workload.name!r}: this Judge0 has no {', '.join(unknown)}; it has {known}"
+            f"submission mode {route.mode} needs Judge0's own API: with --entry-point "
+            f"{route.entry_point} use wait, or --entry-point judge0"
         )
+    _check_languages(route, workload)
     if route.mode == "callback" and not route.callback_base:
         raise UsageError(
             "submission mode callback needs a URL at which workers reach this machine: --callback-url"
         )
     if route.mode == "batch" and route.batch < 1:
         raise UsageError(f"a batch of {route.batch} submissions is not possible: use 1 to 20")
+
+
+def _check_languages(route: Route, workload: Workload) -> None:
+    unknown = sorted({each.language for each in workload.programs} - route.ids.keys())
+    if not unknown or (route.entry_point != "judge0" and not route.ids):
+        return
+    missing, known = ", ".join(unknown), ", ".join(sorted(route.ids)) or "none"
+    if route.entry_point == "judge0":
+        raise UsageError(f"workload {workload.name!r}: this Judge0 has no {missing}; it has {known}")
+    raise UsageError(
+        f"workload {workload.name!r}: the topology's languages have no {missing} for the entry point "
+        f"{route.entry_point}; they have {known}: use a workload of these, or add it to "
+        "checks.front_door.languages"
+    )

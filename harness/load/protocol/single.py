@@ -52,7 +52,7 @@ class WaitProtocol:
         return (
             reading.read_one(body, runs=runs)
             if route.entry_point == "judge0"
-            else reading.read_front_door(route.reply, body)
+            else reading.read_front_door(route.reply, body, route.statuses)
         )
 
 

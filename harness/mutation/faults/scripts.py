@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shlex
 
-from harness.deploy.bundle import COMPOSE, OVERRIDE
-from harness.deploy.remote import COMPOSE_COMMAND, ROOT
+from harness.deploy.bundle import compose_command
+from harness.deploy.remote import REQUIRE_COMPOSE, ROOT
 from harness.topology.model import Service
 
 GOOD, STALE, MARK = "wavetank-mutation:good", "wavetank.mutation", "wavetank-mutation"
@@ -62,15 +62,17 @@ done
 
 
 def prefix(service: Service) -> str:
-    """``$mine`` is compose for one service, ``again`` starts it as it was deployed, ``answers`` waits."""
+    """``compose`` is for one service, ``again`` starts it as it was deployed, ``answers`` waits."""
     url = shlex.quote(service.health)
     asked = (
         f"curl -fsS -m 5 -o /dev/null {url} || wget -q -T 5 -O /dev/null {url}" if service.health else "true"
     )
+    if service.health_headers:  # which may be secret: here any answer is one, a refusal too
+        asked = f"curl -sS -m 5 -o /dev/null {url}"
     return f"""\
-{COMPOSE_COMMAND}cd {ROOT}/{shlex.quote(service.name)} || exit 1
-mine="$compose -p {shlex.quote(service.name)} -f {COMPOSE} -f {OVERRIDE}"
-again() {{ $mine up -d --no-build --force-recreate --remove-orphans; }}
+{REQUIRE_COMPOSE}cd {ROOT}/{shlex.quote(service.name)} || exit 1
+{compose_command(service)}\
+again() {{ compose up -d --no-build --force-recreate --remove-orphans; }}
 answers() {{ for each in $(seq 60); do {{ {asked}; }} 2>/dev/null && return 0; sleep 1; done; return 1; }}
 """
 
@@ -81,12 +83,12 @@ def fake_health_check(service: Service) -> str:
     broken = f'{{{health}, \\"entrypoint\\": [\\"sleep\\", \\"infinity\\"], \\"command\\": []}}'
     return f"""\
 {prefix(service)}
-{{ echo '{{"services": {{'; for each in $($mine config --services); do
+{{ echo '{{"services": {{'; for each in $(compose config --services); do
   echo "$comma\\"$each\\": {broken}"; comma=,
 done; echo '}}}}'; }} >{FAKE_FILE}
-$mine -f {FAKE_FILE} up -d --no-build --force-recreate || exit 1
+(files="$files:{FAKE_FILE}"; compose up -d --no-build --force-recreate) || exit 1
 for each in $(seq 30); do
-  state=$(docker inspect -f '{{{{.State.Health.Status}}}}' $($mine ps -q) | sort -u)
+  state=$(docker inspect -f '{{{{.State.Health.Status}}}}' $(compose ps -q) | sort -u)
   [ "$state" = healthy ] && exit 0
   sleep 1
 done
@@ -103,7 +105,7 @@ def make_stale(service: Service) -> str:
     """The tag names another image than the one that was shipped, and this is what runs."""
     return f"""\
 {prefix(service)}
-one=$($mine ps -q | head -n 1); name=$(docker inspect -f '{{{{.Config.Image}}}}' $one)
+one=$(compose ps -q | head -n 1); name=$(docker inspect -f '{{{{.Config.Image}}}}' $one)
 docker tag $(docker inspect -f '{{{{.Image}}}}' $one) {GOOD} || exit 1
 docker commit -c 'LABEL {STALE}=1' $one $name >/dev/null && again && answers
 """
@@ -114,7 +116,7 @@ def make_fresh(service: Service) -> str:
     return f"""\
 {prefix(service)}
 if docker image inspect {GOOD} >/dev/null 2>&1; then
-  one=$($mine ps -aq | head -n 1); name=$(docker inspect -f '{{{{.Config.Image}}}}' $one)
+  one=$(compose ps -aq | head -n 1); name=$(docker inspect -f '{{{{.Config.Image}}}}' $one)
   docker tag {GOOD} $name && again || exit 1
   docker rmi {GOOD} >/dev/null
   docker images -q --filter label={STALE}=1 | xargs -r docker rmi -f >/dev/null
@@ -129,13 +131,13 @@ def swap(service: Service, file: str, old: str, new: str) -> str:
     return f"""\
 {prefix(service)}
 cp -p {file} {KEPT} && sed -i 's/\\b{address}:/{new}:/g' {file} && ! cmp -s {file} {KEPT} || exit 1
-docker restart $($mine ps -q) >/dev/null && answers
+docker restart $(compose ps -q) >/dev/null && answers
 """
 
 
 def swap_back(service: Service, file: str) -> str:
     """The balancer as it was deployed."""
-    restored = f"mv -f {KEPT} {file} && docker restart $($mine ps -q) >/dev/null || exit 1"
+    restored = f"mv -f {KEPT} {file} && docker restart $(compose ps -q) >/dev/null || exit 1"
     return f"{prefix(service)}\nif [ -e {KEPT} ]; then {restored}; fi\nanswers\n"
 
 

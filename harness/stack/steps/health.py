@@ -9,17 +9,18 @@ so slow, a check with its usual timeout would have its task restarted over and o
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from harness.core.wait import scaled
-from harness.stack import values
 from harness.stack.model import Note
 from harness.stack.service import Fragment, ServiceContext
 
 LONGEST = 3.0
 DEFAULT_INTERVAL, DEFAULT_RETRIES = 30.0, 3
 TIMES = ("timeout", "start_period")
-NEWER = ("start_interval",)
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 
 
 def health(context: ServiceContext, prelude: str | None) -> Fragment:
@@ -28,17 +29,14 @@ def health(context: ServiceContext, prelude: str | None) -> Fragment:
         what = "there is none, so a task counts as running before it can answer"
         instead = "an update may fail requests; add one, unless the image has its own"
         return Fragment(notes=(context.note("healthcheck", what, instead),))
-    given = values.section(context, "healthcheck", context.body["healthcheck"])
-    _check_keys(context, given)
-    if values.boolean(context, "healthcheck.disable", given.get("disable", False)):
-        return Fragment(body={"healthcheck": {"disable": True}})
-    test = _test(context, given.get("test"))
-    if test and test[0] == "NONE":
+    given = context.body["healthcheck"]
+    test = given.get("test", [])
+    if given.get("disable") or test[:1] == ["NONE"]:
         return Fragment(body={"healthcheck": {"disable": True}})
     interval, retries, notes = _interval(context, given)
     body: dict[str, Any] = {"test": _with_prelude(prelude, test) if prelude else test} if test else {}
     body |= {"interval": interval, "retries": retries}
-    body |= {key: _duration(context, f"healthcheck.{key}", given[key]) for key in TIMES if key in given}
+    body |= {key: format_duration(scaled(seconds(given[key]))) for key in TIMES if key in given}
     if "start_interval" in given:
         what = "stacks of version 3.8 have no start_interval"
         notes.append(context.note("healthcheck.start_interval", what, f"it looks every {interval} all along"))
@@ -46,11 +44,9 @@ def health(context: ServiceContext, prelude: str | None) -> Fragment:
 
 
 def _interval(context: ServiceContext, given: dict[str, Any]) -> tuple[str, int, list[Note]]:
-    interval = values.seconds(
-        context, "healthcheck.interval", given.get("interval", f"{DEFAULT_INTERVAL:g}s")
-    )
-    interval = interval or DEFAULT_INTERVAL  # 0 is Docker's default
-    retries = values.integer(context, "healthcheck.retries", given.get("retries", 0)) or DEFAULT_RETRIES
+    # 0 is Docker's default.
+    interval = seconds(given.get("interval", "0s")) or DEFAULT_INTERVAL
+    retries = given.get("retries", 0) or DEFAULT_RETRIES
     if interval <= LONGEST:
         return format_duration(scaled(interval)), retries, []
     more = math.ceil(interval * retries / LONGEST)
@@ -60,19 +56,6 @@ def _interval(context: ServiceContext, given: dict[str, Any]) -> tuple[str, int,
     return format_duration(scaled(LONGEST)), more, [context.note("healthcheck.interval", what, instead)]
 
 
-def _test(context: ServiceContext, given: Any) -> list[str]:
-    """The test as a list; its first word says how it is run."""
-    if given is None:
-        return []
-    if isinstance(given, str):
-        return ["CMD-SHELL", given]
-    words = values.strings(context, "healthcheck.test", given)
-    if words and words[0] in ("NONE", "CMD", "CMD-SHELL"):
-        return words
-    problem = "a list must begin with NONE, CMD or CMD-SHELL"
-    raise context.error("healthcheck.test", problem, 'write `["CMD", "program", "argument"]`, or one text')
-
-
 def _with_prelude(prelude: str, test: list[str]) -> list[str]:
     """Docker runs a check beside the program, without the secrets that the program's shell has read."""
     if test[0] == "CMD-SHELL":
@@ -80,17 +63,12 @@ def _with_prelude(prelude: str, test: list[str]) -> list[str]:
     return ["CMD", "/bin/sh", "-c", f'{prelude}; exec "$@"', "sh", *test[1:]]
 
 
-def _duration(context: ServiceContext, key: str, value: Any) -> str:
-    return format_duration(scaled(values.seconds(context, key, value)))
+def seconds(duration: str) -> float:
+    """A duration as Compose writes it: ``1m30s``, ``500ms``."""
+    pairs = DURATION.findall(duration)
+    return float(sum(float(number) * UNITS[unit] for number, unit in pairs))
 
 
 def format_duration(seconds: float) -> str:
     """A duration as Docker reads it: ``30s``, ``500ms``."""
     return f"{int(seconds)}s" if seconds == int(seconds) else f"{seconds * 1000:.0f}ms"
-
-
-def _check_keys(context: ServiceContext, given: dict[str, Any]) -> None:
-    for key in given:
-        if key not in ("disable", "test", "interval", "retries", *TIMES, *NEWER):
-            remedy = "take it out, or correct its spelling"
-            raise context.error(f"healthcheck.{key}", "no such key in a health check", remedy)

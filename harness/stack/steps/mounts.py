@@ -6,12 +6,12 @@ Your directories are not on a swarm's nodes, so the files that were mounted from
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.stack import values
 from harness.stack.files import file_mode, read_file
 from harness.stack.model import Note
 from harness.stack.objects import file_fragment
@@ -19,8 +19,8 @@ from harness.stack.service import Fragment, ServiceContext, join
 from harness.stack.steps.program import templated
 
 SHM = "/dev/shm"  # noqa: S108 (it is the container's)
-PROPAGATIONS = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
 KINDS = ("volume", "bind", "tmpfs")
+SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
 KEYS = ("type", "source", "target", "read_only", "consistency", *KINDS)
 # Of the sections that a long mount may have, what a stack of version 3.8 takes.
 SUBKEYS = {"bind": ("propagation",), "volume": ("nocopy",), "tmpfs": ("size",)}
@@ -47,68 +47,36 @@ class Mount:
 
 def mounts(context: ServiceContext) -> Fragment:
     """``volumes``, ``tmpfs`` and ``shm_size``. Raises ``TopologyError`` for what no node would have."""
-    given = [_read(context, item) for item in values.items(context, "volumes", context.body.get("volumes"))]
+    given = [_read(context, item) for item in context.body.get("volumes", ())]
     return join([*(_mounted(context, each) for each in given), _tmpfs(context), _shm(context)])
 
 
 def has_data(context: ServiceContext) -> bool:
     """Whether it writes to a volume, which two tasks on a node would share."""
-    given = (_read(context, item) for item in values.items(context, "volumes", context.body.get("volumes")))
+    given = (_read(context, item) for item in context.body.get("volumes", ()))
     return any(each.kind == "volume" and each.source and not each.read_only for each in given)
 
 
-def _read(context: ServiceContext, item: Any) -> Mount:
-    return (
-        _long(context, item)
-        if isinstance(item, dict)
-        else _short(context, values.string(context, "volumes", item))
-    )
-
-
-def _short(context: ServiceContext, written: str) -> Mount:
-    """``SOURCE:TARGET:options``, or ``TARGET`` alone."""
-    parts = written.split(":")
-    if len(parts) == 1:
-        return Mount("volume", "", parts[0])
-    if len(parts) > 3:
-        raise context.error(
-            "volumes", f"not a mount: `{written}`", "write `source:target` or `source:target:ro`"
-        )
-    source, target, *rest = parts
-    kind = "bind" if source.startswith((".", "/", "~")) else "volume"
-    words = rest[0].split(",") if rest else []
-    options: dict[str, Any] = {}
-    unsupported = []
-    for word in words:
-        if word in PROPAGATIONS and kind == "bind":
-            options["propagation"] = word
-        elif word == "nocopy" and kind == "volume":
-            options["nocopy"] = True
-        elif word not in ("ro", "rw"):
-            unsupported.append(word)
-    return Mount(kind, source, target, "ro" in words, options, tuple(unsupported))
-
-
-def _long(context: ServiceContext, item: dict[str, Any]) -> Mount:
-    given = values.section(context, "volumes", item)
-    kind = values.string(context, "volumes.type", given.get("type", "volume"))
+def _read(context: ServiceContext, item: Mapping[str, Any]) -> Mount:
+    kind = item["type"]
     if kind not in KINDS:
-        raise context.error(
-            "volumes.type", f"a stack has no mounts of type `{kind}`", f"take {', '.join(KINDS)}"
-        )
-    unknown = [key for key in given if key not in KEYS]
-    options = values.section(context, f"volumes.{kind}", given.get(kind))
-    target = values.string(context, "volumes.target", given.get("target", ""))
-    if not target:
-        raise context.error("volumes", "a mount has no target", "say where in the container it is to be")
+        problem = f"a stack has no mounts of type `{kind}`"
+        raise context.error("volumes.type", problem, f"take {', '.join(KINDS)}")
+    options = item.get(kind, {})
+    unknown = [key for key in item if key not in KEYS]
     return Mount(
         kind,
-        values.string(context, "volumes.source", given.get("source", "")),
-        target,
-        values.boolean(context, "volumes.read_only", given.get("read_only", False)),
+        item.get("source", ""),
+        item["target"],
+        item.get("read_only", False),
         {key: value for key, value in options.items() if key in SUBKEYS[kind]},
-        (*unknown, *(f"{kind}.{key}" for key in options if key not in SUBKEYS[kind])),
+        (*unknown, *(_lost(kind, key, value) for key, value in options.items() if key not in SUBKEYS[kind])),
     )
+
+
+def _lost(kind: str, key: str, value: Any) -> str:
+    """An option as users write it: SELinux's label is a letter at the end of a short mount."""
+    return str(value) if key == "selinux" else f"{kind}.{key}"
 
 
 def _mounted(context: ServiceContext, mount: Mount) -> Fragment:
@@ -119,7 +87,7 @@ def _mounted(context: ServiceContext, mount: Mount) -> Fragment:
         fragments.append(_node_path(context, mount))
     elif mount.kind == "tmpfs":
         given = mount.options.get("size")
-        size = {} if given is None else {"size": values.size(context, "volumes.tmpfs.size", given)}
+        size = {} if given is None else {"size": int(given)}
         fragments.append(_memory(mount.target, size))
     else:
         fragments.append(_volume(context, mount))
@@ -202,34 +170,29 @@ def _node_path(context: ServiceContext, mount: Mount) -> Fragment:
 def _volume(context: ServiceContext, mount: Mount) -> Fragment:
     if not mount.source:
         return Fragment(body={"volumes": [_entry("volume", mount, "")]})
-    declared = values.section(context, "volumes", context.file.document.get("volumes"))
-    if mount.source not in (context.file.document.get("volumes") or {}):
-        remedy = "declare it under the file's own `volumes:`"
-        raise context.error("volumes", f"there is no volume `{mount.source}`", remedy)
+    declared = context.file.document.get("volumes", {})
     name = f"{context.service.name}_{mount.source}"
     what = f"each node has a volume {mount.source} of its own, so a task that moves finds an empty one"
     instead = "keep it on one node (`droplets:` or a constraint), or keep the data in a managed database"
     return Fragment(
         body={"volumes": [_entry("volume", mount, name)]},
-        volumes={name: _declared(context, mount.source, declared.get(mount.source))},
+        volumes={name: _declared(context, mount.source, declared.get(mount.source, {}))},
         notes=(context.note("volumes", what, instead),),
     )
 
 
-def _declared(context: ServiceContext, name: str, given: Any) -> dict[str, Any]:
+def _declared(context: ServiceContext, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """A volume of the compose file. One that is external keeps its name."""
-    found = values.section(context, "volumes", given)
-    external = found.get("external", False)
-    if isinstance(external, dict):  # the older form of a name
-        return {"external": True, "name": external.get("name", name)}
-    if values.boolean(context, "volumes.external", external):
-        return {"external": True, "name": found.get("name", name)}
+    if given.get("external"):
+        return {"external": True, "name": given.get("name", name)}
     known = ("name", "driver", "driver_opts", "labels")
-    unknown = [key for key in found if key not in (*known, "external") and not key.startswith("x-")]
+    unknown = [key for key in given if key not in known and not key.startswith("x-")]
     if unknown:
         problem = f"a stack's volume has no `{unknown[0]}` (volume `{name}`)"
         raise context.error("volumes", problem, f"take it out; it has {', '.join(known)}")
-    return {key: found[key] for key in known if key in found}
+    own = {"name": context.file.own_name("volumes", name)}
+    found = {**given, **own}
+    return {key: found[key] for key in known if found.get(key) is not None}
 
 
 def _entry(kind: str, mount: Mount, source: str) -> dict[str, Any]:
@@ -244,15 +207,14 @@ def _entry(kind: str, mount: Mount, source: str) -> dict[str, Any]:
 
 
 def _tmpfs(context: ServiceContext) -> Fragment:
-    given = context.body.get("tmpfs", [])
-    return join(_tmpfs_fragment(context, each) for each in values.strings(context, "tmpfs", given))
+    return join(_tmpfs_fragment(context, each) for each in context.body.get("tmpfs", ()))
 
 
 def _tmpfs_fragment(context: ServiceContext, written: str) -> Fragment:
     """``/run`` or ``/run:size=64m,mode=1777``."""
     target, _, words = written.partition(":")
     options = dict(word.partition("=")[::2] for word in words.split(",") if word)
-    size = {"size": values.size(context, "tmpfs", options.pop("size"))} if "size" in options else {}
+    size = {"size": _bytes(context, options.pop("size"))} if "size" in options else {}
     fragment = _memory(target, size)
     if not options:
         return fragment
@@ -263,7 +225,15 @@ def _tmpfs_fragment(context: ServiceContext, written: str) -> Fragment:
 def _shm(context: ServiceContext) -> Fragment:
     if "shm_size" not in context.body:
         return Fragment()
-    return _memory(SHM, {"size": values.size(context, "shm_size", context.body["shm_size"])})
+    return _memory(SHM, {"size": int(context.body["shm_size"])})
+
+
+def _bytes(context: ServiceContext, given: str) -> int:
+    """A size such as ``64m``: the options of ``tmpfs`` are the kernel's, and Compose passes them on."""
+    found = SIZE.fullmatch(given)
+    if not found:
+        raise context.error("tmpfs", f"not a size: `{given}`", "write one as `64m`")
+    return int(found[1]) << 10 * " kmg".index(found[2].lower() or " ")
 
 
 def _memory(target: str, size: dict[str, int]) -> Fragment:

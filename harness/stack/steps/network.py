@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from harness.core.errors import TopologyError
-from harness.stack import values
 from harness.stack.model import Note
 from harness.stack.service import Fragment, ServiceContext
 
@@ -53,36 +51,29 @@ def _ambiguous(alias: str, context: ServiceContext, other: ServiceContext) -> To
 
 def _own_names(context: ServiceContext) -> Iterator[str]:
     if "container_name" in context.body:
-        yield values.string(context, "container_name", context.body["container_name"])
-    given = context.body.get("networks")
-    if isinstance(given, dict):
-        for name, options in given.items():
-            key = f"networks.{name}"
-            yield from values.strings(context, key, values.section(context, key, options).get("aliases", []))
+        yield context.body["container_name"]
+    for options in context.body.get("networks", {}).values():
+        yield from (options or {}).get("aliases", ())
 
 
 def _linked_names(context: ServiceContext, siblings: Sequence[ServiceContext]) -> Iterator[str]:
     """The names that other services of the compose file have for it."""
     for sibling in siblings:
-        for link in _link_words(sibling):
+        for link in sibling.body.get("links", ()):
             target, _, alias = link.partition(":")
             if target == context.name and alias:
                 yield alias
 
 
-def _link_words(context: ServiceContext) -> list[str]:
-    return values.strings(context, "links", context.body.get("links", []))
-
-
 def _container_name(context: ServiceContext) -> Iterator[Note]:
     if "container_name" in context.body:
-        name = values.string(context, "container_name", context.body["container_name"])
+        name = context.body["container_name"]
         what = f"a swarm names containers itself, {context.stack}_{context.title}.1.ID and so on"
         yield context.note("container_name", what, f"{name} is another name of the service on the network")
 
 
 def _links(context: ServiceContext) -> Iterator[Note]:
-    if _link_words(context):
+    if context.body.get("links"):
         instead = "all services find each other by name; a link's alias is another name of its service"
         yield context.note("links", "a stack has no links", instead)
 
@@ -96,21 +87,21 @@ def _networks(context: ServiceContext) -> Iterator[Note]:
     names = ", ".join(map(str, given))
     instead = "names that it had there lead to it here; whoever is in the stack can reach it"
     yield context.note("networks", f"it is on {overlay} instead of {names}", instead)
-    for name, options in given.items() if isinstance(given, dict) else ():
-        others = [key for key in _options(context, name, options) if key != "aliases"]
+    declared = context.file.document.get("networks", {})
+    for name, options in given.items():
+        key = f"networks.{name}"
+        others = [each for each in options or {} if each != "aliases"]
         if others:
-            key = f"networks.{name}"
             yield context.note(key, f"{', '.join(others)} cannot be chosen in a swarm", "it is left out")
-
-
-def _options(context: ServiceContext, name: str, options: Any) -> dict[str, Any]:
-    return values.section(context, f"networks.{name}", options)
+        if declared.get(name, {}).get("internal"):
+            what = f"{name} was shut off from outside (`internal: true`), and {overlay} is not"
+            yield context.note(key, what, "what may leave the nodes is for their firewalls to say")
 
 
 def _mode(context: ServiceContext) -> Iterator[Note]:
     if "network_mode" not in context.body:
         return
-    mode = values.string(context, "network_mode", context.body["network_mode"])
+    mode = context.body["network_mode"]
     if mode not in LIKE_OURS:
         problem = f"network_mode `{mode}`: a stack's service is on the stack's network, and nowhere else"
         remedy = "take it out, or have the service as a compose project on its nodes (plain `services:`)"

@@ -1,11 +1,10 @@
-"""Keys that mean the same in a stack. Their values are converted to the form that a stack takes."""
+"""Keys that mean the same in a stack. Nearly all values are in the form that a stack takes already."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.stack import values
 from harness.stack.service import Fragment, ServiceContext
 from harness.stack.steps.program import templated
 
@@ -23,23 +22,17 @@ def passed_through(context: ServiceContext) -> Fragment:
     )
 
 
-def _template(context: ServiceContext, key: str, value: Any) -> str:
-    return templated(values.string(context, key, value))
+def _same(_context: ServiceContext, _key: str, value: Any) -> Any:
+    return value
 
 
-def _grace(context: ServiceContext, key: str, value: Any) -> str:
-    values.seconds(context, key, value)
-    return values.string(context, key, value)
+def _template(_context: ServiceContext, _key: str, value: str) -> str:
+    return templated(value)
 
 
-def _hosts(context: ServiceContext, key: str, value: Any) -> list[str]:
+def _hosts(context: ServiceContext, key: str, value: list[str]) -> list[str]:
     """``NAME:ADDRESS``; ``host-gateway`` means nothing where the host may be any of several."""
-    if isinstance(value, Mapping):
-        found = [f"{name}:{values.string(context, key, each)}" for name, each in value.items()]
-    else:
-        found = [
-            each.replace("=", ":", 1) if "=" in each else each for each in values.strings(context, key, value)
-        ]
+    found = [each.replace("=", ":", 1) for each in value]
     for each in found:
         if each.endswith(":host-gateway"):
             problem = f"`{each}`: a task has no one host"
@@ -47,47 +40,22 @@ def _hosts(context: ServiceContext, key: str, value: Any) -> list[str]:
     return found
 
 
-def _ulimits(context: ServiceContext, key: str, value: Any) -> dict[str, Any]:
-    limits: dict[str, Any] = {}
-    for name, each in values.section(context, key, value).items():
-        if isinstance(each, Mapping):
-            ends = {end: values.integer(context, f"{key}.{name}.{end}", limit) for end, limit in each.items()}
-            limits[name] = ends
-        else:
-            limits[name] = values.integer(context, f"{key}.{name}", each)
-    return limits
-
-
-def _logging(context: ServiceContext, key: str, value: Any) -> dict[str, Any]:
-    given = values.section(context, key, value)
-    found: dict[str, Any] = {}
-    if "driver" in given:
-        found["driver"] = values.string(context, f"{key}.driver", given.pop("driver"))
-    if "options" in given:
-        found["options"] = values.mapping(context, f"{key}.options", given.pop("options"))
-    if given:
-        raise context.error(
-            f"{key}.{next(iter(given))}", "logging has no such key", "it has driver and options"
-        )
-    return found
-
-
 PASSED_THROUGH: Mapping[str, Form] = {
-    "cap_drop": values.strings,
-    "dns": values.strings,
-    "dns_search": values.strings,
+    "cap_drop": _same,
+    "dns": _same,
+    "dns_search": _same,
     "extra_hosts": _hosts,
     "hostname": _template,
-    "init": values.boolean,
-    "labels": values.mapping,
-    "logging": _logging,
-    "read_only": values.boolean,
-    "stdin_open": values.boolean,
-    "stop_grace_period": _grace,
-    "stop_signal": values.string,
-    "sysctls": values.mapping,
-    "tty": values.boolean,
-    "ulimits": _ulimits,
-    "user": values.string,
-    "working_dir": values.string,
+    "init": _same,
+    "labels": _same,
+    "logging": _same,
+    "read_only": _same,
+    "stdin_open": _same,
+    "stop_grace_period": _same,
+    "stop_signal": _same,
+    "sysctls": _same,
+    "tty": _same,
+    "ulimits": _same,
+    "user": _same,
+    "working_dir": _same,
 }

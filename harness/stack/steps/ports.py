@@ -6,21 +6,14 @@ virtual addresses nor the routing mesh are needed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.stack import taint, values
 from harness.stack.model import Note
 from harness.stack.service import Fragment, ServiceContext
 
-WRITTEN = re.compile(
-    r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]+):)??"
-    r"(?:(?P<published>\d*|\d+-\d+):)?(?P<target>\d+(?:-\d+)?)(?:/(?P<protocol>tcp|udp|sctp))?"
-)
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-KEYS = ("target", "published", "protocol", "mode", "host_ip", "name", "app_protocol")
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -50,9 +43,16 @@ def ports(context: ServiceContext) -> Fragment:
 
 
 def published(context: ServiceContext) -> Iterator[Port]:
-    """The ports that the compose file publishes, each port of a range by itself."""
-    for item in values.items(context, "ports", context.body.get("ports")):
-        yield from _long(context, item) if isinstance(item, dict) else _short(context, item)
+    """The ports that the compose file publishes, each port of a range by itself, as Compose has them."""
+    for each in context.body.get("ports", ()):
+        outer, target = each.get("published", ""), each["target"]
+        protocol, host = each.get("protocol", "tcp"), each.get("host_ip", "")
+        written = f"{outer}:{target}" if outer else str(target)
+        if host:
+            written = f"{f'[{host}]' if ':' in host else host}:{outer}:{target}"
+        # One port at any of a range is where Docker chooses.
+        chosen = int(outer) if outer.isdigit() else None
+        yield Port(written if protocol == "tcp" else f"{written}/{protocol}", target, chosen, protocol, host)
 
 
 def publishes(context: ServiceContext) -> bool:
@@ -104,47 +104,3 @@ def _opened(context: ServiceContext, port: Port) -> Note:
     what = f"a swarm publishes {port.published} on all of a node's addresses, not on {port.host} alone"
     instead = "have a firewall keep it shut, or do not name it in the topology's `ports:`"
     return context.note("ports", what, instead)
-
-
-def _short(context: ServiceContext, item: Any) -> Iterator[Port]:
-    written = values.string(context, "ports", item)
-    found = WRITTEN.fullmatch(written)
-    if not found:
-        if taint.deferred_names(written):  # which port is known only to a deployment
-            return
-        raise context.error("ports", f"not a port: `{written}`", 'write "8080:80" or "8080:80/udp"')
-    pattern = Port(written, 0, None, found["protocol"] or "tcp", found["host"] or "")
-    yield from _expand(context, pattern, found["target"], found["published"])
-
-
-def _long(context: ServiceContext, item: dict[str, Any]) -> Iterator[Port]:
-    given = values.section(context, "ports", item)
-    unknown = [key for key in given if key not in KEYS]
-    if unknown or "target" not in given:
-        problem = f"no such key: {unknown[0]}" if unknown else "it has no target"
-        raise context.error("ports", problem, f"a port has {', '.join(KEYS)}")
-    given_text = {key: values.string(context, f"ports.{key}", value) for key, value in given.items()}
-    published = given_text.get("published", "")
-    written = f"{published}:{given_text['target']}" if published else given_text["target"]
-    pattern = Port(written, 0, None, given_text.get("protocol", "tcp"), given_text.get("host_ip", ""))
-    yield from _expand(context, pattern, given_text["target"], published)
-
-
-def _expand(context: ServiceContext, pattern: Port, target: str, published: str | None) -> Iterator[Port]:
-    """``8000-8001:80-81`` as two ports. One port at any of a range is where Docker chooses."""
-    targets = _range(context, pattern, target)
-    outer: Sequence[int | None] = _range(context, pattern, published) if published else [None] * len(targets)
-    if len(targets) == 1 < len(outer):
-        outer = [None]
-    if len(targets) != len(outer):
-        problem = f"{pattern.written}: the two ranges differ in length"
-        raise context.error("ports", problem, "make them equally long")
-    for inner, at in zip(targets, outer, strict=True):
-        yield replace(pattern, target=inner, published=at)
-
-
-def _range(context: ServiceContext, pattern: Port, given: str) -> range:
-    first, _, last = given.partition("-")
-    if not (first.isdigit() and (last or first).isdigit()):
-        raise context.error("ports", f"not a port: `{pattern.written}`", 'write "8080:80" or "8080:80/udp"')
-    return range(int(first), int(last or first) + 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.stack import values
 from harness.stack.service import Fragment, ServiceContext
 
 REMEDY = (
@@ -16,7 +15,7 @@ REMEDY = (
 
 def privilege(context: ServiceContext, siblings: Sequence[ServiceContext]) -> Fragment:
     """``cap_add``, with the topology's. Raises ``TopologyError`` for privileged without any."""
-    own = values.strings(context, "cap_add", context.body.get("cap_add", []))
+    own = context.body.get("cap_add", [])
     added = context.service.cap_add if _is_meant(context, siblings) else ()
     together = list(dict.fromkeys([*own, *added]))
     body = {"cap_add": together} if together else {}
@@ -34,7 +33,7 @@ def privilege(context: ServiceContext, siblings: Sequence[ServiceContext]) -> Fr
 
 def is_privileged(context: ServiceContext) -> bool:
     """Whether the compose file asks for all privileges."""
-    return values.boolean(context, "privileged", context.body.get("privileged", False))
+    return bool(context.body.get("privileged", False))
 
 
 def _is_meant(context: ServiceContext, siblings: Sequence[ServiceContext]) -> bool:

@@ -7,16 +7,17 @@ shell reads it and then executes the program.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.stack import taint, values
+from harness.stack import taint
 from harness.stack.objects import file_fragment
 from harness.stack.service import Fragment, ServiceContext, join
 from harness.stack.steps.environment import Variables, variables
 from harness.stack.steps.health import health
 
 FILE = "environment"
+Words = list[str] | str
 READ = f"set -a; . /run/secrets/{FILE}; set +a"
 WRAPPER = ("/bin/sh", "-c", f'{READ}; exec "$@"', "sh")
 
@@ -58,15 +59,18 @@ def _secret_file(secret: Mapping[str, str]) -> bytes:
 
 def _as_given(context: ServiceContext) -> dict[str, Any]:
     """What the compose file says to run; nothing where the image's own command is meant."""
-    entrypoint, command = _words(context, "entrypoint"), _words(context, "command")
+    entrypoint, command = context.body.get("entrypoint"), context.body.get("command")
     if entrypoint == []:
         return {"entrypoint": _instead_of_nothing(context, command)}
+    if command == [] and not entrypoint:
+        return {"entrypoint": _without_command(context)}
     given = {"entrypoint": entrypoint, "command": command}
     return {key: words for key, words in given.items() if words}
 
 
 def _wrapped(context: ServiceContext) -> dict[str, Any]:
-    entrypoint, command = _words(context, "entrypoint"), _words(context, "command")
+    entrypoint, command = context.body.get("entrypoint"), context.body.get("command")
+    whole: Words
     if entrypoint is None:
         whole = _of_image(context, command)
     elif entrypoint:
@@ -76,16 +80,31 @@ def _wrapped(context: ServiceContext) -> dict[str, Any]:
     return {"entrypoint": list(WRAPPER), "command": whole}
 
 
-def _of_image(context: ServiceContext, command: list[str] | None) -> list[str]:
-    """The image's own entry point, and its own command unless the compose file has another."""
+def _of_image(context: ServiceContext, command: list[str] | None) -> Words:
+    """The image's own entry point, and its own command unless the compose file has another, or none."""
     source, key = context.source, "command"
-    if not command and context.name in source.programs:
-        return list(source.programs[context.name])
-    if command and context.name in source.entrypoints:
-        return [*source.entrypoints[context.name], *command]
+    if command is None and context.name in source.programs:
+        return _words(source.programs[context.name], [])
+    if command is not None and context.name in source.entrypoints:
+        return _words(source.entrypoints[context.name], command)
     problem = "it has secrets, so a shell starts its program, and what the image runs by itself is not known"
     remedy = "say `entrypoint:` and `command:` in full, or have the image on this machine"
     raise context.error(key, problem, remedy)
+
+
+def _words(image: Sequence[str], command: Sequence[str]) -> Words:
+    """Words as a list; as one text where what the image runs is to be filled in, which may be several."""
+    if any(taint.deferred_names(each) for each in image):
+        return " ".join([*image, *map(shlex.quote, command)])
+    return [*image, *command]
+
+
+def _without_command(context: ServiceContext) -> Words:
+    """An empty ``command:`` removes the image's; in a stack the entry point alone does."""
+    if found := context.source.entrypoints.get(context.name):
+        return _words(found, [])
+    problem = "it is empty, which takes the image's away, and what its entry point is is not known"
+    raise context.error("command", problem, "say what to run as `entrypoint:`")
 
 
 def _instead_of_nothing(context: ServiceContext, command: list[str] | None) -> list[str]:
@@ -94,21 +113,3 @@ def _instead_of_nothing(context: ServiceContext, command: list[str] | None) -> l
         return command
     problem = "it is empty, and there is no `command:`"
     raise context.error("entrypoint", problem, "say what to run as `entrypoint:`")
-
-
-def _words(context: ServiceContext, key: str) -> list[str] | None:
-    """A command as its words, split as a shell would; None where there is none."""
-    given = context.body.get(key)
-    if given is None:
-        return None
-    if isinstance(given, list):
-        return values.strings(context, key, given)
-    written = values.string(context, key, given)
-    if taint.is_secret(written):
-        return [written]
-    try:
-        return shlex.split(written)
-    except ValueError as error:
-        raise context.error(
-            key, f"its quotes do not match: {error}", "write it as a list of words"
-        ) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from harness.stack import values
 from harness.stack.model import Note
 from harness.stack.service import Fragment, ServiceContext
 
@@ -18,7 +17,6 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "blkio_config": ("a swarm cannot limit disks", "it is left out"),
     "cgroup": ("a swarm cannot choose the control groups' namespace", "it is the engine's default"),
     "cgroup_parent": ("a swarm cannot choose it", "it is the engine's default"),
-    "cgroupns_mode": ("a swarm cannot choose it", "it is the engine's default"),
     "cpu_count": ("it is for Windows", "it is left out; `cpus` is kept"),
     "cpu_percent": ("it is for Windows", "it is left out; `cpus` is kept"),
     "cpu_rt_period": ("a swarm has no real-time scheduling", "it is left out"),
@@ -51,22 +49,16 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
 # key: (why it cannot be left out, what would be right)
 REFUSED: Mapping[str, tuple[str, str]] = {
     "devices": ("a swarm gives no devices to its services", PLAIN),
-    "extends": (
-        "a stack cannot extend another file",
-        "write out what it extends; `docker compose config` shows the whole",
-    ),
     "external_links": (
         "a stack has no links, and what they name is not in it",
         "have that service in the stack too, and reach it by its name",
     ),
     "gpus": ("a swarm gives no devices to its services", PLAIN),
-    "label_file": ("a stack reads no files of labels", "write them as `labels:`"),
     "models": ("a stack has none", PLAIN),
     "post_start": ("a swarm runs nothing beside the program", "do it in the image's entry point"),
     "pre_stop": ("a swarm runs nothing beside the program", "do it in the program, at `stop_signal`"),
     "provider": ("a stack has none", PLAIN),
     "use_api_socket": ("a stack has none", "mount /var/run/docker.sock"),
-    "volume_driver": ("a stack names it elsewhere", "write `driver:` under the file's own `volumes:`"),
     "volumes_from": ("tasks do not see each other's volumes", "name the volumes under `volumes:` of both"),
 }
 # These name a namespace; with another value than these, what the service sees would be another thing.
@@ -88,7 +80,7 @@ def _namespaces(context: ServiceContext) -> Iterator[Note]:
     for key, harmless in NAMESPACES.items():
         if key not in context.body:
             continue
-        value = values.string(context, key, context.body[key])
+        value = str(context.body[key])
         if value not in harmless:
             raise context.error(key, f"a swarm cannot share a namespace (`{value}`)", PLAIN)
         yield context.note(key, "a swarm cannot choose it", OWN_NAMESPACE)
@@ -97,7 +89,7 @@ def _namespaces(context: ServiceContext) -> Iterator[Note]:
 def _security(context: ServiceContext) -> Iterator[Note]:
     if "security_opt" not in context.body:
         return
-    given = values.strings(context, "security_opt", context.body["security_opt"])
+    given = context.body["security_opt"]
     if any(each in UNCONFINED for each in given):
         what = "a swarm leaves every task in Docker's AppArmor profile"
         instead = (
@@ -112,6 +104,5 @@ def _security(context: ServiceContext) -> Iterator[Note]:
 
 
 def _extensions(context: ServiceContext) -> Iterator[Note]:
-    for key in context.body:
-        if key.startswith("x-"):
-            yield context.note(key, "it says nothing to Docker", "it is left out")
+    for key in context.file.project.extensions.get(context.name, ()):
+        yield context.note(key, "it says nothing to Docker", "it is left out")

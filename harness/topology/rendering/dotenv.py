@@ -1,13 +1,11 @@
-"""``.env`` files that docker-compose 1.29 (python-dotenv) and Compose v2 (compose-go) read alike.
+"""Writes ``.env`` files as Compose v2 (compose-go) reads them.
 
-The two differ in what they replace and unescape:
+* unquoted: it replaces ``$NAME``, cuts a comment after a blank, and trims;
+* single quotes: it takes all as it is, but cannot hold a single quote or end with a backslash;
+* double quotes: it replaces ``$NAME`` and unescapes, which sequences depends on its version.
 
-* unquoted: v2 replaces ``$NAME``; both cut a comment after a blank, and trim;
-* single quotes: 1.29 replaces ``${NAME}`` even here, and reads ``\\\\`` as one backslash; v2 does neither;
-* double quotes: v2 replaces ``$NAME``; both unescape, not the same sequences.
-
-So a value is written in the first of the three forms in which no difference can show, or refused. What users
-wrote themselves is read as v2 reads it.
+So a value is written in the first of the three forms in which nothing would be changed, or refused. What
+users wrote themselves is never read here: Compose does that (``harness.compose``).
 """
 
 from __future__ import annotations
@@ -21,29 +19,21 @@ ASSIGNMENT = re.compile(
     r"""(?P<value>'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|[^\r\n]*)[^\r\n]*""",
     re.MULTILINE,
 )
-ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
-REPLACED = re.compile(
-    r"\\(?P<escaped>.)|\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?::?-(?P<default>[^}]*))?\})", re.DOTALL
-)
-
-
-# The limit of a process's environment for one variable.
-LONGEST_VALUE = 128 * 1024
 
 
 def quote(value: str) -> str:
-    """The value as it stands after ``KEY=``. Raises ``ValueError`` where the two readers would differ."""
+    """The value as it stands after ``KEY=``. Raises ``ValueError`` where versions of Compose would differ."""
     if PLAIN.fullmatch(value):
         return value
     if "\r" in value or "\0" in value:
         raise ValueError("it holds a carriage return or a NUL, which .env files cannot carry")
-    if not re.search(r"'|\\\\|\\$|\$\{", value):
+    if "'" not in value and not value.endswith("\\"):
         return f"'{value}'"
     if not re.search(r'["\\$]', value):
         return f'"{value}"'
     raise ValueError(
-        "no way of quoting it is read alike by docker-compose 1.29 and Compose v2 "
-        "(it holds '${', a doubled or final backslash, or a single quote beside one of \" \\ $)"
+        "no way of quoting it is read alike by all versions of Compose v2 "
+        '(it ends with a backslash, or holds a single quote beside one of " \\ $)'
     )
 
 
@@ -67,36 +57,3 @@ def merge(existing: str, values: Mapping[str, str]) -> str:
     if text and added and not text.endswith("\n"):
         text += "\n"
     return text + "".join(f"{line}\n" for line in added)
-
-
-def read(text: str, given: Mapping[str, str]) -> dict[str, str]:
-    """The variables in ``text``, with the given values in place of its own and beside them.
-
-    Raises ``ValueError`` for values that grow without bounds, each out of several of the one before.
-    """
-    values = dict(given)
-    for match in ASSIGNMENT.finditer(text):
-        if match["key"] not in given:
-            values[match["key"]] = _value(match["value"], values)
-    return values
-
-
-def _value(written: str, known: Mapping[str, str]) -> str:
-    """A value without its quotes, escapes and references to what is ``known`` replaced where they count."""
-    if len(written) > 1 and written[0] == written[-1] == "'":
-        return written[1:-1].replace("\\'", "'")
-    quoted = len(written) > 1 and written[0] == written[-1] == '"'
-    text = written[1:-1] if quoted else re.sub(r"(^|[ \t])#.*", "", written).strip()
-    left = LONGEST_VALUE
-
-    def replace(match: re.Match[str]) -> str:
-        nonlocal left
-        if escaped := match["escaped"]:
-            return ESCAPES.get(escaped, escaped) if quoted else match[0]
-        value = known.get(match["plain"] or match["braced"], "") or match["default"] or ""
-        left -= len(value)
-        if left < 0:
-            raise ValueError(f"with its variables replaced, a value is longer than {LONGEST_VALUE}")
-        return value
-
-    return REPLACED.sub(replace, text)

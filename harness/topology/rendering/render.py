@@ -13,6 +13,7 @@ from typing import Any
 
 import jinja2
 
+from harness.compose.reader import read_variables
 from harness.core.documents import BYTE_ORDER_MARK, read_text
 from harness.core.errors import TopologyError
 from harness.topology.deployment import Deployment, Node
@@ -42,11 +43,13 @@ class RenderedStack:
     ``text`` is its compose file as written. ``environment`` is what ``.env`` would say: the application's own
     ``.env`` (or ``.env.example``), with the topology's values in place. ``files`` are the rendered templates
     by their targets, and ``NAME-ca.pem`` for each database that trusts one of the service's droplets.
+    ``more`` are the compose files that are merged into the first one, by their paths relative to it.
     """
 
     text: str
     environment: Mapping[str, str] = field(repr=False)
     files: Mapping[str, str] = field(repr=False)
+    more: tuple[str, ...] = ()
 
 
 class ExpressionError(ValueError):
@@ -84,7 +87,7 @@ def render_stack_service(topology: Topology, deployment: Deployment, service: St
     values = _evaluated(topology, service, place, context)
     return RenderedStack(
         text=_read(service.compose),
-        environment=_read_environment(service, dict(values)),
+        environment=environment_of(service, dict(values)),
         files={
             **{each.target: render_template(each, context) for each in service.files},
             **certificates(topology, deployment, *service.nodes),
@@ -145,10 +148,13 @@ def certificates(topology: Topology, deployment: Deployment, *nodes: str) -> dic
     }
 
 
-def evaluate(text: str, context: Context, *, name: str = "expression") -> str:
-    """Render a template's text. Raises ``ExpressionError`` for bad syntax, unknown names and empty values."""
+def evaluate(text: str, context: Context, *, name: str = "expression", compose: bool = False) -> str:
+    """Render a template's text. Raises ``ExpressionError`` for bad syntax, unknown names and empty values.
+
+    ``compose``: it is text of a compose file, where a ``$`` in a value would begin a variable.
+    """
     try:
-        return _environment().bounded_template(text, name).render(context)
+        return _environment(compose=compose).bounded_template(text, name).render(context)
     except jinja2.TemplateSyntaxError as error:
         raise ExpressionError(f"not a jinja2 template: {error.message}", error.lineno) from error
     except (RecursionError, MemoryError, SyntaxError) as error:
@@ -178,37 +184,40 @@ def _evaluated(
 def check_environment(service: Service | StackService) -> None:
     """Raise ``TopologyError`` for an own ``.env`` that cannot be used."""
     if isinstance(service, StackService):
-        _read_environment(service, {})
+        environment_of(service, {})
     else:
         _own_environment(service)
 
 
-def _read_environment(service: StackService, values: Mapping[str, str]) -> Mapping[str, str]:
-    try:
-        return dotenv.read(_own_environment(service), values)
-    except ValueError as error:
-        remedy = "write the value out"
-        raise TopologyError(str(error), file=service.compose.parent / ENV, remedy=remedy) from error
+def environment_of(service: Service | StackService, values: Mapping[str, str]) -> Mapping[str, str]:
+    """A service's variables: the application's own, with these in their place and beside them."""
+    file = next((path for path in _own_files(service) if path.is_file()), service.compose.parent / ENV)
+    return read_variables(_own_environment(service), file, values)
 
 
 def _own_environment(service: Service | StackService) -> str:
-    candidates = (service.compose.parent / name for name in USERS_ENV)
-    existing = next((path for path in candidates if path.is_file()), None)
+    existing = next((path for path in _own_files(service) if path.is_file()), None)
     return _read(existing).removeprefix(BYTE_ORDER_MARK) if existing else ""
 
 
-def _environment() -> Bounded:
+def _own_files(service: Service | StackService) -> Iterator[Path]:
+    return (service.compose.parent / name for name in USERS_ENV)
+
+
+def _environment(*, compose: bool) -> Bounded:
     """This thread's environment: creating one costs more than rendering a small template."""
-    if not hasattr(_OWN, "environment"):
-        _OWN.environment = Bounded(
+    name = "compose" if compose else "plain"
+    if not hasattr(_OWN, name):
+        made = Bounded(
             undefined=jinja2.StrictUndefined,
             autoescape=False,
             keep_trailing_newline=True,
             trim_blocks=True,
             lstrip_blocks=True,
-            finalize=_refuse_none,
+            finalize=_without_variables if compose else _refuse_none,
         )
-    found: Bounded = _OWN.environment
+        setattr(_OWN, name, made)
+    found: Bounded = getattr(_OWN, name)
     return found
 
 
@@ -216,6 +225,12 @@ def _refuse_none(value: Any) -> Any:
     if value is None:
         raise jinja2.UndefinedError("this value is empty: the droplet has no such address")
     return value
+
+
+def _without_variables(value: Any) -> Any:
+    """A value that Compose takes as it is. An undefined one stays undefined, and so an error."""
+    given = _refuse_none(value)
+    return given if isinstance(given, jinja2.Undefined) else str(given).replace("$", "$$")
 
 
 def _line_in(name: str, traceback: TracebackType | None) -> int | None:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from harness.compose import containers
 from harness.core.errors import TopologyError
+from harness.core.parallel import in_parallel
 from harness.topology.build import compose_candidates
-from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.topology.model import DATABASE_PORTS, Service, StackService, Topology
+from harness.topology.deployment import Deployment
+from harness.topology.model import Service, StackService, Topology
 from harness.topology.rendering import dotenv, render
+from harness.topology.rendering.imagined import imagined
+from harness.topology.rendering.projects import READERS, read_one
 from harness.topology.schema import RawTopology
 from harness.topology.source import Problems, Step, field_name
 
@@ -20,6 +26,7 @@ def check(raw: RawTopology, topology: Topology, problems: Problems) -> None:
         problems.add(("app",), f"there is no directory {topology.app}", remedy)
         return
     stand_in = imagined(topology)
+    before = len(problems.errors)
     for service in topology.services:
         path: Path = ("services", service.name)
         _check_compose(topology, path, service, raw.services[service.name].compose, problems)
@@ -32,32 +39,37 @@ def check(raw: RawTopology, topology: Topology, problems: Problems) -> None:
             _check_compose(topology, path, each, raw.swarm.services[each.name].compose, problems)
             context = render.make_context(topology, stand_in, None)
             _check_rendered(topology, path, each, context, problems)
+    if len(problems.errors) == before:
+        _check_projects(topology, stand_in, problems)
 
 
-def imagined(topology: Topology) -> Deployment:
-    """A deployment with made-up addresses and credentials, to try expressions on."""
-    nodes = {
-        name: Node(name, number, "active", "203.0.113.1" if each.public_networking else None, "10.0.0.1")
-        for number, (name, each) in enumerate(topology.droplets.items(), 1)
-    }
-    databases = {
-        name: DatabaseNode(
-            name, name, each.engine, "online", _connection(each.engine), _connection(each.engine), "pem"
-        )
-        for name, each in topology.databases.items()
-    }
-    secrets = dict.fromkeys(topology.secrets, "secret")
-    return Deployment("check", "check", topology.ip_range or "10.0.0.0/20", nodes, databases, secrets=secrets)
+def _check_projects(topology: Topology, stand_in: Deployment, problems: Problems) -> None:
+    """What Compose and a node would refuse of each compose file, with the files that are rendered for it."""
+    services: list[Service | StackService] = [*topology.services]
+    services += topology.swarm.services if topology.swarm else ()
+    found = in_parallel([partial(_refused, topology, stand_in, each) for each in services], workers=READERS)
+    problems.errors += [error for error in found if error]
 
 
-def _connection(engine: str) -> Connection:
-    port = DATABASE_PORTS[engine]
-    uri = f"{engine}://doadmin:secret@db.example:{port}/defaultdb"
-    return Connection("db.example", port, "doadmin", "secret", "defaultdb", uri)
+def _refused(
+    topology: Topology, stand_in: Deployment, service: Service | StackService
+) -> TopologyError | None:
+    try:
+        project = read_one(topology, stand_in, service)
+        containers(project)
+        if isinstance(service, Service):
+            project.shipped(render.render_service(topology, stand_in, service, service.nodes[0]))
+    except TopologyError as error:
+        return error
+    return None
 
 
 def _check_compose(
-    topology: Topology, path: Path, service: Service | StackService, given: str | None, problems: Problems
+    topology: Topology,
+    path: Path,
+    service: Service | StackService,
+    given: list[str] | None,
+    problems: Problems,
 ) -> None:
     if service.compose.is_file():
         for check_one in (render.render_compose, render.check_environment):

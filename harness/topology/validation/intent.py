@@ -259,6 +259,11 @@ def _check_checks(topology: Topology, problems: Problems) -> None:
     if door and not topology.droplets[door.node].public_networking:
         remedy = f"set public_networking of {door.node} to true, or name the droplet that users reach"
         problems.add(("checks", "front_door", "node"), f"{door.node!r} has no public address", remedy)
+    elif door and not ports.intersect(
+        ((door.port, door.port),), intended_ports(topology.intent, INTERNET, door.node, "tcp")
+    ):
+        problem = f"the intent does not let the internet talk to {door.node!r} on {door.port}/tcp"
+        problems.add(("checks", "front_door"), problem, "name the port that users reach, as 'port'")
     for key, endpoint in (("judge0", topology.checks.judge0), ("runner", topology.checks.runner)):
         if endpoint and endpoint.source != endpoint.node:
             _check_endpoint(topology, key, endpoint, problems)

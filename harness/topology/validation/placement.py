@@ -72,14 +72,14 @@ def check(topology: Topology, problems: Problems) -> None:
         nodes = eligible(topology, service)
         if not nodes:
             at = "constraints" if service.constraints else "droplets"
-            problem = f"no droplet can take a task of it: {'; '.join(_exclusions(topology, service))}"
+            problem = f"no droplet can take a task of it: {'; '.join(exclusions(topology, service))}"
             problems.add((*path, at), problem, "name another droplet, or take the constraint out")
         elif service.ports and service.replicas > len(nodes):
             problem = (
                 f"{service.replicas} replicas that no node can place: each publishes port "
                 f"{service.ports[0]}, so there can be one a droplet, and only {', '.join(nodes)} can take one"
             )
-            problem += "".join(f"; {each}" for each in _exclusions(topology, service))
+            problem += "".join(f"; {each}" for each in exclusions(topology, service))
             remedy = f"ask for {len(nodes)} at most, name more droplets, or publish no port"
             problems.add((*path, "replicas"), problem, remedy)
         elif service.ports and service.order == "start-first" and service.replicas == len(nodes):
@@ -91,7 +91,7 @@ def check(topology: Topology, problems: Problems) -> None:
             problems.add((*path, "order"), problem, remedy)
 
 
-def _exclusions(topology: Topology, service: StackService) -> Iterator[str]:
+def exclusions(topology: Topology, service: StackService) -> Iterator[str]:
     """``'node.role == worker' excludes runner (it is a manager)``, one for each constraint that excludes."""
     excluded: dict[str, list[str]] = {}
     for node in service.nodes:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from harness.topology import names as naming
 from harness.topology import values
-from harness.topology.model import DATABASE_PORTS, TAGS_PER_FIREWALL
+from harness.topology.judge0_ids import BY_TEXT, IDS, STATUSES
+from harness.topology.model import DATABASE_PORTS, METHODS, PORTS_OF, TAGS_PER_FIREWALL
 from harness.topology.names import Names
-from harness.topology.schema import RawEndpoint, RawFirewall, RawFlow, RawTopology
+from harness.topology.schema import (
+    RawEndpoint,
+    RawFirewall,
+    RawFlow,
+    RawFrontDoor,
+    RawRunner,
+    RawTopology,
+)
 from harness.topology.source import Problems, Step, did_you_mean
 from harness.topology.validation import objectives, services, swarm
 
@@ -18,7 +26,8 @@ SECRET = re.compile(r"[a-z][a-z0-9_]{0,62}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 USER_DATA_LIMIT = 64 * 1024
 REQUEST_WORDS = ("language", "language_id", "source", "stdin")
-REPLY_WORDS = ("token", "status", "stdout")
+REPLY_WORDS = ("token", "status", "stdout", "stderr", "compile_output", "time", "memory")
+HOST_NAME = re.compile(r"(?=.{1,253}$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 
 
 def check(raw: RawTopology, problems: Problems) -> Names:
@@ -200,17 +209,76 @@ def _check_checks(raw: RawTopology, names: Names, problems: Problems) -> None:
     if door := raw.checks.front_door:
         path = ("checks", "front_door")
         naming.check_droplet(problems, raw, (*path, "node"), door.node)
-        _check_words(problems, (*path, "request"), door.request.values(), REQUEST_WORDS, door.request)
-        _check_words(problems, (*path, "reply"), door.reply, REPLY_WORDS, door.reply)
+        _check_public_end(path, door, problems)
+        _check_submission(path, door, problems)
     if judge0 := raw.checks.judge0:
         path = ("checks", "judge0")
         _check_endpoint(raw, path, judge0, problems)
         naming.check_droplets(problems, names, (*path, "workers"), judge0.workers)
+        values.check_headers(problems, (*path, "headers"), judge0.headers)
+    _check_requests(raw, problems)
     if runner := raw.checks.runner:
-        _check_endpoint(raw, ("checks", "runner"), runner, problems)
-        if raw.checks.front_door is None:
-            remedy = "add checks.front_door: the runner takes the same requests"
-            problems.add(("checks", "runner"), "nothing says how the runner is asked", remedy)
+        path = ("checks", "runner")
+        _check_endpoint(raw, path, runner, problems)
+        _check_submission(path, runner, problems)
+        if raw.checks.front_door is None and not (runner.path and runner.request and runner.reply):
+            remedy = "give it path, request and reply, or add checks.front_door: it takes the same requests"
+            problems.add(path, "nothing says how the runner is asked", remedy)
+
+
+def _check_requests(raw: RawTopology, problems: Problems) -> None:
+    path = ("checks", "requests")
+    if raw.checks.requests and raw.checks.front_door is None:
+        problems.add(path, "nothing says where they are sent", "add checks.front_door")
+    for index, request in enumerate(raw.checks.requests):
+        given = [each for each in METHODS if getattr(request, each) is not None]
+        if len(given) != 1:
+            problem = f"it has {' and '.join(given) or 'no method'}"
+            remedy = f"give it one of {', '.join(METHODS)} with a path, like 'get: /api/users'"
+            problems.add((*path, index), problem, remedy)
+        for method in given:
+            if not getattr(request, method).startswith("/"):
+                problem = f"{getattr(request, method)!r} is no path"
+                problems.add((*path, index, method), problem, "begin it with /")
+        if not 200 <= request.expect.status <= 599:
+            problem = f"{request.expect.status} is no status of an answer"
+            problems.add((*path, index, "expect"), problem, "write one from 200 to 599")
+
+
+def _check_public_end(path: tuple[Step, ...], door: RawFrontDoor, problems: Problems) -> None:
+    if door.scheme not in PORTS_OF:
+        remedy = did_you_mean(door.scheme, PORTS_OF)
+        problems.add((*path, "scheme"), f"{door.scheme!r} is not spoken here", remedy)
+    if door.port is not None:
+        values.check_port(problems, (*path, "port"), door.port)
+    if door.server_name and not HOST_NAME.fullmatch(door.server_name):
+        remedy = "write the name alone, like code.example.com"
+        problems.add((*path, "server_name"), f"{door.server_name!r} is no host name", remedy)
+
+
+def _check_submission(path: tuple[Step, ...], end: RawFrontDoor | RawRunner, problems: Problems) -> None:
+    """How programs are submitted, at the front door or at the runner."""
+    _check_words(problems, (*path, "request"), end.request.values(), REQUEST_WORDS, end.request)
+    _check_words(problems, (*path, "reply"), end.reply, REPLY_WORDS, end.reply)
+    values.check_headers(problems, (*path, "headers"), end.headers)
+    _check_languages((*path, "languages"), end.languages, problems)
+    for word, meant in end.statuses.items():
+        if meant not in BY_TEXT and not (meant.isdecimal() and int(meant) in STATUSES):
+            remedy = f"write a number from 1 to {max(STATUSES)} or its text; {did_you_mean(meant, BY_TEXT)}"
+            problems.add((*path, "statuses", word), f"{meant!r} is none of Judge0's statuses", remedy)
+
+
+def _check_languages(path: tuple[Step, ...], languages: Mapping[str, int], problems: Problems) -> None:
+    """Ids that our programs are not written in are the application's matter, but one must be ours."""
+    known = ", ".join(f"{name} {number}" for name, number in IDS.items())
+    for name, number in languages.items():
+        if name not in IDS and name != str(number):
+            problems.add((*path, name), f"no program here is in {name!r}", did_you_mean(name, IDS))
+        if number < 1:
+            problems.add((*path, name), f"{number} is no id", "write the id that the application takes")
+    if languages and not set(languages) & set(IDS):
+        remedy = f"name one of those that programs are written in, as a map where ids differ: {known}"
+        problems.add(path, "no program here is in any of these languages", remedy)
 
 
 def _check_endpoint(

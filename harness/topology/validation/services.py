@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from harness.topology import names as naming
 from harness.topology import values
 from harness.topology.names import Names
 from harness.topology.schema import RawService, RawStackService, RawTopology
-from harness.topology.source import Problems, Step
+from harness.topology.source import Problems, Step, did_you_mean
 
 Path = tuple[Step, ...]
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 OWN_FILES = (".env", "docker-compose.yml")
 MANAGER_PORT, MEMBER_PORT = 2377, 7946  # what a swarm itself listens on, TCP
 
@@ -25,9 +27,18 @@ def check(raw: RawTopology, names: Names, problems: Problems) -> None:
     for path, service in _all(raw):
         _check_service(path, service, names, problems)
     for name, service in raw.services.items():
-        if service.health and not re.match(r"https?://", service.health):
-            remedy = "write a URL as asked on the node itself, like http://127.0.0.1:80/healthz"
-            problems.add(("services", name, "health"), f"{service.health!r} is no URL", remedy)
+        _check_health(name, service, problems)
+
+
+def _check_health(name: str, service: RawService, problems: Problems) -> None:
+    """The URL stands by itself, or is one of the section's keys."""
+    path: Path = ("services", name, "health")
+    short = isinstance(problems.source.data["services"][name].get("health"), str)
+    url = service.health.url
+    if (url or ("health" in service.model_fields_set and not short)) and not re.match(r"https?://", url):
+        remedy = "write a URL as asked on the node itself, like http://127.0.0.1:80/healthz"
+        problems.add(path if short else (*path, "url"), f"{url!r} is no URL", remedy)
+    values.check_headers(problems, (*path, "headers"), service.health.headers)
 
 
 def check_ports_once(raw: RawTopology, names: Names, problems: Problems) -> None:
@@ -65,12 +76,66 @@ def _check_service(
         problems.add((*path, "droplets"), "it runs nowhere", "name a droplet or a role")
     for index, port in enumerate(service.ports):
         values.check_port(problems, (*path, "ports", index), port)
-    for variable in service.environment:
-        if not VARIABLE.fullmatch(variable):
+    for place in _variables(path, service):
+        if not VARIABLE.fullmatch(str(place[-1])):
             remedy = "take letters, digits and underscores, not beginning with a digit"
-            problems.add((*path, "environment", variable), f"{variable!r} cannot be a variable", remedy)
+            problems.add(place, f"{place[-1]!r} cannot be a variable", remedy)
+    _check_compose_files(path, service, problems)
+    _check_run(path, service, names, problems)
+    for host, droplet in service.hosts.items() if isinstance(service, RawService) else ():
+        if droplet not in names.groups:
+            remedy = did_you_mean(droplet, names.groups)
+            problems.add((*path, "hosts", host), f"no droplet or role is called {droplet!r}", remedy)
+        if not HOST.fullmatch(host):
+            remedy = "write one like 'judge0-server-1'"
+            problems.add((*path, "hosts", host), f"{host!r} cannot be a host name", remedy)
     for target in service.files:
         _check_target(problems, (*path, "files", target), target)
+
+
+def _variables(path: Path, service: RawService | RawStackService) -> Iterator[Path]:
+    """Each variable of the environment with its path in the file."""
+    for name, value in service.environment.items():
+        if isinstance(value, str):
+            yield (*path, "environment", name)
+        else:
+            yield from ((*path, "environment", name, variable) for variable in value)
+
+
+def _check_compose_files(path: Path, service: RawService | RawStackService, problems: Problems) -> None:
+    """All lie in the directory of the first one, or below: that directory is what a node gets."""
+    if service.compose is None:
+        return
+    if not service.compose:
+        problems.add((*path, "compose"), "there is none", "name a compose file, or leave the key out")
+        return
+    first = PurePosixPath(posixpath.normpath(service.compose[0])).parent
+    for index, name in enumerate(service.compose[1:], 1):
+        if not PurePosixPath(posixpath.normpath(name)).is_relative_to(first):
+            problem = f"{name} lies outside of the directory of {service.compose[0]}"
+            problems.add((*path, "compose", index), problem, "put it beside the first one, or below")
+
+
+def _check_run(path: Path, service: RawService | RawStackService, names: Names, problems: Problems) -> None:
+    run = service.run
+    listed = {(): run} if isinstance(run, list) else {(each,): given for each, given in (run or {}).items()}
+    for step, given in listed.items():
+        if not given:
+            problems.add((*path, "run", *step), "nothing runs", "name a service of the compose file")
+    if not isinstance(run, dict):
+        return
+    droplets = {node for each in service.droplets for node in names.ends(each)}
+    seen: set[str] = set()
+    for place in run:
+        for node in names.ends(place):
+            if node not in droplets:
+                remedy = f"name one of {', '.join(sorted(droplets))}, or add it to 'droplets'"
+                problems.add((*path, "run", place), f"the service has no droplet {node!r}", remedy)
+            elif node in seen:
+                problems.add((*path, "run", place), f"{node!r} is named twice", "name each droplet once")
+            seen.add(node)
+    for node in sorted(droplets - seen):
+        problems.add((*path, "run"), f"what runs on {node!r} is not said", f"add {node!r}")
 
 
 def _check_target(problems: Problems, path: Path, target: str) -> None:

@@ -1,4 +1,4 @@
-"""Does a load balancer distribute requests as configured? nginx's configuration, and the arithmetic.
+"""Does a load balancer distribute requests as configured? The arithmetic.
 
 What answered which request is read from whatever shows it: the balancer's log or a header of the answer
 that name an upstream address, or else the servers' own logs.
@@ -18,11 +18,6 @@ from harness.core.errors import InconclusiveError
 ERROR = 1e-6
 IN_TURN = "round robin"
 BY_CHANCE = ("random", "least_conn", "least_time")
-
-BLOCK = re.compile(r"^\s*upstream\s+(\S+)\s*\{(.*?)^\s*\}", re.MULTILINE | re.DOTALL)
-SERVER = re.compile(r"^\s*server\s+([^\s;]+)([^;]*);", re.MULTILINE)
-METHOD = re.compile(r"^\s*(random|least_conn|least_time|ip_hash|hash|sticky)\b", re.MULTILINE)
-COMMENT = re.compile(r"#.*")
 
 
 @dataclass(frozen=True)
@@ -44,24 +39,6 @@ class Balance:
     def turn(self) -> int:
         """How many requests make one round."""
         return sum(self.weights.values())
-
-
-def parse(config: str) -> tuple[Balance, ...]:
-    """The ``upstream`` blocks in the output of ``nginx -T``."""
-    return tuple(_balance(name, body) for name, body in BLOCK.findall(COMMENT.sub("", config)))
-
-
-def _balance(name: str, body: str) -> Balance:
-    weights, spares = {}, []
-    for address, options in SERVER.findall(body):
-        words = options.split()
-        if "backup" in words or "down" in words:
-            spares.append(address)
-            continue
-        given = [word.partition("=")[2] for word in words if word.startswith("weight=")]
-        weights[address] = int(given[0]) if given else 1
-    method = METHOD.search(body)
-    return Balance(name, weights, method[1] if method else IN_TURN, tuple(spares))
 
 
 def wrong(balance: Balance, counts: Mapping[str, int]) -> str:

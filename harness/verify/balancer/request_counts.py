@@ -16,11 +16,6 @@ from harness.verify.balancer.balance import took
 PATH = "/version"
 LOG_SECONDS = 3.0
 
-# The configuration that the running nginx was started with, which need not be the default one.
-NGINX_CONFIG = """\
-docker exec "$(docker ps -q | head -n 1)" sh -c '
-  given=$(cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -o -m 1 "nginx -c [^ ]*" | head -n 1)
-  ${given:-nginx} -T' 2>&1"""
 # From the first marked line to the last: requests of others in between count in the round robin, too.
 MARKED = """\
 for each in $(docker ps -q); do docker logs --since 120s "$each" 2>&1; done \

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.access.ssh import Access
-from harness.core.documents import read_text
-from harness.deploy.appfiles import parse
 from harness.topology.model import StackService, Swarm
+from harness.topology.rendering.projects import read_declared
 
 RESOLVER = ("127.0.0.11", 53)  # Docker's own, in each container's network namespace
 SECONDS = 3
@@ -165,10 +164,10 @@ def _are_related(swarm: Swarm, one: str, other: str) -> bool:
 
 def _own(service: StackService) -> Iterator[tuple[str, set[int]]]:
     """The names and ports of what one compose file makes."""
-    bodies = parse(read_text(service.compose), service.compose)["services"]
+    bodies = read_declared(service).running()
     for name, body in bodies.items():
         called = service.name if len(bodies) == 1 or name == service.name else f"{service.name}-{name}"
-        yield called, set(container_ports((body or {}).get("ports") or ()))
+        yield called, set(container_ports(body.get("ports") or ()))
 
 
 def container_ports(given: Iterable[Any]) -> Iterator[int]:

@@ -17,11 +17,11 @@ from harness.judge0 import frontdoor
 from harness.judge0.api import ACCEPTED_TEXT
 from harness.judge0.client import Judge0
 from harness.judge0.frontdoor import Answer
+from harness.judge0.programs import sleeping
 from harness.topology.model import FrontDoor, Topology
 
 SEEN_SECONDS, REGISTERED_SECONDS = 30.0, 60.0
 NAP = 4  # seconds
-BASH = "bash"
 
 # A process's control groups name its container by id.
 GROUPS = """\
@@ -121,4 +121,5 @@ def require_accepted(answers: Sequence[Answer], texts: Sequence[str]) -> None:
 
 
 def _run(client: httpx.Client, door: FrontDoor, nap: str, text: str) -> Answer:
-    return frontdoor.submit(client, door, BASH, f"sleep {nap}; echo {text}")
+    language = frontdoor.main_language(door)
+    return frontdoor.submit(client, door, language, sleeping(language, nap, text))

@@ -17,14 +17,15 @@ from pathlib import Path
 import pytest
 from tests_cli import OPERATOR, Outcome
 
+from harness.compose import read
+from harness.compose.reader import read_variables
 from harness.core.errors import TopologyError, UsageError
-from harness.deploy.appfiles import interpolate, read_app
 from harness.run import report, settings
 from harness.run.rundir import RunDir
 from harness.run.settings import PROJECT
 from harness.topology import load
-from harness.topology.rendering import dotenv, render
-from harness.topology.validation.application import imagined
+from harness.topology.rendering import render
+from harness.topology.rendering.imagined import imagined
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -376,14 +377,15 @@ def test_template_without_an_end(
 def test_variables_that_double(tmp_path: Path) -> None:
     """``.env`` has its bombs, too: each value is made of several of the one before."""
     text = "A0=aaaaaaaaaa\n" + "".join(f"A{n}=$A{n - 1}$A{n - 1}\n" for n in range(1, 60))
-    with pytest.raises(ValueError, match="longer than"):
-        dotenv.read(text, {})
+    with pytest.raises(TopologyError, match="longer than"):
+        read_variables(text, tmp_path / ".env", {})
 
 
 def test_variables_many_times_over(tmp_path: Path) -> None:
     """A compose file's values, too."""
+    text = f"services: {{web: {{image: i, labels: {{a: '{'${A}' * 100_000}'}}}}}}"
     with pytest.raises(TopologyError, match="longer than"):
-        interpolate("${A}" * 100_000, {"A": "a" * 100_000}, file="compose.yml")
+        read(tmp_path / "docker-compose.yml", text=text, environment={"A": "a" * 100_000})
 
 
 @pytest.mark.parametrize(
@@ -393,7 +395,7 @@ def test_variables_many_times_over(tmp_path: Path) -> None:
 def test_compose_sections_of_another_form(tmp_path: Path, body: str) -> None:
     """What Compose would refuse is no traceback here."""
     with pytest.raises(TopologyError, match=r"docker-compose\.yml"):
-        read_app(f"services:\n  web:\n    {body}\n", tmp_path / "docker-compose.yml", {})
+        read(tmp_path / "docker-compose.yml", text=f"services:\n  web:\n    {body}\n")
 
 
 def test_byte_order_mark_before_variables(tmp_path: Path, application: Path) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from harness.compose import read
 from harness.core.errors import TopologyError
-from harness.deploy.appfiles import read_app
 from harness.deploy.bundle import OVERRIDE, Bundle, make_bundle
 from harness.deploy.engine import Image
 from harness.topology.model import Service
@@ -46,7 +44,10 @@ def bundle(app: Path, text: str = COMPOSE, images: dict[str, Image] = IMAGES, **
     compose = app / "docker-compose.yml"
     service = Service("web", ("n",), compose, (80,), {}, (), "")
     files = {"docker-compose.yml": text, ".env": "PASSWORD=secret\n", **rendered}
-    return make_bundle(service, "n", files, read_app(text, compose, {}), images)
+    project = read(
+        compose, text=text, files={name: each for name, each in files.items() if name != compose.name}
+    )
+    return make_bundle(service, "n", files, project, images)
 
 
 def members(made: Bundle) -> dict[str, tarfile.TarInfo]:
@@ -73,28 +74,25 @@ def test_env_is_private_and_modes_and_links_stay(app: Path) -> None:
 
 
 def test_second_compose_file_names_built_images_only(app: Path) -> None:
-    """In the same version as the first, or Compose 1.29 refuses them."""
+    """Nothing is built on a node."""
     entry = next(entry for entry in bundle(app).entries if entry.name == OVERRIDE)
-    assert json.loads(entry.data) == {
-        "version": "3.8", "services": {"web": {"image": "wavetank-app/web:1", "build": {"context": "."}}},
-    }  # fmt: skip
+    assert json.loads(entry.data) == {"services": {"web": {"image": "wavetank-app/web:1"}}}
 
 
-@pytest.mark.skipif(not shutil.which("docker-compose"), reason="docker-compose 1.29 is not installed")
-@pytest.mark.parametrize("build", ["./src", "../shared", "{context: ../shared, dockerfile: web.Dockerfile}"])
-def test_a_node_needs_no_build_context(tmp_path: Path, build: str) -> None:
-    """Compose 1.29 takes what the node gets, also where services are built from one directory."""
-    web, node = tmp_path / "app/web", tmp_path / "node/web"
-    for name in ("web/src/Dockerfile", "shared/Dockerfile", "shared/web.Dockerfile"):
-        file = tmp_path / "app" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("FROM scratch\n")
-    made = bundle(web, f"services: {{web: {{build: {build}}}}}\n")
-    with tarfile.open(fileobj=io.BytesIO(made.tar())) as archive:
-        archive.extractall(node)
-    command = ["docker-compose", "-f", "docker-compose.yml", "-f", OVERRIDE, "config"]
-    done = subprocess.run(command, cwd=node, check=False, capture_output=True, text=True)
-    assert "image: wavetank-app/web:1" in done.stdout, done.stderr
+def test_what_does_not_start_is_neither_waited_for_nor_shipped(app: Path) -> None:
+    """It is behind a profile: no container, no image and none of its files."""
+    debug = "{build: ./src, profiles: [debug], volumes: ['./conf:/conf'], env_file: debug.env}"
+    made = bundle(app, f"services: {{web: {{image: x}}, debug: {debug}}}", {"web": Image("x", "")})
+    assert made.containers == 1
+    found = {entry.name: entry.data for entry in made.entries}
+    assert set(found) == {".env", OVERRIDE, "docker-compose.yml"}
+    assert json.loads(found[OVERRIDE]) == {"services": {"web": {}}}
+
+
+def test_a_service_of_which_none_is_wanted_is_not_waited_for(app: Path) -> None:
+    """`scale: 0` starts none."""
+    text = "services: {web: {image: x}, a: {image: a, scale: 0}, b: {image: b, deploy: {replicas: 0}}}"
+    assert bundle(app, text, {}).containers == 1
 
 
 def test_rendered_file_takes_the_place_of_the_users(app: Path) -> None:

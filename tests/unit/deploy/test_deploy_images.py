@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.compose import Build
 from harness.core.errors import EngineError, ResourceError
 from harness.deploy import engine
-from harness.deploy.appfiles import Build
 from harness.deploy.engine import Image
 from harness.deploy.images import Archive, bases_of, build_image, reference_of, unpacked
 
@@ -64,6 +65,52 @@ def test_reference_changes_with_context_base_and_arguments(build: Build) -> None
     assert len(names) == 5
 
 
+def test_reference_changes_with_everything_else_that_a_build_says(build: Build, tmp_path: Path) -> None:
+    """Instructions, options, BuildKit's, a further directory; not with where that or a secret lies."""
+    names = {reference_of("a", build, {}), reference_of("a", Build(build.context, inline="FROM x"), {})}
+    names.add(reference_of("a", Build(build.context, options=("--label", "a=b")), {}))
+    names.add(reference_of("a", Build(build.context, contexts={"c": "docker-image://d:1"}), {}))
+    for place in ("one", "other"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "file").write_text("x")
+        names.add(reference_of("a", Build(build.context, contexts={"c": str(tmp_path / place)}), {}))
+        names.add(reference_of("a", Build(build.context, buildkit=("--secret", f"id=k,src=/{place}")), {}))
+    assert len(names) == 6
+    (tmp_path / "other" / "file").write_text("y")
+    names.add(reference_of("a", Build(build.context, contexts={"c": str(tmp_path / "other")}), {}))
+    assert len(names) == 7
+
+
+def test_options_of_a_build_are_given_to_docker(fake_docker: Path, build: Build) -> None:
+    """With its instructions in a file outside of the context, where the compose file holds them."""
+    keep = f'case $1 in build) while [ "$1" != --file ]; do shift; done; cat "$2" > {fake_docker}.file;; esac'
+    behave(fake_docker, keep)
+    more = Build(
+        build.context,
+        inline="FROM y",
+        options=("--label", "a=b"),
+        buildkit=("--ssh", "default"),
+        contexts={"c": "/d"},
+    )
+    build_image("web", more, "wavetank-app/web:1")
+    (line,) = (each for each in asked(fake_docker) if each.startswith("build "))
+    for words in ("--label a=b", "--ssh default", "--build-context c=/d"):
+        assert words in line
+    assert str(build.context / "Dockerfile") not in line
+    assert Path(f"{fake_docker}.file").read_text() == "FROM y"
+
+
+@pytest.mark.parametrize("more", [{"buildkit": ("--ssh", "default")}, {"contexts": {"c": "/d"}}])
+def test_what_only_buildkit_knows_is_refused_without_it(
+    fake_docker: Path, build: Build, more: dict[str, Any]
+) -> None:
+    """Instead of an image without it."""
+    behave(fake_docker, '[ "$1" = buildx ] && exit 1; exit 0')
+    with pytest.raises(ResourceError, match="docker-buildx"):
+        build_image("web", Build(build.context, **more), "wavetank-app/web:1")
+    assert not any(each.startswith("build ") for each in asked(fake_docker))
+
+
 @pytest.mark.parametrize("directory", [".git", "__pycache__"])
 def test_what_comes_about_by_itself_is_no_content(directory: str, build: Build) -> None:
     """A commit alone builds nothing anew, nor does an installation that compiles its Python files."""
@@ -113,6 +160,7 @@ def test_bases_are_read_with_arguments_and_platforms(build: Build) -> None:
         "FROM --platform=linux/amd64 a:1 AS one\nfrom ${BASE}\nFROM $OTHER\nFROM scratch\n"
     )
     assert bases_of(Build(build.context, arguments={"BASE": "b:2"})) == ("a:1", "b:2")
+    assert bases_of(Build(build.context, inline="FROM c:3")) == ("c:3",)
 
 
 def test_failed_build_shows_image_step_and_last_lines(fake_docker: Path, build: Build) -> None:

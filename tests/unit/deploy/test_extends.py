@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.compose import read
 from harness.core.errors import TopologyError
-from harness.deploy.appfiles import read_app
 from harness.deploy.bundle import Bundle, make_bundle
 from harness.topology.model import Service
 
@@ -30,7 +30,7 @@ networks:
 def bundle(directory: Path) -> Bundle:
     compose = directory / "docker-compose.yml"
     service = Service("web", ("node",), compose, (), {}, (), "")
-    return make_bundle(service, "node", {compose.name: COMPOSE}, read_app(COMPOSE, compose, {}), {})
+    return make_bundle(service, "node", {compose.name: COMPOSE}, read(compose, text=COMPOSE), {})
 
 
 def test_the_extended_file_goes_along_without_its_networks(tmp_path: Path) -> None:
@@ -44,4 +44,4 @@ def test_an_extended_file_that_is_missing_is_named(tmp_path: Path) -> None:
     """The error says which file, and in which compose file it is wanted."""
     with pytest.raises(TopologyError, match=r"there is no .*common\.yml") as caught:
         bundle(tmp_path)
-    assert caught.value.field == "extends"
+    assert caught.value.field == "services.web.extends"

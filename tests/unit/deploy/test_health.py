@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from other_app import OtherApp, Seen, serving
 
 from harness.core.wait import NotYet
 from harness.deploy.bundle import Bundle
-from harness.deploy.remote import DeadContainerError, _check_health, parse_containers
+from harness.deploy.remote import (
+    DeadContainerError,
+    HealthCheck,
+    _check_health,
+    health_script,
+    parse_containers,
+)
 from harness.topology.model import Service
 
 STARTING = "running|Up 2 seconds (health: starting)|web_1"
@@ -64,3 +75,74 @@ def test_a_second_deployment_touches_only_what_is_not_up(line: str, up: bool) ->
     """One whose check has not looked yet is up: starting it again would only delay it."""
     (container,) = parse_containers(line)
     assert container.up is up
+
+
+TOKEN = 'to"k\\en $HOME `id` %s'
+
+
+class Watched(OtherApp):
+    """An application that looks at this machine's process list while it is asked."""
+
+    def answer(self, asked: Seen) -> tuple[int, Any]:
+        """Note where the token can be read."""
+        self.names += [each for each in argument_lists() if 'to"k' in each]
+        return super().answer(asked)
+
+
+def argument_lists() -> Iterator[str]:
+    """The command lines and environments of all processes but this one."""
+    for each in Path("/proc").iterdir():
+        if each.name.isdecimal() and int(each.name) != os.getpid():
+            for part in ("cmdline", "environ"):
+                try:
+                    yield (each / part).read_bytes().decode(errors="replace")
+                except OSError:
+                    continue
+
+
+def run(checks: list[HealthCheck], **environment: str) -> str:
+    """What a node's shell prints."""
+    script, given = health_script(checks)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        input=given,
+        capture_output=True,
+        check=True,
+        env={**os.environ, **environment},
+        timeout=60,
+    )
+    assert done.stderr == b""
+    return done.stdout.decode()
+
+
+def test_a_check_with_headers_sends_them_and_shows_them_to_nobody() -> None:
+    """Whatever characters they have; no process has them in its arguments or environment."""
+    with serving(Watched(token=TOKEN)) as app:
+        url = f"http://127.0.0.1:{app.port}"
+        headers = {"X-Auth-Token": TOKEN}
+        output = run(
+            [HealthCheck(f"{url}/health", headers), HealthCheck(f"{url}/health"), HealthCheck(url, headers)]
+        )
+    first, refused, last = output.split("---\n")[1:]
+    assert (first, last) == ("answered\n", "answered\n")
+    assert "401" in refused
+    assert [each.headers.get("x-auth-token") for each in app.seen] == [TOKEN, None, TOKEN]
+    assert app.names == []
+
+
+def test_a_wrong_header_is_no_answer() -> None:
+    """The error is curl's own, without the header."""
+    with serving(OtherApp(token=TOKEN)) as app:
+        output = run([HealthCheck(f"http://127.0.0.1:{app.port}/health", {"X-Auth-Token": "wrong-one"})])
+    assert "401" in output
+    assert "answered" not in output
+    assert "wrong-one" not in output
+
+
+def test_headers_need_curl(tmp_path: Path) -> None:
+    """wget would show them to everybody, so it is not taken; what is missing is said."""
+    (tmp_path / "wget").write_text("#!/bin/sh\nexit 0\n")
+    (tmp_path / "wget").chmod(0o755)
+    output = run([HealthCheck("http://127.0.0.1:9/", {"X": "y"})], PATH=str(tmp_path))
+    assert "curl is not installed" in output
+    assert "answered" not in output

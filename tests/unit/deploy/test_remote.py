@@ -12,7 +12,6 @@ from harness.access.ssh import Access
 from harness.core.errors import ResourceError
 from harness.deploy import logs, remote
 from harness.deploy.bundle import Bundle, Entry
-from harness.deploy.deploy import parse_environment
 from harness.deploy.engine import Image
 from harness.deploy.images import Archive
 from harness.topology.model import Service
@@ -40,6 +39,17 @@ def behave(docker: Path, body: str) -> None:
     """Make the node's Docker do this."""
     docker.write_text(f'#!/bin/sh\necho "$*" >> {docker}.log\n{body}\n')
     docker.chmod(0o755)
+
+
+class Kept(Archive):
+    """Archives that are there, not compressed."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.folder = directory
+
+    def path(self, image: Image) -> Path:
+        return self.folder / f"{image.id.removeprefix('sha256:')}.tar"
 
 
 def bundle(*entries: Entry, health: str = "", digest: str = "d1", image: Image | None = None) -> Bundle:
@@ -156,16 +166,28 @@ def test_compose_refusal_is_shown(access: Access, node: Path, docker: Path) -> N
         remote.start(access, bundle())
 
 
+def test_a_node_without_compose_v2_says_what_to_install(access: Access, node: Path, docker: Path) -> None:
+    """The old docker-compose is not asked instead."""
+    remote.install(access, bundle())
+    behave(docker, "echo \"docker: 'compose' is not a docker command\" >&2; exit 1")
+    behave(docker.with_name("docker-compose"), "true")
+    with pytest.raises(ResourceError, match=r"(?s)no 'docker compose' on this Droplet.*docker-compose-v2"):
+        remote.start(access, bundle())
+    assert not Path(f"{docker}-compose.log").exists()
+
+
 def test_compose_is_started_from_both_files_without_building(
     access: Access, node: Path, docker: Path
 ) -> None:
     """As the project of the service's name."""
     remote.install(access, bundle())
-    behave(docker, "true")
+    for name in ("docker-compose.yml", "docker-compose.wavetank.yml"):
+        (node / "web" / name).touch()
+    behave(docker, f'echo "$COMPOSE_FILE $*" >> {docker}.log')
     remote.start(access, bundle())
     assert Path(f"{docker}.log").read_text().splitlines()[-1] == (
-        "compose -p web -f docker-compose.yml -f docker-compose.wavetank.yml"
-        " up -d --no-build --force-recreate --remove-orphans"
+        "docker-compose.yml:docker-compose.wavetank.yml"
+        " compose -p web up -d --no-build --force-recreate --remove-orphans"
     )
 
 
@@ -202,6 +224,45 @@ def test_image_that_is_there_is_not_sent(access: Access, docker: Path, tmp_path:
     assert not any(call.startswith(("load", "pull")) for call in asked)
 
 
+# The node's image store names by something else: whatever is loaded is "sha256:there".
+OTHER_STORE = """case $1 in
+  images) if [ -e {loaded} ]; then echo "$(cat {loaded}) redis:7"; fi;;
+  info) echo /;;
+  load) cat > /dev/null; echo sha256:there > {loaded};;
+  image) cat {loaded};;
+esac"""
+
+
+def test_image_under_another_id_of_the_nodes_own_is_sent_once(
+    access: Access, node: Path, docker: Path, tmp_path: Path
+) -> None:
+    """A containerd image store has other ids than ours; which one it gave is remembered there."""
+    (tmp_path / "aa.tar").write_bytes(b"archive")
+    (tmp_path / "cc.tar").write_bytes(b"archive")
+    behave(docker, OTHER_STORE.format(loaded=tmp_path / "store"))
+    log = Path(f"{docker}.log")
+
+    def loads(image_id: str) -> int:
+        log.write_text("")
+        remote.ship_images(access, "runner", [Image("redis:7", image_id)], Kept(tmp_path))
+        return log.read_text().splitlines().count("load -q")
+
+    assert loads("sha256:aa") == 1
+    assert loads("sha256:aa") == 0
+    assert (node / ".images").read_text() == "sha256:aa sha256:there redis:7\n"
+    assert loads("sha256:cc") == 1, "another image has that name here now"
+    (tmp_path / "store").write_text("sha256:changed")
+    assert loads("sha256:cc") == 1, "another image has that name there now"
+
+
+def test_images_that_were_loaded_are_read_by_name_and_id() -> None:
+    """The last line for an image counts, and a line that is none does not."""
+    text = "sha256:a sha256:x web:1\nsha256:a sha256:y web:1\nsha256:b sha256:z web:1\nhalf a\n"
+    assert remote.parse_loaded(text) == {
+        ("web:1", "sha256:a"): "sha256:y", ("web:1", "sha256:b"): "sha256:z",
+    }  # fmt: skip
+
+
 def test_image_unknown_here_is_pulled_there(access: Access, docker: Path, tmp_path: Path) -> None:
     """As the plan would have it."""
     asked = ship(access, docker, tmp_path, Image("redis:7", ""), present="sha256:bb web:1")
@@ -230,8 +291,3 @@ def test_logs_of_every_node_are_collected_and_masked(
     assert (into / "runner.log").read_text() == "user doadmin password ********\n"
     assert "could not be collected" in (into / "server-1.log").read_text()
     assert stat.S_IMODE(into.stat().st_mode) == 0o700
-
-
-def test_environment_lines_are_read_as_compose_reads_them() -> None:
-    """Quotes come off; comments are not variables."""
-    assert parse_environment("# c=1\nA=1\nB='x y'\n\nC=\n") == {"A": "1", "B": "x y", "C": ""}

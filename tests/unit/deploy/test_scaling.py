@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.compose import read
 from harness.core.errors import UsageError
 from harness.deploy import scale
 from harness.deploy.scaling import check, parse_orders
@@ -68,23 +69,24 @@ def test_number_is_shared_by_the_droplets(tmp_path: Path, count: int, share: tup
 @pytest.mark.parametrize(
     ("text", "bound"),
     [
-        ("services: {worker: {ports: ['80:80']}}", "has ports"),
-        ("services: {other: {container_name: w}}", "has container_name"),
-        ("services: {worker: {network_mode: host}, other: {}}", "has network_mode: host"),
+        ("services: {worker: {image: w, ports: ['80:80']}}", "has ports"),
+        ("services: {other: {image: o, container_name: w}}", "has container_name"),
+        ("services: {worker: {image: w, network_mode: host}, other: {image: o}}", "has network_mode: host"),
     ],
 )
 def test_what_a_droplet_can_run_once_is_not_run_twice(tmp_path: Path, text: str, bound: str) -> None:
     """The compose file says so, in one of three ways."""
     service = project(tmp_path, text)
-    scale.check_share(service, {"a": 1, "b": 1})
+    read_once = read(service.compose)
+    scale.check_share(service, read_once, {"a": 1, "b": 1})
     with pytest.raises(UsageError, match=bound) as caught:
-        scale.check_share(service, {"a": 2, "b": 1})
+        scale.check_share(service, read_once, {"a": 2, "b": 1})
     assert "say worker=2 or less" in str(caught.value)
 
 
 def test_project_of_several_must_say_which(tmp_path: Path) -> None:
     """Only one of the service's own name is meant without saying."""
-    service = project(tmp_path, "services: {a: {}, b: {}}")
+    service = project(tmp_path, "services: {a: {image: a}, b: {image: b}}")
     with pytest.raises(UsageError, match=r"which of a, b in .* is to be scaled") as caught:
-        scale.check_share(service, {"a": 1})
+        scale.check_share(service, read(service.compose), {"a": 1})
     assert "call that one 'worker'" in str(caught.value)

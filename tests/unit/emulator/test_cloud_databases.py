@@ -126,6 +126,20 @@ def test_names_of_clusters_are_unique(cloud: Cloud) -> None:
     assert call(cloud, "POST", "/v2/databases", BODY).status == 422
 
 
+def test_a_trusted_source_can_be_added_after_a_trusted_droplet_is_gone(cloud: Cloud) -> None:
+    """All rules are read, one is added, and all are written back; a droplet that never was is refused."""
+    droplet, database = make_droplet(cloud), make_database(cloud)
+    path = f"/v2/databases/{database.id}/firewall"
+    call(cloud, "PUT", path, {"rules": [{"type": "droplet", "value": str(droplet.id)}]})
+    assert call(cloud, "DELETE", f"/v2/droplets/{droplet.id}").status == 204
+    more = [*call(cloud, "GET", path).body["rules"], {"type": "ip_addr", "value": "192.0.2.1"}]
+    assert call(cloud, "PUT", path, {"rules": more}).status == 204
+    assert [rule["type"] for rule in call(cloud, "GET", path).body["rules"]] == [
+        each["type"] for each in more
+    ]
+    assert call(cloud, "PUT", path, {"rules": [{"type": "droplet", "value": "1"}]}).status == 422
+
+
 def test_trusted_sources_are_replaced_as_a_whole(cloud: Cloud, plane: MemoryPlane) -> None:
     """Ids are the server's; a source that stays keeps its own; an empty list opens the cluster."""
     droplet, database = make_droplet(cloud), make_database(cloud)

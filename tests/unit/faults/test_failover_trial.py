@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from failover_rig import HA, HA_PLACES, SWARM, moved, state
 
-from harness.core.errors import ResourceError
+from harness.core.errors import ResourceError, WaitTimeoutError
 from harness.faults import run, watch
 from harness.faults import trial as module
 from harness.faults.history import Entry, Judgement
 from harness.faults.orphan import Orphan
 from harness.faults.run import FaultContext
-from harness.faults.trial import Trial, run_trial
+from harness.faults.trial import Trial, prepared, renewed, run_trial
 from harness.faults.watch import Snapshot
 from harness.run.rundir import RunDir
 from harness.swarm.converge import State
@@ -53,6 +53,7 @@ class Played:
         self.address, self.topology = "", topology
         self.left: set[str] = set()
         self.lingering = 0
+        self.broken_off: list[tuple[str, float]] = []
         monkeypatch.setattr(module, "Watch", lambda *_: self)
         monkeypatch.setattr(run, "Power", lambda *_: self)
         monkeypatch.setattr(module, "submitting", self.submitting)
@@ -92,6 +93,12 @@ class Played:
     def await_first_answers(self) -> None:
         self.log.append("submissions")
 
+    def start_nothing_more(self) -> None:
+        self.log.append("nothing more")
+
+    def break_off(self, before: float) -> None:
+        self.broken_off.append((self.log[-1], before))
+
     def entries(self) -> tuple[Entry, ...]:
         """One every 10 ms since the beginning, accepted at once."""
         times = [self.begun + each / 100 for each in range(int((time.time() - self.begun) * 100))]
@@ -117,6 +124,10 @@ class Played:
 
     def run_trial(self, name: str, tmp_path: Path) -> Trial:
         """The trial of a fault of it."""
+        return run_trial(self.context(tmp_path), name)
+
+    def context(self, tmp_path: Path) -> FaultContext:
+        """What running a fault of it needs."""
         nodes = {
             each: Node(each, number, "active", f"203.0.113.{number}", f"10.0.0.{number}")
             for number, each in enumerate(self.topology.droplets, 1)
@@ -134,7 +145,7 @@ class Played:
         api: Any = None
         door = self.topology.checks.front_door
         assert door is not None
-        return run_trial(FaultContext(session, door, api), name)
+        return FaultContext(session, door, api)
 
 
 def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -147,7 +158,7 @@ def test_a_trial_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert played.log[:off] == ["look", "look", "submissions"]
     assert set(played.log[off + 1 : on]) == {"look without server-1"}
     assert on - off > 4
-    assert played.log[on + 1 :] == ["drop server-1", "look", "look", "judged"]
+    assert played.log[on + 1 :] == ["drop server-1", "look", "look", "nothing more", "judged"]
     found = made.measured
     assert None not in {found.rto_s, found.detected_s, found.full_s, found.ready_s, found.settled_s}
     assert (made.carried, made.trouble) == (("judge0-lb", "judge0-server"), "")
@@ -182,7 +193,7 @@ def test_what_does_not_come_is_waited_for_only_so_long(
     monkeypatch.setattr(module, "WATCH_SECONDS", 0.2)
     played = Played(monkeypatch, during=[DOWN], after=[DOWN])
     await_healthy = module.await_healthy
-    monkeypatch.setattr(module, "await_healthy", lambda watch: _soon(monkeypatch, await_healthy, watch))
+    monkeypatch.setattr(module, "await_healthy", lambda watch, **_: _soon(monkeypatch, await_healthy, watch))
     made = played.run_trial("power_off:server-1", tmp_path)
     assert "on server-1" in played.log
     assert (made.measured.full_s, made.measured.settled_s) == (None, None)
@@ -248,6 +259,27 @@ def test_with_the_bastion_away_nobody_looks(monkeypatch: pytest.MonkeyPatch, tmp
     assert len(dropped) == len(SWARM.droplets)
 
 
+def test_no_answer_of_a_front_door_that_lost_its_power_is_awaited(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once it is back: it knows nothing of connections that were made before."""
+    monkeypatch.setattr(watch, "HEARTBEATS", 0)
+    played = Played(monkeypatch, during=[None], after=[BEFORE])
+    times = played.run_trial("power_off:client", tmp_path).times
+    [(after, before)] = played.broken_off
+    assert after.startswith("drop")
+    assert times.in_force <= before <= times.observed
+
+
+def test_what_a_front_door_that_is_left_may_still_answer_is_awaited(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whatever lost its power behind it."""
+    played = Played(monkeypatch, during=[FULL], after=[AFTER])
+    played.run_trial("power_off:server-1", tmp_path)
+    assert played.broken_off == []
+
+
 def test_programs_go_to_a_door_that_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the topology has a second one."""
     monkeypatch.setattr(watch, "HEARTBEATS", 0)
@@ -267,3 +299,38 @@ def test_what_a_cut_off_node_runs_is_looked_at(monkeypatch: pytest.MonkeyPatch, 
     assert made.fault.nodes == lost
     assert made.went_on == made.left_over == ("judge0-worker-1-worker-1",)
     assert played.log.index("off worker-1") < played.log.index("on worker-1")
+
+
+def test_what_was_prepared_meets_the_swarm_as_it_is_when_the_fault_comes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once it is well; the submissions go on meanwhile."""
+    played = Played(monkeypatch, before=[BEFORE, DOWN, AFTER], during=[FULL], after=[AFTER])
+    context = played.context(tmp_path)
+    with prepared(context, "power_off:server-1") as ready:
+        found = renewed(context, ready)
+    assert ready.before == BEFORE
+    assert found is not None
+    assert (found.before, found.workload) == (AFTER, ready.workload)
+    assert played.log == ["look", "submissions", "look", "look"]
+
+
+def test_programs_that_now_belong_at_another_front_door_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The node whose power is to be lost is another one by now."""
+    led = [state(HA, HA_PLACES, leader=each) for each in ("worker-1", "client")]
+    played = Played(monkeypatch, before=led, during=[None], after=led[:1], topology=HA)
+    context = played.context(tmp_path)
+    with prepared(context, "power_off:manager") as ready:
+        assert ready.entry == "client"
+        assert renewed(context, ready) is None
+
+
+def test_what_is_prepared_ahead_waits_for_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One look decides."""
+    played = Played(monkeypatch, before=[DOWN, BEFORE], during=[FULL], after=[AFTER])
+    ahead = prepared(played.context(tmp_path), "power_off:server-1", at_once=True)
+    with pytest.raises(WaitTimeoutError, match="server-1 is down"), ahead:
+        pass
+    assert played.log == ["look"]

@@ -15,10 +15,11 @@ import httpx
 import pytest
 
 from harness.core.errors import WaitTimeoutError
-from harness.core.wait import FakeClock
+from harness.core.wait import FakeClock, NotYet, wait_for
 from harness.faults import workload as module
 from harness.faults.history import Entry, load
-from harness.faults.steady import Request
+from harness.faults.pace import Pace
+from harness.faults.steady import Request, Steady
 from harness.faults.workload import (
     FIRST_ANSWERS,
     Source,
@@ -80,7 +81,7 @@ class Door:
 
 def opened(door: Door, monkeypatch: pytest.MonkeyPatch) -> Door:
     """Have the workload's front door be this one."""
-    monkeypatch.setattr(module.frontdoor, "open_single", door.client)
+    monkeypatch.setattr(module.frontdoor, "open_client", door.client)
     return door
 
 
@@ -116,6 +117,63 @@ def test_what_goes_on_is_counted_from_when_one_likes(monkeypatch: pytest.MonkeyP
     assert [each.code for each in ended] == [502] * len(ended) != []
     assert all(re.match(r"submission \d+: 502 .*no runner", each) for each in failed)
     assert len(failed) >= len(ended)
+
+
+def test_the_history_is_read_on_until_the_last_answer_has_come(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It shows the newest entries only, and others may submit by then; nothing more is submitted here."""
+    monkeypatch.setattr(module, "LIST_EVERY", 0.01)
+    monkeypatch.setattr(module, "UNMEASURED", Pace(every=0.01))
+    door, go, held = Door(), threading.Event(), threading.Event()
+    answer, read = door.answer, threading.Semaphore(0)
+
+    def last(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            held.set()
+            go.wait(30)
+        else:
+            read.release()
+        return answer(request)
+
+    opened(door, monkeypatch)
+    streams: list[Counted] = []
+
+    def stream(*given: Any, **named: Any) -> Counted:
+        streams.append(Counted(*given, **named))
+        return streams[-1]
+
+    monkeypatch.setattr(module, "Steady", stream)
+    with submitting(SOURCE, tmp_path / "history.jsonl") as workload:
+        workload.await_first_answers()
+        monkeypatch.setattr(workload.client._transport, "handler", last)
+        assert held.wait(30)
+        workload.start_nothing_more()
+        number = streams[0].count()
+        assert all(read.acquire(timeout=30) for _ in range(20))
+        assert streams[0].count() == number
+        ending = threading.Thread(target=workload.stop)
+        ending.start()
+        late = {"token": "late", "source": "echo 5eed5eed-09999"}
+        door.runs.append(late)
+        wait_for("it to be listed", lambda: listed(workload, "late"), deadline=30)
+        door.runs.remove(late)
+        go.set()
+        ending.join(30)
+    assert len(workload.begun(0)) == number == len(door.runs)
+
+
+class Counted(Steady):
+    """A stream that says how much of it was started."""
+
+    def count(self) -> int:
+        return len(self._begun)
+
+
+def listed(workload: Workload, token: str) -> None:
+    """Raise ``NotYet`` until a token was read in the front door's history."""
+    if not any(each.kind == "listed" and each.token == token for each in workload.entries()):
+        raise NotYet("it was not read")
 
 
 def test_nothing_is_handed_in_after_the_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.faults.history import Entry, Journal, judge, load
+from harness.core.errors import CheckFailedError, InconclusiveError
+from harness.faults.final_status import read_twice, require_none_lost, require_room
+from harness.faults.history import Entry, Journal, Judgement, judge, load
 
 DOOR = "front door"
 
@@ -146,6 +150,89 @@ def test_a_refusal_that_was_accepted_all_the_same_is_judged() -> None:
     """The front door gave up on it and listed its token: it has to end like any other."""
     entries = [invoke(), Entry("fail", 1.0, 1), listed(), seen(at=20.0, status="Processing")]
     assert verdict(*entries)[0] == "lost"
+
+
+def answered(status: str = "Accepted", output: str = "out-1\n", *, final: bool = True) -> Entry:
+    """The front door answered, and gave no token."""
+    return Entry("ok", 1.0, 1, via=DOOR, status=status, final=final, output=output)
+
+
+def test_without_a_token_the_programs_own_output_shows_whose_answer_it_was() -> None:
+    """That is all there is to go by, and it is enough."""
+    assert verdict(invoke(), answered(), listing=False) == ("ok", "")
+    assert verdict(invoke(), answered(), Entry("listed", 5.0, 1, count=1)) == ("ok", "")
+    assert verdict(invoke(), answered("Internal Error", ""), listing=False) == ("ok", "")
+
+
+@pytest.mark.parametrize(
+    ("entries", "listing", "class_", "said"),
+    [
+        ([answered(output="out-2\n")], False, "lost", "it ended with another's output: 'out-2"),
+        ([answered(output="")], False, "lost", "it ended without its output"),
+        (
+            [answered("In Queue", "", final=False)],
+            False,
+            "unknown",
+            "was In Queue when .* no token to ask by",
+        ),
+        ([answered()], True, "unknown", "never seen to list it"),
+        ([answered(), Entry("listed", 5.0, 1, count=2)], True, "duplicated", "lists it 2 times"),
+    ],
+    ids=["swapped", "empty", "unfinished", "not-listed", "listed-twice"],
+)
+def test_without_a_token_nothing_is_believed(
+    entries: list[Entry], listing: bool, class_: str, said: str
+) -> None:
+    """Accepted with another's output, or none, is a lost result; what cannot be told is unknown."""
+    found = verdict(invoke(), *entries, listing=listing)
+    assert found[0] == class_
+    assert re.search(said, found[1])
+
+
+def test_a_refusal_that_names_a_token_is_judged_by_it() -> None:
+    """The gateway gave up, the submission went on: it has to end like any other, history or none."""
+    late = Entry("fail", 1.0, 1, via=DOOR, token="t1", code=504)
+    assert verdict(invoke(), late, seen(status="Processing"), listing=False)[0] == "lost"
+    assert verdict(invoke(), late, seen(), seen(at=20.0), listing=False) == ("ok", "")
+
+
+def judgement(*entries: Entry) -> Judgement:
+    """All of them, judged."""
+    return judge(entries, listing=False)
+
+
+def test_nothing_accepted_shows_nothing() -> None:
+    """That none was lost is no news then; what is unknown, or lost, is said first."""
+    file = Path("history.jsonl")
+    require_none_lost(judgement(invoke(), answered()), file)
+    with pytest.raises(InconclusiveError, match=r"no submission was accepted.*1 refused"):
+        require_none_lost(judgement(invoke(), Entry("fail", 1.0, 1)), file)
+    with pytest.raises(InconclusiveError, match="no token to ask by"):
+        require_none_lost(judgement(invoke(), answered("In Queue", final=False)), file)
+    with pytest.raises(CheckFailedError, match="1 lost"):
+        require_none_lost(judgement(invoke(), answered(output="x")), file)
+
+
+def test_a_full_queue_is_a_doubt_about_the_pace() -> None:
+    """Other refusals are for the check to judge."""
+    refused = Entry("fail", 1.0, 1, code=502, said='{"error": "no runner"}')
+    require_room([accepted(), refused])
+    full = Entry("fail", 1.0, 2, code=503, said='{"error": "queue is full"}')
+    with pytest.raises(InconclusiveError, match=r"1 of 3 submissions met a full queue.* 503"):
+        require_room([accepted(), refused, full])
+
+
+def test_nothing_is_asked_about_no_tokens() -> None:
+    """Judge0 need not be reached for that."""
+
+    def nobody() -> Any:
+        raise AssertionError
+
+    journal = Journal()
+    journal.add(invoke())
+    journal.add(answered())
+    read_twice(journal, nobody)
+    assert len(journal.entries()) == 2
 
 
 def test_an_end_without_a_beginning_is_refused() -> None:

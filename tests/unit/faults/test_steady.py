@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -54,6 +57,38 @@ def test_programs_are_the_same_for_the_same_seed_and_print_what_is_theirs() -> N
     assert all(program(SEED, op).stdout in program(SEED, op).source for op in range(100))
 
 
+@pytest.mark.parametrize(
+    ("takes", "used"),
+    [
+        (("python", "javascript", "bash", "c", "cpp"), {"bash": 20, "python": 10}),
+        (("python", "cpp"), {"python": 30}),
+        (("javascript", "python", "c"), {"python": 20, "javascript": 10}),
+        (("c", "cpp"), {"c": 20, "cpp": 10}),
+        (("javascript",), {"javascript": 30}),
+    ],
+)
+def test_programs_are_in_the_cheapest_languages_that_the_application_takes(
+    takes: tuple[str, ...], used: dict[str, int]
+) -> None:
+    """Two thirds in the first, and the rest in the second, if there is one; compiled ones if need be."""
+    assert Counter(program(SEED, op, takes).language for op in range(30)) == used
+
+
+def test_a_stream_is_in_the_topologys_languages_with_its_ids() -> None:
+    """Whatever the front door's keys are."""
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, json={"token": "t", "status": {"description": "Accepted"}, "stdout": "x"})
+
+    client = httpx.Client(base_url="http://door", transport=httpx.MockTransport(answer))
+    door = replace(DOOR, languages={"python": 92}, request={"id": "language_id", "code": "source"})
+    for op in range(3):
+        Submissions(client, door, Journal(), SEED).submit(op)
+    assert [each["id"] for each in asked] == [92, 92, 92]
+
+
 def test_an_answer_is_ok_with_token_and_result() -> None:
     """Final where Judge0 says so."""
     body = {"token": "t", "status": {"description": "Accepted"}, "stdout": "x\n"}
@@ -67,6 +102,26 @@ def test_a_refusal_fails_in_its_own_words() -> None:
     """Status and body are kept."""
     ended = outcome(lambda _: httpx.Response(502, json={"error": "no runner"}))
     assert (ended.kind, ended.code, json.loads(ended.said)) == ("fail", 502, {"error": "no runner"})
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "kind"),
+    [
+        (504, {"token": "t"}, "fail"),
+        (504, {"error": {"message": "too late", "details": [{"token": "t"}]}}, "fail"),
+        (200, {"token": "t", "note": "no status"}, "info"),
+    ],
+)
+def test_an_answer_of_any_form_that_names_a_token_is_known_by_it(code: int, body: Any, kind: str) -> None:
+    """It was accepted, and is followed to its end."""
+    ended = outcome(lambda _: httpx.Response(code, json=body))
+    assert (ended.kind, ended.token, ended.code) == (kind, "t", code)
+
+
+def test_a_refusal_without_a_token_has_none() -> None:
+    """Pages and other shapes of JSON, too."""
+    for body in ("<html>token", '{"token": null}', "[1]", '{"token": 7}'):
+        assert outcome(lambda _, text=body: httpx.Response(502, text=text)).token == ""
 
 
 @pytest.mark.parametrize(

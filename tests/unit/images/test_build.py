@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -58,6 +59,56 @@ def test_nothing_is_built_when_all_is_there(monkeypatch: pytest.MonkeyPatch) -> 
     assert engine.built == []
 
 
+def test_a_droplet_is_missing_while_what_it_is_made_from_is() -> None:
+    """Its files come from a Debian of their own, which is looked for beside the base."""
+    engine = Engine({build.base_reference(): "sha256:1", "wavetank/base:latest": "sha256:1"})
+    assert build._all_there(engine, ["droplet"]) is None
+    engine.ids[build.base_reference(rootfs.DROPLET)] = "sha256:2"
+    files = f"wavetank/droplet-rootfs:{build.content_hash(build.IMAGES / 'droplet-rootfs', 'sha256:2')}"
+    droplet = f"wavetank/droplet:{build.content_hash(build.IMAGES / 'droplet', 'sha256:1', files)}"
+    assert build._all_there(engine, ["droplet"]) is None
+    engine.ids[droplet] = "sha256:3"
+    assert build._all_there(engine, ["droplet"]) == {"droplet": droplet}
+
+
+def test_base_and_droplet_get_their_debian_side_by_side(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither waits for the other; what a droplet is made of is there before its files are put in."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    engine, both = Engine({}), threading.Barrier(2, timeout=60)
+
+    def have(reference: str) -> None:
+        engine.ids[reference] = f"sha256:{reference}"
+
+    def make_root(_: Any, root: rootfs.Root, reference: str, __: Any) -> None:
+        both.wait()
+        have(reference)
+
+    def put(_: Any, runtime: str, files: str, reference: str) -> None:
+        assert runtime in engine.ids
+        assert files in engine.ids
+        have(reference)
+
+    engine.api.tag = lambda reference, *_: engine.ids.setdefault(
+        "wavetank/base:latest", engine.ids[reference]
+    )
+    monkeypatch.setattr(build, "make_root", make_root)
+    monkeypatch.setattr(build, "build_image", lambda *given, **_: have(given[3]))
+    monkeypatch.setattr(build, "add_files", put)
+    made = ensure(["droplet", "base"], lambda _: None, client=engine)
+    assert made == build._all_there(engine, ["droplet", "base"])
+
+
+def test_the_droplets_debian_is_made_with_its_packages(tmp_path: Path) -> None:
+    """So that they are unpacked once; each suite from the mirror that mmdebstrap finds for it."""
+    argv = rootfs.mmdebstrap_argv("mmdebstrap", rootfs.DROPLET, tmp_path / "root.tar")
+    assert argv[-2:] == ["trixie", str(tmp_path / "root.tar")]
+    (included,) = [word for word in argv if word.startswith("--include=")]
+    assert {"docker.io", "docker-compose", "systemd", "openssh-server"} <= set(included[10:].split(","))
+    assert rootfs.mmdebstrap_argv("mmdebstrap", rootfs.BASE, tmp_path / "root.tar")[-2] == "bookworm"
+
+
 def test_a_failing_step_is_named_with_the_last_lines(dockerfile: Path) -> None:
     """The error says which image, at which step, and what the command printed."""
     output = [
@@ -103,13 +154,16 @@ def test_no_engine_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
         ensure(["base"])
 
 
-def test_without_mmdebstrap_the_official_image_is_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any engine that reaches a registry will do."""
+@pytest.mark.parametrize(("root", "tag"), [(rootfs.BASE, "12-slim"), (rootfs.DROPLET, "13-slim")])
+def test_without_mmdebstrap_the_official_image_is_pulled(
+    monkeypatch: pytest.MonkeyPatch, root: rootfs.Root, tag: str
+) -> None:
+    """Any engine that reaches a registry will do. It is of the same suite."""
     monkeypatch.setattr(rootfs.shutil, "which", lambda *_, **__: None)
     pulled: list[tuple[str, str]] = []
     engine = SimpleNamespace(images=SimpleNamespace(pull=lambda name, tag: pulled.append((name, tag))))
-    assert rootfs.make_root(engine, "wavetank/base:1", print) == "debian:12-slim"
-    assert pulled == [("debian", "12-slim")]
+    assert rootfs.make_root(engine, root, "wavetank/base:1", print) == f"debian:{tag}"
+    assert pulled == [("debian", tag)]
 
 
 def test_no_way_to_a_base_names_every_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,4 +178,4 @@ def test_no_way_to_a_base_names_every_way(monkeypatch: pytest.MonkeyPatch) -> No
         r"(?s)install mmdebstrap.*mmdebstrap is not installed.*docker pull debian:12-slim.*no such host"
     )
     with pytest.raises(ImageBuildError, match=expected):
-        rootfs.make_root(engine, "wavetank/base:1", print)
+        rootfs.make_root(engine, rootfs.BASE, "wavetank/base:1", print)

@@ -90,7 +90,7 @@ def test_limits_and_callbacks_are_fields_of_the_submission() -> None:
 
 def test_a_request_is_http_with_a_length_and_the_token() -> None:
     """Byte by byte, as it goes over the wire."""
-    route = dataclasses.replace(JUDGE0, token="secret")
+    route = dataclasses.replace(JUDGE0, headers={"X-Auth-Token": "secret"})
     sent = requests.encode(route, requests.Request("POST", "/submissions", b"{}"))
     assert sent == (
         b"POST /submissions HTTP/1.1\r\nHost: judge0\r\nAccept: application/json\r\n"

@@ -83,7 +83,9 @@ def test_clients_are_split_and_none_is_without_a_connection() -> None:
 def test_a_share_survives_json() -> None:
     """As the worker reads it, it is what was split off, the token and all limits included."""
     address = Address("socks", "10.0.0.2", 80, proxy="198.51.100.1:1080", tls=True)
-    made = split(order(route=route("batch", address, token="t0", timestamps=("created_at",))), 3)[1]
+    made = split(
+        order(route=route("batch", address, headers={"X-Auth-Token": "t0"}, timestamps=("created_at",))), 3
+    )[1]
     read = as_share(json.loads(json.dumps(as_document(made))))
     assert (read.index, read.of, read.capacity) == (1, 3, COUNT)
     assert (read.order.route, read.order.workload) == (made.order.route, made.order.workload)

@@ -10,8 +10,8 @@ import pytest
 
 from harness.core.errors import TopologyError, TopologyErrors, UsageError
 from harness.judge0.api import IDS, STATUSES
-from harness.judge0.frontdoor import DOUBLING
 from harness.judge0.model import Program
+from harness.judge0.programs import DOUBLING
 from harness.load.model import Workload
 from harness.load.workload import BLOCK, built_in, choose, load_workload
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from small_topology import OPERATORS, droplet, make_topology
 
@@ -90,6 +93,56 @@ def test_first_boot_runs_the_topologys_script_and_then_leaves_its_marker() -> No
     script = user_data("#!/bin/sh\necho mine\n")
     assert script.startswith("#!/bin/sh\n")
     assert script.index("docker.io") < script.index("echo mine") < script.index(f"touch {MARKER}")
+
+
+COMMANDS = {
+    "apt-get": 'echo "apt-get $*" >> "$LOG"',
+    "apt-cache": 'case " $OFFERED " in *" $2 "*) v=1;; *) v="(none)";; esac; echo "  Candidate: $v"',
+    "timeout": '[ -e "$LOG" ] && [ -n "$WORKS" ]',  # docker compose version
+    "systemctl": "true",
+    "mkdir": "true",
+    "touch": 'echo "touched $1" >> "$LOG"',
+}
+
+
+def first_boot(folder: Path, offered: str, *, works: str) -> subprocess.CompletedProcess[str]:
+    """Run a first boot where ``offered`` packages can be had; ``works``: they bring ``docker compose``."""
+    for name, body in COMMANDS.items():
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
+    environment = {
+        "PATH": f"{folder}:/usr/bin:/bin", "LOG": str(folder / "log"), "OFFERED": offered, "WORKS": works,
+    }  # fmt: skip
+    return subprocess.run(
+        ["sh", "-c", user_data()], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("offered", "installed"),
+    [
+        ("docker.io docker-compose docker-compose-v2", "docker.io docker-compose-v2"),
+        ("docker.io docker-cli docker-compose", "docker.io docker-cli docker-compose"),
+    ],
+    ids=["ubuntu-24-04", "debian-13"],
+)
+def test_first_boot_installs_compose_v2_by_the_distributions_name(
+    tmp_path: Path, offered: str, installed: str
+) -> None:
+    """Ubuntu's is docker-compose-v2; Debian's is docker-compose, beside a command line of its own."""
+    assert first_boot(tmp_path, offered, works="yes").returncode == 0
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert lines[1].endswith(f"--no-install-recommends {installed}")
+    assert lines[-1] == f"touched {MARKER}"
+
+
+def test_first_boot_without_compose_v2_fails_with_a_remedy(tmp_path: Path) -> None:
+    """Debian 12's docker-compose is version 1.29: no marker, and the log says what to do."""
+    done = first_boot(tmp_path, "docker.io docker-compose", works="")
+    assert done.returncode == 1
+    assert "package docker-compose of this image is not Compose v2" in done.stderr
+    assert "debian-13-x64" in done.stderr
+    assert MARKER not in (tmp_path / "log").read_text()
 
 
 def test_user_data_that_is_no_script_is_refused() -> None:

@@ -91,10 +91,12 @@ def test_secrets_stay_out(run_dir: RunDir) -> None:
         topology="standard",
         deployment=deployment(),
         checks=[told],
-        error=f"refused: {SECRET}",
+        error=f"refused: {SECRET} and a-header's-value",
+        secrets=["a-header's-value"],
     )
     text = run_dir.report.read_text()
     assert SECRET not in text
+    assert "a-header" not in text
     assert TARGET.token not in text
     assert "mongodb://doadmin:" in text
 

@@ -16,7 +16,7 @@ from harness.topology import Topology, load
 from harness.topology.deployment import Deployment, secrets_of
 from harness.topology.model import Secret
 from harness.topology.rendering import render
-from harness.topology.validation.application import imagined
+from harness.topology.rendering.imagined import imagined
 
 PROJECT = Path(__file__).parents[3]
 

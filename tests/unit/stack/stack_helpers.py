@@ -18,6 +18,41 @@ ID = f"sha256:{'a' * 64}"
 NOWHERE = Path("/nowhere/app/docker-compose.yml")
 PASSWORD = "correct-horse-battery"
 
+# What is said for each key where a list of one word would not do.
+SAID = {
+    "attach": "true",
+    "blkio_config": "{weight: 300}",
+    "cgroup": "private",
+    "cgroup_parent": "x",
+    "cpu_count": "3",
+    "cpu_percent": "3",
+    "cpu_rt_period": "1000",
+    "cpu_rt_runtime": "1000",
+    "cpu_shares": "3",
+    "cpuset": "'0'",
+    "credential_spec": "{file: x}",
+    "depends_on": "[db]",
+    "develop": "{watch: [{path: x, action: rebuild}]}",
+    "devices": "['/dev/x:/dev/x']",
+    "domainname": "x",
+    "expose": "[80]",
+    "gpus": "all",
+    "isolation": "x",
+    "mac_address": "'02:42:ac:11:65:43'",
+    "mem_swappiness": "3",
+    "memswap_limit": "4m",
+    "oom_kill_disable": "true",
+    "oom_score_adj": "3",
+    "pids_limit": "4",
+    "platform": "linux/amd64",
+    "pull_policy": "always",
+    "runtime": "x",
+    "storage_opt": "{size: 1G}",
+    "userns_mode": "host",
+    "uts": "host",
+    "volumes_from": "[db]",
+}
+
 
 def a_service(name: str = "web", **more: Any) -> StackService:
     """A service that may run on two workers."""

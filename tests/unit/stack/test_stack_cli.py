@@ -83,7 +83,7 @@ def test_what_only_a_deployment_knows_is_to_be_filled_in(wavetank: Wavetank) -> 
 def test_what_an_unknown_image_runs_is_to_be_filled_in(wavetank: Wavetank) -> None:
     """It is not built just to be looked at."""
     _, out, _ = wavetank("--topology=swarm")
-    assert services(out)["judge0-server"]["command"] == ["${JUDGE0_SERVER_JUDGE0_SERVER_PROGRAM}"]
+    assert services(out)["judge0-server"]["command"] == "${JUDGE0_SERVER_JUDGE0_SERVER_PROGRAM}"
     assert services(out)["judge0-server"]["image"] == "wavetank-app/judge0-server"
 
 

@@ -92,7 +92,7 @@ def test_what_the_file_says_of_updates_counts_apart_from_the_order() -> None:
         ("cpu_quota: 50000\ncpu_period: 50000", {"limits": {"cpus": "1.000"}}),
         ("mem_reservation: 100m", {"reservations": {"memory": "100m"}}),
         (
-            "mem_limit: 1g\ndeploy: {resources: {limits: {memory: 2g}, reservations: {cpus: 1}}}",
+            "mem_limit: 2g\ndeploy: {resources: {limits: {memory: 2g}, reservations: {cpus: 1}}}",
             {"limits": {"memory": "2g"}, "reservations": {"cpus": "1"}},
         ),
     ],

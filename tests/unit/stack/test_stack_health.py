@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stack_helpers import compose, notes_of, refusal, web
+from stack_helpers import compose, converted, notes_of, refusal, web
 
+from harness.stack import write
 from harness.stack.steps.health import format_duration
 
 TEST = ["CMD", "probe"]
@@ -44,13 +45,22 @@ def test_a_short_interval_stays() -> None:
     assert notes == []
 
 
-@settings(deadline=None)
-@given(interval=st.integers(1, 7200), retries=st.integers(1, 50))
-def test_it_is_never_unhealthy_any_sooner(interval: int, retries: int) -> None:
+@settings(deadline=None, max_examples=10)
+@given(checks=st.lists(st.tuples(st.integers(1, 7200), st.integers(1, 50)), min_size=1, max_size=40))
+def test_it_is_never_unhealthy_any_sooner(checks: list[tuple[int, int]]) -> None:
     """The time of the failures in a row is at least what it was, and no longer than one interval more."""
-    found, _ = check(f", interval: {interval}s, retries: {retries}")
-    seconds = float(str(found["interval"]).removesuffix("s")) * int(str(found["retries"]))
-    assert interval * retries <= seconds < interval * retries + 3
+    services = {
+        f"s{number}": {
+            "image": "w",
+            "healthcheck": {"test": TEST, "interval": f"{interval}s", "retries": retries},
+        }
+        for number, (interval, retries) in enumerate(checks)
+    }
+    made = converted(write.text({"services": services})).document["services"].values()
+    for (interval, retries), body in zip(checks, made, strict=True):
+        found = body["healthcheck"]
+        seconds = float(str(found["interval"]).removesuffix("s")) * int(str(found["retries"]))
+        assert interval * retries <= seconds < interval * retries + 3
 
 
 @pytest.mark.parametrize("said", ["{disable: true}", "{test: NONE}", "{test: [NONE]}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from stack_helpers import a_service, compose, converted, notes_of, refusal, web
+from stack_helpers import SAID, a_service, compose, converted, notes_of, refusal, web
 
 from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
 
@@ -30,7 +30,7 @@ from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
             {"driver": "json-file", "options": {"max-file": "3"}},
         ),
         ("read_only: true", True),
-        ("stdin_open: false", False),
+        ("stdin_open: true", True),
         ("stop_grace_period: 1m30s", "1m30s"),
         ("stop_signal: SIGINT", "SIGINT"),
         ("sysctls: {net.core.somaxconn: 1024}", {"net.core.somaxconn": "1024"}),
@@ -39,7 +39,7 @@ from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
             "ulimits: {nofile: {soft: 10, hard: '20'}, nproc: 5}",
             {"nofile": {"soft": 10, "hard": 20}, "nproc": 5},
         ),
-        ("user: 1000", "1000"),
+        ("user: '1000'", "1000"),
         ("working_dir: /srv", "/srv"),
     ],
 )
@@ -51,13 +51,14 @@ def test_a_key_that_means_the_same_stays(lines: str, value: Any) -> None:
     assert notes_of(stack, key) == []
 
 
-SAID = {"depends_on": "[db]", "expose": "[80]", "devices": "['/dev/x:/dev/x']", "extends": "{service: x}"}
+DB = "  db: {image: db}\n"
 
 
 @pytest.mark.parametrize("key", sorted(LEFT_OUT))
 def test_a_key_that_is_left_out_has_a_note(key: str) -> None:
     """It is not in the stack, and one note says what is so instead."""
-    body, stack = web(f"{key}: {SAID.get(key, '[x]')}")
+    stack = converted(compose(f"{key}: {SAID.get(key, '[x]')}") + DB)
+    body = stack.document["services"]["web"]
     assert key not in body
     assert len(notes_of(stack, key)) == 1
 
@@ -65,7 +66,7 @@ def test_a_key_that_is_left_out_has_a_note(key: str) -> None:
 @pytest.mark.parametrize("key", sorted(REFUSED))
 def test_a_key_that_nothing_stands_in_for_is_refused(key: str) -> None:
     """With the file, the field and what would be right."""
-    error = refusal(compose(f"{key}: {SAID.get(key, '[x]')}"))
+    error = refusal(compose(f"{key}: {SAID.get(key, '[x]')}") + DB)
     assert error.file == "/nowhere/app/docker-compose.yml"
     assert error.field == f"services.web.{key}"
     assert error.remedy

@@ -189,7 +189,7 @@ volumes: [{type: tmpfs, target: /x, tmpfs: {size: 1024}}]
     ("said", "unsupported"),
     [
         ("/a:/b:z", "z"),
-        ("{type: bind, source: /a, target: /b, bind: {create_host_path: true}}", "bind.create_host_path"),
+        ("{type: bind, source: /a, target: /b, bind: {recursive: disabled}}", "bind.recursive"),
         ("{type: volume, target: /b, volume: {subpath: x}}", "volume.subpath"),
     ],
 )
@@ -286,4 +286,5 @@ def test_a_declared_config_with_a_password_is_a_secret(password: str) -> None:
 )
 def test_a_declared_object_without_content_is_refused(top: str, lines: str) -> None:
     """Undeclared, or with nothing in it, or with keys that would be lost."""
-    assert refusal(top + compose(lines)).field.startswith(f"services.web.{lines.partition(':')[0]}")
+    kind = lines.partition(":")[0]
+    assert refusal(top + compose(lines)).field.startswith((f"services.web.{kind}", f"{kind}.c"))

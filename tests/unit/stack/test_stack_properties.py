@@ -7,18 +7,16 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from stack_helpers import ID, PASSWORD, a_service, converted
+from stack_helpers import ID, PASSWORD, SAID, a_service, converted
 
 from harness.core.errors import TopologyError
 from harness.stack import Stack, write
-from harness.stack.compose import parse
 from harness.stack.keys import table
 from harness.stack.steps.passed_through import PASSED_THROUGH
 from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
@@ -73,10 +71,16 @@ WORDS = st.lists(WORD, min_size=1, max_size=3, unique=True)
 
 # A value for each key that compose files have; a text where any would do.
 SAYS: Mapping[str, st.SearchStrategy[Any]] = {
-    **dict.fromkeys(table(), WORD),
+    **{key: st.just(YAML(typ="safe", pure=True).load(SAID.get(key, "[x]"))) for key in table()},
     "build": st.just("."),
     "cap_add": st.lists(st.sampled_from(["SYS_ADMIN", "NET_ADMIN"]), min_size=1, unique=True),
     "cap_drop": WORDS,
+    "container_name": WORD,
+    "extends": st.just({"service": "db"}),
+    "hostname": WORD,
+    "image": WORD,
+    "stop_signal": st.just("SIGINT"),
+    "working_dir": st.just("/srv"),
     "command": WORDS | WORD,
     "configs": st.just(["known"]),
     "cpu_period": st.integers(1000, 100000),
@@ -98,7 +102,7 @@ SAYS: Mapping[str, st.SearchStrategy[Any]] = {
     "init": TRUTH,
     "ipc": st.sampled_from(["private", "host"]),
     "labels": st.dictionaries(WORD, VALUE, min_size=1, max_size=3),
-    "links": st.just(["web:alias"]),
+    "links": st.just(["db:alias"]),
     "logging": st.just({"driver": "json-file"}),
     "mem_limit": st.sampled_from(["64m", 1 << 27]),
     "mem_reservation": st.just("32m"),
@@ -120,13 +124,31 @@ SAYS: Mapping[str, st.SearchStrategy[Any]] = {
     "tmpfs": st.sampled_from(["/run", ["/run:size=1m"], ["/run:mode=700"]]),
     "tty": TRUTH,
     "ulimits": st.just({"nofile": {"soft": 5, "hard": 6}}),
-    "user": st.integers(0, 9) | WORD,
+    "user": st.integers(0, 9).map(str) | WORD,
     "volumes": st.sampled_from([["data:/d"], ["/abs:/d"], ["/d"], ["./none:/d"]]),
 }
 KEYS = [key for key in SAYS if key != "profiles"]
 BODY = st.lists(st.sampled_from(KEYS), unique=True, max_size=8).flatmap(
     lambda keys: st.fixed_dictionaries({key: SAYS[key] for key in keys})
 )
+# Of these a stack is made in any case, so several of them can be read at once.
+FINE = {
+    **{key: value for key, value in SAYS.items() if key not in REFUSED},
+    "depends_on": st.just(["db"]),
+    "ipc": st.just("private"),
+    "network_mode": st.just("bridge"),
+    "pid": st.just("private"),
+    "ports": st.sampled_from([["80"], [80], [{"target": 80, "published": 8080}]]),
+    "volumes": st.sampled_from([["data:/d"], ["/abs:/d"], ["/d"]]),
+}
+NOT_TWICE = ("container_name", "extends", "label_file", "links", "profiles")
+FINE_KEYS = [key for key in FINE if key not in NOT_TWICE]
+FINE_BODY = st.lists(st.sampled_from(FINE_KEYS), unique=True, max_size=8).flatmap(
+    lambda keys: st.fixed_dictionaries(
+        {key: FINE[key] for key in keys if not (key == "network_mode" and "networks" in keys)}
+    )
+)
+FINE_BODIES = st.lists(FINE_BODY, min_size=1, max_size=6)
 
 
 def deployed(body: Mapping[str, Any], *path: str) -> bool:
@@ -148,6 +170,7 @@ THERE: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "cpus": lambda body: deployed(body, "resources", "limits", "cpus"),
     "deploy": lambda body: "deploy" in body,
     "entrypoint": lambda body: "entrypoint" in body,
+    "extends": lambda body: "image" in body,
     "env_file": lambda body: "environment" in body and "secrets" in body,
     "environment": lambda body: "environment" in body,
     "healthcheck": lambda body: "healthcheck" in body,
@@ -163,13 +186,15 @@ THERE: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
 }
 
 
-def file_of(body: Mapping[str, Any]) -> str:
-    """A compose file of one service; what is in it is held against another writer's below."""
+def file_of(*bodies: Mapping[str, Any]) -> str:
+    """A compose file of services ``web``, ``s1``, ...; it is held against another writer's below."""
+    named = {f"s{number}" if number else "web": {"image": "w", **body} for number, body in enumerate(bodies)}
     document = {
-        "services": {"web": {"image": "w", **body}},
+        "services": {**named, "db": {"image": "d"}},
+        "networks": {"a": {}},
         "volumes": {"data": {}},
         "configs": {"known": {"content": "text"}},
-        "secrets": {"known": {"content": "text"}},
+        "secrets": {"known": {"environment": "KNOWN"}},
     }
     return write.text(document)
 
@@ -182,31 +207,48 @@ def outcome(body: Mapping[str, Any], environment: Mapping[str, str]) -> Stack | 
         return error
 
 
-def noted(stack: Stack, key: str) -> bool:
+def noted(stack: Stack, key: str, service: str = "web") -> bool:
     """Whether a note is about this key."""
-    place = f"web: services.web.{key}"
+    place = f"web: services.{service}.{key}"
     return any(note.where == place or note.where.startswith(f"{place}.") for note in stack.notes)
 
 
-@settings(deadline=None, max_examples=150)
+def check_nothing_is_dropped(stack: Stack, body: Mapping[str, Any], service: str, title: str) -> None:
+    """Each key of a service is in the stack, or has a note."""
+    made = stack.document["services"][title]
+    for key, value in body.items():
+        assert key not in REFUSED
+        if key in PASSED_THROUGH:
+            assert key in made or value is False
+        elif key in LEFT_OUT:
+            assert noted(stack, key, service)
+        elif not (key in THERE and THERE[key](made)):
+            assert noted(stack, key, service) or value is False
+
+
+@settings(deadline=None, max_examples=30)
 @given(body=BODY)
 def test_every_key_is_in_the_stack_or_has_a_note_or_is_refused(body: dict[str, Any]) -> None:
     """Nothing of a compose file is dropped in silence."""
-    environment = {"A": "a", "DB_PASSWORD": PASSWORD}
+    environment = {"A": "a", "DB_PASSWORD": PASSWORD, "KNOWN": "k"}
     stack = outcome(body, environment)
     if isinstance(stack, TopologyError):
         assert stack.remedy
         assert any(key in stack.field for key in body)
         return
-    made = stack.document["services"]["web"]
-    for key, value in body.items():
-        assert key not in REFUSED
-        if key in PASSED_THROUGH:
-            assert key in made
-        elif key in LEFT_OUT:
-            assert noted(stack, key)
-        elif not (key in THERE and THERE[key](made)):
-            assert noted(stack, key) or value is False
+    check_nothing_is_dropped(stack, body, "web", "web")
+    assert PASSWORD not in stack.text
+
+
+@settings(deadline=None, max_examples=30)
+@given(bodies=FINE_BODIES)
+def test_every_key_that_a_stack_can_have_is_in_it_or_has_a_note(bodies: list[dict[str, Any]]) -> None:
+    """The same for many services at once, none of which is refused."""
+    environment = {"A": "a", "DB_PASSWORD": PASSWORD, "KNOWN": "k"}
+    stack = converted(file_of(*bodies), a_service(cap_add=("SYS_ADMIN",)), environment=environment)
+    for number, body in enumerate(bodies):
+        name, title = (f"s{number}", f"web-s{number}") if number else ("web", "web")
+        check_nothing_is_dropped(stack, body, name, title)
     assert PASSWORD not in stack.text
 
 
@@ -218,7 +260,7 @@ def test_text_is_read_as_it_is_meant(values: list[str], keys: list[str]) -> None
     assert YAML(typ="safe", pure=True).load(write.text(document)) == document
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(secret=st.text("abcdefghijklmnop$'\"{}%/ é", min_size=12, max_size=30), body=BODY)
 def test_a_secret_is_never_shown(secret: str, body: dict[str, Any]) -> None:
     """Whatever it is made of, and wherever the file would put it."""
@@ -260,7 +302,7 @@ def as_docker_reads_it(stack: Stack) -> dict[str, Any]:
     )
     assert done.returncode == 0, f"{done.stderr.decode()}\n{stack.text}"
     assert "Ignoring unsupported" not in done.stderr.decode()
-    found: dict[str, Any] = parse(done.stdout.decode(), file=Path("docker's"))["services"]
+    found: dict[str, Any] = YAML(typ="safe", pure=True).load(done.stdout.decode())["services"]
     return found
 
 

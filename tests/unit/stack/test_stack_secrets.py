@@ -148,19 +148,22 @@ def started(wrapper: list[str], content: bytes, command: list[str], directory: P
 VALUE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
 
 
-@settings(deadline=None, max_examples=40)
-@given(value=VALUE)
-def test_a_real_shell_hands_on_what_was_said(value: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Quotes, dollars, newlines, whatever: the program's environment has the very value."""
-    if any("\ue000" <= each <= "\ue003" for each in value):
+@settings(deadline=None, max_examples=8)
+@given(values=st.lists(VALUE, min_size=1, max_size=10))
+def test_a_real_shell_hands_on_what_was_said(
+    values: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Quotes, dollars, newlines, whatever: the program's environment has the very values."""
+    if any("\ue000" <= each <= "\ue003" for value in values for each in value):
         return  # our own marks
-    body, stack = web("env_file: .env", environment={"DB_PASSWORD": value})
+    environment = {f"P{number}_PASSWORD": value for number, value in enumerate(values)}
+    body, stack = web("env_file: .env", environment=environment)
     (content,) = stack.secrets.values()
-    script = 'printf "%s\\0%s" "$DB_PASSWORD" "$*"'
+    script = "".join(f'printf "%s\\0" "${name}";' for name in environment) + 'printf "%s" "$*"'
     seen = started(
         body["entrypoint"], content, ["/bin/sh", "-c", script, "sh", "a b"], tmp_path_factory.mktemp("sh")
     )
-    assert seen == [value, "a b"]
+    assert seen == [*values, "a b"]
 
 
 @pytest.mark.parametrize(

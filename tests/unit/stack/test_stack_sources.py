@@ -1,4 +1,4 @@
-"""Variables as compose replaces them, and compose files as Docker reads them."""
+"""Compose files as Docker reads them."""
 
 from __future__ import annotations
 
@@ -7,46 +7,20 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import TopologyError
-from harness.deploy.appfiles import interpolate
 from harness.stack import taint
 from harness.stack.compose import read
 
-ENVIRONMENT = {"SET": "s", "EMPTY": ""}
 FILE = Path("docker-compose.yml")
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("$SET ${SET} $NONE.", "s s ."),
-        ("$$SET $${SET}", "$SET ${SET}"),
-        ("${EMPTY:-d} ${EMPTY-d} ${NONE:-d} ${NONE-d} ${SET:-d}", "d  d d s"),
-        ("${EMPTY:+r} ${EMPTY+r} ${NONE:+r} ${NONE+r} ${SET:+r}", " r   r"),
-        ("${NONE:-${SET}x} ${NONE:-${EMPTY:-y}}", "sx y"),
-        ("${SET?why} ${EMPTY?why}", "s "),
-        ("$1 $- a$", "$1 $- a$"),
-    ],
-)
-def test_variables_are_replaced_as_compose_does(text: str, wanted: str) -> None:
-    """Defaults, replacements, defaults within defaults, and what is no variable."""
-    assert interpolate(text, ENVIRONMENT, file=FILE) == wanted
-
-
-@pytest.mark.parametrize("text", ["${NONE?say why}", "${EMPTY:?say why}"])
-def test_a_variable_that_must_be_set_is_an_error(text: str) -> None:
-    """With what the file says about it."""
-    with pytest.raises(TopologyError, match="say why"):
-        interpolate(text, ENVIRONMENT, file=FILE)
-
-
 def test_numbers_and_dates_are_read_as_docker_reads_them() -> None:
-    """A leading zero is octal, ``yes`` is a word, and a date is text."""
-    text = "x: {a: 0444, b: 0o444, c: yes, d: 2001-01-01, e: 08, f: 22:22}\nservices: {web: {image: w}}"
-    assert read(text, {}, file=FILE).document["x"] == {
+    """A leading zero is octal, ``yes`` is a word, and a date is a moment."""
+    text = "x-x: {a: 0444, b: 0o444, c: yes, d: 2001-01-01, e: 08, f: 22:22}\nservices: {web: {image: w}}"
+    assert read(text, {}, file=FILE).document["x-x"] == {
         "a": 0o444,
         "b": 0o444,
         "c": "yes",
-        "d": "2001-01-01",
+        "d": "2001-01-01T00:00:00Z",
         "e": 8,
         "f": "22:22",
     }

@@ -15,8 +15,10 @@ from harness.judge0.frontdoor import open_client
 from harness.run.rundir import RunDir
 from harness.target.target import Target, check_endpoint, check_operators, resolve_target
 from harness.topology.deployment import Deployment
-from harness.topology.model import Topology
+from harness.topology.model import FrontDoor, Topology
 from harness.verify.network.probe import from_here
+
+DOOR = FrontDoor("client", "/run", {}, {})
 
 
 @pytest.fixture(autouse=True)
@@ -104,12 +106,12 @@ def test_nothing_is_sent_to_addresses_that_are_no_machines(tmp_path: Path) -> No
     """The memory plane's public addresses lead out of this machine, so no connection to one is begun."""
     target = Target("local", "https://127.0.0.1:1", "token", info={"plane": "memory"})
     with pytest.raises(EngineError, match="runs no machines"):
-        open_client(target, "203.0.113.9")
+        open_client(target, "203.0.113.9", DOOR)
     with pytest.raises(EngineError, match="runs no machines"):
         from_here(target, [("203.0.113.9", 22)])
     cloud = Target("do", "https://127.0.0.1:1", "token")
     with pytest.raises(EngineError, match="is a documentation address"):
-        open_client(cloud, "203.0.113.9")
+        open_client(cloud, "203.0.113.9", DOOR)
     with pytest.raises(EngineError, match="is a documentation address"):
         from_here(cloud, [("203.0.113.9", 22)])
     with pytest.raises(EngineError, match="runs no machines"):

@@ -10,8 +10,8 @@ import pytest
 
 from harness.core.errors import TopologyError
 from harness.topology import Topology
+from harness.topology.rendering.imagined import imagined
 from harness.topology.rendering.render import ExpressionError, evaluate, render_service, render_stack_service
-from harness.topology.validation.application import imagined
 
 Loader = Callable[..., Topology]
 
@@ -69,7 +69,7 @@ def test_a_value_that_no_env_file_can_carry_is_an_error(load_small: Loader) -> N
     topology = load_small()
     deployment = imagined(topology)
     store = deployment.databases["store"]
-    awkward = replace(store, private=replace(store.private, uri="pg://${s3cret}"))
+    awkward = replace(store, private=replace(store.private, uri="pg://it's ${s3cret}"))
     broken = replace(deployment, databases={"store": awkward})
     with pytest.raises(TopologyError, match=r"services\.api\.environment\.DATABASE_URL") as caught:
         render_service(topology, broken, topology.services[1], "api-1")

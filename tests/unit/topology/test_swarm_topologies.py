@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -22,9 +23,9 @@ from harness.target.api import Api
 from harness.target.target import Target
 from harness.topology import Topology, load
 from harness.topology.model import Flow, Judge0Endpoint, Overlay, RunnerEndpoint, StackService
+from harness.topology.rendering.imagined import imagined
 from harness.topology.rendering.render import render_stack_service
 from harness.topology.validation import placement, underlay
-from harness.topology.validation.application import imagined
 
 Loader = Callable[..., Topology]
 
@@ -81,11 +82,14 @@ def test_a_runner_is_asked_in_the_front_doors_words(load_small: Loader) -> None:
     old = "  judge0: {node"
     same = load_small((old, f"  runner: {{node: api-1, port: 8000, source: web}}\n{old}"))
     other = load_small((old, f"  runner: {{node: api-1, port: 8001, source: web, path: /own}}\n{old}"))
-    assert same.checks.runner == RunnerEndpoint("api-1", 8000, "web", "/run")
-    assert other.checks.runner == RunnerEndpoint("api-1", 8001, "web", "/own")
+    form: Any = {"request": {"code": "source"}, "reply": {"stdout": "output.text"}}
+    assert same.checks.runner == RunnerEndpoint("api-1", 8000, "web", "/run", **form)
+    assert other.checks.runner == RunnerEndpoint("api-1", 8001, "web", "/own", **form)
     for name in ("swarm", "swarm-ha", "swarm-encrypted"):
-        asked = load(TOPOLOGIES / f"{name}.yaml").checks.runner
-        assert asked == RunnerEndpoint("", 4000, "", "/api/run", "runner-api")
+        checks = load(TOPOLOGIES / f"{name}.yaml").checks
+        assert checks.front_door is not None
+        request, reply = checks.front_door.request, checks.front_door.reply
+        assert checks.runner == RunnerEndpoint("", 4000, "", "/api/run", "runner-api", request, reply)
 
 
 def test_a_line_of_intent_may_name_several_ends(load_small: Loader) -> None:

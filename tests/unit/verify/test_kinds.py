@@ -92,3 +92,37 @@ def test_notes_count_by_reason() -> None:
         "2 checks left out: no swarm",
         "1 check left out: no door",
     ]
+
+
+def fitted(**given: Any) -> Topology:
+    """The standard topology with another front door."""
+    door = STANDARD.checks.front_door
+    assert door is not None
+    return replace(STANDARD, checks=replace(STANDARD.checks, front_door=replace(door, **given)))
+
+
+def test_programs_are_in_the_languages_that_the_topology_names() -> None:
+    """All that there are, where it names none; without a front door, none are submitted there."""
+    assert parameters(STANDARD)["language_name"] == ["python", "javascript", "bash", "c", "cpp"]
+    assert parameters(fitted(languages={"cpp": 54, "62": 62}))["language_name"] == ["cpp"]
+    assert parameters(BARE)["language_name"] == []
+    assert why(BARE, "language_name") == "topology standard has no checks.front_door"
+
+
+def test_a_scheme_is_asked_for_where_the_internet_may_reach_it() -> None:
+    """The front door's own at its port, another at its usual one."""
+    assert parameters(STANDARD)["scheme"] == ["http", "https"]
+    assert parameters(fitted(port=3000))["scheme"] == ["https"]
+    only_80 = tuple(each for each in STANDARD.intent if each.ports != "443")
+    plain = replace(STANDARD, intent=only_80)
+    assert parameters(plain)["scheme"] == ["http"]
+    assert why(plain, mark=("http",)) == ""
+    assert why(plain, mark=("https",)).endswith("no way for the internet to port 443 of the front door")
+
+
+def test_a_history_is_looked_through_for_tokens() -> None:
+    """Where there are none, there is nothing to be looked for."""
+    assert why(STANDARD, mark=("history", "token")) == ""
+    assert why(fitted(reply={"status": "s"}), mark=("history", "token")).endswith(
+        "no token in checks.front_door.reply"
+    )

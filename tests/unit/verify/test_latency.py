@@ -64,6 +64,7 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
         target=None,
         topology=replace(TOPOLOGY, swarm=swarm),
         access=None,
+        door=TOPOLOGY.checks.front_door,
         deployment=SimpleNamespace(nodes=dict.fromkeys(("worker-1", "client"), node)),
     )
 
@@ -82,7 +83,7 @@ def rig(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(latency, "round_trip_ms", lambda *_: output.append("timed") or float(len(output)))
     monkeypatch.setattr(latency.snapshot, "a_manager", lambda *_: "manager")
     monkeypatch.setattr(latency.snapshot, "members", lambda *_: output.append("looked") or [member])
-    monkeypatch.setattr(latency.frontdoor, "open_single", client)
+    monkeypatch.setattr(latency.frontdoor, "open_client", client)
     monkeypatch.setattr(latency.frontdoor, "double", lambda *_: output.append("submitted"))
     return SimpleNamespace(told=output, session=session, member=member, patch=monkeypatch)
 

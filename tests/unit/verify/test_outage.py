@@ -38,12 +38,14 @@ class Played:
         monkeypatch.setattr(run, "to_judge0", self.judge0)
         monkeypatch.setattr(module.recovery, "snapshot", lambda *_: self.log.append("picture"))
         monkeypatch.setattr(module.recovery, "drop_connections", lambda *_: self.log.append("drop"))
-        monkeypatch.setattr(module.recovery, "troubles", self.troubles)
+        monkeypatch.setattr(module.recovery, "node_troubles", self.node_troubles)
+        monkeypatch.setattr(module.recovery, "service_troubles", self.troubles)
         monkeypatch.setattr(module.recovery, "running", self.running)
         monkeypatch.setattr(module, "_share_again", self.share_again)
         monkeypatch.setattr(module, "SURVIVED_SECONDS", 0.2)
         monkeypatch.setattr(module, "BROKEN_SECONDS", 0.1)
         self.share = ""
+        self.not_back: list[str] = []
 
     @contextmanager
     def without(self, *nodes: str) -> Iterator[None]:
@@ -68,6 +70,10 @@ class Played:
     def running(self, *_: Any) -> int:
         """How many long programs run on a node: as many as are beyond those that others take."""
         return max(0, self.log.count("long program") - self.taken)
+
+    def node_troubles(self, *_: Any) -> Iterator[str]:
+        yield from self.not_back
+        self.log.append("nodes are back")
 
     def troubles(self, *_: Any) -> Iterator[str]:
         self.log.append("troubles")
@@ -106,8 +112,8 @@ def test_an_outage_goes_from_well_to_well(monkeypatch: pytest.MonkeyPatch) -> No
     """A server behind the balancer: requests all the while, and at last all that has to be as before."""
     played = Played(monkeypatch)
     seen = played.run("server-1")
-    assert played.log[:4] == ["picture", "off server-1", "on", "drop"]
-    assert [each for each in played.log[4:] if each != "troubles"] == ["share", "answers"]
+    assert played.log[:5] == ["picture", "off server-1", "on", "drop", "nodes are back"]
+    assert [each for each in played.log[5:] if each != "troubles"] == ["share", "answers"]
     times = seen.times
     assert times.ordered <= times.in_force < times.healing <= times.healed <= seen.well
     assert times.healing - times.in_force >= 0.2
@@ -124,6 +130,14 @@ def test_all_that_has_to_be_as_before_is_waited_for_at_once(monkeypatch: pytest.
     played = Played(monkeypatch)
     played.meet = Barrier(2, timeout=60).wait
     assert played.run("server-1").share == ""
+
+
+def test_what_nodes_do_not_do_again_is_told_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is looked at all the same, and no share is asked for before."""
+    played = Played(monkeypatch)
+    played.not_back = ["container web does not run"]
+    assert played.run("server-1").troubles == ("container web does not run", "worker-1 is slow")
+    assert played.log.index("nodes are back") < played.log.index("share")
 
 
 def test_a_share_that_does_not_come_back_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

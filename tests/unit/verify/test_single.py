@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
 
-from harness.judge0.single import SingleUse
+from harness.judge0.single import SingleUse, SingleUseClient
 
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -75,6 +77,18 @@ def test_a_connection_that_ends_early_is_an_answer_that_did_not_come() -> None:
         ask(port)
 
 
+def test_a_server_that_speaks_no_tls_leaves_no_socket_open() -> None:
+    """Nothing of the request was sent; whoever comes next meets no warning of what is still open."""
+    with server(lambda peer: peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        transport = SingleUse(None, seconds=5, host="127.0.0.1")
+        with (
+            httpx.Client(base_url=f"https://code.example:{port}", transport=transport) as client,
+            pytest.raises(httpx.ConnectError, match=f"no connection to 127.0.0.1:{port}"),
+        ):
+            client.get("/")
+    gc.collect()
+
+
 def test_silence_is_an_answer_that_did_not_come_either() -> None:
     """After the time given to it."""
     over = threading.Event()
@@ -82,3 +96,38 @@ def test_silence_is_an_answer_that_did_not_come_either() -> None:
         with pytest.raises(httpx.ReadTimeout):
             ask(port, read_timeout=0.05)
         over.set()
+
+
+def test_connections_that_were_made_before_a_time_are_broken_off() -> None:
+    """Whoever waits on them is told at once; a later one still gets its answer."""
+    arrived, over = threading.Event(), threading.Event()
+    ends: list[Exception] = []
+
+    def hang(peer: socket.socket) -> None:
+        read_all(peer)
+        arrived.set()
+        over.wait(10)
+
+    def answer(peer: socket.socket) -> None:
+        read_all(peer)
+        client.break_off(between)
+        peer.sendall(ANSWER)
+
+    def ask_early() -> None:
+        try:
+            client.post("/run", json={"a": 1})
+        except httpx.HTTPError as error:
+            ends.append(error)
+
+    with server(hang) as port, server(answer) as later:
+        client = SingleUseClient(SingleUse(None, seconds=5), base_url=f"http://127.0.0.1:{port}", timeout=60)
+        with client:
+            waiting = threading.Thread(target=ask_early)
+            waiting.start()
+            assert arrived.wait(10)
+            between = time.time()
+            client.break_off(between)
+            waiting.join(10)
+            assert client.post(f"http://127.0.0.1:{later}/run", json={"a": 1}).status_code == 201
+        over.set()
+    assert [type(each) for each in ends] == [httpx.RemoteProtocolError]

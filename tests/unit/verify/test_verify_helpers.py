@@ -13,7 +13,7 @@ import pytest
 from harness.core.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
 from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
-from harness.judge0.frontdoor import DOUBLING
+from harness.judge0.programs import DOUBLING
 from harness.target.target import Target
 from harness.topology.model import FrontDoor
 from harness.verify.network import probe

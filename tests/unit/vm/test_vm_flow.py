@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.compose import binary
 from harness.core.errors import CommandError, EngineError, UsageError
 from harness.core.names import RUN_PATTERN, check_databases
 from harness.core.paths import CHECKS
@@ -114,6 +115,24 @@ def test_the_project_is_copied_as_it_is(tmp_path: Path, monkeypatch: pytest.Monk
     assert (copied / "run").stat().st_mtime == 1
     assert sorted(each.name for each in into.iterdir()) == [".cache", "topologies"]
     assert (into / project.IMAGES / "0123.tar.zst").read_text() == "layers"
+
+
+def test_the_guest_has_the_program_that_reads_compose_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no network to get one, and no plugin of its own."""
+    program = tmp_path / "any-name"
+    program.write_text("#!/bin/sh\necho 2.26.1-4\n")
+    program.chmod(0o755)
+    project.add_compose(tmp_path / "project", program)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "project" / project.CACHE))
+    monkeypatch.setattr(binary, "PLUGINS", ())
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
+    binary.find.cache_clear()
+    found = binary.find()
+    binary.find.cache_clear()
+    assert found == tmp_path / "project" / project.COMPOSE / "docker-compose-2.26.1"
+    assert found.read_text() == program.read_text()
 
 
 def test_what_the_project_needs_is_installed_there() -> None:

@@ -1,0 +1,243 @@
+"""What the topology changes of a service's compose file: compose documents that Compose merges into it.
+
+The user's own files stay as they are. https://docs.docker.com/reference/compose-file/merge/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.compose import ComposeProject
+from harness.core import yaml
+from harness.core.errors import TopologyError
+from harness.topology.model import BuildChange, Service, StackService, Topology
+from harness.topology.rendering import render
+from harness.topology.source import did_you_mean
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service as it is to be on one droplet; ``node`` is "" for a swarm's, whose tasks run on any.
+
+    ``project`` is what its compose files say without any changes.
+    """
+
+    topology: Topology
+    service: Service | StackService
+    node: str
+    project: ComposeProject
+    context: render.Context
+
+    @property
+    def field(self) -> str:
+        """The service's place in the topology's file."""
+        swarm = "swarm." if isinstance(self.service, StackService) else ""
+        return f"{swarm}services.{self.service.name}"
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The compose services that are to run there."""
+        run = self.service.changes.run
+        if run is None:
+            return self.project.started
+        return run[self.node] if self.node else next(iter(run.values()), ())
+
+    def error(self, key: str, problem: str, remedy: str) -> TopologyError:
+        """An error about a key of the service."""
+        return TopologyError(problem, file=self.topology.file, field=f"{self.field}.{key}", remedy=remedy)
+
+    def value(self, key: str, text: str) -> str:
+        """An expression's value, as a compose file writes it."""
+        try:
+            return render.evaluate(text, self.context, compose=True)
+        except render.ExpressionError as error:
+            raise self.error(key, str(error), render.LOCATIONS) from error
+
+
+def documents(place: Place) -> tuple[Mapping[str, Any], ...]:
+    """The documents to merge, in their order. Raises ``TopologyError`` with the key that is wrong."""
+    _check_names(place)
+    bodies: dict[str, Body] = {}
+    for part in (_run, _environment, _hosts, _ports, _build):
+        for name, body in part(place):
+            bodies.setdefault(name, {}).update(body)
+    own = {"services": bodies} if bodies else {}
+    override = _evaluated(place, "override", place.service.changes.override)
+    return tuple(each for each in (own, override) if each)
+
+
+def _check_names(place: Place) -> None:
+    changes, known = place.service.changes, place.project.services
+    named = {
+        "run": {name for names in (changes.run or {}).values() for name in names},
+        "environment": set(changes.environment),
+        "publish": set(changes.publish),
+        "build": set(changes.build),
+    }
+    for key, names in named.items():
+        for name in sorted(names - set(known)):
+            problem = f"{place.project.file} has no service {name!r}"
+            raise place.error(key, problem, did_you_mean(name, known))
+
+
+def _run(place: Place) -> Iterator[tuple[str, Body]]:
+    """A service that is to run has no profile; one that is not has one that is never active."""
+    if place.service.changes.run is None:
+        return
+    for name, body in place.project.services.items():
+        if name not in place.running:
+            yield name, {"profiles": yaml.Tagged(yaml.OVERRIDE, [f"not-on-{place.node or 'this-stack'}"])}
+            continue
+        if body.get("profiles"):
+            yield name, {"profiles": yaml.Tagged(yaml.RESET, [])}
+        needed = body.get("depends_on", {})
+        kept = {each: needed[each] for each in needed if each in place.running}
+        if kept != needed:
+            yield name, {"depends_on": yaml.Tagged(yaml.OVERRIDE, kept)}
+
+
+def _environment(place: Place) -> Iterator[tuple[str, Body]]:
+    """A variable of the topology takes the place of a literal value.
+
+    It goes to the services that have it; where none has it, and no ``${NAME}`` either, to all that run.
+    """
+    values: dict[str, dict[str, str]] = {name: {} for name in place.running}
+    for key, text in place.service.environment.items():
+        value = place.value(f"environment.{key}", text)
+        for name in _takers(place, key):
+            values[name][key] = value
+    for name, given in place.service.changes.environment.items():
+        if name in values:
+            for key, text in given.items():
+                values[name][key] = place.value(f"environment.{name}.{key}", text)
+    for name, changed in values.items():
+        known = place.project.services[name].get("environment", {})
+        new = {key: value for key, value in changed.items() if known.get(key) != value.replace("$$", "$")}
+        if new:
+            yield name, {"environment": new}
+
+
+def _takers(place: Place, variable: str) -> Sequence[str]:
+    having = [
+        name for name in place.running if variable in place.project.services[name].get("environment", {})
+    ]
+    if having or variable in place.project.variables:
+        return having
+    return place.running
+
+
+def _hosts(place: Place) -> Iterator[tuple[str, Body]]:
+    """Names that lead to other droplets: those of the topology, and of services that run there."""
+    hosts: dict[str, Sequence[str]] = {**_elsewhere(place), **place.service.changes.hosts}
+    nodes = place.context["nodes"]
+    lines = [f"{name}={nodes[droplet].private_ip}" for name, there in hosts.items() for droplet in there]
+    if lines:
+        for name in place.running:
+            yield name, {"extra_hosts": lines}
+
+
+def _elsewhere(place: Place) -> dict[str, list[str]]:
+    run = place.service.changes.run
+    if run is None or not place.node:
+        return {}
+    found: dict[str, list[str]] = {}
+    for name, body in place.project.services.items():
+        droplets = [droplet for droplet, names in run.items() if name in names]
+        if name not in place.running and droplets:
+            for alias in dict.fromkeys((name, body.get("container_name", name))):
+                found[alias] = droplets
+    return found
+
+
+def _ports(place: Place) -> Iterator[tuple[str, Body]]:
+    """Ports that the topology publishes in the place of a service's own, and declared ones of no file."""
+    if isinstance(place.service, StackService):
+        return
+    given = {
+        name: [place.value(f"publish.{name}", port) for port in ports]
+        for name, ports in place.service.changes.publish.items()
+        if name in place.running
+    }
+    added: dict[str, list[str]] = {}
+    for port in _unpublished(place, given):
+        added.setdefault(_exposing(place, port), []).append(f"{port}:{port}")
+    for name in {**given, **added}:
+        ports = [*given.get(name, ()), *added.get(name, ())]
+        yield name, {"ports": yaml.Tagged(yaml.OVERRIDE, ports) if name in given else ports}
+
+
+def _unpublished(place: Place, given: Mapping[str, Sequence[str]]) -> Iterator[int]:
+    bodies = [place.project.services[name] for name in place.running]
+    if any(body.get("network_mode") == "host" for body in bodies):
+        return  # such a container listens on the droplet itself
+    published = {
+        str(each.get("published", ""))
+        for name in place.running
+        if name not in given
+        for each in place.project.services[name].get("ports", ())
+    }
+    texts = [text for ports in given.values() for text in ports]
+    for port in place.service.ports:
+        if str(port) not in published and not any(_publishes(text, port) for text in texts):
+            yield port
+
+
+def _publishes(text: str, port: int) -> bool:
+    """Whether ``[ADDRESS:]HOST:CONTAINER[/PROTOCOL]`` publishes a port of the host; HOST may be a range."""
+    host = text.partition("/")[0].rpartition(":")[0].rpartition(":")[2]
+    first, _, last = host.partition("-")
+    return first.isdigit() and int(first) <= port <= int(last or first)
+
+
+def _exposing(place: Place, port: int) -> str:
+    """The one service that can be meant with a port that no file publishes."""
+    exposing = [
+        name
+        for name in place.running
+        if str(port) in map(_bare, place.project.services[name].get("expose", ()))
+    ]
+    candidates = exposing or list(place.running)
+    if len(candidates) == 1:
+        return candidates[0]
+    problem = f"{port}: nothing on {place.node} publishes it: neither of {', '.join(place.running)}"
+    raise place.error(
+        "ports", problem, f'say which one: `publish: {{{place.running[0]}: ["{port}:{port}"]}}`'
+    )
+
+
+def _bare(exposed: object) -> str:
+    return str(exposed).partition("/")[0]
+
+
+def _build(place: Place) -> Iterator[tuple[str, Body]]:
+    for name, change in place.service.changes.build.items():
+        if name in place.running:
+            yield name, {"build": dict(_build_keys(place, name, change))}
+
+
+def _build_keys(place: Place, name: str, change: BuildChange) -> Iterator[tuple[str, Any]]:
+    for key in ("context", "dockerfile", "target"):
+        if text := getattr(change, key):
+            yield key, place.value(f"build.{name}.{key}", text)
+    if change.arguments:
+        yield (
+            "args",
+            {key: place.value(f"build.{name}.args.{key}", text) for key, text in change.arguments.items()},
+        )
+
+
+def _evaluated(place: Place, key: str, value: Any) -> Any:
+    """A document with the expressions in its texts replaced; the rest stays, tags too."""
+    if isinstance(value, str):
+        return place.value(key, value)
+    if isinstance(value, yaml.Tagged):
+        return yaml.Tagged(value.tag, _evaluated(place, key, value.value))
+    if isinstance(value, Mapping):
+        return {each: _evaluated(place, f"{key}.{each}", inner) for each, inner in value.items()}
+    if isinstance(value, list):
+        return [_evaluated(place, f"{key}[{at}]", inner) for at, inner in enumerate(value)]
+    return value

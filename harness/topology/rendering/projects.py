@@ -1,0 +1,122 @@
+"""The compose files of a topology's services, read by Compose with all that the topology adds to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from harness.compose import ComposeProject, read
+from harness.core import yaml
+from harness.core.parallel import in_parallel
+from harness.topology.deployment import Deployment
+from harness.topology.model import Service, StackService, Topology
+from harness.topology.rendering import changes, render
+from harness.topology.rendering.imagined import imagined
+
+READERS = 4
+# What the topology changes lies beside the compose file under these names.
+CHANGES = ("docker-compose.wavetank-1.yml", "docker-compose.wavetank-2.yml")
+
+
+@dataclass(frozen=True)
+class NodeProject:
+    """A service on one node: ``files`` are all that are rendered for it, ``project`` what they mean."""
+
+    files: Mapping[str, str]
+    project: ComposeProject
+
+
+def read_all(topology: Topology, deployment: Deployment | None = None) -> dict[str, ComposeProject]:
+    """What the compose files of all services say, by the services' names. Raises ``TopologyError``.
+
+    Without a deployment, values that only one has are made up.
+    """
+    services: list[Service | StackService] = [*topology.services]
+    services += topology.swarm.services if topology.swarm else ()
+    known = deployment or imagined(topology)
+    found = in_parallel([partial(read_one, topology, known, each) for each in services], workers=READERS)
+    return {each.name: project for each, project in zip(services, found, strict=True)}
+
+
+def read_one(topology: Topology, deployment: Deployment, service: Service | StackService) -> ComposeProject:
+    """What a service's compose files say, with all that runs on any of its nodes."""
+    if isinstance(service, StackService):
+        return stack_project(topology, service, render_for_stack(topology, deployment, service))
+    # Where it is the same everywhere, one node speaks for all.
+    nodes = service.nodes if service.changes.run else service.nodes[:1]
+    return everywhere(node_project(topology, deployment, service, node).project for node in nodes)
+
+
+def everywhere(projects: Iterable[ComposeProject]) -> ComposeProject:
+    """One project with the services that start in any of them, each as it is where it starts."""
+    first, *others = projects
+    started, services = dict.fromkeys(first.started), dict(first.services)
+    for each in others:
+        services |= {name: body for name, body in each.running().items() if name not in started}
+        started |= dict.fromkeys(each.started)
+    return replace(first, services=services, started=tuple(name for name in services if name in started))
+
+
+def read_declared(service: Service | StackService) -> ComposeProject:
+    """As :func:`read_one`, with the topology's expressions in place of their values."""
+    environment = render.environment_of(service, service.environment)
+    around = service.compose.parent.parent
+    return read(
+        service.compose, root=around, environment=environment, project=service.name, more=_more(service)
+    )
+
+
+def node_project(topology: Topology, deployment: Deployment, service: Service, node: str) -> NodeProject:
+    """What the compose files say on a node. Raises ``TopologyError``."""
+    rendered = render.render_service(topology, deployment, service, node)
+    files = {name: text for name, text in rendered.items() if name != render.COMPOSE}
+    ask = partial(read, service.compose, root=topology.app, project=service.name)
+    project = ask(files=files, more=_more(service))
+    place = changes.Place(topology, service, node, project, render.make_context(topology, deployment, node))
+    added = _written(changes.documents(place))
+    if added:
+        project = ask(files={**files, **added}, more=(*_more(service), *added))
+    return NodeProject({**rendered, **added}, project)
+
+
+def render_for_stack(
+    topology: Topology, deployment: Deployment, service: StackService
+) -> render.RenderedStack:
+    """What :func:`render.render_stack_service` gives, with what the topology changes of the compose files."""
+    rendered = render.render_stack_service(topology, deployment, service)
+    rendered = replace(rendered, more=_more(service))
+    project = stack_project(topology, service, rendered)
+    context = render.make_context(topology, deployment, None)
+    added = _written(changes.documents(changes.Place(topology, service, "", project, context)))
+    return replace(rendered, files={**rendered.files, **added}, more=(*rendered.more, *added))
+
+
+def stack_project(
+    topology: Topology, service: StackService, rendered: render.RenderedStack
+) -> ComposeProject:
+    """What the compose files say with the variables and files of the stack."""
+    return read(
+        service.compose,
+        root=topology.app,
+        text=rendered.text,
+        files=rendered.files,
+        environment=rendered.environment,
+        project=service.name,
+        more=rendered.more,
+    )
+
+
+def compose_files(service: Service) -> tuple[str, ...]:
+    """The names of the compose files that a node may have of a service, in the order of their merging."""
+    return (render.COMPOSE, *_more(service), *CHANGES)
+
+
+def _more(service: Service | StackService) -> tuple[str, ...]:
+    directory = service.compose.parent
+    return tuple(os.path.relpath(file, directory) for file in service.changes.compose_files)
+
+
+def _written(documents: Iterable[Mapping[str, object]]) -> dict[str, str]:
+    return {name: yaml.dump(each) for name, each in zip(CHANGES, documents, strict=False)}

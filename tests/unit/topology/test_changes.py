@@ -1,0 +1,193 @@
+"""What a topology changes of compose files that it does not edit, as Compose understands the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.core.errors import TopologyError
+from harness.topology import Topology, load
+from harness.topology.model import BuildChange, Changes, Service
+from harness.topology.rendering import projects
+from harness.topology.rendering.imagined import imagined
+
+PROJECT = Path(__file__).parents[3]
+Body = Mapping[str, Any]
+
+
+@pytest.fixture(scope="module")
+def editor() -> Topology:
+    """A repository as its authors run it on one machine, on seven droplets."""
+    return load(PROJECT / "tests/apps/editor.yaml")
+
+
+def on(topology: Topology, name: str, node: str) -> projects.NodeProject:
+    """A service on a node."""
+    service = next(each for each in topology.services if each.name == name)
+    deployment = imagined(topology)
+    nodes = {
+        each: replace(known, private_ip=f"10.0.0.{known.id}") for each, known in deployment.nodes.items()
+    }
+    return projects.node_project(topology, replace(deployment, nodes=nodes), service, node)
+
+
+def published(body: Body) -> set[tuple[str, int]]:
+    """The ports of a service: on the node, and in the container."""
+    return {(each["published"], each["target"]) for each in body.get("ports", ())}
+
+
+def test_one_file_is_spread_over_droplets(editor: Topology) -> None:
+    """On each there is what the topology puts there, and nothing waits for what is elsewhere."""
+    found = {node: on(editor, "judge0", node).project for node in ("judge0-lb", "server-1", "server-2")}
+    assert {node: each.started for node, each in found.items()} == {
+        "judge0-lb": ("judge0-lb",),
+        "server-1": ("judge0-server-1",),
+        "server-2": ("judge0-server-2",),
+    }
+    assert "depends_on" not in found["judge0-lb"].running()["judge0-lb"]
+
+
+def test_names_of_services_on_other_droplets_lead_there(editor: Topology) -> None:
+    """nginx.conf stays as it is, and finds its servers."""
+    found = on(editor, "judge0", "judge0-lb").project
+    names = found.running()["judge0-lb"]["extra_hosts"]
+    assert {"judge0-server-1=10.0.0.4", "judge0-server-2=10.0.0.5"} == set(names)
+
+
+def test_a_declared_port_is_published_by_the_one_that_runs_there(editor: Topology) -> None:
+    """The balancer only exposes it, the servers say nothing of it."""
+    for node, name in (("judge0-lb", "judge0-lb"), ("server-1", "judge0-server-1")):
+        assert published(on(editor, "judge0", node).project.running()[name]) == {("2358", 2358)}
+    client = on(editor, "client", "client").project.running()["code-client"]
+    assert published(client) == {("80", 3000)}, "what the topology publishes takes the place of the file's"
+
+
+def test_values_that_are_written_out_are_replaced(editor: Topology) -> None:
+    """Of the services that have them, and of no other; a name that none has goes to those that run."""
+    server = on(editor, "judge0", "server-1").project.running()["judge0-server-1"]["environment"]
+    assert (server["POSTGRES_HOST"], server["AUTHN_TOKEN"]) == ("db.example", "secret")
+    runner = on(editor, "runner", "runner").project.running()
+    assert runner["runner-api"]["environment"]["JUDGE0_URL"] == "http://10.0.0.3:2358"
+    assert runner["runner-api"]["environment"]["PORT"] == "5000"
+    assert "environment" not in runner["runner-lb"]
+    client = on(editor, "client", "client").project.running()["code-client"]["environment"]
+    assert client["CODE_RUNNER_SERVICE_URL"] == "http://10.0.0.2:4000"
+
+
+def test_an_image_is_built_as_the_topology_says(editor: Topology) -> None:
+    """And what mounted the source code over it is gone."""
+    client = on(editor, "client", "client").project.running()["code-client"]
+    assert (client["build"]["dockerfile"], client["build"]["target"]) == ("Dockerfile", "production")
+    assert [each["source"] for each in client["volumes"]] == ["./mongo-ca.pem"]
+
+
+def test_the_repository_is_left_alone_and_passwords_are_private(editor: Topology) -> None:
+    """All changes are in files of their own."""
+    found = on(editor, "judge0", "server-1")
+    assert set(found.files) >= set(projects.CHANGES)
+    assert "postgres" in found.files["docker-compose.yml"]
+    assert "db.example" not in found.files["docker-compose.yml"]
+
+
+Change = Callable[..., projects.NodeProject]
+
+
+@pytest.fixture
+def changed(load_small: Callable[..., Topology], directory: Path) -> Change:
+    """The small topology's ``api`` on ``api-1``, with another compose file and with changes."""
+
+    def make(text: str, changes: Changes, *, environment: Mapping[str, str] | None = None) -> Any:
+        topology = load_small()
+        (directory / "app/api/docker-compose.yml").write_text(text)
+        service: Service = next(each for each in topology.services if each.name == "api")
+        altered = replace(service, changes=changes, ports=(), environment=environment or {})
+        return projects.node_project(topology, imagined(topology), altered, "api-1")
+
+    return make
+
+
+def test_a_variable_that_the_file_itself_uses_is_not_given_to_all(changed: Change) -> None:
+    """``${TAG}`` is Compose's; the containers need it as little as before."""
+    text = "services: {a: {image: 'a:${TAG}'}, b: {image: b, environment: [X=1]}}"
+    found = changed(text, Changes(), environment={"TAG": "2", "X": "3", "NEW": "4"}).project.running()
+    assert found["a"]["image"] == "a:2"
+    assert found["a"]["environment"] == {"NEW": "4"}
+    assert found["b"]["environment"] == {"X": "3", "NEW": "4"}
+
+
+def test_variables_of_one_service(changed: Change) -> None:
+    """They win over those of all."""
+    changes = Changes(environment={"a": {"X": "one"}})
+    found = changed("services: {a: {image: a}, b: {image: b}}", changes, environment={"X": "all"})
+    bodies = found.project.running()
+    assert (bodies["a"]["environment"]["X"], bodies["b"]["environment"]["X"]) == ("one", "all")
+
+
+@pytest.mark.parametrize("value", ["a$b", "${HOME}", "$$", "a#b 'c' \"d\"", "yes", "1:2", "0123"])
+def test_a_value_arrives_as_it_is(changed: Change, value: str) -> None:
+    """Neither Compose nor YAML reads anything into it."""
+    changes = Changes(environment={"a": {"X": "{{ '" + value.replace("'", "\\'") + "' }}"}})
+    found = changed("services: {a: {image: a, environment: {X: old}}}", changes)
+    assert found.project.running()["a"]["environment"]["X"] == value
+
+
+def test_a_service_behind_a_profile_can_be_chosen(changed: Change) -> None:
+    """The others of the file have no container then."""
+    changes = Changes(run={"api-1": ("b",), "api-2": ("a",)})
+    found = changed("services: {a: {image: a}, b: {image: b, profiles: [debug]}}", changes)
+    assert found.project.started == ("b",)
+
+
+def test_several_files_are_merged_in_their_order(changed: Change, directory: Path) -> None:
+    """As with ``docker compose -f``; the further ones lie on the node too, without networks."""
+    more = directory / "app/api/production.yml"
+    more.write_text("services: {a: {command: [two], networks: [back]}}\nnetworks: {back: {external: true}}\n")
+    found = changed("services: {a: {image: a, command: [one]}}", Changes(compose_files=(more,)))
+    assert found.project.running()["a"]["command"] == ["two"]
+    assert "./production.yml" in found.project.compose_files
+
+
+def test_override_has_the_last_word(changed: Change) -> None:
+    """Also over what other keys say."""
+    changes = Changes(
+        environment={"a": {"X": "one"}}, override={"services": {"a": {"environment": {"X": "two"}}}}
+    )
+    found = changed("services: {a: {image: a}}", changes)
+    assert found.project.running()["a"]["environment"]["X"] == "two"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        (Changes(run={"api-1": ("aa",), "api-2": ("a",)}), "services.api.run"),
+        (Changes(environment={"aa": {"X": "1"}}), "services.api.environment"),
+        (Changes(publish={"aa": ("1:1",)}), "services.api.publish"),
+        (Changes(build={"aa": BuildChange(target="x")}), "services.api.build"),
+    ],
+    ids=["run", "environment", "publish", "build"],
+)
+def test_a_service_that_the_file_does_not_have_is_named(
+    changed: Change, changes: Changes, field: str
+) -> None:
+    """With what it could have meant."""
+    with pytest.raises(TopologyError) as caught:
+        changed("services: {a: {image: a}, other: {image: b}}", changes)
+    assert caught.value.field == field
+    assert "has no service 'aa'" in caught.value.problem
+    assert "did you mean 'a'" in caught.value.remedy
+
+
+def test_a_port_that_nothing_publishes_is_an_error(
+    load_small: Callable[..., Topology], directory: Path
+) -> None:
+    """Where it cannot be known which of two services is meant."""
+    (directory / "app/api/docker-compose.yml").write_text("services: {a: {image: a}, b: {image: b}}\n")
+    with pytest.raises(TopologyError) as caught:
+        load_small()
+    assert caught.value.field == "services.api.ports"
+    assert "nothing on api-1 publishes it" in caught.value.problem
+    assert "publish:" in caught.value.remedy
