@@ -64,7 +64,7 @@ def _begin(given: Settings, *, login: bool) -> tuple[Topology, Session | None]:
         topology = settings.load_topology(choice)
         if given.run or choice.run_dir.facts().get("topology") == str(topology.file):
             return topology, _session(choice, topology, login=login)
-    return settings.load_topology(settings.choose_new(given)), None
+    return settings.load_topology(settings.choose_new(given), compose=True), None
 
 
 def _session(choice: Choice, topology: Topology, *, login: bool) -> Session | None:

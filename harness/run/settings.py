@@ -225,11 +225,11 @@ def resolve(settings: Settings, target: str, progress: Progress) -> Target:
     return replace(found, read_only=settings.existing is not None)
 
 
-def load_topology(choice: Choice) -> Topology:
-    """The topology of a choice, validated."""
+def load_topology(choice: Choice, *, compose: bool = False) -> Topology:
+    """The topology of a choice, validated; with ``compose`` also by Compose, before it is deployed."""
     from harness.topology import load
 
-    return load(topology_file(choice.topology), app=choice.app)
+    return load(topology_file(choice.topology), app=choice.app, compose=compose)
 
 
 def remember(choice: Choice) -> None:

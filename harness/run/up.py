@@ -77,7 +77,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     """Validate the topology, connect to the target, choose the run and plan the changes."""
     latest = latest_run(settings.state_dir)  # for its application: whether it still exists is not known yet
     draft = choose_new(settings, [latest.run] if latest else [])
-    topology = load_topology(draft)
+    topology = load_topology(draft, compose=True)
     require_programs(topology)
     secrets.check(topology)
     check_application(topology, progress)
@@ -92,7 +92,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
         existing = provision.runs(target)
         choice = choose_new(settings, existing, topology)
     if choice.app != draft.app:
-        topology = load_topology(choice)
+        topology = load_topology(choice, compose=True)
         check_application(topology, progress)
     if choice.app and not settings.app:
         progress.note(f"the application is {choice.app}, as --app of an earlier `up` of {choice.run} said")

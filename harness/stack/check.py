@@ -17,8 +17,7 @@ from harness.stack.secrecy import secret_names
 from harness.topology.deployment import Deployment
 from harness.topology.model import StackService, Topology
 from harness.topology.rendering.imagined import imagined
-from harness.topology.rendering.projects import READERS
-from harness.topology.rendering.render import render_stack_service
+from harness.topology.rendering.projects import READERS, render_for_stack
 
 
 def check(topology: Topology, apps: Mapping[str, ComposeProject]) -> None:
@@ -51,13 +50,14 @@ def _refused(topology: Topology, source: Source) -> TopologyError | None:
 
 
 def _source(topology: Topology, deployment: Deployment, service: StackService, app: ComposeProject) -> Source:
-    rendered = render_stack_service(topology, deployment, service)
+    rendered = render_for_stack(topology, deployment, service)
     source = Source(
         service=service,
         text=rendered.text,
         environment=rendered.environment,
         secret=secret_names(rendered.environment, ()),
         files=rendered.files,
+        more=rendered.more,
         images={name: Image(app.image(name) or f"{REPOSITORY}/{name}", "") for name in app.started},
         programs={},
     )

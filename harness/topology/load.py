@@ -14,9 +14,11 @@ from harness.topology.source import Problems, read
 from harness.topology.validation import application, placement, references
 
 
-def load(file: Path, *, app: Path | None = None) -> Topology:
+def load(file: Path, *, app: Path | None = None, compose: bool = True) -> Topology:
     """The topology a file declares; ``app`` takes the place of its application directory.
 
+    Without ``compose`` the application's compose files are not read by Compose, which takes some tenths of a
+    second: for what is deployed already.
     Raises ``TopologyError`` (``TopologyErrors`` for several at once) naming file, line, field and remedy.
     Each step checks all it can before it raises, and needs the steps before it to have passed.
     """
@@ -31,7 +33,7 @@ def load(file: Path, *, app: Path | None = None) -> Topology:
     intent.check(raw, names, topology, problems)
     placement.check(topology, problems)
     underlay.check(topology, problems)
-    application.check(raw, topology, problems)
+    application.check(raw, topology, problems, compose=compose)
     _check_expressions(topology, problems)
     problems.raise_any()
     return topology

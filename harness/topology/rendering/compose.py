@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def strip_networks(text: str, *, file: Path | str) -> str:
     return strip(text, file=file).text
 
 
+@lru_cache(maxsize=128)  # the same file is rendered for each node, and read again by each check
 def strip(text: str, *, file: Path | str) -> Stripped:
     """As :func:`strip_networks`, with a list of what was removed."""
     root = _compose(text, file)

@@ -19,8 +19,8 @@ from harness.topology.source import Problems, Step, field_name
 Path = tuple[Step, ...]
 
 
-def check(raw: RawTopology, topology: Topology, problems: Problems) -> None:
-    """Note every compose file, template and expression that cannot be used."""
+def check(raw: RawTopology, topology: Topology, problems: Problems, *, compose: bool) -> None:
+    """Note every compose file, template and expression that cannot be used; with ``compose``, by Compose."""
     if not topology.app.is_dir():
         remedy = "correct 'app' (relative to this file), or give --app DIR"
         problems.add(("app",), f"there is no directory {topology.app}", remedy)
@@ -39,7 +39,7 @@ def check(raw: RawTopology, topology: Topology, problems: Problems) -> None:
             _check_compose(topology, path, each, raw.swarm.services[each.name].compose, problems)
             context = render.make_context(topology, stand_in, None)
             _check_rendered(topology, path, each, context, problems)
-    if len(problems.errors) == before:
+    if compose and len(problems.errors) == before:
         _check_projects(topology, stand_in, problems)
 
 
