@@ -103,19 +103,24 @@ class _Finder:
     def __init__(self, file: Path, replace: Replace, read: Read) -> None:
         self._file, self._replace, self._read = file, replace, read
         self._documents: dict[str, dict[str, Any]] = {}
-        self._texts: list[str] = []
+        self._texts: list[tuple[str, Path]] = []
 
     def run(self, text: str, more: Sequence[str]) -> Sources:
         own = posixpath.normpath(self._file.name)
         self._documents[own] = parse(text, self._file)
-        self._texts.append(text)
+        self._texts.append((text, self._file))
         found = Sources(self._documents[own])
         self._follow(found, own, "")
         for name in more:
             self._document(name, own, "compose")
             found.compose_files.append(name)
             self._follow(found, name, "")
-        found.variables = {name for text in self._texts for name in VARIABLE.findall(text.replace("$$", ""))}
+        found.variables = {
+            name
+            for text, file in self._texts
+            for _, node in nodes(yaml.parse(text, file).compose())
+            for name in VARIABLE.findall(node.value.replace("$$", ""))
+        }
         found.compose_files = list(dict.fromkeys(found.compose_files))
         return found
 
@@ -178,7 +183,7 @@ class _Finder:
         if len(self._documents) > MOST_FILES:
             problem, remedy = f"it names more than {MOST_FILES} other compose files", "name fewer"
             raise TopologyError(problem, file=self._file, field=field, remedy=remedy)
-        self._texts.append(text)
+        self._texts.append((text, file))
         document = yaml.parse(text, file).construct(Constructor, duplicates=True)
         self._documents[path] = document if isinstance(document, dict) else {}
 

@@ -36,6 +36,7 @@ T = TypeVar("T")
 # Compose's own tags, in a file that is merged into another one: a value clears the other's, or replaces it.
 # https://docs.docker.com/reference/compose-file/merge/
 RESET, OVERRIDE = "!reset", "!override"
+OCTAL = re.compile(r"0[0-7]+")
 UNSORTED = "sort_base_mapping_type_on_output"
 
 
@@ -56,9 +57,16 @@ class ComposeConstructor(SafeConstructor):
         plain.ctag = self.resolver.resolve(type(node), node.value, (not quoted, False))
         return Tagged(str(node.tag), self.construct_object(plain, deep=True))
 
+    def construct_yaml_int(self, node: Node) -> int:
+        """A number; one that YAML 1.2 takes for decimal, and Compose for octal, is an error."""
+        if OCTAL.fullmatch(node.value):
+            raise ValueError(f"{node.value} is octal for Docker Compose: write {int(node.value, 8)}")
+        return int(super().construct_yaml_int(node))
+
 
 for _tag in (RESET, OVERRIDE):
     ComposeConstructor.add_constructor(_tag, ComposeConstructor.construct_tagged)
+ComposeConstructor.add_constructor("tag:yaml.org,2002:int", ComposeConstructor.construct_yaml_int)
 
 
 def dump(document: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.core.documents import read_object, read_text
 from harness.core.errors import TopologyError, UsageError
+from harness.topology.rendering import dotenv
 
 if TYPE_CHECKING:
     from harness.run.rundir import RunDir
@@ -74,6 +75,13 @@ def _given(topology: Topology, secret: Secret) -> str:
     if not value:
         field = f"secrets.{secret.name}"
         raise TopologyError(f"{source} empty", file=topology.file, field=field, remedy=remedy)
+    try:
+        dotenv.quote(value)
+    except ValueError as error:
+        problem, remedy = f"it cannot be written into a file: {error}", "take another value"
+        raise TopologyError(
+            problem, file=topology.file, field=f"secrets.{secret.name}", remedy=remedy
+        ) from None
     return value
 
 

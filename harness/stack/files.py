@@ -17,8 +17,8 @@ def read_file(context: ServiceContext, path: str) -> bytes | None:
     name = posixpath.normpath(path)
     if name == ENV:
         return _environment(context)
-    if name in context.source.files:
-        return context.source.files[name].encode()
+    if name in context.source.beside:
+        return context.source.beside[name].encode()
     file = context.directory / name
     return read_bytes(file) if file.is_file() else None
 
@@ -26,7 +26,7 @@ def read_file(context: ServiceContext, path: str) -> bytes | None:
 def file_mode(context: ServiceContext, path: str) -> int:
     """A file's mode: everybody may read it, and execute it if it is executable on this machine."""
     file = context.directory / path
-    rendered = posixpath.normpath(path) in context.source.files
+    rendered = posixpath.normpath(path) in context.source.beside
     if rendered or not file.is_file():
         return 0o444
     return 0o444 | (file.stat().st_mode & 0o111)

@@ -36,6 +36,11 @@ class Source:
     more: tuple[str, ...] = ()
     passwords: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """The rendered files that a container may see: without what is merged into the compose file."""
+        return {name: text for name, text in self.files.items() if name not in self.more}
+
 
 @dataclass(frozen=True)
 class Note:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from pathlib import Path
@@ -51,7 +52,10 @@ def _merged(source: Source) -> dict[str, str]:
 
 
 def _tainted(text: str, password: str) -> str:
-    return text.replace(password, taint.secret(password))
+    """``text`` with the password tainted, as it is and as a compose file writes it."""
+    for form in dict.fromkeys((json.dumps(password.replace("$", "$$"), ensure_ascii=False)[1:-1], password)):
+        text = text.replace(form, taint.secret(form))
+    return text
 
 
 def service_contexts(

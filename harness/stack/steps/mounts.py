@@ -125,16 +125,16 @@ def _own_directory(context: ServiceContext, mount: Mount) -> Fragment:
     """The directory of the compose file: files that the topology renders are where they would have been."""
     fragments = [
         file_fragment(context, "volumes", text.encode(), posixpath.join(mount.target, name), label=name)
-        for name, text in context.source.files.items()
+        for name, text in context.source.beside.items()
     ]
     return join([*fragments, Fragment(notes=(*_absent(context, mount), *_written(context, mount)))])
 
 
 def _absent(context: ServiceContext, mount: Mount) -> Iterator[Note]:
-    missing = sorted(path.name for path in _beside(context) if path.name not in context.source.files)
+    missing = sorted(path.name for path in _beside(context) if path.name not in context.source.beside)
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        there = ", ".join(sorted(context.source.files)) or "nothing"
+        there = ", ".join(sorted(context.source.beside)) or "nothing"
         what = f"no node has this directory: {', '.join(missing[:SHOWN])}{more} will not be at {mount.target}"
         instead = f"there will be {there}; `files:` of the swarm's service adds what the program reads there"
         yield context.note("volumes", what, instead)

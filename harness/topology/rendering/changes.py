@@ -61,13 +61,24 @@ class Place:
 def documents(place: Place) -> tuple[Mapping[str, Any], ...]:
     """The documents to merge, in their order. Raises ``TopologyError`` with the key that is wrong."""
     _check_names(place)
-    bodies: dict[str, Body] = {}
+    _check_networks(place)
+    services: dict[str, Any] = {}
     for part in (_run, _environment, _hosts, _ports, _build):
         for name, body in part(place):
-            bodies.setdefault(name, {}).update(body)
-    own = {"services": bodies} if bodies else {}
-    override = _evaluated(place, "override", place.service.changes.override)
+            services.setdefault(name, {}).update(body)
+    absent = _left_out(place)
+    services |= dict.fromkeys(absent, yaml.Tagged(yaml.RESET, None))
+    own = {"services": services} if services else {}
+    override = _evaluated(place, "override", _without(place.service.changes.override, absent))
     return tuple(each for each in (own, override) if each)
+
+
+def _without(override: Mapping[str, Any], absent: Sequence[str]) -> Mapping[str, Any]:
+    """The override of the services that are there: naming another one would make it again."""
+    bodies = override.get("services")
+    if not isinstance(bodies, Mapping):
+        return override
+    return {**override, "services": {name: body for name, body in bodies.items() if name not in absent}}
 
 
 def _check_names(place: Place) -> None:
@@ -84,14 +95,34 @@ def _check_names(place: Place) -> None:
             raise place.error(key, problem, did_you_mean(name, known))
 
 
+def _check_networks(place: Place) -> None:
+    """Networks are removed from compose files, so none can be named."""
+    override = place.service.changes.override
+    bodies = override.get("services")
+    named = bodies if isinstance(bodies, Mapping) else {}
+    places = ["override.networks"] if "networks" in override else []
+    places += [
+        f"override.services.{name}.networks"
+        for name, body in named.items()
+        if isinstance(body, Mapping) and "networks" in body
+    ]
+    for key in places:
+        raise place.error(key, "there are no networks on a node", "leave it out; `network_mode` can be set")
+
+
+def _left_out(place: Place) -> list[str]:
+    """The compose services that are not to run there: Compose is not to know them, and removes what ran."""
+    if place.service.changes.run is None:
+        return []
+    return [name for name in place.project.services if name not in place.running]
+
+
 def _run(place: Place) -> Iterator[tuple[str, Body]]:
-    """A service that is to run has no profile; one that is not has one that is never active."""
+    """A service that is to run has no profile, and waits for none that is not there."""
     if place.service.changes.run is None:
         return
-    for name, body in place.project.services.items():
-        if name not in place.running:
-            yield name, {"profiles": yaml.Tagged(yaml.OVERRIDE, [f"not-on-{place.node or 'this-stack'}"])}
-            continue
+    for name in place.running:
+        body = place.project.services[name]
         if body.get("profiles"):
             yield name, {"profiles": yaml.Tagged(yaml.RESET, [])}
         needed = body.get("depends_on", {})
@@ -135,9 +166,12 @@ def _hosts(place: Place) -> Iterator[tuple[str, Body]]:
     hosts: dict[str, Sequence[str]] = {**_elsewhere(place), **place.service.changes.hosts}
     nodes = place.context["nodes"]
     lines = [f"{name}={nodes[droplet].private_ip}" for name, there in hosts.items() for droplet in there]
-    if lines:
-        for name in place.running:
-            yield name, {"extra_hosts": lines}
+    for name in place.running if lines else ():
+        body = place.project.services[name]
+        if str(body.get("network_mode", "")).startswith(("service:", "container:")):
+            continue  # it has the names of the other one
+        own = [each for each in body.get("extra_hosts", ()) if each.partition("=")[0] not in hosts]
+        yield name, {"extra_hosts": yaml.Tagged(yaml.OVERRIDE, [*own, *lines])}
 
 
 def _elsewhere(place: Place) -> dict[str, list[str]]:

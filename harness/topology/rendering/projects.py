@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,18 +55,36 @@ def everywhere(projects: Iterable[ComposeProject]) -> ComposeProject:
     first, *others = projects
     started, services = dict.fromkeys(first.started), dict(first.services)
     for each in others:
+        _check_alike(each, {name: services[name] for name in started})
         services |= {name: body for name, body in each.running().items() if name not in started}
         started |= dict.fromkeys(each.started)
     return replace(first, services=services, started=tuple(name for name in services if name in started))
 
 
+def _check_alike(project: ComposeProject, known: Mapping[str, Mapping[str, object]]) -> None:
+    """One image is built, or had, for all droplets of a service."""
+    for name, body in project.running().items():
+        for key in ("build", "image"):
+            if name in known and body.get(key) != known[name].get(key):
+                problem = "it is another one on another droplet"
+                remedy = "leave out of it what differs, such as `node`: all droplets get the same image"
+                raise project.error(f"services.{name}.{key}", problem, remedy)
+
+
 def read_declared(service: Service | StackService) -> ComposeProject:
-    """As :func:`read_one`, with the topology's expressions in place of their values."""
+    """As :func:`read_one`, with the topology's expressions in place of their values.
+
+    Of what the topology changes, it has which services run.
+    """
     environment = render.environment_of(service, service.environment)
     around = service.compose.parent.parent
-    return read(
+    found = read(
         service.compose, root=around, environment=environment, project=service.name, more=_more(service)
     )
+    if service.changes.run is None:
+        return found
+    chosen = {name for names in service.changes.run.values() for name in names}
+    return replace(found, started=tuple(name for name in found.services if name in chosen))
 
 
 def node_project(topology: Topology, deployment: Deployment, service: Service, node: str) -> NodeProject:
@@ -74,6 +93,11 @@ def node_project(topology: Topology, deployment: Deployment, service: Service, n
     files = {name: text for name, text in rendered.items() if name != render.COMPOSE}
     ask = partial(read, service.compose, root=topology.app, project=service.name)
     project = ask(files=files, more=_more(service))
+    if render.COMPOSE in map(posixpath.normpath, project.compose_files):
+        problem = f"the first compose file is called {render.COMPOSE} on a node, and this is another one"
+        raise project.error(
+            "", problem, f"name the first one {render.COMPOSE}, or give this one another name"
+        )
     place = changes.Place(topology, service, node, project, render.make_context(topology, deployment, node))
     added = _written(changes.documents(place))
     if added:

@@ -102,6 +102,16 @@ def test_one_without_a_value_is_told_before_anything_is_made(
         assert values(topology, run_dir).secrets == {}
 
 
+def test_one_that_no_file_can_carry_is_told_before_anything_is_made(
+    standard: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be refused once all machines are there."""
+    monkeypatch.setenv("MAIL_TOKEN", "it's $ecret")
+    with pytest.raises(TopologyError, match="cannot be written into a file") as caught:
+        secrets.check(with_declared(standard, Secret("mail", environment="MAIL_TOKEN")))
+    assert "ecret" not in str(caught.value).replace("secrets.mail", "")
+
+
 def test_an_expression_has_the_value_and_it_is_masked(standard: Topology, run_dir: RunDir) -> None:
     """``.env`` holds it, and it is among what is masked in all output."""
     service = next(each for each in standard.services if each.name == "runner")

@@ -191,3 +191,66 @@ def test_a_port_that_nothing_publishes_is_an_error(
     assert caught.value.field == "services.api.ports"
     assert "nothing on api-1 publishes it" in caught.value.problem
     assert "publish:" in caught.value.remedy
+
+
+def test_what_no_longer_runs_is_unknown_to_compose(editor: Topology) -> None:
+    """So ``--remove-orphans`` removes a container that ran before; a profile would have left it alone."""
+    for node in ("judge0-lb", "server-1"):
+        found = on(editor, "judge0", node).project
+        assert set(found.services) == set(found.started)
+
+
+def test_a_variable_in_a_comment_is_not_used(changed: Change) -> None:
+    """What only a comment mentions goes to the containers like any other variable."""
+    text = "# see ${MODE} below\nservices: {a: {image: a}}"
+    found = changed(text, Changes(), environment={"MODE": "on"})
+    assert found.project.running()["a"]["environment"] == {"MODE": "on"}
+
+
+def test_names_win_over_the_files_own_hosts(changed: Change) -> None:
+    """One address each; other hosts of the file stay, and who shares another's network has its hosts."""
+    text = (
+        "services: {a: {image: a, extra_hosts: ['db:9.9.9.9', 'own:1.1.1.1']},"
+        " b: {image: b, network_mode: 'service:a'}}"
+    )
+    found = changed(text, Changes(hosts={"db": ("api-2",)})).project.running()
+    assert set(found["a"]["extra_hosts"]) == {"db=10.0.0.1", "own=1.1.1.1"}
+    assert "extra_hosts" not in found["b"]
+
+
+def test_an_image_that_differs_from_droplet_to_droplet_is_an_error(changed: Change) -> None:
+    """One is built for all of a service's droplets."""
+    text = "services: {a: {image: 'a:${TAG}'}}"
+    found = [changed(text, Changes(), environment={"TAG": tag}).project for tag in ("one", "two")]
+    with pytest.raises(TopologyError, match="another one on another droplet"):
+        projects.everywhere(found)
+    assert projects.everywhere(found[:1]).started == ("a",)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [{"networks": {"x": {}}}, {"services": {"a": {"networks": ["x"]}}}],
+    ids=["top", "service"],
+)
+def test_networks_cannot_be_named(changed: Change, override: Mapping[str, Any]) -> None:
+    """They are taken out of the files, so Compose would find none on the node."""
+    with pytest.raises(TopologyError, match="there are no networks on a node"):
+        changed("services: {a: {image: a}}", Changes(override=override))
+
+
+def test_a_second_file_cannot_have_the_firsts_name_on_the_node(
+    load_small: Callable[..., Topology], directory: Path
+) -> None:
+    """It would be lost there."""
+    topology = load_small()
+    first, second = directory / "app/api/base.yml", directory / "app/api/docker-compose.yml"
+    first.write_text("services: {a: {image: a}}\n")
+    service = Service("api", ("api-1",), first, (), {}, (), "", changes=Changes((second,)))
+    with pytest.raises(TopologyError, match=r"the first compose file is called docker-compose\.yml"):
+        projects.node_project(topology, imagined(topology), service, "api-1")
+
+
+def test_a_number_that_compose_takes_for_octal_is_an_error(load_small: Callable[..., Topology]) -> None:
+    """YAML 1.2 takes it for decimal: a mode of 0440 would be another one."""
+    with pytest.raises(TopologyError, match="0440 is octal for Docker Compose: write 288"):
+        load_small(("app: app", "app: app\nsecrets: {a: {file: 0440}}"))
