@@ -20,7 +20,7 @@ from harness.deploy.images import Archive
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.topology.rendering import headers, projects
+from harness.topology.rendering import changes, headers, projects
 
 WORKERS = 32  # services wait for each other's health, so they are deployed in parallel
 
@@ -83,10 +83,12 @@ def deploy(
 def prepare_images(topology: Topology, *, progress: Progress) -> None:
     """Build and save the application's images ahead of time, as while droplets are still being made.
 
-    Only saves time: ``deploy`` does whatever is missing. Raises as ``deploy`` does for images.
+    Only saves time: ``deploy`` does whatever is missing, and whatever is built with values of a deployment
+    that is not there yet. Raises as ``deploy`` does for images.
     """
-    services, apps = _all_services(topology), read_apps(topology)
-    found = gather(services, apps, progress)
+    services = [each for each in _all_services(topology) if not changes.builds_with_expressions(each.changes)]
+    apps = read_apps(topology)
+    found = gather(services, {each.name: apps[each.name] for each in services}, progress)
     unique = {image.id: image for images in found.values() for image in images.values() if image.id}
     archive = saved_images()
     in_parallel([partial(archive.path, image) for image in unique.values()], workers=BUILDERS)

@@ -31,6 +31,11 @@ SAVE_SECONDS = 600.0
 KEEP_SECONDS = 3 * 24 * 3600
 COMPRESSED = ".tar.zst"
 IMAGE_CONTEXT = "docker-image://"
+# Variables that would change what `docker` itself does: where it is, whom it asks, and how it builds.
+DOCKERS_OWN = re.compile(
+    r"(?i:https?|ftp|all|no)_(?i:proxy)|(?:DOCKER|BUILDX|BUILDKIT|OTEL|XDG|LD)_.*|PATH|HOME|TMPDIR"
+    r"|SSH_AUTH_SOCK|SSL_CERT_(?:FILE|DIR)|GO(?:DEBUG|GC|MAXPROCS|MEMLIMIT|TRACEBACK)"
+)
 FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 STEP = re.compile(r"^(?:Step \d+/\d+ :.*|#\d+ \[.*\] .*)$", re.MULTILINE)
 
@@ -124,7 +129,7 @@ def bases_of(build: Build) -> tuple[str, ...]:
 
 def build_image(name: str, build: Build, reference: str) -> None:
     """Run ``docker build``. Raises ``ResourceError`` with the failing step and the last lines printed."""
-    environment = {**builder_environment(), "BUILDKIT_PROGRESS": "plain"}
+    environment = {**_hidden(build), **builder_environment(), "BUILDKIT_PROGRESS": "plain"}
     if (build.buildkit or build.contexts) and "DOCKER_BUILDKIT" in environment:
         problem = (
             "its `build:` has additional_contexts, secrets or ssh, and only BuildKit knows these: install "
@@ -162,9 +167,22 @@ def _arguments(build: Build, reference: str) -> list[str]:
     for key in PROXY_VARIABLES:
         if key in os.environ:
             arguments += ["--build-arg", key]
+    hidden = _hidden(build)
     for key, value in build.arguments.items():
-        arguments += ["--build-arg", f"{key}={value}"]
+        arguments += ["--build-arg", key if key in hidden else f"{key}={value}"]
     return arguments
+
+
+def _hidden(build: Build) -> dict[str, str]:
+    """Build arguments that docker takes from its environment, so that no process list shows them.
+
+    Not those that docker would take for its own, and none that an environment cannot hold.
+    """
+    return {
+        key: value
+        for key, value in build.arguments.items()
+        if key.isidentifier() and "\0" not in value and not DOCKERS_OWN.fullmatch(key)
+    }
 
 
 def _what_failed(build: Build, error: CommandError) -> str:

@@ -65,10 +65,19 @@ command -v zstd || true
 echo ---
 {loaded}
 """
+# An archive has the names that its image had when it was saved, which need not be the wanted one; and the
+# node may have an older image under that. So the name goes to what was loaded: what has our id, or where the
+# node's image store gives other ids, what Docker says. A digest (`@`) is no name that one can give.
 LOAD = """\
 set -e
-{unpack}docker load -q >/dev/null
-docker image inspect {name} >/dev/null 2>&1 || docker tag {id} {name}
+said=$({unpack}docker load -q)
+loaded={id}
+if ! docker image inspect {id} >/dev/null 2>&1; then
+  names=$(printf '%s\\n' "$said" | sed -n 's/^Loaded image[ ID]*: *//p')
+  loaded=$(printf '%s\\n' "$names" | grep -xF -e {name} -e {name}:latest | tail -n 1)
+  [ -n "$loaded" ] || loaded=$(printf '%s\\n' "$names" | tail -n 1)
+fi
+case {name} in *@*) ;; *) docker tag "${{loaded:-{id}}}" {name} ;; esac
 there=$(docker image inspect --format '{{{{.Id}}}}' {name})
 if [ "$there" != {id} ]; then mkdir -p {root}; echo {id} "$there" {name} >> {root}/.images; fi
 """

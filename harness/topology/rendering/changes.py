@@ -12,7 +12,7 @@ from typing import Any
 from harness.compose import ComposeProject
 from harness.core import yaml
 from harness.core.errors import TopologyError
-from harness.topology.model import BuildChange, Service, StackService, Topology
+from harness.topology.model import BuildChange, Changes, Service, StackService, Topology
 from harness.topology.rendering import render
 from harness.topology.source import did_you_mean
 
@@ -79,6 +79,33 @@ def _without(override: Mapping[str, Any], absent: Sequence[str]) -> Mapping[str,
     if not isinstance(bodies, Mapping):
         return override
     return {**override, "services": {name: body for name, body in bodies.items() if name not in absent}}
+
+
+def builds_with_expressions(changes: Changes) -> bool:
+    """Whether how an image is built depends on values that only a deployment has."""
+    override = _plain(changes.override)
+    services = _plain(override.get("services")) if isinstance(override, Mapping) else None
+    bodies = map(_plain, services.values()) if isinstance(services, Mapping) else ()
+    sections = [body.get("build") for body in bodies if isinstance(body, Mapping)]
+    texts = [
+        text
+        for each in changes.build.values()
+        for text in (each.context, each.dockerfile, each.target, *each.arguments.values())
+    ]
+    return _has_expression([*texts, *sections])
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, yaml.Tagged) else value
+
+
+def _has_expression(value: Any) -> bool:
+    value = _plain(value)
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, Mapping):
+        return any(map(_has_expression, value.values()))
+    return isinstance(value, Sequence) and any(map(_has_expression, value))
 
 
 def _check_names(place: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,25 @@ def test_reference_changes_with_everything_else_that_a_build_says(build: Build, 
     (tmp_path / "other" / "file").write_text("y")
     names.add(reference_of("a", Build(build.context, contexts={"c": str(tmp_path / "other")}), {}))
     assert len(names) == 7
+
+
+def test_values_of_build_arguments_are_in_no_process_list(fake_docker: Path, build: Build) -> None:
+    """Docker takes them from its environment."""
+    behave(fake_docker, f'[ "$1" = build ] && echo "$LDAP_TOKEN|${{EMPTY-unset}}" > {fake_docker}.env; true')
+    build_image("web", replace(build, arguments={"LDAP_TOKEN": "s3 cret", "EMPTY": ""}), "wavetank-app/web:1")
+    (line,) = (each for each in asked(fake_docker) if each.startswith("build "))
+    assert "--build-arg LDAP_TOKEN --build-arg EMPTY " in line
+    assert Path(f"{fake_docker}.env").read_text() == "s3 cret|\n"
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "DOCKER_HOST", "DOCKER_BUILDKIT", "HTTPS_PROXY", "no-name"])
+def test_build_arguments_do_not_change_what_docker_does(fake_docker: Path, build: Build, name: str) -> None:
+    """Docker has its own variables, whatever an image is given under their names."""
+    behave(fake_docker, f'[ "$1" = build ] && env > {fake_docker}.env; true')
+    build_image("web", replace(build, arguments={name: "/other"}), "wavetank-app/web:1")
+    (line,) = (each for each in asked(fake_docker) if each.startswith("build "))
+    assert f"--build-arg {name}=/other " in line
+    assert "/other" not in Path(f"{fake_docker}.env").read_text()
 
 
 def test_options_of_a_build_are_given_to_docker(fake_docker: Path, build: Build) -> None:

@@ -228,8 +228,8 @@ def test_image_that_is_there_is_not_sent(access: Access, docker: Path, tmp_path:
 OTHER_STORE = """case $1 in
   images) if [ -e {loaded} ]; then echo "$(cat {loaded}) redis:7"; fi;;
   info) echo /;;
-  load) cat > /dev/null; echo sha256:there > {loaded};;
-  image) cat {loaded};;
+  load) cat > /dev/null; echo sha256:there > {loaded}; echo "Loaded image: redis:7";;
+  image) case "$*" in *redis:7) cat {loaded};; *) exit 1;; esac;;
 esac"""
 
 
@@ -253,6 +253,58 @@ def test_image_under_another_id_of_the_nodes_own_is_sent_once(
     assert loads("sha256:cc") == 1, "another image has that name here now"
     (tmp_path / "store").write_text("sha256:changed")
     assert loads("sha256:cc") == 1, "another image has that name there now"
+
+
+# A store in which each name, and each id, is a file that holds an id. An archive is what Docker says of it.
+STORE = """cd {store}
+case $1 in
+  images) for name in *:*; do case $name in sha256:*) ;; *) echo "$(cat $name) $name";; esac; done;;
+  info) echo /;;
+  load) while IFS= read -r line; do
+      echo "$line"
+      case $line in Loaded*) name=${{line##* }}; echo {loads} > $name; echo {loads} > {loads};; esac
+    done;;
+  image) for name; do :; done; cat $name;;
+  tag) cp "$2" "$3";;
+esac"""
+
+
+@pytest.mark.parametrize("loads", ["sha256:bb", "sha256:there"])
+@pytest.mark.parametrize(
+    "says",
+    [
+        "Loaded image: app:v2",
+        "Loaded image ID: {loads}",
+        "The image app:v2 already exists, renaming the old one\nLoaded image: app:v1\nLoaded image: app:v2",
+    ],
+)
+def test_a_name_goes_to_the_image_that_was_loaded(
+    access: Access, node: Path, docker: Path, tmp_path: Path, loads: str, says: str
+) -> None:
+    """The node has an older image of that name, and the archive was saved under others."""
+    (tmp_path / "bb.tar").write_text(says.format(loads=loads) + "\n")
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "app:latest").write_text("sha256:aa\n")
+    behave(docker, STORE.format(store=store, loads=loads))
+    twice = [Image("app:latest", "sha256:bb"), Image("other:1", "sha256:bb")]
+    remote.ship_images(access, "runner", twice, Kept(tmp_path))
+    assert [(store / each.reference).read_text() for each in twice] == [f"{loads}\n"] * 2
+    remote.ship_images(access, "runner", twice, Kept(tmp_path))
+    assert Path(f"{docker}.log").read_text().splitlines().count("load -q") == 2, "each is sent once"
+
+
+def test_an_image_named_by_its_digest_gets_no_other_name(
+    access: Access, node: Path, docker: Path, tmp_path: Path
+) -> None:
+    """Docker refuses to give such a name."""
+    (tmp_path / "bb.tar").write_text("Loaded image ID: sha256:bb\n")
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / "app@sha256:cc").write_text("sha256:bb\n")
+    behave(docker, STORE.format(store=store, loads="sha256:bb"))
+    remote.ship_images(access, "runner", [Image("app@sha256:cc", "sha256:bb")], Kept(tmp_path))
+    assert not any(call.startswith("tag") for call in Path(f"{docker}.log").read_text().splitlines())
 
 
 def test_images_that_were_loaded_are_read_by_name_and_id() -> None:
