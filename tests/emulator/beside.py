@@ -63,8 +63,9 @@ def build(engine: Any, name: str, dockerfile: str, context: Path | None) -> None
     if sent is None:
         image, _ = engine.images.build(fileobj=io.BytesIO(dockerfile.encode()), **common)
     else:
-        image, _ = engine.images.build(
-            fileobj=sent, custom_context=True, dockerfile="Dockerfile.beside", **common
-        )
+        with sent:
+            image, _ = engine.images.build(
+                fileobj=sent, custom_context=True, dockerfile="Dockerfile.beside", **common
+            )
     repository, _, tag = name.partition(":")
     image.tag(repository, tag=tag)
