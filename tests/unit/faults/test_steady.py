@@ -14,6 +14,7 @@ import pytest
 
 from harness.faults.history import Entry, Journal
 from harness.faults.steady import Requests, Steady, Submissions, is_json_object, items, program
+from harness.judge0.reading import token_in
 from harness.topology.model import FrontDoor
 
 DOOR = FrontDoor(
@@ -120,8 +121,25 @@ def test_an_answer_of_any_form_that_names_a_token_is_known_by_it(code: int, body
 
 def test_a_refusal_without_a_token_has_none() -> None:
     """Pages and other shapes of JSON, too."""
-    for body in ("<html>token", '{"token": null}', "[1]", '{"token": 7}'):
+    for body in ("<html>token", '{"token": null}', "[1]", '{"token": 7}', "7", "null"):
         assert outcome(lambda _, text=body: httpx.Response(502, text=text)).token == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "token"),
+    [
+        ("submission.id", {"error": "bad gateway", "meta": {"id": "req-8812"}}, ""),
+        ("submission.id", {"error": "bad gateway", "id": "req-8812"}, ""),
+        ("submission.id", {"error": {"details": [{"submission": {"id": "t"}}], "id": "req-8812"}}, "t"),
+        ("id", {"error": "bad gateway", "meta": {"id": "req-8812"}}, ""),
+        ("id", {"error": "too late", "id": "t"}, "t"),
+        ("data.token", {"error": {"token": "t"}}, "t"),
+        ("data.user_token", {"error": {"user_token": "somebody"}}, ""),
+    ],
+)
+def test_anything_elses_id_is_no_token(path: str, body: Any, token: str) -> None:
+    """A refusal that has the id of a request stays one; where the path leads to a token, it is one."""
+    assert token_in(json.dumps(body).encode(), {"token": path}) == token
 
 
 @pytest.mark.parametrize(
