@@ -27,10 +27,10 @@ DOOR = FrontDoor(
 SEED = "5eed5eed"
 
 
-def stream(answer: Callable[[httpx.Request], httpx.Response]) -> Submissions:
+def stream(answer: Callable[[httpx.Request], httpx.Response], door: FrontDoor = DOOR) -> Submissions:
     """A stream whose front door is a function."""
     client = httpx.Client(base_url="http://door", transport=httpx.MockTransport(answer))
-    return Submissions(client, DOOR, Journal(), SEED)
+    return Submissions(client, door, Journal(), SEED)
 
 
 def outcome(answer: Callable[[httpx.Request], httpx.Response]) -> Entry:
@@ -97,6 +97,22 @@ def test_an_answer_is_ok_with_token_and_result() -> None:
     assert (ended.kind, ended.token, ended.final, ended.output, ended.code) == ("ok", "t", True, "x\n", 200)
     body["status"] = {"description": "In Queue"}
     assert not outcome(lambda _: httpx.Response(200, json=body)).final
+
+
+@pytest.mark.parametrize(
+    ("word", "final", "accepted"),
+    [("OK", True, True), ("queued", False, True), ("Internal Error", True, True), ("failed", False, False)],
+)
+def test_without_a_token_only_a_status_of_judge0s_is_an_answer(
+    word: str, final: bool, accepted: bool
+) -> None:
+    """By Judge0's words or the application's; any other says nothing of the submission."""
+    reply = {"status": "status", "stdout": "stdout"}
+    door = replace(DOOR, reply=reply, statuses={"OK": 3, "queued": 1})
+    submissions = stream(lambda _: httpx.Response(200, json={"status": word, "stdout": ""}), door)
+    submissions.submit(7)
+    ended = submissions.journal.entries()[-1]
+    assert (ended.kind, ended.final, ended.is_accepted) == ("ok", final, accepted)
 
 
 def test_a_refusal_fails_in_its_own_words() -> None:
