@@ -27,6 +27,7 @@ SSH, MANAGEMENT, GOSSIP = 22, 2377, 7946
 # The containers of a compose project: their health in Docker; the image's name, and the image that runs.
 OF_PROJECT = "docker ps -q --filter label=com.docker.compose.project=%s | xargs -r docker inspect --format "
 HEALTH = OF_PROJECT + "'{{with .State.Health}}{{.Status}}{{end}}'"
+VARIABLES = OF_PROJECT.replace("ps -q", "ps -aq") + "'{{.Name}} {{json .Config.Env}}'"
 RUNNING = OF_PROJECT + "'{{.Config.Image}} {{.Image}}'"
 IPV4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 PUBLISHED = re.compile(r"(?:0\.0\.0\.0|\[?::\]?):(\d+)->")
@@ -124,11 +125,21 @@ def test_environment_holds_private_addresses(
     addresses = {ip_address(each) for each in IPV4.findall(text)}
     outside = {str(each) for each in addresses if each not in ip_network(deployment.vpc_range)}
     assert outside == set()
-    public = [each.public.host for each in deployment.databases.values()]
-    private = [each.private.host for each in deployment.databases.values()]
-    for host in private:
-        text = text.replace(host, "")
-    assert [host for host in public if host in text] == []
+    assert public_hosts(text, deployment) == []
+
+
+def test_containers_are_told_of_private_hosts(
+    service: Service, service_host: Host, deployment: Deployment
+) -> None:
+    """No variable of a container names a database by its public host, wherever it was set."""
+    shown = service_host.check_output(VARIABLES, service.name)
+    found = [
+        f"{name} of {container.lstrip('/')} refers to {each}"
+        for container, _, variables in (line.partition(" ") for line in shown.splitlines())
+        for name, _, value in (str(one).partition("=") for one in json.loads(variables) or ())
+        for each in public_hosts(value, deployment)
+    ]
+    assert found == []
 
 
 @pytest.mark.needs("judge0_node")
@@ -166,6 +177,14 @@ def lb(topology: Topology, access: Access) -> Host:
     node = topology.checks.judge0.node
     access.run(node, "true")
     return testinfra.get_host(f"ssh://{node}", ssh_config=str(access.run_dir.ssh_config))
+
+
+def public_hosts(text: str, deployment: Deployment) -> list[str]:
+    """The databases' public hosts that a text names."""
+    for each in deployment.databases.values():
+        text = text.replace(each.private.host, "")
+    hosts = {each.public.host for each in deployment.databases.values()}
+    return sorted(host for host in hosts if host in text)
 
 
 def stack_services(topology: Topology, node: str) -> list[StackService]:

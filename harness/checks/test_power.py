@@ -43,7 +43,7 @@ def test_what_is_left_works_or_says_what_is_wrong(outage: Outage, work: Work, no
     if outage.survived:
         require_room(ended)
         note(f"{len(ended)} submitted meanwhile, all accepted")
-        refused = [f"{each.code} {each.said[:300]}" for each in ended if each.kind != "ok"]
+        refused = [f"{each.code} {each.said[:300] or each.status}" for each in ended if not each.is_accepted]
         assert refused == [], f"{len(refused)} of {len(ended)} submissions, {outage}"
         return
     early = [(each, end) for each, end in begun if end is not None and end.at <= outage.times.healing]

@@ -1,21 +1,21 @@
 """The application's own requests at its front door, as ``checks.requests`` has them: one check for each.
 
-They are made in order, as one visitor whose cookies are kept.
+They are made in order, as one visitor whose cookies are kept; those before a chosen one are made as well.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from functools import partial
 
-import httpx
 import pytest
 
 from harness.judge0 import frontdoor
 from harness.run.session import Session
 from harness.topology.model import FrontDoor
 from harness.topology.rendering.requests import evaluated
-from harness.verify.requests import labels, require_answer
+from harness.verify.requests import Visit, labels
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +25,14 @@ def nonce() -> str:
 
 
 @pytest.fixture(scope="session")
-def visitor(session: Session, door: FrontDoor) -> Iterator[httpx.Client]:
-    """A client that keeps its cookies from one request to the next."""
+def visit(session: Session, door: FrontDoor, nonce: str) -> Iterator[Visit]:
+    """The requests of one visitor, and how they were answered."""
     address = session.deployment.nodes[door.node].public_ip or ""
     with frontdoor.open_client(session.target, address, door) as client:
-        yield client
+        yield Visit(client, partial(evaluated, session.topology, session.deployment, nonce=nonce))
 
 
-def test_request_is_answered(app_request: str, session: Session, nonce: str, visitor: httpx.Client) -> None:
+def test_request_is_answered(app_request: str, session: Session, visit: Visit) -> None:
     """With the status, and at least the JSON, that the topology says."""
     number = labels(session.topology.checks.requests).index(app_request)
-    require_answer(visitor, evaluated(session.topology, session.deployment, number, nonce))
+    visit.require_answer(number)

@@ -19,9 +19,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
 
-from harness.judge0.api import ACCEPTED_TEXT
+from harness.judge0.api import ACCEPTED_TEXT, BY_TEXT
 
 QUEUE_IS_FULL = "queue is full"
+NONE_TO_ASK_BY = "there is no token to ask by"
 
 Kind = Literal["invoke", "ok", "fail", "info", "seen", "listed"]
 Class = Literal["ok", "lost", "duplicated", "unknown"]
@@ -52,6 +53,11 @@ class Entry:
     count: int = 0
     code: int = 0
     said: str = ""
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether this end shows that the submission was accepted: by a token, or a status of Judge0's."""
+        return self.kind == "ok" and (bool(self.token) or self.status in BY_TEXT)
 
 
 @dataclass(frozen=True)
@@ -180,11 +186,18 @@ def judge_one(entries: Sequence[Entry], *, listing: bool) -> tuple[Class, str]:
 def _by_output(entries: Sequence[Entry], *, listing: bool) -> tuple[Class, str]:
     """The class of a submission without a token: its answer is all that is known of it."""
     answer = next(each for each in entries if each.kind == "ok")
+    if answer.status and answer.status not in BY_TEXT:
+        return (
+            "unknown",
+            f"{answer.status!r} is none of Judge0's statuses, nor of the topology's; {NONE_TO_ASK_BY}",
+        )
     if not answer.final:
         state = answer.status or "without a status"
-        return "unknown", f"it was {state} when the front door answered, and there is no token to ask by"
+        return "unknown", f"it was {state} when the front door answered, and {NONE_TO_ASK_BY}"
     if reason := _wrong_output(entries, answer):
         return "lost", f"it {reason}"
+    if answer.output.strip() != _expected(entries):
+        return "unknown", f"it ended as {answer.status} without its output, and {NONE_TO_ASK_BY}"
     if listing and not any(each.kind == "listed" for each in entries):
         return "unknown", "the front door accepted it and was never seen to list it"
     return "ok", ""
@@ -192,14 +205,18 @@ def _by_output(entries: Sequence[Entry], *, listing: bool) -> tuple[Class, str]:
 
 def _wrong_output(entries: Sequence[Entry], end: Entry) -> str:
     """What is wrong with the output of a submission that was Accepted; empty if nothing is."""
-    expected = next(each.expected for each in entries if each.kind == "invoke").strip()
-    if end.status != ACCEPTED_TEXT or end.output.strip() == expected:
+    if end.status != ACCEPTED_TEXT or end.output.strip() == _expected(entries):
         return ""
     return (
         f"ended with another's output: {end.output[:80]!r}"
         if end.output.strip()
         else "ended without its output"
     )
+
+
+def _expected(entries: Sequence[Entry]) -> str:
+    """What the program prints."""
+    return next(each.expected for each in entries if each.kind == "invoke").strip()
 
 
 def _never(entries: Sequence[Entry], last: Entry) -> str:

@@ -29,12 +29,16 @@ OPEN = 10.0
 
 @dataclass(frozen=True)
 class Sent:
-    """One submission; ``ended`` is None as long as there is no answer."""
+    """One submission; ``ended`` is None as long as there is no answer.
+
+    ``clear``: its answer, if there is one, has a token or a status of Judge0's, or is a refusal.
+    """
 
     op: int
     begun: float
     ended: float | None
     outcome: Outcome
+    clear: bool
 
     def is_open(self, now: float) -> bool:
         """Whether its outcome is still open ``now``."""
@@ -43,7 +47,7 @@ class Sent:
     @property
     def is_accepted(self) -> bool:
         """Whether it was accepted."""
-        return self.ended is not None and self.outcome not in UNSERVED
+        return self.ended is not None and self.clear and self.outcome not in UNSERVED
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def sent(history: Iterable[Entry], judgement: Judgement | None = None) -> tuple[
     With a ``judgement``, outcomes include those that were lost or ended twice, or may have been.
     """
     found = [
-        Sent(each.op, each.at, end.at if end else None, _outcome(each.op, end, judgement))
+        Sent(each.op, each.at, end.at if end else None, _outcome(each.op, end, judgement), _is_clear(end))
         for each, end in begun(history)
     ]
     return tuple(sorted(found, key=lambda one: one.begun))
@@ -81,7 +85,13 @@ def _outcome(op: int, end: Entry | None, judgement: Judgement | None) -> Outcome
         return judged
     if end is None or end.kind == "info":
         return "unanswered"
+    if not _is_clear(end):
+        return "unknown"
     return "accepted" if end.kind == "ok" else "refused"
+
+
+def _is_clear(end: Entry | None) -> bool:
+    return end is None or end.kind != "ok" or end.is_accepted
 
 
 def answers_again(all_: Sequence[Sent], since: float, until: float) -> float | None:

@@ -23,7 +23,7 @@ from harness.core.parallel import Pool
 from harness.core.wait import scaled
 from harness.faults.history import Entry, Journal
 from harness.judge0 import frontdoor
-from harness.judge0.api import IDS, UNFINISHED_TEXTS
+from harness.judge0.api import FINAL_TEXTS, IDS
 from harness.judge0.model import Program
 from harness.judge0.programs import COMPILED, sleeping
 from harness.judge0.reading import UnreadableError, token_in, value_at
@@ -31,7 +31,6 @@ from harness.topology.model import FrontDoor
 
 THREADS = 256
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.PoolTimeout)
-WAITING = ("", *UNFINISHED_TEXTS)
 NAPS = (0, 0, 0, 0.2, 0.5, 1, 4)
 CHEAPEST_FIRST = ("bash", "python", "javascript", "c", "cpp")
 LONGEST = 2000
@@ -127,7 +126,7 @@ class Submissions:
             code=response.status_code,
             token=answer.token,
             status=answer.status,
-            final=answer.status not in WAITING,
+            final=answer.status in FINAL_TEXTS,
             output=answer.stdout,
         )
 

@@ -85,7 +85,7 @@ class Workload:
 
         def probe() -> None:
             ended = [end for _, end in self.begun(0) if end is not None]
-            accepted = [each for each in ended if each.kind == "ok"]
+            accepted = [each for each in ended if each.is_accepted]
             if len(accepted) < FIRST_ANSWERS:
                 reason = f"; the last of {len(ended)}: {_describe_end(ended[-1])}" if ended else ""
                 raise NotYet(f"{len(accepted)} were accepted{reason}")
@@ -216,4 +216,4 @@ def _open(submitted: Sequence[Begun]) -> int:
 
 
 def _describe_end(last: Entry) -> str:
-    return f"{last.code or 'no answer'} {last.said[:200]}".strip()
+    return f"{last.code or 'no answer'} {last.said[:200] or last.status}".strip()

@@ -14,7 +14,7 @@ RUNTIME_ERRORS = range(7, 13)
 UNFINISHED = (IN_QUEUE, PROCESSING)
 
 ACCEPTED_TEXT = STATUSES[ACCEPTED]
-UNFINISHED_TEXTS = tuple(STATUSES[each] for each in UNFINISHED)
+FINAL_TEXTS = tuple(text for number, text in STATUSES.items() if number not in UNFINISHED)
 
 # Fields of a submission that hold a number, each in its own unit: seconds, or KB, or how many.
 LIMITS = (

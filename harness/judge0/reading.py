@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -133,7 +133,8 @@ def pick(reply: Mapping[str, str], document: Any) -> dict[str, Any]:
 def token_in(body: bytes, reply: Mapping[str, str]) -> str:
     """The token that an answer of any form names, as one of an error may; empty: none.
 
-    It is where ``reply`` has it, or under the same key anywhere.
+    It is at the path that ``reply`` has, also within a part of the answer. A path of one key is looked for
+    at the top only, as many things have an ``id``; a path that ends in ``token`` has that key anywhere.
     """
     if "token" not in reply:
         return ""
@@ -141,19 +142,27 @@ def token_in(body: bytes, reply: Mapping[str, str]) -> str:
         document = json.loads(body)
     except ValueError:
         return ""
-    return _under(document, reply["token"].rpartition(".")[2])
+    keys, parts = reply["token"].split("."), list(_parts(document))
+    found = [_text_at(each, keys) for each in (parts if len(keys) > 1 else parts[:1])]
+    if keys[-1] == "token":
+        found += [_text_at(each, keys[-1:]) for each in parts]
+    return next(filter(None, found), "")
 
 
-def _under(document: Any, key: str) -> str:
-    """The first text under a key, at any depth."""
-    level: list[Any] = [document]
+def _parts(document: Any) -> Iterator[Any]:
+    """The mappings and lists in a document, the outer ones first."""
+    level = [document] if isinstance(document, Mapping | list) else []
     while level:
-        found = [each[key] for each in level if isinstance(each, Mapping) and isinstance(each.get(key), str)]
-        if found and found[0]:
-            return str(found[0])
+        yield from level
         inside = (each.values() if isinstance(each, Mapping) else each for each in level)
         level = [one for each in inside for one in each if isinstance(one, Mapping | list)]
-    return ""
+
+
+def _text_at(document: Any, keys: Sequence[str]) -> str:
+    """The text under these keys, one within the other; empty: none."""
+    for key in keys:
+        document = document.get(key) if isinstance(document, Mapping) else None
+    return document if isinstance(document, str) else ""
 
 
 def value_at(document: Any, path: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import httpx
@@ -22,6 +22,33 @@ def labels(requests: Iterable[AppRequest]) -> list[str]:
         times[name] += 1
         found.append(f"{name} ({times[name]})" if times[name] > 1 else name)
     return found
+
+
+class Visit:
+    """Requests that are made once each and in order, whichever is asked for: later ones rely on earlier ones.
+
+    ``request_of`` gives the request of a number, from 0.
+    """
+
+    def __init__(self, client: httpx.Client, request_of: Callable[[int], AppRequest]) -> None:
+        self._client, self._request_of = client, request_of
+        self._made: list[httpx.Response | CheckFailedError] = []
+
+    def require_answer(self, number: int) -> httpx.Response:
+        """The answer to a request, after all before it were made, however those were answered.
+
+        Raises ``CheckFailedError`` where it is not as the request says.
+        """
+        while len(self._made) <= number:
+            request = self._request_of(len(self._made))
+            try:
+                self._made.append(require_answer(self._client, request))
+            except CheckFailedError as error:
+                self._made.append(error)
+        found = self._made[number]
+        if isinstance(found, CheckFailedError):
+            raise found
+        return found
 
 
 def require_answer(client: httpx.Client, request: AppRequest) -> httpx.Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from failover_rig import HA, look, moved, state, steady, submission
 from hypothesis import given
@@ -171,6 +173,20 @@ def test_outcomes_are_the_judges_where_it_has_one() -> None:
     judgement = judge(history, listing=False)
     assert [each.outcome for each in sent(history)] == ["refused", "accepted", "unanswered", "unanswered"]
     assert [each.outcome for each in sent(history, judgement)][1] == "lost"
+
+
+def test_a_word_that_judge0_does_not_know_is_no_acceptance() -> None:
+    """A service that answers so all the time does not answer again, whether or not it was judged by then."""
+    history = [
+        replace(each, token="", status="failed", final=False, output="") if each.kind == "ok" else each
+        for each in steady(0, 95, 130)
+    ]
+    for judgement in (None, judge(history, listing=False)):
+        found = sent(history, judgement)
+        assert {each.outcome for each in found} == {"unknown"}
+        assert not any(each.is_accepted for each in found)
+        assert answers_again(found, 100, 130) is None
+        assert longest_gap(found, 100, 130) == 30
 
 
 def test_quantiles_are_values_that_were_measured() -> None:

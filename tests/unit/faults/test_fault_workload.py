@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ SOURCE = Source(
 class Door:
     """A front door and the Judge0 behind it: runs the program by reading what it would print."""
 
-    def __init__(self, status: int = 200) -> None:
-        self.status = status
+    def __init__(self, status: int = 200, word: str = "Accepted") -> None:
+        self.status, self.word = status, word
         self.runs: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -61,7 +62,7 @@ class Door:
             return httpx.Response(self.status, json={"error": "no runner"})
         asked = json.loads(request.content)
         with self._lock:
-            made = {"token": f"t{len(self.runs)}", "status": "Accepted", "source": asked["source"]}
+            made = {"token": f"t{len(self.runs)}", "status": self.word, "source": asked["source"]}
             made["stdout"] = f"{asked['source'].split()[-1]}".strip("print()'")
             self.runs.append(made)
         return httpx.Response(200, json=made)
@@ -186,11 +187,20 @@ def test_nothing_is_handed_in_after_the_end(monkeypatch: pytest.MonkeyPatch, tmp
     assert len(door.runs) == sum(each.kind == "ok" for each in entries)
 
 
+@pytest.mark.parametrize(
+    ("door", "reply", "said"),
+    [
+        (Door(status=502), REPLY, "502 .*no runner"),
+        (Door(word="failed"), {"status": "status", "stdout": "stdout"}, "200 failed"),
+    ],
+    ids=["refused", "a-word-of-its-own"],
+)
 def test_a_door_that_takes_nothing_is_no_ground_for_a_trial(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    door: Door, reply: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What it said is in the error."""
-    opened(Door(status=502), monkeypatch)
+    opened(door, monkeypatch)
+    source = replace(SOURCE, door=replace(SOURCE.door, reply=reply))
     met = threading.Event()
     clock = FakeClock()
     wait_for = module.wait_for
@@ -200,11 +210,11 @@ def test_a_door_that_takes_nothing_is_no_ground_for_a_trial(
         return wait_for(awaited, probe, **given, clock=clock)
 
     monkeypatch.setattr(module, "wait_for", soon)
-    with submitting(SOURCE, tmp_path / "history.jsonl") as workload:
-        while not any(each.kind == "fail" for each in workload.entries()):
+    with submitting(source, tmp_path / "history.jsonl") as workload:
+        while not any(each.kind in ("fail", "ok") for each in workload.entries()):
             met.wait(0.01)
         met.set()
-        with pytest.raises(WaitTimeoutError, match=r"0 were accepted; the last of \d+: 502 .*no runner"):
+        with pytest.raises(WaitTimeoutError, match=rf"0 were accepted; the last of \d+: {said}"):
             workload.await_first_answers()
 
 

@@ -161,7 +161,7 @@ def test_without_a_token_the_programs_own_output_shows_whose_answer_it_was() -> 
     """That is all there is to go by, and it is enough."""
     assert verdict(invoke(), answered(), listing=False) == ("ok", "")
     assert verdict(invoke(), answered(), Entry("listed", 5.0, 1, count=1)) == ("ok", "")
-    assert verdict(invoke(), answered("Internal Error", ""), listing=False) == ("ok", "")
+    assert verdict(invoke(), answered("Time Limit Exceeded"), listing=False) == ("ok", "")
 
 
 @pytest.mark.parametrize(
@@ -175,10 +175,27 @@ def test_without_a_token_the_programs_own_output_shows_whose_answer_it_was() -> 
             "unknown",
             "was In Queue when .* no token to ask by",
         ),
+        ([answered("failed", "")], False, "unknown", "'failed' is none of Judge0's statuses, .* no token"),
+        ([answered("failed")], False, "unknown", "'failed' is none of"),
+        (
+            [answered("Internal Error", "")],
+            False,
+            "unknown",
+            "as Internal Error without its output, .* no token",
+        ),
         ([answered()], True, "unknown", "never seen to list it"),
         ([answered(), Entry("listed", 5.0, 1, count=2)], True, "duplicated", "lists it 2 times"),
     ],
-    ids=["swapped", "empty", "unfinished", "not-listed", "listed-twice"],
+    ids=[
+        "swapped",
+        "empty",
+        "unfinished",
+        "no-status",
+        "no-status-but-output",
+        "error",
+        "not-listed",
+        "listed-twice",
+    ],
 )
 def test_without_a_token_nothing_is_believed(
     entries: list[Entry], listing: bool, class_: str, said: str

@@ -14,6 +14,7 @@ import pytest
 
 from harness.faults.history import Entry, Journal
 from harness.faults.steady import Requests, Steady, Submissions, is_json_object, items, program
+from harness.judge0.reading import token_in
 from harness.topology.model import FrontDoor
 
 DOOR = FrontDoor(
@@ -26,10 +27,10 @@ DOOR = FrontDoor(
 SEED = "5eed5eed"
 
 
-def stream(answer: Callable[[httpx.Request], httpx.Response]) -> Submissions:
+def stream(answer: Callable[[httpx.Request], httpx.Response], door: FrontDoor = DOOR) -> Submissions:
     """A stream whose front door is a function."""
     client = httpx.Client(base_url="http://door", transport=httpx.MockTransport(answer))
-    return Submissions(client, DOOR, Journal(), SEED)
+    return Submissions(client, door, Journal(), SEED)
 
 
 def outcome(answer: Callable[[httpx.Request], httpx.Response]) -> Entry:
@@ -98,6 +99,22 @@ def test_an_answer_is_ok_with_token_and_result() -> None:
     assert not outcome(lambda _: httpx.Response(200, json=body)).final
 
 
+@pytest.mark.parametrize(
+    ("word", "final", "accepted"),
+    [("OK", True, True), ("queued", False, True), ("Internal Error", True, True), ("failed", False, False)],
+)
+def test_without_a_token_only_a_status_of_judge0s_is_an_answer(
+    word: str, final: bool, accepted: bool
+) -> None:
+    """By Judge0's words or the application's; any other says nothing of the submission."""
+    reply = {"status": "status", "stdout": "stdout"}
+    door = replace(DOOR, reply=reply, statuses={"OK": 3, "queued": 1})
+    submissions = stream(lambda _: httpx.Response(200, json={"status": word, "stdout": ""}), door)
+    submissions.submit(7)
+    ended = submissions.journal.entries()[-1]
+    assert (ended.kind, ended.final, ended.is_accepted) == ("ok", final, accepted)
+
+
 def test_a_refusal_fails_in_its_own_words() -> None:
     """Status and body are kept."""
     ended = outcome(lambda _: httpx.Response(502, json={"error": "no runner"}))
@@ -120,8 +137,25 @@ def test_an_answer_of_any_form_that_names_a_token_is_known_by_it(code: int, body
 
 def test_a_refusal_without_a_token_has_none() -> None:
     """Pages and other shapes of JSON, too."""
-    for body in ("<html>token", '{"token": null}', "[1]", '{"token": 7}'):
+    for body in ("<html>token", '{"token": null}', "[1]", '{"token": 7}', "7", "null"):
         assert outcome(lambda _, text=body: httpx.Response(502, text=text)).token == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "token"),
+    [
+        ("submission.id", {"error": "bad gateway", "meta": {"id": "req-8812"}}, ""),
+        ("submission.id", {"error": "bad gateway", "id": "req-8812"}, ""),
+        ("submission.id", {"error": {"details": [{"submission": {"id": "t"}}], "id": "req-8812"}}, "t"),
+        ("id", {"error": "bad gateway", "meta": {"id": "req-8812"}}, ""),
+        ("id", {"error": "too late", "id": "t"}, "t"),
+        ("data.token", {"error": {"token": "t"}}, "t"),
+        ("data.user_token", {"error": {"user_token": "somebody"}}, ""),
+    ],
+)
+def test_anything_elses_id_is_no_token(path: str, body: Any, token: str) -> None:
+    """A refusal that has the id of a request stays one; where the path leads to a token, it is one."""
+    assert token_in(json.dumps(body).encode(), {"token": path}) == token
 
 
 @pytest.mark.parametrize(

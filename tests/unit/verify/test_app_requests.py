@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from other_app import OtherApp, serving
 
+from harness.checks import test_requests as checks
 from harness.core.errors import CheckFailedError
 from harness.core.paths import PROJECT
 from harness.judge0 import frontdoor
@@ -20,7 +23,7 @@ from harness.topology.model import AppRequest, FrontDoor, Topology
 from harness.topology.rendering.imagined import imagined
 from harness.topology.rendering.requests import evaluated
 from harness.verify.kinds import has, parameters
-from harness.verify.requests import labels, require_answer, wrong
+from harness.verify.requests import Visit, labels, require_answer, wrong
 
 STANDARD = load(PROJECT / "topologies/standard.yaml")
 EMAIL = "{{ nonce }}@example.com"
@@ -59,6 +62,30 @@ def test_requests_are_made_in_order_and_can_be_repeated(app: OtherApp, client: h
     assert app.accounts["first@example.com"] == {"email": "first@example.com", "age": 7}
     with pytest.raises(CheckFailedError, match=r"POST /api/auth/signup: status 409, not 201; .*taken"):
         require_answer(client, evaluated(plan, imagined(plan), 0, "first"))
+
+
+@pytest.mark.parametrize("order", [(1,), (2, 0, 1), (0, 1, 2, 0, 1, 2)])
+def test_any_selection_is_answered_as_the_whole(
+    order: tuple[int, ...], app: OtherApp, client: httpx.Client
+) -> None:
+    """What is before a request is made first, and nothing is made twice."""
+    plan = topology(SIGNUP, replace(SIGNUP, status=409, expected=None), USER)
+    visit = Visit(client, partial(evaluated, plan, imagined(plan), nonce="x"))
+    session: Any = SimpleNamespace(topology=plan)
+    for number in order:
+        checks.test_request_is_answered(labels(plan.checks.requests)[number], session, visit)
+    assert len(app.seen) == max(order) + 1
+
+
+def test_each_request_has_its_own_answer(app: OtherApp, client: httpx.Client) -> None:
+    """One that was answered wrongly stays so, and those after it are made all the same."""
+    plan = topology(replace(SIGNUP, status=200), USER)
+    visit = Visit(client, partial(evaluated, plan, imagined(plan), nonce="x"))
+    assert visit.require_answer(1).status_code == 200
+    for _ in range(2):
+        with pytest.raises(CheckFailedError, match="status 201, not 200"):
+            visit.require_answer(0)
+    assert len(app.seen) == 2
 
 
 def test_what_a_request_removes_is_gone(app: OtherApp, client: httpx.Client) -> None:
