@@ -55,7 +55,7 @@ def in_parallel(
     try:
         with signals.deferred():  # a job that began but is not in the list would not be waited for
             futures += [pool.submit(job) for job in jobs]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        done = _until_first_error(futures)
         for future in futures:
             if future in done:
                 future.result()
@@ -68,6 +68,18 @@ def in_parallel(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _until_first_error(futures: Sequence[Future[Any]]) -> set[Future[Any]]:
+    """The calls that have ended, once all have or one has failed.
+
+    Looks again each second: a signal that comes just before the main thread begins to wait does not end that
+    wait (CPython handles signals between instructions, and in system calls that they interrupt).
+    """
+    while True:
+        done, pending = wait(futures, timeout=SOON_SECONDS, return_when=FIRST_EXCEPTION)
+        if not pending or any(each.exception() for each in done):
+            return done
 
 
 def _report_slow(futures: Sequence[Future[Any]]) -> None:

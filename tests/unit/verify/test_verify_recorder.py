@@ -67,7 +67,13 @@ def pytest_configure(config):
 """
 
 
-CACHE = cache_dir().parent  # as it is before a test has a home of its own
+CACHE = cache_dir().parent
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session of its own has another home, and what reads compose files is in the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
 
 
 def run(pytester: pytest.Pytester, *sources: str, arguments: tuple[str, ...] = ()) -> pytest.RunResult:
@@ -109,12 +115,8 @@ def test_exit_code_is_the_verdict(
     assert report_of(pytester)["verdict"] == verdict
 
 
-def test_a_signal_in_the_middle_of_a_report_stops_after_it(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_in_the_middle_of_a_report_stops_after_it(pytester: pytest.Pytester) -> None:
     """A plugin of the old kind turns an exception in there into an error of pytest's own."""
-    # Its home is another one, and what reads compose files is in the cache.
-    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
     stopped = "from harness.core import signals\nsignals.install()\n"
     pytester.makeconftest(CONFTEST + stopped)
     pytester.makepyfile(test_sample=STOPPED)
