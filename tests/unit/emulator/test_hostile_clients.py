@@ -149,7 +149,7 @@ def test_who_never_reads_is_cut_off(hurried: int, account: Cloud) -> None:
     """Answers that pile up are not kept for ever."""
     ask = b"GET /v2/sizes?per_page=200 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %b\r\n\r\n"
     with socket.socket() as client:
-        # Before it connects: where a window shrinks while answers come, the kernel drops acknowledgements, too.
+        # Before it connects: where a window shrinks while answers come, the kernel drops what acknowledges.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(20)
         client.connect(("127.0.0.1", hurried))
