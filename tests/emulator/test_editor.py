@@ -13,8 +13,9 @@ from small_plan import Shell, shell
 
 from harness.run.settings import PROJECT
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
 
+BUILD_SECONDS = 600  # a step may say nothing for long
 TOPOLOGY = PROJECT / "tests/apps/editor.yaml"
 # What it works with, not how its machines are closed: other tests have that.
 CHECKS = "end_to_end or requests or nodes or judge0 or (front_door and not port)"
@@ -24,7 +25,7 @@ CHECKS = "end_to_end or requests or nodes or judge0 or (front_door and not port)
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """The editor, up."""
     with (
-        closing(docker.from_env()) as engine,
+        closing(docker.from_env(timeout=BUILD_SECONDS)) as engine,
         images_beside(engine),
         shell(tmp_path_factory.mktemp("editor"), TOPOLOGY) as wavetank,
     ):
