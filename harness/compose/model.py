@@ -78,7 +78,6 @@ class ComposeProject:
     variables: frozenset[str] = frozenset()
     sections: tuple[str, ...] = ()
     extensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    version: str | None = None
 
     @property
     def directory(self) -> Path:

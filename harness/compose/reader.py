@@ -181,7 +181,6 @@ class _Reader:
         answer = self._config()
         document = _paths_mapped(_unescaped(json.loads(answer.out)), question)
         services = _in_order(document.get("services", {}), found.document)
-        version = found.document.get("version")
         return ComposeProject(
             file=question.file,
             document=document,
@@ -194,7 +193,6 @@ class _Reader:
             variables=frozenset(found.variables),
             sections=tuple(map(str, found.document)),
             extensions=_extensions(found.document),
-            version=None if version is None else str(version),
         )
 
     def _config(self) -> Answer:

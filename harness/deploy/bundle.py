@@ -21,7 +21,6 @@ from harness.topology.model import Service
 from harness.topology.rendering.compose import strip_networks
 from harness.topology.rendering.projects import CHANGES, compose_files
 
-COMPOSE = "docker-compose.yml"
 OVERRIDE = "docker-compose.wavetank.yml"
 PRIVATE = (".env", *CHANGES)  # they may hold passwords
 

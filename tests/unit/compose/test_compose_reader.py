@@ -126,12 +126,6 @@ def test_unusable_file_is_refused_with_a_remedy(app: Path, text: str, problem: s
     assert "remedy: " in str(caught.value)
 
 
-def test_version_is_kept_as_text(app: Path) -> None:
-    """Though it says nothing to Compose any more."""
-    assert project(app, "version: '3.8'\nservices: {a: {image: x}}").version == "3.8"
-    assert project(app, "services: {a: {image: x}}").version is None
-
-
 @pytest.mark.parametrize(
     ("path", "normal"),
     [("./a/../b", "b"), (".", "."), ("..", None), ("../x", None), ("a/../../x", None), ("/etc", None)],
