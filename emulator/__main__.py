@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.planes.base import Plane, PlaneError
-from emulator.statedir import DATABASE, LOG, PLANE, PLANES, hold, instance, plane_of
+from emulator.statedir import DATABASE, LOG, PLANE, PLANES, SYSTEM, hold, instance, plane_of, system_of
 from harness.core import signals
 from harness.core.errors import EngineError, WavetankError
+from harness.core.names import DROPLET_SYSTEMS
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -61,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--https-port", type=int, default=0, help="0 (default): the last one, or any")
     serve.add_argument("--http-port", type=int, default=0, help="0 (default): the last one, or any")
 
+    serve.add_argument(
+        "--droplets",
+        choices=DROPLET_SYSTEMS,
+        help=f"what droplets are: the directory's, or {DROPLET_SYSTEMS[0]}",
+    )
+
     destroy = commands.add_parser("destroy", help="remove every machine and the state directory's records")
     _common(destroy, _destroy)
 
@@ -79,13 +86,13 @@ def _common(parser: argparse.ArgumentParser, run: object) -> None:
     parser.set_defaults(run=run)
 
 
-def make_plane(name: str, state: Path) -> Plane:
+def make_plane(name: str, state: Path, system: str = DROPLET_SYSTEMS[0]) -> Plane:
     """The plane of that name for a state directory. Docker is imported only if it is wanted."""
     if name == "memory":
         return _memory_plane(state)
     from emulator.docker import DockerPlane
 
-    plane: Plane = DockerPlane(instance(state), state)
+    plane: Plane = DockerPlane(instance(state), state, system)
     return plane
 
 
@@ -114,8 +121,10 @@ def _serve(options: argparse.Namespace) -> int:
             _log_to(state / LOG)
             name = plane_of(state, options.plane)
             (state / PLANE).write_text(name)
+            system = system_of(state, options.droplets)
+            (state / SYSTEM).write_text(system)
             ports = {"https_port": options.https_port, "http_port": options.http_port}
-            with _started(state, make_plane(name, state)) as cloud:
+            with _started(state, make_plane(name, state, system)) as cloud:
                 from emulator.api.server import serve
 
                 gc.freeze()

@@ -9,13 +9,15 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.core.errors import EngineError
+from harness.core.names import DROPLET_SYSTEMS
 
 LOCK, DATABASE, LOG, PLANE, PORTS = "lock", "state.db", "log", "plane", "ports.json"
+SYSTEM = "droplets"
 PLANES = ("docker", "memory")
 MOST_PORT = 65535
 
@@ -39,13 +41,30 @@ def hold(state: Path) -> Iterator[None]:
 
 def plane_of(state: Path, wanted: str | None) -> str:
     """The plane of a state directory, settled when it is first served. Raises ``EngineError``."""
-    file = state / PLANE
-    known = read(file, "remove it, and say which one with --plane") if file.exists() else None
-    if known is not None and (known := known.strip()) not in PLANES:
-        raise unusable(file, f"{known[:40]!r} is not a plane", f"write {' or '.join(PLANES)} into it")
+    known = _settled(state / PLANE, PLANES, "is not a plane")
     if wanted and known and wanted != known:
         raise EngineError(f"{state} is of the {known} plane; destroy it before using {wanted}")
     return known or wanted or "docker"
+
+
+def system_of(state: Path, wanted: str | None) -> str:
+    """What the droplets of a state directory are, settled when it is first served. Raises ``EngineError``."""
+    known = _settled(state / SYSTEM, DROPLET_SYSTEMS, "is nothing that a droplet may be")
+    if known is None and (state / DATABASE).exists():  # as before there was a choice
+        known = DROPLET_SYSTEMS[0]
+    if wanted and known and wanted != known:
+        raise EngineError(f"the droplets of {state} are {known}; destroy it before using {wanted}")
+    return known or wanted or DROPLET_SYSTEMS[0]
+
+
+def _settled(file: Path, names: Sequence[str], problem: str) -> str | None:
+    """What a file of one word says, one of ``names``; None without it. Raises ``EngineError``."""
+    if not file.exists():
+        return None
+    known = read(file, f"remove it, and say which one with --{file.name}").strip()
+    if known not in names:
+        raise unusable(file, f"{known[:40]!r} {problem}", f"write {' or '.join(names)} into it")
+    return known
 
 
 def ports_of(state: Path) -> tuple[int, int]:

@@ -32,7 +32,7 @@ from emulator.api.http import Request, Response
 from emulator.api.tls import CA, server_files
 from emulator.cloud.core import Cloud
 from emulator.cloud.errors import TooLargeError
-from emulator.statedir import PORTS, ports_of, write_private
+from emulator.statedir import PORTS, ports_of, system_of, write_private
 from harness.core import signals
 from harness.core.errors import EngineError
 
@@ -53,6 +53,7 @@ class Endpoint:
     token: str
     ca_file: str
     plane: str
+    droplets: str
 
 
 class DisconnectedError(Exception):
@@ -102,6 +103,7 @@ def serve(cloud: Cloud, state: Path, plane: str, *, host: str, https_port: int, 
         token=cloud.account.token,
         ca_file=str((state / CA).resolve()),
         plane=plane,
+        droplets=system_of(state, None),
     )
     app = _asgi(Api(cloud))
     servers = [

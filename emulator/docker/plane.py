@@ -33,6 +33,7 @@ from emulator.planes.base import (
 )
 from harness.core import signals
 from harness.core.errors import WaitTimeoutError
+from harness.core.names import DROPLET_SYSTEMS
 from harness.core.wait import NotYet, scaled, wait_for
 
 log = logging.getLogger(__name__)
@@ -54,10 +55,12 @@ NO_NETEM = (
 class DockerPlane:
     """The data plane of one emulator. Safe to use from many threads; two instances do not meet.
 
+    ``system`` is what its droplets are, one of ``DROPLET_SYSTEMS``.
     Refuses to make a machine when less than ``MIN_FREE_BYTES`` are free where the engine keeps containers.
     """
 
-    def __init__(self, instance: str, state_dir: Path) -> None:
+    def __init__(self, instance: str, state_dir: Path, system: str = DROPLET_SYSTEMS[0]) -> None:
+        self._system = system
         self._owner = Owner(instance, state_dir.absolute())
         self._records = Records(self._owner.state_dir)
         self._lock = threading.Lock()
@@ -77,7 +80,7 @@ class DockerPlane:
             raise
 
     def _attach(self, engine: docker.DockerClient) -> None:
-        self._images = build.ensure(["droplet", "fabric"], log.info, client=engine)
+        self._images = build.ensure(["droplet", "fabric"], log.info, client=engine, system=self._system)
         signals.check()  # building takes long enough for somebody to stop us
         self._fabric = Fabric(engine, self._owner, self._images["fabric"], self._running)
         self._fabric.attach(self._records.all())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
+from harness.core.names import DROPLET_SYSTEMS
 from harness.run.settings import STATE_DIR
 
 if TYPE_CHECKING:
@@ -30,13 +31,18 @@ def emulator() -> None:
 
 @emulator.command()
 @state_dir
+@click.option(
+    "--droplets",
+    type=click.Choice(DROPLET_SYSTEMS),
+    help="What is in its droplets. ubuntu-24.04 is pulled from Docker Hub.  [default: debian-13]",
+)
 @options.output
-def start(state_dir: Path, output: str) -> int:
+def start(state_dir: Path, droplets: str | None, output: str) -> int:
     """Start the emulator if it is not running, and show its address."""
     from harness.core.progress import Progress
     from harness.target import emulator_process
 
-    return _show(emulator_process.start(state_dir, Progress()), output)
+    return _show(emulator_process.start(state_dir, Progress(), droplets=droplets), output)
 
 
 @emulator.command()

@@ -13,6 +13,8 @@ from collections.abc import Collection
 from harness.core.errors import UsageError
 
 PREFIX = "wavetank"
+# What an emulated droplet may be inside; the first one, unless a topology asks for another.
+DROPLET_SYSTEMS = ("debian-13", "ubuntu-24.04")
 LEASE = "wavetank-lease"  # not a run's tag: a lease is not part of the run
 STRANGER = "stranger"  # the outsider, not a node of the topology: a droplet in the VPC that no rule names
 LONGEST_RUN = 24

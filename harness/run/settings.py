@@ -206,9 +206,10 @@ def not_up(choice: Choice) -> UsageError:
     return UsageError(f"run {choice.run!r} is not up on {choice.target}: create it with `wavetank up`")
 
 
-def resolve(settings: Settings, target: str, progress: Progress) -> Target:
+def resolve(settings: Settings, target: str, progress: Progress, *, droplets: str | None = None) -> Target:
     """A target, ready for requests. Starts the emulator for ``local`` if none is running.
 
+    ``droplets`` is what the emulator's droplets are to be; None: whatever they are.
     With ``existing`` it is read-only: its clients send nothing but GET.
     """
     from harness.target.target import resolve_target
@@ -220,6 +221,7 @@ def resolve(settings: Settings, target: str, progress: Progress) -> Target:
         ca_file=settings.ca_file,
         proxy=settings.proxy,
         operators=settings.operators,
+        droplets=droplets,
         progress=progress,
     )
     return replace(found, read_only=settings.existing is not None)

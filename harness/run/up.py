@@ -85,7 +85,7 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
     if draft.target == "local":
         emulator_process.use(settings.state_dir)
         host = hostnet.read() if hostnet.is_possible() else None
-    target = resolve(settings, draft.target, progress)
+    target = resolve(settings, draft.target, progress, droplets=topology.emulated_droplets)
     existing = provision.runs(target)
     choice = choose_new(settings, existing, topology)
     if lock.wait_until_free(choice.run_dir, progress):

@@ -70,19 +70,22 @@ def resolve_target(
     ca_file: Path | None = None,
     proxy: str | None = None,
     operators: Sequence[str] = (),
+    droplets: str | None = None,
     progress: Progress,
 ) -> Target:
     """The target ``local`` or ``do``, after a request has shown that it answers and accepts the token.
 
     Defaults come from ``DIGITALOCEAN_TOKEN``, ``DIGITALOCEAN_API_URL``, ``WAVETANK_CA_FILE``,
     ``WAVETANK_PROXY`` and ``WAVETANK_OPERATORS`` (CIDRs, separated by commas); for ``local`` everything comes
-    from the emulator, which is started if none is running. Raises ``UsageError``, ``CredentialsError`` (token
-    missing or refused), ``EngineError`` (no emulator) or ``ApiError`` (nothing answers).
+    from the emulator, started with ``droplets`` if none is running. Raises ``UsageError``,
+    ``CredentialsError`` (token missing or refused), ``EngineError`` (no emulator, or one of other droplets)
+    or ``ApiError`` (nothing answers).
     """
     if name == "local":
         from harness.target import emulator_process
 
-        return _local(emulator_process.start(state_dir, progress, auto=True), proxy, operators)
+        found = emulator_process.start(state_dir, progress, auto=True, droplets=droplets)
+        return _local(found, proxy, operators)
     if name != "do":
         raise UsageError(f"unknown target {name!r}: use local or do")
     target = Target(

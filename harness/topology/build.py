@@ -47,6 +47,7 @@ def build(raw: RawTopology, names: Names, file: Path, app: Path | None) -> model
         services=tuple(_service(raw, names, name, root) for name in raw.services),
         management=model.Management(raw.management.bastion, tuple(raw.management.operators)),
         app=root,
+        emulated_droplets=raw.emulator.droplets,
         checks=_checks(raw, names),
         swarm=_swarm(raw.swarm, names, root) if raw.swarm else None,
         objectives=_objectives(raw.objectives, file) if raw.objectives else None,

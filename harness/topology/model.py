@@ -343,6 +343,7 @@ class Topology:
     """A whole deployment plan, as data.
 
     ``services`` are plain compose projects on their nodes; those of a swarm's stack are in ``swarm``.
+    ``emulated_droplets`` is what an emulator's droplets are to be; None: whatever they are.
     """
 
     name: str
@@ -360,6 +361,7 @@ class Topology:
     swarm: Swarm | None = None
     objectives: Objectives | None = None
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+    emulated_droplets: str | None = None
 
     def all_firewalls(self) -> tuple[Firewall, ...]:
         """The declared firewalls and those that ``management`` implies, none over the limit of droplets.

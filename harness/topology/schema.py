@@ -268,6 +268,10 @@ class RawObjectives(Raw):
     worse_by: Number = 0.1
 
 
+class RawEmulator(Raw):
+    droplets: str | None = None
+
+
 class RawTopology(Raw):
     version: str = Field(alias="schema")
     name: str
@@ -277,6 +281,7 @@ class RawTopology(Raw):
     droplets: dict[str, Annotated[RawDroplet, BeforeValidator(_none_is_empty)]]
     databases: dict[str, RawDatabase] = Field(default_factory=dict)
     management: RawManagement
+    emulator: Annotated[RawEmulator, BeforeValidator(_none_is_empty)] = RawEmulator()
     firewalls: dict[str, RawFirewall]
     intent: list[RawFlow]
     app: str

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from harness.core import ports
+from harness.core.names import DROPLET_SYSTEMS
 from harness.topology.schema import RawDatabase, RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
 
@@ -39,6 +40,15 @@ def parse_cidr(text: str) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def check_emulator(raw: RawTopology, problems: Problems) -> None:
+    """What emulated droplets are to be."""
+    asked = raw.emulator.droplets
+    if asked is not None and asked not in DROPLET_SYSTEMS:
+        problems.add(
+            ("emulator", "droplets"), f"droplets cannot be {asked!r}", did_you_mean(asked, DROPLET_SYSTEMS)
+        )
 
 
 def check_vpc(raw: RawTopology, problems: Problems) -> None:

@@ -26,12 +26,13 @@ import docker.errors
 import docker.utils
 
 from emulator.docker.images.errors import ImageBuildError
-from emulator.docker.images.rootfs import BASE, DROPLET, Root, make_root
+from emulator.docker.images.rootfs import BASE, DROPLET, DROPLETS, Root, make_root
 from emulator.docker.images.source import IMAGES, content_hash, context
 from emulator.docker.images.userns import ROOT, add_files
 from emulator.docker.images.wheels import wheels_for
 from emulator.planes.base import PlaneError
 from harness.core.errors import WaitTimeoutError
+from harness.core.names import DROPLET_SYSTEMS
 from harness.core.paths import cache_dir
 from harness.core.wait import NotYet, wait_for
 
@@ -57,10 +58,12 @@ def ensure(
     *,
     client: docker.DockerClient | None = None,
     force: bool = False,
+    system: str = DROPLET_SYSTEMS[0],
 ) -> dict[str, str]:
     """Return a reference for each image in ``names`` (default: all), building what is missing.
 
     ``wavetank/base:latest`` is set too, for application Dockerfiles. ``force`` builds even what is there.
+    ``system`` is what is in the image of a droplet, one of ``DROPLETS``.
     ``progress`` gets one line a step (default: stderr). Raises ``ImageBuildError`` when an image cannot be
     built, ``PlaneError`` when there is no engine or another builder does not finish, ``ValueError`` for an
     unknown name.
@@ -69,13 +72,13 @@ def ensure(
     unknown = sorted(set(wanted) - set(NAMES))
     if unknown:
         raise ValueError(f"no such image: {', '.join(unknown)}; there are {', '.join(NAMES)}")
-    say = progress or _stderr
+    say, droplet = progress or _stderr, DROPLETS[system]
     with nullcontext(client) if client else connected() as engine:
-        ready = None if force else _all_there(engine, wanted)
+        ready = None if force else _all_there(engine, wanted, droplet)
         if ready is not None:
             return ready
         with _one_builder(say):
-            return _build_missing(engine, wanted, say, force=force)
+            return _build_missing(engine, wanted, droplet, say, force=force)
 
 
 @contextmanager
@@ -109,43 +112,44 @@ def _image_id(engine: docker.DockerClient, reference: str) -> str | None:
         return None
 
 
-def _reference(name: str, base_id: str, *also: str) -> str:
-    return f"{REPOSITORY}/{name}:{content_hash(IMAGES / name, base_id, *also)}"
+def _reference(name: str, base: str, *also: str) -> str:
+    return f"{REPOSITORY}/{name}:{content_hash(IMAGES / name, base, *also)}"
 
 
-def _rootfs_reference(engine: docker.DockerClient) -> str | None:
-    """The reference of a droplet's files, or None while what they are made from is not there."""
-    base_id = _image_id(engine, base_reference(DROPLET))
-    return base_id and _reference(ROOTFS, base_id)
+def _rootfs_reference(droplet: Root) -> str:
+    """The reference of a droplet's files, which what they are made from need not be there for."""
+    return _reference(ROOTFS, base_reference(droplet))
 
 
-def _all_there(engine: docker.DockerClient, wanted: Sequence[str]) -> dict[str, str] | None:
+def _all_there(
+    engine: docker.DockerClient, wanted: Sequence[str], droplet: Root = DROPLET
+) -> dict[str, str] | None:
     """References of all that is wanted, or None if any of it must be made."""
     base = base_reference()
     base_id = _image_id(engine, base)
     if base_id is None or _image_id(engine, f"{REPOSITORY}/base:latest") != base_id:
         return None
-    rootfs = _rootfs_reference(engine) if "droplet" in wanted else ""
-    if rootfs is None:
-        return None
+    rootfs = _rootfs_reference(droplet)
     refs = {name: _found(name, base_id, rootfs) for name in wanted}
     return refs if all(_image_id(engine, reference) for reference in refs.values()) else None
 
 
 def _found(name: str, base_id: str, rootfs: str) -> str:
-    """The reference of one image, once all that it is made from is there."""
+    """The reference of one image, once its base is there."""
     if name == "base":
         return base_reference()
     return _reference(name, base_id, *([rootfs] if name == "droplet" else []))
 
 
 def _build_missing(
-    engine: docker.DockerClient, wanted: Sequence[str], progress: Progress, *, force: bool
+    engine: docker.DockerClient, wanted: Sequence[str], droplet: Root, progress: Progress, *, force: bool
 ) -> dict[str, str]:
     """Build side by side what does not need each other: a droplet's files take longest, and begin first."""
     base = base_reference()
     with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
-        rootfs = pool.submit(_make_rootfs, engine, progress, force=force) if "droplet" in wanted else None
+        rootfs = (
+            pool.submit(_make_rootfs, engine, droplet, progress, force=force) if "droplet" in wanted else None
+        )
         _make_base(engine, BASE, progress, force=force)
         engine.api.tag(base, f"{REPOSITORY}/base", "latest")
         build = _Build(engine, base, rootfs, progress, force)
@@ -156,7 +160,7 @@ def _build_missing(
 
 
 def _make_base(engine: docker.DockerClient, root: Root, progress: Progress, *, force: bool) -> str:
-    """A Debian's root file system, made if it is not there; its reference."""
+    """A root file system to begin with, made if it is not there; its reference."""
     reference = base_reference(root)
     if force or _image_id(engine, reference) is None:
         with _timed(root.name, progress):
@@ -167,13 +171,16 @@ def _make_base(engine: docker.DockerClient, root: Root, progress: Progress, *, f
     return reference
 
 
-def _make_rootfs(engine: docker.DockerClient, progress: Progress, *, force: bool) -> str:
+def _make_rootfs(engine: docker.DockerClient, droplet: Root, progress: Progress, *, force: bool) -> str:
     """A droplet's files as an image of their own, made if it is not there; its reference."""
-    base = _make_base(engine, DROPLET, progress, force=force)
-    reference = _reference(ROOTFS, _image_id(engine, base) or "")
+    reference = _rootfs_reference(droplet)
     if force or _image_id(engine, reference) is None:
+        base = _make_base(engine, droplet, progress, force=force)
         with _timed(ROOTFS, progress):
-            build_image(engine, ROOTFS, IMAGES / ROOTFS, reference, base=base, progress=progress)
+            given = {"PACKAGES": " ".join(droplet.packages)}
+            build_image(
+                engine, ROOTFS, IMAGES / ROOTFS, reference, base=base, progress=progress, arguments=given
+            )
     return reference
 
 

@@ -1,4 +1,4 @@
-"""What images begin with: Debian from mmdebstrap, or the official image where that cannot be had."""
+"""What images begin with: Debian from mmdebstrap, or an official image where that cannot be had."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,14 @@ import docker.errors
 
 from emulator.docker.images.errors import ImageBuildError
 from emulator.docker.images.source import IMAGES
+from harness.core.names import DROPLET_SYSTEMS
 
 TAIL = 15
 SECONDS = 900
 # Without this hook the usrmerge package brings 50 MB of perl.
 MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 # The bootstrap copies the host's resolver and name into the tree; a machine gets its own.
+INSTALL = "install mmdebstrap (apt-get install mmdebstrap debian-archive-keyring) or allow a pull"
 FORGET_HOST = 'rm -f "$1/etc/resolv.conf" "$1/etc/hostname"'
 
 Progress = Callable[[str], object]
@@ -30,7 +32,8 @@ Progress = Callable[[str], object]
 class Root:
     """A root file system: ``name`` of its image, Debian's ``suite``, the ``official`` image of that suite.
 
-    ``packages`` are in it where mmdebstrap makes it; the official image has none of them.
+    ``packages`` are in it where mmdebstrap makes it; the official image has none of them. Without a ``suite``
+    it is no Debian, and only the official image will do.
     """
 
     name: str
@@ -40,12 +43,15 @@ class Root:
 
 
 BASE = Root("base", "bookworm", "debian:12-slim")
-DROPLET = Root(
-    "droplet-base",
-    "trixie",
-    "debian:13-slim",
-    tuple((IMAGES / "droplet-rootfs" / "packages.txt").read_text().split()),
+PACKAGES = tuple((IMAGES / "droplet-rootfs" / "packages.txt").read_text().split())
+DROPLET = Root("droplet-base", "trixie", "debian:13-slim", PACKAGES)
+# Ubuntu has the command line in docker.io, and calls Compose v2 what it is.
+IN_UBUNTU = {"docker-cli": "docker.io", "docker-compose": "docker-compose-v2"}
+UBUNTU = Root(
+    "droplet-base-ubuntu", "", "ubuntu:24.04", tuple(dict.fromkeys(IN_UBUNTU.get(p, p) for p in PACKAGES))
 )
+# What droplets may be, by the name that a topology gives it.
+DROPLETS: Mapping[str, Root] = dict(zip(DROPLET_SYSTEMS, (DROPLET, UBUNTU), strict=True))
 
 
 def mmdebstrap_argv(program: str, root: Root, archive: Path) -> list[str]:
@@ -67,11 +73,14 @@ def mmdebstrap_argv(program: str, root: Root, archive: Path) -> list[str]:
 
 
 def make_root(client: docker.DockerClient, root: Root, reference: str, progress: Progress) -> str | None:
-    """Make a Debian root file system and tag it ``reference``.
+    """Make a root file system and tag it ``reference``.
 
-    Where mmdebstrap cannot, the official image is pulled and its name returned: ``base/Dockerfile`` must
-    still be built on it. Raises ``ImageBuildError`` saying what was tried.
+    Where mmdebstrap cannot make it, the official image is pulled and its name returned: ``base/Dockerfile``
+    must still be built on it. Raises ``ImageBuildError`` saying what was tried.
     """
+    if not root.suite:
+        _pull(client, root, progress, [], "let this machine's engine pull it, or have its droplets be Debian")
+        return root.official
     program = shutil.which("mmdebstrap", path="/usr/local/bin:/usr/bin:/usr/sbin:/bin")
     problems = []
     if program is None:
@@ -84,7 +93,7 @@ def make_root(client: docker.DockerClient, root: Root, reference: str, progress:
             problems.append(str(error))
         else:
             return None
-    _pull(client, root, progress, problems)
+    _pull(client, root, progress, problems, INSTALL)
     return root.official
 
 
@@ -119,12 +128,13 @@ def _run(root: Root, argv: list[str]) -> None:
         raise ImageBuildError(root.name, "mmdebstrap", f"exit {done.returncode}", tuple(tail))
 
 
-def _pull(client: docker.DockerClient, root: Root, progress: Progress, problems: list[str]) -> None:
+def _pull(
+    client: docker.DockerClient, root: Root, progress: Progress, problems: list[str], remedy: str
+) -> None:
     repository, tag = root.official.split(":")
     progress(f"image {root.name}: pulling {root.official}")
     try:
         client.images.pull(repository, tag=tag)
     except docker.errors.APIError as error:
         tried = "\n".join([*problems, f"docker pull {root.official}: {error.explanation or error}"])
-        remedy = "install mmdebstrap (apt-get install mmdebstrap debian-archive-keyring) or allow a pull"
-        raise ImageBuildError(root.name, "getting Debian", remedy, tried.splitlines()) from error
+        raise ImageBuildError(root.name, f"getting {root.official}", remedy, tried.splitlines()) from error

@@ -35,6 +35,7 @@ def check(raw: RawTopology, problems: Problems) -> Names:
     names = naming.collect(raw, problems)
     _check_head(raw, problems)
     values.check_vpc(raw, problems)
+    values.check_emulator(raw, problems)
     values.check_operators(raw, problems)
     _check_droplets(raw, problems)
     _check_databases(raw, names, problems)

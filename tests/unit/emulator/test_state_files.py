@@ -22,6 +22,8 @@ from emulator.cloud.core import Cloud
 from emulator.cloud.models import Droplet, Tag
 from emulator.cloud.store import VERSION, Store, StoreError
 from emulator.planes.memory import MemoryPlane
+from emulator.statedir import system_of
+from harness.core.errors import EngineError
 
 PORTS = [
     "[99999, 8080]", "[8443, 8080, 1]", "[8443, 8443]", "[-1, 8080]", "[0, 1]", "text", "", '["a", "b"]',
@@ -210,6 +212,16 @@ def test_a_plane_that_is_none_is_refused(state: Path, serve: Callable[..., str])
     """It was taken for Docker."""
     (state / "plane").write_text("kubernetes")
     assert "'kubernetes' is not a plane" in serve(state)
+
+
+def test_droplets_that_are_nothing_known_are_refused(state: Path, serve: Callable[..., str]) -> None:
+    """As a plane is; what served before there was a choice has Debian."""
+    (state / "droplets").write_text("windows")
+    assert "'windows' is nothing that a droplet may be; write debian-13 or ubuntu-24.04" in serve(state)
+    (state / "droplets").unlink()
+    assert system_of(state, None) == "debian-13"
+    with pytest.raises(EngineError, match=r"destroy it before using ubuntu-24\.04"):
+        system_of(state, "ubuntu-24.04")
 
 
 def test_machines_that_cannot_be_read_are_refused(state: Path, serve: Callable[..., str]) -> None:

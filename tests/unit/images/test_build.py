@@ -59,12 +59,11 @@ def test_nothing_is_built_when_all_is_there(monkeypatch: pytest.MonkeyPatch) -> 
     assert engine.built == []
 
 
-def test_a_droplet_is_missing_while_what_it_is_made_from_is() -> None:
-    """Its files come from a Debian of their own, which is looked for beside the base."""
+def test_a_droplet_needs_only_its_own_image() -> None:
+    """What its files were made from may be gone, or be on another machine than the one it was loaded on."""
     engine = Engine({build.base_reference(): "sha256:1", "wavetank/base:latest": "sha256:1"})
-    assert build._all_there(engine, ["droplet"]) is None
-    engine.ids[build.base_reference(rootfs.DROPLET)] = "sha256:2"
-    files = f"wavetank/droplet-rootfs:{build.content_hash(build.IMAGES / 'droplet-rootfs', 'sha256:2')}"
+    debian = build.base_reference(rootfs.DROPLET)
+    files = f"wavetank/droplet-rootfs:{build.content_hash(build.IMAGES / 'droplet-rootfs', debian)}"
     droplet = f"wavetank/droplet:{build.content_hash(build.IMAGES / 'droplet', 'sha256:1', files)}"
     assert build._all_there(engine, ["droplet"]) is None
     engine.ids[droplet] = "sha256:3"
@@ -164,6 +163,42 @@ def test_without_mmdebstrap_the_official_image_is_pulled(
     engine = SimpleNamespace(images=SimpleNamespace(pull=lambda name, tag: pulled.append((name, tag))))
     assert rootfs.make_root(engine, root, "wavetank/base:1", print) == f"debian:{tag}"
     assert pulled == [("debian", tag)]
+
+
+def test_droplets_of_ubuntu_come_from_its_official_image() -> None:
+    """There is no mirror of it to bootstrap from. Its packages have their own names, each once."""
+    root = rootfs.DROPLETS["ubuntu-24.04"]
+    pulled: list[tuple[str, str]] = []
+    engine = SimpleNamespace(images=SimpleNamespace(pull=lambda name, tag: pulled.append((name, tag))))
+    assert rootfs.make_root(engine, root, "wavetank/base:1", print) == "ubuntu:24.04"
+    assert pulled == [("ubuntu", "24.04")]
+    assert {"docker.io", "docker-compose-v2", "openssh-server"} <= set(root.packages)
+    assert not {"docker-compose", "docker-cli"} & set(root.packages)
+    assert len(set(root.packages)) == len(root.packages)
+
+
+def test_droplets_of_another_system_are_other_images() -> None:
+    """Debian's being there is not enough."""
+    engine = Engine({build.base_reference(): "sha256:1", "wavetank/base:latest": "sha256:1"})
+    for root in rootfs.DROPLETS.values():
+        reference = build._found("droplet", "sha256:1", build._rootfs_reference(root))
+        engine.ids[reference] = f"sha256:{root.name}"
+    debian, ubuntu = (ensure(["droplet"], client=engine, system=each) for each in rootfs.DROPLETS)
+    assert debian != ubuntu
+    del engine.ids[ubuntu["droplet"]]
+    assert build._all_there(engine, ["droplet"]) == debian
+    assert build._all_there(engine, ["droplet"], rootfs.UBUNTU) is None
+
+
+def test_ubuntu_that_cannot_be_pulled_says_what_else() -> None:
+    """Installing mmdebstrap would not help."""
+
+    def pull(*_: Any, **__: Any) -> None:
+        raise docker.errors.APIError("lookup registry: no such host")
+
+    engine = SimpleNamespace(images=SimpleNamespace(pull=pull))
+    with pytest.raises(ImageBuildError, match=r"(?s)getting ubuntu:24.04.*droplets be Debian.*no such host"):
+        rootfs.make_root(engine, rootfs.UBUNTU, "wavetank/base:1", print)
 
 
 def test_no_way_to_a_base_names_every_way(monkeypatch: pytest.MonkeyPatch) -> None:

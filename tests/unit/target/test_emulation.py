@@ -55,6 +55,18 @@ def test_stopping_it_leaves_its_state_and_destroying_it_does_not(state_dir: Path
     assert not emulator_process.directory(state_dir).exists()
 
 
+def test_its_droplets_are_what_the_first_start_says(state_dir: Path) -> None:
+    """Who asks for others gets none, running or not; who does not ask gets what there is."""
+    first = emulator_process.start(state_dir, QUIET, droplets="ubuntu-24.04")
+    assert first.droplets == "ubuntu-24.04"
+    with pytest.raises(EngineError, match=r"are ubuntu-24.04, and debian-13 is asked for: use another"):
+        emulator_process.start(state_dir, QUIET, droplets="debian-13")
+    emulator_process.stop(state_dir)
+    with pytest.raises(EngineError, match=r"are ubuntu-24.04; destroy it before using debian-13"):
+        emulator_process.start(state_dir, QUIET, droplets="debian-13")
+    assert emulator_process.start(state_dir, QUIET).droplets == "ubuntu-24.04"
+
+
 def test_nothing_to_stop_is_no_error(tmp_path: Path) -> None:
     """Twice down is down."""
     emulator_process.stop(tmp_path / "never", destroy=True)
@@ -121,7 +133,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setattr(emulator_process, "START_SECONDS", 0.5)
 
     def put(program: str) -> None:
-        def spawn(state: Path) -> subprocess.Popen[bytes]:
+        def spawn(state: Path, _: str | None) -> subprocess.Popen[bytes]:
             (state / "plane").write_text("memory")
             with (state / "server.log").open("ab") as log:
                 process = subprocess.Popen([sys.executable, "-c", program], stderr=log)

@@ -20,6 +20,13 @@ API_OUT = '- {protocol: tcp, ports: "25060", to: [vpc]}'
 # What is replaced in the small topology, the field that is named, the problem, and the remedy.
 BROKEN = {
     "wrong schema version": ("topology/v1", "topology/v9", "schema", "not a version", "wavetank/topology/v1"),
+    "droplets of an unknown system": (
+        "app: app",
+        "app: app\nemulator: {droplets: ubuntu-22.04}",
+        "emulator.droplets",
+        "cannot be 'ubuntu-22.04'",
+        "'ubuntu-24.04'",
+    ),
     "secret of two sources": (
         "app: app",
         "app: app\nsecrets: {a: {environment: A, file: a.txt}}",
