@@ -11,10 +11,10 @@ from harness.judge0.api import IDS
 from harness.judge0.client import Judge0
 from harness.judge0.detect import counts_workers
 from harness.judge0.route import to_judge0
+from harness.judge0.workers import WorkerCount
 from harness.run.session import Session
 from harness.topology.deployment import Deployment
 from harness.topology.model import Topology
-from harness.verify import workers
 from harness.verify.answers import worker_nodes
 from harness.verify.judge0_token import admitted, token_headers
 from harness.verify.network.probe import from_node, require_control
@@ -101,7 +101,7 @@ def test_workers_are_there(judge0: Judge0, session: Session) -> None:
     nodes = worker_nodes(session)
     if not nodes and not counts_workers(judge0.get):
         raise InconclusiveError("where workers run is unknown: name the droplets in checks.judge0.workers")
-    assert workers.count(judge0, session.access, nodes) > 0
+    assert WorkerCount(judge0.get, session.access, nodes)().total > 0
 
 
 @pytest.mark.needs("judge0_token")

@@ -18,6 +18,7 @@ from harness.core.errors import CheckFailedError, InconclusiveError
 from harness.core.parallel import in_parallel
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
+from harness.judge0.workers import WorkerCount, named_nodes
 from harness.run.session import Session
 from harness.swarm.placing import normalised, satisfies
 from harness.topology.deployment import Deployment
@@ -167,7 +168,7 @@ def test_every_worker_runs_programs(
     """
     services = swarm_workers.services_of(topology)
     workers = {each.container: each.node for each in view.running(*services)}
-    number = judge0.slots()
+    number = swarm_workers.count_workers(WorkerCount(judge0.get, access, named_nodes(topology)))
     seen = swarm_workers.spread(access, single, door, workers, number)
     summary = ", ".join(f"{node} ({container[:12]}) {seen[container]}" for container, node in workers.items())
     note(f"{number} programs at once, seen in {summary}")

@@ -24,6 +24,7 @@ from harness.faults.steady import Request, Requests
 from harness.faults.workload import Source, Workload, failed_requests, requesting, submitting
 from harness.judge0.client import Judge0
 from harness.judge0.route import to_judge0
+from harness.judge0.workers import WorkerCount, named_nodes
 from harness.run.session import Session
 from harness.swarm import cluster, converge, join, rotate, snapshot
 from harness.swarm.scale import scale
@@ -150,12 +151,12 @@ def test_workers_are_scaled(
     replicas = len(inspect(session).running(service))
     since = load.await_more(SOME)
     with to_judge0(session) as client:
-        judge0 = Judge0(client)
-        each = judge0.slots() // replicas
+        count = WorkerCount(Judge0(client).get, session.access, named_nodes(topology))
+        each = swarm_workers.count_workers(count) // replicas
         begun = time.time()
         try:
             scaled(session, service, MORE)
-            swarm_workers.wait_for_slots(judge0, MORE * each)
+            swarm_workers.wait_for_workers(count, MORE * each)
             rose = time.time() - begun
             up = inspect(session).running(service)
             workers = {task.container: task.node for task in up}
@@ -163,7 +164,7 @@ def test_workers_are_scaled(
         finally:
             begun = time.time()
             scaled(session, service, replicas)
-        swarm_workers.wait_for_slots(judge0, replicas * each)
+        swarm_workers.wait_for_workers(count, replicas * each)
         fell = time.time() - begun
     load.await_more(SOME)
     most = ", ".join(str(counts[each]) for each in workers)

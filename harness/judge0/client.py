@@ -33,10 +33,6 @@ class Judge0:
         """The JSON at ``path``. Raises ``CheckFailedError``."""
         return _taken(self._ask(Request("GET", path))).json()
 
-    def slots(self) -> int:
-        """How many programs it can run at once, by its own ``/workers``. Raises ``CheckFailedError``."""
-        return reading.slots(self.get("/workers"))
-
     def post(self, body: Mapping[str, Any]) -> httpx.Response:
         """Post a submission as it is, and return the raw response."""
         return self._ask(Request("POST", requests.SUBMISSIONS, requests.dump(body)))

@@ -22,6 +22,7 @@ from harness.judge0.client import Judge0, batches
 from harness.judge0.detect import Capabilities
 from harness.judge0.reading import Submission
 from harness.judge0.requests import submission
+from harness.judge0.workers import named_nodes
 from harness.run.session import Session
 from harness.verify.programs import SOURCES, Program, fingerprints, programs, wrong
 from harness.verify.swarm.workers import services_of
@@ -142,7 +143,7 @@ def worker_nodes(session: Session) -> tuple[str, ...]:
 
         found = (running(session.access, topology, session.deployment, each) for each in services)
         return tuple(sorted({task.node for tasks in found for task in tasks}))
-    return topology.checks.judge0.workers if topology.checks.judge0 else ()
+    return named_nodes(topology)
 
 
 def workers_of(access: Access, nodes: Collection[str]) -> dict[str, frozenset[str]]:

@@ -23,11 +23,11 @@ from harness.isolation.observe import has_packet_counters, observe
 from harness.isolation.pairs import droplet_pairs
 from harness.judge0 import frontdoor
 from harness.judge0.client import Judge0
+from harness.judge0.workers import WorkerCount
 from harness.run.session import Session
 from harness.target.api import Api
 from harness.topology.model import Service, Topology
 from harness.topology.rendering import headers
-from harness.verify import workers
 from harness.verify.answers import worker_nodes
 from harness.verify.network.probe import from_node
 
@@ -126,7 +126,7 @@ def _available(context: OutageContext) -> int:
         return 0
     session = context.session
     with context.judge0() as client:
-        return workers.count(Judge0(client), session.access, worker_nodes(session))
+        return WorkerCount(Judge0(client).get, session.access, worker_nodes(session))().total
 
 
 def _workers(context: OutageContext, wanted: int) -> None:

@@ -14,6 +14,7 @@ from harness.load.stats import stages as stats
 from harness.load.stats.warmup import Warmup, warmup
 from harness.load.watch.bottleneck import Facts, bottleneck
 from harness.load.watch.watching import Observed
+from harness.load.watch.workers import with_waiting
 
 # The generator must not be what is measured: neither a late start nor a queue of its own.
 LATE_MS = 5.0
@@ -100,6 +101,8 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, observed: Observed
     steady = stats.steady(recording.samples, window.start, window.end)
     rates = stats.rates(recording.samples, window.start, window.end)
     errors, late = stats.errors(steady), stats.lateness_ms(steady)
+    series = stats.series(recording.samples, recording.seconds)
+    queue = with_waiting(observed.queue, series)
     facts = Facts(
         window=window.seconds,
         offered=rates.offered,  # not the plan's: a short Poisson schedule may have far more or fewer
@@ -108,7 +111,7 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, observed: Observed
         errors=errors,
         messages=recording.messages,
         nodes=observed.nodes,
-        queue=observed.queue,
+        queue=queue,
         machine=observed.machine,
         shared=observed.shared,
         gaps=observed.gaps,
@@ -131,9 +134,9 @@ def _measured(bench: Bench, plan: Plan, recording: Recording, observed: Observed
         errors=errors,
         late_p99_ms=late,
         stages=stats.stages(steady),
-        series=stats.series(recording.samples, recording.seconds),
+        series=series,
         nodes=(*observed.nodes, *((observed.machine,) if observed.machine else ())),
-        queue=observed.queue,
+        queue=queue,
         bottleneck=bottleneck(facts),
         doubts=tuple(_doubts(plan, recording, steady, late, settled)),
         partial=recording.partial,

@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 
-from harness.core.errors import UsageError
+from harness.core.errors import UsageError, WavetankError
 from harness.core.progress import Progress
 from harness.core.wait import NotYet, wait_for
 from harness.deploy import scale as projects
-from harness.judge0 import reading
 from harness.judge0.model import EntryPoint, SubmissionMode
 from harness.judge0.route import open_route, to_judge0
+from harness.judge0.workers import WorkerCount, named_nodes
 from harness.load.experiments.bench import Bench, Generate
 from harness.load.generator.generator import generate
 from harness.load.live import live
@@ -78,9 +78,12 @@ def open_bench(session: Session, settings: LoadSettings, progress: Progress) -> 
         if session.topology.checks.judge0:
             judge0 = stack.enter_context(to_judge0(session, token=settings.token))
         ask = partial(_ask, judge0) if judge0 else None
+        count = WorkerCount(ask, session.access, named_nodes(session.topology)) if ask else None
         tasks = worker_tasks(session, known)
         with progress.step("inspect the environment"):
-            facts = environment(session.access, session.deployment, session.topology, session.target, ask=ask)
+            facts = environment(
+                session.access, session.deployment, session.topology, session.target, ask=ask, count=count
+            )
         yield Bench(
             workload=workload,
             route=route,
@@ -95,13 +98,13 @@ def open_bench(session: Session, settings: LoadSettings, progress: Progress) -> 
                 session.deployment,
                 session.topology,
                 session.target,
-                ask_workers=partial(ask, "/workers") if ask else None,
+                count_workers=count,
             ),
             live=live,
             stop=settings.stop,
-            scale=_scaler(session, known, ask, progress),
+            scale=_scaler(session, known, count, progress),
             workers=tasks,
-            slots=_slots(ask, tasks),
+            slots=_slots(count, tasks),
             queue_limit=capabilities.queue_limit if capabilities else None,
             note=progress.note,
             connections=settings.connections,
@@ -128,38 +131,38 @@ def _ask(client: httpx.Client, path: str) -> Any:
 
 
 def _scaler(
-    session: Session, known: Kinds, ask: Callable[[str], Any] | None, progress: Progress
+    session: Session, known: Kinds, count_workers: WorkerCount | None, progress: Progress
 ) -> Callable[[int], None]:
     def scale(count: int) -> None:
         service = worker_service(session, known)
         change = swarms.scale if session.topology.swarm and _is_stacked(session, service) else projects.scale
         change(session.access, session.topology, session.deployment, {service: count}, progress=progress)
-        if ask is not None:
-            _await_workers(partial(ask, "/workers"), count)
+        if count_workers is not None:
+            _await_workers(count_workers, count)
 
     return scale
 
 
-def _await_workers(ask: Callable[[], Any], count: int) -> None:
-    """Wait until all tasks have registered: each has one slot or more, all the same number."""
+def _await_workers(count_workers: WorkerCount, count: int) -> None:
+    """Wait until all tasks are at work: each has one worker or more, all the same number."""
 
     def probe() -> None:
-        available = reading.slots(ask())
-        if count and (available < count or available % count):
-            raise NotYet(f"{available} workers are registered")
+        found = count_workers().total
+        if count and (found < count or found % count):
+            raise NotYet(f"there are {found} workers")
 
-    wait_for(f"{count} worker tasks to register with Judge0", probe, deadline=REGISTER_SECONDS)
+    wait_for(f"the workers of {count} worker tasks", probe, deadline=REGISTER_SECONDS)
 
 
-def _slots(ask: Callable[[str], Any] | None, tasks: int | None) -> int | None:
-    """How many programs one worker task runs at once, by Judge0's own count of workers."""
-    if ask is None or not tasks:
+def _slots(count_workers: WorkerCount | None, tasks: int | None) -> int | None:
+    """How many programs one worker task runs at once."""
+    if count_workers is None or not tasks:
         return None
     try:
-        available = reading.slots(ask("/workers"))
-    except (httpx.HTTPError, KeyError, TypeError, ValueError):
+        found = count_workers().total
+    except (httpx.HTTPError, WavetankError, ValueError):
         return None
-    return available // tasks or None
+    return found // tasks or None
 
 
 def _is_stacked(session: Session, service: str) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from harness.access.ssh import Access
 from harness.core.errors import WavetankError
 from harness.core.parallel import in_parallel
-from harness.judge0 import reading
+from harness.judge0.workers import Workers
 from harness.load.watch import machine, noise
 from harness.load.watch.counters import MIB
 from harness.target.target import Target
@@ -85,11 +85,18 @@ done
 
 
 def environment(
-    access: Access, deployment: Deployment, topology: Topology, target: Target, *, ask: Ask | None = None
+    access: Access,
+    deployment: Deployment,
+    topology: Topology,
+    target: Target,
+    *,
+    ask: Ask | None = None,
+    count: Callable[[], Workers] | None = None,
 ) -> dict[str, Any]:
     """Inspect everything. Takes about a second and one command on each node; not during a run.
 
-    ``ask`` gets JSON of Judge0's API by path, such as ``/config_info``, and raises where it cannot.
+    ``ask`` gets JSON of Judge0's API by path, such as ``/config_info``, and raises where it cannot; ``count``
+    counts its workers.
 
     ``machine`` is this one, ``noise`` its timing noise, ``noisy`` why that puts results in doubt
     (empty: it does not). ``nodes`` by name: ``kernel``, ``os``, ``cores``, ``memory_mb``, ``engine``,
@@ -111,7 +118,7 @@ def environment(
             for name, each in topology.databases.items()
             if name in deployment.databases
         },
-        "judge0": judge0(ask) if ask else {},
+        "judge0": judge0(ask, count) if ask else {},
     }
 
 
@@ -129,16 +136,18 @@ def this_machine() -> dict[str, Any]:
     return facts
 
 
-def judge0(ask: Ask) -> dict[str, Any]:
+def judge0(ask: Ask, count: Callable[[], Workers] | None) -> dict[str, Any]:
     """What Judge0 reports of its own limits. ``settings`` are those of ``/config_info`` that matter."""
     facts: dict[str, Any] = {}
-    for name, path, read in (
-        ("version", "/about", lambda answer: answer["version"]),
-        ("settings", "/config_info", _settings),
-        ("workers", "/workers", reading.slots),
-    ):
+    reads: list[tuple[str, Callable[[], Any]]] = [
+        ("version", lambda: ask("/about")["version"]),
+        ("settings", lambda: _settings(ask("/config_info"))),
+    ]
+    if count is not None:
+        reads.append(("workers", lambda: count().total))
+    for name, read in reads:
         try:
-            facts[name] = read(ask(path))
+            facts[name] = read()
         except Exception as error:  # noqa: BLE001 (another Judge0 may answer anything at all)
             facts.setdefault("unknown", {})[name] = str(error)[:200] or type(error).__name__
     return facts

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from harness.access.ssh import Access
 from harness.core.errors import WaitTimeoutError
 from harness.core.wait import NotYet, wait_for
+from harness.judge0.workers import Workers
 from harness.load.result import NodeSeries, QueueSeries
 from harness.load.watch import databases, loop, machine
 from harness.load.watch.counters import Fault, Track, gaps, series
 from harness.load.watch.feed import Feed
 from harness.load.watch.readings import Reader
 from harness.load.watch.repeat import repeating
-from harness.load.watch.workers import Queued, queue_series, queued
+from harness.load.watch.workers import Counted, queue_series
 from harness.target.emulator_api import EmulatorApi
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
@@ -59,7 +59,7 @@ class Watch:
     nodes: dict[str, Track]
     databases: dict[str, Track]
     machine: Track
-    queued: list[Queued] | None
+    counted: list[Counted] | None
     queue_faults: list[Fault] = field(default_factory=list)
     unwatched: tuple[str, ...] = ()
 
@@ -74,7 +74,7 @@ class Watch:
         found = [series(track, first, last) for track in nodes]
         return Observed(
             nodes=tuple(each for each in found if each is not None),
-            queue=queue_series(tuple(self.queued or ()), first, last),
+            queue=queue_series(tuple(self.counted or ()), first, last),
             machine=series(self.machine, first, last),
             gaps=(*self.unwatched, *self._gaps(first, last)),
             shared=self.shared,
@@ -84,8 +84,8 @@ class Watch:
         for track in (*self.nodes.values(), *self.databases.values(), self.machine):
             times = [mark.at for mark in tuple(track.readings)]
             yield from gaps(track.node, times, tuple(track.faults), first, last)
-        if self.queued is not None:
-            times = [each.at for each in tuple(self.queued)]
+        if self.counted is not None:
+            times = [each.at for each in tuple(self.counted)]
             yield from gaps(QUEUE, times, tuple(self.queue_faults), first, last)
 
 
@@ -96,22 +96,22 @@ def watching(
     topology: Topology,
     target: Target,
     *,
-    ask_workers: Callable[[], Any] | None = None,
+    count_workers: Callable[[], Workers] | None = None,
     every: float = EVERY_SECONDS,
 ) -> Iterator[Watch]:
     """Monitor a deployment for the length of a block, every node about once in ``every`` seconds.
 
-    ``ask_workers`` returns the JSON of Judge0's ``/workers``, over a connection that is not the run's, with a
-    deadline of its own; its errors are gaps. The block begins once every node has a reading or has turned out
-    to be unreachable, after ``SETTLE_SECONDS`` at the latest; that raises nothing.
+    ``count_workers`` uses no connection of the run's, and has a deadline of its own; its errors are gaps.
+    The block begins once every node has a reading or has turned out to be unreachable, after
+    ``SETTLE_SECONDS`` at the latest; that raises nothing.
     """
-    watch = _fresh(access, deployment, topology, emulated=bool(target.info), queue=ask_workers is not None)
+    watch = _fresh(access, deployment, topology, emulated=bool(target.info), queue=count_workers is not None)
     with ExitStack() as stack:
         feeds = [_feed(access, track, every) for track in watch.nodes.values()]
         stack.callback(_end, feeds)
         _enter(stack, every, lambda: watch.machine.readings.append(machine.read()), watch.machine.faults)
-        if ask_workers is not None:
-            _enter(stack, every, partial(_sample_queue, watch, ask_workers), watch.queue_faults)
+        if count_workers is not None:
+            _enter(stack, every, partial(_sample_queue, watch, count_workers), watch.queue_faults)
         if watch.databases:
             emulator = stack.enter_context(EmulatorApi(target))
             faults = [track.faults for track in watch.databases.values()]
@@ -142,7 +142,7 @@ def _fresh(
         nodes={name: Track(name, topology.droplets[name].role) for name in watched},
         databases=databases.tracks(names) if emulated else {},
         machine=Track(MACHINE, MACHINE, float(machine.processors()), machine.SOURCE),
-        queued=[] if queue else None,
+        counted=[] if queue else None,
         unwatched=() if emulated or not names else (f"{', '.join(names.values())}: {NOT_AVAILABLE}",),
     )
 
@@ -155,11 +155,11 @@ def _enter(stack: ExitStack, every: float, action: Callable[[], object], *faults
     stack.enter_context(repeating(every, action, failed))
 
 
-def _sample_queue(watch: Watch, ask: Callable[[], Any]) -> None:
+def _sample_queue(watch: Watch, count: Callable[[], Workers]) -> None:
     before = time.monotonic()
-    answer = ask()
-    assert watch.queued is not None
-    watch.queued.append(queued((before + time.monotonic()) / 2, answer))
+    workers = count()
+    assert watch.counted is not None
+    watch.counted.append(Counted((before + time.monotonic()) / 2, workers))
 
 
 def _feed(access: Access, track: Track, every: float) -> Feed:

@@ -10,14 +10,14 @@ from functools import partial
 import httpx
 
 from harness.access.ssh import Access
-from harness.core.errors import CheckFailedError, WaitTimeoutError
+from harness.core.errors import CheckFailedError, InconclusiveError, WaitTimeoutError
 from harness.core.parallel import Pool, in_parallel
 from harness.core.wait import NotYet, wait_for
 from harness.judge0 import frontdoor
 from harness.judge0.api import ACCEPTED_TEXT
-from harness.judge0.client import Judge0
 from harness.judge0.frontdoor import Answer
 from harness.judge0.programs import sleeping
+from harness.judge0.workers import WorkerCount
 from harness.topology.model import FrontDoor, Topology
 
 SEEN_SECONDS, REGISTERED_SECONDS = 30.0, 60.0
@@ -40,13 +40,23 @@ def services_of(topology: Topology) -> tuple[str, ...]:
     return tuple(each.name for each in topology.swarm.services if set(each.nodes) <= workers)
 
 
-def wait_for_slots(judge0: Judge0, wanted: int) -> None:
-    """Wait until exactly ``wanted`` are registered: no worker less, and none of one that left."""
+def count_workers(count: WorkerCount) -> int:
+    """How many programs can run at once. Raises ``InconclusiveError`` where no worker is to be seen."""
+    found = count().total
+    if not found:
+        raise InconclusiveError(
+            "how many workers there are is unknown: no process of Resque's is on their nodes"
+        )
+    return found
+
+
+def wait_for_workers(count: WorkerCount, wanted: int) -> None:
+    """Wait until exactly ``wanted`` are there: no worker less, and none of one that left."""
 
     def probe() -> None:
-        found = judge0.slots()
+        found = count().total
         if found != wanted:
-            raise NotYet(f"/workers has {found} available, not {wanted}")
+            raise NotYet(f"there are {found} workers, not {wanted}")
 
     wait_for("workers to be registered", probe, deadline=REGISTERED_SECONDS, max_pause=0.5)
 

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.judge0.workers import Workers
+from harness.load.result import QueueSeries, Second
 from harness.load.watch.counters import MIB, Reading, Track, gaps, series
 from harness.load.watch.databases import take, tracks
 from harness.load.watch.readings import Reader, cores
-from harness.load.watch.workers import queue_series, queued
+from harness.load.watch.workers import Counted, queue_series, with_waiting
 
 STAT = "cpu  100 0 0 0 0 0 0 0 0 0"
 
@@ -122,24 +124,31 @@ def test_silence_is_a_gap_in_words_with_its_reason() -> None:
     assert list(gaps("worker-1", [], faults, 14.0, 30.0)) == ["worker-1: no readings (ssh ended)"]
 
 
-def test_the_queue_is_all_queues_together() -> None:
-    """As Judge0 1.13.1 answers, and in the middle of the question's time."""
-    answer = [
-        {"queue": "1.13.1", "size": 3, "available": 4, "idle": 1, "working": 3, "paused": 0, "failed": 0},
-        {"queue": "x", "size": 1, "available": 1, "idle": 1, "working": 0, "paused": 0},
-    ]
-    seen = [queued(11.0, answer), queued(12.0, []), queued(99.0, [])]
+def test_the_queue_is_what_was_counted_in_time() -> None:
+    """Each at the middle of its time; how many wait is left open where no one knows."""
+    seen = [Counted(11.0, Workers(5, 3, 4)), Counted(12.0, Workers(0, 0, 0)), Counted(99.0, Workers(0, 0, 0))]
     found = queue_series(seen, 10.0, 20.0)
-    assert found is not None
-    assert (found.t, found.waiting, found.working, found.workers) == ((1, 2), (4, 0), (3, 0), (5, 0))
+    assert found == QueueSeries(t=(1, 2), waiting=(4, 0), working=(3, 0), workers=(5, 0))
     assert queue_series(seen, 0, 1) is None
+    unknown = queue_series([Counted(11.0, Workers(5, 3)), *seen], 10.0, 20.0)
+    assert unknown is not None
+    assert unknown.waiting == ()
 
 
-@pytest.mark.parametrize("answer", [{"error": "no"}, None, ["text"], [{"size": 1}], [{"size": "many"}]])
-def test_an_answer_of_another_form_is_an_error(answer: object) -> None:
-    """It says what was answered."""
-    with pytest.raises(ValueError, match="/workers answered"):
-        queued(0.0, answer)
+def second(t: float, in_flight: int) -> Second:
+    """One in which nothing else matters."""
+    return Second(t, 0, 0, 0, 0, 0, in_flight, None, None)
+
+
+def test_what_is_under_way_and_not_run_waits() -> None:
+    """By the last second that had ended then; a length that is known stays, and none is below nothing."""
+    queue = QueueSeries(t=(0.5, 1.5, 2.2), waiting=(), working=(0, 4, 2), workers=(4, 4, 4))
+    seconds = (second(1.0, 9), second(2.0, 1))
+    filled = with_waiting(queue, seconds)
+    assert filled is not None
+    assert filled.waiting == (0, 5, 0)
+    assert with_waiting(filled, ()) == filled
+    assert with_waiting(None, seconds) is None
 
 
 def test_databases_are_reported_under_their_names() -> None:

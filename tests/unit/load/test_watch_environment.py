@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from harness.core.errors import CommandError
+from harness.judge0.workers import Workers
 from harness.load.watch import noise
 from harness.load.watch.environment import inspect_script, judge0, parse_inspection, this_machine
 
@@ -74,9 +76,15 @@ def test_nginx_is_reported_by_its_version() -> None:
 def test_judge0_tells_its_limits_and_what_it_does_not_is_unknown() -> None:
     """Whatever it answers, nothing raises."""
     answers: dict[str, Any] = {"/config_info": {"max_queue_size": 100, "homepage": "x"}, "/about": {"no": 1}}
-    found = judge0(lambda path: answers[path])
+
+    def count() -> Workers:
+        raise CommandError(["ssh", "worker-1"], 255, "No route to host")
+
+    found = judge0(lambda path: answers[path], count)
     assert found["settings"] == {"max_queue_size": 100}
     assert set(found["unknown"]) == {"version", "workers"}
+    assert "No route to host" in found["unknown"]["workers"]
+    assert judge0(lambda path: answers[path], lambda: Workers(4, 1))["workers"] == 4
 
 
 def test_this_machine_is_reported() -> None:

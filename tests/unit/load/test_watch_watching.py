@@ -13,6 +13,7 @@ import httpx
 
 from harness.core.errors import CommandError
 from harness.core.wait import NotYet, wait_for
+from harness.judge0.workers import Workers
 from harness.load.watch import watching
 from harness.load.watch.repeat import REPEATING, repeating
 from harness.load.watch.watching import Observed, Watch
@@ -20,7 +21,7 @@ from harness.topology.deployment import Connection, DatabaseNode, Deployment
 from harness.topology.load import load
 
 TOPOLOGY = load(Path(__file__).parents[3] / "topologies" / "standard.yaml")
-QUEUE = [{"queue": "1.13.1", "size": 2, "available": 4, "idle": 3, "working": 1, "paused": 0, "failed": 0}]
+QUEUE = Workers(total=4, working=1, waiting=2)
 EVERY = 0.05
 NOWHERE = Connection("h", 1, "u", "p", "d", "uri")
 
@@ -59,7 +60,7 @@ def watched(until: Callable[[Observed], bool], ask: Callable[[], Any] | None) ->
         return seen
 
     cloud = SimpleNamespace(info={})
-    with watching(Nodes(), deployment(), TOPOLOGY, cloud, ask_workers=ask, every=EVERY) as watch:  # type: ignore[arg-type]
+    with watching(Nodes(), deployment(), TOPOLOGY, cloud, count_workers=ask, every=EVERY) as watch:  # type: ignore[arg-type]
         return wait_for("enough", lambda: probe(watch), deadline=20, max_pause=0.1), began
 
 
