@@ -12,7 +12,7 @@ from emulator.docker.engine import Owner, asking, create, find, remove
 from emulator.docker.fabric import layout
 from emulator.planes.base import PlaneError
 from harness.core.errors import WaitTimeoutError
-from harness.core.wait import NotYet, wait_for
+from harness.core.wait import NotYet, scaled, wait_for
 
 READY_SECONDS = 30.0
 CAPABILITIES = [
@@ -90,7 +90,7 @@ def _make(
         name,
         host=host,
         labels=owner.labels("fabric"),
-        environment={"WT_LAYOUT": json.dumps(layout.for_container())},
+        environment={"WT_LAYOUT": json.dumps(layout.for_container()), "WT_TIMEOUT_SCALE": f"{scaled(1):g}"},
         ports=list(ports),
     )
     try:

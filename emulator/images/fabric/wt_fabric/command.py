@@ -22,7 +22,11 @@ class FabricError(Exception):
 
 
 def run(*argv: str, stdin: str = "", seconds: float = 20) -> str:
-    """Return what a program printed. Raises ``FabricError`` with the command and its output."""
+    """Return what a program printed. Raises ``FabricError`` with the command and its output.
+
+    It may take ``seconds``, times the machine's timeout scale.
+    """
+    seconds *= float(os.environ.get("WT_TIMEOUT_SCALE", "1"))
     try:
         done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, timeout=seconds)
     except FileNotFoundError as error:
