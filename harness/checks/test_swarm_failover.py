@@ -13,7 +13,7 @@ from contextlib import closing
 import pytest
 
 from harness.core.errors import CheckFailedError, InconclusiveError
-from harness.faults.final_status import require_none_lost
+from harness.faults.final_status import require_none_lost, require_room
 from harness.faults.history import Entry
 from harness.faults.measure import Sent
 from harness.faults.run import FaultContext
@@ -30,6 +30,7 @@ from harness.verify.stash import SECTIONS
 
 pytestmark = pytest.mark.disturbs
 
+ENDS = ("ok", "fail", "info")  # kinds of entries
 PARAMETERS = ("fault", "cut_off", "manager_lost")  # what checks ask for trials by
 
 
@@ -59,6 +60,7 @@ def test_service_answers_again_or_says_that_it_does_not(trial: Trial, note: Note
         assert refusals(trial) != [], f"nothing was refused without {', '.join(trial.fault.nodes)}"
         return
     if found.rto_s is None:
+        require_room(each for each in trial.history if each.kind in ENDS)
         raise CheckFailedError(f"it did not answer again within {lasted(trial):.0f} s; {describe(trial)}")
 
 
@@ -94,7 +96,7 @@ def test_everything_is_as_before(trial: Trial, note: Note) -> None:
 
 def test_no_accepted_submission_is_lost_or_ends_twice(trial: Trial, note: Note) -> None:
     """Each one that has a token has one final status, and its own output."""
-    note(str(trial.judgement))
+    note(f"{trial.judgement}; {trial.pace}")
     require_none_lost(trial.judgement, trial.file)
 
 
@@ -130,7 +132,7 @@ def planned(items: Iterable[pytest.Item]) -> tuple[str, ...]:
 
 def refusals(trial: Trial) -> list[str]:
     """How programs were refused. Raises ``CheckFailedError`` where one was not, or not clearly."""
-    ends = {each.op: each for each in trial.history if each.kind in ("ok", "fail", "info")}
+    ends = {each.op: each for each in trial.history if each.kind in ENDS}
     times = trial.times
     early = [
         (each, ends[each.op])

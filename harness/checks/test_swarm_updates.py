@@ -20,6 +20,7 @@ from harness.access.ssh import Access
 from harness.core.errors import CheckFailedError, ResourceError
 from harness.core.progress import Progress
 from harness.faults import final_status
+from harness.faults.pace import measure
 from harness.faults.steady import Request, Requests
 from harness.faults.workload import Source, Workload, failed_requests, requesting, submitting
 from harness.judge0.client import Judge0
@@ -51,7 +52,8 @@ TOKEN = re.compile(rb"SWMTKN-1-[0-9a-z]{20,}")
 def load(swarm: Swarm, session: Session, door: FrontDoor) -> Iterator[Workload]:
     """Submissions and requests at the front door that go on through all of this."""
     source = Source(session.target, door, session.deployment.nodes[door.node].public_ip or "")
-    with submitting(source, session.choice.run_dir.path / "history-swarm.jsonl", requests=True) as found:
+    file = session.choice.run_dir.path / "history-swarm.jsonl"
+    with submitting(source, file, requests=True, pace=measure) as found:
         yield found
 
 

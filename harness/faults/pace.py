@@ -26,6 +26,10 @@ SHARE = 0.6
 PROGRAMS, AT_ONCE = 9, 3
 
 
+# What says how often to submit; it may submit programs of its own to find out.
+Measure = Callable[[httpx.Client, FrontDoor], "Pace"]
+
+
 @dataclass(frozen=True)
 class Pace:
     """A submission every ``every`` seconds; ``taken`` are how many a second it took before, None: unknown."""
@@ -36,6 +40,24 @@ class Pace:
     def __str__(self) -> str:
         of = "" if self.taken is None else f"; before, {self.taken:.1f}/s were accepted at {AT_ONCE} at once"
         return f"a program every {self.every:.2f} s{of}"
+
+
+UNMEASURED = Pace()
+
+
+class MeasuredOnce:
+    """Measures at the first call, and from then on says the same; nothing that was taken is no measure."""
+
+    def __init__(self) -> None:
+        self._known: Pace | None = None
+
+    def __call__(self, client: httpx.Client, door: FrontDoor) -> Pace:
+        if self._known is not None:
+            return self._known
+        found = measure(client, door)
+        if found.taken:
+            self._known = found
+        return found
 
 
 def pace_of(accepted: int, seconds: float) -> Pace:

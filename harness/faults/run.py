@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import httpx
@@ -14,6 +14,7 @@ from harness.core.errors import CheckError, CheckFailedError
 from harness.core.signals import stopped_by_signals
 from harness.faults import partition
 from harness.faults.fault import POWER_OFF, Fault
+from harness.faults.pace import Measure, MeasuredOnce
 from harness.faults.power import Power
 from harness.judge0.route import to_judge0
 from harness.target.api import Api
@@ -44,11 +45,12 @@ class Times:
 
 @dataclass(frozen=True)
 class FaultContext:
-    """What running a fault needs. ``api`` may change things."""
+    """What running a fault needs. ``api`` may change things; ``pace`` is that of each stream of programs."""
 
     session: Session
     door: FrontDoor
     api: Api
+    pace: Measure = field(default_factory=MeasuredOnce, kw_only=True)
 
     def judge0(self) -> AbstractContextManager[httpx.Client]:
         """Judge0's own API through a connection of its own: an earlier one may have died with a node."""

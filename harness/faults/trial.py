@@ -21,6 +21,7 @@ from harness.faults.fault import POWER_OFF, Fault, carried, leaders, resolve
 from harness.faults.history import Entry, Judgement
 from harness.faults.measure import STEADY, Measured, Sent, answers_again, known_until, measure, sent
 from harness.faults.orphan import Orphan
+from harness.faults.pace import UNMEASURED, Pace
 from harness.faults.run import FaultContext, Times, run_fault
 from harness.faults.watch import Snapshot, Watch, is_at_capacity, seconds_until_down, shown_down, unsettled
 from harness.faults.workload import FIRST_ANSWERS, Source, Workload, submitting
@@ -42,11 +43,12 @@ QUORUM_SECONDS, ASKED_SECONDS = 60.0, 5.0
 class Trial:
     """What was observed of one fault.
 
-    ``carried``: the services that had tasks on the nodes. ``file`` has the history. ``leaders``: who led
-    before, and while it lasted, empty where nobody could be asked. ``control``: the answer of managers
-    without a majority. ``orphan``: the task that was ended where nothing is rescheduled. ``went_on``:
-    containers of a cut-off node that still ran there just before it was let back in, and ``left_over``: those
-    that did so when all was well. ``trouble``: why it was not well again in time, or empty.
+    ``carried``: the services that had tasks on the nodes. ``file`` has the history, ``pace`` is that of the
+    submissions. ``leaders``: who led before, and while it lasted, empty where nobody could be asked.
+    ``control``: the answer of managers without a majority. ``orphan``: the task that was ended where nothing
+    is rescheduled. ``went_on``: containers of a cut-off node that still ran there just before it was let back
+    in, and ``left_over``: those that did so when all was well. ``trouble``: why it was not well again in
+    time, or empty.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Trial:
     judgement: Judgement
     file: Path
     snapshots: tuple[Snapshot, ...]
+    pace: Pace = UNMEASURED
     leaders: tuple[str, str] = ("", "")
     control: str = ""
     orphan: Orphan | None = None
@@ -130,6 +133,7 @@ class Recovered:
             judgement=judgement,
             file=_history_file(self._context, ready.name, ready.number),
             snapshots=tuple(ready.watch.snapshots),
+            pace=ready.workload.pace,
             leaders=(_leader(ready.before), run.leader),
             control=run.control,
             orphan=run.orphan,
@@ -164,7 +168,7 @@ def prepared(
     entry = _entry_point(context, resolve(name, session.topology, before))
     address = session.deployment.nodes[entry].public_ip or ""
     source = Source(session.target, context.door, address, ANSWER_SECONDS)
-    with submitting(source, _history_file(context, name, number)) as workload:
+    with submitting(source, _history_file(context, name, number), pace=context.pace) as workload:
         workload.await_first_answers()
         yield Prepared(name, number, before, entry, watch, workload)
 

@@ -16,7 +16,7 @@ import httpx
 from harness.core.wait import NotYet, wait_for
 from harness.faults.final_status import read_twice, require_room
 from harness.faults.history import Begun, Entry, Journal, Judgement, begun, judge
-from harness.faults.pace import Pace, measure
+from harness.faults.pace import UNMEASURED, Measure, Pace
 from harness.faults.steady import Request, Requests, Steady, Submissions
 from harness.judge0 import frontdoor
 from harness.judge0.api import ACCEPTED_TEXT
@@ -25,7 +25,6 @@ from harness.target.target import Target
 from harness.topology.model import FrontDoor
 
 LIST_EVERY, REQUEST_EVERY = 1.5, 0.1
-UNMEASURED = Pace()
 # Longer than it takes until another worker has run a program that was submitted at the wrong moment.
 ANSWER_SECONDS = 90.0
 FIRST_ANSWERS, FIRST_SECONDS = 4, 30.0
@@ -162,12 +161,12 @@ class Workload:
 
 @contextmanager
 def submitting(
-    source: Source, file: Path, *, requests: bool = False, measured: bool = False
+    source: Source, file: Path, *, requests: bool = False, pace: Measure | None = None
 ) -> Iterator[Workload]:
     """Submit programs, a few a second, until the block ends; ``file`` gets the history.
 
-    With ``requests`` the front door also gets ten cheap requests a second. With ``measured`` the pace is what
-    the deployment takes, which is measured first.
+    With ``requests`` the front door also gets ten cheap requests a second. ``pace`` says first how often to
+    submit.
     """
     journal = Journal(file)
     with ExitStack() as stack:
@@ -176,8 +175,8 @@ def submitting(
             source.target, source.address, source.door, timeout=source.answer_seconds
         )
         client = stack.enter_context(opened)
-        pace = measure(client, source.door) if measured else UNMEASURED
-        workload = Workload(client, source, journal, file, requests=requests, pace=pace)
+        found = pace(client, source.door) if pace else UNMEASURED
+        workload = Workload(client, source, journal, file, requests=requests, pace=found)
         stack.callback(workload.stop)
         yield workload
 

@@ -13,6 +13,7 @@ import pytest
 
 from harness.core.errors import CheckError, WavetankError
 from harness.faults.fault import POWER_OFF, Fault
+from harness.faults.pace import measure
 from harness.faults.run import RunOnce
 from harness.faults.workload import Source, submitting
 from harness.run.session import Session
@@ -76,5 +77,5 @@ def work(session: Session, door: FrontDoor, check_firewalls: FirewallCheck) -> I
     """A stream of submissions from now on, a few a second, until it is stopped or the end."""
     source = Source(session.target, door, session.deployment.nodes[door.node].public_ip or "")
     file = session.choice.run_dir.path / "history.jsonl"
-    with Api(session.target) as api, submitting(source, file, measured=True) as workload:
+    with Api(session.target) as api, submitting(source, file, pace=measure) as workload:
         yield Work(OutageContext(session, door, api, workload), check_firewalls)

@@ -17,6 +17,7 @@ from harness.faults import run, watch
 from harness.faults import trial as module
 from harness.faults.history import Entry, Judgement
 from harness.faults.orphan import Orphan
+from harness.faults.pace import UNMEASURED, MeasuredOnce
 from harness.faults.run import FaultContext
 from harness.faults.trial import Trial, prepared, renewed, run_trial
 from harness.faults.watch import Snapshot
@@ -86,8 +87,10 @@ class Played:
             yield
 
     @contextmanager
-    def submitting(self, source: Any, file: Path) -> Iterator[Any]:
+    def submitting(self, source: Any, file: Path, *, pace: Any) -> Iterator[Any]:
         self.address, self.begun = source.address, time.time()
+        assert isinstance(pace, MeasuredOnce)
+        self.pace = UNMEASURED
         yield self
 
     def await_first_answers(self) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from other_app import OtherApp, serving
 
+from harness.faults import pace as pace_module
 from harness.faults import workload as workload_module
 from harness.faults.history import Journal, judge
-from harness.faults.pace import FASTEST, PROGRAMS, SLOWEST, Pace, measure, pace_of
+from harness.faults.pace import FASTEST, PROGRAMS, SLOWEST, MeasuredOnce, Pace, measure, pace_of
 from harness.faults.steady import Steady, Submissions
 from harness.faults.workload import Source, submitting
 from harness.judge0 import frontdoor
@@ -82,6 +83,15 @@ def test_a_stream_without_tokens_is_judged_by_what_its_programs_print(app: Other
     assert "ended with another's output: '5eed5eed-99999'" in judgement.describe("lost")
 
 
+def test_streams_of_one_deployment_measure_once(app: OtherApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless nothing was taken, which says nothing of the next time."""
+    found = [Pace(SLOWEST, 0.0), Pace(0.5, 3.0), Pace(0.4, 4.0)]
+    monkeypatch.setattr(pace_module, "measure", lambda *_: found.pop(0))
+    once = MeasuredOnce()
+    with frontdoor.open_client(HERE, HOST, door(app)) as client:
+        assert [once(client, door(app)) for _ in range(3)] == [Pace(SLOWEST, 0.0), *[Pace(0.5, 3.0)] * 2]
+
+
 def test_a_stream_has_the_pace_that_was_measured(
     app: OtherApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,9 +104,8 @@ def test_a_stream_has_the_pace_that_was_measured(
             super().__init__(act, every=every)
 
     monkeypatch.setattr(workload_module, "Steady", Kept)
-    monkeypatch.setattr(workload_module, "measure", lambda *_: Pace(2.5, 0.7))
     source = Source(HERE, door(app), HOST, answer_seconds=30)
-    with submitting(source, tmp_path / "measured.jsonl", measured=True) as workload:
+    with submitting(source, tmp_path / "measured.jsonl", pace=lambda *_: Pace(2.5, 0.7)) as workload:
         assert workload.pace == Pace(2.5, 0.7)
     with submitting(source, tmp_path / "history.jsonl") as workload:
         assert workload.pace == Pace(FASTEST, None)
