@@ -10,7 +10,7 @@ from emulator.api import fields
 from emulator.api.http import Request, Response
 from emulator.api.routing import Routes
 from emulator.cloud import databases, projects
-from emulator.cloud.catalogue import REGIONS
+from emulator.cloud.catalogue import DATABASE_SIZES, REGIONS
 from emulator.cloud.errors import NotFoundError, NotOfferedError
 from emulator.cloud.models import Assignment, Database, TrustedSource
 
@@ -28,7 +28,7 @@ def _options(_cloud: Cloud, _request: Request) -> Response:
         name: {
             "regions": regions,
             "versions": list(engine.versions),
-            "layouts": [{"num_nodes": 1, "sizes": list(databases.STORAGE_GIB)}],
+            "layouts": [{"num_nodes": 1, "sizes": list(DATABASE_SIZES)}],
             "default_version": engine.versions[0],
         }
         for name, engine in databases.ENGINES.items()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, get_args
 
 from emulator.cloud import projects, tags, vpcs
 from emulator.cloud.addresses import free_private, free_public
-from emulator.cloud.catalogue import REGIONS
+from emulator.cloud.catalogue import DATABASE_SIZES, REGIONS
 from emulator.cloud.certificates import Pair, issue
 from emulator.cloud.clock import now
 from emulator.cloud.errors import NotFoundError, NotOfferedError, UnprocessableError
@@ -55,14 +55,6 @@ ENGINES: Mapping[str, Engine] = {
     "mongodb": Engine(("7",), ("6", "8"), 27017, "doadmin", "defaultdb", (1, 3)),
 }
 ELSEWHERE = ("mysql", "kafka", "opensearch", "advanced_pg", "advanced_mysql")
-STORAGE_GIB: Mapping[str, int] = {
-    "db-s-1vcpu-1gb": 10,
-    "db-s-1vcpu-2gb": 25,
-    "db-s-2vcpu-4gb": 38,
-    "db-s-4vcpu-8gb": 115,
-    "db-s-6vcpu-16gb": 270,
-    "db-s-8vcpu-32gb": 580,
-}
 
 
 @dataclass(frozen=True)
@@ -106,7 +98,7 @@ def create(cloud: Cloud, request: CreateRequest) -> Database:
                 region=request.region,
                 vpc_id=vpc.id,
                 num_nodes=request.num_nodes,
-                storage_mib=request.storage_mib or STORAGE_GIB[request.size] * 1024,
+                storage_mib=request.storage_mib or DATABASE_SIZES[request.size].storage_mib,
                 tags=tags.ensure(cloud, request.tags),
                 rules=_sources(cloud, request.rules),
                 public_ip=public_ip,
@@ -197,7 +189,7 @@ def _check(request: CreateRequest) -> Engine:
         raise UnprocessableError(f"invalid name: {over} characters too long to be part of a host name")
     if request.region not in REGIONS or not REGIONS[request.region].available:
         raise UnprocessableError("invalid region")
-    if request.size not in STORAGE_GIB:
+    if request.size not in DATABASE_SIZES:
         raise UnprocessableError("invalid size")
     if request.num_nodes not in engine.nodes:
         raise UnprocessableError(f"invalid node count for {request.engine}: {request.num_nodes}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,10 @@ from rig import call, make_database, make_droplet
 
 from emulator.cloud import databases
 from emulator.cloud.core import Cloud
+from emulator.cloud.machines import database_spec
 from emulator.cloud.models import Database
+from emulator.docker.database import container_config
+from emulator.docker.engine import Owner
 from emulator.planes.memory import MemoryPlane
 
 BODY = {"name": "main", "engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1}
@@ -58,6 +62,27 @@ def test_connections_agree_with_themselves(
         assert connection["host"].startswith(prefix)
         assert connection["host"].endswith("-0.db.ondigitalocean.com")
         assert parts.path.strip("/") == database
+
+
+@pytest.mark.parametrize(
+    ("engine", "size", "connections", "storage"),
+    [
+        ("pg", "db-s-1vcpu-1gb", 25, 10240),
+        ("pg", "db-s-1vcpu-2gb", 50, 30720),
+        ("pg", "db-s-2vcpu-4gb", 100, 61440),
+        ("valkey", "db-s-2vcpu-4gb", 0, 61440),
+        ("mongodb", "db-s-2vcpu-4gb", 0, 61440),
+    ],
+)
+def test_a_size_decides_storage_and_postgresqls_connections(
+    cloud: Cloud, engine: str, size: str, connections: int, storage: int
+) -> None:
+    """25 connections for each GiB, those for maintenance among them; other engines keep their own."""
+    shown = call(cloud, "POST", "/v2/databases", {**BODY, "engine": engine, "size": size}).body["database"]
+    spec = database_spec(cloud, databases.get(cloud, shown["id"]))
+    assert (spec.max_connections, shown["storage_size_mib"]) == (connections, storage)
+    told = container_config(Owner("test", Path("/nowhere")), spec)["environment"].get("WT_MAX_CONNECTIONS")
+    assert told == (str(connections) if connections else None)
 
 
 def test_every_cluster_has_a_password_of_its_own(cloud: Cloud) -> None:
