@@ -183,12 +183,17 @@ def _rule_view(rule: TrustedSource, database: Database) -> dict[str, Any]:
         "type": rule.type,
         "value": rule.value,
         "created_at": rule.created_at,
+        **({"description": rule.description} if rule.description else {}),
     }
 
 
-def _rules(body: fields.Body) -> list[tuple[str, str]]:
-    rules = fields.objects(body, "rules")
-    return [(fields.text(rule, "type", None), fields.word(rule, "value")) for rule in rules]
+def _rules(body: fields.Body) -> list[databases.SourceRequest]:
+    return [
+        databases.SourceRequest(
+            fields.text(rule, "type", None), fields.word(rule, "value"), fields.text(rule, "description")
+        )
+        for rule in fields.objects(body, "rules")
+    ]
 
 
 def _database_of(cloud: Cloud, request: Request) -> Database:

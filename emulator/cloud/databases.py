@@ -58,8 +58,17 @@ ELSEWHERE = ("mysql", "kafka", "opensearch", "advanced_pg", "advanced_mysql")
 
 
 @dataclass(frozen=True)
+class SourceRequest:
+    """A trusted source as a client names it."""
+
+    type: str
+    value: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class CreateRequest:
-    """A request for a new cluster. Empty ``version``, ``vpc_id``: the default. ``rules``: type, value."""
+    """A request for a new cluster. Empty ``version``, ``vpc_id``: the default."""
 
     name: str
     engine: str
@@ -69,7 +78,7 @@ class CreateRequest:
     version: str = ""
     vpc_id: str = ""
     tags: Sequence[str] = ()
-    rules: Sequence[tuple[str, str]] = ()
+    rules: Sequence[SourceRequest] = ()
     project_id: str = ""
     storage_mib: int = 0
 
@@ -150,8 +159,8 @@ def delete(cloud: Cloud, database_id: str) -> None:
         cloud.network.changed()
 
 
-def trust(cloud: Cloud, database_id: str, rules: Sequence[tuple[str, str]]) -> None:
-    """Replace a cluster's trusted sources, given as (type, value)."""
+def trust(cloud: Cloud, database_id: str, rules: Sequence[SourceRequest]) -> None:
+    """Replace a cluster's trusted sources; one that was there keeps its id and its date."""
     with cloud.store.transaction():
         database = get(cloud, database_id)
         kept: dict[tuple[str, str], TrustedSource] = {
@@ -221,14 +230,18 @@ def _engine(request: CreateRequest) -> Engine:
 
 def _sources(
     cloud: Cloud,
-    rules: Sequence[tuple[str, str]],
+    rules: Sequence[SourceRequest],
     kept: Mapping[tuple[str, str], TrustedSource] | None = None,
 ) -> tuple[TrustedSource, ...]:
     """The sources that ``rules`` name; what is ``kept`` may name a droplet that is gone."""
     if len(rules) > MOST_RULES:
         raise UnprocessableError(f"at most {MOST_RULES} firewall rules are allowed")
     known = kept or {}
-    return tuple(known.get(rule) or _source(cloud, *rule) for rule in dict.fromkeys(rules))
+    asked = {(rule.type, rule.value): rule for rule in reversed(rules)}
+    return tuple(
+        (known.get(key) or _source(cloud, *key)).model_copy(update={"description": asked[key].description})
+        for key in dict.fromkeys((rule.type, rule.value) for rule in rules)
+    )
 
 
 def _source(cloud: Cloud, kind: str, value: str) -> TrustedSource:

@@ -181,6 +181,7 @@ class TrustedSource(Record):
     type: Literal["droplet", "ip_addr", "tag"]
     value: str
     created_at: str
+    description: str = ""
 
 
 class Database(Record):

@@ -150,7 +150,7 @@ def tour_databases(call: Call, vpc: str, droplet_id: int) -> str:
     call("databases_get_ca", **one)
     rules = [
         {"type": "droplet", "value": str(droplet_id), "uuid": "", "cluster_uuid": ""},
-        {"type": "ip_addr", "value": "203.0.113.0/24"},
+        {"type": "ip_addr", "value": "203.0.113.0/24", "description": "the internet"},
         {"type": "tag", "value": "tour"},
     ]
     call("databases_update_firewall_rules", {"rules": rules}, **one)

@@ -165,6 +165,22 @@ def test_a_trusted_source_can_be_added_after_a_trusted_droplet_is_gone(cloud: Cl
     assert call(cloud, "PUT", path, {"rules": [{"type": "droplet", "value": "1"}]}).status == 422
 
 
+def test_a_trusted_source_keeps_its_description(cloud: Cloud) -> None:
+    """In the cluster and in the list of rules; changed with the next list, while id and date stay."""
+    office = {"type": "ip_addr", "value": "192.0.2.1", "description": "the office"}
+    plain = {"type": "ip_addr", "value": "192.0.2.2"}
+    made = call(cloud, "POST", "/v2/databases", {**BODY, "rules": [office, plain]}).body["database"]
+    assert [rule.get("description") for rule in made["rules"]] == ["the office", None]
+    path = f"/v2/databases/{made['id']}/firewall"
+    before = call(cloud, "GET", path).body["rules"]
+    again = {**before[0], "description": "the new office"}
+    assert call(cloud, "PUT", path, {"rules": [again, {**office, "description": "twice"}]}).status == 204
+    assert call(cloud, "GET", path).body["rules"] == [again]
+    assert call(cloud, "PUT", path, {"rules": [{**office, "description": 1}]}).status == 422
+    assert call(cloud, "PUT", path, {"rules": [plain]}).status == 204
+    assert "description" not in call(cloud, "GET", path).body["rules"][0]
+
+
 def test_trusted_sources_are_replaced_as_a_whole(cloud: Cloud, plane: MemoryPlane) -> None:
     """Ids are the server's; a source that stays keeps its own; an empty list opens the cluster."""
     droplet, database = make_droplet(cloud), make_database(cloud)
