@@ -22,7 +22,7 @@ from emulator.cloud.clock import now
 from emulator.cloud.errors import NotFoundError, NotOfferedError, UnprocessableError
 from emulator.cloud.jobs import job
 from emulator.cloud.machines import database_spec
-from emulator.cloud.models import Assignment, Database, Droplet, Job, TrustedSource
+from emulator.cloud.models import Assignment, Database, Droplet, Job, StorageAutoscale, TrustedSource
 from emulator.planes.base import PlaneError
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{1,61})[a-z0-9]")
 ACCOUNT_NUMBER = 1234567
 MOST_RULES = 100
+METRICS_PORT = 9273
+AUTOSCALE = {"threshold_percent": (15, 95), "increment_gib": (10, 500)}
+MOST_CNAMES, LONGEST_CNAME = 16, 253
+_LABEL = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
+CNAME = re.compile(rf"{_LABEL}(\.{_LABEL})+")
 HOST_LABEL = 63  # RFC 1035, section 2.3.4
 
 
@@ -81,6 +86,8 @@ class CreateRequest:
     rules: Sequence[SourceRequest] = ()
     project_id: str = ""
     storage_mib: int = 0
+    autoscale: StorageAutoscale | None = None
+    service_cnames: Sequence[str] = ()
 
 
 def create(cloud: Cloud, request: CreateRequest) -> Database:
@@ -96,7 +103,8 @@ def create(cloud: Cloud, request: CreateRequest) -> Database:
         public_ip, private_ip = free_public(used), free_private(vpc.ip_range, used)
         hosts = _hosts(request.name)
         account = cloud.account
-        pair = issue(Pair(account.ca_certificate, account.ca_key), hosts, (public_ip, private_ip))
+        names = (*hosts, *request.service_cnames)
+        pair = issue(Pair(account.ca_certificate, account.ca_key), names, (public_ip, private_ip))
         database = cloud.store.put(
             Database(
                 id=str(uuid.uuid4()),
@@ -110,6 +118,8 @@ def create(cloud: Cloud, request: CreateRequest) -> Database:
                 storage_mib=request.storage_mib or DATABASE_SIZES[request.size].storage_mib,
                 tags=tags.ensure(cloud, request.tags),
                 rules=_sources(cloud, request.rules),
+                autoscale=request.autoscale,
+                service_cnames=tuple(request.service_cnames),
                 public_ip=public_ip,
                 private_ip=private_ip,
                 public_host=hosts[0],
@@ -171,6 +181,13 @@ def trust(cloud: Cloud, database_id: str, rules: Sequence[SourceRequest]) -> Non
         cloud.network.changed()
 
 
+def set_autoscale(cloud: Cloud, database_id: str, autoscale: StorageAutoscale) -> None:
+    """Keep when a cluster's storage is to grow. It never does: nothing here fills a disk of its own."""
+    with cloud.store.transaction():
+        _check_autoscale(autoscale)
+        cloud.store.put(get(cloud, database_id).model_copy(update={"autoscale": autoscale}))
+
+
 def uri(database: Database, *, private: bool) -> str:
     """The connection string through the public or the private host.
 
@@ -200,11 +217,29 @@ def _check(request: CreateRequest) -> Engine:
         raise UnprocessableError("invalid region")
     if request.size not in DATABASE_SIZES:
         raise UnprocessableError("invalid size")
+    if request.autoscale is not None:
+        _check_autoscale(request.autoscale)
+    _check_cnames(request.service_cnames)
     if request.num_nodes not in engine.nodes:
         raise UnprocessableError(f"invalid node count for {request.engine}: {request.num_nodes}")
     if request.num_nodes != 1:
         raise NotOfferedError("a database cluster of more than one node")
     return engine
+
+
+def _check_autoscale(autoscale: StorageAutoscale) -> None:
+    for name, (least, most) in AUTOSCALE.items():
+        value = getattr(autoscale, name)
+        if value and not least <= value <= most:
+            raise UnprocessableError(f"invalid storage autoscale: {name} must be between {least} and {most}")
+
+
+def _check_cnames(names: Sequence[str]) -> None:
+    if len(names) > MOST_CNAMES:
+        raise UnprocessableError(f"at most {MOST_CNAMES} service_cnames are allowed")
+    for name in names:
+        if not CNAME.fullmatch(name) or len(name) > LONGEST_CNAME:
+            raise UnprocessableError(f"invalid service_cnames: {name!r} is not a host name")
 
 
 def _hosts(name: str) -> tuple[str, str]:

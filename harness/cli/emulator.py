@@ -30,13 +30,18 @@ def emulator() -> None:
 
 @emulator.command()
 @state_dir
+@click.option(
+    "--rate-limit",
+    is_flag=True,
+    help="Answer 429 after 250 requests a minute or 5000 an hour, as DigitalOcean does.",
+)
 @options.output
-def start(state_dir: Path, output: str) -> int:
+def start(state_dir: Path, rate_limit: bool, output: str) -> int:
     """Start the emulator if it is not running, and show its address."""
     from harness.core.progress import Progress
     from harness.target import emulator_process
 
-    return _show(emulator_process.start(state_dir, Progress()), output)
+    return _show(emulator_process.start(state_dir, Progress(), rate_limit=rate_limit), output)
 
 
 @emulator.command()

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from harness.core import process as processes
 from harness.core import signals
 from harness.core.documents import read_object
-from harness.core.errors import EngineError, TopologyError, WaitTimeoutError
+from harness.core.errors import EngineError, TopologyError, UsageError, WaitTimeoutError
 from harness.core.paths import PROJECT
 from harness.core.process import is_running, started_at, without_secrets
 from harness.core.progress import Progress
@@ -44,7 +44,10 @@ _USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
 
 @dataclass(frozen=True)
 class EmulatorStatus:
-    """A running emulator and its addresses. ``auto``: a command started it, not the user."""
+    """A running emulator and its addresses. ``auto``: a command started it, not the user.
+
+    ``rate_limit``: it refuses more requests than DigitalOcean takes.
+    """
 
     state: Path
     pid: int
@@ -54,6 +57,7 @@ class EmulatorStatus:
     ca_file: Path
     token: str = field(repr=False)
     auto: bool = False
+    rate_limit: bool = False
 
 
 def directory(state_dir: Path) -> Path:
@@ -61,20 +65,28 @@ def directory(state_dir: Path) -> Path:
     return (state_dir / "emulator").resolve()
 
 
-def start(state_dir: Path, progress: Progress, *, auto: bool = False) -> EmulatorStatus:
+def start(
+    state_dir: Path, progress: Progress, *, auto: bool = False, rate_limit: bool = False
+) -> EmulatorStatus:
     """Start the emulator unless it is running, and return once it answers. Raises ``EngineError``.
 
     Two callers at once get the same one. ``WAVETANK_PLANE`` selects where its machines run: ``docker``
     (the default) or ``memory``. ``auto`` marks a new one as one that may be stopped when it is empty.
+    ``rate_limit`` is a new one's, too: one that runs without is an error.
     """
     state = directory(state_dir)
     with _only_one(state):
         state.mkdir(mode=0o700, exist_ok=True)
         found = status(state_dir)
+        if found is not None and rate_limit and not found.rate_limit:
+            raise UsageError(
+                "the emulator runs without --rate-limit; stop it with `wavetank emulator stop`, which leaves "
+                "its machines running, and start it again"
+            )
         if found is not None:
             return found
         with progress.step("emulator_start"):
-            return _start(state_dir, state, progress, auto=auto)
+            return _start(state_dir, state, progress, auto=auto, rate_limit=rate_limit)
 
 
 def stop(state_dir: Path, *, destroy: bool = False) -> None:
@@ -141,10 +153,13 @@ def _process(state: Path) -> EmulatorStatus | None:
         ca_file=Path(document["ca_file"]),
         token=document["token"],
         auto=(state / AUTO).exists(),
+        rate_limit=document.get("rate_limit", False),
     )
 
 
-def _start(state_dir: Path, state: Path, progress: Progress, *, auto: bool) -> EmulatorStatus:
+def _start(
+    state_dir: Path, state: Path, progress: Progress, *, auto: bool, rate_limit: bool
+) -> EmulatorStatus:
     leftover = _process(state)
     if leftover is not None:  # it is there and does not answer
         _terminate(leftover.pid, state)
@@ -175,7 +190,7 @@ def _start(state_dir: Path, state: Path, progress: Progress, *, auto: bool) -> E
 
     try:
         with signals.deferred():
-            started.append(_spawn(state))
+            started.append(_spawn(state, rate_limit=rate_limit))
         found = _await_answer(state, probe)
     except BaseException as error:  # ctrl-C too must not leave an unknown one behind
         if isinstance(error, KeyboardInterrupt):
@@ -223,11 +238,12 @@ def _clean_up(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh:
             _destroy(state)
 
 
-def _spawn(state: Path) -> subprocess.Popen[bytes]:
+def _spawn(state: Path, *, rate_limit: bool) -> subprocess.Popen[bytes]:
     plane = os.environ.get(PLANE_VARIABLE, "docker")
     if plane not in PLANES:
         raise EngineError(f"{PLANE_VARIABLE}={plane!r} is not known: use docker or memory")
     command = [sys.executable, "-m", "emulator", "serve", "--state", str(state), "--plane", plane]
+    command += ["--rate-limit"] if rate_limit else []
     with (state / "server.log").open("ab") as log:
         return subprocess.Popen(
             command,

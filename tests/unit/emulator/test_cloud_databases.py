@@ -133,6 +133,11 @@ def test_the_certificate_is_the_authoritys_and_for_both_hosts(cloud: Cloud) -> N
         ({"rules": [{"type": "ip_addr", "value": f"10.0.0.{n}"} for n in range(101)]}, 422, "at most 100"),
         ({"project_id": "nope"}, 404, "not be found"),
         ({"backup_restore": {"database_name": "x"}}, 501, "backup"),
+        ({"autoscale": {"storage": {"threshold_percent": 80}}}, 422, "enabled is required"),
+        ({"autoscale": {"storage": {"enabled": True, "threshold_percent": 5}}}, 422, "between 15 and 95"),
+        ({"storage_autoscale": {"enabled": True, "increment_gib": 501}}, 422, "between 10 and 500"),
+        ({"do_settings": {"service_cnames": ["-x.com"]}}, 422, "not a host name"),
+        ({"do_settings": {"service_cnames": ["a.b"] * 17}}, 422, "at most 16"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -163,6 +168,44 @@ def test_a_trusted_source_can_be_added_after_a_trusted_droplet_is_gone(cloud: Cl
         each["type"] for each in more
     ]
     assert call(cloud, "PUT", path, {"rules": [{"type": "droplet", "value": "1"}]}).status == 422
+
+
+ASKED = {"enabled": True, "threshold_percent": 80, "increment_gib": 20}
+
+
+@pytest.mark.parametrize("more", [{"autoscale": {"storage": ASKED}}, {"storage_autoscale": ASKED}])
+def test_storage_autoscale_is_kept_as_asked_for(cloud: Cloud, more: dict[str, Any]) -> None:
+    """As the document names it and as godo does; shown under both names, and changed as a whole."""
+    made = call(cloud, "POST", "/v2/databases", {**BODY, **more}).body["database"]
+    assert (made["storage_autoscale"], made["autoscale"]) == (ASKED, {"storage": ASKED})
+    path = f"/v2/databases/{made['id']}/autoscale"
+    assert call(cloud, "GET", path).body == {"autoscale": {"storage": ASKED}, "storage": ASKED}
+    assert call(cloud, "PUT", path, {"storage": {"enabled": False}}).status == 204
+    assert call(cloud, "GET", path).body["storage"] == {"enabled": False}
+
+
+def test_a_cluster_without_autoscale_says_that_it_is_off(cloud: Cloud) -> None:
+    """Terraform's data source asks for it where the cluster does not say."""
+    made = call(cloud, "POST", "/v2/databases", BODY).body["database"]
+    assert (made["storage_autoscale"], "autoscale" in made) == ({"enabled": False}, False)
+    assert call(cloud, "GET", f"/v2/databases/{made['id']}/autoscale").body["storage"] == {"enabled": False}
+
+
+def test_a_cluster_names_where_its_metrics_are(cloud: Cloud) -> None:
+    """The public host, at the port that DigitalOcean's document has."""
+    made = call(cloud, "POST", "/v2/databases", BODY).body["database"]
+    assert made["metrics_endpoints"] == [{"host": made["connection"]["host"], "port": 9273}]
+
+
+def test_service_names_are_in_the_certificate(cloud: Cloud) -> None:
+    """They are the owner's own names for the cluster: a client that comes by one can verify it."""
+    names = ["db.example.com", "pg.example.com"]
+    made = call(cloud, "POST", "/v2/databases", {**BODY, "do_settings": {"service_cnames": names}}).body
+    assert made["database"]["do_settings"] == {"service_cnames": names}
+    pem = databases.get(cloud, made["database"]["id"]).certificate
+    found = x509.load_pem_x509_certificate(pem.encode()).extensions
+    shown = found.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+    assert shown[2:] == names
 
 
 def test_a_trusted_source_keeps_its_description(cloud: Cloud) -> None:

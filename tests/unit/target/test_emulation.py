@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
-from harness.core.errors import EngineError
+from harness.core.errors import EngineError, UsageError
 from harness.core.parallel import in_parallel
 from harness.core.process import started_at
 from harness.core.progress import Progress
@@ -53,6 +54,21 @@ def test_stopping_it_leaves_its_state_and_destroying_it_does_not(state_dir: Path
     assert second.token == first.token
     emulator_process.stop(state_dir, destroy=True)
     assert not emulator_process.directory(state_dir).exists()
+
+
+def test_a_rate_limit_is_one_of_a_new_emulator(state_dir: Path) -> None:
+    """More than 250 requests in a minute are refused; one that runs without a limit does not get one."""
+    emulator_process.start(state_dir, QUIET)
+    with pytest.raises(UsageError, match="runs without --rate-limit"):
+        emulator_process.start(state_dir, QUIET, rate_limit=True)
+    emulator_process.stop(state_dir)
+    limited = emulator_process.start(state_dir, QUIET, rate_limit=True)
+    assert limited.rate_limit
+    headers = {"Authorization": f"Bearer {limited.token}"}
+    with httpx.Client(base_url=limited.http, headers=headers, timeout=30, trust_env=False) as client:
+        answers = [client.get("/v2/account").status_code for _ in range(501)]  # a minute may end meanwhile
+    assert answers[:250] == [200] * 250
+    assert 429 in answers[250:]
 
 
 def test_nothing_to_stop_is_no_error(tmp_path: Path) -> None:
@@ -121,7 +137,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setattr(emulator_process, "START_SECONDS", 0.5)
 
     def put(program: str) -> None:
-        def spawn(state: Path) -> subprocess.Popen[bytes]:
+        def spawn(state: Path, **_options: bool) -> subprocess.Popen[bytes]:
             (state / "plane").write_text("memory")
             with (state / "server.log").open("ab") as log:
                 process = subprocess.Popen([sys.executable, "-c", program], stderr=log)
