@@ -107,8 +107,11 @@ ROWS = {
         "GET", "/submissions/batch?tokens=a,,b,,", 200, JSON, {"submissions": [None] * 3}
     ),
     "suffix-unknown-token": Row("GET", f"/submissions/{NOBODY}.json", 404, FRAMEWORK_JSON, NOT_FOUND),
-    "suffix-no-route": Row("GET", "/no/such.json", 404, FRAMEWORK_JSON, NOT_FOUND),
-    "suffix-malformed": Row("GET", "/statuses.json?a=%zz", 400, FRAMEWORK_JSON, BAD_REQUEST),
+    "suffix-no-route": Row("GET", "/no/such.json", 404, FRAMEWORK_JSON, NOT_FOUND, headers={"Accept": ""}),
+    "suffix-no-route-all-types": Row("GET", "/no/such.json", 404, FRAMEWORK, headers={"Accept": "*/*"}),
+    "suffix-malformed": Row(
+        "GET", "/statuses.json?a=%zz", 400, FRAMEWORK_JSON, BAD_REQUEST, headers={"Accept": ""}
+    ),
     "suffix-of-text": Row("GET", "/version.json", 200, "text/plain; charset=utf-8", "1.13.1"),
     "suffix-of-another-kind": Row("GET", f"/submissions/{NOBODY}.html", 404, FRAMEWORK),
     "suffix-language": Row("GET", "/languages/71.json", 200, JSON, ...),
@@ -120,6 +123,9 @@ ROWS = {
         FRAMEWORK_JSON,
         NOT_FOUND,
         headers={"Accept": "application/json"},
+    ),
+    "accept-of-a-browser": Row(
+        "GET", f"/submissions/{NOBODY}", 404, FRAMEWORK, headers={"Accept": "application/json, */*"}
     ),
     "id-as-a-number": Row("GET", "/languages/71abc", 200, JSON, ...),
     "archived-shown": Row(

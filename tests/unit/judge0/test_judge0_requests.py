@@ -113,23 +113,38 @@ def test_a_path_leads_to_its_route(method: str, path: str, route: tuple[str, ...
 
 
 @pytest.mark.parametrize(
-    ("path", "given", "accept", "json"),
+    ("path", "given", "headers", "json"),
     [
-        ("/submissions/a.json", {}, None, True),
-        ("/no/such.json", {}, None, True),
-        ("/submissions/a.xml", {}, JSON, False),
-        ("/submissions/a", {"format": "json"}, None, True),
-        ("/submissions/a", {}, "application/json; charset=utf-8", True),
-        ("/submissions/a", {}, "application/json, text/plain, */*", False),
-        ("/submissions/a", {}, "*/*", False),
-        ("/submissions/a", {}, None, False),
+        ("/submissions/a.json", {}, {}, True),
+        ("/submissions/a.json", {}, {"accept": "text/html"}, True),
+        ("/submissions/a.xml", {}, {"accept": JSON}, False),
+        ("/submissions/a", {"format": "json"}, {}, True),
+        ("/submissions/a", {}, {"accept": f"{JSON}; charset=utf-8"}, True),
+        ("/submissions/a", {}, {"accept": f"{JSON}, text/plain"}, True),
+        ("/submissions/a", {}, {"accept": f"{JSON};q=0.5, text/html"}, False),
+        ("/submissions/a", {}, {"accept": f"text/html;q=0.1, {JSON}"}, True),
+        ("/submissions/a", {}, {"accept": f"{JSON}, text/plain, */*"}, False),
+        (
+            "/submissions/a",
+            {},
+            {"accept": f"{JSON}, */*; q=0.01", "x-requested-with": "XMLHttpRequest"},
+            True,
+        ),
+        ("/submissions/a", {}, {"content-type": JSON, "x-requested-with": "XMLHttpRequest"}, True),
+        ("/submissions/a", {}, {"content-type": JSON}, False),
+        ("/submissions/a", {}, {"accept": "*/*"}, False),
+        ("/submissions/a", {}, {}, False),
+        ("/no/such.json", None, {}, True),
+        ("/no/such.json", None, {"accept": "*/*"}, False),
+        ("/no/such.xml", None, {"accept": JSON}, True),
+        ("/no/such", None, {}, False),
     ],
 )
 def test_json_is_asked_for_by_suffix_parameter_or_header(
-    path: str, given: dict[str, object], accept: str | None, json: bool
+    path: str, given: dict[str, object] | None, headers: dict[str, str], json: bool
 ) -> None:
-    """A header with a list of types is not heard: browsers send such."""
-    assert routes.wants_json(path, given, accept) is json
+    """A list with */* is not heard, for browsers send such; a script says that it is none."""
+    assert routes.wants_json(path, given, headers) is json
 
 
 def test_json_may_stand_in_a_page() -> None:

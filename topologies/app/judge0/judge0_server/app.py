@@ -69,7 +69,7 @@ class App:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        given: Mapping[str, object] = {}
+        given: Mapping[str, object] | None = None
         try:
             if _is_preflight(request):
                 response = _preflight(request)
@@ -90,9 +90,9 @@ class App:
             response = answers.bare(500)
         return self._finished(request, given, response)
 
-    def _finished(self, request: Request, given: Mapping[str, object], response: Response) -> Response:
+    def _finished(self, request: Request, given: Mapping[str, object] | None, response: Response) -> Response:
         """What Rails and Rack make of every response."""
-        if answers.has_no_body(response) and wants_json(_path(request), given, request.headers.get("accept")):
+        if answers.has_no_body(response) and wants_json(_path(request), given, request.headers):
             response = answers.as_json(response)
         if response.status_code == 200 and _is_known(request, response):
             response = answers.not_modified(response)

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 # Of which the first is a path's, with what may follow it; a format may end any of them.
 _PATH = re.compile(r"/*([^/.]*)(?:/+([^/.]+))?(?:\.([^/.]+))?/*")
+_BROWSER = re.compile(r",\s*\*/\*|\*/\*\s*,")
+_QUALITY = re.compile(r";\s*q=([0-9]*\.?[0-9]+)")
 _EXTENSION = re.compile(r"\.(\w+)$")
 
 _ALONE = {
@@ -59,13 +61,32 @@ def find(method: str, path: str) -> Route | None:
     return None
 
 
-def wants_json(path: str, given: Mapping[str, object], accept: str | None) -> bool:
+def wants_json(path: str, given: Mapping[str, object] | None, headers: Mapping[str, str]) -> bool:
     """Whether Rails would say in JSON what it says about an error: by suffix, parameter or header.
 
-    A header with a list counts for nothing: it may be a browser's.
+    `given` are the parameters, None where the path leads nowhere or they cannot be read. Names of `headers`
+    are in lower case.
     """
     suffix = _EXTENSION.search(path)
-    asked = suffix[1] if suffix else given.get("format")
+    asked = (suffix[1] if suffix else given.get("format")) if given is not None else None
     if asked:
         return asked == "json"
-    return accept is not None and accept.partition(";")[0].strip() in _JSON
+    if accepted := _accepted(headers):
+        return accepted in _JSON
+    return suffix is not None and suffix[1] == "json"
+
+
+def _accepted(headers: Mapping[str, str]) -> str:
+    """The type that a client prefers; "" where it says none, or may be a browser that takes everything."""
+    accept = headers.get("accept", "").strip()
+    by_script = headers.get("x-requested-with", "").lower() == "xmlhttprequest"
+    if not accept:
+        return headers.get("content-type", "").partition(";")[0].strip() if by_script else ""
+    if _BROWSER.search(accept) and not by_script:
+        return ""
+    return max(accept.split(","), key=_quality).partition(";")[0].strip()
+
+
+def _quality(part: str) -> float:
+    found = _QUALITY.search(part)
+    return float(found[1]) if found else 1.0
