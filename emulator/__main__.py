@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     serve.add_argument("--https-port", type=int, default=0, help="0 (default): the last one, or any")
     serve.add_argument("--http-port", type=int, default=0, help="0 (default): the last one, or any")
+    serve.add_argument(
+        "--rate-limit", action="store_true", help="answer 429 after 250 requests a minute or 5000 an hour"
+    )
 
     serve.add_argument(
         "--droplets",
@@ -129,7 +132,7 @@ def _serve(options: argparse.Namespace) -> int:
 
                 gc.freeze()
                 gc.enable()
-                serve(cloud, state, name, host=options.host, **ports)
+                serve(cloud, state, name, host=options.host, rate_limit=options.rate_limit, **ports)
     except (OSError, sqlite3.Error) as error:  # as of a full disk
         raise EngineError(f"the state directory cannot be used: {error}") from error
     logging.shutdown()

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from http import HTTPStatus
@@ -57,6 +57,7 @@ STATUS = {
     "not_implemented": HTTPStatus.NOT_IMPLEMENTED,
 }
 HOUR, LIMIT = 3600, 5000
+MINUTE, BURST = 60, 250
 
 
 def all_routes() -> Iterator[Route]:
@@ -65,28 +66,68 @@ def all_routes() -> Iterator[Route]:
         yield from service
 
 
+class Window:
+    """How many of ``limit`` requests are used in so many seconds, which begin anew when they are over."""
+
+    def __init__(self, seconds: int, limit: int, now: int) -> None:
+        self._seconds, self.limit = seconds, limit
+        self._used, self.reset = 0, now + seconds
+
+    def renew(self, now: int) -> None:
+        """Begin anew where it is over."""
+        if now >= self.reset:
+            self._used, self.reset = 0, now + self._seconds
+
+    @property
+    def left(self) -> int:
+        """How many may still come."""
+        return max(0, self.limit - self._used)
+
+    def use(self) -> None:
+        """Count one."""
+        self._used += 1
+
+
 class Allowance:
-    """Requests left in this hour, as the headers tell them. With ``enforce``, none left means 429."""
+    """Requests left in this hour, as the headers tell them. ``clock`` gives seconds.
 
-    def __init__(self, *, enforce: bool = False, limit: int = LIMIT) -> None:
-        self._enforce, self._limit = enforce, limit
+    With ``enforce``, too many in an hour or in a minute get 429. Without it some are always left: a client
+    that is told of none waits for the next hour.
+    """
+
+    def __init__(
+        self,
+        *,
+        enforce: bool = False,
+        limit: int = LIMIT,
+        burst: int = BURST,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._enforce, self._clock = enforce, clock
         self._lock = threading.Lock()
-        self._used, self._reset = 0, int(time.time()) + HOUR
+        now = int(clock())
+        self._hour, self._minute = Window(HOUR, limit, now), Window(MINUTE, burst, now)
 
-    def take(self) -> tuple[bool, dict[str, str]]:
-        """Count a request: whether it may pass, and the headers to send."""
+    def take(self, *, counted: bool = True) -> tuple[bool, dict[str, str]]:
+        """Count a request: whether it may pass, and the headers to send. Not ``counted``: it always may."""
         with self._lock:
-            now = int(time.time())
-            if now >= self._reset:
-                self._used, self._reset = 0, now + HOUR
-            passes = self._used < self._limit or not self._enforce
-            self._used += 1
-            left = max(0, self._limit - self._used)
-        headers = {"ratelimit-limit": str(self._limit), "ratelimit-remaining": str(left)}
-        headers["ratelimit-reset"] = str(self._reset)
-        if not passes:
-            headers["retry-after"] = str(max(1, self._reset - now))
-        return passes, headers
+            now = int(self._clock())
+            for window in (self._hour, self._minute):
+                window.renew(now)
+            limited = self._enforce and counted
+            full = [window for window in (self._hour, self._minute) if limited and not window.left]
+            if counted and not full:
+                self._hour.use()
+                self._minute.use()
+            left, reset = self._hour.left, self._hour.reset
+        headers = {
+            "ratelimit-limit": str(self._hour.limit),
+            "ratelimit-remaining": str(left if self._enforce else max(1, left)),
+            "ratelimit-reset": str(reset),
+        }
+        if full:
+            headers["retry-after"] = str(max(1, *(window.reset - now for window in full)))
+        return not full, headers
 
 
 @dataclass(frozen=True)
@@ -124,7 +165,8 @@ class Api:
 
     def admit(self, head: Request) -> Admission:
         """Whether a request may be answered, by all but its body."""
-        passes, headers = self._allowance.take()
+        # What is the emulator's own is no request to DigitalOcean.
+        passes, headers = self._allowance.take(counted=not _path(head).startswith(own.PREFIX))
         admission = Admission({**headers, "x-request-id": str(uuid.uuid4())})
         if not self._is_known(head):
             refusal = admission.error(401, "Unauthorized", "Unable to authenticate you")

@@ -10,9 +10,9 @@ from emulator.api import fields
 from emulator.api.http import Request, Response
 from emulator.api.routing import Routes
 from emulator.cloud import databases, projects
-from emulator.cloud.catalogue import REGIONS
-from emulator.cloud.errors import NotFoundError, NotOfferedError
-from emulator.cloud.models import Assignment, Database, TrustedSource
+from emulator.cloud.catalogue import DATABASE_SIZES, REGIONS
+from emulator.cloud.errors import NotFoundError, NotOfferedError, UnprocessableError
+from emulator.cloud.models import Assignment, Database, StorageAutoscale, TrustedSource
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -28,7 +28,7 @@ def _options(_cloud: Cloud, _request: Request) -> Response:
         name: {
             "regions": regions,
             "versions": list(engine.versions),
-            "layouts": [{"num_nodes": 1, "sizes": list(databases.STORAGE_GIB)}],
+            "layouts": [{"num_nodes": 1, "sizes": list(DATABASE_SIZES)}],
             "default_version": engine.versions[0],
         }
         for name, engine in databases.ENGINES.items()
@@ -65,6 +65,8 @@ def _create(cloud: Cloud, request: Request) -> Response:
             rules=_rules(body),
             project_id=fields.text(body, "project_id"),
             storage_mib=fields.number(body, "storage_size_mib") if body.get("storage_size_mib") else 0,
+            autoscale=_autoscale(body),
+            service_cnames=fields.texts(fields.nested(body, "do_settings"), "service_cnames"),
         ),
     )
     return Response(201, {"database": database_view(cloud, database)})
@@ -96,6 +98,22 @@ def _trusted(cloud: Cloud, request: Request) -> Response:
 @ROUTES.on("PUT", f"{ONE}/firewall", "databases_update_firewall_rules")
 def _trust(cloud: Cloud, request: Request) -> Response:
     databases.trust(cloud, request.params["database_cluster_uuid"], _rules(request.json()))
+    return Response(204)
+
+
+@ROUTES.on("GET", f"{ONE}/autoscale", "databases_get_autoscale")
+def _get_autoscale(cloud: Cloud, request: Request) -> Response:
+    storage = _storage_view(_database_of(cloud, request))
+    # The document has it under `autoscale`; godo, and Terraform with it, reads `storage` itself.
+    return Response(200, {"autoscale": {"storage": storage}, "storage": storage})
+
+
+@ROUTES.on("PUT", f"{ONE}/autoscale", "databases_update_autoscale")
+def _set_autoscale(cloud: Cloud, request: Request) -> Response:
+    storage = fields.nested(request.json(), "storage")
+    if not storage:
+        raise UnprocessableError("storage is required")
+    databases.set_autoscale(cloud, request.params["database_cluster_uuid"], _storage(storage))
     return Response(204)
 
 
@@ -147,7 +165,34 @@ def database_view(cloud: Cloud, database: Database) -> dict[str, Any]:
         "project_id": assignment.project_id if assignment else projects.get(cloud, "default").id,
         "rules": _rule_views(database),
         "storage_size_mib": database.storage_mib,
+        "storage_autoscale": _storage_view(database),
+        **({"autoscale": {"storage": _storage_view(database)}} if database.autoscale else {}),
+        "metrics_endpoints": [{"host": database.public_host, "port": databases.METRICS_PORT}],
+        "do_settings": {"service_cnames": list(database.service_cnames)},
     }
+
+
+def _storage_view(database: Database) -> dict[str, Any]:
+    found = database.autoscale or StorageAutoscale()
+    numbers = {"threshold_percent": found.threshold_percent, "increment_gib": found.increment_gib}
+    return {"enabled": found.enabled, **{name: number for name, number in numbers.items() if number}}
+
+
+def _autoscale(body: fields.Body) -> StorageAutoscale | None:
+    """As the document names it, or as godo does; None where nothing is asked for."""
+    asked = fields.nested(fields.nested(body, "autoscale"), "storage") or fields.nested(
+        body, "storage_autoscale"
+    )
+    return _storage(asked) if asked else None
+
+
+def _storage(body: fields.Body) -> StorageAutoscale:
+    enabled = fields.optional_flag(body, "enabled")
+    if enabled is None:
+        raise UnprocessableError("enabled is required")
+    names = ("threshold_percent", "increment_gib")
+    numbers = {name: fields.number(body, name) for name in names if body.get(name) is not None}
+    return StorageAutoscale(enabled=enabled, **numbers)
 
 
 def _connection(database: Database, *, private: bool) -> dict[str, Any]:
@@ -183,12 +228,17 @@ def _rule_view(rule: TrustedSource, database: Database) -> dict[str, Any]:
         "type": rule.type,
         "value": rule.value,
         "created_at": rule.created_at,
+        **({"description": rule.description} if rule.description else {}),
     }
 
 
-def _rules(body: fields.Body) -> list[tuple[str, str]]:
-    rules = fields.objects(body, "rules")
-    return [(fields.text(rule, "type", None), fields.word(rule, "value")) for rule in rules]
+def _rules(body: fields.Body) -> list[databases.SourceRequest]:
+    return [
+        databases.SourceRequest(
+            fields.text(rule, "type", None), fields.word(rule, "value"), fields.text(rule, "description")
+        )
+        for rule in fields.objects(body, "rules")
+    ]
 
 
 def _database_of(cloud: Cloud, request: Request) -> Database:

@@ -16,7 +16,7 @@ from emulator.api.routing import Routes
 from emulator.cloud import droplets, firewalls, vpcs
 from emulator.cloud.addresses import private_address, public_address
 from emulator.cloud.catalogue import IMAGES, REGIONS, SIZES
-from emulator.cloud.errors import BadRequestError, NotOfferedError, UnprocessableError
+from emulator.cloud.errors import BadRequestError, NotOfferedError
 from emulator.cloud.models import Droplet
 from emulator.planes.base import Address
 
@@ -80,8 +80,6 @@ def _create_request(body: fields.Body, names: list[str]) -> droplets.CreateReque
             raise NotOfferedError(f"a droplet with {feature}")
     if fields.array(body, "volumes"):
         raise NotOfferedError("a droplet with volumes")
-    if not fields.text(body, "region"):
-        raise UnprocessableError("region is required: the emulator does not choose one")
     return droplets.CreateRequest(
         names=names,
         region=fields.text(body, "region"),

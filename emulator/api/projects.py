@@ -90,7 +90,7 @@ def project_view(cloud: Cloud, project: Project) -> dict[str, Any]:
         "name": project.name,
         "description": project.description,
         "purpose": project.purpose,
-        "environment": project.environment or "Development",
+        "environment": project.environment,
         "is_default": project.is_default,
         "created_at": project.created_at,
         "updated_at": project.updated_at,

@@ -54,6 +54,7 @@ class Endpoint:
     ca_file: str
     plane: str
     droplets: str
+    rate_limit: bool = False
 
 
 class DisconnectedError(Exception):
@@ -88,8 +89,20 @@ def listen(host: str, port: int, preferred: int = 0) -> socket.socket:
     raise EngineError(f"no port of {host} is free")
 
 
-def serve(cloud: Cloud, state: Path, plane: str, *, host: str, https_port: int, http_port: int) -> None:
-    """Serve ``cloud``, which is started, until a signal stops it; machines keep running after that."""
+def serve(
+    cloud: Cloud,
+    state: Path,
+    plane: str,
+    *,
+    host: str,
+    https_port: int,
+    http_port: int,
+    rate_limit: bool = False,
+) -> None:
+    """Serve ``cloud``, which is started, until a signal stops it; machines keep running after that.
+
+    ``rate_limit``: refuse more requests than DigitalOcean takes in a minute or an hour.
+    """
     previous = ports_of(state)
     certificate, key = server_files(state, host)
     tls = listen(host, https_port, previous[0])
@@ -104,8 +117,9 @@ def serve(cloud: Cloud, state: Path, plane: str, *, host: str, https_port: int, 
         ca_file=str((state / CA).resolve()),
         plane=plane,
         droplets=system_of(state, None),
+        rate_limit=rate_limit,
     )
-    app = _asgi(Api(cloud))
+    app = _asgi(Api(cloud, enforce_limit=rate_limit))
     servers = [
         Server(_config(app, ssl_certfile=str(certificate), ssl_keyfile=str(key))),
         Server(_config(app)),

@@ -121,6 +121,39 @@ IMAGES: Mapping[str, Image] = {
 }
 
 
+@dataclass(frozen=True)
+class DatabaseSize:
+    """A size of a managed database cluster's nodes, in GiB."""
+
+    slug: str
+    memory: int
+    storage: int
+
+    @property
+    def storage_mib(self) -> int:
+        """As the API counts it."""
+        return self.storage * 1024
+
+    @property
+    def max_connections(self) -> int:
+        """PostgreSQL's: 25 for each GiB of memory. Three of them are for maintenance and no client's."""
+        return 25 * self.memory
+
+
+DATABASE_SIZES: Mapping[str, DatabaseSize] = {
+    size.slug: size
+    for size in (
+        DatabaseSize("db-s-1vcpu-1gb", 1, 10),
+        DatabaseSize("db-s-1vcpu-2gb", 2, 30),
+        DatabaseSize("db-s-2vcpu-4gb", 4, 60),
+        # The storage of these three is not confirmed by DigitalOcean's document or a client.
+        DatabaseSize("db-s-4vcpu-8gb", 8, 140),
+        DatabaseSize("db-s-6vcpu-16gb", 16, 290),
+        DatabaseSize("db-s-8vcpu-32gb", 32, 580),
+    )
+}
+
+
 def find_image(identifier: str | int) -> Image:
     """An image by slug or id. Raises ``NotFoundError``."""
     image = IMAGES.get(str(identifier))

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, get_args
 
 from emulator.cloud import projects, tags, vpcs
 from emulator.cloud.addresses import free_private, free_public
-from emulator.cloud.catalogue import REGIONS
+from emulator.cloud.catalogue import DATABASE_SIZES, REGIONS
 from emulator.cloud.certificates import Pair, issue
 from emulator.cloud.clock import now
 from emulator.cloud.errors import NotFoundError, NotOfferedError, UnprocessableError
 from emulator.cloud.jobs import job
 from emulator.cloud.machines import database_spec
-from emulator.cloud.models import Assignment, Database, Droplet, Job, TrustedSource
+from emulator.cloud.models import Assignment, Database, Droplet, Job, StorageAutoscale, TrustedSource
 from emulator.planes.base import PlaneError
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z](?:[a-z0-9-]{1,61})[a-z0-9]")
 ACCOUNT_NUMBER = 1234567
 MOST_RULES = 100
+METRICS_PORT = 9273
+AUTOSCALE = {"threshold_percent": (15, 95), "increment_gib": (10, 500)}
+MOST_CNAMES, LONGEST_CNAME = 16, 253
+_LABEL = "[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
+CNAME = re.compile(rf"{_LABEL}(\.{_LABEL})+")
 HOST_LABEL = 63  # RFC 1035, section 2.3.4
 
 
@@ -55,19 +60,20 @@ ENGINES: Mapping[str, Engine] = {
     "mongodb": Engine(("7",), ("6", "8"), 27017, "doadmin", "defaultdb", (1, 3)),
 }
 ELSEWHERE = ("mysql", "kafka", "opensearch", "advanced_pg", "advanced_mysql")
-STORAGE_GIB: Mapping[str, int] = {
-    "db-s-1vcpu-1gb": 10,
-    "db-s-1vcpu-2gb": 25,
-    "db-s-2vcpu-4gb": 38,
-    "db-s-4vcpu-8gb": 115,
-    "db-s-6vcpu-16gb": 270,
-    "db-s-8vcpu-32gb": 580,
-}
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """A trusted source as a client names it."""
+
+    type: str
+    value: str
+    description: str = ""
 
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A request for a new cluster. Empty ``version``, ``vpc_id``: the default. ``rules``: type, value."""
+    """A request for a new cluster. Empty ``version``, ``vpc_id``: the default."""
 
     name: str
     engine: str
@@ -77,9 +83,11 @@ class CreateRequest:
     version: str = ""
     vpc_id: str = ""
     tags: Sequence[str] = ()
-    rules: Sequence[tuple[str, str]] = ()
+    rules: Sequence[SourceRequest] = ()
     project_id: str = ""
     storage_mib: int = 0
+    autoscale: StorageAutoscale | None = None
+    service_cnames: Sequence[str] = ()
 
 
 def create(cloud: Cloud, request: CreateRequest) -> Database:
@@ -95,7 +103,8 @@ def create(cloud: Cloud, request: CreateRequest) -> Database:
         public_ip, private_ip = free_public(used), free_private(vpc.ip_range, used)
         hosts = _hosts(request.name)
         account = cloud.account
-        pair = issue(Pair(account.ca_certificate, account.ca_key), hosts, (public_ip, private_ip))
+        names = (*hosts, *request.service_cnames)
+        pair = issue(Pair(account.ca_certificate, account.ca_key), names, (public_ip, private_ip))
         database = cloud.store.put(
             Database(
                 id=str(uuid.uuid4()),
@@ -106,9 +115,11 @@ def create(cloud: Cloud, request: CreateRequest) -> Database:
                 region=request.region,
                 vpc_id=vpc.id,
                 num_nodes=request.num_nodes,
-                storage_mib=request.storage_mib or STORAGE_GIB[request.size] * 1024,
+                storage_mib=request.storage_mib or DATABASE_SIZES[request.size].storage_mib,
                 tags=tags.ensure(cloud, request.tags),
                 rules=_sources(cloud, request.rules),
+                autoscale=request.autoscale,
+                service_cnames=tuple(request.service_cnames),
                 public_ip=public_ip,
                 private_ip=private_ip,
                 public_host=hosts[0],
@@ -158,8 +169,8 @@ def delete(cloud: Cloud, database_id: str) -> None:
         cloud.network.changed()
 
 
-def trust(cloud: Cloud, database_id: str, rules: Sequence[tuple[str, str]]) -> None:
-    """Replace a cluster's trusted sources, given as (type, value)."""
+def trust(cloud: Cloud, database_id: str, rules: Sequence[SourceRequest]) -> None:
+    """Replace a cluster's trusted sources; one that was there keeps its id and its date."""
     with cloud.store.transaction():
         database = get(cloud, database_id)
         kept: dict[tuple[str, str], TrustedSource] = {
@@ -168,6 +179,13 @@ def trust(cloud: Cloud, database_id: str, rules: Sequence[tuple[str, str]]) -> N
         sources = _sources(cloud, rules, kept)
         cloud.store.put(database.model_copy(update={"rules": sources}))
         cloud.network.changed()
+
+
+def set_autoscale(cloud: Cloud, database_id: str, autoscale: StorageAutoscale) -> None:
+    """Keep when a cluster's storage is to grow. It never does: nothing here fills a disk of its own."""
+    with cloud.store.transaction():
+        _check_autoscale(autoscale)
+        cloud.store.put(get(cloud, database_id).model_copy(update={"autoscale": autoscale}))
 
 
 def uri(database: Database, *, private: bool) -> str:
@@ -197,13 +215,31 @@ def _check(request: CreateRequest) -> Engine:
         raise UnprocessableError(f"invalid name: {over} characters too long to be part of a host name")
     if request.region not in REGIONS or not REGIONS[request.region].available:
         raise UnprocessableError("invalid region")
-    if request.size not in STORAGE_GIB:
+    if request.size not in DATABASE_SIZES:
         raise UnprocessableError("invalid size")
+    if request.autoscale is not None:
+        _check_autoscale(request.autoscale)
+    _check_cnames(request.service_cnames)
     if request.num_nodes not in engine.nodes:
         raise UnprocessableError(f"invalid node count for {request.engine}: {request.num_nodes}")
     if request.num_nodes != 1:
         raise NotOfferedError("a database cluster of more than one node")
     return engine
+
+
+def _check_autoscale(autoscale: StorageAutoscale) -> None:
+    for name, (least, most) in AUTOSCALE.items():
+        value = getattr(autoscale, name)
+        if value and not least <= value <= most:
+            raise UnprocessableError(f"invalid storage autoscale: {name} must be between {least} and {most}")
+
+
+def _check_cnames(names: Sequence[str]) -> None:
+    if len(names) > MOST_CNAMES:
+        raise UnprocessableError(f"at most {MOST_CNAMES} service_cnames are allowed")
+    for name in names:
+        if not CNAME.fullmatch(name) or len(name) > LONGEST_CNAME:
+            raise UnprocessableError(f"invalid service_cnames: {name!r} is not a host name")
 
 
 def _hosts(name: str) -> tuple[str, str]:
@@ -229,14 +265,18 @@ def _engine(request: CreateRequest) -> Engine:
 
 def _sources(
     cloud: Cloud,
-    rules: Sequence[tuple[str, str]],
+    rules: Sequence[SourceRequest],
     kept: Mapping[tuple[str, str], TrustedSource] | None = None,
 ) -> tuple[TrustedSource, ...]:
     """The sources that ``rules`` name; what is ``kept`` may name a droplet that is gone."""
     if len(rules) > MOST_RULES:
         raise UnprocessableError(f"at most {MOST_RULES} firewall rules are allowed")
     known = kept or {}
-    return tuple(known.get(rule) or _source(cloud, *rule) for rule in dict.fromkeys(rules))
+    asked = {(rule.type, rule.value): rule for rule in reversed(rules)}
+    return tuple(
+        (known.get(key) or _source(cloud, *key)).model_copy(update={"description": asked[key].description})
+        for key in dict.fromkeys((rule.type, rule.value) for rule in rules)
+    )
 
 
 def _source(cloud: Cloud, kind: str, value: str) -> TrustedSource:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from emulator.cloud import actions, tags, vpcs
@@ -19,7 +19,7 @@ from emulator.cloud.errors import NotFoundError, UnprocessableError
 from emulator.cloud.jobs import job
 from emulator.cloud.keys import get as get_key
 from emulator.cloud.machines import droplet_spec
-from emulator.cloud.models import Action, Assignment, Droplet, Firewall, Job, LinkQuality
+from emulator.cloud.models import Action, Assignment, Droplet, Firewall, Job, LinkQuality, Vpc
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -28,11 +28,15 @@ FIRST_ID = 510_000_001
 NAME = re.compile(r"(?=.{1,255}$)[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]")
 MOST_AT_ONCE = 10
 MOST_USER_DATA = 64 * 1024
+GONE = "The resource you were accessing could not be found."  # of droplets only
 
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A request for new droplets. ``ssh_keys`` are ids or fingerprints; ``vpc_id`` empty: the default."""
+    """A request for new droplets. ``ssh_keys`` are ids or fingerprints; ``vpc_id`` empty: the default.
+
+    ``region`` may be the beginning of slugs (``nyc``), or empty: any.
+    """
 
     names: Sequence[str]
     region: str
@@ -50,6 +54,7 @@ def create(cloud: Cloud, request: CreateRequest) -> list[tuple[Droplet, Action]]
     """Make droplets, ``new`` until they have booted; each with its ``create`` action."""
     image = _check(request)
     with cloud.store.transaction():
+        request = replace(request, region=_region(cloud, request))
         keys = _public_keys(cloud, request.ssh_keys)
         vpc = vpcs.in_region(cloud, request.vpc_id, request.region)
         if len(listed(cloud)) + len(request.names) > cloud.limits.droplets:
@@ -87,7 +92,7 @@ def get(cloud: Cloud, droplet_id: str | int) -> Droplet:
     """One droplet. Raises ``NotFoundError``."""
     droplet = cloud.store.get(Droplet, droplet_id)
     if droplet is None or droplet.deleted:
-        raise NotFoundError
+        raise NotFoundError(GONE)
     return droplet
 
 
@@ -180,8 +185,6 @@ def _check(request: CreateRequest) -> Image:
         raise UnprocessableError(f"You can only create {MOST_AT_ONCE} droplets at a time")
     if not all(NAME.fullmatch(name) for name in request.names):
         raise UnprocessableError("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
-    if request.region not in REGIONS or not REGIONS[request.region].available:
-        raise UnprocessableError("You specified an invalid region for Droplet creation.")
     if request.size not in SIZES:
         raise UnprocessableError("You specified an invalid size for Droplet creation.")
     if len(request.user_data.encode()) > MOST_USER_DATA:
@@ -190,6 +193,19 @@ def _check(request: CreateRequest) -> Image:
         return find_image(request.image)
     except NotFoundError as error:
         raise UnprocessableError("You specified an invalid image for Droplet creation.") from error
+
+
+def _region(cloud: Cloud, request: CreateRequest) -> str:
+    """The region asked for. ``nyc`` means any of that place, nothing means any: the VPC's, where it fits."""
+    found = [
+        slug
+        for slug, region in REGIONS.items()
+        if region.available and request.region in ("", slug, slug.rstrip("0123456789"))
+    ]
+    if not found:
+        raise UnprocessableError("You specified an invalid region for Droplet creation.")
+    vpc = cloud.store.get(Vpc, request.vpc_id) if request.vpc_id else None
+    return vpc.region if vpc is not None and vpc.region in found else found[0]
 
 
 def _public_keys(cloud: Cloud, identifiers: Sequence[str]) -> tuple[str, ...]:

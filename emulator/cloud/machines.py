@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.cloud import vpcs
 from emulator.cloud.addresses import RESOLVER, private_address, public_address
-from emulator.cloud.catalogue import SIZES
+from emulator.cloud.catalogue import DATABASE_SIZES, SIZES
 from emulator.cloud.models import Database, Droplet, LinkQuality
 from emulator.planes.base import PERFECT, Address, DatabaseSpec, DropletSpec, Quality
 
@@ -67,6 +67,7 @@ def database_spec(cloud: Cloud, database: Database) -> DatabaseSpec:
         ca=cloud.account.ca_certificate,
         certificate=database.certificate,
         key=database.private_key,
+        max_connections=DATABASE_SIZES[database.size].max_connections if database.engine == "pg" else 0,
     )
 
 

@@ -181,6 +181,16 @@ class TrustedSource(Record):
     type: Literal["droplet", "ip_addr", "tag"]
     value: str
     created_at: str
+    description: str = ""
+
+
+class StorageAutoscale(Record):
+    """When a cluster's storage grows by itself, as its owner asked for; 0: the cloud decides."""
+
+    kind: ClassVar[str] = "storage_autoscale"
+    enabled: bool = False
+    threshold_percent: int = 0
+    increment_gib: int = 0
 
 
 class Database(Record):
@@ -199,6 +209,8 @@ class Database(Record):
     status: Literal["creating", "online"] = "creating"
     tags: tuple[str, ...] = ()
     rules: tuple[TrustedSource, ...] = ()
+    autoscale: StorageAutoscale | None = None
+    service_cnames: tuple[str, ...] = ()
     public_ip: str
     private_ip: str
     public_host: str

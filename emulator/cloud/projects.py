@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from emulator.cloud.clock import now
 from emulator.cloud.errors import BadRequestError, NotFoundError, PreconditionFailedError, UnprocessableError
-from emulator.cloud.models import Assignment, Database, Droplet, Project
+from emulator.cloud.models import Assignment, Database, Droplet, Project, Vpc
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
 
+# Of OpenAPI's schema `urn`.
+URN_TYPES = (
+    "dbaas",
+    "domain",
+    "droplet",
+    "floatingip",
+    "loadbalancer",
+    "space",
+    "volume",
+    "kubernetes",
+    "vpc",
+)
+URN = re.compile(f"do:({'|'.join(URN_TYPES)}):[^:]+")
 ENVIRONMENTS = ("", "Development", "Staging", "Production")
 
 
@@ -82,9 +96,10 @@ def resources(cloud: Cloud, project_id: str) -> list[Resource]:
     project = get(cloud, project_id)
     assigned = {assignment.urn: assignment for assignment in cloud.store.all(Assignment)}
     found = []
-    for urn, created_at in _urns(cloud).items():
+    for urn, created_at in _assignable(cloud).items():
         assignment = assigned.get(urn)
-        if (assignment.project_id == project.id) if assignment else project.is_default:
+        by_default = project.is_default and not urn.startswith("do:vpc:")
+        if (assignment.project_id == project.id) if assignment else by_default:
             found.append(Resource(urn, assignment.assigned_at if assignment else created_at, "ok"))
     return found
 
@@ -93,13 +108,13 @@ def assign(cloud: Cloud, project_id: str, urns: Sequence[str]) -> list[Resource]
     """Move resources to a project; one that does not exist is reported, not refused."""
     with cloud.store.transaction():
         project = get(cloud, project_id)
-        there = _urns(cloud)
+        there = _assignable(cloud)
         return [_assign(cloud, project, urn, there) for urn in urns]
 
 
 def _assign(cloud: Cloud, project: Project, urn: str, there: dict[str, str]) -> Resource:
-    if len(urn.split(":")) != 3 or not urn.startswith("do:"):
-        raise BadRequestError(f"urn {urn!r} is not valid")
+    if not URN.fullmatch(urn):
+        raise BadRequestError(f"urn {urn!r} is not valid: do:TYPE:ID, of the types {', '.join(URN_TYPES)}")
     if urn not in there:
         return Resource(urn, now(), "not_found")
     before = cloud.store.get(Assignment, urn)
@@ -113,6 +128,11 @@ def _urns(cloud: Cloud) -> dict[str, str]:
     droplets = {f"do:droplet:{d.id}": d.created_at for d in cloud.store.all(Droplet) if not d.deleted}
     databases = {f"do:dbaas:{d.id}": d.created_at for d in cloud.store.all(Database) if not d.deleted}
     return droplets | databases
+
+
+def _assignable(cloud: Cloud) -> dict[str, str]:
+    """What may be moved to a project: VPCs too, which belong to none before."""
+    return _urns(cloud) | {f"do:vpc:{vpc.id}": vpc.created_at for vpc in cloud.store.all(Vpc)}
 
 
 def _check(name: str, purpose: str, environment: str) -> None:

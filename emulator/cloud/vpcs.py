@@ -11,7 +11,7 @@ from emulator.cloud.addresses import check_range, free_range
 from emulator.cloud.catalogue import REGIONS
 from emulator.cloud.clock import now
 from emulator.cloud.errors import ConflictError, ForbiddenError, NotFoundError, UnprocessableError
-from emulator.cloud.models import Database, Droplet, Vpc
+from emulator.cloud.models import Assignment, Database, Droplet, Vpc
 
 if TYPE_CHECKING:
     from emulator.cloud.core import Cloud
@@ -115,6 +115,9 @@ def delete(cloud: Cloud, vpc_id: str) -> None:
             raise ForbiddenError("Can not delete default VPCs")
         if members(cloud, vpc):
             raise ConflictError("Can not delete VPC with members")
+        assignment = cloud.store.get(Assignment, f"do:vpc:{vpc.id}")
+        if assignment is not None:
+            cloud.store.delete(assignment)
         cloud.store.delete(vpc)
 
 

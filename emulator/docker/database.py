@@ -45,6 +45,7 @@ def host_config(owner: Owner, spec: DatabaseSpec) -> dict[str, Any]:
 
 def container_config(owner: Owner, spec: DatabaseSpec) -> dict[str, Any]:
     """The rest of a cluster's configuration."""
+    limits = {"WT_MAX_CONNECTIONS": str(spec.max_connections)} if spec.max_connections else {}
     return {
         "hostname": spec.name,
         "labels": owner.labels(KIND, reference(spec.id)),
@@ -52,6 +53,7 @@ def container_config(owner: Owner, spec: DatabaseSpec) -> dict[str, Any]:
             "WT_USER": spec.user,
             "WT_DATABASE": spec.database,
             "WT_PORT": str(spec.port),
+            **limits,
         },
     }
 

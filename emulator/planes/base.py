@@ -71,7 +71,8 @@ class DatabaseSpec:
     """Everything a plane needs to make one managed database cluster.
 
     ``certificate`` and ``key`` (PEM) are for the two host names, issued by the cluster's ``ca``.
-    ``engine`` is pg, valkey or mongodb.
+    ``engine`` is pg, valkey or mongodb. ``max_connections``, those reserved for maintenance among them, is
+    PostgreSQL's; 0 leaves them to the engine.
     """
 
     id: str
@@ -92,6 +93,7 @@ class DatabaseSpec:
     ca: str = ""
     certificate: str = ""
     key: str = field(default="", repr=False)
+    max_connections: int = 0
 
 
 @dataclass(frozen=True)

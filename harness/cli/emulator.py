@@ -36,13 +36,19 @@ def emulator() -> None:
     type=click.Choice(DROPLET_SYSTEMS),
     help="What is in its droplets. ubuntu-24.04 is pulled from Docker Hub.  [default: debian-13]",
 )
+@click.option(
+    "--rate-limit",
+    is_flag=True,
+    help="Answer 429 after 250 requests a minute or 5000 an hour, as DigitalOcean does.",
+)
 @options.output
-def start(state_dir: Path, droplets: str | None, output: str) -> int:
+def start(state_dir: Path, droplets: str | None, rate_limit: bool, output: str) -> int:
     """Start the emulator if it is not running, and show its address."""
     from harness.core.progress import Progress
     from harness.target import emulator_process
 
-    return _show(emulator_process.start(state_dir, Progress(), droplets=droplets), output)
+    found = emulator_process.start(state_dir, Progress(), droplets=droplets, rate_limit=rate_limit)
+    return _show(found, output)
 
 
 @emulator.command()

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from harness.core import process as processes
 from harness.core import signals
 from harness.core.documents import read_object
-from harness.core.errors import EngineError, TopologyError, WaitTimeoutError
+from harness.core.errors import EngineError, TopologyError, UsageError, WaitTimeoutError
 from harness.core.names import DROPLET_SYSTEMS
 from harness.core.paths import PROJECT
 from harness.core.process import is_running, started_at, without_secrets
@@ -47,7 +47,8 @@ _USES: dict[Path, int] = {}  # by directory, the descriptor that holds it
 class EmulatorStatus:
     """A running emulator and its addresses. ``auto``: a command started it, not the user.
 
-    ``droplets`` is what its droplets are, one of ``DROPLET_SYSTEMS``.
+    ``droplets`` is what its droplets are, one of ``DROPLET_SYSTEMS``. ``rate_limit``: it refuses more
+    requests than DigitalOcean takes.
     """
 
     state: Path
@@ -59,6 +60,7 @@ class EmulatorStatus:
     token: str = field(repr=False)
     auto: bool = False
     droplets: str = DROPLET_SYSTEMS[0]
+    rate_limit: bool = False
 
 
 def directory(state_dir: Path) -> Path:
@@ -67,23 +69,36 @@ def directory(state_dir: Path) -> Path:
 
 
 def start(
-    state_dir: Path, progress: Progress, *, auto: bool = False, droplets: str | None = None
+    state_dir: Path,
+    progress: Progress,
+    *,
+    auto: bool = False,
+    droplets: str | None = None,
+    rate_limit: bool = False,
 ) -> EmulatorStatus:
     """Start the emulator unless it is running, and return once it answers. Raises ``EngineError``.
 
     Two callers at once get the same one. ``WAVETANK_PLANE`` selects where its machines run: ``docker``
     (the default) or ``memory``. ``auto`` marks a new one as one that may be stopped when it is empty.
     ``droplets`` is what its droplets are to be, one of ``DROPLET_SYSTEMS``; None: whatever they are.
+    ``rate_limit`` is a new one's, too: one that runs without is an error.
     """
     state = directory(state_dir)
     with _only_one(state):
         state.mkdir(mode=0o700, exist_ok=True)
         found = status(state_dir)
+        if found is not None and rate_limit and not found.rate_limit:
+            raise UsageError(
+                "the emulator runs without --rate-limit; stop it with `wavetank emulator stop`, which leaves "
+                "its machines running, and start it again"
+            )
         if found is not None:
             _check_droplets(found, droplets)
             return found
         with progress.step("emulator_start"):
-            return _start(state_dir, state, progress, auto=auto, droplets=droplets)
+            options = ["--droplets", droplets] if droplets else []
+            options += ["--rate-limit"] if rate_limit else []
+            return _start(state_dir, state, progress, options, auto=auto)
 
 
 def _check_droplets(found: EmulatorStatus, wanted: str | None) -> None:
@@ -159,11 +174,12 @@ def _process(state: Path) -> EmulatorStatus | None:
         token=document["token"],
         auto=(state / AUTO).exists(),
         droplets=str(document.get("droplets", DROPLET_SYSTEMS[0])),
+        rate_limit=document.get("rate_limit", False),
     )
 
 
 def _start(
-    state_dir: Path, state: Path, progress: Progress, *, auto: bool, droplets: str | None
+    state_dir: Path, state: Path, progress: Progress, options: Sequence[str], *, auto: bool
 ) -> EmulatorStatus:
     leftover = _process(state)
     if leftover is not None:  # it is there and does not answer
@@ -195,7 +211,7 @@ def _start(
 
     try:
         with signals.deferred():
-            started.append(_spawn(state, droplets))
+            started.append(_spawn(state, options))
         found = _await_answer(state, probe)
     except BaseException as error:  # ctrl-C too must not leave an unknown one behind
         if isinstance(error, KeyboardInterrupt):
@@ -243,12 +259,12 @@ def _clean_up(started: Sequence[subprocess.Popen[bytes]], state: Path, *, fresh:
             _destroy(state)
 
 
-def _spawn(state: Path, droplets: str | None) -> subprocess.Popen[bytes]:
+def _spawn(state: Path, options: Sequence[str]) -> subprocess.Popen[bytes]:
     plane = os.environ.get(PLANE_VARIABLE, "docker")
     if plane not in PLANES:
         raise EngineError(f"{PLANE_VARIABLE}={plane!r} is not known: use docker or memory")
     command = [sys.executable, "-m", "emulator", "serve", "--state", str(state), "--plane", plane]
-    command += ["--droplets", droplets] if droplets else []
+    command += options
     with (state / "server.log").open("ab") as log:
         return subprocess.Popen(
             command,

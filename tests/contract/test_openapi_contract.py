@@ -63,6 +63,7 @@ BODIES = {
     "dropletActions_post": {"type": "reboot"},
     "firewalls_update": {"name": "a", "inbound_rules": [RULE]},
     "projects_update": PROJECT,
+    "databases_update_autoscale": {"storage": {"enabled": True}},
 }
 
 

@@ -142,15 +142,19 @@ def tour_databases(call: Call, vpc: str, droplet_id: int) -> str:
         "version": "15",
         "private_network_uuid": vpc,
         "tags": ["tour"],
+        "autoscale": {"storage": {"enabled": True, "threshold_percent": 80, "increment_gib": 10}},
+        "do_settings": {"service_cnames": ["db.example.com"]},
     }
     database = call("databases_create_cluster", body)["database"]
     one = {"database_cluster_uuid": database["id"]}
+    call("databases_get_autoscale", **one)
+    call("databases_update_autoscale", {"storage": {"enabled": False}}, **one)
     call("databases_list_clusters")
     call("databases_get_cluster", **one)
     call("databases_get_ca", **one)
     rules = [
         {"type": "droplet", "value": str(droplet_id), "uuid": "", "cluster_uuid": ""},
-        {"type": "ip_addr", "value": "203.0.113.0/24"},
+        {"type": "ip_addr", "value": "203.0.113.0/24", "description": "the internet"},
         {"type": "tag", "value": "tour"},
     ]
     call("databases_update_firewall_rules", {"rules": rules}, **one)

@@ -8,7 +8,7 @@ import socket
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -250,6 +250,30 @@ def test_postgres_user_may_what_a_managed_one_may(start: Start) -> None:
         connection.execute("DROP DATABASE another")
         connection.execute("DROP ROLE reader")
         connection.execute("DROP TABLE owned")
+
+
+def test_postgres_gives_the_smallest_size_22_connections(start: Start) -> None:
+    """The 23rd is refused in its own words; three are left for maintenance, and it is still ready."""
+    cluster = start("pg")
+    with ExitStack() as context:
+        first = context.enter_context(pg(cluster))
+        # Those of other tests end a little later than their clients.
+        wait_for("other connections to end", lambda: _alone(first), deadline=30)
+        for _ in range(21):
+            context.enter_context(pg(cluster))
+        with pytest.raises(psycopg.OperationalError, match="remaining connection slots are reserved"):
+            pg(cluster)
+        assert cluster.container.exec_run("wt-ready").exit_code == 0
+        argv = ["psql", "-XAtqc", "SHOW max_connections", f"port={PORTS['pg']} dbname=postgres"]
+        maintenance = cluster.container.exec_run(argv, user="postgres")
+        assert (maintenance.exit_code, maintenance.output) == (0, b"25\n")
+
+
+def _alone(connection: psycopg.Connection[Any]) -> None:
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    [count] = connection.execute(asked).fetchone() or [0]
+    if count != 1:
+        raise NotYet(f"{count} connections")
 
 
 def test_postgres_keeps_what_was_committed(start: Start) -> None:

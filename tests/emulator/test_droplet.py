@@ -82,7 +82,7 @@ def test_metadata_is_each_droplets_own(tank: Tank, number: int) -> None:
     code, output = tank.run(number, "curl", "-sf", "http://169.254.169.254/metadata/v1.json")
     assert code == 0
     assert json.loads(output)["droplet_id"] == number
-    leaf = "http://169.254.169.254/metadata/v1/interfaces/private/0/ipv4/ip_address"
+    leaf = "http://169.254.169.254/metadata/v1/interfaces/private/0/ipv4/address"
     assert tank.run(number, "curl", "-sf", leaf)[1] == f"10.1.0.{9 + number}"
 
 

@@ -133,7 +133,7 @@ def test_lost_fabric_is_made_anew_with_its_rules(own_tank: Tank) -> None:
     own_tank.plane.counters()
     assert own_tank.probe(1, TWO, 22) == "filtered"
     assert own_tank.probe(1, TWO, 9) == "closed"
-    assert own_tank.run(1, "curl", "-sf", "http://169.254.169.254/metadata/v1/droplet_id") == (0, "1")
+    assert own_tank.run(1, "curl", "-sf", "http://169.254.169.254/metadata/v1/id") == (0, "1")
 
 
 def test_new_plane_without_fabric_is_shut_until_it_has_a_policy(own_tank: Tank) -> None:

@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rig import call
+from rig import TOKEN, call
 
 from emulator.api.app import Allowance, Api, all_routes
 from emulator.api.coverage import table
-from emulator.api.http import Request, make_request
+from emulator.api.http import Request, Response, make_request
 from emulator.api.operations import operations
 from emulator.api.pages import page
 from emulator.cloud import tags
@@ -97,7 +97,39 @@ def test_the_allowance_is_counted_and_ends_when_it_is_enforced() -> None:
     assert not passes
     assert 0 < int(headers["retry-after"]) <= 3600
     lenient = Allowance(limit=1)
-    assert [lenient.take()[0] for _ in range(3)] == [True, True, True]
+    taken = [lenient.take() for _ in range(3)]
+    assert [passes for passes, _ in taken] == [True, True, True]
+    assert [headers["ratelimit-remaining"] for _, headers in taken] == ["1", "1", "1"]
+
+
+def test_what_is_the_emulators_own_has_no_limit(cloud: Cloud) -> None:
+    """Where the allowance is enforced and used up, its health can still be asked for."""
+    api = Api(cloud, any_token=True, enforce_limit=True)
+
+    def ask(path: str) -> Response:
+        return api.handle(make_request("GET", f"https://api.digitalocean.com{path}", TOKEN, b""))
+
+    answers = [ask("/v2/account") for _ in range(251)]
+    assert [answer.status for answer in answers] == [200] * 250 + [429]
+    assert answers[-1].body["id"] == "too_many_requests"
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert ask("/_wavetank/health").status == 200
+
+
+def test_a_minute_has_an_allowance_of_its_own() -> None:
+    """What is refused is not counted, so that the hour's lasts; the next minute begins anew."""
+    now = 1000.0
+    strict = Allowance(enforce=True, limit=5, burst=2, clock=lambda: now)
+    assert [strict.take()[0] for _ in range(3)] == [True, True, False]
+    now += 20
+    passes, headers = strict.take()
+    assert (passes, headers["retry-after"], headers["ratelimit-remaining"]) == (False, "40", "3")
+    now += 40
+    assert [strict.take()[0] for _ in range(2)] == [True, True]
+    now += 60
+    assert [strict.take()[0] for _ in range(2)] == [True, False]
+    passes, headers = strict.take()
+    assert (headers["ratelimit-remaining"], headers["retry-after"]) == ("0", "3480")
 
 
 @given(total=st.integers(0, 100), size=st.integers(1, 200))

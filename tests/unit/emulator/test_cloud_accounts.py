@@ -15,7 +15,7 @@ from emulator.cloud import vpcs
 from emulator.cloud.addresses import free_private, free_range
 from emulator.cloud.catalogue import REGIONS
 from emulator.cloud.core import Cloud
-from emulator.cloud.models import Vpc
+from emulator.cloud.models import Assignment, Vpc
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6gkR3y2yhP7YQWGCVZzx6Q0MfSUBbm8Uq2a3nXe7b2"
 PROJECT = {"name": "p", "purpose": "tests"}
@@ -168,6 +168,39 @@ def test_what_was_never_assigned_is_in_the_default_project(cloud: Cloud) -> None
     assert call(cloud, "DELETE", path).status == 412
     call(cloud, "DELETE", f"/v2/droplets/{droplet.id}")
     assert call(cloud, "DELETE", path).status == 204
+
+
+def test_a_project_without_an_environment_has_none(cloud: Cloud) -> None:
+    """Made without one, and read again: a value of ours would be a difference that a client wants to undo."""
+    made = call(cloud, "POST", "/v2/projects", PROJECT).body["project"]
+    assert made["environment"] == ""
+    assert call(cloud, "GET", f"/v2/projects/{made['id']}").body["project"]["environment"] == ""
+    assert call(cloud, "GET", "/v2/projects/default").body["project"]["environment"] == "Development"
+
+
+def test_a_vpc_may_be_moved_to_a_project(cloud: Cloud) -> None:
+    """It belongs to none before, so the default project does not list it."""
+    made = call(cloud, "POST", "/v2/vpcs", {"name": "v", "region": "fra1"}).body["vpc"]
+    vpc = made["urn"]
+    assert _resources(cloud, "default") == []
+    project = call(cloud, "POST", "/v2/projects", PROJECT).body["project"]["id"]
+    moved = call(cloud, "POST", f"/v2/projects/{project}/resources", {"resources": [vpc, "do:vpc:none"]})
+    assert [item["status"] for item in moved.body["resources"]] == ["assigned", "not_found"]
+    assert _resources(cloud, project) == [vpc]
+    assert call(cloud, "DELETE", f"/v2/projects/{project}").status == 412
+    assert call(cloud, "DELETE", f"/v2/vpcs/{made['id']}").status == 204
+    assert _resources(cloud, project) == []
+    assert not cloud.store.all(Assignment)
+
+
+@pytest.mark.parametrize("urn", ["do:nonsense:1", "do:droplet", "do:droplet:", "droplet:1", "do:droplet:1:2"])
+def test_a_resource_name_of_no_kind_is_refused(cloud: Cloud, urn: str) -> None:
+    """With the kinds that there are; what comes before it in the list is not moved either."""
+    droplet = f"do:droplet:{make_droplet(cloud).id}"
+    project = call(cloud, "POST", "/v2/projects", PROJECT).body["project"]["id"]
+    answer = call(cloud, "POST", f"/v2/projects/{project}/resources", {"resources": [droplet, urn]})
+    assert (answer.status, "do:TYPE:ID" in answer.body["message"]) == (400, True)
+    assert (_resources(cloud, "default"), _resources(cloud, project)) == ([droplet], [])
 
 
 def test_the_default_project_cannot_go(cloud: Cloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,10 @@ from rig import call, make_database, make_droplet
 
 from emulator.cloud import databases
 from emulator.cloud.core import Cloud
+from emulator.cloud.machines import database_spec
 from emulator.cloud.models import Database
+from emulator.docker.database import container_config
+from emulator.docker.engine import Owner
 from emulator.planes.memory import MemoryPlane
 
 BODY = {"name": "main", "engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1}
@@ -58,6 +62,27 @@ def test_connections_agree_with_themselves(
         assert connection["host"].startswith(prefix)
         assert connection["host"].endswith("-0.db.ondigitalocean.com")
         assert parts.path.strip("/") == database
+
+
+@pytest.mark.parametrize(
+    ("engine", "size", "connections", "storage"),
+    [
+        ("pg", "db-s-1vcpu-1gb", 25, 10240),
+        ("pg", "db-s-1vcpu-2gb", 50, 30720),
+        ("pg", "db-s-2vcpu-4gb", 100, 61440),
+        ("valkey", "db-s-2vcpu-4gb", 0, 61440),
+        ("mongodb", "db-s-2vcpu-4gb", 0, 61440),
+    ],
+)
+def test_a_size_decides_storage_and_postgresqls_connections(
+    cloud: Cloud, engine: str, size: str, connections: int, storage: int
+) -> None:
+    """25 connections for each GiB, those for maintenance among them; other engines keep their own."""
+    shown = call(cloud, "POST", "/v2/databases", {**BODY, "engine": engine, "size": size}).body["database"]
+    spec = database_spec(cloud, databases.get(cloud, shown["id"]))
+    assert (spec.max_connections, shown["storage_size_mib"]) == (connections, storage)
+    told = container_config(Owner("test", Path("/nowhere")), spec)["environment"].get("WT_MAX_CONNECTIONS")
+    assert told == (str(connections) if connections else None)
 
 
 def test_every_cluster_has_a_password_of_its_own(cloud: Cloud) -> None:
@@ -108,6 +133,11 @@ def test_the_certificate_is_the_authoritys_and_for_both_hosts(cloud: Cloud) -> N
         ({"rules": [{"type": "ip_addr", "value": f"10.0.0.{n}"} for n in range(101)]}, 422, "at most 100"),
         ({"project_id": "nope"}, 404, "not be found"),
         ({"backup_restore": {"database_name": "x"}}, 501, "backup"),
+        ({"autoscale": {"storage": {"threshold_percent": 80}}}, 422, "enabled is required"),
+        ({"autoscale": {"storage": {"enabled": True, "threshold_percent": 5}}}, 422, "between 15 and 95"),
+        ({"storage_autoscale": {"enabled": True, "increment_gib": 501}}, 422, "between 10 and 500"),
+        ({"do_settings": {"service_cnames": ["-x.com"]}}, 422, "not a host name"),
+        ({"do_settings": {"service_cnames": ["a.b"] * 17}}, 422, "at most 16"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -138,6 +168,60 @@ def test_a_trusted_source_can_be_added_after_a_trusted_droplet_is_gone(cloud: Cl
         each["type"] for each in more
     ]
     assert call(cloud, "PUT", path, {"rules": [{"type": "droplet", "value": "1"}]}).status == 422
+
+
+ASKED = {"enabled": True, "threshold_percent": 80, "increment_gib": 20}
+
+
+@pytest.mark.parametrize("more", [{"autoscale": {"storage": ASKED}}, {"storage_autoscale": ASKED}])
+def test_storage_autoscale_is_kept_as_asked_for(cloud: Cloud, more: dict[str, Any]) -> None:
+    """As the document names it and as godo does; shown under both names, and changed as a whole."""
+    made = call(cloud, "POST", "/v2/databases", {**BODY, **more}).body["database"]
+    assert (made["storage_autoscale"], made["autoscale"]) == (ASKED, {"storage": ASKED})
+    path = f"/v2/databases/{made['id']}/autoscale"
+    assert call(cloud, "GET", path).body == {"autoscale": {"storage": ASKED}, "storage": ASKED}
+    assert call(cloud, "PUT", path, {"storage": {"enabled": False}}).status == 204
+    assert call(cloud, "GET", path).body["storage"] == {"enabled": False}
+
+
+def test_a_cluster_without_autoscale_says_that_it_is_off(cloud: Cloud) -> None:
+    """Terraform's data source asks for it where the cluster does not say."""
+    made = call(cloud, "POST", "/v2/databases", BODY).body["database"]
+    assert (made["storage_autoscale"], "autoscale" in made) == ({"enabled": False}, False)
+    assert call(cloud, "GET", f"/v2/databases/{made['id']}/autoscale").body["storage"] == {"enabled": False}
+
+
+def test_a_cluster_names_where_its_metrics_are(cloud: Cloud) -> None:
+    """The public host, at the port that DigitalOcean's document has."""
+    made = call(cloud, "POST", "/v2/databases", BODY).body["database"]
+    assert made["metrics_endpoints"] == [{"host": made["connection"]["host"], "port": 9273}]
+
+
+def test_service_names_are_in_the_certificate(cloud: Cloud) -> None:
+    """They are the owner's own names for the cluster: a client that comes by one can verify it."""
+    names = ["db.example.com", "pg.example.com"]
+    made = call(cloud, "POST", "/v2/databases", {**BODY, "do_settings": {"service_cnames": names}}).body
+    assert made["database"]["do_settings"] == {"service_cnames": names}
+    pem = databases.get(cloud, made["database"]["id"]).certificate
+    found = x509.load_pem_x509_certificate(pem.encode()).extensions
+    shown = found.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+    assert shown[2:] == names
+
+
+def test_a_trusted_source_keeps_its_description(cloud: Cloud) -> None:
+    """In the cluster and in the list of rules; changed with the next list, while id and date stay."""
+    office = {"type": "ip_addr", "value": "192.0.2.1", "description": "the office"}
+    plain = {"type": "ip_addr", "value": "192.0.2.2"}
+    made = call(cloud, "POST", "/v2/databases", {**BODY, "rules": [office, plain]}).body["database"]
+    assert [rule.get("description") for rule in made["rules"]] == ["the office", None]
+    path = f"/v2/databases/{made['id']}/firewall"
+    before = call(cloud, "GET", path).body["rules"]
+    again = {**before[0], "description": "the new office"}
+    assert call(cloud, "PUT", path, {"rules": [again, {**office, "description": "twice"}]}).status == 204
+    assert call(cloud, "GET", path).body["rules"] == [again]
+    assert call(cloud, "PUT", path, {"rules": [{**office, "description": 1}]}).status == 422
+    assert call(cloud, "PUT", path, {"rules": [plain]}).status == 204
+    assert "description" not in call(cloud, "GET", path).body["rules"][0]
 
 
 def test_trusted_sources_are_replaced_as_a_whole(cloud: Cloud, plane: MemoryPlane) -> None:

@@ -118,6 +118,8 @@ def test_a_removal_that_fails_is_tried_again(cloud: Cloud, plane: MemoryPlane) -
         ({"size": "huge"}, "You specified an invalid size for Droplet creation."),
         ({"image": "dos"}, "You specified an invalid image for Droplet creation."),
         ({"region": "mars1"}, "You specified an invalid region for Droplet creation."),
+        ({"region": "ny"}, "You specified an invalid region for Droplet creation."),
+        ({"vpc_uuid": "nope", "region": None}, "Failed to resolve VPC"),
         ({"region": "sfo1"}, "You specified an invalid region for Droplet creation."),
         ({"name": "no_underscores"}, "Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)"),
         ({"name": "-"}, "Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)"),
@@ -273,6 +275,43 @@ def test_droplets_are_destroyed_by_tag(cloud: Cloud) -> None:
     assert [droplet.name for droplet in droplets.listed(cloud)] == ["b"]
     assert call(cloud, "DELETE", "/v2/droplets?tag_name=nope").status == 404
     assert call(cloud, "DELETE", "/v2/droplets").status == 400
+
+
+@pytest.mark.parametrize(
+    ("region", "vpc", "chosen"),
+    [
+        (None, None, "nyc1"),
+        ("", None, "nyc1"),
+        ("sfo", None, "sfo2"),
+        (None, "ams3", "ams3"),
+        ("nyc", "nyc3", "nyc3"),
+    ],
+)
+def test_a_region_that_is_left_open_is_chosen(
+    cloud: Cloud, region: str | None, vpc: str | None, chosen: str
+) -> None:
+    """Any that is available, of the place that a prefix names; the VPC's where that fits."""
+    vpcs = call(cloud, "GET", "/v2/vpcs?per_page=200").body["vpcs"]
+    home = next((each["id"] for each in vpcs if each["region"] == vpc), None)
+    body = {**BODY, "region": region, "vpc_uuid": home}
+    made = call(cloud, "POST", "/v2/droplets", body)
+    assert made.status == 202, made.body
+    shown = made.body["droplet"]
+    assert shown["region"]["slug"] == chosen
+    assert shown["vpc_uuid"] == (home or next(each["id"] for each in vpcs if each["region"] == chosen))
+
+
+def test_a_droplet_that_is_gone_is_missed_in_digitaloceans_words(cloud: Cloud) -> None:
+    """Other words than for other resources; clients look for them."""
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/actions"), ("GET", "/firewalls")):
+        answer = call(cloud, method, f"/v2/droplets/1{path}")
+        assert (answer.status, answer.body["message"]) == (
+            404,
+            "The resource you were accessing could not be found.",
+        )
+    assert (
+        call(cloud, "GET", "/v2/vpcs/1").body["message"] == "The resource you requested could not be found."
+    )
 
 
 def test_a_droplet_goes_to_a_vpc_of_its_region(cloud: Cloud) -> None:

@@ -74,7 +74,7 @@ def test_connections_are_bounded(port: int) -> None:
         client.close()
 
     def probe() -> None:
-        if not ask(port, b"GET /metadata/v1/droplet_id HTTP/1.0\r\n\r\n").endswith(b"1"):
+        if not ask(port, b"GET /metadata/v1/id HTTP/1.0\r\n\r\n").endswith(b"1"):
             raise NotYet("refused")
 
     wait_for("room", probe, deadline=20)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from judge0_common import formats
-from judge0_server import cache, params, render, validate
+from judge0_server import cache, forms, params, render, validate
 from judge0_worker import callback, report, verdict
 
 SETTINGS = SimpleNamespace(
@@ -42,6 +42,9 @@ def errors(**body: object) -> dict[str, list[str]]:
         ("number_of_runs", 0, "must be greater than 0"),
         ("language_id", 9999, "language with id 9999 doesn't exist"),
         ("language_id", "python", "language with id 0 doesn't exist"),
+        ("language_id", 1, "language with id 1 is archived and cannot be used anymore"),
+        ("compiler_options", "x" * 513, "is too long (maximum is 512 characters)"),
+        ("command_line_arguments", "x" * 513, "is too long (maximum is 512 characters)"),
         ("source_code", " \n", "can't be blank"),
         ("source_code", {"a": 1}, "can't be blank"),
         ("compiler_options", "-O2", "setting compiler options is only allowed for compiled languages"),
@@ -50,7 +53,30 @@ def errors(**body: object) -> dict[str, list[str]]:
 )
 def test_what_is_out_of_bounds_is_refused_in_judge0s_words(name: str, value: object, message: str) -> None:
     """One message for the attribute, and no other attribute has one."""
-    assert errors(**{name: value}) == {name: [message]}
+    language = {"language_id": 50} if name == "compiler_options" and value != "-O2" else {}
+    assert errors(**language, **{name: value}) == {name: [message]}
+
+
+def test_a_switch_that_is_not_allowed_is_refused_whoever_turned_it_on() -> None:
+    """By the client, or by a default; left empty it is the default."""
+    settings = SimpleNamespace(**{**vars(SETTINGS), "enable_network": True})
+    for more in ({}, {"enable_network": ""}):
+        with pytest.raises(validate.RefusedError, match="enabling network is not allowed"):
+            validate.submission(
+                {"source_code": b"x", "language_id": 71, **more},
+                settings,
+            )
+    name = "enable_per_process_and_thread_time_limit"
+    settings = SimpleNamespace(**{**vars(SETTINGS), f"allow_{name}": False})
+    with pytest.raises(validate.RefusedError) as raised:
+        validate.submission({"source_code": b"x", "language_id": 71, name: True}, settings)
+    assert raised.value.errors == {name: ["this option cannot be enabled"]}
+
+
+def test_options_of_blanks_are_none() -> None:
+    """Also where a language takes no options."""
+    row = validate.submission({"source_code": b"x", "language_id": 71, "compiler_options": " "}, SETTINGS)
+    assert row["language_id"] == 71
 
 
 def test_defaults_fill_in_what_a_body_leaves_out() -> None:
@@ -94,7 +120,7 @@ def test_a_text_that_no_column_holds_is_malformed(name: str, value: str) -> None
 def test_a_multipart_form_without_a_boundary_is_malformed() -> None:
     """It says what is missing."""
     with pytest.raises(ValueError, match="boundary"):
-        params.multipart("multipart/form-data", b"")
+        forms.multipart("multipart/form-data", b"")
 
 
 def test_base64_is_written_in_lines_of_60() -> None:

@@ -8,14 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
-from harness.core.errors import EngineError
+from harness.core.errors import EngineError, UsageError
 from harness.core.parallel import in_parallel
 from harness.core.process import started_at
 from harness.core.progress import Progress
@@ -65,6 +66,21 @@ def test_its_droplets_are_what_the_first_start_says(state_dir: Path) -> None:
     with pytest.raises(EngineError, match=r"are ubuntu-24.04; destroy it before using debian-13"):
         emulator_process.start(state_dir, QUIET, droplets="debian-13")
     assert emulator_process.start(state_dir, QUIET).droplets == "ubuntu-24.04"
+
+
+def test_a_rate_limit_is_one_of_a_new_emulator(state_dir: Path) -> None:
+    """More than 250 requests in a minute are refused; one that runs without a limit does not get one."""
+    emulator_process.start(state_dir, QUIET)
+    with pytest.raises(UsageError, match="runs without --rate-limit"):
+        emulator_process.start(state_dir, QUIET, rate_limit=True)
+    emulator_process.stop(state_dir)
+    limited = emulator_process.start(state_dir, QUIET, rate_limit=True)
+    assert limited.rate_limit
+    headers = {"Authorization": f"Bearer {limited.token}"}
+    with httpx.Client(base_url=limited.http, headers=headers, timeout=30, trust_env=False) as client:
+        answers = [client.get("/v2/account").status_code for _ in range(501)]  # a minute may end meanwhile
+    assert answers[:250] == [200] * 250
+    assert 429 in answers[250:]
 
 
 def test_nothing_to_stop_is_no_error(tmp_path: Path) -> None:
@@ -133,7 +149,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     monkeypatch.setattr(emulator_process, "START_SECONDS", 0.5)
 
     def put(program: str) -> None:
-        def spawn(state: Path, _: str | None) -> subprocess.Popen[bytes]:
+        def spawn(state: Path, _: Sequence[str]) -> subprocess.Popen[bytes]:
             (state / "plane").write_text("memory")
             with (state / "server.log").open("ab") as log:
                 process = subprocess.Popen([sys.executable, "-c", program], stderr=log)

@@ -1,7 +1,8 @@
 """The metadata service: to each machine its own document, told apart by source address.
 
 The fabric's spoof guard makes the source address trustworthy. `/metadata/v1.json` is the document;
-`/metadata/v1/...` is the same as a tree of plain text, directories as listings.
+`/metadata/v1/...` is the same as a tree of plain text, directories as listings, with some names of its own,
+as DigitalOcean has them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,15 @@ from typing import Any
 
 DIGITS = re.compile("[0-9]{1,6}")
 ROOT = "/metadata/v1"
+# What the tree calls otherwise than the document does.
+NAMES = {
+    "droplet_id": "id",
+    "user_data": "user-data",
+    "vendor_data": "vendor-data",
+    "public_keys": "public-keys",
+    "ip_address": "address",
+}
+LISTINGS = ("tags",)  # directories of names without anything in them
 CONNECTION_SECONDS = 30.0
 MOST_CONNECTIONS = 512
 
@@ -45,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _tree(self, document: Any, parts: list[str]) -> None:
         try:
-            text = render(descend(document, parts))
+            text = render(descend(tree(document), parts))
         except KeyError:
             self._answer(404, "not found\n")
         else:
@@ -63,13 +73,19 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: droplets poll."""
 
 
+def tree(document: Any) -> Any:
+    """The document under the names of the tree."""
+    if isinstance(document, dict):
+        return {NAMES.get(name, name): tree(value) for name, value in document.items()}
+    return [tree(value) for value in document] if isinstance(document, list) else document
+
+
 def descend(document: Any, parts: list[str]) -> Any:
     """The value at a path such as ``interfaces/public/0/ipv4/address``. Raises ``KeyError``."""
     value = document
     for part in parts:
-        name = part.replace("-", "_") if isinstance(value, dict) and part not in value else part
-        if isinstance(value, dict) and name in value:
-            value = value[name]
+        if isinstance(value, dict) and part in value:
+            value = value[part]
         elif isinstance(value, list) and DIGITS.fullmatch(part) and int(part) < len(value):
             value = value[int(part)]
         else:
@@ -80,7 +96,9 @@ def descend(document: Any, parts: list[str]) -> Any:
 def render(value: Any) -> str:
     """A directory as its names, a list of texts as lines, anything else as text."""
     if isinstance(value, dict):
-        return "\n".join(f"{key}/" if is_directory(child) else key for key, child in value.items())
+        return "\n".join(
+            f"{key}/" if key in LISTINGS or is_directory(child) else key for key, child in value.items()
+        )
     if isinstance(value, list):
         if any(isinstance(child, (dict, list)) for child in value):
             return "\n".join(f"{index}/" for index in range(len(value)))

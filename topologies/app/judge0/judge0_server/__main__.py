@@ -22,7 +22,9 @@ from judge0_server.web import Server
 
 log = logging.getLogger("judge0")
 
-CONNECTIONS = 8
+QUEUE_CONNECTIONS = 8
+# Of each process, to PostgreSQL: the smallest managed one gives 22 to all servers and workers together.
+DATABASE_CONNECTIONS = 3
 RETRY_SECONDS = 0.5
 
 
@@ -30,14 +32,14 @@ async def connect(settings: Settings) -> Backend:
     """The backend, once PostgreSQL has answered; keeps trying, saying what it waits for."""
     while True:
         try:
-            pool = await open_database(os.environ, size=CONNECTIONS)
+            pool = await open_database(os.environ, size=DATABASE_CONNECTIONS)
             await store.migrate(pool)
         except (*DATABASE_ERRORS, asyncpg.InternalClientError) as error:
             log.warning("waiting for PostgreSQL: %s: %s", type(error).__name__, error)
             await asyncio.sleep(RETRY_SECONDS)
         else:
             break
-    client = open_queue(os.environ, size=CONNECTIONS)
+    client = open_queue(os.environ, size=QUEUE_CONNECTIONS)
     listener = open_queue(os.environ, size=1, read_timeout=None)
     jobs = Jobs(client, listener, Keys(settings.version))
     return Backend(Submissions(settings, pool, jobs), Statistics(pool), jobs)

@@ -1,7 +1,8 @@
-"""Routes: from a request to the function that answers it, with authentication and CORS around."""
+"""From a request to the function that answers it, with authentication and CORS around."""
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from judge0_common.connect import DATABASE_ERRORS, QUEUE_ERRORS
 from judge0_server import answers, information, params, render
 from judge0_server.information import Statistics
 from judge0_server.jobs import Jobs
+from judge0_server.routes import Route, find, wants_json
 from judge0_server.settings import Settings
 from judge0_server.submissions import Submissions
 from judge0_server.web import TooLargeError, limited
@@ -67,8 +69,15 @@ class App:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
+        given: Mapping[str, object] | None = None
         try:
-            response = await self._checked(request)
+            if _is_preflight(request):
+                response = _preflight(request)
+            elif route := find(request.method, _path(request)):
+                given = await _parameters(request)
+                response = await self._checked(request, route, given)
+            else:
+                response = answers.bare(404)
         except params.MalformedError:
             response = answers.bare(400)
         except render.InvalidFieldsError as error:
@@ -79,44 +88,37 @@ class App:
         except Exception:
             log.exception("%s %s", request.method, _path(request))
             response = answers.bare(500)
-        if response.status_code == 200 and "if-none-match" in request.headers:
-            response = _not_modified(request, response)
+        return self._finished(request, given, response)
+
+    def _finished(self, request: Request, given: Mapping[str, object] | None, response: Response) -> Response:
+        """What Rails and Rack make of every response."""
+        if answers.has_no_body(response) and wants_json(_path(request), given, request.headers):
+            response = answers.as_json(response)
+        if response.status_code == 200 and _is_known(request, response):
+            response = answers.not_modified(response)
         if "origin" in request.headers:
             response.headers["access-control-allow-origin"] = self._settings.allow_origin
         return response
 
-    async def _checked(self, request: Request) -> Response:
-        if request.method == "OPTIONS" and "access-control-request-method" in request.headers:
-            return _preflight(request)
-        if not self._holds(request, self._settings.authn_header, self._settings.authn_tokens):
-            return answers.empty(401)
-        return await self._route(request)
+    async def _checked(self, request: Request, route: Route, given: Mapping[str, object]) -> Response:
+        if status := self._refused(request, route, given):
+            return answers.empty(status)
+        if route.name == "submissions":
+            return await self._submissions(request, route, given)
+        if route.name == "languages" and route.member:
+            if route.member == "all":
+                return information.languages(everything=True)
+            return information.language(route.member)
+        return await self._information(route.name, given)
 
-    @staticmethod
-    def _holds(request: Request, header: str, tokens: frozenset[str]) -> bool:
-        """Whether the request has one of the tokens: in the header, or in the query under its name."""
-        if not tokens:
-            return True
-        return (request.headers.get(header) or request.query_params.get(header, "")) in tokens
-
-    def _authorized(self, request: Request) -> bool:
-        tokens = self._settings.authz_tokens
-        return bool(tokens) and self._holds(request, self._settings.authz_header, tokens)
-
-    async def _route(self, request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        first, _, rest = _path(request).strip("/").partition("/")
-        if first == "submissions":
-            return await self._submissions(request, method, rest)
-        if method == "POST" and _path(request) == "/authenticate":
-            return answers.empty(200)
-        if method == "POST" and _path(request) == "/authorize":
-            return answers.empty(200 if self._authorized(request) else 403)
-        if method != "GET":
-            return answers.bare(404)
-        if first == "languages" and rest:
-            return information.languages(everything=True) if rest == "all" else information.language(rest)
-        return answers.bare(404) if rest else await self._information(request, first)
+    def _refused(self, request: Request, route: Route, given: Mapping[str, object]) -> int | None:
+        settings = self._settings
+        if route.name == "":
+            return None  # Judge0's home page is open to all
+        if not _holds(request, given, settings.authn_header, settings.authn_tokens):
+            return 401
+        authorized = _holds(request, given, settings.authz_header, settings.authz_tokens)
+        return 403 if route.privileged and not (settings.authz_tokens and authorized) else None
 
     async def _ready(self) -> Backend:
         """Raises TimeoutError where the databases have not answered in time."""
@@ -125,30 +127,24 @@ class App:
         assert self._backend is not None
         return self._backend
 
-    async def _submissions(  # noqa: PLR0911 - one return for each route
-        self, request: Request, method: str, token: str
-    ) -> Response:
-        privileged = method == "DELETE" or (method == "GET" and not token)
-        if privileged and not self._authorized(request):
-            return answers.empty(403)
+    async def _submissions(self, request: Request, route: Route, given: Mapping[str, object]) -> Response:
         backend = (await self._ready()).submissions
-        match method, token:
+        match route.method, route.member:
             case "POST", "":
-                return await backend.create(request)
+                return await backend.create(given)
             case "GET", "":
-                return await backend.index(request)
-            case "POST", "batch":
-                return await backend.create_batch(request)
+                return await backend.index(given)
+            case "POST", _:
+                return await backend.create_batch(given)
             case "GET", "batch":
-                return await backend.show_batch(request)
-            case "GET", _:
-                return await backend.show(request, token)
-            case "DELETE", _ if token:
-                return await backend.delete(request, token)
-        return answers.bare(404)
+                return await backend.show_batch(given, tokens=request.headers.get("tokens"))
+            case "GET", token:
+                return await backend.show(token, given)
+            case _, token:
+                return await backend.delete(token, given)
 
     async def _information(  # noqa: C901, PLR0911 - one case for each route
-        self, request: Request, name: str
+        self, name: str, given: Mapping[str, object]
     ) -> Response:
         settings = self._settings
         match name:
@@ -167,24 +163,40 @@ class App:
             case "system_info":
                 return information.system_info()
             case "statistics":
-                return await (await self._ready()).statistics.show(request)
+                return await (await self._ready()).statistics.show(given)
             case "isolate":
                 return answers.plain(information.ISOLATE)
             case "license":
                 return answers.plain(information.LICENSE)
-        return answers.bare(404)
+        return answers.empty(200)  # the home page, authenticate and authorize
 
 
 def _path(request: Request) -> str:
     return str(request.scope["path"])
 
 
-def _not_modified(request: Request, response: Response) -> Response:
-    etag = response.headers.get("etag")
-    if etag is None or etag not in request.headers["if-none-match"]:
-        return response
-    kept = {name: value for name, value in response.headers.items() if name != "content-length"}
-    return Response(None, 304, kept)
+async def _parameters(request: Request) -> dict[str, object]:
+    """Raises MalformedError."""
+    query = request.scope["query_string"].decode("latin-1")
+    return params.merged(request.headers.get("content-type", ""), await request.body(), query)
+
+
+def _holds(request: Request, given: Mapping[str, object], header: str, tokens: frozenset[str]) -> bool:
+    """Whether the request has one of the tokens: in the header, or in the parameter of its name."""
+    if not tokens:
+        return True
+    held = request.headers.get(header)
+    return str(given.get(header, "") if held is None else held) in tokens
+
+
+def _is_known(request: Request, response: Response) -> bool:
+    """Whether the client has this answer. Rack compares the tags as they are: it knows no lists, and no *."""
+    known = request.headers.get("if-none-match")
+    return known is not None and request.method in ("GET", "HEAD") and known == response.headers.get("etag")
+
+
+def _is_preflight(request: Request) -> bool:
+    return request.method == "OPTIONS" and "access-control-request-method" in request.headers
 
 
 def _preflight(request: Request) -> Response:

@@ -4,17 +4,17 @@ import dataclasses
 import os
 import platform
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
-from starlette.requests import Request
 from starlette.responses import Response
 
 from judge0_common.formats import STATUSES
-from judge0_server import answers, store
+from judge0_server import answers, params, store
 from judge0_server.jobs import Jobs
-from judge0_server.languages import BY_ID, LANGUAGES
+from judge0_server.languages import ACTIVE, BY_ID, LANGUAGES
 from judge0_server.settings import PRIVATE, Settings
 
 ABOUT = {
@@ -32,14 +32,15 @@ def about(settings: Settings) -> Response:
 
 
 def languages(*, everything: bool) -> Response:
-    shown = ({"id": item.id, "name": item.name} for item in LANGUAGES)
-    if everything:
-        shown = ({"id": item.id, "name": item.name, "is_archived": item.is_archived} for item in LANGUAGES)
-    return answers.ok(list(shown))
+    if not everything:
+        return answers.ok([{"id": item.id, "name": item.name} for item in ACTIVE])
+    return answers.ok(
+        [{"id": item.id, "name": item.name, "is_archived": item.is_archived} for item in LANGUAGES]
+    )
 
 
 def language(identifier: str) -> Response:
-    found = BY_ID.get(int(identifier)) if identifier.isascii() and identifier.isdigit() else None
+    found = BY_ID.get(params.whole(identifier))
     if found is None:
         return answers.bare(404)
     names = ("id", "name", "is_archived", "source_file", "compile_cmd", "run_cmd")
@@ -101,8 +102,8 @@ class Statistics:
         self._kept: dict[str, object] | None = None
         self._until = 0.0
 
-    async def show(self, request: Request) -> Response:
-        fresh = request.query_params.get("invalidate_cache") == "true"
+    async def show(self, given: Mapping[str, object]) -> Response:
+        fresh = given.get("invalidate_cache") == "true"
         if self._kept is None or fresh or time.monotonic() > self._until:
             self._kept = await self._count()
             self._until = time.monotonic() + STATISTICS_KEPT

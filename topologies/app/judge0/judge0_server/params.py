@@ -1,14 +1,13 @@
-"""From a request's body to the attributes of a submission, the way Rails and Judge0 read them."""
+"""From a request to its parameters and to a submission's attributes, the way Rails and Judge0 read them."""
 
 import base64
 import json
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from judge0_server import forms
 
-# A body's attributes: Judge0 takes these and drops all others.
+# A submission's attributes: Judge0 takes these and drops all others.
 TEXTS = ("source_code", "stdin", "expected_output")
 PERMITTED = (
     *TEXTS,
@@ -31,18 +30,26 @@ PERMITTED = (
     "enable_network",
 )
 
-_BOUNDARY = re.compile(r'boundary="?([^";]+)"?', re.IGNORECASE)
-_NAME = re.compile(rb'\bname="([^"]*)"', re.IGNORECASE)
+# Digits of a number, at most: more are no page and no id, and Python does not take as many as it is sent.
+_LONGEST = 30
+_WHOLE = re.compile(r"\s*([-+]?[0-9]+)")
+
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 
 class MalformedError(Exception):
-    """The body is not what its content type says."""
+    """The body is not what its content type says, or the query is none."""
 
 
-async def read_body(request: Request) -> dict[str, object]:
-    """Raises MalformedError."""
-    return parse_body(request.headers.get("content-type", ""), await request.body())
+def merged(kind: str, raw: bytes, query: str) -> dict[str, object]:
+    """A request's parameters: the body's, and the query's, which win. Raises MalformedError."""
+    body = parse_body(kind, raw)
+    if not query:
+        return body
+    try:
+        return body | forms.query(query)
+    except ValueError as error:
+        raise MalformedError(str(error)) from error
 
 
 def parse_body(kind: str, raw: bytes) -> dict[str, object]:
@@ -51,31 +58,27 @@ def parse_body(kind: str, raw: bytes) -> dict[str, object]:
         return {}
     try:
         if "json" in kind.lower():
-            body = json.loads(raw)
+            body = json.loads(raw, parse_constant=_no_number)
             return body if isinstance(body, dict) else {}
         if kind.lower().startswith("application/x-www-form-urlencoded"):
-            return dict(parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True))
+            return forms.form(raw)
         if kind.lower().startswith("multipart/form-data"):
-            return dict(multipart(kind, raw))
+            return forms.multipart(kind, raw)
     except (ValueError, RecursionError) as error:
         raise MalformedError(str(error)) from error
     return {}
 
 
-def multipart(kind: str, raw: bytes) -> dict[str, str]:
-    """A multipart form's fields; raises ValueError where there is no boundary."""
-    found = _BOUNDARY.search(kind)
-    if not found:
-        raise ValueError("multipart body without a boundary")
-    fields = {}
-    for part in raw.split(b"--" + found[1].encode("latin-1"))[1:]:
-        head, separator, value = part.partition(b"\r\n\r\n")
-        name = _NAME.search(head)
-        if separator and name:
-            fields[name[1].decode("utf-8", "replace")] = value.removesuffix(b"\r\n").decode(
-                "utf-8", "replace"
-            )
-    return fields
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def whole(value: object, default: int = 0) -> int:
+    """Ruby's to_i: the number that a text begins with, 0 where it begins with none; `default` for None."""
+    if value is None:
+        return default
+    found = _WHOLE.match(str(value))
+    return int(found[1][:_LONGEST]) if found else 0
 
 
 def decode64(text: bytes) -> bytes:

@@ -57,6 +57,9 @@ UNREADABLE = (
 )
 
 
+UNREADABLE_AMONG = UNREADABLE.replace("this submission", "one or more submissions")
+
+
 class InvalidFieldsError(Exception):
     """`names` are no fields of a submission."""
 
@@ -68,17 +71,23 @@ class UnreadableError(Exception):
     """A text that is not plain ASCII was to be shown without Base64; Judge0 shows none such."""
 
 
-def parse_fields(text: str | None) -> tuple[str, ...]:
+def split(text: object) -> list[str]:
+    """What stands between commas, as Ruby's split has it: nothing is stripped, and nothing empty ends it."""
+    parts = str(text or "").split(",")
+    while parts and not parts[-1]:
+        parts.pop()
+    return parts
+
+
+def parse_fields(text: object) -> tuple[str, ...]:
     """The `fields` parameter: names, or * for all. Raises InvalidFieldsError."""
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    if not names:
-        return DEFAULT
-    if names == ["*"]:
+    names = split(text)
+    invalid = [name for name in names if name not in FIELDS and name != "*"]
+    if invalid:
+        raise InvalidFieldsError(invalid)
+    if "*" in names:
         return FIELDS
-    invalid = [name for name in names if name not in FIELDS]
-    if "*" in names or invalid:
-        raise InvalidFieldsError([name for name in invalid if name != "*"] or ["*"])
-    return tuple(name for name in FIELDS if name in names)
+    return tuple(name for name in FIELDS if name in names) or DEFAULT
 
 
 def instant(value: datetime) -> str:

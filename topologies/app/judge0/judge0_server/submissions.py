@@ -4,10 +4,9 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
-from starlette.requests import Request
 from starlette.responses import Response
 
 from judge0_common.connect import QUEUE_ERRORS
@@ -20,6 +19,12 @@ from judge0_server.settings import Settings
 log = logging.getLogger("judge0.submissions")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+# PostgreSQL counts rows in 64 bits.
+_MOST_ROWS = 2**63
+
+# A request's parameters, as `params.merged` gives them.
+Given = Mapping[str, object]
 
 # wait=true looks into the database this often, in case the news of a result is lost.
 LOOK_EVERY = 1.0
@@ -61,20 +66,20 @@ class Submissions:
         """Whether the queue has no room for `more`; counts those that are on their way to it too."""
         return await self._jobs.length() + self._admitted + more > self._settings.max_queue_size
 
-    async def create(self, request: Request) -> Response:
+    def _maintenance(self) -> Response:
+        return answers.error(self._settings.maintenance_message, 503)
+
+    async def create(self, given: Given) -> Response:
         if self._settings.maintenance_mode:
-            return answers.error(self._settings.maintenance_message, 503)
-        if await self._full(1):
-            return answers.error("queue is full", 503)
-        body = await params.read_body(request)
-        asked = {**body, **request.query_params}
-        encoded = asked.get("base64_encoded") == "true"
-        wait = asked.get("wait") == "true"
+            return self._maintenance()
+        encoded, wait = _encoded(given), given.get("wait") == "true"
         if wait and not self._settings.enable_wait_result:
             return answers.error("wait not allowed", 400)
-        fields = render.parse_fields(_text(asked.get("fields")))
+        if await self._full(1):
+            return answers.error("queue is full", 503)
+        fields = render.parse_fields(given.get("fields"))
         try:
-            row = validate.submission(params.attributes(body, encoded=encoded), self._settings)
+            row = validate.submission(params.attributes(given, encoded=encoded), self._settings)
         except validate.RefusedError as error:
             return answers.refused(error.errors, 422)
         if not wait:
@@ -105,23 +110,22 @@ class Submissions:
                 return row
             self._jobs.forget(token)
 
-    async def create_batch(self, request: Request) -> Response:
+    async def create_batch(self, given: Given) -> Response:
         if not self._settings.enable_batched_submissions:
             return answers.error("batched submissions are not allowed", 400)
-        body = await params.read_body(request)
-        given = body.get("submissions")
-        if not isinstance(given, list):
-            given = []
-        if refusal := self._batch_size(len(given)):
-            return refusal
-        if not all(isinstance(item, dict) for item in given):
-            return answers.bare(500)
-        if await self._full(len(given)):
+        items = given.get("submissions")
+        if not isinstance(items, list):
+            items = []
+        if await self._full(len(items)):
             return answers.error("queue is full", 503)
-        encoded = {**body, **request.query_params}.get("base64_encoded") == "true"
+        if refusal := self._batch_size(len(items)):
+            return refusal
+        if not all(isinstance(item, dict) for item in items):
+            return answers.bare(500)
+        encoded = _encoded(given)
         outcomes: list[dict[str, object]] = []
         rows = []
-        for item in given:
+        for item in items:
             try:
                 row = validate.submission(params.attributes(item, encoded=encoded), self._settings)
             except validate.RefusedError as error:
@@ -144,8 +148,8 @@ class Submissions:
             )
         return None
 
-    async def show(self, request: Request, token: str) -> Response:
-        fields = render.parse_fields(request.query_params.get("fields"))
+    async def show(self, token: str, given: Given) -> Response:
+        fields = render.parse_fields(given.get("fields"))
         row = self._cache.get(token)
         if row is None:
             row = await self._find(token)
@@ -153,7 +157,7 @@ class Submissions:
                 return answers.bare(404)
             self._cache.put(token, row)
         try:
-            return answers.ok(render.submission(row, fields, encoded=_encoded(request)))
+            return answers.ok(render.submission(row, fields, encoded=_encoded(given)))
         except render.UnreadableError:
             return answers.error(render.UNREADABLE, 400)
 
@@ -162,40 +166,39 @@ class Submissions:
             return None
         return (await store.find(self._pool, [token])).get(token)
 
-    async def show_batch(self, request: Request) -> Response:
+    async def show_batch(self, given: Given, *, tokens: str | None) -> Response:
+        """`tokens` is the header of that name, which wins over the parameter."""
         if not self._settings.enable_batched_submissions:
             return answers.error("batched submissions are not allowed", 400)
-        given = request.query_params.get("tokens") or request.headers.get("tokens") or ""
-        tokens = [token.strip() for token in given.split(",") if token.strip()]
-        if refusal := self._batch_size(len(tokens)):
+        fields = render.parse_fields(given.get("fields"))
+        asked = render.split(str((given.get("tokens") if tokens is None else tokens) or "").strip())
+        if refusal := self._batch_size(len(asked)):
             return refusal
-        fields = render.parse_fields(request.query_params.get("fields"))
-        rows = await store.find(self._pool, [token for token in tokens if _UUID.fullmatch(token)])
+        rows = await store.find(self._pool, [token for token in asked if _UUID.fullmatch(token)])
         try:
             shown = [
-                render.submission(rows[token], fields, encoded=_encoded(request)) if token in rows else None
-                for token in tokens
+                render.submission(rows[token], fields, encoded=_encoded(given)) if token in rows else None
+                for token in asked
             ]
         except render.UnreadableError:
-            return answers.error(render.UNREADABLE, 400)
+            return answers.error(render.UNREADABLE_AMONG, 400)
         return answers.ok({"submissions": shown})
 
-    async def index(self, request: Request) -> Response:
-        query = request.query_params
-        page, size = _ruby_int(query.get("page"), 1), _ruby_int(query.get("per_page"), 20)
+    async def index(self, given: Given) -> Response:
+        fields = render.parse_fields(given.get("fields"))
+        page, size = params.whole(given.get("page"), 1), params.whole(given.get("per_page"), 20)
         if page <= 0:
-            return answers.error(f"invalid page: {query.get('page')}", 400)
+            return answers.error(f"invalid page: {page}", 400)
         if size < 0:
-            return answers.error(f"invalid per_page: {query.get('per_page')}", 400)
-        if size == 0:
+            return answers.error(f"invalid per_page: {size}", 400)
+        if size == 0 or page * size >= _MOST_ROWS:
             return answers.bare(500)
-        fields = render.parse_fields(request.query_params.get("fields"))
         rows, total = await store.page(self._pool, number=page, size=size)
         pages = -(-total // size)
         try:
-            shown = [render.submission(row, fields, encoded=_encoded(request)) for row in rows]
+            shown = [render.submission(row, fields, encoded=_encoded(given)) for row in rows]
         except render.UnreadableError:
-            return answers.error(render.UNREADABLE, 400)
+            return answers.error(render.UNREADABLE_AMONG, 400)
         meta = {
             "current_page": page,
             "next_page": page + 1 if page < pages else None,
@@ -205,10 +208,12 @@ class Submissions:
         }
         return answers.ok({"submissions": shown, "meta": meta})
 
-    async def delete(self, request: Request, token: str) -> Response:
+    async def delete(self, token: str, given: Given) -> Response:
+        if self._settings.maintenance_mode:
+            return self._maintenance()
+        fields = render.parse_fields(given.get("fields"))
         if not self._settings.enable_submission_delete:
             return answers.error("delete not allowed", 400)
-        fields = render.parse_fields(request.query_params.get("fields"))
         row = await self._find(token)
         if row is None:
             return answers.bare(404)
@@ -217,22 +222,9 @@ class Submissions:
             status = f"{row['status_id']} ({STATUSES[row['status_id']]})"
             return answers.error(f"submission cannot be deleted because its status is {status}", 400)
         self._cache.drop(token)
-        try:
-            return answers.ok(render.submission(gone, fields, encoded=_encoded(request)))
-        except render.UnreadableError:
-            return answers.error(render.UNREADABLE, 400)
+        # Always in Base64: what is gone cannot be asked for again.
+        return answers.ok(render.submission(gone, fields, encoded=True))
 
 
-def _encoded(request: Request) -> bool:
-    return request.query_params.get("base64_encoded") == "true"
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _ruby_int(text: str | None, default: int) -> int:
-    if not text:
-        return default
-    found = re.match(r"\s*-?\d+", text)
-    return min(int(found[0]), 2**31) if found else 0
+def _encoded(given: Given) -> bool:
+    return given.get("base64_encoded") == "true"

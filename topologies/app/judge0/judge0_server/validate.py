@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, NamedTuple
 
 from judge0_server import params
-from judge0_server.languages import BY_ID, MULTI_FILE
+from judge0_server.languages import BY_ID, MULTI_FILE, Language
 
 if TYPE_CHECKING:
     from judge0_server.settings import Settings
@@ -45,13 +45,15 @@ SWITCHES = {
     "redirect_stderr_to_stdout": "",
 }
 
+_CANNOT = "this option cannot be enabled"
 _REFUSED = {
-    "enable_per_process_and_thread_time_limit": "enabling per process and thread time limit is not allowed",
-    "enable_per_process_and_thread_memory_limit": (
-        "enabling per process and thread memory limit is not allowed"
-    ),
+    "enable_per_process_and_thread_time_limit": _CANNOT,
+    "enable_per_process_and_thread_memory_limit": _CANNOT,
     "enable_network": "enabling network is not allowed",
 }
+
+# Of options and arguments, in characters.
+LONGEST_OPTION = 512
 
 
 class RefusedError(Exception):
@@ -113,28 +115,45 @@ def _check_language(language_id: int | None, errors: Errors) -> None:
         errors["language_id"] = [BLANK, "language with id  doesn't exist"]
     elif language_id not in BY_ID:
         errors["language_id"] = [f"language with id {language_id} doesn't exist"]
+    elif BY_ID[language_id].is_archived:
+        errors["language_id"] = [f"language with id {language_id} is archived and cannot be used anymore"]
 
 
 def _check_options(
     row: Mapping[str, object], language_id: int | None, settings: Settings, errors: Errors
 ) -> None:
     language = BY_ID.get(language_id or 0)
-    if row["compiler_options"]:
-        allowed = settings.allowed_languages_for_compile_options
-        if not settings.enable_compiler_options:
-            errors["compiler_options"] = ["setting compiler options is not allowed"]
-        elif language and language.compile_cmd is None:
-            errors["compiler_options"] = ["setting compiler options is only allowed for compiled languages"]
-        elif language and allowed and language.name.split(" ")[0] not in allowed:
-            errors["compiler_options"] = [
-                f"setting compiler options is only allowed for {_sentence(allowed)}"
-            ]
-    if row["command_line_arguments"] and not settings.enable_command_line_arguments:
-        errors["command_line_arguments"] = ["setting command line arguments is not allowed"]
-    if row["callback_url"] and not settings.enable_callbacks:
-        errors["callback_url"] = ["setting callback is not allowed"]
+
+    def refuse(name: str, message: str) -> None:
+        errors.setdefault(name, []).append(message)
+
+    for name in ("compiler_options", "command_line_arguments"):
+        if len(str(row[name] or "")) > LONGEST_OPTION:
+            refuse(name, f"is too long (maximum is {LONGEST_OPTION} characters)")
+    if _present(row["compiler_options"]) and (message := _no_options(language, settings)):
+        refuse("compiler_options", message)
+    if _present(row["command_line_arguments"]) and not settings.enable_command_line_arguments:
+        refuse("command_line_arguments", "setting command line arguments is not allowed")
+    if _present(row["callback_url"]) and not settings.enable_callbacks:
+        refuse("callback_url", "setting callback is not allowed")
     if row["additional_files"] and not settings.enable_additional_files:
-        errors["additional_files"] = ["setting additional files is not allowed"]
+        refuse("additional_files", "setting additional files is not allowed")
+
+
+def _no_options(language: Language | None, settings: Settings) -> str:
+    """Why a program in this language takes no compiler options; "" where it does."""
+    allowed = settings.allowed_languages_for_compile_options
+    if not settings.enable_compiler_options:
+        return "setting compiler options is not allowed"
+    if language and language.compile_cmd is None:
+        return "setting compiler options is only allowed for compiled languages"
+    if language and allowed and language.name.split(" ")[0] not in allowed:
+        return f"setting compiler options is only allowed for {_sentence(allowed)}"
+    return ""
+
+
+def _present(text: object) -> bool:
+    return isinstance(text, str) and bool(text.strip())
 
 
 def _sentence(words: list[str]) -> str:
@@ -154,8 +173,9 @@ def submission(taken: Mapping[str, object], settings: Settings) -> dict[str, obj
         number = _check_limit(name, value, settings, errors)
         row[name] = int(number) if limit.whole else float(number)
     for name, setting in SWITCHES.items():
-        row[name] = _truth(taken[name]) if name in taken else getattr(settings, name)
-        if row[name] and name in taken and setting and not getattr(settings, setting):
+        given = taken.get(name, "")
+        row[name] = getattr(settings, name) if given == "" else _truth(given)
+        if row[name] and setting and not getattr(settings, setting):
             errors[name] = [_REFUSED[name]]
     for name in ("compiler_options", "command_line_arguments", "callback_url"):
         row[name] = params.column(taken.get(name))

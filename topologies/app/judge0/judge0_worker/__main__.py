@@ -19,13 +19,15 @@ from judge0_worker.sweep import Sweep
 log = logging.getLogger("judge0.worker")
 
 RETRY_SECONDS = 0.5
+# To PostgreSQL, for all slots: a run is two short statements, and a small server has few to give.
+DATABASE_CONNECTIONS = 2
 
 
-async def _database(settings: Settings) -> asyncpg.Pool:
+async def _database() -> asyncpg.Pool:
     """A pool, once the server has answered and judge0-server has made the tables."""
     while True:
         try:
-            pool = await open_database(os.environ, size=min(settings.count + 1, 8))
+            pool = await open_database(os.environ, size=DATABASE_CONNECTIONS)
         except DATABASE_ERRORS as error:
             log.warning("waiting for PostgreSQL: %s: %s", type(error).__name__, error)
         else:
@@ -57,7 +59,7 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     slots = _slots(settings)
     await sandbox.setup(settings.directory / "root")
-    pool = await _database(settings)
+    pool = await _database()
     node = Node(settings, pool, open_queue(os.environ, size=settings.count + 4))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, node.stop)
