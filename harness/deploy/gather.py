@@ -10,7 +10,7 @@ from harness.compose import Build, ComposeProject, containers
 from harness.core.errors import EngineError
 from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
-from harness.deploy.engine import Image, local_images
+from harness.deploy.engine import REPOSITORY, Image, local_images
 from harness.deploy.images import bases_of, build_image, reference_of
 
 BUILDERS = 2
@@ -39,6 +39,20 @@ def look_up(services: Sequence[Named], apps: Mapping[str, ComposeProject]) -> Im
     """As ``gather``, but builds nothing: what is not here has no id."""
     named, _ = _named(services, apps)
     return _with_ids(named, local_images([each for images in named.values() for each in images.values()]))
+
+
+def names(services: Sequence[Named], apps: Mapping[str, ComposeProject]) -> Images:
+    """As ``look_up``; where no engine can be asked, what is built has a name without a hash."""
+    try:
+        return look_up(services, apps)
+    except EngineError:
+        return {
+            service.name: {
+                each.name: Image(f"{REPOSITORY}/{service.name}" if each.build else each.image, "")
+                for each in containers(apps[service.name])
+            }
+            for service in services
+        }
 
 
 def _named(

@@ -28,11 +28,7 @@ def editor() -> Topology:
 def on(topology: Topology, name: str, node: str) -> projects.NodeProject:
     """A service on a node."""
     service = next(each for each in topology.services if each.name == name)
-    deployment = imagined(topology)
-    nodes = {
-        each: replace(known, private_ip=f"10.0.0.{known.id}") for each, known in deployment.nodes.items()
-    }
-    return projects.node_project(topology, replace(deployment, nodes=nodes), service, node)
+    return projects.node_project(topology, imagined(topology), service, node)
 
 
 def published(body: Body) -> set[tuple[str, int]]:
@@ -214,7 +210,7 @@ def test_names_win_over_the_files_own_hosts(changed: Change) -> None:
         " b: {image: b, network_mode: 'service:a'}}"
     )
     found = changed(text, Changes(hosts={"db": ("api-2",)})).project.running()
-    assert set(found["a"]["extra_hosts"]) == {"db=10.0.0.1", "own=1.1.1.1"}
+    assert set(found["a"]["extra_hosts"]) == {"db=10.0.0.3", "own=1.1.1.1"}
     assert "extra_hosts" not in found["b"]
 
 
