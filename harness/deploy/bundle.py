@@ -20,11 +20,11 @@ from harness.core.documents import read_text
 from harness.deploy.engine import Image
 from harness.topology.model import Service
 from harness.topology.rendering.compose import strip_networks
-from harness.topology.rendering.projects import CHANGES, compose_files
+from harness.topology.rendering.projects import ADDED, CHANGES, compose_files
 from harness.topology.rendering.render import COMPOSE
 
 OVERRIDE = "docker-compose.wavetank.yml"
-PRIVATE = (".env", *CHANGES)  # they may hold passwords
+PRIVATE = (".env", ADDED, *CHANGES)  # they may hold passwords
 
 
 @dataclass(frozen=True)

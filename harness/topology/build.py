@@ -97,6 +97,7 @@ def _changes(service: RawService | RawStackService, names: Names, root: Path) ->
         publish={name: tuple(ports) for name, ports in getattr(service, "publish", {}).items()},
         hosts={host: names.ends(place) for host, place in getattr(service, "hosts", {}).items()},
         build={name: _build_change(each) for name, each in service.build.items()},
+        add=service.add,
         override=service.override,
     )
 

@@ -114,6 +114,7 @@ class Changes:
     * ``publish`` are ports in Compose's short form, by compose service.
     * ``hosts`` are names that containers know, each with the droplets that it leads to.
     * ``build`` is by compose service.
+    * ``add`` are compose services beside the application's own, in Compose's syntax.
     * ``override`` is a compose document, merged last; its values may have Compose's tags.
     """
 
@@ -123,7 +124,14 @@ class Changes:
     publish: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     build: Mapping[str, BuildChange] = field(default_factory=dict)
+    add: Mapping[str, Any] = field(default_factory=dict)
     override: Mapping[str, Any] = field(default_factory=dict)
+
+    def added(self, node: str) -> tuple[str, ...]:
+        """Those of ``add`` that run on a droplet: where ``run`` names one, it runs nowhere else."""
+        named = {name for names in (self.run or {}).values() for name in names}
+        here = (self.run or {}).get(node, ())
+        return tuple(name for name in self.add if name in here or name not in named)
 
 
 @dataclass(frozen=True)

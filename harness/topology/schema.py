@@ -163,6 +163,7 @@ class RawApplication(Raw):
 
     droplets: list[str]
     compose: Annotated[list[str] | None, BeforeValidator(_one_as_list)] = None
+    add: dict[str, dict[str, Any]] = Field(default_factory=dict)
     override: dict[str, Any] = Field(default_factory=dict)
     ports: list[int] = Field(default_factory=list)
     environment: dict[str, Text | dict[str, Text]] = Field(default_factory=dict)

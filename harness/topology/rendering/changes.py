@@ -23,7 +23,7 @@ Body = dict[str, Any]
 class Place:
     """A service as it is to be on one droplet; ``node`` is "" for a swarm's, whose tasks run on any.
 
-    ``project`` is what its compose files say without any changes.
+    ``project`` is what its compose files say without any changes, but for services that were added.
     """
 
     topology: Topology
@@ -44,7 +44,8 @@ class Place:
         run = self.service.changes.run
         if run is None:
             return self.project.started
-        return run[self.node] if self.node else next(iter(run.values()), ())
+        node = self.node or next(iter(run), "")
+        return tuple(dict.fromkeys((*run.get(node, ()), *self.service.changes.added(node))))
 
     def error(self, key: str, problem: str, remedy: str) -> TopologyError:
         """An error about a key of the service."""
@@ -56,6 +57,24 @@ class Place:
             return render.evaluate(text, self.context, compose=True)
         except render.ExpressionError as error:
             raise self.error(key, str(error), render.LOCATIONS) from error
+
+
+def added(place: Place) -> tuple[Mapping[str, Any], ...]:
+    """The document with the services that the topology adds; none where it adds nothing.
+
+    Raises ``TopologyError`` for a name that the application has itself.
+    """
+    given = place.service.changes.add
+    for name, body in given.items():
+        if name in place.project.services:
+            problem = f"{place.project.file} has a service {name!r} already"
+            remedy = (
+                f"change that one with `override: {{services: {{{name}: ...}}}}`, or give this another name"
+            )
+            raise place.error(f"add.{name}", problem, remedy)
+        if isinstance(body, Mapping) and "networks" in body:
+            raise _no_networks(place, f"add.{name}.networks")
+    return ({"services": _evaluated(place, "add", given)},) if given else ()
 
 
 def documents(place: Place) -> tuple[Mapping[str, Any], ...]:
@@ -85,7 +104,8 @@ def builds_with_expressions(changes: Changes) -> bool:
     """Whether how an image is built depends on values that only a deployment has."""
     override = _plain(changes.override)
     services = _plain(override.get("services")) if isinstance(override, Mapping) else None
-    bodies = map(_plain, services.values()) if isinstance(services, Mapping) else ()
+    changed = services.values() if isinstance(services, Mapping) else ()
+    bodies = map(_plain, (*changes.add.values(), *changed))
     sections = [body.get("build") for body in bodies if isinstance(body, Mapping)]
     texts = [
         text
@@ -134,7 +154,11 @@ def _check_networks(place: Place) -> None:
         if isinstance(body, Mapping) and "networks" in body
     ]
     for key in places:
-        raise place.error(key, "there are no networks on a node", "leave it out; `network_mode` can be set")
+        raise _no_networks(place, key)
+
+
+def _no_networks(place: Place, key: str) -> TopologyError:
+    return place.error(key, "there are no networks on a node", "leave it out; `network_mode` can be set")
 
 
 def _left_out(place: Place) -> list[str]:
@@ -161,7 +185,8 @@ def _run(place: Place) -> Iterator[tuple[str, Body]]:
 def _environment(place: Place) -> Iterator[tuple[str, Body]]:
     """A variable of the topology takes the place of a literal value.
 
-    It goes to the services that have it; where none has it, and no ``${NAME}`` either, to all that run.
+    It goes to the services that have it; where none has it, and no ``${NAME}`` either, to all that run. What
+    the topology adds has its own.
     """
     values: dict[str, dict[str, str]] = {name: {} for name in place.running}
     for key, text in place.service.environment.items():
@@ -180,12 +205,9 @@ def _environment(place: Place) -> Iterator[tuple[str, Body]]:
 
 
 def _takers(place: Place, variable: str) -> Sequence[str]:
-    having = [
-        name for name in place.running if variable in place.project.services[name].get("environment", {})
-    ]
-    if having or variable in place.project.variables:
-        return having
-    return place.running
+    own = [name for name in place.running if name not in place.service.changes.add]
+    having = [name for name in own if variable in place.project.services[name].get("environment", {})]
+    return having if having or variable in place.project.variables else own
 
 
 def _hosts(place: Place) -> Iterator[tuple[str, Body]]:
@@ -261,7 +283,7 @@ def _exposing(place: Place, port: int) -> str:
         for name in place.running
         if str(port) in map(_bare, place.project.services[name].get("expose", ()))
     ]
-    candidates = exposing or list(place.running)
+    candidates = exposing or [name for name in place.running if name not in place.service.changes.add]
     if len(candidates) == 1:
         return candidates[0]
     problem = f"{port}: nothing on {place.node} publishes it: neither of {', '.join(place.running)}"
