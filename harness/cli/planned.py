@@ -33,12 +33,12 @@ def _session(choice: Choice, topology: Topology, *, login: bool) -> Session | No
     from harness.core.progress import Progress
     from harness.run import settings
     from harness.run.session import session_of
+    from harness.topology.deployment import is_complete
 
     if settings.is_nowhere(choice.settings, choice.target):
         return None
     target = settings.resolve(choice.settings, choice.target, Progress())
     found = provision.observe(target, topology, choice.run)
-    complete = (
-        topology.droplets.keys() <= found.nodes.keys() and topology.databases.keys() <= found.databases.keys()
-    )
-    return session_of(choice, target, topology, found, login=login) if complete else None
+    if not is_complete(found, topology):
+        return None
+    return session_of(choice, target, topology, found, login=login)

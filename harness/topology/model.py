@@ -113,6 +113,8 @@ class Changes:
     * ``environment`` are variables of single compose services, by their names.
     * ``publish`` are ports in Compose's short form, by compose service.
     * ``hosts`` are names that containers know, each with the droplets that it leads to.
+    * ``upstreams`` are nginx configurations by their paths beside the compose file, each with the droplets
+      for each name of a server; none: those of ``hosts``, and of services that ``run`` puts elsewhere.
     * ``build`` is by compose service.
     * ``add`` are compose services beside the application's own, in Compose's syntax.
     * ``override`` is a compose document, merged last; its values may have Compose's tags.
@@ -123,6 +125,7 @@ class Changes:
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     publish: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    upstreams: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     build: Mapping[str, BuildChange] = field(default_factory=dict)
     add: Mapping[str, Any] = field(default_factory=dict)
     override: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,7 @@ The user's own files stay as they are. https://docs.docker.com/reference/compose
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.compose import ComposeProject
@@ -210,16 +210,26 @@ def _takers(place: Place, variable: str) -> Sequence[str]:
     return having if having or variable in place.project.variables else own
 
 
+def hosts(place: Place) -> dict[str, Sequence[str]]:
+    """Names with the droplets that they lead to: those of the topology, and of services that run there."""
+    return {**_elsewhere(place), **place.service.changes.hosts}
+
+
+def names_elsewhere(place: Place) -> set[str]:
+    """The names that lead from any of the service's droplets to another one."""
+    if not place.node or not place.service.changes.run:
+        return set(hosts(place))
+    return {name for node in place.service.nodes for name in hosts(replace(place, node=node))}
+
+
 def _hosts(place: Place) -> Iterator[tuple[str, Body]]:
-    """Names that lead to other droplets: those of the topology, and of services that run there."""
-    hosts: dict[str, Sequence[str]] = {**_elsewhere(place), **place.service.changes.hosts}
-    nodes = place.context["nodes"]
-    lines = [f"{name}={nodes[droplet].private_ip}" for name, there in hosts.items() for droplet in there]
+    known, nodes = hosts(place), place.context["nodes"]
+    lines = [f"{name}={nodes[droplet].private_ip}" for name, there in known.items() for droplet in there]
     for name in place.running if lines else ():
         body = place.project.services[name]
         if str(body.get("network_mode", "")).startswith(("service:", "container:")):
             continue  # it has the names of the other one
-        own = [each for each in body.get("extra_hosts", ()) if each.partition("=")[0] not in hosts]
+        own = [each for each in body.get("extra_hosts", ()) if each.partition("=")[0] not in known]
         yield name, {"extra_hosts": yaml.Tagged(yaml.OVERRIDE, [*own, *lines])}
 
 

@@ -10,11 +10,13 @@ from functools import partial
 
 from harness.compose import ComposeProject, read
 from harness.core import yaml
+from harness.core.documents import read_text
 from harness.core.parallel import in_parallel
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.topology.rendering import changes, render
+from harness.topology.rendering import changes, render, upstreams
 from harness.topology.rendering.imagined import imagined
+from harness.topology.rendering.upstreams import Changed
 
 READERS = 4
 # What the topology adds and what it changes lies beside the compose file under these names.
@@ -103,7 +105,28 @@ def node_project(topology: Topology, deployment: Deployment, service: Service, n
     written, project = _changed(
         place, lambda written: ask(files={**files, **written}, more=(*_more(service), *written))
     )
-    return NodeProject({**rendered, **written}, project)
+    return NodeProject({**rendered, **written, **upstreams.render(place, project)}, project)
+
+
+def changed_files(topology: Topology, deployment: Deployment) -> list[Changed]:
+    """The application's files of which droplets get a changed copy, those with the same copy together."""
+    found: list[Changed] = []
+    for service in (each for each in topology.services if each.changes.upstreams):
+        for node in service.nodes:
+            files = node_project(topology, deployment, service, node).files
+            for name in service.changes.upstreams:
+                if name in files:
+                    _note(found, service, node, name, files[name])
+    return found
+
+
+def _note(found: list[Changed], service: Service, node: str, name: str, after: str) -> None:
+    for at, each in enumerate(found):
+        if (each.service, each.name, each.after) == (service.name, name, after):
+            found[at] = replace(each, nodes=(*each.nodes, node))
+            return
+    before = read_text(service.compose.parent / name)
+    found.append(Changed(service.name, (node,), name, before, after))
 
 
 def _changed(

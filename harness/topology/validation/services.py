@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from harness.topology import names as naming
@@ -82,15 +82,34 @@ def _check_service(
             problems.add(place, f"{place[-1]!r} cannot be a variable", remedy)
     _check_compose_files(path, service, problems)
     _check_run(path, service, names, problems)
-    for host, droplet in service.hosts.items() if isinstance(service, RawService) else ():
-        if droplet not in names.groups:
-            remedy = did_you_mean(droplet, names.groups)
-            problems.add((*path, "hosts", host), f"no droplet or role is called {droplet!r}", remedy)
-        if not HOST.fullmatch(host):
-            remedy = "write one like 'judge0-server-1'"
-            problems.add((*path, "hosts", host), f"{host!r} cannot be a host name", remedy)
+    if isinstance(service, RawService):
+        _check_hosts((*path, "hosts"), service.hosts, names, problems)
+        _check_upstreams((*path, "upstreams"), service, names, problems)
     for target in service.files:
         _check_target(problems, (*path, "files", target), target)
+
+
+def _check_hosts(path: Path, hosts: Mapping[str, str], names: Names, problems: Problems) -> None:
+    """Host names, and the droplet or role of each."""
+    for host, droplet in hosts.items():
+        if droplet not in names.groups:
+            remedy = did_you_mean(droplet, names.groups)
+            problems.add((*path, host), f"no droplet or role is called {droplet!r}", remedy)
+        if not HOST.fullmatch(host):
+            remedy = "write one like 'judge0-server-1'"
+            problems.add((*path, host), f"{host!r} cannot be a host name", remedy)
+
+
+def _check_upstreams(path: Path, service: RawService, names: Names, problems: Problems) -> None:
+    """Files of the application that no template takes the place of, and the servers in them."""
+    for file, hosts in service.upstreams.items():
+        _check_target(problems, (*path, file), file)
+        if posixpath.normpath(file) in map(posixpath.normpath, service.files):
+            problem = f"{file!r} is rendered from a template, by 'files'"
+            problems.add(
+                (*path, file), problem, "write the addresses into the template, or leave one of the two out"
+            )
+        _check_hosts((*path, file), hosts, names, problems)
 
 
 def _variables(path: Path, service: RawService | RawStackService) -> Iterator[Path]:
