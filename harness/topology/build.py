@@ -102,6 +102,7 @@ def _changes(service: RawService | RawStackService, names: Names, root: Path) ->
             for file, given in getattr(service, "upstreams", {}).items()
         },
         build={name: _build_change(each) for name, each in service.build.items()},
+        tls_tunnel=service.tls_tunnel,
         add=service.add,
         override=service.override,
     )

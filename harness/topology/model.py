@@ -116,6 +116,7 @@ class Changes:
     * ``upstreams`` are nginx configurations by their paths beside the compose file, each with the droplets
       for each name of a server; none: those of ``hosts``, and of services that ``run`` puts elsewhere.
     * ``build`` is by compose service.
+    * ``tls_tunnel`` are databases that the containers reach without TLS, each with the port for that.
     * ``add`` are compose services beside the application's own, in Compose's syntax.
     * ``override`` is a compose document, merged last; its values may have Compose's tags.
     """
@@ -127,6 +128,7 @@ class Changes:
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     upstreams: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     build: Mapping[str, BuildChange] = field(default_factory=dict)
+    tls_tunnel: Mapping[str, int] = field(default_factory=dict)
     add: Mapping[str, Any] = field(default_factory=dict)
     override: Mapping[str, Any] = field(default_factory=dict)
 

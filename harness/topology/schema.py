@@ -173,6 +173,7 @@ class RawApplication(Raw):
 
     droplets: list[str]
     compose: Annotated[list[str] | None, BeforeValidator(_one_as_list)] = None
+    tls_tunnel: dict[str, int] = Field(default_factory=dict)
     add: dict[str, dict[str, Any]] = Field(default_factory=dict)
     override: dict[str, Any] = Field(default_factory=dict)
     ports: list[int] = Field(default_factory=list)

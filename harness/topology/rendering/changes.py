@@ -13,7 +13,7 @@ from harness.compose import ComposeProject
 from harness.core import yaml
 from harness.core.errors import TopologyError
 from harness.topology.model import BuildChange, Changes, Service, StackService, Topology
-from harness.topology.rendering import render
+from harness.topology.rendering import render, tunnel
 from harness.topology.source import did_you_mean
 
 Body = dict[str, Any]
@@ -45,7 +45,23 @@ class Place:
         if run is None:
             return self.project.started
         node = self.node or next(iter(run), "")
-        return tuple(dict.fromkeys((*run.get(node, ()), *self.service.changes.added(node))))
+        tunnels = map(tunnel.name, self.tunnels)
+        return tuple(dict.fromkeys((*run.get(node, ()), *self.service.changes.added(node), *tunnels)))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Those of :attr:`running` that are the application's."""
+        return tuple(each for each in self.running if each not in self.added)
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The compose services that the topology brings along."""
+        return frozenset((*self.service.changes.add, *map(tunnel.name, self.tunnels)))
+
+    @property
+    def tunnels(self) -> Mapping[str, int]:
+        """The databases that there is a tunnel to, each with its port."""
+        return tunnel.databases(self.topology, self.service.changes.tls_tunnel, self.node)
 
     def error(self, key: str, problem: str, remedy: str) -> TopologyError:
         """An error about a key of the service."""
@@ -59,7 +75,7 @@ class Place:
             raise self.error(key, str(error), render.LOCATIONS) from error
 
 
-def added(place: Place) -> tuple[Mapping[str, Any], ...]:
+def additions(place: Place) -> tuple[Mapping[str, Any], ...]:
     """The document with the services that the topology adds; none where it adds nothing.
 
     Raises ``TopologyError`` for a name that the application has itself.
@@ -74,7 +90,35 @@ def added(place: Place) -> tuple[Mapping[str, Any], ...]:
             raise place.error(f"add.{name}", problem, remedy)
         if isinstance(body, Mapping) and "networks" in body:
             raise _no_networks(place, f"add.{name}.networks")
-    return ({"services": _evaluated(place, "add", given)},) if given else ()
+    services = {**_evaluated(place, "add", given), **_tunnels(place)}
+    return ({"services": services},) if services else ()
+
+
+def _tunnels(place: Place) -> dict[str, Body]:
+    """A tunnel to each database, and the application's services, which wait until it is healthy."""
+    found: dict[str, Body] = {}
+    for database, port in place.tunnels.items():
+        _check_tunnel(place, database)
+        end = place.context["databases"][database].private
+        found[tunnel.name(database)] = tunnel.body(database, port, end)
+    waits = {name: {"condition": "service_healthy"} for name in found}
+    waiting = [name for name in place.own if waits and name in place.project.services]
+    return {**found, **{name: {"depends_on": waits} for name in waiting}}
+
+
+def _check_tunnel(place: Place, database: str) -> None:
+    """Its name is free, and known to all of the application's services."""
+    bodies = {name: place.project.services[name] for name in place.own if name in place.project.services}
+    names = {each for name, body in bodies.items() for each in (name, body.get("container_name", name))}
+    if database in names:
+        problem = f"a container of {place.project.file} is called {database!r}, too"
+        remedy = "leave that one out with `run`, or give the database another name"
+        raise place.error(f"tls_tunnel.{database}", problem, remedy)
+    for name, body in bodies.items():
+        if body.get("network_mode") == "host":
+            problem = f"{name} is in the droplet's own network, where the name {database!r} is not known"
+            remedy = "take its `network_mode` out, with `override` and `!reset`"
+            raise place.error(f"tls_tunnel.{database}", problem, remedy)
 
 
 def documents(place: Place) -> tuple[Mapping[str, Any], ...]:
@@ -205,9 +249,8 @@ def _environment(place: Place) -> Iterator[tuple[str, Body]]:
 
 
 def _takers(place: Place, variable: str) -> Sequence[str]:
-    own = [name for name in place.running if name not in place.service.changes.add]
-    having = [name for name in own if variable in place.project.services[name].get("environment", {})]
-    return having if having or variable in place.project.variables else own
+    having = [name for name in place.own if variable in place.project.services[name].get("environment", {})]
+    return having if having or variable in place.project.variables else place.own
 
 
 def hosts(place: Place) -> dict[str, Sequence[str]]:
@@ -293,7 +336,7 @@ def _exposing(place: Place, port: int) -> str:
         for name in place.running
         if str(port) in map(_bare, place.project.services[name].get("expose", ()))
     ]
-    candidates = exposing or [name for name in place.running if name not in place.service.changes.add]
+    candidates = exposing or place.own
     if len(candidates) == 1:
         return candidates[0]
     problem = f"{port}: nothing on {place.node} publishes it: neither of {', '.join(place.running)}"

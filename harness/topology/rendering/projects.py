@@ -136,7 +136,7 @@ def _changed(
 
     ``ask`` returns what Compose says with these merged in.
     """
-    written = _written([ADDED], changes.added(place))
+    written = _written([ADDED], changes.additions(place))
     if written:
         place = replace(place, project=ask(written))
     written |= (changed := _written(CHANGES, changes.documents(place)))

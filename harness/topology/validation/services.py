@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from harness.topology import names as naming
 from harness.topology import values
 from harness.topology.names import Names
+from harness.topology.rendering.tunnel import ENGINES
 from harness.topology.schema import RawService, RawStackService, RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
 
@@ -28,6 +29,29 @@ def check(raw: RawTopology, names: Names, problems: Problems) -> None:
         _check_service(path, service, names, problems)
     for name, service in raw.services.items():
         _check_health(name, service, problems)
+        _check_tunnels(raw, name, names, problems)
+
+
+def _check_tunnels(raw: RawTopology, name: str, names: Names, problems: Problems) -> None:
+    """Each leads to a database that can be used through one, and that trusts a droplet of the service."""
+    service = raw.services[name]
+    droplets = {node for each in service.droplets for node in names.ends(each)}
+    for database, port in service.tls_tunnel.items():
+        path: Path = ("services", name, "tls_tunnel", database)
+        values.check_port(problems, path, port)
+        if database not in raw.databases:
+            remedy = did_you_mean(database, raw.databases)
+            problems.add(path, f"no database is called {database!r}", remedy)
+            continue
+        cluster = raw.databases[database]
+        if cluster.engine in values.ENGINES and cluster.engine not in ENGINES:
+            problem = f"there is no tunnel to {cluster.engine}, whose clients all speak TLS and need it"
+            remedy = f"have the application use TLS: {database}-ca.pem is beside its compose file"
+            problems.add(path, problem, remedy)
+        if not droplets & {node for each in cluster.trusted_sources for node in names.ends(each)}:
+            problem = f"{database!r} trusts no droplet of the service"
+            remedy = f"add {service.droplets[0] if service.droplets else 'one'!r} to its trusted_sources"
+            problems.add(path, problem, remedy)
 
 
 def _check_health(name: str, service: RawService, problems: Problems) -> None:
@@ -85,6 +109,12 @@ def _check_service(
     if isinstance(service, RawService):
         _check_hosts((*path, "hosts"), service.hosts, names, problems)
         _check_upstreams((*path, "upstreams"), service, names, problems)
+    elif service.tls_tunnel:
+        problem = (
+            "a stack's services share one network, so it would be used without TLS from droplet to droplet"
+        )
+        remedy = "have the service as a compose project on its droplets: `services:` beside `swarm:`"
+        problems.add((*path, "tls_tunnel"), problem, remedy)
     for target in service.files:
         _check_target(problems, (*path, "files", target), target)
 
