@@ -19,6 +19,7 @@ from tank import Tank, droplet, tcp, udp
 from emulator.cloud.certificates import issue, make_authority
 from emulator.docker.images.build import ensure
 from emulator.planes.base import Address, AllowRule, DatabaseSpec, MemberPolicy, NetworkPolicy
+from harness.access.nodes import inside
 from harness.access.ssh import Access, open_access
 from harness.core.errors import CommandError, ResourceError, TopologyError, WaitTimeoutError
 from harness.core.progress import Progress
@@ -247,6 +248,23 @@ def test_what_the_topology_adds_runs_beside_the_application_until_it_is_taken_ou
     assert site.access.run("back", "docker ps -a --format '{{.Names}}'") == "hello-hello-1\n"
 
 
+def test_a_configuration_of_the_application_has_a_droplets_new_address(site: Site) -> None:
+    """In a copy: the application's own file stays, and is not what is deployed."""
+    own = site.app / "pages" / "index"
+    own.write_text("upstream a { server app:80 max_fails=1; }\n")
+    plain = site.topology()
+    changes = Changes(upstreams={"pages/index": {"app": ("bastion",)}})
+    topology = replace(plain, services=(replace(plain.services[0], changes=changes),))
+    bastion = site.deployment.nodes["bastion"]
+    for address in (bastion.private_ip, "10.1.0.99"):
+        nodes = {**site.deployment.nodes, "bastion": replace(bastion, private_ip=address)}
+        moved = replace(site.deployment, nodes=nodes)
+        done = deploy(site.target, topology, moved, site.access, progress=Progress(quiet=True))
+        assert done.changed == ("hello@back",)
+        assert site.page() == f"hello from back upstream a {{ server {address}:80 max_fails=1; }}\n"
+    assert own.read_text() == "upstream a { server app:80 max_fails=1; }\n"
+
+
 # What Valkey answers to a client that knows no TLS.
 ASKING = r"""
 use IO::Socket::INET;
@@ -261,6 +279,7 @@ while (my $client = $server->accept) {
     close $client;
 }
 """
+TUNNEL = "cache-tls-tunnel"
 CACHE, CACHE_PORT, HOST = "10.1.0.200", 25061, "cache-do-user-1-0.db.ondigitalocean.com"
 
 
@@ -318,12 +337,14 @@ def test_an_application_without_tls_reaches_its_database_through_a_tunnel(
     deploy(site.target, topology, deployment, site.access, progress=Progress(quiet=True))
     assert site.page() == "+OK\r\n+PONG\r\n"
     assert "NOAUTH" in through_the_tunnel(site, 6379)
-    inside = f"docker exec --env HOST={CACHE} --env LISTEN=7000"
-    site.access.run("back", f"{inside} --detach hello-cache-tls-tunnel-1 tunnel")
+    commanded = inside("hello", "perl -e 'print 42'", "com.docker.compose.project=hello", [TUNNEL])
+    assert site.access.run("back", commanded) == "42", "in the application's container, which has perl"
+    elsewhere = f"docker exec --env HOST={CACHE} --env LISTEN=7000"
+    site.access.run("back", f"{elsewhere} --detach hello-cache-tls-tunnel-1 tunnel")
     wait_for("another tunnel", lambda: _listens(site, 7000), deadline=60)
     assert through_the_tunnel(site, 7000) == "connected\n", "the certificate is not for its address"
     with pytest.raises(CommandError, match=r"(?i)hostname mismatch"):
-        site.access.run("back", f"{inside} hello-cache-tls-tunnel-1 healthy")
+        site.access.run("back", f"{elsewhere} hello-cache-tls-tunnel-1 healthy")
 
 
 def _listens(site: Site, port: int) -> None:

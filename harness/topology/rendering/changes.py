@@ -56,7 +56,7 @@ class Place:
     @property
     def added(self) -> frozenset[str]:
         """The compose services that the topology brings along."""
-        return frozenset((*self.service.changes.add, *map(tunnel.name, self.tunnels)))
+        return frozenset(added_names(self.service.changes))
 
     @property
     def tunnels(self) -> Mapping[str, int]:
@@ -73,6 +73,11 @@ class Place:
             return render.evaluate(text, self.context, compose=True)
         except render.ExpressionError as error:
             raise self.error(key, str(error), render.LOCATIONS) from error
+
+
+def added_names(changes: Changes) -> tuple[str, ...]:
+    """The compose services that run beside the application's own."""
+    return (*changes.add, *map(tunnel.name, changes.tls_tunnel))
 
 
 def additions(place: Place) -> tuple[Mapping[str, Any], ...]:
