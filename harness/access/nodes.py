@@ -19,6 +19,9 @@ from harness.deploy import collect_logs
 from harness.run.session import Session, open_session
 from harness.run.settings import Choice
 from harness.swarm.reach import running
+from harness.topology.rendering.changes import added_names
+
+ID_AND_SERVICE = '{{.ID}} {{.Label "com.docker.compose.service"}}'
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Nodes(Session):
         nodes = self.select(chosen)
         script = shell_text(chosen.command)
         if chosen.service:
-            script = inside(chosen.service, script, self._label(chosen.service))
+            script = inside(chosen.service, script, self._label(chosen.service), self._beside(chosen.service))
         with Pool(max_workers=len(nodes)) as pool:
             return list(pool.map(lambda node: self._run(node, script, deadline), nodes))
 
@@ -122,6 +125,11 @@ class Nodes(Session):
             return f"com.docker.swarm.service.name={swarm.stack}_{service}"
         return f"com.docker.compose.project={service}"
 
+    def _beside(self, service: str) -> tuple[str, ...]:
+        """The compose services that the topology runs beside the application's own."""
+        plain = {each.name: each.changes for each in self.topology.services}
+        return added_names(plain[service]) if service in plain else ()
+
     def _run(self, node: str, script: str, deadline: float) -> Result:
         try:
             return Result(node, 0, self.access.run(node, script, deadline=deadline))
@@ -155,10 +163,16 @@ def shell_text(command: Sequence[str]) -> str:
     return command[0] if len(command) == 1 else shlex.join(command)
 
 
-def inside(service: str, script: str, label: str) -> str:
-    """A script that runs ``script`` in the first container with ``label`` on the node."""
+def inside(service: str, script: str, label: str, beside: Sequence[str] = ()) -> str:
+    """A script that runs ``script`` in the first container with ``label`` on the node.
+
+    Those of the compose services ``beside`` are not meant.
+    """
+    patterns = (shlex.quote(f" {name.replace('.', '[.]')}$") for name in beside)
+    others = "".join(f" | grep -v {each}" for each in patterns)
+    listed = f"docker ps -f label={shlex.quote(label)} --format {shlex.quote(ID_AND_SERVICE)}"
     return (
-        f"container=$(docker ps -q -f label={shlex.quote(label)} | tail -n 1)\n"
+        f"container=$({listed}{others} | tail -n 1 | cut -d ' ' -f 1)\n"
         f'[ -n "$container" ] || {{ echo "no container of {service} runs here"; exit 1; }}\n'
         f'exec docker exec "$container" sh -c {shlex.quote(script)}'
     )

@@ -9,6 +9,7 @@ import click
 
 from harness.cli.baseline import baseline
 from harness.cli.bench import bench
+from harness.cli.compose import compose
 from harness.cli.diff import diff
 from harness.cli.down import down, sweep
 from harness.cli.drift import drift
@@ -42,6 +43,7 @@ COMMANDS: tuple[click.Command, ...] = (
     gate,
     baseline,
     report,
+    compose,
     stack,
     scale,
     link,

@@ -10,8 +10,11 @@ from harness.cli import options
 from harness.cli.consent import cost_confirmation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.core.progress import Progress
     from harness.run.up import Prepared, Started
+    from harness.topology.rendering.upstreams import Changed
 
 
 @click.command()
@@ -30,8 +33,9 @@ def up(yes: bool, max_cost: float | None, dry_run: bool, keep: bool, output: str
     if dry_run:
         with flow.emulator_removed_on_failure(settings, progress):
             prepared = flow.prepare(settings, progress)
+            known, files = flow.changed_files(prepared)
         flow.stop_if_empty(prepared.target, settings.state_dir, progress)
-        return _dry_run(prepared, output)
+        return _dry_run(prepared, files, output, made_up=not known)
     consent = cost_confirmation(settings.target or "local", yes=yes, max_cost=max_cost)
     started = flow.up(settings, consent, progress, keep="always" if keep else "never", alone=True)
     flow.release(started.guard)
@@ -39,13 +43,24 @@ def up(yes: bool, max_cost: float | None, dry_run: bool, keep: bool, output: str
     return 0
 
 
-def _dry_run(prepared: Prepared, output: str) -> int:
+def _dry_run(prepared: Prepared, files: Sequence[Changed], output: str, *, made_up: bool) -> int:
     changes = [
         {"action": each.action, "kind": each.kind, "name": each.name, "reason": each.reason}
         for each in prepared.plan.changes
     ]
     lines = [f"{each['action']:7} {each['kind']} {each['name']}: {each['reason']}" for each in changes]
-    document = {"run": prepared.choice.run, "target": prepared.choice.target, "changes": changes}
+    lines += [f"\n{each.diff.rstrip()}" for each in files]
+    if files and made_up:
+        lines.append("\n# not deployed: the addresses in these files are made up")
+    document = {
+        "run": prepared.choice.run,
+        "target": prepared.choice.target,
+        "changes": changes,
+        "files": [
+            {"service": each.service, "nodes": list(each.nodes), "file": each.name, "diff": each.diff}
+            for each in files
+        ],
+    }
     options.show(document, "\n".join((f"run {prepared.choice.run}", *lines)), output)
     return 0
 

@@ -3,6 +3,7 @@
 Compose files come from ``harness.topology.rendering.render``, already without their networks.
 
 * ``gather``     every image of the application: built, or found
+* ``base``       the image that Dockerfiles of ours begin with
 * ``images``     builds and saves images with this machine's Docker command line
 * ``bundle``     everything one service needs on one node, and a hash of it
 * ``remote``     what is run on a node: survey, ship, start, health

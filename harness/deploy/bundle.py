@@ -12,17 +12,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from harness.compose import ComposeProject
+from harness.compose import ComposeProject, read
 from harness.compose.model import inside
 from harness.core.documents import read_text
 from harness.deploy.engine import Image
 from harness.topology.model import Service
 from harness.topology.rendering.compose import strip_networks
-from harness.topology.rendering.projects import CHANGES, compose_files
+from harness.topology.rendering.projects import ADDED, CHANGES, compose_files
+from harness.topology.rendering.render import COMPOSE
 
 OVERRIDE = "docker-compose.wavetank.yml"
-PRIVATE = (".env", *CHANGES)  # they may hold passwords
+PRIVATE = (".env", ADDED, *CHANGES)  # they may hold passwords
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,49 @@ def make_bundle(
     Raises ``TopologyError`` for a mount that lies outside of the compose file's directory.
     """
     images = {name: image for name, image in images.items() if name in app.started}
-    texts = {**rendered, OVERRIDE: override(app, images)}
-    found = {entry.name: entry for entry in _own_files(service.compose, app.shipped(set(texts)), set(texts))}
+    texts = _texts(service, rendered, app, images)
+    placed = {*rendered, OVERRIDE}
+    found = {entry.name: entry for entry in _own_files(service.compose, app.shipped(placed), placed)}
     now = time.time()
-    for name in filter(None, map(inside, app.compose_files)):
-        file = service.compose.parent / name
-        if name not in texts:
-            texts[name] = strip_networks(read_text(file), file=file)
     for name, text in texts.items():
         found[name] = Entry(name, 0o600 if name in PRIVATE else 0o644, text.encode(), mtime=now)
     entries = tuple(found[name] for name in sorted(found))
     return Bundle(service, node, entries, images, _containers(app), _digest(entries, images))
+
+
+def merged(
+    service: Service,
+    root: Path,
+    rendered: Mapping[str, str],
+    app: ComposeProject,
+    images: Mapping[str, Image],
+) -> dict[str, Any]:
+    """What Compose makes of all the compose files of such a bundle: a compose document, of what starts.
+
+    ``root`` is the application's directory. Raises ``TopologyError``.
+    """
+    texts = _texts(service, rendered, app, images)
+    first = texts.pop(COMPOSE)
+    more = [name for name in _merged_files(service) if name in texts]
+    found = read(service.compose, root=root, text=first, files=texts, project=service.name, more=more)
+    return {**found.document, "services": found.running()}
+
+
+def _texts(
+    service: Service, rendered: Mapping[str, str], app: ComposeProject, images: Mapping[str, Image]
+) -> dict[str, str]:
+    """All that is written for a node, by file name: what is rendered, and compose files without networks."""
+    texts = {**rendered, OVERRIDE: override(app, images)}
+    for name in filter(None, map(inside, app.compose_files)):
+        if name not in texts:
+            file = service.compose.parent / name
+            texts[name] = strip_networks(read_text(file), file=file)
+    return texts
+
+
+def _merged_files(service: Service) -> tuple[str, ...]:
+    """What Compose merges into the first file on a node, as far as it is there."""
+    return (*compose_files(service)[1:], OVERRIDE)
 
 
 def _containers(app: ComposeProject) -> int:
@@ -108,7 +142,7 @@ def override(app: ComposeProject, images: Mapping[str, Image]) -> str:
 
 def compose_command(service: Service) -> str:
     """A line of shell for a service's directory on a node: ``compose`` is Docker Compose with its files."""
-    names = " ".join(map(shlex.quote, (*compose_files(service), OVERRIDE)))
+    names = " ".join(map(shlex.quote, (COMPOSE, *_merged_files(service))))
     command = (
         f"COMPOSE_FILE=${{files#:}} COMPOSE_PATH_SEPARATOR=: docker compose -p {shlex.quote(service.name)}"
     )

@@ -10,7 +10,8 @@ from harness.compose import Build, ComposeProject, containers
 from harness.core.errors import EngineError
 from harness.core.parallel import in_parallel
 from harness.core.progress import Progress
-from harness.deploy.engine import Image, local_images
+from harness.deploy import base
+from harness.deploy.engine import REPOSITORY, Image, local_images
 from harness.deploy.images import bases_of, build_image, reference_of
 
 BUILDERS = 2
@@ -30,6 +31,7 @@ def gather(services: Sequence[Named], apps: Mapping[str, ComposeProject], progre
 
     ``apps`` are the services' compose files, by the services' names.
     """
+    base.ensure(_base_names(apps), progress)
     named, builds = _named(services, apps)
     references = {reference for images in named.values() for reference in images.values()}
     return _with_ids(named, _build_missing(builds, references, progress))
@@ -39,6 +41,20 @@ def look_up(services: Sequence[Named], apps: Mapping[str, ComposeProject]) -> Im
     """As ``gather``, but builds nothing: what is not here has no id."""
     named, _ = _named(services, apps)
     return _with_ids(named, local_images([each for images in named.values() for each in images.values()]))
+
+
+def names(services: Sequence[Named], apps: Mapping[str, ComposeProject]) -> Images:
+    """As ``look_up``; where no engine can be asked, what is built has a name without a hash."""
+    try:
+        return look_up(services, apps)
+    except EngineError:
+        return {
+            service.name: {
+                each.name: Image(f"{REPOSITORY}/{service.name}" if each.build else each.image, "")
+                for each in containers(apps[service.name])
+            }
+            for service in services
+        }
 
 
 def _named(
@@ -68,14 +84,18 @@ def _with_ids(named: Mapping[str, Mapping[str, str]], found: Mapping[str, Image]
     }
 
 
-def _bases(apps: Mapping[str, ComposeProject]) -> dict[str, str]:
+def _base_names(apps: Mapping[str, ComposeProject]) -> list[str]:
     builds = [each.build for app in apps.values() for each in containers(app) if each.build]
-    found = local_images([base for build in builds for base in bases_of(build)])
+    return [name for build in builds for name in bases_of(build)]
+
+
+def _bases(apps: Mapping[str, ComposeProject]) -> dict[str, str]:
+    found = local_images(_base_names(apps))
     return {name: image.id for name, image in found.items()}
 
 
 def _ids_of(build: Build, bases: Mapping[str, str]) -> dict[str, str]:
-    return {base: bases[base] for base in bases_of(build) if base in bases}
+    return {name: bases[name] for name in bases_of(build) if name in bases}
 
 
 def _build_missing(

@@ -337,7 +337,7 @@ def start(access: Access, bundle: Bundle) -> None:
     try:
         access.run(bundle.node, script, deadline=UP_SECONDS)
     except CommandError as error:
-        problem = f"compose did not start it: {error.output.strip()[-2000:]}"
+        problem = f"compose did not start it: {error.output.strip()[-2000:]}\n{_diagnose(access, bundle)}"
         raise ResourceError("service", bundle.label, problem) from error
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -34,9 +34,11 @@ from harness.stack.check import check as check_stack
 from harness.swarm import deploy as stack
 from harness.target import emulator_process
 from harness.target.target import Target
-from harness.topology.deployment import Deployment
+from harness.topology.deployment import Deployment, is_complete
 from harness.topology.model import Topology
-from harness.topology.rendering import headers
+from harness.topology.rendering import headers, projects
+from harness.topology.rendering.imagined import imagined
+from harness.topology.rendering.upstreams import Changed
 from harness.verify.network import hostnet
 
 FIRST_SUBMISSION_DEADLINE = 60.0
@@ -98,6 +100,22 @@ def prepare(settings: Settings, progress: Progress) -> Prepared:
         progress.note(f"the application is {choice.app}, as --app of an earlier `up` of {choice.run} said")
     plan = provision.plan(target, topology, choice.run)
     return Prepared(choice, target, topology, plan, choice.run in existing, host)
+
+
+def changed_files(prepared: Prepared) -> tuple[bool, list[Changed]]:
+    """The application's files of which droplets get a changed copy, and whether their addresses are known.
+
+    They are made up where the run is not there yet, or not all of it.
+    """
+    topology = prepared.topology
+    if not any(each.changes.upstreams for each in topology.services):
+        return prepared.existed, []
+    made_up = imagined(topology)
+    if prepared.existed:
+        found = provision.observe(prepared.target, topology, prepared.choice.run)
+        if is_complete(found, topology) and all(each.private_ip for each in found.nodes.values()):
+            return True, projects.changed_files(topology, replace(found, secrets=made_up.secrets))
+    return False, projects.changed_files(topology, made_up)
 
 
 def check_application(topology: Topology, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from harness.stack.model import Note, Source
 from harness.stack.secrecy import secret_names, url_forms
 from harness.stack.service import ServiceContext
 from harness.stack.steps.ports import unclaimed
-from harness.topology.model import Topology
+from harness.topology.model import StackService, Topology
 
 UNMISTAKABLE = 6  # letters: a shorter value, such as true or 3600, is no sign of a password
 TOP_LEVEL = ("version", "services", "networks", "volumes", "configs", "secrets", "include")
@@ -69,7 +69,7 @@ def service_contexts(
     service = source.service.name
     contexts = [
         ServiceContext(topology, source, file, name, title, title == service, forms, ipvs)
-        for name, title in _titles(service, file.started).items()
+        for name, title in titles(source.service, file.started).items()
     ]
     _check_meaning(contexts)
     _check_ends(contexts)
@@ -89,9 +89,16 @@ def _check_ends(contexts: Sequence[ServiceContext]) -> None:
                 raise context.error("depends_on", problem, remedy)
 
 
-def _titles(service: str, names: Sequence[str]) -> dict[str, str]:
-    """The stack's names of a compose file's services: ``S`` for the only one or the one named so."""
-    return {name: service if name == service or len(names) == 1 else f"{service}-{name}" for name in names}
+def titles(service: StackService, names: Collection[str]) -> dict[str, str]:
+    """The stack's names of a service's compose services: its own for the only one, or the one named so.
+
+    What the topology adds changes no name of the application's.
+    """
+    own = [name for name in names if name not in service.changes.add]
+    return {
+        name: service.name if name == service.name or own == [name] else f"{service.name}-{name}"
+        for name in names
+    }
 
 
 def _check_meaning(contexts: Sequence[ServiceContext]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -97,7 +98,13 @@ def _changes(service: RawService | RawStackService, names: Names, root: Path) ->
         },
         publish={name: tuple(ports) for name, ports in getattr(service, "publish", {}).items()},
         hosts={host: names.ends(place) for host, place in getattr(service, "hosts", {}).items()},
+        upstreams={
+            posixpath.normpath(file): {name: names.ends(place) for name, place in given.items()}
+            for file, given in getattr(service, "upstreams", {}).items()
+        },
         build={name: _build_change(each) for name, each in service.build.items()},
+        tls_tunnel=service.tls_tunnel,
+        add=service.add,
         override=service.override,
     )
 

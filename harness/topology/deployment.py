@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from harness.core.masking import SHORTEST
+
+if TYPE_CHECKING:
+    from harness.topology.model import Topology
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,14 @@ class Deployment:
     databases: Mapping[str, DatabaseNode]
     guests: tuple[str, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def is_complete(deployment: Deployment, topology: Topology) -> bool:
+    """Whether all droplets and databases of the topology are there."""
+    return (
+        topology.droplets.keys() <= deployment.nodes.keys()
+        and topology.databases.keys() <= deployment.databases.keys()
+    )
 
 
 def secrets_of(deployment: Deployment) -> tuple[str, ...]:

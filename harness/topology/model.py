@@ -113,7 +113,11 @@ class Changes:
     * ``environment`` are variables of single compose services, by their names.
     * ``publish`` are ports in Compose's short form, by compose service.
     * ``hosts`` are names that containers know, each with the droplets that it leads to.
+    * ``upstreams`` are nginx configurations by their paths beside the compose file, each with the droplets
+      for each name of a server; none: those of ``hosts``, and of services that ``run`` puts elsewhere.
     * ``build`` is by compose service.
+    * ``tls_tunnel`` are databases that the containers reach without TLS, each with the port for that.
+    * ``add`` are compose services beside the application's own, in Compose's syntax.
     * ``override`` is a compose document, merged last; its values may have Compose's tags.
     """
 
@@ -122,8 +126,17 @@ class Changes:
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     publish: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    upstreams: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     build: Mapping[str, BuildChange] = field(default_factory=dict)
+    tls_tunnel: Mapping[str, int] = field(default_factory=dict)
+    add: Mapping[str, Any] = field(default_factory=dict)
     override: Mapping[str, Any] = field(default_factory=dict)
+
+    def added(self, node: str) -> tuple[str, ...]:
+        """Those of ``add`` that run on a droplet: where ``run`` names one, it runs nowhere else."""
+        named = {name for names in (self.run or {}).values() for name in names}
+        here = (self.run or {}).get(node, ())
+        return tuple(name for name in self.add if name in here or name not in named)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,16 @@ def _ids_by_name(value: Any) -> Any:
     return found
 
 
+def _files_by_name(value: Any) -> Any:
+    """A file, or a list of them, as a mapping that says nothing more of each."""
+    files = _one_as_list(value)
+    return {each: {} for each in files} if isinstance(files, list) and _are_texts(files) else value
+
+
+def _are_texts(values: list[Any]) -> bool:
+    return all(isinstance(each, str) for each in values)
+
+
 def _one_as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -163,6 +173,8 @@ class RawApplication(Raw):
 
     droplets: list[str]
     compose: Annotated[list[str] | None, BeforeValidator(_one_as_list)] = None
+    tls_tunnel: dict[str, int] = Field(default_factory=dict)
+    add: dict[str, dict[str, Any]] = Field(default_factory=dict)
     override: dict[str, Any] = Field(default_factory=dict)
     ports: list[int] = Field(default_factory=list)
     environment: dict[str, Text | dict[str, Text]] = Field(default_factory=dict)
@@ -174,6 +186,9 @@ class RawService(RawApplication):
     run: list[str] | dict[str, list[str]] | None = None
     publish: dict[str, list[Text]] = Field(default_factory=dict)
     hosts: dict[str, str] = Field(default_factory=dict)
+    upstreams: Annotated[
+        dict[str, Annotated[dict[str, str], BeforeValidator(_none_is_empty)]], BeforeValidator(_files_by_name)
+    ] = Field(default_factory=dict)
     health: Annotated[RawHealth, BeforeValidator(_url_as_health)] = RawHealth()
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from harness.core.errors import EngineError
 from harness.core.progress import Progress
-from harness.deploy import read_apps
+from harness.deploy import base, read_apps
 from harness.deploy.engine import Image, local_images
 from harness.deploy.gather import gather
 from harness.topology.model import Service, StackService, Topology
 from harness.vm.command import run
 
 BUILD_SECONDS = 1800.0
-BASE = "wavetank/base:latest"  # application Dockerfiles begin with it
 
 
 def emulators(project: Path) -> list[Image]:
@@ -22,7 +21,7 @@ def emulators(project: Path) -> list[Image]:
     built = run(
         [sys.executable, "-m", "emulator.docker.images"], deadline=BUILD_SECONDS, directory=project
     ).split()
-    return list(local_images([*built, BASE]).values())
+    return list(local_images([*built, base.NAME]).values())
 
 
 def applications(topology: Topology, progress: Progress) -> list[Image]:

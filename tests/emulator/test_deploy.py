@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,19 +14,23 @@ from pathlib import Path
 import pytest
 import small_image
 import testinfra
-from tank import Tank, droplet, tcp
+from tank import Tank, droplet, tcp, udp
 
+from emulator.cloud.certificates import issue, make_authority
 from emulator.docker.images.build import ensure
+from emulator.planes.base import Address, AllowRule, DatabaseSpec, MemberPolicy, NetworkPolicy
+from harness.access.nodes import inside
 from harness.access.ssh import Access, open_access
-from harness.core.errors import ResourceError, TopologyError, WaitTimeoutError
+from harness.core.errors import CommandError, ResourceError, TopologyError, WaitTimeoutError
 from harness.core.progress import Progress
+from harness.core.wait import NotYet, wait_for
 from harness.deploy import DeployResult, collect_logs, deploy, remote
 from harness.deploy.engine import Image, local_images
 from harness.deploy.images import Archive
 from harness.run.rundir import RunDir
 from harness.target.target import Target
 from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.topology.model import Droplet, Management, Service, Topology
+from harness.topology.model import Changes, Database, Droplet, Management, Service, Topology
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -78,6 +84,11 @@ class Site:
     app: Path
     access: Access
 
+    def gates(self, *more: AllowRule) -> NetworkPolicy:
+        """Firewalls as a topology's management section says; ``more`` is what ``back`` may send to."""
+        bastion, back = (self.tank.nodes[each].private.ip for each in (BASTION, BACK))
+        return self.tank.policy(n1=([tcp(22)], [tcp(22, back)]), n2=([tcp(22, bastion)], more))
+
     def topology(self, greeting: str = "hello from {{ node.name }}", health: str = "/") -> Topology:
         """One service on the node behind the bastion."""
         url = f"http://127.0.0.1:8080{health}"
@@ -125,10 +136,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         keys = [run_dir.public_key()]
         specs = [droplet(number, user_data=MARKER, keys=keys) for number in (BASTION, BACK)]
         tank.nodes = {spec.id: spec for spec in specs}
-        bastion, back = (spec.private.ip for spec in specs)
-        policy = tank.policy(n1=([tcp(22)], [tcp(22, back)]), n2=([tcp(22, bastion)], []))
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda spec: tank.plane.create_droplet(spec, policy), specs))
         nodes = {
             name: Node(name, spec.id, "active", spec.public.ip if spec.public else None, spec.private.ip)
             for name, spec in zip(("bastion", "back"), specs, strict=True)
@@ -138,6 +145,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         app = tmp_path_factory.mktemp("app")
         (app / "pages").mkdir()
         made = Site(tank, run_dir, target, deployment, app, _access(run_dir, target, deployment))
+        policy = made.gates()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda spec: tank.plane.create_droplet(spec, policy), specs))
         yield made
         made.access.close()
     finally:
@@ -219,6 +229,141 @@ def test_a_health_check_that_fails_shows_what_it_said(site: Site, monkeypatch: p
     with pytest.raises(ResourceError, match="is not healthy") as caught:
         site.deploy(replace(given, services=(replace(given.services[0], health=""),)))
     assert re.search(r'health check of /\S+, exit code 1: "nobody answers at db\\n"', str(caught.value))
+
+
+def test_what_the_topology_adds_runs_beside_the_application_until_it_is_taken_out(site: Site) -> None:
+    """Built, shipped and waited for like the rest, and removed without being named."""
+    side = {
+        "build": ".",
+        "ports": ["8081:8080"],
+        "environment": {"GREETING": "beside {{ node.name }}"},
+        "volumes": ["./pages:/pages:ro"],
+    }
+    plain = site.topology()
+    hello = plain.services[0]
+    site.deploy(replace(plain, services=(replace(hello, changes=Changes(add={"side": side})),)))
+    assert site.page() == "hello from back page one\n"
+    assert site.access.run("back", "curl -sf http://127.0.0.1:8081/") == "beside back page one\n"
+    site.deploy(plain)
+    assert site.access.run("back", "docker ps -a --format '{{.Names}}'") == "hello-hello-1\n"
+
+
+def test_a_configuration_of_the_application_has_a_droplets_new_address(site: Site) -> None:
+    """In a copy: the application's own file stays, and is not what is deployed."""
+    own = site.app / "pages" / "index"
+    own.write_text("upstream a { server app:80 max_fails=1; }\n")
+    plain = site.topology()
+    changes = Changes(upstreams={"pages/index": {"app": ("bastion",)}})
+    topology = replace(plain, services=(replace(plain.services[0], changes=changes),))
+    bastion = site.deployment.nodes["bastion"]
+    for address in (bastion.private_ip, "10.1.0.99"):
+        nodes = {**site.deployment.nodes, "bastion": replace(bastion, private_ip=address)}
+        moved = replace(site.deployment, nodes=nodes)
+        done = deploy(site.target, topology, moved, site.access, progress=Progress(quiet=True))
+        assert done.changed == ("hello@back",)
+        assert site.page() == f"hello from back upstream a {{ server {address}:80 max_fails=1; }}\n"
+    assert own.read_text() == "upstream a { server app:80 max_fails=1; }\n"
+
+
+# What Valkey answers to a client that knows no TLS.
+ASKING = r"""
+use IO::Socket::INET;
+$SIG{TERM} = sub { exit 0 };
+my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 9, ReuseAddr => 1) or die;
+while (my $client = $server->accept) {
+    while (<$client>) { last if /^\r?\n$/ }
+    my $valkey = IO::Socket::INET->new("cache:6379") or die "no cache: $@";
+    print $valkey "AUTH default secret\r\nPING\r\n";
+    my $body = <$valkey> . <$valkey>;
+    print $client "HTTP/1.0 200 OK\r\nContent-Length: " . length($body) . "\r\n\r\n$body";
+    close $client;
+}
+"""
+TUNNEL = "cache-tls-tunnel"
+CACHE, CACHE_PORT, HOST = "10.1.0.200", 25061, "cache-do-user-1-0.db.ondigitalocean.com"
+
+
+@pytest.fixture
+def cache(site: Site) -> Iterator[DatabaseNode]:
+    """A managed Valkey that trusts the node behind the bastion."""
+    ensure(["valkey"])
+    authority = make_authority("test")
+    hosts = (HOST, f"private-{HOST}")
+    pair = issue(authority, hosts)
+    spec = DatabaseSpec(
+        str(uuid.uuid4()), "cache", "valkey", "8", 1024, "vpc-1", "10.1.0.0/20",
+        Address("203.0.113.200", 24, "203.0.113.1"), Address(CACHE, 20, "10.1.0.1"), *hosts, CACHE_PORT,
+        "default", "secret", ca=authority.certificate, certificate=pair.certificate, key=pair.key,
+    )  # fmt: skip
+    back = site.tank.nodes[BACK].private.ip
+    trusted = tcp(CACHE_PORT, f"{back}/32", firewall="trusted sources")
+    site.tank.databases.append(MemberPolicy(f"database:{spec.id}", True, (trusted,), ()))
+    try:
+        policy = site.gates(tcp(CACHE_PORT, "10.1.0.0/20"), udp(53))
+        site.tank.plane.create_database(spec, policy)
+        end = Connection(spec.private_host, CACHE_PORT, "default", "secret", "defaultdb", "rediss://")
+        yield DatabaseNode("cache", spec.id, "valkey", "online", end, end, authority.certificate)
+    finally:
+        site.tank.databases.clear()
+        site.tank.plane.destroy_database(spec.id)
+        site.tank.plane.apply(site.gates())
+
+
+def tunnelled(site: Site) -> Topology:
+    """The application that asks Valkey, with a tunnel to it."""
+    (site.app / "serve.pl").write_text(ASKING)
+    plain = site.topology()
+    hello = replace(plain.services[0], changes=Changes(tls_tunnel={"cache": 6379}))
+    database = Database("cache", "valkey", "8", "db-s-1vcpu-1gb", 1, ("back",))
+    return replace(plain, services=(hello,), databases={"cache": database})
+
+
+def through_the_tunnel(site: Site, port: int) -> str:
+    """What a client without TLS gets of the tunnel's container, asked from its node."""
+    address = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    script = f"""\
+address=$(docker inspect -f '{address}' hello-cache-tls-tunnel-1)
+exec 3<>/dev/tcp/$address/{port} && echo connected || exit
+printf 'PING\\r\\nQUIT\\r\\n' >&3 && timeout 60 cat <&3"""
+    return site.access.run("back", f"bash -c {shlex.quote(script)} || true", deadline=90)
+
+
+def test_an_application_without_tls_reaches_its_database_through_a_tunnel(
+    site: Site, cache: DatabaseNode
+) -> None:
+    """By the database's name; a server with another name gets nothing of it."""
+    topology = tunnelled(site)
+    deployment = replace(site.deployment, databases={"cache": cache})
+    deploy(site.target, topology, deployment, site.access, progress=Progress(quiet=True))
+    assert site.page() == "+OK\r\n+PONG\r\n"
+    assert "NOAUTH" in through_the_tunnel(site, 6379)
+    commanded = inside("hello", "perl -e 'print 42'", "com.docker.compose.project=hello", [TUNNEL])
+    assert site.access.run("back", commanded) == "42", "in the application's container, which has perl"
+    elsewhere = f"docker exec --env HOST={CACHE} --env LISTEN=7000"
+    site.access.run("back", f"{elsewhere} --detach hello-cache-tls-tunnel-1 tunnel")
+    wait_for("another tunnel", lambda: _listens(site, 7000), deadline=60)
+    assert through_the_tunnel(site, 7000) == "connected\n", "the certificate is not for its address"
+    with pytest.raises(CommandError, match=r"(?i)hostname mismatch"):
+        site.access.run("back", f"{elsewhere} hello-cache-tls-tunnel-1 healthy")
+
+
+def _listens(site: Site, port: int) -> None:
+    listening = site.access.run("back", "docker exec hello-cache-tls-tunnel-1 cat /proc/net/tcp")
+    if f":{port:04X} 00000000:0000 0A" not in listening:
+        raise NotYet(listening)
+
+
+def test_a_database_with_a_certificate_of_another_authority_gets_nothing(
+    site: Site, cache: DatabaseNode
+) -> None:
+    """The deployment fails, and says why."""
+    topology = tunnelled(site)
+    stranger = replace(cache, ca_pem=make_authority("test").certificate)
+    deployment = replace(site.deployment, databases={"cache": stranger})
+    with pytest.raises(ResourceError, match=r"(?s)hello-cache-tls-tunnel-1.*unhealthy.*verify") as caught:
+        deploy(site.target, topology, deployment, site.access, progress=Progress(quiet=True))
+    assert "health check of /hello-cache-tls-tunnel-1" in str(caught.value)
+    assert through_the_tunnel(site, 6379) == "connected\n"
 
 
 class Counting(Archive):
@@ -340,9 +485,7 @@ def test_node_that_is_off_is_explained_and_found_again(site: Site) -> None:
     """The standing connection of before is not what is asked."""
     site.access.run("back", "true")
     spec = site.tank.nodes[BACK]
-    policy = site.tank.policy(
-        n1=([tcp(22)], [tcp(22, spec.private.ip)]), n2=([tcp(22, site.tank.nodes[BASTION].private.ip)], [])
-    )
+    policy = site.gates()
     site.tank.plane.power_off(BACK)
     try:
         with pytest.raises(WaitTimeoutError, match="ssh to back"):

@@ -6,14 +6,14 @@ The user's own files stay as they are. https://docs.docker.com/reference/compose
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.compose import ComposeProject
 from harness.core import yaml
 from harness.core.errors import TopologyError
 from harness.topology.model import BuildChange, Changes, Service, StackService, Topology
-from harness.topology.rendering import render
+from harness.topology.rendering import render, tunnel
 from harness.topology.source import did_you_mean
 
 Body = dict[str, Any]
@@ -23,7 +23,7 @@ Body = dict[str, Any]
 class Place:
     """A service as it is to be on one droplet; ``node`` is "" for a swarm's, whose tasks run on any.
 
-    ``project`` is what its compose files say without any changes.
+    ``project`` is what its compose files say without any changes, but for services that were added.
     """
 
     topology: Topology
@@ -44,7 +44,24 @@ class Place:
         run = self.service.changes.run
         if run is None:
             return self.project.started
-        return run[self.node] if self.node else next(iter(run.values()), ())
+        node = self.node or next(iter(run), "")
+        tunnels = map(tunnel.name, self.tunnels)
+        return tuple(dict.fromkeys((*run.get(node, ()), *self.service.changes.added(node), *tunnels)))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Those of :attr:`running` that are the application's."""
+        return tuple(each for each in self.running if each not in self.added)
+
+    @property
+    def added(self) -> frozenset[str]:
+        """The compose services that the topology brings along."""
+        return frozenset(added_names(self.service.changes))
+
+    @property
+    def tunnels(self) -> Mapping[str, int]:
+        """The databases that there is a tunnel to, each with its port."""
+        return tunnel.databases(self.topology, self.service.changes.tls_tunnel, self.node)
 
     def error(self, key: str, problem: str, remedy: str) -> TopologyError:
         """An error about a key of the service."""
@@ -56,6 +73,57 @@ class Place:
             return render.evaluate(text, self.context, compose=True)
         except render.ExpressionError as error:
             raise self.error(key, str(error), render.LOCATIONS) from error
+
+
+def added_names(changes: Changes) -> tuple[str, ...]:
+    """The compose services that run beside the application's own."""
+    return (*changes.add, *map(tunnel.name, changes.tls_tunnel))
+
+
+def additions(place: Place) -> tuple[Mapping[str, Any], ...]:
+    """The document with the services that the topology adds; none where it adds nothing.
+
+    Raises ``TopologyError`` for a name that the application has itself.
+    """
+    given = place.service.changes.add
+    for name, body in given.items():
+        if name in place.project.services:
+            problem = f"{place.project.file} has a service {name!r} already"
+            remedy = (
+                f"change that one with `override: {{services: {{{name}: ...}}}}`, or give this another name"
+            )
+            raise place.error(f"add.{name}", problem, remedy)
+        if isinstance(body, Mapping) and "networks" in body:
+            raise _no_networks(place, f"add.{name}.networks")
+    services = {**_evaluated(place, "add", given), **_tunnels(place)}
+    return ({"services": services},) if services else ()
+
+
+def _tunnels(place: Place) -> dict[str, Body]:
+    """A tunnel to each database, and the application's services, which wait until it is healthy."""
+    found: dict[str, Body] = {}
+    for database, port in place.tunnels.items():
+        _check_tunnel(place, database)
+        end = place.context["databases"][database].private
+        found[tunnel.name(database)] = tunnel.body(database, port, end)
+    waits = {name: {"condition": "service_healthy"} for name in found}
+    waiting = [name for name in place.own if waits and name in place.project.services]
+    return {**found, **{name: {"depends_on": waits} for name in waiting}}
+
+
+def _check_tunnel(place: Place, database: str) -> None:
+    """Its name is free, and known to all of the application's services."""
+    bodies = {name: place.project.services[name] for name in place.own if name in place.project.services}
+    names = {each for name, body in bodies.items() for each in (name, body.get("container_name", name))}
+    if database in names:
+        problem = f"a container of {place.project.file} is called {database!r}, too"
+        remedy = "leave that one out with `run`, or give the database another name"
+        raise place.error(f"tls_tunnel.{database}", problem, remedy)
+    for name, body in bodies.items():
+        if body.get("network_mode") == "host":
+            problem = f"{name} is in the droplet's own network, where the name {database!r} is not known"
+            remedy = "take its `network_mode` out, with `override` and `!reset`"
+            raise place.error(f"tls_tunnel.{database}", problem, remedy)
 
 
 def documents(place: Place) -> tuple[Mapping[str, Any], ...]:
@@ -85,7 +153,8 @@ def builds_with_expressions(changes: Changes) -> bool:
     """Whether how an image is built depends on values that only a deployment has."""
     override = _plain(changes.override)
     services = _plain(override.get("services")) if isinstance(override, Mapping) else None
-    bodies = map(_plain, services.values()) if isinstance(services, Mapping) else ()
+    changed = services.values() if isinstance(services, Mapping) else ()
+    bodies = map(_plain, (*changes.add.values(), *changed))
     sections = [body.get("build") for body in bodies if isinstance(body, Mapping)]
     texts = [
         text
@@ -134,7 +203,11 @@ def _check_networks(place: Place) -> None:
         if isinstance(body, Mapping) and "networks" in body
     ]
     for key in places:
-        raise place.error(key, "there are no networks on a node", "leave it out; `network_mode` can be set")
+        raise _no_networks(place, key)
+
+
+def _no_networks(place: Place, key: str) -> TopologyError:
+    return place.error(key, "there are no networks on a node", "leave it out; `network_mode` can be set")
 
 
 def _left_out(place: Place) -> list[str]:
@@ -161,7 +234,8 @@ def _run(place: Place) -> Iterator[tuple[str, Body]]:
 def _environment(place: Place) -> Iterator[tuple[str, Body]]:
     """A variable of the topology takes the place of a literal value.
 
-    It goes to the services that have it; where none has it, and no ``${NAME}`` either, to all that run.
+    It goes to the services that have it; where none has it, and no ``${NAME}`` either, to all that run. What
+    the topology adds has its own.
     """
     values: dict[str, dict[str, str]] = {name: {} for name in place.running}
     for key, text in place.service.environment.items():
@@ -180,24 +254,30 @@ def _environment(place: Place) -> Iterator[tuple[str, Body]]:
 
 
 def _takers(place: Place, variable: str) -> Sequence[str]:
-    having = [
-        name for name in place.running if variable in place.project.services[name].get("environment", {})
-    ]
-    if having or variable in place.project.variables:
-        return having
-    return place.running
+    having = [name for name in place.own if variable in place.project.services[name].get("environment", {})]
+    return having if having or variable in place.project.variables else place.own
+
+
+def hosts(place: Place) -> dict[str, Sequence[str]]:
+    """Names with the droplets that they lead to: those of the topology, and of services that run there."""
+    return {**_elsewhere(place), **place.service.changes.hosts}
+
+
+def names_elsewhere(place: Place) -> set[str]:
+    """The names that lead from any of the service's droplets to another one."""
+    if not place.node or not place.service.changes.run:
+        return set(hosts(place))
+    return {name for node in place.service.nodes for name in hosts(replace(place, node=node))}
 
 
 def _hosts(place: Place) -> Iterator[tuple[str, Body]]:
-    """Names that lead to other droplets: those of the topology, and of services that run there."""
-    hosts: dict[str, Sequence[str]] = {**_elsewhere(place), **place.service.changes.hosts}
-    nodes = place.context["nodes"]
-    lines = [f"{name}={nodes[droplet].private_ip}" for name, there in hosts.items() for droplet in there]
+    known, nodes = hosts(place), place.context["nodes"]
+    lines = [f"{name}={nodes[droplet].private_ip}" for name, there in known.items() for droplet in there]
     for name in place.running if lines else ():
         body = place.project.services[name]
         if str(body.get("network_mode", "")).startswith(("service:", "container:")):
             continue  # it has the names of the other one
-        own = [each for each in body.get("extra_hosts", ()) if each.partition("=")[0] not in hosts]
+        own = [each for each in body.get("extra_hosts", ()) if each.partition("=")[0] not in known]
         yield name, {"extra_hosts": yaml.Tagged(yaml.OVERRIDE, [*own, *lines])}
 
 
@@ -261,7 +341,7 @@ def _exposing(place: Place, port: int) -> str:
         for name in place.running
         if str(port) in map(_bare, place.project.services[name].get("expose", ()))
     ]
-    candidates = exposing or list(place.running)
+    candidates = exposing or place.own
     if len(candidates) == 1:
         return candidates[0]
     problem = f"{port}: nothing on {place.node} publishes it: neither of {', '.join(place.running)}"

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
+
 from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
 from harness.topology.model import DATABASE_PORTS, Topology
+
+PUBLIC, PRIVATE = IPv4Address("203.0.113.0"), IPv4Address("10.0.0.0")
 
 
 def imagined(topology: Topology) -> Deployment:
     """A deployment of the topology that nobody made."""
     nodes = {
-        name: Node(name, number, "active", "203.0.113.1" if each.public_networking else None, "10.0.0.1")
+        name: Node(
+            name,
+            number,
+            "active",
+            str(PUBLIC + number) if each.public_networking else None,
+            str(PRIVATE + number),
+        )
         for number, (name, each) in enumerate(topology.droplets.items(), 1)
     }
     databases = {

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from harness.compose import ComposeProject, read
 from harness.core import yaml
+from harness.core.documents import read_text
 from harness.core.parallel import in_parallel
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.topology.rendering import changes, render
+from harness.topology.rendering import changes, render, upstreams
 from harness.topology.rendering.imagined import imagined
+from harness.topology.rendering.upstreams import Changed
 
 READERS = 4
-# What the topology changes lies beside the compose file under these names.
+# What the topology adds and what it changes lies beside the compose file under these names.
+ADDED = "docker-compose.wavetank-add.yml"
 CHANGES = ("docker-compose.wavetank-1.yml", "docker-compose.wavetank-2.yml")
 
 
@@ -99,10 +102,45 @@ def node_project(topology: Topology, deployment: Deployment, service: Service, n
             "", problem, f"name the first one {render.COMPOSE}, or give this one another name"
         )
     place = changes.Place(topology, service, node, project, render.make_context(topology, deployment, node))
-    added = _written(changes.documents(place))
-    if added:
-        project = ask(files={**files, **added}, more=(*_more(service), *added))
-    return NodeProject({**rendered, **added}, project)
+    written, project = _changed(
+        place, lambda written: ask(files={**files, **written}, more=(*_more(service), *written))
+    )
+    return NodeProject({**rendered, **written, **upstreams.render(place, project)}, project)
+
+
+def changed_files(topology: Topology, deployment: Deployment) -> list[Changed]:
+    """The application's files of which droplets get a changed copy, those with the same copy together."""
+    found: list[Changed] = []
+    for service in (each for each in topology.services if each.changes.upstreams):
+        for node in service.nodes:
+            files = node_project(topology, deployment, service, node).files
+            for name in service.changes.upstreams:
+                if name in files:
+                    _note(found, service, node, name, files[name])
+    return found
+
+
+def _note(found: list[Changed], service: Service, node: str, name: str, after: str) -> None:
+    for at, each in enumerate(found):
+        if (each.service, each.name, each.after) == (service.name, name, after):
+            found[at] = replace(each, nodes=(*each.nodes, node))
+            return
+    before = read_text(service.compose.parent / name)
+    found.append(Changed(service.name, (node,), name, before, after))
+
+
+def _changed(
+    place: changes.Place, ask: Callable[[Mapping[str, str]], ComposeProject]
+) -> tuple[dict[str, str], ComposeProject]:
+    """What the topology merges into a service's compose files, by file name, and what all of it means.
+
+    ``ask`` returns what Compose says with these merged in.
+    """
+    written = _written([ADDED], changes.additions(place))
+    if written:
+        place = replace(place, project=ask(written))
+    written |= (changed := _written(CHANGES, changes.documents(place)))
+    return written, ask(written) if changed else place.project
 
 
 def render_for_stack(
@@ -112,9 +150,12 @@ def render_for_stack(
     rendered = render.render_stack_service(topology, deployment, service)
     rendered = replace(rendered, more=_more(service))
     project = stack_project(topology, service, rendered)
-    context = render.make_context(topology, deployment, None)
-    added = _written(changes.documents(changes.Place(topology, service, "", project, context)))
-    return replace(rendered, files={**rendered.files, **added}, more=(*rendered.more, *added))
+    place = changes.Place(topology, service, "", project, render.make_context(topology, deployment, None))
+
+    def merged(written: Mapping[str, str]) -> render.RenderedStack:
+        return replace(rendered, files={**rendered.files, **written}, more=(*rendered.more, *written))
+
+    return merged(_changed(place, lambda written: stack_project(topology, service, merged(written)))[0])
 
 
 def stack_project(
@@ -134,7 +175,7 @@ def stack_project(
 
 def compose_files(service: Service) -> tuple[str, ...]:
     """The names of the compose files that a node may have of a service, in the order of their merging."""
-    return (render.COMPOSE, *_more(service), *CHANGES)
+    return (render.COMPOSE, *_more(service), ADDED, *CHANGES)
 
 
 def _more(service: Service | StackService) -> tuple[str, ...]:
@@ -142,5 +183,5 @@ def _more(service: Service | StackService) -> tuple[str, ...]:
     return tuple(os.path.relpath(file, directory) for file in service.changes.compose_files)
 
 
-def _written(documents: Iterable[Mapping[str, object]]) -> dict[str, str]:
-    return {name: yaml.dump(each) for name, each in zip(CHANGES, documents, strict=False)}
+def _written(names: Iterable[str], documents: Iterable[Mapping[str, object]]) -> dict[str, str]:
+    return {name: yaml.dump(each) for name, each in zip(names, documents, strict=False)}

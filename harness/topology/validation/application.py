@@ -10,7 +10,7 @@ from harness.core.parallel import in_parallel
 from harness.topology.build import compose_candidates
 from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
-from harness.topology.rendering import dotenv, render
+from harness.topology.rendering import dotenv, render, upstreams
 from harness.topology.rendering.imagined import imagined
 from harness.topology.rendering.projects import READERS, read_one
 from harness.topology.schema import RawTopology
@@ -58,6 +58,7 @@ def _refused(
         project = read_one(topology, stand_in, service)
         containers(project)
         if isinstance(service, Service):
+            upstreams.check_mounted(topology, service, project)
             project.shipped(render.render_service(topology, stand_in, service, service.nodes[0]))
     except TopologyError as error:
         return error

@@ -5,12 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from harness.topology import names as naming
 from harness.topology import values
 from harness.topology.names import Names
+from harness.topology.rendering.tunnel import ENGINES
 from harness.topology.schema import RawService, RawStackService, RawTopology
 from harness.topology.source import Problems, Step, did_you_mean
 
@@ -28,6 +29,29 @@ def check(raw: RawTopology, names: Names, problems: Problems) -> None:
         _check_service(path, service, names, problems)
     for name, service in raw.services.items():
         _check_health(name, service, problems)
+        _check_tunnels(raw, name, names, problems)
+
+
+def _check_tunnels(raw: RawTopology, name: str, names: Names, problems: Problems) -> None:
+    """Each leads to a database that can be used through one, and that trusts a droplet of the service."""
+    service = raw.services[name]
+    droplets = {node for each in service.droplets for node in names.ends(each)}
+    for database, port in service.tls_tunnel.items():
+        path: Path = ("services", name, "tls_tunnel", database)
+        values.check_port(problems, path, port)
+        if database not in raw.databases:
+            remedy = did_you_mean(database, raw.databases)
+            problems.add(path, f"no database is called {database!r}", remedy)
+            continue
+        cluster = raw.databases[database]
+        if cluster.engine in values.ENGINES and cluster.engine not in ENGINES:
+            problem = f"there is no tunnel to {cluster.engine}, whose clients all speak TLS and need it"
+            remedy = f"have the application use TLS: {database}-ca.pem is beside its compose file"
+            problems.add(path, problem, remedy)
+        if not droplets & {node for each in cluster.trusted_sources for node in names.ends(each)}:
+            problem = f"{database!r} trusts no droplet of the service"
+            remedy = f"add {service.droplets[0] if service.droplets else 'one'!r} to its trusted_sources"
+            problems.add(path, problem, remedy)
 
 
 def _check_health(name: str, service: RawService, problems: Problems) -> None:
@@ -82,15 +106,40 @@ def _check_service(
             problems.add(place, f"{place[-1]!r} cannot be a variable", remedy)
     _check_compose_files(path, service, problems)
     _check_run(path, service, names, problems)
-    for host, droplet in service.hosts.items() if isinstance(service, RawService) else ():
-        if droplet not in names.groups:
-            remedy = did_you_mean(droplet, names.groups)
-            problems.add((*path, "hosts", host), f"no droplet or role is called {droplet!r}", remedy)
-        if not HOST.fullmatch(host):
-            remedy = "write one like 'judge0-server-1'"
-            problems.add((*path, "hosts", host), f"{host!r} cannot be a host name", remedy)
+    if isinstance(service, RawService):
+        _check_hosts((*path, "hosts"), service.hosts, names, problems)
+        _check_upstreams((*path, "upstreams"), service, names, problems)
+    elif service.tls_tunnel:
+        problem = (
+            "a stack's services share one network, so it would be used without TLS from droplet to droplet"
+        )
+        remedy = "have the service as a compose project on its droplets: `services:` beside `swarm:`"
+        problems.add((*path, "tls_tunnel"), problem, remedy)
     for target in service.files:
         _check_target(problems, (*path, "files", target), target)
+
+
+def _check_hosts(path: Path, hosts: Mapping[str, str], names: Names, problems: Problems) -> None:
+    """Host names, and the droplet or role of each."""
+    for host, droplet in hosts.items():
+        if droplet not in names.groups:
+            remedy = did_you_mean(droplet, names.groups)
+            problems.add((*path, host), f"no droplet or role is called {droplet!r}", remedy)
+        if not HOST.fullmatch(host):
+            remedy = "write one like 'judge0-server-1'"
+            problems.add((*path, host), f"{host!r} cannot be a host name", remedy)
+
+
+def _check_upstreams(path: Path, service: RawService, names: Names, problems: Problems) -> None:
+    """Files of the application that no template takes the place of, and the servers in them."""
+    for file, hosts in service.upstreams.items():
+        _check_target(problems, (*path, file), file)
+        if posixpath.normpath(file) in map(posixpath.normpath, service.files):
+            problem = f"{file!r} is rendered from a template, by 'files'"
+            problems.add(
+                (*path, file), problem, "write the addresses into the template, or leave one of the two out"
+            )
+        _check_hosts((*path, file), hosts, names, problems)
 
 
 def _variables(path: Path, service: RawService | RawStackService) -> Iterator[Path]:

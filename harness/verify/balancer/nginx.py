@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from harness.core import nginx
 from harness.core.errors import InconclusiveError
 from harness.verify.balancer.balance import IN_TURN, Balance
 
@@ -43,32 +41,20 @@ def parse(config: str) -> tuple[Balance, ...]:
             hosts.setdefault(name, []).append(address)
     return tuple(
         _balance(each["args"][0], each["block"], hosts)
-        for each in _walk(_parsed(REMARK.sub("", config)))
+        for each in nginx.walk(_parsed(REMARK.sub("", config)))
         if each["directive"] == "upstream" and each["args"]
     )
 
 
-def _parsed(config: str) -> list[Mapping[str, Any]]:
-    """nginx's directives as crossplane gives them; what is included stands after what includes it."""
-    import crossplane  # only where there is an nginx to be judged
-
-    with tempfile.TemporaryDirectory(prefix="wt-nginx-") as directory:
-        file = Path(directory) / "nginx.conf"
-        file.write_text(config)
-        found = crossplane.parse(str(file), single=True, check_ctx=False, check_args=False)
-    if found["errors"]:
-        error = found["errors"][0]
-        raise InconclusiveError(f"nginx's configuration cannot be read: {error['error']}")
-    return [each for one in found["config"] for each in one["parsed"]]
+def _parsed(config: str) -> list[nginx.Directive]:
+    """nginx's directives; what is included stands after what includes it."""
+    try:
+        return nginx.parse(config)
+    except nginx.NginxSyntaxError as error:
+        raise InconclusiveError(f"nginx's configuration cannot be read: {error}") from error
 
 
-def _walk(directives: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    for each in directives:
-        yield each
-        yield from _walk(each.get("block") or ())
-
-
-def _balance(name: str, block: Sequence[Mapping[str, Any]], hosts: Mapping[str, Sequence[str]]) -> Balance:
+def _balance(name: str, block: Sequence[nginx.Directive], hosts: Mapping[str, Sequence[str]]) -> Balance:
     weights: dict[str, int] = {}
     spares: list[str] = []
     for address, *options in (each["args"] for each in block if each["directive"] == "server"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.access.ssh import Access
+from harness.stack.services import titles
 from harness.topology.model import StackService, Swarm
 from harness.topology.rendering.projects import read_declared
 
@@ -164,10 +165,10 @@ def _are_related(swarm: Swarm, one: str, other: str) -> bool:
 
 def _own(service: StackService) -> Iterator[tuple[str, set[int]]]:
     """The names and ports of what one compose file makes."""
-    bodies = read_declared(service).running()
-    for name, body in bodies.items():
-        called = service.name if len(bodies) == 1 or name == service.name else f"{service.name}-{name}"
-        yield called, set(container_ports(body.get("ports") or ()))
+    bodies = {**read_declared(service).running(), **service.changes.add}
+    for name, called in titles(service, bodies).items():
+        ports = bodies[name].get("ports")
+        yield called, set(container_ports(ports if isinstance(ports, list) else ()))
 
 
 def container_ports(given: Iterable[Any]) -> Iterator[int]:

@@ -114,6 +114,26 @@ def test_dry_run_shows_and_makes_nothing(stage: Stage) -> None:
     assert status(stage)["runs"] == []
 
 
+def test_dry_run_shows_how_files_of_the_application_change(stage: Stage, tmp_path: Path) -> None:
+    """With made-up addresses until the droplets have theirs."""
+    text = (PROJECT / "topologies" / "standard.yaml").read_text()
+    template = "files:\n      nginx.conf: judge0-lb/nginx.conf.j2\n"
+    assert text.count(template) == 1
+    topology = tmp_path / "mine.yaml"
+    changed = text.replace(template, "upstreams: {nginx.conf: {judge0-server: judge0-server}}\n")
+    topology.write_text(changed.replace("\napp: app\n", f"\napp: {PROJECT}/topologies/app\n"))
+    dry = up(stage, f"--topology={topology}", "--dry-run")
+    assert "-        server judge0-server:2358 max_fails=1 fail_timeout=5s;\n" in dry.out
+    assert "+        server 10.0.0.4:2358 max_fails=1 fail_timeout=5s;\n" in dry.out
+    assert dry.out.endswith("# not deployed: the addresses in these files are made up\n")
+    assert up(stage, f"--topology={topology}").code == 0
+    (file,) = json.loads(up(stage, f"--topology={topology}", "--dry-run", "-o", "json").out)["files"]
+    assert (file["service"], file["nodes"], file["file"]) == ("judge0-lb", ["judge0-lb"], "nginx.conf")
+    addresses = {each["name"]: each["addresses"]["private"] for each in status(stage)["droplets"]}
+    for server in ("server-1", "server-2"):
+        assert f"+        server {addresses[server]}:2358 max_fails=1 fail_timeout=5s;\n" in file["diff"]
+
+
 def test_a_failed_up_is_taken_down_and_reported(stage: Stage) -> None:
     """When a step fails, the exit code is 3, the reason is told, and nothing is left but the report."""
     stage.deploy = fail

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from harness.stack import Stack
 from harness.swarm import deploy
 from harness.topology import load
 from harness.topology.deployment import Connection, DatabaseNode, Deployment, Node
-from harness.topology.model import DATABASE_PORTS, Topology
+from harness.topology.model import DATABASE_PORTS, Changes, Topology
+from harness.verify.swarm.discovery import owners
 
 Wavetank = Callable[..., tuple[int, str, str]]
 PASSWORD = "s3cret/with+signs-0123"
@@ -229,6 +231,31 @@ def test_the_plans_application_is_where_the_topology_says() -> None:
     targets = {each["target"] for each in made["judge0-server"]["configs"]}
     assert {"/run/app/postgres-ca.pem", "/run/app/valkey-ca.pem"} <= targets
     assert document["networks"]["default"]["name"] == "editor-swarm-net"
+
+
+def test_what_a_topology_adds_is_beside_the_applications_own() -> None:
+    """No other service gets another name for it, and it takes the port that it publishes."""
+    plans = load(topology_file("swarm"))
+    assert plans.swarm is not None
+    caddy = {
+        "image": "caddy:2",
+        "ports": ["8443:443"],
+        "environment": {"RUN": "{{ nodes.runner.private_ip }}"},
+    }
+    services = tuple(
+        replace(each, ports=(80, 443, 8443), changes=Changes(add={"caddy": caddy}))
+        if each.name == "client"
+        else each
+        for each in plans.swarm.services
+    )
+    changed = replace(plans, swarm=replace(plans.swarm, services=services))
+    made = converted(changed).document["services"]
+    assert list(made)[:3] == ["client", "client-caddy", "runner-api"]
+    assert [each["published"] for each in made["client"]["ports"]] == [80, 443]
+    assert [each["published"] for each in made["client-caddy"]["ports"]] == [8443]
+    assert made["client-caddy"]["environment"]["RUN"].startswith("10.9.0.")
+    assert changed.swarm is not None
+    assert list(owners(changed.swarm)) == list(made), "checks know it by the same name"
 
 
 def test_converting_again_gives_the_same() -> None:

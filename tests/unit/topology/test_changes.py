@@ -28,11 +28,7 @@ def editor() -> Topology:
 def on(topology: Topology, name: str, node: str) -> projects.NodeProject:
     """A service on a node."""
     service = next(each for each in topology.services if each.name == name)
-    deployment = imagined(topology)
-    nodes = {
-        each: replace(known, private_ip=f"10.0.0.{known.id}") for each, known in deployment.nodes.items()
-    }
-    return projects.node_project(topology, replace(deployment, nodes=nodes), service, node)
+    return projects.node_project(topology, imagined(topology), service, node)
 
 
 def published(body: Body) -> set[tuple[str, int]]:
@@ -214,7 +210,7 @@ def test_names_win_over_the_files_own_hosts(changed: Change) -> None:
         " b: {image: b, network_mode: 'service:a'}}"
     )
     found = changed(text, Changes(hosts={"db": ("api-2",)})).project.running()
-    assert set(found["a"]["extra_hosts"]) == {"db=10.0.0.1", "own=1.1.1.1"}
+    assert set(found["a"]["extra_hosts"]) == {"db=10.0.0.3", "own=1.1.1.1"}
     assert "extra_hosts" not in found["b"]
 
 
@@ -225,6 +221,110 @@ def test_an_image_that_differs_from_droplet_to_droplet_is_an_error(changed: Chan
     with pytest.raises(TopologyError, match="another one on another droplet"):
         projects.everywhere(found)
     assert projects.everywhere(found[:1]).started == ("a",)
+
+
+CADDY = {
+    "image": "caddy:2",
+    "ports": ["443:443"],
+    "environment": {"UPSTREAM": "{{ nodes.web.private_ip }}:8000"},
+    "volumes": ["./conf/Caddyfile:/etc/caddy/Caddyfile:ro"],
+}
+
+
+def test_a_service_is_added_beside_the_applications_own(changed: Change) -> None:
+    """With expressions, and whatever it mounts; variables of the application are no matter of its."""
+    text = "services: {a: {image: a}}"
+    found = changed(text, Changes(add={"caddy": CADDY}), environment={"PASSWORD": "secret"}).project
+    assert found.started == ("a", "caddy")
+    assert found.running()["caddy"]["environment"] == {"UPSTREAM": "10.0.0.1:8000"}
+    assert found.running()["a"]["environment"] == {"PASSWORD": "secret"}
+    assert "./conf/Caddyfile" in found.paths()
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "started"),
+    [
+        (["a"], ["b"], ("a", "caddy")),
+        (["a", "caddy"], ["b"], ("a", "caddy")),
+        (["a"], ["b", "caddy"], ("a",)),
+    ],
+    ids=["everywhere", "here", "elsewhere"],
+)
+def test_what_is_added_runs_where_run_says(
+    changed: Change, here: list[str], there: list[str], started: tuple[str, ...]
+) -> None:
+    """On all droplets, unless it is named: then on those that name it."""
+    changes = Changes(run={"api-1": tuple(here), "api-2": tuple(there)}, add={"caddy": CADDY})
+    found = changed("services: {a: {image: a}, b: {image: b}}", changes).project
+    assert found.started == started
+    assert set(found.services) == set(started)
+
+
+def test_a_port_of_the_application_is_not_taken_for_one_of_what_is_added(
+    load_small: Callable[..., Topology], directory: Path
+) -> None:
+    """The application's only service is still the one that is meant."""
+    (directory / "app/api/docker-compose.yml").write_text("services: {a: {image: a}}\n")
+    topology = load_small(
+        ("    ports: [8000, 8001]\n", "    ports: [8000, 8001]\n    add: {b: {image: b}}\n")
+    )
+    api = topology.services[1]
+    bodies = projects.node_project(topology, imagined(topology), api, "api-1").project.running()
+    assert published(bodies["a"]) == {("8000", 8000), ("8001", 8001)}
+    assert "ports" not in bodies["b"]
+
+
+def test_what_is_added_can_be_changed_like_the_rest(changed: Change) -> None:
+    """It knows the names of other droplets, too."""
+    changes = Changes(
+        add={"caddy": CADDY},
+        environment={"caddy": {"LOG": "on"}},
+        hosts={"api": ("api-2",)},
+        override={"services": {"caddy": {"restart": "always"}}},
+    )
+    body = changed("services: {a: {image: a}}", changes).project.running()["caddy"]
+    assert body["environment"] == {"UPSTREAM": "10.0.0.1:8000", "LOG": "on"}
+    assert (body["extra_hosts"], body["restart"]) == (["api=10.0.0.3"], "always")
+
+
+def test_a_declared_port_may_be_what_an_added_service_publishes(
+    load_small: Callable[..., Topology], directory: Path
+) -> None:
+    """Then the application's own need not publish it."""
+    (directory / "app/api/docker-compose.yml").write_text("services: {a: {image: a}}\n")
+    added = "    add:\n      b: {image: b, ports: ['8000:80', '8001:81']}\n"
+    topology = load_small(("    ports: [8000, 8001]\n", "    ports: [8000, 8001]\n" + added))
+    bodies = projects.node_project(
+        topology, imagined(topology), topology.services[1], "api-1"
+    ).project.running()
+    assert "ports" not in bodies["a"]
+    assert published(bodies["b"]) == {("8000", 80), ("8001", 81)}
+
+
+@pytest.mark.parametrize(
+    ("add", "field", "problem", "remedy"),
+    [
+        ({"a": CADDY}, "services.api.add.a", "has a service 'a' already", "override: {services: {a: ...}}"),
+        (
+            {"b": {"image": "b", "networks": ["x"]}},
+            "services.api.add.b.networks",
+            "there are no networks",
+            "leave",
+        ),
+        ({"b": {"image": "{{ nope }}"}}, "services.api.add.b.image", "'nope' is undefined", "nodes.NAME"),
+        ({"b": {}}, "services.b", "neither an image nor a build context", "correct"),
+    ],
+    ids=["name", "networks", "expression", "image"],
+)
+def test_what_cannot_be_added_is_an_error(
+    changed: Change, add: Mapping[str, Any], field: str, problem: str, remedy: str
+) -> None:
+    """With its place, and what to do."""
+    with pytest.raises(TopologyError) as caught:
+        changed("services: {a: {image: a}}", Changes(add=add))
+    assert caught.value.field == field
+    assert problem in caught.value.problem
+    assert remedy in caught.value.remedy
 
 
 @pytest.mark.parametrize(
