@@ -43,7 +43,7 @@ LEFT_OUT = {"pprint", "random", "striptags", "urlize", "xmlattr"}
 EACH, JOINED, MEASURED = "wavetank_each", "wavetank_joined", "wavetank_measured"
 
 
-# One command reads a topology several times, and compiling a template takes ten times as long as rendering it.
+# A command reads a topology several times, and compiling a template takes ten times as long as rendering it.
 # With the code is what compiling it cost. By text, name and what the environment does with values.
 _compiled: dict[tuple[str, str, Callable[[Any], Any]], tuple[CodeType, int]] = {}
 
