@@ -26,7 +26,7 @@ from harness.stack.steps.unsupported import unsupported
 from harness.topology.model import Overlay, Topology
 from harness.topology.rendering.projects import READERS
 
-VERSION = "3.8"
+VERSION = "3.12"  # of Engine 25 and later: the first whose health checks have a start_interval
 
 
 def convert(topology: Topology, sources: Sequence[Source], *, ipvs: bool) -> Stack:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,13 @@ def read(file: Path, *, sample: str = "topologies/standard.yaml") -> Source:
 
     ``sample`` is a file of its kind to start from.
     """
-    text = read_text(file, remedy="give the path of a readable YAML file")
+    source = _read(read_text(file, remedy="give the path of a readable YAML file"), file, sample)
+    return replace(source, data=copy.deepcopy(source.data))  # it may be changed
+
+
+@lru_cache(maxsize=32)
+def _read(text: str, file: Path, sample: str) -> Source:
+    """One command reads a file several times, and this takes most of the time."""
     document = yaml.parse(text, file)
     root, data = document.compose(), document.construct(yaml.ComposeConstructor, duplicates=True)
     if root is None or data is None:

@@ -157,9 +157,7 @@ def _resources(context: ServiceContext, given: Mapping[str, Any]) -> tuple[dict[
         section = {**older, **own.get(kind, {})}
         if section.pop("pids", None) is not None:
             instead = "it is left out; `ulimits: {nproc: N}` limits a user's"
-            notes.append(
-                context.note(f"{key}.pids", "stacks of version 3.8 have no limit of processes", instead)
-            )
+            notes.append(context.note(f"{key}.pids", "no limit of processes is converted", instead))
         if "devices" in section:
             remedy = "have the service as a compose project on its nodes (plain `services:`)"
             raise context.error(f"{key}.devices", "a stack cannot reserve devices", remedy)

@@ -1,9 +1,10 @@
 """Health checks, made quick enough for a swarm.
 
 A swarm counts a task as running, and resolves its name, only once it is healthy, and Docker runs the first
-check after one whole interval. So the interval must be short. In turn more failures are allowed, so that
-nothing becomes unhealthy sooner than before. The timeout scale stretches all of it: on a machine that is
-so slow, a check with its usual timeout would have its task restarted over and over.
+check after one whole interval. So a task that starts is checked often (``start_interval``), and the interval
+is short. In turn more failures are allowed, so that nothing becomes unhealthy sooner than before. The timeout
+scale stretches all of it: on a machine that is so slow, a check with its usual timeout would have its task
+restarted over and over.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from harness.stack.model import Note
 from harness.stack.service import Fragment, ServiceContext
 
 LONGEST = 3.0
+# How often a task that starts is checked, and for how long, where the file does not say it.
+START = {"start_interval": "500ms", "start_period": "10s"}
 DEFAULT_INTERVAL, DEFAULT_RETRIES = 30.0, 3
-TIMES = ("timeout", "start_period")
+TIMES = ("timeout", "start_period", "start_interval")
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 
@@ -36,10 +39,8 @@ def health(context: ServiceContext, prelude: str | None) -> Fragment:
     interval, retries, notes = _interval(context, given)
     body: dict[str, Any] = {"test": _with_prelude(prelude, test) if prelude else test} if test else {}
     body |= {"interval": interval, "retries": retries}
-    body |= {key: format_duration(scaled(seconds(given[key]))) for key in TIMES if key in given}
-    if "start_interval" in given:
-        what = "stacks of version 3.8 have no start_interval"
-        notes.append(context.note("healthcheck.start_interval", what, f"it looks every {interval} all along"))
+    wanted = START | given
+    body |= {key: format_duration(scaled(seconds(wanted[key]))) for key in TIMES if key in wanted}
     return Fragment(body={"healthcheck": body}, notes=tuple(notes))
 
 
@@ -50,7 +51,7 @@ def _interval(context: ServiceContext, given: dict[str, Any]) -> tuple[str, int,
     if interval <= LONGEST:
         return format_duration(scaled(interval)), retries, []
     more = math.ceil(interval * retries / LONGEST)
-    what = f"a swarm waits one interval, {format_duration(interval)}, before it counts a task as running"
+    what = f"a swarm may wait one interval, {format_duration(interval)}, before it counts a task as running"
     every = format_duration(LONGEST)
     instead = f"it looks every {every}, and is unhealthy after {more} failures instead of {retries}"
     return format_duration(scaled(LONGEST)), more, [context.note("healthcheck.interval", what, instead)]

@@ -22,7 +22,7 @@ SHM = "/dev/shm"  # noqa: S108 (it is the container's)
 KINDS = ("volume", "bind", "tmpfs")
 SIZE = re.compile(r"(\d+)([kmg]?)", re.IGNORECASE)
 KEYS = ("type", "source", "target", "read_only", "consistency", *KINDS)
-# Of the sections that a long mount may have, what a stack of version 3.8 takes.
+# Of the sections that a long mount may have, what the conversion keeps.
 SUBKEYS = {"bind": ("propagation",), "volume": ("nocopy",), "tmpfs": ("size",)}
 NOT_SHOWN = ("Dockerfile", ".dockerignore", ".env.example", ".git")
 SHOWN = 5  # names in a note

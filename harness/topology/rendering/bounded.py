@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
+from types import CodeType
 from typing import Any
 
 import jinja2
@@ -28,6 +29,7 @@ ITEM_SIZE = 16  # a list's item counts as so many characters
 MEASURE_COST = 4  # the cost of measuring, for each character
 MOST_ITEMS = 2048
 MOST_BITS = 4096
+MOST_COMPILED, LONGEST_COMPILED = 512, 16 * 1024  # templates that are kept, and the characters of one
 # A width of five digits, or one that is given as a value: of ``%``, and of a text's ``format``.
 WIDE = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\*|\d{5,})")
 WIDE_BRACES = re.compile(r"\{[^{}]*\{|\{[^{}:]*:[^{}]*?\d{5,}")
@@ -41,32 +43,52 @@ LEFT_OUT = {"pprint", "random", "striptags", "urlize", "xmlattr"}
 EACH, JOINED, MEASURED = "wavetank_each", "wavetank_joined", "wavetank_measured"
 
 
+# A command reads a topology several times, and compiling a template takes ten times as long as rendering it.
+# With the code is what compiling it cost. By text, name and what the environment does with values.
+_compiled: dict[tuple[str, str, Callable[[Any], Any]], tuple[CodeType, int]] = {}
+
+
 class TooMuchError(jinja2.TemplateRuntimeError):
     """A template exceeds its budget."""
 
 
 class Bounded(ImmutableSandboxedEnvironment):
-    """A sandbox for one template at a time; each begins with the whole budget."""
+    """A sandbox for one template at a time; each begins with the whole budget.
+
+    ``budget_left`` is what the last one left of it.
+    """
 
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options, optimized=False, loader=None)
-        self._turn_cost, self._budget_left = TURN_COST, BUDGET
+        self._turn_cost, self.budget_left = TURN_COST, BUDGET
         self.filters = {
             name: self._bounded(name, each) for name, each in self.filters.items() if name not in LEFT_OUT
         } | {EACH: self._each, JOINED: self._joined, MEASURED: self._measured}
         kept = {name: self.globals[name] for name in ("dict", "joiner", "cycler")}
         self.globals = {**kept, "range": _bounded_range, "namespace": _Namespace}
         own, self.finalize = self.finalize, self._shown
-        self._own_finalize = own or (lambda value: value)
+        self._own_finalize: Callable[[Any], Any] = own or _as_it_is
 
     def bounded_template(self, text: str, name: str) -> jinja2.Template:
         """A template whose loops, lists and texts are counted as it renders; for one rendering."""
-        self._turn_cost, self._budget_left = max(TURN_COST, len(text)), BUDGET
-        tree = _Counted().visit(self.parse(text, name, name))
-        code = self.compile(tree, name, name)
-        return jinja2.Template.from_code(self, code, self.make_globals(None))
+        self._turn_cost, self.budget_left = max(TURN_COST, len(text)), BUDGET
+        return jinja2.Template.from_code(self, self._code(text, name), self.make_globals(None))
+
+    def _code(self, text: str, name: str) -> CodeType:
+        """The template's code; compiling it costs the same whether or not it was compiled before."""
+        key = (text, name, self._own_finalize)
+        if found := _compiled.get(key):
+            code, cost = found
+            self._spend(cost)
+            return code
+        code = self.compile(_Counted().visit(self.parse(text, name, name)), name, name)
+        if len(text) <= LONGEST_COMPILED:
+            if len(_compiled) >= MOST_COMPILED:
+                _compiled.clear()
+            _compiled[key] = code, BUDGET - self.budget_left
+        return code
 
     def call(self, context: Any, obj: Any, /, *arguments: Any, **named: Any) -> Any:
         """Every call of a template: of a macro, a global or a method."""
@@ -136,8 +158,8 @@ class Bounded(ImmutableSandboxedEnvironment):
         return value
 
     def _spend(self, amount: int) -> None:
-        self._budget_left -= amount
-        if self._budget_left < 0:
+        self.budget_left -= amount
+        if self.budget_left < 0:
             raise TooMuchError("this does not end, or does too much: it has too many turns, calls or texts")
 
 
@@ -173,6 +195,10 @@ class _Namespace(Namespace):
 
     def __repr__(self) -> str:
         return "<namespace>"
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:

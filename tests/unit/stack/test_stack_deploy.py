@@ -103,7 +103,7 @@ def test_older_keys_become_resources(lines: str, resources: dict[str, Any]) -> N
 
 
 def test_a_limit_of_processes_is_told_to_be_lost() -> None:
-    """Version 3.8 has none."""
+    """``ulimits`` is what is converted."""
     _, stack = web("deploy: {resources: {limits: {pids: 100}}}")
     assert notes_of(stack, "deploy.resources.limits.pids")
 

@@ -7,7 +7,7 @@ import re
 from harness.run.settings import PROJECT
 from harness.stack.keys import CONVERTED, table
 from harness.stack.steps.deployment import MONITOR, RESTART_DELAY
-from harness.stack.steps.health import LONGEST, format_duration
+from harness.stack.steps.health import LONGEST, START, format_duration
 from harness.stack.steps.passed_through import PASSED_THROUGH
 from harness.stack.steps.program import FILE, WRAPPER
 from harness.stack.steps.unsupported import LEFT_OUT, REFUSED
@@ -31,6 +31,7 @@ def test_no_key_is_in_two_lists() -> None:
 def test_the_numbers_are_the_codes_own() -> None:
     """How long a health check waits, an update is watched, and a restart takes."""
     assert f"an interval is {LONGEST:g} s at the most" in TEXT
+    assert "every\n{start_interval} for {start_period} (".format(**START) in TEXT
     assert format_duration(LONGEST) == "3s"
     assert f"`monitor: {MONITOR}`" in TEXT
     assert f"started again after {RESTART_DELAY.removesuffix('s')} s" in TEXT

@@ -17,10 +17,10 @@ services:
 """
 
 
-def test_a_stack_is_of_version_3_8_on_the_topologys_network() -> None:
-    """What the plan asks for: a version that stacks know, and the overlay as default network."""
+def test_a_stack_is_of_version_3_12_on_the_topologys_network() -> None:
+    """What the plan asks for: the version that stacks know, and the overlay as default network."""
     document = converted(compose("")).document
-    assert document["version"] == "3.8"
+    assert document["version"] == "3.12"
     assert document["networks"] == {"default": {"external": True, "name": "app-net"}}
 
 

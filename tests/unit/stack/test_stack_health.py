@@ -11,6 +11,7 @@ from harness.stack import write
 from harness.stack.steps.health import format_duration
 
 TEST = ["CMD", "probe"]
+START = {"start_interval": "500ms", "start_period": "10s"}
 
 
 def check(options: str = "") -> tuple[dict[str, object], list[str]]:
@@ -28,6 +29,7 @@ def test_a_long_interval_is_shortened_and_failures_are_borne_longer() -> None:
         "retries": 30,
         "timeout": "5s",
         "start_period": "60s",
+        "start_interval": "500ms",
     }
     assert "every 3s" in notes[0]
     assert "30 failures instead of 3" in notes[0]
@@ -35,13 +37,13 @@ def test_a_long_interval_is_shortened_and_failures_are_borne_longer() -> None:
 
 def test_an_interval_that_is_not_said_is_dockers_30_s() -> None:
     """So it is shortened as well; the same for the three failures."""
-    assert check()[0] == {"test": TEST, "interval": "3s", "retries": 30}
+    assert check()[0] == {"test": TEST, "interval": "3s", "retries": 30, **START}
 
 
 def test_a_short_interval_stays() -> None:
     """What is quick enough is not touched, and nothing is said."""
     found, notes = check(", interval: 500ms, retries: 5")
-    assert found == {"test": TEST, "interval": "500ms", "retries": 5}
+    assert found == {"test": TEST, "interval": "500ms", "retries": 5, **START}
     assert notes == []
 
 
@@ -83,11 +85,17 @@ def test_none_at_all_is_told() -> None:
     assert "before it can answer" in notes_of(stack, "healthcheck")[0]
 
 
-def test_a_start_interval_is_told_to_be_lost() -> None:
-    """Version 3.8 has none; the interval is short all along."""
-    body, stack = web("healthcheck: {test: [CMD, p], start_interval: 1s}")
-    assert "start_interval" not in body["healthcheck"]
-    assert notes_of(stack, "healthcheck.start_interval")
+def test_a_task_that_starts_is_checked_often() -> None:
+    """Its first success decides when it counts as running; failures do not count until the period is over."""
+    found, _ = check(", interval: 3s")
+    assert found == {"test": TEST, "interval": "3s", "retries": 3, **START}
+
+
+def test_a_start_interval_and_period_that_are_said_stay() -> None:
+    """Nothing is lost, so nothing is said."""
+    body, stack = web("healthcheck: {test: [CMD, p], interval: 1s, start_interval: 1s, start_period: 1m}")
+    assert body["healthcheck"].items() >= {"start_interval": "1s", "start_period": "60s"}.items()
+    assert not notes_of(stack, "healthcheck.start_interval")
 
 
 @pytest.mark.parametrize(
@@ -114,4 +122,5 @@ def test_slow_machine_has_its_checks_stretched(monkeypatch: pytest.MonkeyPatch) 
         "retries": 3,
         "timeout": "30s",
         "start_period": "600s",
+        "start_interval": "5s",
     }

@@ -10,6 +10,7 @@ import pytest
 
 from harness.core.errors import TopologyError
 from harness.topology import Topology
+from harness.topology.rendering.bounded import BUDGET, Bounded
 from harness.topology.rendering.imagined import imagined
 from harness.topology.rendering.render import ExpressionError, evaluate, render_service, render_stack_service
 
@@ -137,3 +138,36 @@ def test_a_stack_has_no_node_of_its_own(load_swarm: Loader, directory: Path, tex
     with pytest.raises(TopologyError, match="any of its droplets") as caught:
         load_swarm()
     assert (Path(caught.value.file).name, caught.value.line) == ("nginx.conf.j2", 2)
+
+
+def test_a_template_that_was_compiled_before_means_what_it_meant() -> None:
+    """In a compose file a dollar sign is doubled, elsewhere not, whichever came first."""
+    values = {"secret": "a$b"}
+    for _ in range(2):
+        assert evaluate("{{ secret }}", values) == "a$b"
+        assert evaluate("{{ secret }}", values, compose=True) == "a$$b"
+        assert evaluate("{{ secret }}", {"secret": "c"}) == "c"
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n{{ missing }}", "a\n{{ 1 / 0 }}", "a\n{% for x in range(2049) %}{% endfor %}"]
+)
+def test_an_error_is_the_same_each_time(text: str) -> None:
+    """With its line, though the template is compiled only once."""
+    found = []
+    for _ in range(2):
+        with pytest.raises(ExpressionError) as error:
+            evaluate(text, {})
+        found.append((str(error.value), error.value.line))
+    assert found[0] == found[1]
+    assert found[0][1] == 2
+
+
+def test_compiling_costs_of_the_budget_each_time() -> None:
+    """What is refused does not depend on what was rendered before."""
+    left = []
+    for _ in range(2):
+        made = Bounded()
+        made.bounded_template("{{ 'a constant, whose size is measured' }}", "budget")
+        left.append(made.budget_left)
+    assert left[0] == left[1] < BUDGET

@@ -11,6 +11,7 @@ from topology_samples import SMALL
 from harness.core.errors import TopologyError, TopologyErrors
 from harness.topology import Topology, load
 from harness.topology.model import Flow, Rule
+from harness.topology.source import read
 
 Loader = Callable[..., Topology]
 
@@ -214,3 +215,14 @@ def stand_in_app(tmp_path: Path) -> Path:
         (tmp_path / name / "docker-compose.yml").write_text("services: {main: {image: example}}\n")
     (tmp_path / "judge0-lb/nginx.conf.j2").write_text("")
     return tmp_path
+
+
+def test_a_file_that_is_read_again_is_as_it_is_now(tmp_path: Path) -> None:
+    """One reader may change what it got; another one sees the file, and its changes."""
+    file = tmp_path / "t.yaml"
+    file.write_text("a: {b: [1]}\n")
+    first = read(file)
+    first.data["a"]["b"].append(2)
+    assert read(file).data == {"a": {"b": [1]}}
+    file.write_text("a: {b: [3]}\n")
+    assert read(file).data == {"a": {"b": [3]}}
