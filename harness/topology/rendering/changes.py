@@ -180,11 +180,12 @@ def _environment(place: Place) -> Iterator[tuple[str, Body]]:
 
 
 def _takers(place: Place, variable: str) -> Sequence[str]:
+    """Of those that run; where one that does not run here has the variable, no other is meant."""
     having = [
-        name for name in place.running if variable in place.project.services[name].get("environment", {})
+        name for name, body in place.project.services.items() if variable in body.get("environment", {})
     ]
     if having or variable in place.project.variables:
-        return having
+        return [name for name in place.running if name in having]
     return place.running
 
 
@@ -263,10 +264,25 @@ def _exposing(place: Place, port: int) -> str:
     ]
     candidates = exposing or list(place.running)
     if len(candidates) == 1:
+        if not exposing:
+            _check_guess(place, candidates[0], port)
         return candidates[0]
     problem = f"{port}: nothing on {place.node} publishes it: neither of {', '.join(place.running)}"
     raise place.error(
         "ports", problem, f'say which one: `publish: {{{place.running[0]}: ["{port}:{port}"]}}`'
+    )
+
+
+def _check_guess(place: Place, name: str, port: int) -> None:
+    """A service that publishes only ports that are not declared does not listen on the declared one."""
+    published = place.project.services[name].get("ports", ())
+    outer = {str(each.get("published", "")) for each in published}
+    if not outer or outer & set(map(str, place.service.ports)):
+        return
+    first = published[0]
+    problem = f"{port}: nothing on {place.node} publishes it: {name} publishes {', '.join(sorted(outer))}"
+    raise place.error(
+        "ports", problem, f'say which port it is: `publish: {{{name}: ["{port}:{first["target"]}"]}}`'
     )
 
 
