@@ -44,7 +44,7 @@ docker version --format '{{{{.Server.Version}}}}' 2>&1 || exit 75
 """
 
 # Of each container: its state, what starts it again ("-": nothing), the image's name, and the image it runs.
-DETAILS = "{{.State.Status}} {{or .HostConfig.RestartPolicy.Name \"-\"}} {{.Config.Image}} {{.Image}}"
+DETAILS = '{{.State.Status}} {{or .HostConfig.RestartPolicy.Name "-"}} {{.Config.Image}} {{.Image}}'
 SURVEY = """\
 cat {directory}/.deployed 2>/dev/null || true
 echo ---
