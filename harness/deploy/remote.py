@@ -43,13 +43,17 @@ fi
 docker ps -q 2>&1 || exit 75
 """
 
+# Of each container: its state, what starts it again ("-": nothing), the image's name, and the image it runs.
+DETAILS = '{{.State.Status}} {{or .HostConfig.RestartPolicy.Name "-"}} {{.Config.Image}} {{.Image}}'
 SURVEY = """\
 cat {directory}/.deployed 2>/dev/null || true
 echo ---
 {containers} 2>/dev/null || true
 echo ---
-docker ps -aq --filter label=com.docker.compose.project={project} --filter status=exited \
-  | xargs -r docker inspect --format '{{{{.HostConfig.RestartPolicy.Name}}}}' 2>/dev/null || true
+docker ps -aq --filter label=com.docker.compose.project={project} \
+  | xargs -r docker inspect --format {details} 2>/dev/null || true
+echo ---
+{loaded}
 """
 RESTARTED = {"always", "unless-stopped"}
 
@@ -239,17 +243,34 @@ def wait_until_ready(access: Access, node: str, *, deadline: float = BOOT_SECOND
 
 
 def is_deployed(access: Access, bundle: Bundle) -> bool:
-    """Whether exactly this bundle is on the node and its containers are up."""
+    """Whether exactly this bundle is on the node, its containers are up, and run the images that are here."""
     script = SURVEY.format(
-        directory=shlex.quote(directory(bundle)), containers=_containers(bundle), project=_quote(bundle)
+        directory=shlex.quote(directory(bundle)),
+        containers=_containers(bundle),
+        project=_quote(bundle),
+        details=shlex.quote(DETAILS),
+        loaded=_loaded_command(),
     )
-    digest, listing, stopped = (access.run(bundle.node, script) + "---\n---\n").split("---\n")[:3]
-    if digest.strip() != bundle.digest or RESTARTED & set(stopped.split()):
-        return (
-            False  # one with a restart policy that has ended was stopped by somebody, whatever its exit code
-        )
+    digest, listing, details, loaded = (access.run(bundle.node, script) + "---\n" * 3).split("---\n")[:4]
+    if digest.strip() != bundle.digest:
+        return False
+    rows = [row for row in map(str.split, details.splitlines()) if len(row) == 4]
+    # One with a restart policy that has ended was stopped by somebody, whatever its exit code.
+    if any(state == "exited" and policy in RESTARTED for state, policy, _, _ in rows):
+        return False
+    if _stale(bundle, {name: image for _, _, name, image in rows}, parse_loaded(loaded)):
+        return False
     containers = parse_containers(listing)
     return len(containers) >= bundle.containers and all(container.up for container in containers)
+
+
+def _stale(bundle: Bundle, running: Mapping[str, str], loaded: Mapping[tuple[str, str], str]) -> list[str]:
+    """The images' names under which another image runs than this machine has."""
+    return [
+        image.reference
+        for image in bundle.images.values()
+        if image.id and image.reference in running and not _has(running, loaded, image)
+    ]
 
 
 def ship_images(access: Access, node: str, images: Iterable[Image], archive: Archive) -> None:

@@ -24,7 +24,10 @@ CONVERTED: Mapping[str, str] = {
     "env_file": "`environment`, and a secret for passwords",
     "environment": "the same, and a secret for passwords",
     "extends": "written out: what it extends is read as well",
-    "healthcheck": "the same, every 3 s at the longest; a note where it is quicker so or there is none",
+    "healthcheck": (
+        "the same, every 3 s at the longest; a script in a secret where it holds a password; "
+        "a note where it is quicker so or there is none"
+    ),
     "image": "the same, by its id; its name is the label `wavetank.image`",
     "ipc": "a note; an error where it is another's namespace",
     "label_file": "`labels`",

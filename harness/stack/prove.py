@@ -11,7 +11,8 @@ from harness.stack.model import Note
 from harness.stack.secrecy import url_forms
 from harness.stack.service import ServiceContext
 
-LONG = 8  # what is shorter may be part of a word by chance
+LONG = 8  # what is shorter may be a word by chance
+UNMISTAKABLE = 20  # what is shorter may be part of a longer word by chance
 WORD = re.compile(r"[\w-]+")
 # A variable of such a name holds what may be seen.
 IDENTIFIER = re.compile(r"(?:USER(?:NAME)?|HOST(?:NAME)?|DB|DATABASE|NAME|SCHEMA)$", re.IGNORECASE)
@@ -59,11 +60,24 @@ def check_values(
     for value, name in hidden.items():
         if value in words:
             continue
-        for form in url_forms([value]):
-            for path, text in _texts(body, "") if len(form) >= LONG else ():
-                if form in text:
-                    problem = f"what {name} holds, which is secret, is written out there"
-                    raise context.error(path, problem, REMEDY)
+        for path, text in _texts(body, ""):
+            if shows(text, [value]):
+                problem = f"what {name} holds, which is secret, is written out there"
+                raise context.error(path, problem, REMEDY)
+
+
+def shows(text: str, values: Collection[str]) -> bool:
+    """Whether ``text`` has one of the secret ``values`` in it, as it is or as in a URL.
+
+    A short one counts as a whole word only: ``password`` is no part of ``password-reset``.
+    """
+    return any(_has(text, form) for form in url_forms(values) if len(form) >= LONG)
+
+
+def _has(text: str, form: str) -> bool:
+    if len(form) >= UNMISTAKABLE:
+        return form in text
+    return re.search(rf"(?<![\w-]){re.escape(form)}(?![\w-])", text) is not None
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -28,6 +28,7 @@ from harness.verify.programs import SOURCES, Program, fingerprints, programs, wr
 from harness.verify.swarm.workers import services_of
 
 DEADLINE = 60.0
+IDLE = 15.0  # seconds in which a worker that works takes something, while others take all they can
 PAUSE = 0.1
 WRONG_SHOWN = 3
 # The kernel's boot id, and each container's id, layer and name: a program that runs there can see them, too.
@@ -101,6 +102,16 @@ class Tally:
         if self.names_workers:
             return all(self.answers[name] >= goal.each for name in self.workers)
         return self.answers.total() >= goal.pooled(len(self.workers))
+
+    def idle(self, goal: Goal) -> tuple[str, ...]:
+        """The workers that answered nothing, while each other one has as many answers as the goal asks for.
+
+        All take from one queue, in which more waits than the others run at once.
+        """
+        others = [count for name, count in self.answers.items() if name in self.workers]
+        if not others or min(others) < goal.each:
+            return ()
+        return tuple(name for name in self.workers if not self.answers[name])
 
     def probability(self, goal: Goal) -> float:
         """The probability with which a faulty worker, whichever it is, was detected."""
@@ -189,17 +200,21 @@ def examine(
 ) -> None:
     """Submit until every worker has enough answers, and wait for the rest; at most ``deadline`` s.
 
-    ``seed`` makes the programs. Raises ``CheckFailedError`` where any was answered wrong, else
-    ``InconclusiveError`` where time was up before, or Judge0 has no language that there is a program in.
+    ``seed`` makes the programs. Raises ``CheckFailedError`` where any was answered wrong, or a worker took
+    none for 15 s, else ``InconclusiveError`` where time was up before, or Judge0 has no language that there
+    is a program in.
     """
-    course, over = _Run(judge0, capabilities, tally, seed), clock.monotonic() + scaled(deadline)
+    course, begun = _Run(judge0, capabilities, tally, seed), clock.monotonic()
+    over, late = begun + scaled(deadline), begun + scaled(IDLE)
     while not tally.enough(goal) or course.under_way:
-        if clock.monotonic() >= over:
+        if clock.monotonic() >= (late if tally.idle(goal) else over):
             break
         if not course.step(more=not tally.enough(goal)):
             clock.sleep(PAUSE)
     if tally.wrong_answers:
         raise CheckFailedError(describe_wrong(tally))
+    if idle := tally.idle(goal):
+        raise CheckFailedError(f"no program ran on {' and '.join(idle)}: {describe(tally, goal)}")
     if not tally.enough(goal) or course.under_way:
         raise InconclusiveError(
             f"after {deadline:g} s: {describe(tally, goal)}; {_missing(tally, goal)}, "

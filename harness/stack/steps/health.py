@@ -11,23 +11,33 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
+from collections.abc import Collection
 from typing import Any
 
 from harness.core.wait import scaled
+from harness.stack import taint
 from harness.stack.model import Note
-from harness.stack.service import Fragment, ServiceContext
+from harness.stack.objects import file_fragment
+from harness.stack.prove import ordinary_words, shows
+from harness.stack.service import Fragment, ServiceContext, join
 
 LONGEST = 3.0
 # How often a task that starts is checked, and for how long, where the file does not say it.
 START = {"start_interval": "500ms", "start_period": "10s"}
+FILE = "healthcheck"
+SCRIPT = ["CMD", "/bin/sh", f"/run/secrets/{FILE}"]
 DEFAULT_INTERVAL, DEFAULT_RETRIES = 30.0, 3
 TIMES = ("timeout", "start_period", "start_interval")
 UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 
 
-def health(context: ServiceContext, prelude: str | None) -> Fragment:
-    """``healthcheck``. ``prelude``: what a shell does first, for a check that needs the secrets."""
+def health(context: ServiceContext, prelude: str | None, secret: Collection[str] = ()) -> Fragment:
+    """``healthcheck``. ``prelude``: what a shell does first, for a check that needs the secrets.
+
+    A check that holds a password, such as one of the values ``secret``, becomes a script in a secret.
+    """
     if "healthcheck" not in context.body:
         what = "there is none, so a task counts as running before it can answer"
         instead = "an update may fail requests; add one, unless the image has its own"
@@ -37,11 +47,36 @@ def health(context: ServiceContext, prelude: str | None) -> Fragment:
     if given.get("disable") or test[:1] == ["NONE"]:
         return Fragment(body={"healthcheck": {"disable": True}})
     interval, retries, notes = _interval(context, given)
-    body: dict[str, Any] = {"test": _with_prelude(prelude, test) if prelude else test} if test else {}
-    body |= {"interval": interval, "retries": retries}
-    wanted = START | given
+    found, wanted = _test(context, test, prelude, secret), START | given
+    body: dict[str, Any] = {"interval": interval, "retries": retries}
     body |= {key: format_duration(scaled(seconds(wanted[key]))) for key in TIMES if key in wanted}
-    return Fragment(body={"healthcheck": body}, notes=tuple(notes))
+    return join([found, Fragment(body={"healthcheck": body}, notes=tuple(notes))])
+
+
+def _test(context: ServiceContext, test: list[str], prelude: str | None, secret: Collection[str]) -> Fragment:
+    """``healthcheck.test``; nothing where it is the image's own."""
+    words = ordinary_words([context])
+    values = [value for value in secret if value not in words]
+    if not any(taint.is_secret(each) or shows(each, values) for each in test):
+        given = _with_prelude(prelude, test) if prelude and test else test
+        return Fragment(body={"healthcheck": {"test": given}} if given else {})
+    what, instead = "it holds a password, which a service's definition shows", "it is a script in a secret"
+    return join(
+        [
+            Fragment(
+                body={"healthcheck": {"test": SCRIPT}},
+                notes=(context.note("healthcheck.test", what, instead),),
+            ),
+            file_fragment(context, "healthcheck", _script(test, prelude), FILE, label=FILE, hidden=True),
+        ]
+    )
+
+
+def _script(test: list[str], prelude: str | None) -> bytes:
+    """What a shell runs in the place of a check."""
+    words = [taint.untainted(each) for each in test[1:]]
+    command = " ".join(words) if test[0] == "CMD-SHELL" else f"exec {shlex.join(words)}"
+    return f"{f'{prelude}; ' if prelude else ''}{command}\n".encode()
 
 
 def _interval(context: ServiceContext, given: dict[str, Any]) -> tuple[str, int, list[Note]]:

@@ -39,7 +39,7 @@ def program(context: ServiceContext) -> Fragment:
                 hidden={value: name for name, value in found.secret.items()},
             ),
             file_fragment(context, "environment", _secret_file(found.secret), FILE, label=FILE, hidden=True),
-            health(context, READ),
+            health(context, READ, tuple(found.secret.values())),
         ]
     )
 

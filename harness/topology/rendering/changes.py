@@ -254,8 +254,16 @@ def _environment(place: Place) -> Iterator[tuple[str, Body]]:
 
 
 def _takers(place: Place, variable: str) -> Sequence[str]:
-    having = [name for name in place.own if variable in place.project.services[name].get("environment", {})]
-    return having if having or variable in place.project.variables else place.own
+    """Of those that run here; where one that runs on another droplet has the variable, no other is meant."""
+    elsewhere = {name for names in (place.service.changes.run or {}).values() for name in names}
+    having = [
+        name
+        for name in {*place.own, *elsewhere} - place.added
+        if variable in place.project.services[name].get("environment", {})
+    ]
+    if having or variable in place.project.variables:
+        return [name for name in place.own if name in having]
+    return place.own
 
 
 def hosts(place: Place) -> dict[str, Sequence[str]]:
@@ -315,22 +323,27 @@ def _unpublished(place: Place, given: Mapping[str, Sequence[str]]) -> Iterator[i
     bodies = [place.project.services[name] for name in place.running]
     if any(body.get("network_mode") == "host" for body in bodies):
         return  # such a container listens on the droplet itself
-    published = {
+    published = [
         str(each.get("published", ""))
         for name in place.running
         if name not in given
         for each in place.project.services[name].get("ports", ())
-    }
-    texts = [text for ports in given.values() for text in ports]
+        if each.get("protocol", "tcp") == "tcp"
+    ]
+    published += [_published(text) for ports in given.values() for text in ports]
     for port in place.service.ports:
-        if str(port) not in published and not any(_publishes(text, port) for text in texts):
+        if not any(_is_in(text, port) for text in published):
             yield port
 
 
-def _publishes(text: str, port: int) -> bool:
-    """Whether ``[ADDRESS:]HOST:CONTAINER[/PROTOCOL]`` publishes a port of the host; HOST may be a range."""
-    host = text.partition("/")[0].rpartition(":")[0].rpartition(":")[2]
-    first, _, last = host.partition("-")
+def _published(text: str) -> str:
+    """HOST of ``[ADDRESS:]HOST:CONTAINER[/PROTOCOL]``, a port or a range; empty where it is not TCP's."""
+    ports, _, protocol = text.partition("/")
+    return ports.rpartition(":")[0].rpartition(":")[2] if protocol in ("", "tcp") else ""
+
+
+def _is_in(ports: str, port: int) -> bool:
+    first, _, last = ports.partition("-")
     return first.isdigit() and int(first) <= port <= int(last or first)
 
 
@@ -343,10 +356,25 @@ def _exposing(place: Place, port: int) -> str:
     ]
     candidates = exposing or place.own
     if len(candidates) == 1:
+        if not exposing:
+            _check_guess(place, candidates[0], port)
         return candidates[0]
     problem = f"{port}: nothing on {place.node} publishes it: neither of {', '.join(place.running)}"
     raise place.error(
         "ports", problem, f'say which one: `publish: {{{place.running[0]}: ["{port}:{port}"]}}`'
+    )
+
+
+def _check_guess(place: Place, name: str, port: int) -> None:
+    """A service that publishes only ports that are not declared does not listen on the declared one."""
+    published = place.project.services[name].get("ports", ())
+    outer = {str(each.get("published", "")) for each in published}
+    if not outer or outer & set(map(str, place.service.ports)):
+        return
+    first = published[0]
+    problem = f"{port}: nothing on {place.node} publishes it: {name} publishes {', '.join(sorted(outer))}"
+    raise place.error(
+        "ports", problem, f'say which port it is: `publish: {{{name}: ["{port}:{first["target"]}"]}}`'
     )
 
 

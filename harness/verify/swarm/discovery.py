@@ -6,12 +6,15 @@ A task is asked in its network namespace, by Python on its droplet, so that its 
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from harness.access.ssh import Access
+from harness.compose.model import is_beside
 from harness.stack.services import titles
 from harness.topology.model import StackService, Swarm
 from harness.topology.rendering.projects import read_declared
@@ -130,7 +133,7 @@ def owners(swarm: Swarm) -> dict[str, StackService]:
 
 
 def refers_to(swarm: Swarm, name: str) -> tuple[str, ...]:
-    """The services that ``name`` refers to: those that its environment and its rendered files name."""
+    """The services that ``name`` refers to: those that its environment and its files name."""
     known = [called for called in owners(swarm) if called != name]
     texts = [text for service in swarm.services if service.name == name for text in _texts(service)]
     return tuple(
@@ -182,7 +185,22 @@ def container_ports(given: Iterable[Any]) -> Iterator[int]:
 
 
 def _texts(service: StackService) -> Iterator[str]:
-    yield from service.environment.values()
-    for each in service.files:
-        if each.template.is_file():
-            yield COMMENT.sub("", each.template.read_text())
+    """What may name another service: its environment, and the files that it mounts, rendered or its own."""
+    yield from {**_written(service), **service.environment}.values()
+    rendered = {posixpath.normpath(each.target): each.template for each in service.files}
+    for path in {**_mounted(service), **rendered}.values():
+        if path.is_file():
+            yield COMMENT.sub("", path.read_text(errors="replace"))
+
+
+def _written(service: StackService) -> dict[str, str]:
+    """The variables that its compose file has written out."""
+    bodies = read_declared(service).running().values()
+    return {name: value for body in bodies for name, value in body.get("environment", {}).items() if value}
+
+
+def _mounted(service: StackService) -> dict[str, Path]:
+    """The files beside its compose file that containers mount one by one, by their paths from there."""
+    mounts = [each for body in read_declared(service).running().values() for each in body.get("volumes", ())]
+    names = [posixpath.normpath(each["source"]) for each in mounts if is_beside(each.get("source", ""))]
+    return {name: service.compose.parent / name for name in names}

@@ -103,8 +103,26 @@ def test_what_was_stopped_by_hand_is_started_again(
     """A container that ended well has ended for good only if nothing would have restarted it."""
     remote.install(access, bundle())
     remote.mark_deployed(access, bundle())
-    behave(docker, f"case $1 in inspect) echo {policy} ;; *) echo 'exited|Exited (0) now|web_1' ;; esac")
+    details = f"exited {policy} web sha256:1"
+    behave(docker, f"case $1 in inspect) echo {details} ;; *) echo 'exited|Exited (0) now|web_1' ;; esac")
     assert remote.is_deployed(access, bundle()) == deployed
+
+
+@pytest.mark.parametrize(
+    ("runs", "loaded", "deployed"), [("1", "", True), ("2", "", False), ("2", "1", True), ("2", "3", False)]
+)
+def test_a_stale_image_is_no_deployment(
+    access: Access, node: Path, docker: Path, runs: str, loaded: str, deployed: bool
+) -> None:
+    """Another image runs under the name, unless the node's engine has that id for what was sent from here."""
+    made = bundle(image=Image("nginx:alpine", "sha256:1"))
+    remote.install(access, made)
+    remote.mark_deployed(access, made)
+    if loaded:
+        (node / ".images").write_text(f"sha256:{loaded} sha256:2 nginx:alpine\n")
+    details = f"running always nginx:alpine sha256:{runs}"
+    behave(docker, f"case $1 in inspect) echo {details} ;; *) echo 'running|Up 2 minutes|web_1' ;; esac")
+    assert remote.is_deployed(access, made) == deployed
 
 
 @pytest.mark.parametrize(

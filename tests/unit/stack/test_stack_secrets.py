@@ -12,7 +12,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stack_helpers import PASSWORD, a_service, a_source, a_topology, compose, converted, refusal, web
+from stack_helpers import (
+    PASSWORD,
+    a_service,
+    a_source,
+    a_topology,
+    compose,
+    converted,
+    notes_of,
+    refusal,
+    web,
+)
 
 from harness.core.errors import TopologyError
 from harness.stack import convert, secret_names
@@ -182,12 +192,50 @@ def test_a_health_check_gets_the_secrets_too(test: str, said: list[str | None]) 
 
 
 @pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("healthcheck: {test: 'probe -a ${DB_PASSWORD} \"a b\"'}", f"-a {PASSWORD} a b"),
+        ("healthcheck: {test: [CMD, probe, -H, 'Token: ${DB_PASSWORD}']}", f"-H Token: {PASSWORD}"),
+        (
+            "environment: {TOKEN: hunter2222}\nhealthcheck: {test: [CMD, probe, 'Token: hunter2222']}",
+            "Token: hunter2222",
+        ),
+    ],
+)
+def test_a_health_check_that_holds_a_password_is_a_script_in_a_secret(
+    lines: str, said: str, tmp_path: Path
+) -> None:
+    """A service's definition shows the check to everybody; a shell runs what was written."""
+    body, stack = web(lines, environment=SECRETS)
+    assert body["healthcheck"]["test"] == ["CMD", "/bin/sh", "/run/secrets/healthcheck"]
+    assert PASSWORD not in stack.text
+    assert "hunter2222" not in stack.text
+    (content,) = (text for name, text in stack.secrets.items() if "-healthcheck-" in name)
+    (tmp_path / "probe").write_text('#!/bin/sh\necho "$*"\n')
+    (tmp_path / "probe").chmod(0o755)
+    script = content.decode().replace("set -a; . /run/secrets/environment; set +a; ", "")
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["/bin/sh", "-c", script], env=path, capture_output=True, check=True)
+    assert done.stdout.decode().strip() == said
+    assert len(notes_of(stack, "healthcheck.test")) == 1
+
+
+def test_a_health_check_shows_a_name_that_is_a_password_too() -> None:
+    """``postgres`` is a user, a host and an image, and ``password`` a part of other words."""
+    text = "[CMD, probe, -U, postgres, --password-file, x]"
+    body, _ = web(
+        "environment: {DB_USER: postgres, DB_PASSWORD: postgres, TOKEN: password}\n"
+        f"healthcheck: {{test: {text}}}"
+    )
+    assert body["healthcheck"]["test"][-5:] == ["probe", "-U", "postgres", "--password-file", "x"]
+
+
+@pytest.mark.parametrize(
     "lines",
     [
         "command: [redis-server, --requirepass, '${DB_PASSWORD}']",
         "command: redis-server --requirepass ${DB_PASSWORD}",
         "labels: {login: 'x${DB_PASSWORD}'}",
-        "healthcheck: {test: 'redis-cli -a ${DB_PASSWORD} ping'}",
         "hostname: ${DB_PASSWORD}",
     ],
 )
@@ -218,6 +266,13 @@ def test_a_password_that_is_written_out_elsewhere_is_refused() -> None:
     error = refusal(compose(lines))
     assert "hunter2222" not in str(error)
     assert "REDIS_PASSWORD" in str(error)
+
+
+def test_a_short_password_is_no_part_of_a_longer_word() -> None:
+    """It counts where it stands by itself, in a URL too, and not within another word."""
+    lines = "environment: {REDIS_PASSWORD: hunter2222}\ncommand: [serve, PLACE]"
+    assert web(lines.replace("PLACE", "xhunter2222-y"))[0]["command"][-1] == "xhunter2222-y"
+    refusal(compose(lines.replace("PLACE", "'redis://:hunter2222@cache'")))
 
 
 def test_a_password_of_one_service_is_not_seen_in_another() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,8 @@ def test_values_that_are_written_out_are_replaced(editor: Topology) -> None:
     assert runner["runner-api"]["environment"]["JUDGE0_URL"] == "http://10.0.0.3:2358"
     assert runner["runner-api"]["environment"]["PORT"] == "5000"
     assert "environment" not in runner["runner-lb"]
+    balancer = on(editor, "judge0", "judge0-lb").project.running()["judge0-lb"]["environment"]
+    assert set(balancer) == {"POSTGRES_CA_FILE", "REDIS_CA_FILE"}, "the servers' passwords are theirs alone"
     client = on(editor, "client", "client").project.running()["code-client"]["environment"]
     assert client["CODE_RUNNER_SERVICE_URL"] == "http://10.0.0.2:4000"
 
@@ -90,6 +92,7 @@ def test_the_repository_is_left_alone_and_passwords_are_private(editor: Topology
 
 
 Change = Callable[..., projects.NodeProject]
+ChangePorts = Callable[..., projects.NodeProject]
 
 
 @pytest.fixture
@@ -101,6 +104,20 @@ def changed(load_small: Callable[..., Topology], directory: Path) -> Change:
         (directory / "app/api/docker-compose.yml").write_text(text)
         service: Service = next(each for each in topology.services if each.name == "api")
         altered = replace(service, changes=changes, ports=(), environment=environment or {})
+        return projects.node_project(topology, imagined(topology), altered, "api-1")
+
+    return make
+
+
+@pytest.fixture
+def changed_ports(load_small: Callable[..., Topology], directory: Path) -> ChangePorts:
+    """The small topology's ``api`` on ``api-1``, with another compose file and these ports."""
+
+    def make(text: str, *ports: int) -> projects.NodeProject:
+        topology = load_small()
+        (directory / "app/api/docker-compose.yml").write_text(text)
+        service = next(each for each in topology.services if each.name == "api")
+        altered = replace(service, changes=Changes(), ports=ports, environment={})
         return projects.node_project(topology, imagined(topology), altered, "api-1")
 
     return make
@@ -187,6 +204,31 @@ def test_a_port_that_nothing_publishes_is_an_error(
     assert caught.value.field == "services.api.ports"
     assert "nothing on api-1 publishes it" in caught.value.problem
     assert "publish:" in caught.value.remedy
+
+
+def test_a_port_in_the_place_of_which_another_is_published_is_an_error(changed_ports: ChangePorts) -> None:
+    """A container that listens on 3000 does not answer on 80: that is said before anything is made."""
+    with pytest.raises(TopologyError) as caught:
+        changed_ports("services: {a: {image: a, ports: ['3000:3000']}}", 80)
+    assert caught.value.field == "services.api.ports"
+    assert "80: nothing on api-1 publishes it: a publishes 3000" in caught.value.problem
+    assert 'publish: {a: ["80:3000"]}' in caught.value.remedy
+
+
+@pytest.mark.parametrize("ports", [(80, 3000), (3000, 80)])
+def test_a_port_beside_a_published_one_is_published(changed_ports: ChangePorts, ports: Sequence[int]) -> None:
+    """Where the topology declares both, the container listens on both."""
+    found = changed_ports("services: {a: {image: a, ports: ['3000:3000']}}", *ports)
+    assert published(found.project.running()["a"]) == {("80", 80), ("3000", 3000)}
+
+
+def test_a_port_of_a_range_is_published_and_one_of_udp_is_not(changed_ports: ChangePorts) -> None:
+    """A declared port is one of TCP."""
+    one_of_many = "services: {a: {image: a, ports: [{target: 80, published: '8000-8009'}]}}"
+    assert published(changed_ports(one_of_many, 8004).project.running()["a"]) == {("8000-8009", 80)}
+    found = changed_ports("services: {a: {image: a, ports: ['53:53/udp']}}", 53)
+    kinds = {(each["published"], each["protocol"]) for each in found.project.running()["a"]["ports"]}
+    assert kinds == {("53", "udp"), ("53", "tcp")}
 
 
 def test_what_no_longer_runs_is_unknown_to_compose(editor: Topology) -> None:

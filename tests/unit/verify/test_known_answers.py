@@ -79,6 +79,7 @@ class Fake:
     full: int = 0
     batches: bool = True
     stuck: bool = False
+    stuck_after: int | None = None
     idle: bool = False
     created: list[dict[str, Any]] = field(default_factory=list)
     expected: list[Program] = field(default_factory=list)
@@ -122,7 +123,8 @@ class Fake:
         told = right(self.expected[int(token)], mark)
         if second and self.random.random() < self.share:
             told = self.lie(told)
-        status = {"id": 2, "description": "Processing"} if self.stuck else {
+        stuck = self.stuck or (self.stuck_after is not None and int(token) >= self.stuck_after)
+        status = {"id": 2, "description": "Processing"} if stuck else {
             "id": told.status, "description": told.description,
         }  # fmt: skip
         texts = {"stdout": told.stdout, "stderr": told.stderr, "compile_output": told.compile_output}
@@ -142,10 +144,12 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def examined(fake: Fake, workers: dict[str, frozenset[str]] | None = None) -> Tally:
+def examined(
+    fake: Fake, workers: dict[str, frozenset[str]] | None = None, *, clock: Ticking | None = None
+) -> Tally:
     """What was counted once every worker was known."""
     tally = Tally(WORKERS if workers is None else workers)
-    examine(fake.judge0, CAPABILITIES, tally, GOAL, seed="seed", clock=Ticking())
+    examine(fake.judge0, CAPABILITIES, tally, GOAL, seed="seed", clock=clock or Ticking())
     return tally
 
 
@@ -227,12 +231,24 @@ def test_workers_that_nobody_names_are_as_many_as_judge0_knows() -> None:
     assert examined(Fake(), unnamed(4)).answers.total() >= GOAL.pooled(4)
 
 
-def test_a_worker_that_answers_nothing_is_not_known() -> None:
+def test_a_worker_that_answers_nothing_is_named() -> None:
+    """It takes nothing from the queue that keeps the other one busy: a fault, whatever Docker says of it."""
+    clock = Ticking()
+    with pytest.raises(CheckFailedError, match=r"no program ran on worker-2: .*worker-1 \d+, worker-2 0"):
+        examined(Fake(idle=True), clock=clock)
+    assert 15 <= clock.now < 60
+
+
+def test_a_worker_that_answers_nothing_is_not_known_while_the_others_answer_little() -> None:
     """Inconclusive, with what was reached: the others' answers say nothing of it."""
+    tally = Tally({**WORKERS, "worker-3": frozenset({"3" * 12})}, Counter({"worker-1": 90, "worker-2": 89}))
+    assert tally.idle(GOAL) == ()
+    tally.answers["worker-2"] += 1
+    assert tally.idle(GOAL) == ("worker-3",)
     with pytest.raises(
         InconclusiveError, match=r"by worker: worker-1 \d+, worker-2 0.*each takes 90 answers"
     ):
-        examined(Fake(idle=True))
+        examined(Fake(idle=True, stuck_after=60))
 
 
 def test_a_lie_outweighs_that_time_was_up() -> None:

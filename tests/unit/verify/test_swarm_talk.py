@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,31 @@ def test_a_service_refers_to_whom_it_is_told_of(tmp_path: Path) -> None:
     """In its own environment and files, and not in another's."""
     assert refers_to(stack(tmp_path), "front") == ("api",)
     assert refers_to(stack(tmp_path), "api") == ("api-cache",)
+
+
+def test_files_and_variables_of_the_repository_itself_count(tmp_path: Path) -> None:
+    """What it mounts, if the topology renders nothing in its place, and what its compose file writes out."""
+    (tmp_path / "three.yml").write_text(
+        "services: {lb: {image: x, environment: [BACK=http://api:81, GONE=http://front:82],"
+        " volumes: ['./own.conf:/a', './nginx.conf:/b', '.:/c', 'data:/d']}}\nvolumes: {data: {}}\n"
+    )
+    (tmp_path / "own.conf").write_text("server api-cache:83;\n# front:84\n")
+    (tmp_path / "nginx.conf").write_text("server front:85;\n")
+    known = stack(tmp_path)
+    files = (TemplateFile(tmp_path / "conf.j2", "nginx.conf"),)
+    environment = {"GONE": "nowhere"}
+    lb = StackService("lb", ("a",), tmp_path / "three.yml", (), environment, files)
+    both = replace(known, services=(*known.services, lb))
+    assert refers_to(both, "lb") == ("front", "api", "api-cache")
+    found = listening(both)
+    assert (found["api"], found["api-cache"], found["front"]) == (
+        (81, 4000, 4001), (83, 6379, 6380), (8080, 8443),
+    )  # fmt: skip
+    assert refers_to(replace(known, services=(*known.services, replace(lb, files=()))), "lb") == (
+        "front",
+        "api",
+        "api-cache",
+    )
 
 
 def test_ports_are_read_in_every_form() -> None:
