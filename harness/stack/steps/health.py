@@ -44,8 +44,8 @@ def health(context: ServiceContext, prelude: str | None, secret: Collection[str]
     if given.get("disable") or test[:1] == ["NONE"]:
         return Fragment(body={"healthcheck": {"disable": True}})
     interval, retries, notes = _interval(context, given)
-    found, body = _test(context, test, prelude, secret), {}
-    body |= {"interval": interval, "retries": retries}
+    found = _test(context, test, prelude, secret)
+    body: dict[str, Any] = {"interval": interval, "retries": retries}
     body |= {key: format_duration(scaled(seconds(given[key]))) for key in TIMES if key in given}
     if "start_interval" in given:
         what = "stacks of version 3.8 have no start_interval"
