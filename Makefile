@@ -15,7 +15,7 @@ ABREAST := -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compose images test test-fast coverage lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
+.PHONY: help setup compose images test test-fast test-app coverage lint wheel local local-vm bench-up bench-scan bench-enforce bench-failover bench-judge0 bench-generator clean clean-images
 .NOTPARALLEL:
 
 help: ## Say what there is
@@ -48,6 +48,10 @@ test: images ## Run the project's tests
 
 test-fast: compose ## Run the tests that are quick and need no engine: for every edit
 	$(BIN)/python -m pytest tests/unit tests/contract -m 'not slow' $(ABREAST) $(PYTEST_ARGS)
+
+test-app: images ## Deploy a repository as it stands, seed faults, follow the tutorial (make test does it too)
+	@harness/setup.sh --tests
+	$(BIN)/python -m pytest tests/emulator/test_editor.py tests/emulator/test_editor_swarm.py $(ABREAST) $(PYTEST_ARGS)
 
 coverage: images ## Run the tests and show which lines none of them reaches: takes twice as long
 	@harness/setup.sh --tests

@@ -14,6 +14,7 @@ settings.load_profile("wavetank")
 SLOW = (
     "test_end_to_end",
     "test_editor",
+    "test_editor_swarm",
     "test_swarm_cluster",
     "test_up_faults",
     "test_interrupts",

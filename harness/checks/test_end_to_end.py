@@ -22,6 +22,7 @@ from harness.run.session import Session
 from harness.target.target import Target
 from harness.topology.deployment import Deployment
 from harness.topology.model import FrontDoor, Scheme, Topology
+from harness.verify.balancer import connections
 from harness.verify.balancer.nginx import NGINX_CONFIG
 from harness.verify.balancer.upstreams import upstreams_of
 
@@ -91,12 +92,16 @@ def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> No
 def test_load_balancer_passes_it_to_a_server(
     front_door: httpx.Client, door: FrontDoor, session: Session, access: Access
 ) -> None:
-    """The load balancer's log names a server's inner address for it: the third and fourth hop."""
+    """The load balancer's log names a server's inner address for it, or it opens a connection to one.
+
+    That is the third and fourth hop.
+    """
     found = upstreams_of(session)
-    before = upstreams(access, found.balancers)
+    before, connected = upstreams(access, found.balancers), connections.look(access, found)
     frontdoor.double(front_door, door, frontdoor.main_language(door), 8)
     after = upstreams(access, found.balancers)
     counted = [each for each in found.servers if after.count(each) > before.count(each)]
+    counted = counted or sorted(+connections.opened(connected, connections.look(access, found)))
     if not counted and not any(UPSTREAM in access.run(node, NGINX_CONFIG) for node in found.balancers):
         raise InconclusiveError(
             f"nothing shows which server answered: let nginx on {', '.join(found.balancers)} log {UPSTREAM} "

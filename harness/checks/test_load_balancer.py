@@ -46,13 +46,11 @@ def outage(server: str, endpoint: Judge0Endpoint, work: Work, note: Note) -> Out
 
 
 def test_requests_are_shared_out_as_configured(
-    endpoint: Judge0Endpoint, balance: Balance, session: Session, access: Access, note: Note
+    balance: Balance, session: Session, access: Access, note: Note
 ) -> None:
     """Each server answers its share: exactly in round robin, within a stated bound for random methods."""
     with to_judge0(session) as client:
-        counts, source = request_counts.count(
-            client, access, endpoint.node, upstreams_of(session).servers, enough(balance)
-        )
+        counts, source = request_counts.count(client, access, upstreams_of(session), enough(balance))
     note(f"{dict(counts)} by {source}; {balance.method}, {dict(balance.weights)}")
     assert wrong(balance, counts) == "", source
 

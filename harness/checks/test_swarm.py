@@ -146,7 +146,7 @@ def test_servers_share_the_load(
         pytest.skip(f"fewer than two tasks are behind {endpoint.service}")
     balance = Balance("tasks", dict.fromkeys(found.servers, 1), method="random")
     with to_judge0(session) as client:
-        counts, source = request_counts.count(client, access, found.balancers[0], found.servers, REQUESTS)
+        counts, source = request_counts.count(client, access, found, REQUESTS)
     summary = ", ".join(f"{address} on {node}: {counts[address]}" for address, node in found.servers.items())
     note(f"{summary}; by {source}; each may differ from its share by {slack(balance, counts.total()):.0f}")
     assert wrong(balance, counts) == "", source

@@ -206,14 +206,15 @@ def _share_again(context: OutageContext, nodes: Sequence[str]) -> None:
     """Wait until servers that are back take requests again. Raises ``WaitTimeoutError`` with their shares."""
     session, endpoint = context.session, context.session.topology.checks.judge0
     assert endpoint is not None
-    servers = upstreams_of(session).servers
+    found = upstreams_of(session)
+    servers = found.servers
     config = session.access.run(endpoint.node, NGINX_CONFIG)
     balance = next((each for each in parse(config) if set(each.weights) & set(servers)), None)
     if balance is None:
         raise InconclusiveError(f"nginx -T on {endpoint.node} shows no upstream with the servers in it")
 
     def probe() -> None:
-        counts, source = request_counts.count(client, session.access, endpoint.node, servers, enough(balance))
+        counts, source = request_counts.count(client, session.access, found, enough(balance))
         total = counts.total()
         short = [
             f"{servers[each]} took {counts[each]} of {total} by {source}; its share is {share * total:g}"

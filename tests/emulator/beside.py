@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import docker.errors
 import pytest
@@ -16,14 +19,35 @@ from harness.run.settings import PROJECT
 
 IMAGES = PROJECT / "tests/apps/images"
 LABEL = "wavetank.test"
+LOCK, BUILDING = (
+    Path(tempfile.gettempdir()) / f"wavetank-test-images-{os.getuid()}-{name}" for name in ("used", "built")
+)
 DEBIAN = f"FROM wavetank/base:latest\nLABEL {LABEL}=beside\n"
 
 
 @contextmanager
 def images_beside(engine: Any) -> Iterator[None]:
-    """Names that this machine has already are its own: then the test is skipped."""
+    """Names that this machine has already are its own: then the test is skipped.
+
+    Several processes may use the names at once; the last of them removes them.
+    """
     made: list[str] = []
-    try:
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        try:
+            _make(engine, made)
+            yield
+        finally:
+            # The layers stay: their own names keep them.
+            for name in made if _is_last(lock) else ():
+                with suppress(docker.errors.ImageNotFound):
+                    engine.images.remove(name, noprune=True)
+
+
+def _make(engine: Any, made: list[str]) -> None:
+    """One process builds, and others take what it has built; ``made`` are the names so far."""
+    with BUILDING.open("w") as building:
+        fcntl.flock(building, fcntl.LOCK_EX)
         for name, dockerfile, context in (
             ("debian:bookworm-slim", DEBIAN, None),
             ("nginx:alpine", (IMAGES / "nginx.Dockerfile").read_text(), None),
@@ -36,12 +60,14 @@ def images_beside(engine: Any) -> Iterator[None]:
             refuse(engine, name)
             build(engine, name, dockerfile, context)
             made.append(name)
-        yield
-    finally:
-        # The layers stay: their own names keep them.
-        for name in made:
-            with suppress(docker.errors.ImageNotFound):
-                engine.images.remove(name, noprune=True)
+
+
+def _is_last(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def refuse(engine: Any, name: str) -> None:

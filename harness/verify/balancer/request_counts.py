@@ -1,17 +1,18 @@
-"""How many requests each server of a load balancer answered, read from headers or logs."""
+"""How many requests each server of a load balancer answered, read from headers, logs or connections."""
 
 from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Mapping
 
 import httpx
 
 from harness.access.ssh import Access
 from harness.core.errors import InconclusiveError, WaitTimeoutError
 from harness.core.wait import NotYet, wait_for
+from harness.verify.balancer import connections
 from harness.verify.balancer.balance import took
+from harness.verify.balancer.upstreams import Upstreams
 
 PATH = "/version"
 LOG_SECONDS = 3.0
@@ -25,18 +26,15 @@ COUNTED = (
 )
 
 
-def count(
-    client: httpx.Client, access: Access, balancer: str, servers: Mapping[str, str], number: int
-) -> tuple[Counter[str], str]:
+def count(client: httpx.Client, access: Access, found: Upstreams, number: int) -> tuple[Counter[str], str]:
     """Send ``number`` requests, one by one; returns how many each server answered, and the source of that.
 
-    ``servers`` are their nodes by ``address:port``. Raises ``InconclusiveError`` where nothing shows it.
+    Where no log and no header shows it, as many are sent again and their connections counted. Raises
+    ``InconclusiveError`` where nothing shows it.
     """
+    balancer, servers = found.balancers[0], found.servers
     mark = f"wt{secrets.token_hex(6)}"
-    answers = [client.get(PATH, params={"wt": f"{mark}-{each}"}) for each in range(number)]
-    refused = [answer.status_code for answer in answers if answer.status_code != 200]
-    if refused:
-        raise InconclusiveError(f"{len(refused)} of {number} requests were answered with {refused[0]}")
+    answers = _send(client, mark, number)
     if counts := _in_log(access, balancer, tuple(servers), mark, number):
         return counts, f"the log on {balancer}"
     headers = took((" ".join(answer.headers.values()) for answer in answers), tuple(servers))
@@ -47,9 +45,23 @@ def count(
     )
     if counts.total() == number:
         return counts, "the logs on the servers"
+    before = connections.look(access, found)
+    _send(client, mark, number)
+    counts = connections.opened(before, connections.look(access, found))
+    if counts.total() == number:
+        return counts, f"the connections from {balancer} to each, a new one for each request"
     raise InconclusiveError(
         f"nothing shows which server answered: let nginx on {balancer} log $upstream_addr to standard output"
     )
+
+
+def _send(client: httpx.Client, mark: str, number: int) -> list[httpx.Response]:
+    """Send marked requests. Raises ``InconclusiveError`` where one is not answered with 200."""
+    answers = [client.get(PATH, params={"wt": f"{mark}-{each}"}) for each in range(number)]
+    refused = [answer.status_code for answer in answers if answer.status_code != 200]
+    if refused:
+        raise InconclusiveError(f"{len(refused)} of {number} requests were answered with {refused[0]}")
+    return answers
 
 
 def _in_log(

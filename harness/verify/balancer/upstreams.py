@@ -14,10 +14,14 @@ from harness.verify.swarm.view import View, inspect
 
 @dataclass(frozen=True)
 class Upstreams:
-    """``balancers`` are the nodes with the balancer's log; ``servers`` are nodes by ``address:port``."""
+    """``balancers`` are the nodes with the balancer's log; ``servers`` are nodes by ``address:port``.
+
+    ``sources`` are the addresses that servers see the balancer's connections come from.
+    """
 
     balancers: tuple[str, ...]
     servers: Mapping[str, str]
+    sources: tuple[str, ...] = ()
 
 
 def upstream_droplets(topology: Topology) -> tuple[str, ...]:
@@ -48,7 +52,12 @@ def in_swarm(view: View, balancer: str) -> Upstreams:
         for port in ports[name]
         for task in view.running(name)
     }
-    return Upstreams(tuple(sorted({task.node for task in view.running(balancer)})), servers)
+    tasks = view.running(balancer)
+    return Upstreams(
+        tuple(sorted({task.node for task in tasks})),
+        servers,
+        tuple(sorted(view.addresses[task.id] for task in tasks)),
+    )
 
 
 def _on_nodes(session: Session, endpoint: Judge0Endpoint) -> Upstreams:
@@ -60,4 +69,5 @@ def _on_nodes(session: Session, endpoint: Judge0Endpoint) -> Upstreams:
             for flow in session.topology.intent
             if flow.source == endpoint.node and flow.destination in nodes
         },
+        (nodes[endpoint.node].private_ip or "",),
     )

@@ -45,7 +45,7 @@ def view(**gone: str) -> View:
 def test_tasks_that_the_balancer_is_told_of_are_behind_it() -> None:
     """By their addresses and the port they listen on; the log is where the balancer's task is."""
     expected = {"10.0.1.3:2358": "server-1", "10.0.1.4:2358": "server-2"}
-    assert in_swarm(view(), "judge0-lb") == Upstreams(("judge0-lb",), expected)
+    assert in_swarm(view(), "judge0-lb") == Upstreams(("judge0-lb",), expected, ("10.0.1.2",))
 
 
 def test_a_task_on_a_lost_member_is_not() -> None:
