@@ -1,7 +1,7 @@
 """Does a load balancer distribute requests as configured? The arithmetic.
 
 What answered which request is read from whatever shows it: the balancer's log or a header of the answer
-that name an upstream address, or else the servers' own logs.
+that name an upstream address, the servers' own logs, or else the connections between them.
 """
 
 from __future__ import annotations
