@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -11,9 +11,11 @@ from typing import Any, cast
 from docker.models.containers import Container
 from docker.utils.socket import STDOUT, frames_iter
 
+from emulator.docker.droplet import KIND, inside
 from emulator.docker.engine import connect
 from emulator.docker.usage import read
 from harness.core.errors import CommandError
+from harness.deploy.engine import REPOSITORY
 from harness.target import emulator_process
 
 
@@ -28,6 +30,21 @@ def volumes_of_emulator(state_dir: Path) -> list[str]:
     """The names of its volumes."""
     label = f"wavetank.state={emulator_process.directory(state_dir)}"
     return [str(each.name) for each in connect().volumes.list(filters={"label": label})]
+
+
+def images_on_droplets(state_dir: Path) -> set[str]:
+    """The names of the images on its droplets that were built on this machine."""
+    command = inside(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"])
+    droplets = of_emulator(state_dir, f"wavetank.kind={KIND}")
+    listed = [cast("bytes", each.exec_run(command).output).decode() for each in droplets]
+    names = {name for each in listed for name in each.split()}
+    return {name for name in names if name.startswith(f"{REPOSITORY}/")}
+
+
+def remove_images(names: Iterable[str]) -> None:
+    """Remove these images from this machine's engine."""
+    for name in names:
+        connect().images.remove(name)
 
 
 def memory_bytes(container: Any) -> int:

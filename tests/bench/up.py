@@ -1,6 +1,7 @@
 """How long ``up`` and ``down`` take, and what an emulated deployment needs: ``python -m tests.bench.up``.
 
-Each round is what a user does: ``up`` from nothing, ``up`` again, ``down``; and before them the emulator is
+Each round is what a user does: ``up`` from nothing, ``up`` again, an edit of one source file and ``up``,
+``down``; and before them the emulator is
 begun alone, as a program with each plane, from the start of its process until a client with the token has its
 first answer, the fabric made anew. One round before them, not counted, builds and saves the images. Medians,
 held against what we promise; all figures with --json.
@@ -11,11 +12,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -30,12 +34,20 @@ from harness.core.wait import NotYet, wait_for
 from harness.run import report
 from harness.target import emulator_process
 from harness.target.target import Target
-from tests.bench.containers import memory_bytes, of_emulator, volumes_of_emulator
+from tests.bench.containers import (
+    images_on_droplets,
+    memory_bytes,
+    of_emulator,
+    remove_images,
+    volumes_of_emulator,
+)
 
 MIB = 2**20
 OFTEN = 0.002
 MUTATING = re.compile(r" (POST|PUT|DELETE|PATCH) /v2/")
 LEASE_ENDS = " DELETE /v2/tags/wavetank-lease"
+APP = PROJECT / "topologies" / "app"
+EDITED = "runner/runner/app.py"
 
 
 @dataclass(frozen=True)
@@ -52,10 +64,11 @@ FIGURES = (
     Figure("serve_memory_s", "python -m emulator serve answers: memory plane", "s", 0.4),
     Figure("serve_docker_s", "python -m emulator serve answers: docker plane", "s", 1),
     Figure("emulator_s", "up: emulator answers", "s", 1),
-    Figure("running_s", "up: all droplets active, databases online", "s", 12),
-    Figure("accepted_s", "up: first submission Accepted", "s", 40),
-    Figure("again_s", "second up", "s", 3),
+    Figure("running_s", "up: all droplets active, databases online", "s", 8),
+    Figure("accepted_s", "up: first submission Accepted", "s", 20),
+    Figure("again_s", "second up", "s", 2),
     Figure("again_calls", "second up: mutating calls", "", 0),
+    Figure("edit_s", "up after an edit of one source file", "s", 10),
     Figure("idle_mib", "idle deployment", "MiB", 2048),
     Figure("down_s", "down", "s", 8),
     Figure("left", "left after down", "", 0),
@@ -86,12 +99,18 @@ def main(rounds: int, warm_up: bool, topology: str, file: Path | None) -> None:
 def measure(state_dir: Path, topology: str) -> dict[str, float]:
     """One round from nothing to nothing; leaves the saved images in ``state_dir``."""
     serving = {f"serve_{plane}_s": seconds_to_serve(plane) for plane in ("memory", "docker")}
-    first, accepted_s = timed(state_dir, "up", f"--topology={topology}", "-o", "json")
+    app = state_dir / "app"
+    shutil.copytree(APP, app, dirs_exist_ok=True)
+    up = ("up", f"--topology={topology}", f"--app={app}")
+    first, accepted_s = timed(state_dir, *up, "-o", "json")
     timings = json.loads(first)["timings"]
     calls = mutating_calls(state_dir)
-    _, again_s = timed(state_dir, "up", f"--topology={topology}")
+    _, again_s = timed(state_dir, *up)
     again_calls = mutating_calls(state_dir) - calls
     idle_mib = idle_memory(state_dir) / MIB
+    with images_removed(state_dir):
+        (app / EDITED).write_text(f"{(APP / EDITED).read_text()}# edited: {uuid.uuid4()}\n")
+        _, edit_s = timed(state_dir, *up)
     _, down_s = timed(state_dir, "down")
     return {
         **serving,
@@ -100,11 +119,20 @@ def measure(state_dir: Path, topology: str) -> dict[str, float]:
         "accepted_s": accepted_s,
         "again_s": again_s,
         "again_calls": again_calls,
+        "edit_s": edit_s,
         "idle_mib": round(idle_mib),
         "down_s": down_s,
         "left": len(left_over(state_dir)),
         **{f"step {name}": seconds for name, seconds in timings.items()},
     }
+
+
+@contextmanager
+def images_removed(state_dir: Path) -> Iterator[None]:
+    """Remove from this machine the images that the block builds and sends to the droplets."""
+    before = images_on_droplets(state_dir)
+    yield
+    remove_images(images_on_droplets(state_dir) - before)
 
 
 def timed(state_dir: Path, *arguments: str) -> tuple[str, float]:

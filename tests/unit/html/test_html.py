@@ -27,7 +27,13 @@ NAMES = list(html_samples.SAMPLES)
 @functools.cache
 def page_of(name: str) -> str:
     """A sample's page, rendered once."""
-    return html.render(html_samples.SAMPLES[name]())
+    return html.render(sample(name))
+
+
+@functools.cache
+def sample(name: str) -> dict[str, Any]:
+    """A sample's document, made once: nobody changes it."""
+    return html_samples.SAMPLES[name]()
 
 
 class Reader(HTMLParser):
@@ -66,6 +72,12 @@ class Reader(HTMLParser):
         return [found[attribute] or "" for _, found in self.elements if attribute in found]
 
 
+@functools.cache
+def read_page(page: str) -> Reader:
+    """A page taken apart, once: that takes longer than anything that is asked of it."""
+    return Reader(page)
+
+
 @pytest.fixture(params=NAMES)
 def page(request: pytest.FixtureRequest) -> str:
     """Each sample's page."""
@@ -75,12 +87,12 @@ def page(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("hostile", "broken")])
 def test_samples_are_reports(name: str) -> None:
     """What the page is tried on is what a report may be."""
-    validator().validate(html_samples.SAMPLES[name]())
+    validator().validate(sample(name))
 
 
 def test_page_is_well_formed(page: str) -> None:
     """Elements are closed, ids are unique, and every reference leads somewhere."""
-    read = Reader(page)
+    read = read_page(page)
     ids = Counter(read.values("id"))
     assert [each for each, number in ids.items() if number > 1] == []
     anchors = [each[1:] for each in read.values("href") if each.startswith("#")]
@@ -90,7 +102,7 @@ def test_page_is_well_formed(page: str) -> None:
 
 def test_page_is_accessible(page: str) -> None:
     """A language, a title, headings without gaps, and a scope for every table header."""
-    read = Reader(page)
+    read = read_page(page)
     assert ("html", {"lang": "en"}) in read.elements
     assert re.search(r"<title>[^<]+</title>", page)
     levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch("h[1-6]", tag)]
@@ -102,7 +114,7 @@ def test_page_is_accessible(page: str) -> None:
 
 def test_page_asks_nobody(page: str) -> None:
     """No script, no style sheet, no picture, no address from elsewhere; and a policy that forbids them."""
-    read = Reader(page)
+    read = read_page(page)
     assert {tag for tag, _ in read.elements} & {"script", "iframe", "img", "object", "base", "form"} == set()
     assert all(each.startswith(("#", "data:")) for each in read.values("href") + read.values("src"))
     assert "default-src 'none'" in page
@@ -114,7 +126,7 @@ def test_page_asks_nobody(page: str) -> None:
 
 def test_markup_in_a_report_is_text() -> None:
     """Whatever a name or a reason holds is shown as it is, and does nothing."""
-    read = Reader(page_of("hostile"))
+    read = read_page(page_of("hostile"))
     assert html_samples.HOSTILE in read.text
     assert "standard" + html_samples.HOSTILE in read.text
 
@@ -122,8 +134,8 @@ def test_markup_in_a_report_is_text() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_text_of_the_checks_is_there(name: str) -> None:
     """Each check with its reason, word for word."""
-    text = Reader(page_of(name)).text
-    for check in html_samples.SAMPLES[name]()["checks"]:
+    text = read_page(page_of(name)).text
+    for check in sample(name)["checks"]:
         assert check["id"].partition(".")[2] in text
         assert check["reason"] in text
         assert check["evidence"] in text
@@ -140,7 +152,7 @@ def test_differences_come_first() -> None:
 def test_what_the_droplets_are_instead_is_reported() -> None:
     """Each image with its droplets, and each difference with both sides."""
     page = page_of("passing")
-    text = Reader(page[page.index('<section id="machines"') : page.index('<section id="matrix"')]).text
+    text = read_page(page[page.index('<section id="machines"') : page.index('<section id="matrix"')]).text
     assert "ubuntu-24-04-x64" in text
     for told in html_samples.passing()["machines"][0]["differences"]:
         assert told["image"] in text
@@ -151,7 +163,9 @@ def test_a_violation_is_reported_whole() -> None:
     """Ends, ports, the three views, firewall, rule, reason and how to reproduce it."""
     report = html_samples.failing()
     page = page_of("failing")
-    text = Reader(page[page.index('<section id="differences"') : page.index('<section id="topology"')]).text
+    text = read_page(
+        page[page.index('<section id="differences"') : page.index('<section id="topology"')]
+    ).text
     for each in report["isolation"]["violations"]:
         for part in ("source", "target", "firewall", "rule", "reason", "reproduce", "intended", "observed"):
             assert each[part] in text
@@ -162,24 +176,24 @@ def test_many_violations_are_folded_not_dropped() -> None:
     report = html_samples.failing()
     one = report["isolation"]["violations"][0]
     report["isolation"]["violations"] = [{**one, "reason": f"number {number};"} for number in range(130)]
-    text = Reader(html.render(report)).text
+    text = read_page(html.render(report)).text
     assert all(f"number {number};" in text for number in range(130))
     assert "110 more" in text
 
 
 def test_old_reports_are_shown_without_the_newer_parts() -> None:
     """A report of before isolation was scanned has a page, without empty sections."""
-    read = Reader(page_of("old"))
+    read = read_page(page_of("old"))
     ids = set(read.values("id"))
     assert {"head", "differences", "topology", "timings", "checks"} <= ids
     assert not ids & {"matrix", "mutation"}
     assert "Isolation was not scanned" in read.text
-    Reader(html.render({}))
+    read_page(html.render({}))
 
 
 def test_a_run_that_broke_says_why() -> None:
     """The error is in the head."""
-    text = Reader(page_of("broken")).text
+    text = read_page(page_of("broken")).text
     assert "not active after 60 s" in text
     assert "nothing was checked" in text.lower()
 
@@ -241,7 +255,7 @@ def test_a_report_without_icmp_has_no_matrix_of_it() -> None:
     report = html_samples.passing()
     rows = report["isolation"]["matrix"]
     report["isolation"]["matrix"] = [row for row in rows if row["protocol"] != "icmp"]
-    read = Reader(html.render(report))
+    read = read_page(html.render(report))
     assert "show-udp" in read.values("id")
     assert "show-icmp" not in read.values("id")
 
@@ -289,7 +303,7 @@ def test_the_command_writes_the_page(tmp_path: Path) -> None:
     words = ["report", "--state-dir", str(tmp_path), "--run", "standard-7f3a"]
     first = CliRunner().invoke(cli, words, standalone_mode=False)
     assert (first.exception, first.output) == (None, f"{run / 'report.html'}\n")
-    assert Reader((run / "report.html").read_text()).text
+    assert read_page((run / "report.html").read_text()).text
     other = tmp_path / "other.html"
     second = CliRunner().invoke(cli, [*words, "--html", str(other), "-o", "json"], standalone_mode=False)
     assert json.loads(second.output) == {"html": str(other)}
