@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from threading import Event
 
 from harness.access.ssh import Access
 from harness.compose import ComposeProject, containers
@@ -13,7 +14,8 @@ from harness.core.errors import CommandError, ResourceError, WaitTimeoutError
 from harness.core.parallel import in_parallel
 from harness.core.paths import cache_dir
 from harness.core.progress import Progress
-from harness.deploy import remote
+from harness.core.wait import NotYet, wait_for
+from harness.deploy import order, remote
 from harness.deploy.bundle import Bundle, make_bundle
 from harness.deploy.gather import BUILDERS, gather
 from harness.deploy.images import Archive
@@ -22,6 +24,7 @@ from harness.topology.deployment import Deployment
 from harness.topology.model import Service, StackService, Topology
 from harness.topology.rendering import changes, headers, projects
 
+NEEDED_SECONDS = 3600.0  # each of them ends before, for its steps have deadlines
 WORKERS = 32  # services wait for each other's health, so they are deployed in parallel
 
 
@@ -62,22 +65,27 @@ def deploy(
         for node in service.nodes
         for found in [places[service.name, node]]
     ]
-    health = [headers.health(topology, deployment, each.service, each.node) for each in bundles]
-    archive = saved_images()
-    try:
-        done = in_parallel(
-            [
-                partial(_deploy_bundle, access, bundle, archive, progress, asked)
-                for bundle, asked in zip(bundles, health, strict=True)
-            ],
-            workers=WORKERS,
-            interrupt=access.interrupt,
+    archive, needs = saved_images(), order.needs(topology, bundles)
+    # One that waits for another is begun after it: so all go on, however many there are.
+    ordered = order.first_the_needed(bundles, needs)
+    ended = {each.label: Event() for each in bundles}
+    jobs = [
+        partial(
+            _deploy_bundle,
+            _Job(access, archive, progress, ended, needs[bundle.label]),
+            bundle,
+            headers.health(topology, deployment, bundle.service, bundle.node),
         )
+        for bundle in ordered
+    ]
+    try:
+        new = in_parallel(jobs, workers=WORKERS, interrupt=access.interrupt)
     finally:
         access.resume()
     archive.prune()
+    changed = {bundle.label for bundle, one in zip(ordered, new, strict=True) if one}
     labels = tuple(bundle.label for bundle in bundles)
-    return DeployResult(tuple(label for label, new in zip(labels, done, strict=True) if new), labels)
+    return DeployResult(tuple(label for label in labels if label in changed), labels)
 
 
 def prepare_images(topology: Topology, *, progress: Progress) -> None:
@@ -114,19 +122,47 @@ def saved_images() -> Archive:
     return Archive(cache_dir() / "images")
 
 
-def _deploy_bundle(
-    access: Access, bundle: Bundle, archive: Archive, progress: Progress, asked: Mapping[str, str]
-) -> bool:
+@dataclass(frozen=True)
+class _Job:
+    """What deploying a bundle takes. ``ended`` are set as bundles end, well or not; ``needs`` names some."""
+
+    access: Access
+    archive: Archive
+    progress: Progress
+    ended: Mapping[str, Event]
+    needs: frozenset[str]
+
+    def await_needed(self) -> None:
+        """Wait until those that this one connects to have ended; each has deadlines of its own."""
+
+        def probe() -> None:
+            if left := sorted(label for label in self.needs if not self.ended[label].is_set()):
+                raise NotYet(f"{', '.join(left)} is under way")
+
+        wait_for("services that it connects to", probe, deadline=NEEDED_SECONDS, max_pause=0.1)
+
+
+def _deploy_bundle(job: _Job, bundle: Bundle, asked: Mapping[str, str]) -> bool:
     """Deploy one service to one node; False when it is there already. ``asked``: its health headers."""
+    try:
+        return _deployed_anew(job, bundle, asked)
+    finally:
+        job.ended[bundle.label].set()
+
+
+def _deployed_anew(job: _Job, bundle: Bundle, asked: Mapping[str, str]) -> bool:
+    access, progress = job.access, job.progress
     try:
         remote.wait_until_ready(access, bundle.node)
         if remote.is_deployed(access, bundle):
             return False
         with progress.step(f"ship {bundle.label}"):
-            remote.ship_images(access, bundle.node, bundle.images.values(), archive)
+            remote.ship_images(access, bundle.node, bundle.images.values(), job.archive)
             remote.install(access, bundle)
         with progress.step(f"start {bundle.label}"):
             remote.start(access, bundle)
+        if bundle.service.health:
+            job.await_needed()
         with progress.step(f"healthy {bundle.label}"):
             remote.wait_until_healthy(access, bundle, asked)
         remote.mark_deployed(access, bundle)

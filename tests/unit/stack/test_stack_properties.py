@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
 from stack_helpers import ID, PASSWORD, SAID, a_service, converted
 
 from harness.core.errors import TopologyError
@@ -302,7 +303,10 @@ def as_docker_reads_it(stack: Stack) -> dict[str, Any]:
     )
     assert done.returncode == 0, f"{done.stderr.decode()}\n{stack.text}"
     assert "Ignoring unsupported" not in done.stderr.decode()
-    found: dict[str, Any] = YAML(typ="safe", pure=True).load(done.stdout.decode())["services"]
+    reader = YAML(typ="safe", pure=True)
+    # Docker writes a bare "=", which YAML 1.1 has a type of its own for.
+    reader.constructor.add_constructor("tag:yaml.org,2002:value", SafeConstructor.construct_yaml_str)
+    found: dict[str, Any] = reader.load(done.stdout.decode())["services"]
     return found
 
 
