@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -258,19 +258,18 @@ def is_deployed(access: Access, bundle: Bundle) -> bool:
     # One with a restart policy that has ended was stopped by somebody, whatever its exit code.
     if any(state == "exited" and policy in RESTARTED for state, policy, _, _ in rows):
         return False
-    if _stale(bundle, {name: image for _, _, name, image in rows}, parse_loaded(loaded)):
+    if _is_stale(bundle, [(name, image) for _, _, name, image in rows], parse_loaded(loaded)):
         return False
     containers = parse_containers(listing)
     return len(containers) >= bundle.containers and all(container.up for container in containers)
 
 
-def _stale(bundle: Bundle, running: Mapping[str, str], loaded: Mapping[tuple[str, str], str]) -> list[str]:
-    """The images' names under which another image runs than this machine has."""
-    return [
-        image.reference
-        for image in bundle.images.values()
-        if image.id and image.reference in running and not _has(running, loaded, image)
-    ]
+def _is_stale(
+    bundle: Bundle, running: Sequence[tuple[str, str]], loaded: Mapping[tuple[str, str], str]
+) -> bool:
+    """Whether a container runs another image than this machine has under the name. ``running``: name, id."""
+    wanted = {image.reference: image for image in bundle.images.values() if image.id}
+    return any(name in wanted and not _has({name: found}, loaded, wanted[name]) for name, found in running)
 
 
 def ship_images(access: Access, node: str, images: Iterable[Image], archive: Archive) -> None:

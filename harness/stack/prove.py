@@ -69,7 +69,8 @@ def check_values(
 def shows(text: str, values: Collection[str]) -> bool:
     """Whether ``text`` has one of the secret ``values`` in it, as it is or as in a URL.
 
-    A short one counts as a whole word only: ``password`` is no part of ``password-reset``.
+    A short one counts as a whole word only, or behind an option's letter (``-pPASSWORD``): ``password`` is no
+    part of ``password-reset``.
     """
     return any(_has(text, form) for form in url_forms(values) if len(form) >= LONG)
 
@@ -77,7 +78,7 @@ def shows(text: str, values: Collection[str]) -> bool:
 def _has(text: str, form: str) -> bool:
     if len(form) >= UNMISTAKABLE:
         return form in text
-    return re.search(rf"(?<![\w-]){re.escape(form)}(?![\w-])", text) is not None
+    return re.search(rf"(?<![\w-])(?:-[A-Za-z])?{re.escape(form)}(?![\w-])", text) is not None
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

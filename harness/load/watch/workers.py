@@ -49,4 +49,4 @@ def with_waiting(queue: QueueSeries | None, seconds: Sequence[Second]) -> QueueS
 
 def _under_way(seconds: Sequence[Second], at: float) -> int:
     """How many submissions were under way at the end of the last second before ``at``."""
-    return next((each.in_flight for each in reversed(seconds) if each.t <= at), 0)
+    return next((each.in_flight for each in reversed(seconds) if each.t + 1 <= at), 0)

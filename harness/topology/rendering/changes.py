@@ -368,7 +368,8 @@ def _exposing(place: Place, port: int) -> str:
 def _check_guess(place: Place, name: str, port: int) -> None:
     """A service that publishes only ports that are not declared does not listen on the declared one."""
     published = place.project.services[name].get("ports", ())
-    outer = {str(each.get("published", "")) for each in published}
+    # One without a port of the droplet's gets any free one there.
+    outer = {str(each.get("published") or each["target"]) for each in published}
     if not outer or outer & set(map(str, place.service.ports)):
         return
     first = published[0]

@@ -23,7 +23,9 @@ for pid in $(docker ps -q | xargs -r docker inspect --format '{{.State.Pid}}'); 
   cat /proc/$pid/net/tcp /proc/$pid/net/tcp6 2>/dev/null
 done
 true"""
-LISTENING = "0A"
+# Of a socket that is, or was, connected: ESTABLISHED, FIN_WAIT1 and 2, TIME_WAIT, CLOSE_WAIT, LAST_ACK, and
+# CLOSING. The others are attempts, what failed, and sockets that listen.
+CONNECTED = frozenset({"01", "04", "05", "06", "08", "09", "0B"})
 Seen = Mapping[str, frozenset[str]]
 
 
@@ -63,10 +65,10 @@ def _port(end: str) -> str:
 
 
 def parse(text: str) -> Iterator[Connection]:
-    """The connections in ``/proc/net/tcp`` and ``/proc/net/tcp6``; not the sockets that listen."""
+    """The connections in ``/proc/net/tcp`` and ``/proc/net/tcp6``; no attempts, no sockets that listen."""
     for line in text.splitlines():
         fields = line.split()
-        if len(fields) > 3 and fields[0].endswith(":") and fields[3] != LISTENING:
+        if len(fields) > 3 and fields[0].endswith(":") and fields[3] in CONNECTED:
             yield Connection(_end(fields[1]), _end(fields[2]))
 
 

@@ -125,6 +125,20 @@ def test_a_stale_image_is_no_deployment(
     assert remote.is_deployed(access, made) == deployed
 
 
+@pytest.mark.parametrize("last", ["1", "2"])
+def test_one_stale_container_of_several_is_no_deployment(
+    access: Access, node: Path, docker: Path, last: str
+) -> None:
+    """Whichever of the two that have the image's name is listed last."""
+    made = bundle(image=Image("nginx:alpine", "sha256:1"))
+    remote.install(access, made)
+    remote.mark_deployed(access, made)
+    first = "2" if last == "1" else "1"
+    rows = "\\n".join(f"running always nginx:alpine sha256:{number}" for number in (first, last))
+    behave(docker, f"case $1 in inspect) printf '{rows}\\n' ;; *) echo 'running|Up 2 minutes|web_1' ;; esac")
+    assert not remote.is_deployed(access, made)
+
+
 @pytest.mark.parametrize(
     ("state", "status", "fine", "dead"),
     [

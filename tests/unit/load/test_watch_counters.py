@@ -143,7 +143,7 @@ def second(t: float, in_flight: int) -> Second:
 def test_what_is_under_way_and_not_run_waits() -> None:
     """By the last second that had ended then; a length that is known stays, and none is below nothing."""
     queue = QueueSeries(t=(0.5, 1.5, 2.2), waiting=(), working=(0, 4, 2), workers=(4, 4, 4))
-    seconds = (second(1.0, 9), second(2.0, 1))
+    seconds = (second(0.0, 9), second(1.0, 1), second(2.0, 7))
     filled = with_waiting(queue, seconds)
     assert filled is not None
     assert filled.waiting == (0, 5, 0)

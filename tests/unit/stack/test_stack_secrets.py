@@ -200,6 +200,10 @@ def test_a_health_check_gets_the_secrets_too(test: str, said: list[str | None]) 
             "environment: {TOKEN: hunter2222}\nhealthcheck: {test: [CMD, probe, 'Token: hunter2222']}",
             "Token: hunter2222",
         ),
+        (
+            "environment: {TOKEN: hunter2222}\nhealthcheck: {test: [CMD, probe, -phunter2222]}",
+            "-phunter2222",
+        ),
     ],
 )
 def test_a_health_check_that_holds_a_password_is_a_script_in_a_secret(
@@ -273,6 +277,8 @@ def test_a_short_password_is_no_part_of_a_longer_word() -> None:
     lines = "environment: {REDIS_PASSWORD: hunter2222}\ncommand: [serve, PLACE]"
     assert web(lines.replace("PLACE", "xhunter2222-y"))[0]["command"][-1] == "xhunter2222-y"
     refusal(compose(lines.replace("PLACE", "'redis://:hunter2222@cache'")))
+    refusal(compose(lines.replace("PLACE", "-phunter2222")))
+    assert web(lines.replace("PLACE", "x-phunter2222"))[0]["command"][-1] == "x-phunter2222"
 
 
 def test_a_password_of_one_service_is_not_seen_in_another() -> None:

@@ -33,7 +33,7 @@ def on(topology: Topology, name: str, node: str) -> projects.NodeProject:
 
 def published(body: Body) -> set[tuple[str, int]]:
     """The ports of a service: on the node, and in the container."""
-    return {(each["published"], each["target"]) for each in body.get("ports", ())}
+    return {(each.get("published", ""), each["target"]) for each in body.get("ports", ())}
 
 
 def test_one_file_is_spread_over_droplets(editor: Topology) -> None:
@@ -213,6 +213,23 @@ def test_a_port_in_the_place_of_which_another_is_published_is_an_error(changed_p
     assert caught.value.field == "services.api.ports"
     assert "80: nothing on api-1 publishes it: a publishes 3000" in caught.value.problem
     assert 'publish: {a: ["80:3000"]}' in caught.value.remedy
+
+
+@pytest.mark.parametrize("given", ["'3000'", "{target: 3000}"])
+def test_a_port_that_is_published_anywhere_is_one_that_it_listens_on(
+    changed_ports: ChangePorts, given: str
+) -> None:
+    """Docker takes any free port for it, so it is published at the declared one, too."""
+    found = changed_ports(f"services: {{a: {{image: a, ports: [{given}]}}}}", 3000)
+    assert ("3000", 3000) in published(found.project.running()["a"])
+
+
+def test_a_port_that_is_published_anywhere_is_named_where_another_is_declared(
+    changed_ports: ChangePorts,
+) -> None:
+    """A container that listens on 3000 only does not answer on 80."""
+    with pytest.raises(TopologyError, match="80: nothing on api-1 publishes it: a publishes 3000"):
+        changed_ports("services: {a: {image: a, ports: ['3000']}}", 80)
 
 
 @pytest.mark.parametrize("ports", [(80, 3000), (3000, 80)])

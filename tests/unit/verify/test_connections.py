@@ -93,6 +93,13 @@ def test_a_connection_that_both_ends_list_is_one() -> None:
     assert opened(found(TWO), found(TWO, lb=here, server_1=there))["10.8.0.4:2358"] == 1
 
 
+@pytest.mark.parametrize("state", ["02", "03", "07", "0C"])
+def test_an_attempt_to_connect_is_no_connection(state: str) -> None:
+    """A server without power is asked, too, and answers nothing."""
+    here = row("172.18.0.2:40001", "10.8.0.4:2358", state)
+    assert opened(found(TWO), found(TWO, lb=here)).total() == 0
+
+
 def test_servers_of_one_node_are_told_by_their_addresses() -> None:
     """As the tasks of a swarm are."""
     there = row("10.0.1.4:2358", "10.0.1.9:1000") + row("10.0.1.6:2358", "10.0.1.9:1001")
