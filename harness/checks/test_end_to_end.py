@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from harness.verify.balancer.nginx import NGINX_CONFIG
 from harness.verify.balancer.upstreams import upstreams_of
 
 UPSTREAM = "$upstream_addr"
+SEVERAL = 5  # programs: more than a health check connects in their time
 
 
 @pytest.mark.existing("requests")
@@ -92,16 +94,18 @@ def test_runner_keeps_a_history(front_door: httpx.Client, door: FrontDoor) -> No
 def test_load_balancer_passes_it_to_a_server(
     front_door: httpx.Client, door: FrontDoor, session: Session, access: Access
 ) -> None:
-    """The load balancer's log names a server's inner address for it, or it opens a connection to one.
+    """The load balancer's log names a server's inner address for it, or it opens connections for several.
 
     That is the third and fourth hop.
     """
     found = upstreams_of(session)
-    before, connected = upstreams(access, found.balancers), connections.look(access, found)
+    before = upstreams(access, found.balancers)
     frontdoor.double(front_door, door, frontdoor.main_language(door), 8)
     after = upstreams(access, found.balancers)
     counted = [each for each in found.servers if after.count(each) > before.count(each)]
-    counted = counted or sorted(+connections.opened(connected, connections.look(access, found)))
+    counted = counted or sorted(
+        +connections.opened_by(access, found, partial(several, front_door, door), SEVERAL)
+    )
     if not counted and not any(UPSTREAM in access.run(node, NGINX_CONFIG) for node in found.balancers):
         raise InconclusiveError(
             f"nothing shows which server answered: let nginx on {', '.join(found.balancers)} log {UPSTREAM} "
@@ -128,6 +132,12 @@ def test_worker_runs_it(
             result = answer.result()
     assert result.status == "Accepted", result.reply
     assert nodes <= set(endpoint.workers)
+
+
+def several(front_door: httpx.Client, door: FrontDoor) -> None:
+    """Some programs, one after the other."""
+    for number in range(SEVERAL):
+        frontdoor.double(front_door, door, frontdoor.main_language(door), number)
 
 
 def upstreams(access: Access, nodes: Sequence[str]) -> str:

@@ -21,11 +21,15 @@ from harness.core.parallel import in_parallel
 from harness.judge0.detect import Get, counts_workers
 from harness.topology.model import Topology
 
-# Each of Resque's workers is called what it does. It starts a child for each job, which is called so, too.
+# Each of Resque's workers is called what it does (resque 2.0.0, lib/resque/worker.rb: procline). It starts a
+# child for each job, which is called so, too, unless FORK_PER_JOB is "false".
 TITLES = """\
-grep -ahoE '^resque-[0-9.]+: [A-Z][a-z]+' /proc/[0-9]*/cmdline 2>/dev/null || true"""
-TITLE = re.compile(r"^resque-[0-9.]+: ([A-Z][a-z]+)$", re.MULTILINE)
-RUNS_A_JOB = "Processing"  # the child that does it
+grep -aHoE '^resque-[0-9.]+: [A-Z][a-z]+' /proc/[0-9]*/cmdline 2>/dev/null
+grep -HE '^PPid:' /proc/[0-9]*/status 2>/dev/null
+true"""
+TITLE = re.compile(r"^\S*/(\d+)/cmdline:resque-[0-9.]+: ([A-Z][a-z]+)$", re.MULTILINE)
+PARENT = re.compile(r"^\S*/(\d+)/status:PPid:\s*(\d+)$", re.MULTILINE)
+RUNS_A_JOB, TAKES_NONE = "Processing", "Paused"
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,15 @@ def answered(answer: Any) -> Workers:
 def processes(access: Access, nodes: Sequence[str]) -> Workers:
     """The workers of Resque's that run on ``nodes``. How many submissions wait, no process knows."""
     steps: list[Callable[[], str]] = [partial(access.run, node, TITLES) for node in nodes]
-    titles = [title for text in in_parallel(steps) for title in TITLE.findall(text)]
-    working = titles.count(RUNS_A_JOB)
-    return Workers(len(titles) - working, working)
+    found = [_read(text) for text in in_parallel(steps)]
+    return Workers(sum(each.total for each in found), sum(each.working for each in found))
+
+
+def _read(text: str) -> Workers:
+    """The workers of one node. One that has just got a job, or runs it itself, is called as its child is."""
+    titles, parents = dict(TITLE.findall(text)), dict(PARENT.findall(text))
+    busy = [process for process, title in titles.items() if title == RUNS_A_JOB]
+    children = {process for process in busy if parents.get(process) in titles}
+    forked = {parents[process] for process in children}
+    total = sum(title != TAKES_NONE for process, title in titles.items() if process not in children)
+    return Workers(total, len(forked | (set(busy) - children)))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from harness.access.ssh import Access
+from harness.core import signals
 from harness.core.parallel import in_parallel
 from harness.verify.balancer.upstreams import Upstreams
 
@@ -52,6 +54,22 @@ def look(access: Access, found: Upstreams) -> Seen:
         )
         for server, node in found.servers.items()
     }
+
+
+def opened_by(access: Access, found: Upstreams, act: Callable[[], object], times: int) -> Counter[str]:
+    """The connections that each server gets while ``act`` has the balancer pass on ``times`` requests.
+
+    As long again nothing is done, for health checks and others connect, too. None at all where there were
+    not as many more as there were requests: then these came another way, or on connections from before.
+    """
+    first, begun = look(access, found), time.monotonic()
+    act()
+    length = time.monotonic() - begun
+    second = look(access, found)
+    signals.pause(length)
+    quiet = opened(second, look(access, found))
+    counts = opened(first, second)
+    return counts if counts.total() >= times + quiet.total() else Counter()
 
 
 def opened(before: Seen, after: Seen) -> Counter[str]:

@@ -18,8 +18,10 @@ from harness.judge0.workers import WorkerCount, Workers, answered
 def processes(titles: list[str], directory: Path) -> Workers:
     """What the script counts among these processes."""
     for number, title in enumerate(titles, 1):
+        text, _, parent = title.partition("<")
         (directory / f"proc/{number}").mkdir(parents=True)
-        (directory / f"proc/{number}/cmdline").write_bytes(title.replace("|", "\0").encode())
+        (directory / f"proc/{number}/cmdline").write_bytes(text.replace("|", "\0").encode())
+        (directory / f"proc/{number}/status").write_text(f"Name:\truby\nPPid:\t{parent or 1}\n")
     script = workers.TITLES.replace("/proc/", f"{directory}/proc/")
 
     def run(node: str, given: str) -> str:
@@ -35,12 +37,16 @@ def processes(titles: list[str], directory: Path) -> Workers:
 @pytest.mark.parametrize(
     ("titles", "count"),
     [
-        (["resque-2.0.0: Waiting for 1.13.1|", "resque-2.0.0: Forked 17 at 1700000000|",
-          "resque-2.0.0: Processing 1.13.1 since 1700000000 [Job]|", "ruby|rake|resque:workers|"], (2, 1)),
+        (["resque-2.0.0: Waiting for 1.13.1|<4", "resque-2.0.0: Forked 3 at 1700000000|<4",
+          "resque-2.0.0: Processing 1.13.1 since 1700000000 [Job]|<2", "ruby|rake|resque:workers|"], (2, 1)),
+        (["resque-2.0.0: Processing 1.13.1 since 1700000000 [Job]|<9"] * 2, (2, 2)),
+        (["resque-2.0.0: Processing 1.13.1 since 1700000000 [Job]|<9",
+          "resque-2.0.0: Processing 1.13.1 since 1700000000 [Job]|<1"], (1, 1)),
+        (["resque-2.0.0: Paused|", "resque-2.0.0: Waiting for 1.13.1|"], (1, 0)),
         (["sh|-c|grep resque-2.0.0: Waiting|", "python|worker.py|"], (0, 0)),
         ([], (0, 0)),
     ],
-    ids=["workers", "others", "none"],
+    ids=["workers", "without children", "just forked", "paused", "others", "none"],
 )  # fmt: skip
 def test_workers_are_counted_by_their_processes(
     titles: list[str], count: tuple[int, int], tmp_path: Path
@@ -74,7 +80,10 @@ class Asked:
 @pytest.fixture
 def access() -> Any:
     """Each of its nodes has two workers, of which one works."""
-    titles = "resque-2.0.0: Waiting\nresque-2.0.0: Forked\nresque-2.0.0: Processing\n"
+    titles = "".join(
+        f"/proc/{number}/cmdline:resque-2.0.0: {title}\n/proc/{number}/status:PPid:\t{parent}\n"
+        for number, title, parent in ((7, "Waiting", 1), (8, "Forked", 1), (9, "Processing", 8))
+    )
     return SimpleNamespace(run=lambda *_: titles)
 
 

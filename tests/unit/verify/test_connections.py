@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.verify.balancer.connections import Connection, look, opened, parse
+from harness.verify.balancer.connections import Connection, look, opened, opened_by, parse
 from harness.verify.balancer.upstreams import Upstreams
 
 ROW = "   {at}: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 1 1 0\n"
@@ -74,6 +74,30 @@ def test_this_kernels_own_list_is_read(family: str) -> None:
         rows = list(parse(Path(f"/proc/net/{family}").read_text()))
         assert Connection(one, other) in rows
         assert Connection(other, one) in rows
+
+
+@pytest.mark.parametrize(("of_programs", "of_others", "shown"), [(3, 0, 3), (5, 2, 5), (4, 2, 0), (2, 0, 0)])
+def test_what_others_connect_does_not_count(of_programs: int, of_others: int, shown: int) -> None:
+    """Three requests need three connections more than there are without them."""
+    nodes: Any = Nodes()
+
+    def connect(count: int) -> None:
+        made = len(nodes.tables.get("lb", "").splitlines())
+        rows = [row(f"10.8.0.3:{4000 + made + each}", "10.8.0.4:2358") for each in range(count)]
+        nodes.tables["lb"] = nodes.tables.get("lb", "") + "".join(rows)
+
+    class Quiet(Nodes):
+        looks = 0
+
+        def run(self, node: str, script: str) -> str:
+            if node == "lb":
+                self.looks += 1
+                if self.looks == 3:
+                    connect(of_others)
+            return nodes.run(node, script)
+
+    seen: Any = Quiet()
+    assert opened_by(seen, TWO, lambda: connect(of_programs), 3).total() == shown
 
 
 def test_either_end_may_list_it() -> None:

@@ -18,7 +18,12 @@ QUEUE_ERRORS = (OSError, redis.RedisError, TimeoutError)
 
 # The server asks whether we still are there: without power, a machine would hold its connections for hours,
 # and a managed PostgreSQL has few to give.
-NOTICE_DEATH = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+NOTICE_DEATH = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25000",  # ms; keepalive does not ask while an answer is on its way
+}
 
 
 class SettingError(Exception):

@@ -31,11 +31,14 @@ RETRY_SECONDS = 0.5
 async def connect(settings: Settings) -> Backend:
     """The backend, once PostgreSQL has answered; keeps trying, saying what it waits for."""
     while True:
+        pool = None
         try:
             pool = await open_database(os.environ, size=DATABASE_CONNECTIONS)
             await store.migrate(pool)
         except (*DATABASE_ERRORS, asyncpg.InternalClientError) as error:
             log.warning("waiting for PostgreSQL: %s: %s", type(error).__name__, error)
+            if pool is not None:
+                pool.terminate()  # its connections are of the few that there are
             await asyncio.sleep(RETRY_SECONDS)
         else:
             break
