@@ -10,7 +10,7 @@ from harness.cli import options
 from harness.cli.planned import planned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness.run.session import Session
     from harness.topology.model import Service, StackService, Topology
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 MADE_UP = "not deployed: addresses and passwords of the deployment are made up"
+OTHERS = "; others are masked: --secrets shows them"
 PLACEHOLDERS = "not deployed: ${NAME} stands for what only a deployment knows"
 MASKED = "passwords are masked: --secrets shows them"
 NAMED = "passwords are in the swarm's secrets, which are only named here"
@@ -40,7 +41,9 @@ def compose(wanted: str, secrets: bool, output: str, **common: Any) -> int:
         note = NAMED if run else PLACEHOLDERS
         found = [(nodes, _of_stack(topology, run, service.name))]
     else:
-        note = MADE_UP if run is None else "" if secrets else MASKED
+        note = MASKED if run else MADE_UP + OTHERS
+        if secrets:
+            note = "" if run else MADE_UP
         found = _of_projects(topology, run, service.name, nodes, secrets=secrets)
     document = {
         "run": run.choice.run if run else None,
@@ -89,17 +92,29 @@ def _of_projects(
     from harness.topology.rendering.imagined import imagined
 
     deployment = run.deployment if run else imagined(topology)
-    hidden = run.secrets if run and not secrets else ()
+    hidden = run.secrets if run else ()
     service = next(each for each in topology.services if each.name == name)
     found: list[tuple[tuple[str, ...], Document]] = []
     for node in nodes:
-        document = escaped(hide(_merged(topology, deployment, service, node), hidden))
+        plain = _merged(topology, deployment, service, node)
+        document = escaped(plain if secrets else hide(plain, {*hidden, *_secret_values(plain)}))
         same = next((at for at, (_, known) in enumerate(found) if known == document), None)
         if same is None:
             found.append(((node,), document))
         else:
             found[same] = ((*found[same][0], node), document)
     return found
+
+
+def _secret_values(document: Document) -> Iterator[str]:
+    """What is secret of the containers' variables: by their names, or a password in a URL."""
+    from harness.stack.secrecy import USER_INFO, has_secret_name
+
+    for body in document.get("services", {}).values():
+        for name, value in body.get("environment", {}).items():
+            if has_secret_name(name):
+                yield str(value)
+            yield from (found[1] for found in USER_INFO.finditer(str(value)))
 
 
 def _merged(topology: Topology, deployment: Any, service: Service, node: str) -> Document:

@@ -66,13 +66,15 @@ def check_values(
                 raise context.error(path, problem, REMEDY)
 
 
-def shows(text: str, values: Collection[str]) -> bool:
+def shows(text: str, values: Collection[str], *, shortest: int = LONG) -> bool:
     """Whether ``text`` has one of the secret ``values`` in it, as it is or as in a URL.
+
+    Those of fewer letters than ``shortest`` are not looked for.
 
     A short one counts as a whole word only, or behind an option's letter (``-pPASSWORD``): ``password`` is no
     part of ``password-reset``.
     """
-    return any(_has(text, form) for form in url_forms(values) if len(form) >= LONG)
+    return any(_has(text, form) for form in url_forms(values) if len(form) >= shortest)
 
 
 def _has(text: str, form: str) -> bool:

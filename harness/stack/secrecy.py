@@ -15,7 +15,7 @@ NAME = re.compile(
 # Such a variable says where something is: PASSWORD_FILE.
 PLACE = re.compile(r"_(FILE|PATH|DIR)$", re.IGNORECASE)
 # user:password@host
-USER_INFO = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+USER_INFO = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 # What looks like a variable in any file: it is for recognising secrets only.
 ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=(.*)$", re.MULTILINE)
 PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")

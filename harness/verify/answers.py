@@ -28,6 +28,7 @@ from harness.verify.programs import SOURCES, Program, fingerprints, programs, wr
 from harness.verify.swarm.workers import services_of
 
 DEADLINE = 60.0
+FEW = 0.1  # of the answers of each worker
 IDLE = 15.0  # seconds in which a worker that works takes something, while others take all they can
 PAUSE = 0.1
 WRONG_SHOWN = 3
@@ -72,17 +73,19 @@ class Tally:
     """The answers so far: how many by each worker, and descriptions of the wrong ones.
 
     ``workers`` maps each worker's node to the fingerprints that only it has. An answer that shows no worker
-    counts under "".
+    counts under ""; ``unread`` are those of programs that ran, and so should have shown it.
     """
 
     workers: Mapping[str, Collection[str]]
     answers: Counter[str] = field(default_factory=Counter)
+    unread: int = 0
     wrong_answers: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, program: Program, answer: Submission | None) -> None:
         """Count one more answer."""
         place = self.worker_of(answer.stderr if answer else "")
         self.answers[place] += 1
+        self.unread += not place and program.stdout is not None
         if problem := wrong(program, answer):
             self.wrong_answers.append((place, problem))
 
@@ -106,10 +109,11 @@ class Tally:
     def idle(self, goal: Goal) -> tuple[str, ...]:
         """The workers that answered nothing, while each other one has as many answers as the goal asks for.
 
-        All take from one queue, in which more waits than the others run at once.
+        All take from one queue, in which more waits than the others run at once. None is known to be idle
+        where more answers than a few could be of any.
         """
         others = [count for name, count in self.answers.items() if name in self.workers]
-        if not others or min(others) < goal.each:
+        if not others or min(others) < goal.each or self.unread > FEW * min(others):
             return ()
         return tuple(name for name in self.workers if not self.answers[name])
 

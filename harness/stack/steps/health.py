@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Collection
 from typing import Any
 
+from harness.core.masking import SHORTEST
 from harness.core.wait import scaled
 from harness.stack import taint
 from harness.stack.model import Note
@@ -57,7 +58,8 @@ def _test(context: ServiceContext, test: list[str], prelude: str | None, secret:
     """``healthcheck.test``; nothing where it is the image's own."""
     words = ordinary_words([context])
     values = [value for value in secret if value not in words]
-    if not any(taint.is_secret(each) or shows(each, values) for each in test):
+    # A script costs nothing, so a short password that is a word by chance may be taken for one.
+    if not any(taint.is_secret(each) or shows(each, values, shortest=SHORTEST) for each in test):
         given = _with_prelude(prelude, test) if prelude and test else test
         return Fragment(body={"healthcheck": {"test": given}} if given else {})
     what, instead = "it holds a password, which a service's definition shows", "it is a script in a secret"

@@ -52,7 +52,8 @@ def test_it_shows_what_runs_on_a_droplet_before_there_is_any(compose: Compose, t
     assert done.code == 0
     assert done.out.splitlines()[:2] == [
         "# client@client",
-        "# not deployed: addresses and passwords of the deployment are made up",
+        "# not deployed: addresses and passwords of the deployment are made up; others are masked: --secrets "
+        "shows them",
     ]
     (document,) = documents(done.out)
     body = document["services"]["code-client"]
@@ -62,6 +63,34 @@ def test_it_shows_what_runs_on_a_droplet_before_there_is_any(compose: Compose, t
     assert [each["published"] for each in body["ports"]] == ["80"]
     assert list(document["networks"]) == ["default"], "the repository's networks are gone"
     assert not (tmp_path / "state").exists()
+
+
+def test_what_the_application_keeps_secret_is_masked(compose: Compose, tmp_path: Path) -> None:
+    """By the names of its variables, and passwords in URLs, wherever they stand; its other values are not."""
+    app = tmp_path / "app"
+    app.mkdir()
+    text = """
+    services:
+      api:
+        image: api
+        command: ["serve", "--key=sk_live_0123"]
+        environment: {STRIPE_API_KEY: sk_live_0123, URL: "amqp://me:hunter22@mq/", MODE: production}
+    """
+    (app / "docker-compose.yml").write_text(text)
+    whole = (PROJECT / "topologies/standard.yaml").read_text()
+    services = "services:\n  api: {droplets: [runner], compose: docker-compose.yml}\n"
+    file = tmp_path / "mine.yaml"
+    file.write_text(whole[: whole.index("app: app\n")] + f"app: {app}\n{services}")
+    hidden, shown = (compose("api", f"--topology={file}", *more) for more in ((), ("--secrets",)))
+    (body,) = (each["services"]["api"] for each in documents(hidden.out))
+    assert body["environment"] == {
+        "STRIPE_API_KEY": "********",
+        "URL": "amqp://me:********@mq/",
+        "MODE": "production",
+    }
+    assert body["command"] == ["serve", "--key=********"]
+    assert "sk_live_0123" in shown.out
+    assert "hunter22" in shown.out
 
 
 def test_each_droplet_has_its_own(compose: Compose) -> None:
