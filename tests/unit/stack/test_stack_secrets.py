@@ -201,6 +201,10 @@ def test_a_health_check_gets_the_secrets_too(test: str, said: list[str | None]) 
             "Token: hunter2222",
         ),
         (
+            "environment: {TOKEN: tok12}\nhealthcheck: {test: [CMD, probe, 'Token: tok12']}",
+            "Token: tok12",
+        ),
+        (
             "environment: {TOKEN: hunter2222}\nhealthcheck: {test: [CMD, probe, -phunter2222]}",
             "-phunter2222",
         ),
