@@ -7,9 +7,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from harness.core.errors import InconclusiveError
+from harness.verify.balancer import request_counts
 from harness.verify.balancer.connections import Connection, look, opened, opened_by, parse
+from harness.verify.balancer.request_counts import count
 from harness.verify.balancer.upstreams import Upstreams
 
 ROW = "   {at}: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 1 1 0\n"
@@ -130,3 +134,53 @@ def test_servers_of_one_node_are_told_by_their_addresses() -> None:
     assert opened(found(SAME_NODE), found(SAME_NODE, judge=there)) == Counter(
         {"10.0.1.4:2358": 1, "10.0.1.5:2358": 0}
     )
+
+
+class Balanced(Nodes):
+    """Nodes without useful logs, where one of ``every`` requests opens a connection."""
+
+    def __init__(self, every: int, stray: int = 0) -> None:
+        super().__init__()
+        self._every, self._made, self._stray = every, 0, stray
+
+    def run(self, node: str, script: str) -> str:
+        if "/net/tcp6" in script:
+            return super().run(node, script)
+        return "0" if "grep -c" in script else ""
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(self._answer), base_url="http://lb")
+
+    def _answer(self, _: httpx.Request) -> httpx.Response:
+        self._made += 1
+        if self._made % self._every == 0:
+            rows = 1 + (self._stray if self._made == 60 else 0)
+            self.tables["lb"] = self.tables.get("lb", "") + "".join(
+                row(f"10.8.0.3:{1000 + 10 * self._made + each}", f"10.8.0.{4 + self._made % 2}:2358")
+                for each in range(rows)
+            )
+        return httpx.Response(200)
+
+
+@pytest.fixture
+def no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for what is in no log."""
+    monkeypatch.setattr(request_counts, "LOG_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("no_log")
+@pytest.mark.parametrize("stray", [0, 1])
+def test_requests_are_counted_by_their_connections(stray: int) -> None:
+    """A connection of somebody else's among them changes nothing."""
+    nodes: Any = Balanced(every=1, stray=stray)
+    counts, source = count(nodes.client(), nodes, TWO, 50)
+    assert source == "the connections from lb to each, a new one for each request"
+    assert counts == {"10.8.0.4:2358": 25 + stray, "10.8.0.5:2358": 25}
+
+
+@pytest.mark.usefixtures("no_log")
+def test_connections_that_are_kept_show_no_shares() -> None:
+    """Ten requests on each: nobody knows how many went on which."""
+    nodes: Any = Balanced(every=10)
+    with pytest.raises(InconclusiveError, match="nothing shows which server answered"):
+        count(nodes.client(), nodes, TWO, 50)
