@@ -32,9 +32,7 @@ T = TypeVar("T")
 
 SETTLED_SECONDS = 180.0
 WATCH_SECONDS = 90.0
-# After a partition, names of tasks reach a node at the latest with gossip's bulk sync, each 30 s with some of
-# the others (libnetwork, networkdb: bulkSyncInterval): 48 s were seen.
-AGAIN_SECONDS = 90.0
+AGAIN_SECONDS = 60.0
 PAUSE = 0.4
 # Longer than it takes until another worker has run a program whose worker died.
 ANSWER_SECONDS = 45.0

@@ -39,7 +39,7 @@ class Connection:
     remote: str
 
 
-def look(access: Access, found: Upstreams) -> Seen:
+def listed(access: Access, found: Upstreams) -> Seen:
     """The balancer's ports of all connections to each server that either end lists."""
     nodes = tuple(dict.fromkeys((*found.balancers, *found.servers.values())))
     texts = in_parallel([partial(access.run, node, TABLES) for node in nodes])
@@ -62,12 +62,12 @@ def opened_by(access: Access, found: Upstreams, act: Callable[[], object], times
     As long again nothing is done, for health checks and others connect, too. None at all where there were
     not as many more as there were requests: then these came another way, or on connections from before.
     """
-    first, begun = look(access, found), time.monotonic()
+    first, begun = listed(access, found), time.monotonic()
     act()
     length = time.monotonic() - begun
-    second = look(access, found)
+    second = listed(access, found)
     signals.pause(length)
-    quiet = opened(second, look(access, found))
+    quiet = opened(second, listed(access, found))
     counts = opened(first, second)
     return counts if counts.total() >= times + quiet.total() else Counter()
 

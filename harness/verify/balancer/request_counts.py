@@ -49,9 +49,9 @@ def count(client: httpx.Client, access: Access, found: Upstreams, number: int) -
     if counts.total() == number:
         return counts, "the logs on the servers"
     for _ in range(ATTEMPTS):
-        before = connections.look(access, found)
+        before = connections.listed(access, found)
         _send(client, mark, number)
-        counts = connections.opened(before, connections.look(access, found))
+        counts = connections.opened(before, connections.listed(access, found))
         if abs(counts.total() - number) <= STRAY * number:
             return counts, f"the connections from {balancer} to each, a new one for each request"
     raise InconclusiveError(

@@ -12,7 +12,7 @@ import pytest
 
 from harness.core.errors import InconclusiveError
 from harness.verify.balancer import request_counts
-from harness.verify.balancer.connections import Connection, look, opened, opened_by, parse
+from harness.verify.balancer.connections import Connection, listed, opened, opened_by, parse
 from harness.verify.balancer.request_counts import count
 from harness.verify.balancer.upstreams import Upstreams
 
@@ -48,7 +48,7 @@ class Nodes:
 def found(upstreams: Upstreams, **tables: str) -> Any:
     """What is seen where the nodes' containers list this."""
     nodes: Any = Nodes(**tables)
-    return look(nodes, upstreams)
+    return listed(nodes, upstreams)
 
 
 def test_rows_are_read_in_both_families() -> None:
