@@ -18,7 +18,7 @@ Needs = Mapping[str, frozenset[str]]
 def needs(topology: Topology, bundles: Iterable[Bundle]) -> Needs:
     """By each bundle's label the labels of those that the intent lets it connect to.
 
-    Of services that need each other, the first one is asked without waiting for the others.
+    Of services that need each other, the last one is asked without waiting for those before it.
     """
     every = list(bundles)
     found: dict[str, frozenset[str]] = {}
